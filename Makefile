@@ -1,0 +1,31 @@
+# Every target sets up what it needs in .venv; nothing outside this folder is touched.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test lint bench clean
+
+$(VENV)/ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $@
+
+demo: $(VENV)/ready  ## the main job, end to end, on data that ships with scikit-learn
+	rm -rf runs/demo
+	$(BIN)/linnet train digits --out runs/demo
+	$(BIN)/linnet inspect runs/demo
+	$(BIN)/linnet predict runs/demo digits --rows 0,10,193
+
+test: $(VENV)/ready  ## the quick tests; PYTEST_FLAGS="-m ''" runs the slow ones too
+	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+
+lint: $(VENV)/ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/ready  ## the quick form of every benchmark
+	$(BIN)/python benchmarks/spine.py
+
+clean:
+	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache

@@ -1,0 +1,3 @@
+"""linnet: from a line to a net."""
+
+__version__ = "0.1.0"

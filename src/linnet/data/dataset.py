@@ -1,0 +1,253 @@
+"""Examples, targets and their schema in memory, and how they are divided."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from linnet.data.schema import Label, Schema
+from linnet.errors import DataError, RecipeError
+from linnet.files import canonical
+from linnet.randomness import generator
+from linnet.registry import suggest
+
+MIN_ROWS_TO_HOLD_OUT = 20
+"""With fewer rows none is held out: a score on two or three rows would say nothing."""
+
+MAX_VALID_ROWS = 10_000
+"""The default validation part is a fifth of the training rows, but no more than this."""
+
+
+class Split(NamedTuple):
+    """Row numbers (int64, sorted) of the training, validation and test part; none in two."""
+
+    train: Tensor
+    valid: Tensor
+    test: Tensor
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """Examples with targets.
+
+    ``x`` is ``(rows, *schema.shape)`` in its original dtype: pictures stay uint8 until the batch.
+    ``y`` is int64 (rows,) class codes, floating (rows, classes) probabilities, or floating (rows,)
+    or (rows, targets) numbers. ``weight`` is floating (rows,) or None. The last ``test_rows`` rows
+    are the test part that the data came with; ``notes`` are what its source noticed.
+    """
+
+    x: Tensor
+    y: Tensor
+    schema: Schema
+    weight: Tensor | None = None
+    test_rows: int = 0
+    name: str = "data"
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    @property
+    def soft(self) -> bool:
+        """Whether the targets are probabilities of classes rather than class codes."""
+        return self.schema.task == "classification" and self.y.is_floating_point()
+
+    @property
+    def codes(self) -> Tensor:
+        """The class code of every row (rows,); of soft targets the most probable class."""
+        return self.y.argmax(dim=1) if self.soft else self.y
+
+    def take(self, rows: Tensor) -> Dataset:
+        """The given rows, in the order given, as a data set without a test part of its own."""
+        weight = None if self.weight is None else self.weight[rows]
+        return Dataset(self.x[rows], self.y[rows], self.schema, weight, name=self.name)
+
+    def to(self, device: torch.device) -> Dataset:
+        """The same data set on ``device``."""
+        weight = None if self.weight is None else self.weight.to(device)
+        return replace(self, x=self.x.to(device), y=self.y.to(device), weight=weight)
+
+    def fingerprint(self) -> str:
+        """A sha256 over schema, examples, targets and weights."""
+        digest = hashlib.sha256(canonical([self.schema.plain(), self.test_rows]))
+        for tensor in (self.x, self.y, self.weight):
+            if tensor is not None:
+                digest.update(canonical([str(tensor.dtype), list(tensor.shape)]))
+                digest.update(tensor.contiguous().cpu().numpy())
+        return digest.hexdigest()
+
+    def split(
+        self, *, test: float | int, valid: float | int | None, seed: int, only_train: bool = False
+    ) -> Split:
+        """Divide the rows, stratified by class, by seed.
+
+        A test part that the data came with is the test part; else ``test`` of the rows are. The
+        validation part is ``valid`` of what remains. Both are fractions below 1 or numbers of rows;
+        ``valid=None`` is the default. Below ``MIN_ROWS_TO_HOLD_OUT`` rows nothing is held out.
+        """
+        rows = torch.arange(len(self))
+        train, own = rows[: len(self) - self.test_rows], rows[len(self) - self.test_rows :]
+        nothing = rows[:0]
+        if only_train or len(train) < MIN_ROWS_TO_HOLD_OUT:
+            return Split(train, nothing, own)
+        if not self.test_rows:
+            train, own = self._hold_out(train, _count(test, len(train), "test"), seed, "test")
+        if valid is None:
+            valid = min(round(0.2 * len(train)), MAX_VALID_ROWS)
+        train, held = self._hold_out(train, _count(valid, len(train), "valid"), seed, "valid")
+        return Split(train, held, own)
+
+    def _hold_out(self, rows: Tensor, count: int, seed: int, purpose: str) -> tuple[Tensor, Tensor]:
+        """``rows`` as (kept, held out), each class in its proportion; every class keeps a row."""
+        shuffled = rows[torch.randperm(len(rows), generator=generator(seed, "split", purpose))]
+        if self.schema.task == "classification":
+            codes = self.codes[shuffled]
+            sizes = torch.bincount(codes, minlength=len(self.schema.classes))
+            quota = sizes.double() * count / len(rows)
+            take = quota.floor().long()
+            order = torch.argsort(quota - take, descending=True, stable=True)
+            take[order[: count - int(take.sum())]] += 1
+            take = torch.minimum(take, (sizes - 1).clamp(min=0))
+            by_class = shuffled[torch.argsort(codes, stable=True)]
+            starts = sizes.cumsum(0) - sizes
+            held = [by_class[s : s + t] for s, t in zip(starts.tolist(), take.tolist(), strict=True)]
+            out = torch.cat(held)
+        else:
+            out = shuffled[:count]
+        kept = torch.ones(len(self), dtype=torch.bool)
+        kept[out] = False
+        return rows[kept[rows]], out.sort().values
+
+    def select(
+        self, classes: tuple[Label, ...] | None = None, positive: Label | None = None
+    ) -> Dataset:
+        """Keep the rows of ``classes`` only, then make ``positive`` one class against the rest."""
+        result = self
+        if classes is not None:
+            result = result._keep(tuple(self._code(label) for label in classes))
+        if positive is not None:
+            if result.soft:
+                raise RecipeError("positive= needs class labels; the targets are probabilities")
+            name = str(result.schema.classes[result._code(positive)])
+            schema = result.schema.model_copy(
+                update={"classes": (f"not {name}", name), "class_kind": "text"}
+            )
+            y = (result.y == result._code(positive)).long()
+            result = replace(result, y=y, schema=schema)
+        return result
+
+    def _code(self, label: Label) -> int:
+        if self.schema.task != "classification":
+            raise RecipeError(f"{self.name} is regression: it has no class {label!r}")
+        if str(label) not in self.schema.names:
+            raise RecipeError(
+                f'{self.name} has no class "{label}"; {suggest(str(label), self.schema.names)}'
+            )
+        return self.schema.names.index(str(label))
+
+    def _keep(self, codes: tuple[int, ...]) -> Dataset:
+        if self.soft:
+            raise RecipeError("classes= needs class labels; the targets are probabilities")
+        if len(set(codes)) < 2:
+            raise RecipeError(f"classes= keeps {len(set(codes))} class; name two or more")
+        kept = sorted(set(codes))
+        recode = torch.full((len(self.schema.classes),), -1, dtype=torch.int64)
+        recode[kept] = torch.arange(len(kept))
+        rows = torch.nonzero(recode[self.y] >= 0).flatten()
+        schema = self.schema.model_copy(
+            update={"classes": tuple(self.schema.classes[code] for code in kept)}
+        )
+        test_rows = int((rows >= len(self) - self.test_rows).sum())
+        weight = None if self.weight is None else self.weight[rows]
+        return replace(
+            self,
+            x=self.x[rows],
+            y=recode[self.y[rows]],
+            weight=weight,
+            schema=schema,
+            test_rows=test_rows,
+        )
+
+    def conform(self, schema: Schema) -> Dataset:
+        """The same data in the terms of a model's ``schema``; refused where it does not fit."""
+        if self.schema == schema:
+            return self
+        if self.schema.task != schema.task:
+            raise DataError(f"{self.name} is {self.schema.task}; the model does {schema.task}")
+        if self.schema.example != schema.example:
+            raise DataError(f"{self.name} holds {self.schema.example}s; not {schema.example}s")
+        if schema.example == "row" and self.schema.columns != schema.columns:
+            missing = [name for name in schema.columns if name not in self.schema.columns]
+            raise DataError(
+                f"{self.name}: the columns are not the model's; "
+                + (f"missing: {', '.join(missing[:8])}" if missing else "expected the same order")
+            )
+        y = self.y
+        if self.soft and self.schema.classes != schema.classes:
+            raise DataError(f"{self.name}: its classes are not the model's")
+        if schema.task == "classification" and self.schema.classes != schema.classes:
+            y = schema.encode_labels(self.schema.decode(self.y))
+        elif schema.task == "regression" and len(schema.targets) != len(self.schema.targets):
+            raise DataError(
+                f"{self.name} has {len(self.schema.targets)} targets, the model "
+                f"{len(schema.targets)}"
+            )
+        return replace(self, x=schema.encode(self.x), y=y, schema=schema)
+
+    def describe(self) -> dict[str, Any]:
+        """What ``linnet data show`` tells: rows, shape, dtype, range, mean, deviation, counts."""
+        mean, deviation = moments(self.x)
+        facts: dict[str, Any] = {
+            "name": self.name,
+            "rows": len(self),
+            "test_rows": self.test_rows,
+            "example": self.schema.example,
+            "shape": list(self.schema.shape),
+            "dtype": self.schema.dtype,
+            "range": [self.x.min().item(), self.x.max().item()],
+            "mean": mean,
+            "deviation": deviation,
+            "columns": list(self.schema.columns),
+            "task": self.schema.task,
+            "targets": list(self.schema.targets),
+            "notes": list(self.notes),
+        }
+        if self.schema.task == "classification":
+            facts["classes"] = list(self.schema.classes)
+            facts["class_kind"] = self.schema.class_kind
+            facts["counts"] = torch.bincount(
+                self.codes, minlength=len(self.schema.classes)
+            ).tolist()
+        else:
+            y = self.y.double().reshape(len(self), -1)
+            facts["target_range"] = [y.min(0).values.tolist(), y.max(0).values.tolist()]
+            facts["target_mean"] = y.mean(0).tolist()
+            facts["target_deviation"] = y.std(0, correction=0).tolist()
+        return facts
+
+
+def _count(size: float | int, rows: int, name: str) -> int:
+    """``size``, a fraction below 1 or a number of rows, as a number of rows."""
+    count = round(size * rows) if size < 1 else int(size)
+    if size < 0 or count >= rows:
+        raise RecipeError(
+            f"{name}={size} of {rows:,} rows leaves none to train on; give a fraction below 1, or "
+            "a number of rows below that"
+        )
+    return count
+
+
+def moments(x: Tensor) -> tuple[float, float]:
+    """Mean and standard deviation over all numbers of ``x``; exact for uint8, from its histogram."""
+    if x.dtype == torch.uint8:
+        counts = torch.bincount(x.flatten(), minlength=256).double()
+        values = torch.arange(256, dtype=torch.float64, device=counts.device)
+        mean = (counts * values).sum() / counts.sum()
+        variance = (counts * (values - mean).square()).sum() / counts.sum()
+        return mean.item(), variance.sqrt().item()
+    wide = x.double()
+    return wide.mean().item(), wide.std(correction=0).item()

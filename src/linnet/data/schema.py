@@ -1,0 +1,178 @@
+"""What one example is and what is predicted: the only way raw input becomes a tensor."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import Field, model_validator
+
+from linnet.closed import Closed
+from linnet.errors import DataError
+from linnet.registry import suggest
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+Label = bool | int | float | str
+
+MAX_CLASSES = 10_000
+"""More classes than this are refused: the outputs of a model would not fit."""
+
+MAX_INPUTS = 10_000_000
+"""More numbers than this in one example are refused."""
+
+
+class Schema(Closed):
+    """One example and its target.
+
+    A picture is uint8 (channels, height, width); a row is float32 or float64 (columns,). ``pixels``
+    says what floating-point pictures given later mean: "byte" refuses them, "unit" takes them as
+    0..1, because the training data came so.
+    """
+
+    example: Literal["picture", "row"]
+    shape: tuple[int, ...] = Field(min_length=1, max_length=3)
+    dtype: Literal["uint8", "float32", "float64"]
+    pixels: Literal["byte", "unit"] = "byte"
+    columns: tuple[str, ...] = ()
+    task: Literal["classification", "regression"]
+    targets: tuple[str, ...] = Field(min_length=1)
+    classes: tuple[Label, ...] = Field(default=(), max_length=MAX_CLASSES)
+    class_kind: Literal["int", "float", "bool", "text"] | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Schema:
+        inputs = 1
+        for size in self.shape:
+            if size < 1:
+                raise ValueError(f"a shape of {self.shape} holds no number")
+            inputs *= size
+        if inputs > MAX_INPUTS:
+            raise ValueError(f"{inputs:,} numbers in one example; at most {MAX_INPUTS:,}")
+        if len(self.shape) != (3 if self.example == "picture" else 1):
+            raise ValueError(f"a {self.example} does not have the shape {self.shape}")
+        if self.example == "row" and len(self.columns) != self.shape[0]:
+            raise ValueError(f"{len(self.columns)} column names for {self.shape[0]} columns")
+        if (self.task == "classification") != (self.class_kind is not None):
+            raise ValueError("class_kind goes with classification, and only with it")
+        if self.task == "classification":
+            if len(self.classes) < 2:
+                raise ValueError(f"classification needs two classes, found {len(self.classes)}")
+            if len(self.targets) != 1:
+                raise ValueError("classification has one target")
+            kind = {"int": int, "float": float, "bool": bool, "text": str}[str(self.class_kind)]
+            if any(type(label) is not kind for label in self.classes):
+                raise ValueError(f"the classes are not all of the kind {self.class_kind}")
+            if len(set(self.classes)) != len(self.classes):
+                raise ValueError("a class is listed twice")
+        elif self.classes:
+            raise ValueError("regression has no classes")
+        return self
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes as text, in order."""
+        return tuple(str(label) for label in self.classes)
+
+    def encode(self, raw: Any) -> Tensor:
+        """Raw examples as ``(rows, *shape)`` in the dtype of the training data.
+
+        One picture may come as (height, width) or (channels, height, width), one row as (columns,);
+        a batch has one dimension more.
+        """
+        import numpy as np
+        import torch
+
+        array = raw.detach().cpu().numpy() if isinstance(raw, torch.Tensor) else np.asarray(raw)
+        if array.dtype.kind not in "buif":
+            raise DataError(f"the input holds {array.dtype}; expected numbers")
+        array = self._batch(array)
+        array = self._pixels(array) if self.dtype == "uint8" else array.astype(self.dtype)
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            row, *place = (int(i[0]) for i in np.nonzero(~np.isfinite(array)))
+            where = f'column "{self.columns[place[0]]}"' if self.columns else f"place {place}"
+            raise DataError(
+                f"row {row}, {where}: {array[(row, *place)]} where a finite number was expected; "
+                "replace or drop missing values first"
+            )
+        return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+
+    def _batch(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        shape = self.shape
+        if array.shape[1:] == shape:
+            return array
+        if array.shape == shape:
+            return array[None]
+        if len(shape) == 3 and shape[0] == 1:
+            if array.shape == shape[1:]:
+                return array[None, None]
+            if array.ndim == 3 and array.shape[1:] == shape[1:]:
+                return array[:, None]
+        hint = (
+            "resize the pictures first (on the command line: --resize)"
+            if self.example == "picture"
+            else "give the columns " + ", ".join(self.columns[:8])
+        )
+        raise DataError(
+            f"an input of shape {array.shape} is no {self.example} of shape {shape} nor a batch of "
+            f"them; {hint}"
+        )
+
+    def _pixels(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Pixels as uint8, exactly or not at all."""
+        import numpy as np
+
+        if array.dtype == np.uint8:
+            return array
+        if array.dtype.kind == "f":
+            if self.pixels == "byte":
+                raise DataError(
+                    f"the pictures are {array.dtype}; the model learned from whole numbers 0 to "
+                    "255: give uint8 (for floats in 0..1, (x * 255).round() as uint8)"
+                )
+            result = unit_pixels(array)
+            if result is None:
+                raise DataError(
+                    "the pictures are not k/255 for whole k from 0 to 255, as the training data "
+                    "were: undo any normalisation, or give uint8"
+                )
+            return result
+        if array.size and (array.min() < 0 or array.max() > 255):
+            raise DataError(
+                f"pixels from {array.min()} to {array.max()}; expected whole numbers 0 to 255"
+            )
+        return array.astype(np.uint8)
+
+    def encode_labels(self, labels: np.ndarray[Any, Any]) -> Tensor:
+        """Class labels ``(rows,)`` as int64 codes; a label that is no class is refused by row."""
+        import torch
+
+        code = {label: index for index, label in enumerate(self.classes)}
+        codes = []
+        for row, label in enumerate(labels.tolist()):
+            if label not in code:
+                raise DataError(
+                    f"row {row}: the label {label!r} is not among the classes; "
+                    f"{suggest(str(label), self.names)}"
+                )
+            codes.append(code[label])
+        return torch.tensor(codes, dtype=torch.int64)
+
+    def decode(self, codes: Tensor) -> np.ndarray[Any, Any]:
+        """Class codes ``(rows,)`` as an array of labels."""
+        import numpy as np
+
+        return np.asarray(self.classes)[codes.cpu().numpy()]
+
+
+def unit_pixels(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
+    """Floats in 0..1 as uint8 if they are exactly k/255 (as ``ToTensor`` gives them), else None."""
+    import numpy as np
+
+    scaled = np.rint(array.astype(np.float32) * np.float32(255))
+    if not np.isfinite(scaled).all() or (array.size and (scaled.min() < 0 or scaled.max() > 255)):
+        return None
+    codes: np.ndarray[Any, Any] = scaled.astype(np.uint8)
+    exact = np.abs(codes.astype(np.float32) / np.float32(255) - array) <= 1e-6
+    return codes if exact.all() else None

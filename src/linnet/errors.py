@@ -1,0 +1,49 @@
+"""Everything linnet raises on purpose.
+
+LinnetError
+├── InputError (ValueError)      the request or its input was wrong; exit code 2
+│   ├── DataError                a data set, or a raw example, is not what it must be
+│   ├── RecipeError              a setting is unknown or impossible
+│   └── ModelError               a file is not a model that linnet can load
+└── WorkError (RuntimeError)     the request was right, the work failed; exit code 1
+    ├── Diverged                 the loss or a weight is no longer finite
+    └── FetchError               a download failed or did not hold what it should
+
+Every message says what was given, what was expected, and what to do.
+"""
+
+
+class LinnetError(Exception):
+    """Any error that linnet raises on purpose."""
+
+    exit_code = 1
+
+
+class InputError(LinnetError, ValueError):
+    """The request or its input was wrong."""
+
+    exit_code = 2
+
+
+class DataError(InputError):
+    """A data set, or a raw example, is not what it must be."""
+
+
+class RecipeError(InputError):
+    """A setting is unknown, impossible, or does not fit the data."""
+
+
+class ModelError(InputError):
+    """A file is not a model that linnet can load."""
+
+
+class WorkError(LinnetError, RuntimeError):
+    """The request was right, but the work failed."""
+
+
+class Diverged(WorkError):
+    """The loss or a weight is no longer finite."""
+
+
+class FetchError(WorkError):
+    """A download failed, or did not hold what it should."""

@@ -1,0 +1,67 @@
+"""From a specification to a module, and from a module to a table of its layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from linnet.errors import InputError, ModelError
+from linnet.networks import NETWORKS
+from linnet.networks._base import MAX_PARAMETERS, Network
+from linnet.registry import lookup
+
+DTYPES = {"uint8": torch.uint8, "float32": torch.float32, "float64": torch.float64}
+
+
+def build(kind: str, spec: dict[str, Any], dtype: str, source: str = "network") -> Network:
+    """The network ``kind`` of this specification, its numbers not yet filled in.
+
+    Built first without memory, to refuse a specification of more than ``MAX_PARAMETERS``.
+    """
+    try:
+        make: type[Network] = lookup(NETWORKS, kind, "network")
+    except InputError as error:
+        raise ModelError(f"{source}: {error}") from None
+    parsed = make.Spec.parse(spec, source, ModelError)
+    with torch.device("meta"):
+        size = sum(tensor.numel() for tensor in make(parsed).state_dict().values())
+    if size > MAX_PARAMETERS:
+        raise ModelError(f"{source}: {size:,} parameters; at most {MAX_PARAMETERS:,}")
+    with torch.random.fork_rng(devices=[]):  # nn.Linear draws weights that nobody uses
+        return make(parsed).to(DTYPES[dtype])
+
+
+def layers(network: Network, dtype: str) -> list[dict[str, Any]]:
+    """Each layer's name, kind, output shape without the rows, parameters and how many train.
+
+    Found by a pass of one example in the data's ``dtype`` that computes nothing: on the meta device.
+    """
+    rows: list[dict[str, Any]] = []
+    with torch.device("meta"):
+        shadow = type(network)(network.spec).to(next(network.parameters()).dtype)
+    hooks = []
+
+    def watch(name: str, module: nn.Module) -> None:
+        def note(module: nn.Module, _: object, output: Tensor) -> None:
+            parameters = list(module.parameters(recurse=False))
+            rows.append(
+                {
+                    "name": name,
+                    "kind": type(module).__name__,
+                    "output": list(output.shape[1:]),
+                    "parameters": sum(parameter.numel() for parameter in parameters),
+                    "trainable": sum(p.numel() for p in parameters if p.requires_grad),
+                }
+            )
+
+        hooks.append(module.register_forward_hook(note))
+
+    for name, module in shadow.named_modules():
+        if not list(module.children()):
+            watch(name or type(module).__name__.lower(), module)
+    with torch.no_grad():
+        example = torch.zeros((1, *network.spec.inputs), dtype=DTYPES[dtype], device="meta")
+        shadow.eval()(example)
+    return rows

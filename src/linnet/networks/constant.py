@@ -1,0 +1,23 @@
+"""The baseline: the same prediction for every row."""
+
+import torch
+from torch import Tensor, nn
+
+from linnet.networks._base import Network, NetworkSpec
+
+
+class Constant(Network):
+    """One bias per output; the inputs are not looked at."""
+
+    class Spec(NetworkSpec):
+        """Nothing but inputs and outputs."""
+
+    def __init__(self, spec: "Constant.Spec") -> None:
+        super().__init__(spec)
+        self.bias = nn.Parameter(torch.zeros(spec.outputs))
+
+    def start(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
+        """Nothing to draw: the bias is solved for."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.bias.expand(len(x), -1)

@@ -1,0 +1,38 @@
+"""The line: linear, logistic or softmax regression, by the objective it is fitted with."""
+
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from linnet.networks._base import Network, NetworkSpec
+from linnet.networks.scaling import Scale, Scaling
+
+
+class Linear(Network):
+    """``raw = flatten(scaling(x)) @ weight.T + bias``."""
+
+    class Spec(NetworkSpec):
+        """How the inputs are scaled."""
+
+        scale: Scale
+
+    def __init__(self, spec: "Linear.Spec") -> None:
+        super().__init__(spec)
+        self.scaling = Scaling(spec.scale, spec.inputs)
+        self.flatten = nn.Flatten()
+        self.linear = nn.Linear(prod(spec.inputs), spec.outputs)
+
+    def start(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
+        self.scaling.fit(x)
+        nn.init.zeros_(self.linear.weight)
+        nn.init.zeros_(self.linear.bias)
+
+    def features(self, x: Tensor) -> Tensor:
+        """What the line is a line of, (rows, inputs)."""
+        flat: Tensor = self.flatten(self.scaling(x))
+        return flat
+
+    def forward(self, x: Tensor) -> Tensor:
+        raw: Tensor = self.linear(self.features(x))
+        return raw

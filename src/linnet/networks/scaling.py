@@ -1,0 +1,88 @@
+"""The first layer: raw numbers to numbers of mean 0 and deviation 1."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from linnet.data.dataset import moments
+
+Scale = Literal["none", "pixel", "standard"]
+
+
+class Scaling(nn.Module):
+    """``(x - shift) * factor``.
+
+    "standard" has a mean and deviation for each of the inputs; "pixel" one of each over all inputs,
+    so that neighbouring pixels keep their relation; "none" has neither, and converts the dtype.
+    """
+
+    shift: Tensor
+    factor: Tensor
+
+    def __init__(self, scale: Scale, inputs: tuple[int, ...]) -> None:
+        super().__init__()
+        self.scale = scale
+        shape = inputs if scale == "standard" else (1,)
+        self.register_buffer("shift", torch.zeros(shape))
+        self.register_buffer("factor", torch.ones(shape))
+
+    def fit(self, x: Tensor, given: tuple[float, float] | None = None) -> None:
+        """Take mean and deviation from the training rows ``x``, or as ``given`` for 0..1 pixels.
+
+        The deviation of a constant input counts as 1.
+        """
+        if given is not None:
+            unit = 255.0 if x.dtype == torch.uint8 else 1.0
+            mean, deviation = (torch.tensor([value * unit]) for value in given)
+        elif self.scale == "pixel":
+            mean, deviation = (torch.tensor([value], dtype=torch.float64) for value in moments(x))
+        elif self.scale == "standard":
+            mean, deviation = _columns(x)
+        else:
+            return
+        constant = deviation <= 1e-12 * mean.abs()
+        factor = torch.where(constant, 1.0, 1 / deviation)
+        self.shift.copy_(mean.reshape(self.shift.shape))
+        self.factor.copy_(factor.reshape(self.factor.shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (x - self.shift).mul_(self.factor).to(self.factor.dtype)
+
+
+class Rescaling(nn.Module):
+    """``x * factor + shift``, the last layer of a regression: from deviations to the target's unit."""
+
+    shift: Tensor
+    factor: Tensor
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.zeros(outputs))
+        self.register_buffer("factor", torch.ones(outputs))
+
+    def fit(self, y: Tensor) -> None:
+        """Take mean and deviation from the training targets ``y`` (rows, outputs)."""
+        deviation, mean = torch.std_mean(y.double(), dim=0, correction=0)
+        self.shift.copy_(mean)
+        self.factor.copy_(torch.where(deviation > 0, deviation, 1.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x * self.factor + self.shift
+
+
+def _columns(x: Tensor, block: int = 4096) -> tuple[Tensor, Tensor]:
+    """Mean and deviation of each input, in float64, block by block, shifted by the first row."""
+    origin = x[:1].double()
+    total = torch.zeros(origin.shape[1:], dtype=torch.float64, device=x.device)
+    squares = torch.zeros_like(total)
+    for part in x.split(max(1, block * 1024 // prod(x.shape[1:]))):
+        centred = part.double() - origin
+        total += centred.sum(0)
+        squares += centred.square().sum(0)
+    mean = total / len(x)
+    variance = (squares / len(x) - mean.square()).clamp(min=0)
+    return mean + origin[0], variance.sqrt()

@@ -1,0 +1,45 @@
+"""The contract of an objective."""
+
+from abc import ABC, abstractmethod
+
+from torch import Tensor
+
+
+class Objective(ABC):
+    """Pure functions of ``raw`` (rows, outputs) and ``y``, row by row, without parameters.
+
+    ``y`` is (rows,) class codes or numbers, or (rows, outputs): probabilities for softmax, numbers
+    for squared. The objective owns the link: ``mean`` turns raw predictions into what is predicted.
+    """
+
+    classifies: bool
+    quadratic: bool
+    bound: float
+    """No row's Hessian by its raw predictions has a larger eigenvalue."""
+
+    @abstractmethod
+    def loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        """The loss of each row, (rows,)."""
+
+    @abstractmethod
+    def gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+        """The derivative of each row's loss by its raw predictions, (rows, outputs)."""
+
+    @abstractmethod
+    def curvature(self, raw: Tensor, y: Tensor, direction: Tensor) -> Tensor:
+        """Each row's Hessian by its raw predictions, times ``direction``, (rows, outputs)."""
+
+    @abstractmethod
+    def mean(self, raw: Tensor) -> Tensor:
+        """The inverse link: what ``raw`` predicts, (rows, outputs)."""
+
+    @abstractmethod
+    def probabilities(self, raw: Tensor) -> Tensor:
+        """The probability of each class, (rows, classes); only where it ``classifies``."""
+
+    @abstractmethod
+    def constant(self, y: Tensor, weight: Tensor | None, outputs: int) -> Tensor:
+        """The raw prediction (outputs,) that is best for all rows together, in float64.
+
+        ``weight`` is (rows,) or None. A class that no row has gets a probability of 1e-12.
+        """

@@ -1,0 +1,36 @@
+"""Two classes: the cross entropy of one logit."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from linnet.objectives._base import Objective
+
+
+class Logistic(Objective):
+    """``loss = log(1 + exp(raw)) - y raw`` with one output; ``y`` (rows,) is 0, 1 or between."""
+
+    classifies = True
+    quadratic = False
+    bound = 0.25
+
+    def loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        logit = raw[:, 0]
+        return -F.logsigmoid(-logit) - y.to(raw.dtype) * logit
+
+    def gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+        return (raw[:, 0].sigmoid() - y.to(raw.dtype)).unsqueeze(1)
+
+    def curvature(self, raw: Tensor, y: Tensor, direction: Tensor) -> Tensor:
+        return raw.sigmoid() * (-raw).sigmoid() * direction
+
+    def mean(self, raw: Tensor) -> Tensor:
+        return raw.sigmoid()
+
+    def probabilities(self, raw: Tensor) -> Tensor:
+        return torch.cat([(-raw).sigmoid(), raw.sigmoid()], dim=1)
+
+    def constant(self, y: Tensor, weight: Tensor | None, outputs: int) -> Tensor:
+        ones = y.double()
+        share = ones.mean() if weight is None else (weight @ ones) / weight.sum()
+        return share.clamp(1e-12, 1 - 1e-12).logit().reshape(1)

@@ -1,0 +1,43 @@
+"""Many classes: the cross entropy of one logit per class."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from linnet.objectives._base import Objective
+
+
+class Softmax(Objective):
+    """``loss = logsumexp(raw) - sum(y raw)``; ``y`` is codes (rows,) or probabilities of classes."""
+
+    classifies = True
+    quadratic = False
+    bound = 0.5  # Boehning (1992), Ann. Inst. Statist. Math. 44, 197-200
+
+    def loss(self, raw: Tensor, y: Tensor) -> Tensor:
+        if y.dim() == 1:
+            return F.cross_entropy(raw, y, reduction="none")
+        return F.cross_entropy(raw, y.to(raw.dtype), reduction="none")
+
+    def gradient(self, raw: Tensor, y: Tensor) -> Tensor:
+        p = raw.softmax(1)
+        if y.dim() == 1:
+            p[torch.arange(len(y), device=y.device), y] -= 1
+            return p
+        return p - y.to(raw.dtype)
+
+    def curvature(self, raw: Tensor, y: Tensor, direction: Tensor) -> Tensor:
+        p = raw.softmax(1)
+        return p * (direction - (p * direction).sum(1, keepdim=True))
+
+    def mean(self, raw: Tensor) -> Tensor:
+        return raw.softmax(1)
+
+    def probabilities(self, raw: Tensor) -> Tensor:
+        return raw.softmax(1)
+
+    def constant(self, y: Tensor, weight: Tensor | None, outputs: int) -> Tensor:
+        hot = F.one_hot(y, outputs).double() if y.dim() == 1 else y.double()
+        share = hot.mean(0) if weight is None else (weight.double() @ hot) / weight.double().sum()
+        logits = share.clamp(min=1e-12).log()
+        return logits - logits.mean()

@@ -1,0 +1,23 @@
+"""Tables of parts: a plain dict, name -> "module:attribute", imported only when looked up."""
+
+from collections.abc import Iterable, Mapping
+from difflib import get_close_matches
+from importlib import import_module
+from typing import Any
+
+from linnet.errors import RecipeError
+
+
+def suggest(name: str, names: Iterable[str]) -> str:
+    """``did you mean "x"?`` for the nearest of ``names``, else the whole list."""
+    known = sorted(names)
+    close = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
+    return f'did you mean "{close[0]}"?' if close else f"known: {', '.join(known)}"
+
+
+def lookup(table: Mapping[str, str], name: str, kind: str) -> Any:
+    """The object that ``table`` lists under ``name``; ``kind`` ("solver") is for the message."""
+    if name not in table:
+        raise RecipeError(f'unknown {kind} "{name}"; {suggest(name, table)}')
+    module, attribute = table[name].split(":")
+    return getattr(import_module(module), attribute)

@@ -1,0 +1,137 @@
+"""The loop that all convex fits share; it judges convergence, the solvers do not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+
+from linnet.networks.constant import Constant
+from linnet.networks.linear import Linear
+from linnet.objectives._base import Objective
+from linnet.record import Step
+from linnet.solvers._base import Solver, State
+from linnet.solvers.problem import LinearProblem
+
+
+class Solve:
+    """A fit of a ``Linear`` along a path of penalties, each started from the one before.
+
+    An iterator of steps. Each leaves the network as it stands; the last step of each penalty is
+    ``complete`` and carries the certificate: ``gradient_max``, the largest entry of the gradient of
+    ``objective``, and ``gap``, an upper bound on the distance from the optimum. A penalty counts as
+    solved when ``gradient_max <= tol``, in units of the target's deviation.
+    """
+
+    patience = 2
+    """The path ends after this many penalties in a row without a better score."""
+
+    def __init__(
+        self,
+        network: Linear,
+        problem: LinearProblem,
+        solver: Solver,
+        *,
+        penalties: Sequence[float],
+        tol: float,
+        max_iter: int,
+    ) -> None:
+        self.network = network
+        self.problem = problem
+        self.solver = solver
+        self.penalties = penalties
+        self.tol = tol * problem.unit**0.5
+        self.max_iter = max_iter
+
+    def __iter__(self) -> Iterator[Step]:
+        theta = self.problem.constant
+        index = 0
+        for alpha in self.penalties:
+            problem = self.problem.at(alpha)
+            state = self.solver.start(problem, theta)
+            if index == 0:
+                yield self._step(0, problem, state, complete=True)
+            for _ in range(self.max_iter):
+                if (reason := self._reason(state)) is not None:
+                    break
+                before = state
+                state = self.solver.step(problem, state)
+                if state is before or state.stuck:
+                    continue
+                index += 1
+                if self._reason(state) is None:
+                    yield self._step(index, problem, state)
+            else:
+                reason = (
+                    f"not converged: {self.max_iter} steps (max_iter) left the gradient at "
+                    f"{self._largest(state):.1e}, above {self.tol:.1e}; raise max_iter"
+                )
+            theta = state.theta
+            index = max(index, 1)
+            yield self._step(index, problem, state, complete=True, reason=reason)
+
+    def _reason(self, state: State) -> str | None:
+        largest = self._largest(state)
+        if largest <= self.tol:
+            return f"converged: the largest gradient entry, {largest:.1e}, is within {self.tol:.1e}"
+        if state.stuck:
+            return (
+                f"not converged: rounding stops progress at a gradient of {largest:.1e}, above "
+                f'{self.tol:.1e}; dtype="float64" reaches further'
+            )
+        return None
+
+    @staticmethod
+    def _largest(state: State) -> float:
+        return state.gradient.abs().max().item()
+
+    def _step(
+        self,
+        index: int,
+        problem: LinearProblem,
+        state: State,
+        *,
+        complete: bool = False,
+        reason: str | None = None,
+    ) -> Step:
+        with torch.no_grad():
+            self.network.linear.weight.copy_(state.theta[:-1].T)
+            self.network.linear.bias.copy_(state.theta[-1])
+        penalty = problem.alpha / 2 * state.theta[:-1].square().sum()
+        values = {
+            "loss": state.value - penalty,
+            "objective": state.value,
+            "gradient_max": state.gradient.abs().max(),
+            "penalty": problem.alpha,
+        }
+        if reason is not None:
+            # the certificate is of what is kept: the coefficients, computed afresh
+            value, gradient = problem.value_and_gradient(state.theta)
+            largest = gradient.abs().max().item()
+            gap = problem.gap(state.theta)
+            values |= {
+                "objective": value,
+                "gradient_max": largest,
+                "converged": float(largest <= self.tol * 1.01),
+                **({} if gap is None else {"gap": gap}),
+            }
+        return Step(index, values, complete=complete, reason=reason)
+
+
+class SolveConstant:
+    """The fit of a ``Constant``: its one step is the answer."""
+
+    patience = 1
+
+    def __init__(self, network: Constant, objective: Objective, problem: LinearProblem) -> None:
+        self.network = network
+        self.problem = problem
+
+    def __iter__(self) -> Iterator[Step]:
+        theta = self.problem.constant
+        with torch.no_grad():
+            self.network.bias.copy_(theta[-1])
+        value, gradient = self.problem.value_and_gradient(theta)
+        values = {"loss": value, "objective": value, "gradient_max": gradient[-1].abs().max()}
+        reason = "converged: the best constant has a closed form"
+        yield Step(0, {**values, "converged": 1.0, "gap": 0.0}, complete=True, reason=reason)
