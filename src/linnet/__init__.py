@@ -1,3 +1,45 @@
-"""linnet: from a line to a net."""
+"""linnet: from a line to a net.
+
+``train`` fits the best line and a net on the same rows and tests both; ``load`` opens a saved model.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from linnet.artifact import Artifact
+    from linnet.data.dataset import Dataset
+    from linnet.data.read import read
+    from linnet.errors import LinnetError
+    from linnet.recipe import Recipe
+    from linnet.runs.run import Run, load
+    from linnet.spine import train
 
 __version__ = "0.1.0"
+
+__all__ = ["Artifact", "Dataset", "LinnetError", "Recipe", "Run", "load", "read", "train"]
+
+_HOMES = {
+    "Artifact": "linnet.artifact",
+    "Dataset": "linnet.data.dataset",
+    "LinnetError": "linnet.errors",
+    "Recipe": "linnet.recipe",
+    "Run": "linnet.runs.run",
+    "load": "linnet.runs.run",
+    "read": "linnet.data.read",
+    "train": "linnet.spine",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use, so that importing linnet is quick and quiet."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'linnet' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

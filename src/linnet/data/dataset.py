@@ -81,7 +81,7 @@ class Dataset:
         return digest.hexdigest()
 
     def split(
-        self, *, test: float | int, valid: float | int | None, seed: int, only_train: bool = False
+        self, *, test: float | int, valid: float | int | None, seed: int
     ) -> Split:
         """Divide the rows, stratified by class, by seed.
 
@@ -92,7 +92,7 @@ class Dataset:
         rows = torch.arange(len(self))
         train, own = rows[: len(self) - self.test_rows], rows[len(self) - self.test_rows :]
         nothing = rows[:0]
-        if only_train or len(train) < MIN_ROWS_TO_HOLD_OUT:
+        if len(train) < MIN_ROWS_TO_HOLD_OUT:
             return Split(train, nothing, own)
         if not self.test_rows:
             train, own = self._hold_out(train, _count(test, len(train), "test"), seed, "test")

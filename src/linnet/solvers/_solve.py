@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import torch
 
 from linnet.networks.constant import Constant
 from linnet.networks.linear import Linear
-from linnet.objectives._base import Objective
 from linnet.record import Step
 from linnet.solvers._base import Solver, State
 from linnet.solvers.problem import LinearProblem
@@ -23,7 +23,7 @@ class Solve:
     solved when ``gradient_max <= tol``, in units of the target's deviation.
     """
 
-    patience = 2
+    patience = 1
     """The path ends after this many penalties in a row without a better score."""
 
     def __init__(
@@ -51,34 +51,32 @@ class Solve:
             state = self.solver.start(problem, theta)
             if index == 0:
                 yield self._step(0, problem, state, complete=True)
-            for _ in range(self.max_iter):
-                if (reason := self._reason(state)) is not None:
-                    break
-                before = state
+            last = index + self.max_iter
+            while True:
                 state = self.solver.step(problem, state)
-                if state is before or state.stuck:
-                    continue
-                index += 1
-                if self._reason(state) is None:
-                    yield self._step(index, problem, state)
-            else:
-                reason = (
-                    f"not converged: {self.max_iter} steps (max_iter) left the gradient at "
-                    f"{self._largest(state):.1e}, above {self.tol:.1e}; raise max_iter"
-                )
+                index += not state.stuck
+                if self._largest(state) <= self.tol:  # judged by predictions computed afresh
+                    raw = problem.raw(state.theta)
+                    value, gradient = problem.value_and_gradient(state.theta, raw)
+                    state = replace(state, raw=raw, value=value, gradient=gradient)
+                reason = self._reason(state, index == last)
+                if reason is not None:
+                    break
+                yield self._step(index, problem, state)
             theta = state.theta
-            index = max(index, 1)
             yield self._step(index, problem, state, complete=True, reason=reason)
 
-    def _reason(self, state: State) -> str | None:
+    def _reason(self, state: State, last: bool) -> str | None:
         largest = self._largest(state)
         if largest <= self.tol:
             return f"converged: the largest gradient entry, {largest:.1e}, is within {self.tol:.1e}"
-        if state.stuck:
-            return (
-                f"not converged: rounding stops progress at a gradient of {largest:.1e}, above "
-                f'{self.tol:.1e}; dtype="float64" reaches further'
+        if state.stuck or last:
+            why, remedy = (
+                ("rounding stops progress", 'dtype="float64" reaches further')
+                if state.stuck
+                else (f"{self.max_iter} steps (max_iter) were not enough", "raise max_iter")
             )
+            return f"not converged: {why} at a gradient of {largest:.1e}, above {self.tol:.1e}; {remedy}"
         return None
 
     @staticmethod
@@ -105,16 +103,9 @@ class Solve:
             "penalty": problem.alpha,
         }
         if reason is not None:
-            # the certificate is of what is kept: the coefficients, computed afresh
-            value, gradient = problem.value_and_gradient(state.theta)
-            largest = gradient.abs().max().item()
             gap = problem.gap(state.theta)
-            values |= {
-                "objective": value,
-                "gradient_max": largest,
-                "converged": float(largest <= self.tol * 1.01),
-                **({} if gap is None else {"gap": gap}),
-            }
+            values["converged"] = float(self._largest(state) <= self.tol)
+            values |= {} if gap is None else {"gap": gap}
         return Step(index, values, complete=complete, reason=reason)
 
 
@@ -123,7 +114,7 @@ class SolveConstant:
 
     patience = 1
 
-    def __init__(self, network: Constant, objective: Objective, problem: LinearProblem) -> None:
+    def __init__(self, network: Constant, problem: LinearProblem) -> None:
         self.network = network
         self.problem = problem
 

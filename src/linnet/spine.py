@@ -1,0 +1,228 @@
+"""The product: from a place of data to three tested models, a verdict, and files that last."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+
+from linnet import __version__, evaluation, files
+from linnet.artifact import Artifact
+from linnet.data.dataset import Dataset
+from linnet.data.read import read
+from linnet.errors import RecipeError
+from linnet.fit import fit
+from linnet.parallel import World, choose_device
+from linnet.recipe import Recipe
+from linnet.record import Event, Record
+from linnet.runs import directory
+from linnet.runs.run import Run
+from linnet.verdict import verdict
+
+BASELINE = "constant"
+
+
+def train(
+    data: Any = None,
+    recipe: Recipe | None = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    echo: Callable[[Event], None] | None = None,
+    **settings: Any,
+) -> Run:
+    """Fit the baseline, the line and the net; test each once; save everything in a run directory.
+
+    ``data`` is a known name, a file or folder, ``(X, y)`` arrays, a mapping of arrays, or a torch
+    data set or loader; ``settings`` are keys of the recipe, such as ``model="linear"`` or
+    ``epochs=5``. ``out`` is the directory of the run, by default the next free one in ``runs/``.
+    ``echo`` is called with every event that is recorded, to show progress.
+
+    The rows are split once. Penalty, epoch and model are chosen by validation rows; test rows are
+    used once per model, at the end.
+    """
+    recipe = (recipe or Recipe()).override(settings) if settings else recipe or Recipe()
+    if isinstance(data, (str, os.PathLike)):
+        recipe = recipe.override({"data": str(data)})
+    dataset, recipe, parts = prepare(recipe.data if data is None else data, recipe)
+    device = choose_device(recipe.device)
+    names = "auto" if recipe.model == Recipe().model else "-".join(recipe.model)
+    path = directory.create(Path(out) if out else None, dataset.name, names)
+    directory.write_status(path, "running")
+    record = Record(path / directory.EVENTS, echo)
+    try:
+        _describe(path, recipe, dataset, parts, device)
+        record.write("start", format=directory.FORMAT, wall=directory.now(), data=dataset.name)
+        metrics = _train(path, recipe, dataset, parts, World(device=device), record)
+        files.write_json(path / directory.METRICS, metrics)
+        record.write("end", chosen=metrics["chosen"])
+        directory.write_status(path, "finished")
+    except BaseException as error:
+        state = "failed" if isinstance(error, Exception) else "stopped"
+        directory.write_status(path, state, f"{type(error).__name__}: {error}")
+        raise
+    finally:
+        record.close()
+    return Run(path)
+
+
+def prepare(place: Any, recipe: Recipe) -> tuple[Dataset, Recipe, dict[str, Tensor]]:
+    """The data, the recipe resolved for it, and the row numbers of its three parts."""
+    if place is None:
+        raise RecipeError("no data: name a data set, a file or a folder")
+    dataset = read(place, recipe.target).select(recipe.classes, recipe.positive)
+    valid = None if recipe.valid == "auto" else recipe.valid
+    split = dataset.split(test=recipe.test, valid=valid, seed=recipe.seed)
+    recipe.check(dataset.schema)
+    return dataset, recipe.resolve(dataset, split), split._asdict()
+
+
+def _train(
+    path: Path,
+    recipe: Recipe,
+    dataset: Dataset,
+    parts: dict[str, Tensor],
+    world: World,
+    record: Record,
+) -> dict[str, Any]:
+    rows, valid, test = (dataset.take(parts[name]) for name in ("train", "valid", "test"))
+    models: dict[str, Artifact] = {}
+    for name in (BASELINE, *recipe.model):
+        models[name] = fit(recipe.only(name), rows, valid, world=world, record=record)
+    chosen = _choose(models)
+    raws: dict[str, Tensor] = {}
+    metrics: dict[str, Any] = {
+        "format": directory.FORMAT,
+        "chosen": chosen,
+        "models": {},
+        "comparisons": {},
+    }
+    for name, model in models.items():
+        scores = dict(model.manifest.scores)
+        if len(test):
+            raws[name] = evaluation.predict_raw(model.module, test.x)
+            scores["test"] = evaluation.score(
+                model.objective, model.schema, raws[name], test, recipe.seed
+            )
+            record.write("test", model=name, test=scores["test"])
+        model = _complete(model, scores, dataset, parts, world)
+        model.save(path / f"{name}.safetensors")
+        if len(test):
+            folder = path / "predictions"
+            folder.mkdir(exist_ok=True)
+            files.write(folder / f"{name}.parquet", _predictions(model, raws[name], test, parts))
+        fit_facts = {**model.manifest.fit, "seconds": model.manifest.provenance["seconds"]}
+        metrics["models"][name] = {**scores, "fit": fit_facts}
+    if "linear" in raws:
+        for name in recipe.model:
+            if name != "linear":
+                metrics["comparisons"][name] = evaluation.compare(
+                    models[name].objective, test, raws["linear"], raws[name], recipe.seed
+                )
+    metrics["verdict"] = verdict(metrics)
+    return metrics
+
+
+def _choose(models: dict[str, Artifact]) -> str:
+    """The model with the least validation loss; without validation rows the first after the
+    baseline."""
+    names = [name for name in models if name != BASELINE]
+
+    def loss(name: str) -> float:
+        valid = models[name].manifest.scores.get("valid")
+        return float(valid["loss"]) if isinstance(valid, dict) else 0.0  # type: ignore[arg-type]
+
+    return min(names, key=loss)
+
+
+def _complete(
+    model: Artifact,
+    scores: dict[str, Any],
+    dataset: Dataset,
+    parts: dict[str, Tensor],
+    world: World,
+) -> Artifact:
+    """The artifact with its scores, the data it saw, and where it was made."""
+    data = {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint(),
+        "rows": len(dataset),
+        **{f"{name}_rows": len(rows) for name, rows in parts.items()},
+    }
+    made = {"created": directory.now(), "device": str(world.device), **_versions()}
+    manifest = model.manifest.model_copy(
+        update={
+            "scores": scores,
+            "data": data,
+            "provenance": {**model.manifest.provenance, **made},
+        }
+    )
+    return replace(model, manifest=manifest)
+
+
+def _predictions(
+    model: Artifact, raw: Tensor, test: Dataset, parts: dict[str, Tensor]
+) -> bytes:
+    """``row, y, prediction`` and, for classes, ``p`` (a list per row), as Parquet."""
+    import polars
+
+    truth: np.ndarray[Any, Any]
+    if model.objective.classifies:
+        truth = model.schema.decode(test.codes)
+    else:
+        truth = test.y.numpy()
+    columns = {"row": parts["test"].numpy(), "y": truth, "prediction": model.decide(raw)}
+    if model.objective.classifies:
+        columns["p"] = model.objective.probabilities(raw).numpy()
+    buffer = BytesIO()
+    polars.DataFrame(columns).write_parquet(buffer)
+    return buffer.getvalue()
+
+
+def _describe(
+    path: Path, recipe: Recipe, dataset: Dataset, parts: dict[str, Tensor], device: torch.device
+) -> None:
+    """``recipe.toml``, ``run.json`` and ``split.safetensors``: all that is known beforehand."""
+    files.write(path / directory.RECIPE, recipe.toml().encode())
+    files.write(path / directory.SPLIT, save(parts, {"linnet": '{"format":1}'}))
+    files.write_json(
+        path / directory.RUN,
+        {
+            "format": directory.FORMAT,
+            "created": directory.now(),
+            "command": sys.argv,
+            "seed": recipe.seed,
+            "device": str(device),
+            "data": {
+                "name": dataset.name,
+                "place": recipe.data,
+                "fingerprint": dataset.fingerprint(),
+                "rows": len(dataset),
+                **{f"{name}_rows": len(rows) for name, rows in parts.items()},
+                "notes": list(dataset.notes),
+            },
+            **_versions(),
+        },
+    )
+
+
+def _versions() -> dict[str, Any]:
+    return {
+        "linnet": __version__,
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "threads": torch.get_num_threads(),
+    }

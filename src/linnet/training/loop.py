@@ -1,0 +1,89 @@
+"""The mini-batch loop."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from linnet.data.batches import Batches
+from linnet.networks._base import Network
+from linnet.objectives._base import Objective
+from linnet.randomness import derive
+from linnet.record import Step
+from linnet.registry import lookup
+from linnet.training import OPTIMIZERS, SCHEDULES
+from linnet.training.optimizers import Settings
+
+
+class Train:
+    """A fit by mini-batches: an iterator of steps; each has taken one batch.
+
+    A step's values are sums over its rows, ``loss_sum`` and ``rows`` (the sum of weights), so that
+    means over any stretch weigh every row alike. An epoch's last step is ``complete``. The global
+    generators are as they were when the loop ends.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        objective: Objective,
+        batches: Batches,
+        *,
+        optimizer: str,
+        settings: Settings,
+        schedule: str,
+        epochs: int,
+        patience: int,
+        seed: int,
+        unit: float = 1.0,
+    ) -> None:
+        self.network = network
+        self.objective = objective
+        self.batches = batches
+        self.optimizer: torch.optim.Optimizer = lookup(OPTIMIZERS, optimizer, "optimizer")(
+            network.parameters(), settings
+        )
+        self.lr = settings.lr
+        self.schedule = lookup(SCHEDULES, schedule, "schedule")
+        self.epochs = epochs
+        self.patience = patience
+        self.seed = seed
+        self.unit = unit
+        """The loss is divided by this before its gradient is taken: the target's variance, so that
+        a learning rate means the same for every target."""
+
+    def __iter__(self) -> Iterator[Step]:
+        with torch.random.fork_rng():
+            yield from self._steps()
+
+    def _steps(self) -> Iterator[Step]:
+        yield Step(0, complete=True)
+        per_epoch = len(self.batches)
+        index = 0
+        for epoch in range(self.epochs):
+            for batch, (x, y, weight) in enumerate(self.batches.epoch(epoch), start=1):
+                lr = self.lr * self.schedule(index / (self.epochs * per_epoch))
+                for group in self.optimizer.param_groups:
+                    group["lr"] = lr
+                torch.default_generator.manual_seed(derive(self.seed, "dropout", index))
+                self.network.train()
+                loss = self.objective.loss(self.network(x), y)
+                if weight is not None:
+                    loss = loss * weight
+                total, rows = loss.sum(), len(x) if weight is None else weight.sum()
+                self.optimizer.zero_grad()
+                (total / (rows * self.unit)).backward()
+                self.optimizer.step()
+                index += 1
+                last = batch == per_epoch
+                reason = None
+                if last and epoch == self.epochs - 1:
+                    reason = f"all {self.epochs} epochs done"
+                yield Step(
+                    index,
+                    {"loss_sum": total.detach(), "rows": rows, "lr": lr},
+                    epoch=epoch + last,
+                    complete=last,
+                    reason=reason,
+                )

@@ -1,0 +1,59 @@
+"""Scores in words: does the net earn its place?"""
+
+from __future__ import annotations
+
+from typing import Any
+
+NAMES = {"constant": "the constant", "linear": "the line", "mlp": "the perceptron"}
+
+
+def percent(share: float) -> str:
+    """A share as a percentage with two decimals."""
+    return f"{100 * share:.2f} %"
+
+
+def headline(scores: dict[str, Any]) -> str:
+    """The headline score with its 95 % interval, as text."""
+    if "accuracy" in scores:
+        low, high = scores["accuracy_interval"]
+        return f"accuracy {percent(scores['accuracy'])} ({100 * low:.2f} to {100 * high:.2f})"
+    low, high = scores["rmse_interval"]
+    return f"RMSE {scores['rmse']:.4g} ({low:.4g} to {high:.4g}), R2 {scores['r2']:.3f}"
+
+
+def verdict(metrics: dict[str, Any]) -> str:
+    """One or more sentences on the models of ``metrics.json``."""
+    models = metrics["models"]
+    if "test" not in models["constant"]:
+        return (
+            "Too few rows to hold any out: the model was fitted on all of them, and no score is "
+            "claimed."
+        )
+    sentences = []
+    rows = models["constant"]["test"]["rows"]
+    for name, comparison in metrics["comparisons"].items():
+        line, net = (headline(models[key]["test"]) for key in ("linear", name))
+        if comparison["test"] == "McNemar":
+            chance = f"McNemar p = {comparison['p_value']:.2g}"
+        else:
+            low, high = comparison["difference_interval"]
+            chance = f"difference of squared errors {low:.3g} to {high:.3g}"
+        what = f"{net} against {line} on {rows:,} test rows ({chance})"
+        net_name = NAMES.get(name, name)
+        if not comparison["significant"]:
+            sentences.append(
+                f"{net_name} does not earn its place: {what} may be chance; the line is the simpler "
+                "model."
+            )
+        elif comparison["better"] == "net":
+            sentences.append(f"{net_name} earns its place: {what}.")
+        else:
+            sentences.append(f"{net_name} does not earn its place, the line is better: {what}.")
+    if not sentences:
+        for name in models:
+            if name != "constant":
+                sentences.append(
+                    f"{NAMES.get(name, name)} has {headline(models[name]['test'])} on {rows:,} test "
+                    f"rows; the best constant has {headline(models['constant']['test'])}."
+                )
+    return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)
