@@ -40,6 +40,7 @@ def fit(
     network.to(world.device)
     train, valid = train.to(world.device), valid.to(world.device)
     method = recipe.begin(network, objective, train, world)
+    record.write("begin", model=model, steps=method.steps)
     mean = RunningMean()
     best: tuple[float, Step, dict[str, torch.Tensor], dict[str, float]] | None = None
     stale, reason, index, epoch = 0, None, 0, 0

@@ -9,3 +9,12 @@ SOURCES = {
     "folder": "linnet.data.sources.folder:Folder",
 }
 """Every source, in the order in which a place is offered to them."""
+
+BUILTIN = {
+    "breast_cancer": "569 rows, 30 columns, 2 classes",
+    "diabetes": "442 rows, 10 columns, regression",
+    "digits": "1,797 pictures of 8 x 8, 10 classes",
+    "iris": "150 rows, 4 columns, 3 classes",
+    "wine": "178 rows, 13 columns, 3 classes",
+}
+"""The data sets that come with scikit-learn."""

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from linnet.data import SOURCES, known
+from linnet.data import BUILTIN, SOURCES, known
 from linnet.data.dataset import Dataset
 from linnet.errors import DataError
 from linnet.registry import lookup, suggest
@@ -39,15 +39,13 @@ def read(place: Any, target: str | None = None) -> Dataset:
 
 
 def _unreadable(place: Any) -> str:
-    from linnet.data.sources.builtin import NAMES
-
     if not isinstance(place, (str, os.PathLike)):
         return (
             f"a {type(place).__name__} is no data; expected a name, a path, (X, y), a mapping of "
             "arrays, or a torch data set or loader"
         )
     path = Path(place)
-    names = [*NAMES, *known.KNOWN]
+    names = [*BUILTIN, *known.KNOWN]
     if not path.exists():
         return f'there is no file, folder or data set "{place}"; {suggest(str(place), names)}'
     kind = "folder" if path.is_dir() else "file"

@@ -23,6 +23,7 @@ class Solve:
     solved when ``gradient_max <= tol``, in units of the target's deviation.
     """
 
+    steps: int | None = None  # how many there will be is not known
     patience = 1
     """The path ends after this many penalties in a row without a better score."""
 
@@ -112,6 +113,7 @@ class Solve:
 class SolveConstant:
     """The fit of a ``Constant``: its one step is the answer."""
 
+    steps = 1
     patience = 1
 
     def __init__(self, network: Constant, problem: LinearProblem) -> None:

@@ -47,6 +47,7 @@ class Train:
         self.lr = settings.lr
         self.schedule = lookup(SCHEDULES, schedule, "schedule")
         self.epochs = epochs
+        self.steps = epochs * len(batches)
         self.patience = patience
         self.seed = seed
         self.unit = unit
@@ -63,7 +64,7 @@ class Train:
         index = 0
         for epoch in range(self.epochs):
             for batch, (x, y, weight) in enumerate(self.batches.epoch(epoch), start=1):
-                lr = self.lr * self.schedule(index / (self.epochs * per_epoch))
+                lr = self.lr * self.schedule(index / self.steps)
                 for group in self.optimizer.param_groups:
                     group["lr"] = lr
                 torch.default_generator.manual_seed(derive(self.seed, "dropout", index))

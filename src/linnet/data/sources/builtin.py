@@ -4,23 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from linnet.data import BUILTIN
 from linnet.data.dataset import Dataset
 from linnet.data.sources._source import assemble
 
-NAMES = {
-    "breast_cancer": "569 rows, 30 columns, 2 classes",
-    "diabetes": "442 rows, 10 columns, regression",
-    "digits": "1,797 pictures of 8 x 8, 10 classes",
-    "iris": "150 rows, 4 columns, 3 classes",
-    "wine": "178 rows, 13 columns, 3 classes",
-}
-
 
 class Builtin:
-    """A name in ``NAMES``."""
+    """A name in ``BUILTIN``."""
 
     def matches(self, place: object) -> bool:
-        return isinstance(place, str) and place in NAMES
+        return isinstance(place, str) and place in BUILTIN
 
     def read(self, place: str, target: str | None) -> Dataset:
         import sklearn.datasets

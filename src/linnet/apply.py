@@ -1,0 +1,146 @@
+"""A finished model on data: evaluate it, or predict."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from linnet import artifact, evaluation
+from linnet.artifact import Artifact
+from linnet.data.dataset import Dataset
+from linnet.data.read import read
+from linnet.errors import InputError
+from linnet.runs import directory
+from linnet.runs.run import Run, load
+
+PARTS = ("auto", "all", "train", "test")
+
+
+def evaluate(
+    place: str | os.PathLike[str], data: Any, *, model: str | None = None, part: str = "auto"
+) -> dict[str, Any]:
+    """The scores of every model of a run, or of one model, on rows of ``data``.
+
+    ``part`` "auto" means the rows to judge by: the test part that the data came with; else, where
+    the data is the run's own, the run's test rows; else all rows.
+    """
+    models = _models(Path(place), model)
+    first = next(iter(models.values()))
+    dataset = for_model(first, data)
+    rows, part = part_rows(dataset, Path(place), first, part)
+    chosen = dataset.take(rows)
+    result: dict[str, Any] = {
+        "format": directory.FORMAT,
+        "data": {"name": dataset.name, "part": part, "rows": len(rows)},
+        "models": {},
+    }
+    for name, each in models.items():
+        raw = evaluation.predict_raw(each.module, chosen.x)
+        seed = each.manifest.recipe["seed"]
+        assert isinstance(seed, int)
+        scores = evaluation.score(each.objective, each.schema, raw, chosen, seed)
+        result["models"][name] = {"test": scores}
+    return result
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions for some rows of a data set; ``row`` counts from its first row."""
+
+    row: Tensor  # (rows,) int64
+    y: np.ndarray[Any, Any]  # labels (rows,), or numbers (rows,) or (rows, targets)
+    prediction: np.ndarray[Any, Any]
+    p: np.ndarray[Any, Any] | None  # (rows, classes)
+    classes: tuple[str, ...]
+
+    def columns(self) -> dict[str, np.ndarray[Any, Any]]:
+        """``row, y, prediction`` and ``p_<class>``, each (rows,)."""
+        columns: dict[str, np.ndarray[Any, Any]] = {"row": self.row.numpy()}
+        for name, values in (("y", self.y), ("prediction", self.prediction)):
+            if values.ndim == 1:
+                columns[name] = values
+            else:
+                columns |= {f"{name}_{index}": column for index, column in enumerate(values.T)}
+        if self.p is not None:
+            columns |= {f"p_{name}": self.p[:, i] for i, name in enumerate(self.classes)}
+        return columns
+
+
+def predict(
+    place: str | os.PathLike[str],
+    data: Any,
+    *,
+    model: str | None = None,
+    part: str = "all",
+    rows: tuple[int, ...] | None = None,
+) -> Predictions:
+    """The chosen model's predictions for the rows of a data set; ``rows`` count within ``part``."""
+    each = load(place, model)
+    dataset = for_model(each, data)
+    numbers, part = part_rows(dataset, Path(place), each, part)
+    if rows is not None:
+        for row in rows:
+            if not 0 <= row < len(numbers):
+                raise InputError(
+                    f"there is no row {row}: {part} of {dataset.name} has the rows 0 to "
+                    f"{len(numbers) - 1}"
+                )
+        numbers = numbers[torch.tensor(rows, dtype=torch.int64)]
+    chosen = dataset.take(numbers)
+    raw = evaluation.predict_raw(each.module, chosen.x)
+    classes = each.objective.classifies
+    return Predictions(
+        numbers,
+        each.schema.decode(chosen.codes) if classes else chosen.y.numpy(),
+        each.decide(raw),
+        each.objective.probabilities(raw).numpy() if classes else None,
+        each.schema.names,
+    )
+
+
+def for_model(model: Artifact, data: Any) -> Dataset:
+    """``data`` read as the model's training data was: the same target, classes and terms."""
+    recipe = model.manifest.recipe
+    target, classes, positive = (recipe[key] for key in ("target", "classes", "positive"))
+    dataset = read(data, target)  # type: ignore[arg-type]
+    kept = tuple(classes) if isinstance(classes, list) else None
+    return dataset.select(kept, positive).conform(model.schema)  # type: ignore[arg-type]
+
+
+def part_rows(dataset: Dataset, place: Path, model: Artifact, part: str) -> tuple[Tensor, str]:
+    """The row numbers of a part of the data, and the part's name with "auto" resolved."""
+    if part not in PARTS:
+        raise InputError(f'unknown part "{part}"; known: {", ".join(PARTS)}')
+    rows = torch.arange(len(dataset))
+    cut = len(dataset) - dataset.test_rows
+    if part == "all":
+        return rows, part
+    if dataset.test_rows:
+        return (rows[:cut], part) if part == "train" else (rows[cut:], "test")
+    own = dataset.fingerprint() == model.manifest.data.get("fingerprint")
+    if own and place.is_dir():
+        name = "train" if part == "train" else "test"
+        found: Tensor = Run(place).split()[name]
+        if len(found):
+            return found, name
+    if part == "auto":
+        return rows, "all"
+    raise InputError(
+        f'{dataset.name} has no part "{part}" that is known here: it came with no test part, and is '
+        "not the data of this run"
+    )
+
+
+def _models(place: Path, model: str | None) -> dict[str, Artifact]:
+    """The models that are meant: of a run all of them, or the one that is named."""
+    if place.is_dir() and model is None:
+        return Run(place).models
+    path = directory.model_path(place, model)
+    found = artifact.load(path)
+    return {found.manifest.model: found}

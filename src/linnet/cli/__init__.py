@@ -1,0 +1,42 @@
+"""The command line: each command builds objects, calls one function, and prints."""
+
+from typing import Annotated
+
+import typer
+
+from linnet import __version__
+from linnet.cli import data, evaluate, inspect, predict, runs, train
+
+app = typer.Typer(
+    name="linnet",
+    help="From a line to a net: regression and classification that you can trust.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("train")(train.train)
+app.command("evaluate")(evaluate.evaluate)
+app.command("predict")(predict.predict)
+app.command("inspect")(inspect.inspect)
+app.add_typer(data.app, name="data")
+app.add_typer(runs.app, name="runs")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"linnet {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None: ...
+
+
+def main() -> None:
+    """The entry point of ``linnet``."""
+    app(prog_name="linnet")

@@ -1,0 +1,129 @@
+"""What all commands share: errors in one line, JSON or tables, and the number of threads."""
+
+import inspect
+import math
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Sequence
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import typer
+
+from linnet import files
+from linnet.errors import LinnetError
+
+Json = Annotated[bool, typer.Option("--json", help="Print strict JSON.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """``function`` as a command: errors on purpose become one line and an exit code.
+
+    0 done, 1 the work failed, 2 the request or its input was wrong, 130 stopped by Ctrl-C.
+    """
+
+    @wraps(function)
+    def guarded(*args: Any, debug: bool = False, **options: Any) -> None:
+        try:
+            function(*args, **options)
+        except LinnetError as error:
+            _fail(f"error: {error}", error.exit_code, debug)
+        except KeyboardInterrupt:
+            _fail("stopped", 130, debug)
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads on: end quietly
+            raise typer.Exit(1) from None
+        except MemoryError:
+            _fail("error: out of memory; give fewer rows, or a smaller model", 1, debug)
+
+    signature = inspect.signature(function)
+    extra = inspect.Parameter(
+        "debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=Debug
+    )
+    guarded.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*signature.parameters.values(), extra]
+    )
+    guarded.__annotations__ = {**function.__annotations__, "debug": Debug}
+    return guarded
+
+
+def _fail(message: str, code: int, debug: bool) -> NoReturn:
+    if debug:
+        traceback.print_exc()
+    print(message.replace("\n", " "), file=sys.stderr)
+    raise typer.Exit(code)
+
+
+def print_json(value: Any) -> None:
+    """Strict JSON on standard output."""
+    sys.stdout.write(files.pretty(value))
+
+
+def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+    """A table on standard output; numbers to the right."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    rows = [list(row) for row in rows]
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for index, heading in enumerate(headings):
+        numeric = rows and all(isinstance(row[index], (int, float)) for row in rows)
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(text(cell)) for cell in row))
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console.width = 200
+    console.print(table)
+
+
+def text(value: Any) -> str:
+    """A cell of a table."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, (list, tuple)):
+        return " x ".join(map(str, value))
+    return str(value)
+
+
+def set_threads() -> None:
+    """Give PyTorch as many threads as this process may really use.
+
+    The cores it is bound to, the control group's quota, and ``OMP_NUM_THREADS``: the least of them.
+    """
+    bound = getattr(os, "sched_getaffinity", None)
+    count = len(bound(0)) if bound else os.cpu_count() or 1
+    limits = [count, math.ceil(_quota() or count)]
+    given = os.environ.get("OMP_NUM_THREADS", "")
+    if given.isdecimal() and int(given) > 0:
+        limits.append(int(given))
+    import torch
+
+    torch.set_num_threads(max(1, min(limits)))
+
+
+def _quota() -> float | None:
+    """The cores that the control group grants, if it limits them."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return None if quota == "max" else int(quota) / int(period)
+    except (OSError, ValueError):
+        pass
+    try:
+        folder = Path("/sys/fs/cgroup/cpu")
+        quota = (folder / "cpu.cfs_quota_us").read_text()
+        period = (folder / "cpu.cfs_period_us").read_text()
+        return int(quota) / int(period) if int(quota) > 0 else None
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,44 @@
+"""``linnet inspect``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from linnet.cli._output import Json, command, print_json, print_table, text
+
+
+@command
+def inspect(
+    place: Annotated[Path, typer.Argument(help="A model file, or a run's folder.", metavar="FILE")],
+    model: Annotated[str | None, typer.Option(help="One model of the run, by name.")] = None,
+    json: Json = False,
+) -> None:
+    """Show what a model file says of itself, without loading the model."""
+    from linnet.artifact import read_manifest
+    from linnet.runs.directory import model_path
+    from linnet.verdict import headline
+
+    path = model_path(place, model)
+    manifest = read_manifest(path)
+    if json:
+        print_json(manifest.plain())
+        return
+    schema = manifest.schema_
+    print(f"{path}: {manifest.model}, {manifest.objective}, {manifest.dtype}")
+    print(f"takes: a {schema.example} of {text(schema.shape)} {schema.dtype}")
+    if schema.task == "classification":
+        print(f"tells: {', '.join(schema.targets)}, one of {', '.join(schema.names)}")
+    else:
+        print(f"tells: {', '.join(schema.targets)}")
+    print(f"data: {manifest.data.get('name')}, {text(manifest.data.get('train_rows'))} training rows")
+    test = manifest.scores.get("test")
+    if isinstance(test, dict):
+        print(f"test: {headline(test)} on {text(test['rows'])} rows")
+    print(f"fit: {manifest.fit.get('reason')}")
+    layers = manifest.layers
+    rows = [[x.name, x.kind, x.output, x.parameters, x.trainable] for x in layers]
+    rows.append(
+        ["total", "", "", sum(x.parameters for x in layers), sum(x.trainable for x in layers)]
+    )
+    print_table(["layer", "kind", "output", "parameters", "trainable"], rows)

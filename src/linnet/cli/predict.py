@@ -1,0 +1,140 @@
+"""``linnet predict``."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from linnet.cli._output import Json, command, print_json, print_table, set_threads
+from linnet.errors import InputError
+
+PICTURES = (".png", ".jpg", ".jpeg")
+
+
+@command
+def predict(
+    run: Annotated[Path, typer.Argument(help="A run's folder, or a model file.", metavar="RUN")],
+    inputs: Annotated[
+        list[str], typer.Argument(help="Pictures, or one data set.", metavar="DATA|IMAGE...")
+    ],
+    model: Annotated[str | None, typer.Option(help="One model of the run, by name.")] = None,
+    rows: Annotated[str | None, typer.Option(help="Row numbers, as 0,10,193.")] = None,
+    part: Annotated[
+        str, typer.Option(help="all, train, test: rows are counted within it.")
+    ] = "all",
+    out: Annotated[
+        Path | None, typer.Option(help="Write row, y, prediction, p_<class> to this CSV file.")
+    ] = None,
+    resize: Annotated[
+        bool, typer.Option("--resize", help="Resize pictures to the model's shape.")
+    ] = False,
+    invert: Annotated[
+        bool, typer.Option("--invert", help="Swap dark and light, as for ink on paper.")
+    ] = False,
+    json: Json = False,
+) -> None:
+    """Predict pictures, or rows of a data set."""
+    set_threads()
+    if all(name.lower().endswith(PICTURES) and Path(name).is_file() for name in inputs):
+        if rows is not None or out is not None:
+            raise InputError("--rows and --out go with a data set, not with single pictures")
+        _pictures(run, [Path(name) for name in inputs], model, resize, invert, json)
+        return
+    if len(inputs) != 1:
+        missing = next((n for n in inputs if not Path(n).exists()), inputs[0])
+        raise InputError(f"{missing} is no picture that is there; give pictures, or one data set")
+    from linnet import apply
+
+    found = apply.predict(run, inputs[0], model=model, part=part, rows=_numbers(rows))
+    columns = found.columns()
+    if out is not None:
+        from linnet import files
+
+        files.write(out, _csv(columns))
+        print(f"{out}: {len(found.row):,} rows")
+    elif json:
+        lists = {name: column.tolist() for name, column in columns.items()}
+        records = [
+            dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)
+        ]
+        print_json({"format": 1, "rows": records})
+    else:
+        shown = 20 if rows is None else len(found.row)
+        body = [list(values) for values in zip(*(c.tolist() for c in columns.values()), strict=True)]
+        print_table(list(columns), body[:shown])
+        if len(body) > shown:
+            print(f"the first {shown} of {len(body):,} rows; --out FILE.csv writes them all")
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    if text is None:
+        return None
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"--rows {text}: expected row numbers such as 0,10,193") from None
+
+
+def _csv(columns: dict[str, Any]) -> bytes:
+    """The columns as CSV; text that a spreadsheet would take for a formula gets an apostrophe."""
+    import polars
+
+    safe = {
+        name: [f"'{v}" if str(v)[:1] in "=+-@\t\r" else v for v in column.tolist()]
+        if column.dtype.kind in "UO"
+        else column
+        for name, column in columns.items()
+    }
+    return polars.DataFrame(safe).write_csv().encode()
+
+
+def _pictures(
+    run: Path, paths: list[Path], model: str | None, resize: bool, invert: bool, json: bool
+) -> None:
+    import numpy as np
+
+    from linnet.data.sources.folder import open_picture
+    from linnet.runs.run import load
+
+    artifact = load(run, model)
+    schema = artifact.schema
+    if schema.example != "picture":
+        raise InputError(f"{run} takes rows of {len(schema.columns)} columns, not pictures")
+    channels, height, width = schema.shape
+    pictures = []
+    for path in paths:
+        picture = open_picture(path, channels)
+        if picture.shape != schema.shape:
+            if not resize:
+                raise InputError(
+                    f"{path} is {picture.shape[2]} x {picture.shape[1]} pixels, the model takes "
+                    f"{width} x {height}; --resize makes it fit"
+                )
+            picture = _resized(picture, width, height)
+        pictures.append(255 - picture if invert else picture)
+    batch = np.stack(pictures)
+    labels = artifact.predict(batch)
+    shares = artifact.predict_proba(batch) if artifact.objective.classifies else None
+    records = []
+    for index, path in enumerate(paths):
+        record: dict[str, Any] = {"file": str(path), "prediction": labels[index].tolist()}
+        if shares is not None:
+            record["probability"] = float(shares[index].max())
+            record["probabilities"] = shares[index].tolist()
+        records.append(record)
+    if json:
+        print_json({"format": 1, "classes": list(schema.classes), "pictures": records})
+    else:
+        keys = ["file", "prediction", *(["probability"] if shares is not None else [])]
+        print_table(keys, [[record[key] for key in keys] for record in records])
+
+
+def _resized(picture: Any, width: int, height: int) -> Any:
+    """A picture (channels, height, width) resampled to another size, each channel by itself."""
+    import numpy as np
+    from PIL import Image
+
+    method = Image.Resampling.BILINEAR
+    return np.stack(
+        [np.asarray(Image.fromarray(layer).resize((width, height), method)) for layer in picture]
+    )
