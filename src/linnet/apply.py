@@ -132,8 +132,8 @@ def part_rows(dataset: Dataset, place: Path, model: Artifact, part: str) -> tupl
     if part == "auto":
         return rows, "all"
     raise InputError(
-        f'{dataset.name} has no part "{part}" that is known here: it came with no test part, and is '
-        "not the data of this run"
+        f'{dataset.name} has no part "{part}" that is known here: it came with no test part, and '
+        "is not the data of this run"
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -56,7 +57,7 @@ class Manifest(Closed):
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
-    format: Literal[1] = FORMAT
+    format: Literal[1] = 1
     model: str
     objective: str
     network: dict[str, JsonValue]
@@ -126,7 +127,7 @@ class Artifact:
         files.write(Path(path), save(tensors, {"linnet": text}))
 
 
-def digest(manifest: dict[str, Any], content: dict[str, bytes | memoryview]) -> str:
+def digest(manifest: dict[str, Any], content: Mapping[str, bytes | memoryview]) -> str:
     """The sha256 over the manifest (without the sha256 itself) and the tensors, by name."""
     provenance = {k: v for k, v in manifest["provenance"].items() if k != "sha256"}
     result = hashlib.sha256(files.canonical({**manifest, "provenance": provenance}))
@@ -233,8 +234,8 @@ def _read_header(path: Path) -> tuple[Manifest, dict[str, _Entry], int, int]:
             length = int.from_bytes(head, "little")
             if len(head) < 8 or length > min(MAX_HEADER_BYTES, size - 8):
                 raise ModelError(
-                    f"{path}: not a model: its {size:,} bytes hold no safetensors header of at most "
-                    f"{MAX_HEADER_BYTES:,} bytes (MAX_HEADER_BYTES)"
+                    f"{path}: not a model: its {size:,} bytes hold no safetensors header of at "
+                    f"most {MAX_HEADER_BYTES:,} bytes (MAX_HEADER_BYTES)"
                 )
             text = file.read(length)
     except OSError as error:
@@ -246,7 +247,7 @@ def _read_header(path: Path) -> tuple[Manifest, dict[str, _Entry], int, int]:
         metadata = header.pop("__metadata__", None)
         if not isinstance(metadata, dict) or set(metadata) != {"linnet"}:
             raise ModelError(
-                f'{path}: a safetensors file, but not of linnet: expected exactly the metadata "linnet"'
+                f'{path}: safetensors, but not of linnet: expected exactly the metadata "linnet"'
             )
         body = metadata["linnet"]
         if not isinstance(body, str) or len(body) > MAX_MANIFEST_BYTES:
@@ -270,7 +271,7 @@ def _read_header(path: Path) -> tuple[Manifest, dict[str, _Entry], int, int]:
 
 
 def _entries(header: dict[str, Any], path: Path, size: int) -> dict[str, _Entry]:
-    """The tensors of a safetensors header, which must cover ``size`` bytes without hole or overlap."""
+    """The tensors of a header, which must cover ``size`` bytes without hole or overlap."""
     entries = {}
     for name, value in header.items():
         fault = f'{path}: tensor "{name}"'

@@ -14,7 +14,7 @@ from linnet.objectives._base import Objective
 from linnet.randomness import derive
 
 BATCH = 2048
-"""Rows that are predicted at once; the same everywhere, so that the same rows give the same bits."""
+"""Rows that are predicted at once: the same everywhere, so the same rows give the same bits."""
 
 RESAMPLES = 2000
 CONFIDENCE = 0.95

@@ -165,7 +165,7 @@ class Recipe(Closed):
             objective = lookup(OBJECTIVES, objective_name(schema), "objective")()
             if needs and not getattr(objective, needs):
                 raise RecipeError(
-                    f'solver "{self.solver}" needs a {needs} objective; for {schema.task} use "lbfgs"'
+                    f'solver "{self.solver}" needs a {needs} objective; use "lbfgs" here'
                 )
 
     def only(self, name: str) -> Recipe:
@@ -192,9 +192,7 @@ class Recipe(Closed):
         objective = lookup(OBJECTIVES, objective_name(schema, soft), "objective")()
         return build(name, spec, self.dtype, "recipe"), objective
 
-    def begin(
-        self, network: Network, objective: Objective, train: Dataset, world: World
-    ) -> Method:
+    def begin(self, network: Network, objective: Objective, train: Dataset, world: World) -> Method:
         """The method that fits ``network``: an iterator of steps. Draws the initial weights."""
         from linnet.data.batches import Batches
         from linnet.networks.constant import Constant

@@ -20,10 +20,10 @@ Event = dict[str, Any]
 class Step:
     """One step of a fit.
 
-    ``values`` may be tensors on the device: they become numbers only when written. ``complete`` says
-    that a stretch has ended whose parameters are worth scoring (step 0, an epoch, one penalty of
-    the line's path); ``reason`` says why the stretch or the fit stopped, with the remedy if there
-    is one.
+    ``values`` may be tensors on the device: they become numbers only when written. ``complete``
+    says that a stretch has ended whose parameters are worth scoring (step 0, an epoch, one penalty
+    of the line's path); ``reason`` says why the stretch or the fit stopped, with the remedy
+    if there is one.
     """
 
     index: int

@@ -16,7 +16,6 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-
 from linnet import __version__, evaluation, files
 from linnet.artifact import Artifact
 from linnet.data.dataset import Dataset
@@ -170,19 +169,14 @@ def _complete(
     return replace(model, manifest=manifest)
 
 
-def _predictions(
-    model: Artifact, raw: Tensor, test: Dataset, parts: dict[str, Tensor]
-) -> bytes:
+def _predictions(model: Artifact, raw: Tensor, test: Dataset, parts: dict[str, Tensor]) -> bytes:
     """``row, y, prediction`` and, for classes, ``p`` (a list per row), as Parquet."""
     import polars
 
-    truth: np.ndarray[Any, Any]
-    if model.objective.classifies:
-        truth = model.schema.decode(test.codes)
-    else:
-        truth = test.y.numpy()
+    classifies = model.objective.classifies
+    truth = model.schema.decode(test.codes) if classifies else test.y.numpy()
     columns = {"row": parts["test"].numpy(), "y": truth, "prediction": model.decide(raw)}
-    if model.objective.classifies:
+    if classifies:
         columns["p"] = model.objective.probabilities(raw).numpy()
     buffer = BytesIO()
     polars.DataFrame(columns).write_parquet(buffer)

@@ -42,8 +42,8 @@ def verdict(metrics: dict[str, Any]) -> str:
         net_name = NAMES.get(name, name)
         if not comparison["significant"]:
             sentences.append(
-                f"{net_name} does not earn its place: {what} may be chance; the line is the simpler "
-                "model."
+                f"{net_name} does not earn its place: {what} may be chance; the line is the "
+                "simpler model."
             )
         elif comparison["better"] == "net":
             sentences.append(f"{net_name} earns its place: {what}.")
@@ -53,7 +53,7 @@ def verdict(metrics: dict[str, Any]) -> str:
         for name in models:
             if name != "constant":
                 sentences.append(
-                    f"{NAMES.get(name, name)} has {headline(models[name]['test'])} on {rows:,} test "
-                    f"rows; the best constant has {headline(models['constant']['test'])}."
+                    f"{NAMES.get(name, name)} has {headline(models[name]['test'])} on {rows:,} "
+                    f"test rows; the best constant has {headline(models['constant']['test'])}."
                 )
     return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)

@@ -31,7 +31,9 @@ def inspect(
         print(f"tells: {', '.join(schema.targets)}, one of {', '.join(schema.names)}")
     else:
         print(f"tells: {', '.join(schema.targets)}")
-    print(f"data: {manifest.data.get('name')}, {text(manifest.data.get('train_rows'))} training rows")
+    print(
+        f"data: {manifest.data.get('name')}, {text(manifest.data.get('train_rows'))} training rows"
+    )
     test = manifest.scores.get("test")
     if isinstance(test, dict):
         print(f"test: {headline(test)} on {text(test['rows'])} rows")

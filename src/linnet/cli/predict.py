@@ -60,7 +60,9 @@ def predict(
         print_json({"format": 1, "rows": records})
     else:
         shown = 20 if rows is None else len(found.row)
-        body = [list(values) for values in zip(*(c.tolist() for c in columns.values()), strict=True)]
+        body = [
+            list(values) for values in zip(*(c.tolist() for c in columns.values()), strict=True)
+        ]
         print_table(list(columns), body[:shown])
         if len(body) > shown:
             print(f"the first {shown} of {len(body):,} rows; --out FILE.csv writes them all")

@@ -13,7 +13,9 @@ app = typer.Typer(help="Runs: list, show.", no_args_is_help=True)
 @app.command("list")
 @command
 def list_runs(
-    root: Annotated[Path, typer.Argument(help="A folder of runs.", metavar="FOLDER")] = Path("runs"),
+    root: Annotated[Path, typer.Argument(help="A folder of runs.", metavar="FOLDER")] = Path(
+        "runs"
+    ),
     json: Json = False,
 ) -> None:
     """Every run in a folder, oldest first."""

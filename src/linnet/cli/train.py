@@ -77,7 +77,9 @@ def show(metrics: dict[str, Any], path: Path) -> None:
                 else f"RMSE {valid['rmse']:.4g}"
             )
         mark = name + (" *" if name == metrics["chosen"] else "")
-        rows.append([mark, held, headline(test) if test else "-", f"{scores['fit']['seconds']:.1f} s"])
+        rows.append(
+            [mark, held, headline(test) if test else "-", f"{scores['fit']['seconds']:.1f} s"]
+        )
     print_table(["model", "validation", "test (95 % interval)", "fitted in"], rows)
     print(metrics["verdict"])
     print(f"* chosen by validation loss: {metrics['chosen']}")

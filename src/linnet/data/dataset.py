@@ -77,12 +77,10 @@ class Dataset:
         for tensor in (self.x, self.y, self.weight):
             if tensor is not None:
                 digest.update(canonical([str(tensor.dtype), list(tensor.shape)]))
-                digest.update(tensor.contiguous().cpu().numpy())
+                digest.update(tensor.contiguous().cpu().numpy().data)
         return digest.hexdigest()
 
-    def split(
-        self, *, test: float | int, valid: float | int | None, seed: int
-    ) -> Split:
+    def split(self, *, test: float | int, valid: float | int | None, seed: int) -> Split:
         """Divide the rows, stratified by class, by seed.
 
         A test part that the data came with is the test part; else ``test`` of the rows are. The
@@ -114,7 +112,9 @@ class Dataset:
             take = torch.minimum(take, (sizes - 1).clamp(min=0))
             by_class = shuffled[torch.argsort(codes, stable=True)]
             starts = sizes.cumsum(0) - sizes
-            held = [by_class[s : s + t] for s, t in zip(starts.tolist(), take.tolist(), strict=True)]
+            held = [
+                by_class[s : s + t] for s, t in zip(starts.tolist(), take.tolist(), strict=True)
+            ]
             out = torch.cat(held)
         else:
             out = shuffled[:count]
@@ -242,7 +242,7 @@ def _count(size: float | int, rows: int, name: str) -> int:
 
 
 def moments(x: Tensor) -> tuple[float, float]:
-    """Mean and standard deviation over all numbers of ``x``; exact for uint8, from its histogram."""
+    """Mean and deviation over all numbers of ``x``; exact for uint8, from its histogram."""
     if x.dtype == torch.uint8:
         counts = torch.bincount(x.flatten(), minlength=256).double()
         values = torch.arange(256, dtype=torch.float64, device=counts.device)

@@ -21,13 +21,34 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Known:
-    """A data set that can be fetched: ``layouts`` are the folders below a root where it may lie."""
+    """A data set that can be fetched: ``layouts`` are the folders below a root where it may lie.
+
+    ``mirrors`` are addresses to put a file's name behind; ``members`` are what is taken out of the
+    one file if it is an archive.
+    """
 
     summary: str
     layouts: tuple[str, ...]
     classes: tuple[str, ...] | tuple[int, ...]
     mirrors: tuple[str, ...]
     files: tuple[RemoteFile, ...]
+    members: tuple[str, ...] = ()
+
+
+IDX_FILES = (
+    "train-images-idx3-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "t10k-images-idx3-ubyte.gz",
+    "t10k-labels-idx1-ubyte.gz",
+)
+
+
+def _idx_files(*facts: tuple[str, int], decompressed: bool = False) -> tuple[RemoteFile, ...]:
+    """The four files with their checksums and sizes, in the order of ``IDX_FILES``."""
+    return tuple(
+        RemoteFile(name, sha256, size, decompressed)
+        for name, (sha256, size) in zip(IDX_FILES, facts, strict=True)
+    )
 
 
 KNOWN: dict[str, Known] = {
@@ -35,8 +56,98 @@ KNOWN: dict[str, Known] = {
         summary="70,000 handwritten digits of 28 x 28, 10 classes",
         layouts=("mnist", "MNIST/raw"),
         classes=tuple(range(10)),
-        mirrors=(),
-        files=(),
+        # pytorch/vision, torchvision/datasets/mnist.py; tensorflow/datasets, url_checksums/mnist.txt
+        mirrors=(
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
+        # of the decompressed files, computed from the data itself
+        files=_idx_files(
+            ("ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", 47_040_016),
+            ("65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 60_008),
+            ("0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", 7_840_016),
+            ("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 10_008),
+            decompressed=True,
+        ),
+    ),
+    "fashion_mnist": Known(
+        summary="70,000 pictures of clothing of 28 x 28, 10 classes",
+        layouts=("fashion_mnist", "FashionMNIST/raw"),
+        # pytorch/vision, torchvision/datasets/mnist.py
+        classes=(
+            "T-shirt/top",
+            "Trouser",
+            "Pullover",
+            "Dress",
+            "Coat",
+            "Sandal",
+            "Shirt",
+            "Sneaker",
+            "Bag",
+            "Ankle boot",
+        ),
+        # keras-team/keras, keras/src/datasets/fashion_mnist.py; zalandoresearch/fashion-mnist
+        mirrors=(
+            "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+            "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+        ),
+        # tensorflow/datasets, tensorflow_datasets/url_checksums/fashion_mnist.txt
+        files=_idx_files(
+            ("3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84", 26_421_880),
+            ("a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845", 29_515),
+            ("346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073", 4_422_102),
+            ("67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5", 5_148),
+        ),
+    ),
+    "kmnist": Known(
+        summary="70,000 handwritten Kuzushiji of 28 x 28, 10 classes",
+        layouts=("kmnist", "KMNIST/raw"),
+        # pytorch/vision, torchvision/datasets/mnist.py
+        classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+        # rois-codh/kmnist, download_data.py
+        mirrors=(
+            "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+            "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
+        ),
+        # tensorflow/datasets, tensorflow_datasets/datasets/kmnist/checksums.tsv
+        files=_idx_files(
+            ("51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4", 18_165_135),
+            ("e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17", 29_497),
+            ("edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5", 3_041_136),
+            ("20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c", 5_120),
+        ),
+    ),
+    "cifar10": Known(
+        summary="60,000 colour pictures of 32 x 32, 10 classes",
+        layouts=("cifar10", "cifar-10-batches-bin", "CIFAR10/cifar-10-batches-bin"),
+        # the data set's own batches.meta.txt
+        classes=(
+            "airplane",
+            "automobile",
+            "bird",
+            "cat",
+            "deer",
+            "dog",
+            "frog",
+            "horse",
+            "ship",
+            "truck",
+        ),
+        # pytorch/vision, issue 9536: the second is where the first leads to
+        mirrors=("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/"),
+        # tensorflow/datasets, tensorflow_datasets/url_checksums/cifar10.txt
+        files=(
+            RemoteFile(
+                "cifar-10-binary.tar.gz",
+                "c4a38c50a1bc5f3a1c5537f2155ab9d68f9f25eb1ed8d9ddda3db29a59bca1dd",
+                170_052_171,
+            ),
+        ),
+        members=(
+            *(f"data_batch_{number}.bin" for number in range(1, 6)),
+            "test_batch.bin",
+            "batches.meta.txt",
+        ),
     ),
 }
 
@@ -48,7 +159,7 @@ def roots() -> list[Path]:
 
 
 def cache() -> Path:
-    """Where ``linnet data fetch`` puts things: ``$XDG_CACHE_HOME/linnet`` or ``~/.cache/linnet``."""
+    """Where ``fetch`` puts things: ``$XDG_CACHE_HOME/linnet`` or ``~/.cache/linnet``."""
     given = os.environ.get("XDG_CACHE_HOME")
     return (Path(given) if given else Path(os.path.expanduser("~/.cache"))) / "linnet"
 
@@ -61,6 +172,4 @@ def find(name: str) -> Path:
             return place
     looked = ", ".join(map(str, places))
     hint = "" if os.environ.get("LINNET_DATA") else ", or set LINNET_DATA to the folder above it"
-    raise DataError(
-        f"{name} is not here; looked in {looked}. Type: linnet data fetch {name}{hint}"
-    )
+    raise DataError(f"{name} is not here; looked in {looked}. Type: linnet data fetch {name}{hint}")

@@ -142,7 +142,8 @@ class Schema(Closed):
             raise DataError(
                 f"pixels from {array.min()} to {array.max()}; expected whole numbers 0 to 255"
             )
-        return array.astype(np.uint8)
+        codes: np.ndarray[Any, Any] = array.astype(np.uint8)
+        return codes
 
     def encode_labels(self, labels: np.ndarray[Any, Any]) -> Tensor:
         """Class labels ``(rows,)`` as int64 codes; a label that is no class is refused by row."""
@@ -163,7 +164,8 @@ class Schema(Closed):
         """Class codes ``(rows,)`` as an array of labels."""
         import numpy as np
 
-        return np.asarray(self.classes)[codes.cpu().numpy()]
+        labels: np.ndarray[Any, Any] = np.asarray(self.classes)[codes.cpu().numpy()]
+        return labels
 
 
 def unit_pixels(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:

@@ -36,7 +36,7 @@ def build(kind: str, spec: dict[str, Any], dtype: str, source: str = "network") 
 def layers(network: Network, dtype: str) -> list[dict[str, Any]]:
     """Each layer's name, kind, output shape without the rows, parameters and how many train.
 
-    Found by a pass of one example in the data's ``dtype`` that computes nothing: on the meta device.
+    Found by a pass of one example in the data's ``dtype`` on the meta device: nothing is computed.
     """
     rows: list[dict[str, Any]] = []
     with torch.device("meta"):

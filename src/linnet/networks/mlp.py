@@ -53,9 +53,7 @@ class MLP(Network):
         for module in self.hidden:
             if isinstance(module, nn.Linear):
                 if self.activation == "relu":
-                    nn.init.kaiming_normal_(
-                        module.weight, nonlinearity="relu", generator=generator
-                    )
+                    nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
                 else:
                     nn.init.xavier_normal_(module.weight, 5 / 3, generator=generator)
                 nn.init.zeros_(module.bias)

@@ -54,7 +54,7 @@ class Scaling(nn.Module):
 
 
 class Rescaling(nn.Module):
-    """``x * factor + shift``, the last layer of a regression: from deviations to the target's unit."""
+    """``x * factor + shift``: the last layer of a regression, back to the target's unit."""
 
     shift: Tensor
     factor: Tensor

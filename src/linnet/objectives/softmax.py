@@ -8,7 +8,7 @@ from linnet.objectives._base import Objective
 
 
 class Softmax(Objective):
-    """``loss = logsumexp(raw) - sum(y raw)``; ``y`` is codes (rows,) or probabilities of classes."""
+    """``loss = logsumexp(raw) - sum(y raw)``; ``y`` is codes (rows,) or probabilities."""
 
     classifies = True
     quadratic = False

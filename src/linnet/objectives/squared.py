@@ -1,6 +1,5 @@
 """Half the squared error."""
 
-import torch
 from torch import Tensor
 
 from linnet.objectives._base import Objective

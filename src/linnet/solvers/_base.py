@@ -18,7 +18,9 @@ class State:
     gradient: Tensor  # (inputs + 1, outputs)
     steps: int = 0
     stuck: bool = False
-    memory: tuple[tuple[Tensor, Tensor], ...] = ()  # moves of theta and of the gradient, newest last
+    memory: tuple[
+        tuple[Tensor, Tensor], ...
+    ] = ()  # moves of theta and of the gradient, newest last
 
 
 class Solver(ABC):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import torch
+from torch import Tensor
 
 from linnet.networks.constant import Constant
 from linnet.networks.linear import Linear
@@ -77,7 +78,8 @@ class Solve:
                 if state.stuck
                 else (f"{self.max_iter} steps (max_iter) were not enough", "raise max_iter")
             )
-            return f"not converged: {why} at a gradient of {largest:.1e}, above {self.tol:.1e}; {remedy}"
+            short = f"a gradient of {largest:.1e}, above {self.tol:.1e}"
+            return f"not converged: {why} at {short}; {remedy}"
         return None
 
     @staticmethod
@@ -97,7 +99,7 @@ class Solve:
             self.network.linear.weight.copy_(state.theta[:-1].T)
             self.network.linear.bias.copy_(state.theta[-1])
         penalty = problem.alpha / 2 * state.theta[:-1].square().sum()
-        values = {
+        values: dict[str, Tensor | float] = {
             "loss": state.value - penalty,
             "objective": state.value,
             "gradient_max": state.gradient.abs().max(),

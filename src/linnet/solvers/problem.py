@@ -113,7 +113,7 @@ class LinearProblem:
         return self.world.sum(both) / self.total
 
     def slope_and_curvature(self, raw: Tensor, move: Tensor) -> tuple[Tensor, Tensor]:
-        """First and second derivative of the mean loss at ``raw`` along ``move`` (rows, outputs)."""
+        """First and second derivative of the mean loss at ``raw`` along ``move``."""
         slope = (self._weighted(self.objective.gradient(raw, self.y)) * move).sum()
         bend = self._weighted(self.objective.curvature(raw, self.y, move)) * move
         both = self.world.sum(torch.stack([slope, bend.sum()])) / self.total
@@ -163,7 +163,8 @@ class LinearProblem:
         matrix = self.objective.bound * self.gram.matrix
         lift = self.alpha + 1e-9 * matrix.diagonal().mean().item() + 1e-300
         matrix.diagonal().add_(lift)
-        return torch.linalg.cholesky(matrix)
+        factor: Tensor = torch.linalg.cholesky(matrix)
+        return factor
 
     def newton(self, gradient: Tensor) -> Tensor:
         """``H^+ gradient`` for a quadratic objective: minus the step to the optimum.
@@ -171,9 +172,9 @@ class LinearProblem:
         The pseudo-inverse: where the inputs do not determine the coefficients, of least norm.
         """
         values, vectors = self.spectrum
-        curvature = values + self.alpha
         floor = values[-1] * len(values) * torch.finfo(self.x.dtype).eps
-        inverse = torch.where(curvature > floor, 1 / curvature, 0.0)
+        known = torch.full_like(values, True, dtype=torch.bool) if self.alpha else values > floor
+        inverse = torch.where(known, 1 / (values.clamp(min=0) + self.alpha), 0.0)
         return self.centred(gradient, lambda g: vectors @ (inverse[:, None] * (vectors.T @ g)), 1.0)
 
     def centred(self, gradient: Tensor, solve: Callable[[Tensor], Tensor], bend: float) -> Tensor:
@@ -190,9 +191,9 @@ class LinearProblem:
         """An upper bound on ``loss(theta)`` minus the optimum, up to rounding.
 
         With the bias solved for, the objective is ``alpha``-strongly convex in the coefficients, so
-        it exceeds the optimum by at most |gradient|^2 / (2 alpha): the duality gap at the dual point
-        that the residuals give. A quadratic objective has an exact value. Else, without a penalty,
-        None.
+        it exceeds the optimum by at most |gradient|^2 / (2 alpha): the duality gap at the dual
+        point that the residuals give. A quadratic objective has an exact value. Else,
+        without a penalty, None.
         """
         value, gradient = self.value_and_gradient(theta)
         if self.objective.quadratic:

@@ -59,7 +59,8 @@ def assemble(
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             place = tuple(int(i[0]) for i in np.nonzero(~np.isfinite(array)))
             raise DataError(
-                f"{name}: {what} {array[place]} at {place} (row {place[0]}); expected finite numbers"
+                f"{name}: {what} {array[place]} at {place} (row {place[0]}), expected finite "
+                "numbers"
             )
     pixels = "byte"
     if x.ndim == 2:
@@ -71,7 +72,7 @@ def assemble(
         x, pixels, noted = _pictures(x, name)
         notes += noted
     task, labels, kind, codes = _target(y, name, classes)
-    targets = (target,)
+    targets: tuple[str, ...] = (target,)
     if task == "regression" and codes.ndim == 2:
         targets = tuple(f"{target}{index}" for index in range(codes.shape[1]))
     schema = Schema.parse(
@@ -107,8 +108,8 @@ def _pictures(x: Array, name: str) -> tuple[Array, str, tuple[str, ...]]:
         first, last = x.shape[1] in (1, 3), x.shape[3] in (1, 3)
         if first == last:
             raise DataError(
-                f"{name}: pictures of shape {x.shape[1:]}; expected 1 or 3 channels, first or last, "
-                "and not both"
+                f"{name}: pictures of shape {x.shape[1:]}; expected 1 or 3 channels, first or "
+                "last, and not both"
             )
         x = x if first else np.ascontiguousarray(x.transpose(0, 3, 1, 2))
     else:

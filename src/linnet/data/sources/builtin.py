@@ -21,9 +21,7 @@ class Builtin:
         bunch = getattr(sklearn.datasets, f"load_{place}")()
         if place == "digits":  # pixels are whole numbers 0 to 16
             pictures = bunch.images.astype(np.uint8)
-            return assemble(
-                pictures, bunch.target, name=place, classes=range(10), target="digit"
-            )
+            return assemble(pictures, bunch.target, name=place, classes=range(10), target="digit")
         classes = [str(name) for name in getattr(bunch, "target_names", [])] or None
         target = "progression" if place == "diabetes" else "class"
         return assemble(

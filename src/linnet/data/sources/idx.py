@@ -7,10 +7,10 @@ number of dimensions, then that many sizes as big-endian 32-bit numbers, then th
 from __future__ import annotations
 
 import gzip
+import io
 import zlib
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -24,7 +24,13 @@ PARTS = {"train": "train", "test": "t10k"}
 MAX_DEFLATE_RATIO = 1_032
 """Deflate cannot do better (zlib's technical notes), so a file's size bounds what it holds."""
 
-KINDS = {9: "signed bytes", 11: "16-bit", 12: "32-bit", 13: "32-bit floating", 14: "64-bit floating"}
+KINDS = {
+    9: "signed bytes",
+    11: "16-bit",
+    12: "32-bit",
+    13: "32-bit floating",
+    14: "64-bit floating",
+}
 
 
 class Idx:
@@ -76,9 +82,7 @@ def _has(folder: Path, part: str) -> bool:
     return images is not None
 
 
-def _read_part(
-    folder: Path, part: str, classes: tuple[Label, ...] | None
-) -> tuple[Array, Array]:
+def _read_part(folder: Path, part: str, classes: tuple[Label, ...] | None) -> tuple[Array, Array]:
     paths = [_find(folder, part, what) for what in ("images", "labels")]
     assert paths[0] and paths[1]
     images, labels = read_idx(paths[0], 3), read_idx(paths[1], 1)
@@ -113,7 +117,7 @@ def read_idx(path: Path, dimensions: int) -> Array:
         raise DataError(f"{path}: cannot read: {error.strerror or error}") from error
 
 
-def _parse(file: BinaryIO | gzip.GzipFile, path: Path, dimensions: int, most: int) -> Array:
+def _parse(file: io.BufferedIOBase, path: Path, dimensions: int, most: int) -> Array:
     head = file.read(4 + 4 * dimensions)
     expected = bytes((0, 0, 8, dimensions))
     what = {1: "labels", 3: "images"}

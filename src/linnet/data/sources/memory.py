@@ -33,9 +33,7 @@ class Memory:
             return from_mapping(arrays, "arrays", "the mapping")
         keys = {2: ("x", "y"), 4: ("x_train", "y_train", "x_test", "y_test")}.get(len(place))
         if keys is None:
-            raise DataError(
-                f"a tuple of {len(place)}; expected (X, y) or (X, y, X_test, y_test)"
-            )
+            raise DataError(f"a tuple of {len(place)}; expected (X, y) or (X, y, X_test, y_test)")
         arrays = {key: _array(value) for key, value in zip(keys, place, strict=True)}
         return from_mapping(arrays, "arrays", "the tuple")
 

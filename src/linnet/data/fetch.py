@@ -1,0 +1,174 @@
+"""Downloads known data sets: the only module of linnet that ever uses the network.
+
+What is fetched is checked by sha256 before it gets its name, so it does not matter which mirror, or
+who between it and here, delivered it.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import http.client
+import os
+import tarfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+from linnet import files
+from linnet.data.known import KNOWN, Known, RemoteFile, cache
+from linnet.errors import DataError, FetchError, WorkError
+from linnet.registry import suggest
+
+TIMEOUT = 30.0
+CHUNK = 1 << 18
+
+MAX_MEMBER_BYTES = 1 << 28
+"""A member of an archive that is larger than this is refused."""
+
+Progress = Callable[[str, int, int], None]
+
+
+def fetch(
+    name: str,
+    *,
+    mirrors: Sequence[str] | None = None,
+    folder: Path | None = None,
+    progress: Progress = lambda file, done, total: None,
+) -> Path:
+    """Download the known data set ``name`` into ``folder`` (the user's cache), and check it.
+
+    A file that is there and right is not fetched again; a part of one is gone on with. Each mirror
+    is tried in turn. ``progress`` is called with a file's name, the bytes so far, and of how many.
+    """
+    if name not in KNOWN:
+        raise DataError(f'"{name}" cannot be fetched; {suggest(name, KNOWN)}')
+    known = KNOWN[name]
+    folder = folder or cache() / name
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkError(f"{folder}: cannot make this folder: {error.strerror}") from error
+    if known.members and all((folder / member).is_file() for member in known.members):
+        return folder
+    for file in known.files:
+        _fetch_file(file, folder, mirrors or known.mirrors, progress)
+    if known.members:
+        _unpack(folder / known.files[0].name, known, folder)
+    return folder
+
+
+def _fetch_file(file: RemoteFile, folder: Path, mirrors: Sequence[str], progress: Progress) -> None:
+    target, part = folder / file.name, folder / f"{file.name}.part"
+    if target.is_file() and _wrong(target, file) is None:
+        progress(file.name, file.size, file.size)
+        return
+    failures = []
+    for mirror in mirrors:
+        address = mirror.rstrip("/") + "/" + file.name
+        try:
+            _download(address, part, file, progress)
+            wrong = _wrong(part, file)
+            if wrong is None:
+                with open(part, "rb") as done:
+                    os.fsync(done.fileno())
+                os.replace(part, target)
+                files.sync_folder(folder)
+                return
+            part.unlink()
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            wrong = str(error) or type(error).__name__
+        failures.append(f"{address}: {wrong}")
+    raise FetchError(
+        f"{file.name}: no mirror gave it. {'; '.join(failures)}. Try again later (what came is kept "
+        f"and gone on with), or put the file into {folder} by hand"
+    )
+
+
+def _download(address: str, part: Path, file: RemoteFile, progress: Progress) -> None:
+    """Bring ``part`` to its full length, going on where it ends if the server can."""
+    most = file.size if not file.decompressed else file.size + 65536  # gzip may grow, a little
+    have = part.stat().st_size if part.is_file() else 0
+    if have >= most:
+        part.unlink()
+        have = 0
+    headers = {"User-Agent": "linnet", "Accept-Encoding": "identity"}
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    try:
+        answer = urlopen(Request(address, headers=headers), timeout=TIMEOUT)
+    except HTTPError as error:
+        if error.code == 416 and have:  # the part is all there is: its checksum will tell
+            return
+        raise
+    with answer:
+        if have and answer.status != 206:  # the server sends all of it again
+            have = 0
+        declared = answer.headers.get("Content-Length", "")
+        total = have + int(declared) if declared.isdecimal() else file.size
+        if total > most:
+            raise ValueError(f"offers {total:,} bytes; expected at most {most:,}")
+        with open(part, "ab" if have else "wb") as out:
+            while chunk := answer.read(CHUNK):
+                have += len(chunk)
+                if have > most:
+                    raise ValueError(f"sent more than the expected {most:,} bytes")
+                out.write(chunk)
+                progress(file.name, have, max(total, have))
+    if have < total:
+        raise ValueError(f"broke off after {have:,} of {total:,} bytes")
+
+
+def _wrong(path: Path, file: RemoteFile) -> str | None:
+    """What is wrong with the content of ``path``; None if its checksum is right."""
+    digest = hashlib.sha256()
+    size = 0
+    try:
+        with open(path, "rb") as raw:
+            for chunk in _chunks(raw, file.decompressed):
+                size += len(chunk)
+                if size > file.size:
+                    return f"holds more than the expected {file.size:,} bytes"
+                digest.update(chunk)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        return f"broken gzip: {error}"
+    if digest.hexdigest() != file.sha256:
+        return f"its sha256 is {digest.hexdigest()}; expected {file.sha256}"
+    return None
+
+
+def _chunks(raw: BinaryIO, decompressed: bool) -> Iterator[bytes]:
+    source = gzip.GzipFile(fileobj=raw) if decompressed else raw
+    while chunk := source.read(CHUNK):
+        yield chunk
+
+
+def _unpack(archive: Path, known: Known, folder: Path) -> None:
+    """Take the expected members out of an archive, by name; then remove it.
+
+    Nothing is extracted to a path that the archive gives.
+    """
+    wanted = set(known.members)
+    try:
+        with tarfile.open(archive, "r:gz") as tar:
+            for entry in tar:
+                member = entry.name.rsplit("/", 1)[-1]
+                if member not in wanted or not entry.isreg():
+                    continue
+                if entry.size > MAX_MEMBER_BYTES:
+                    raise FetchError(
+                        f"{archive}: {member} declares {entry.size:,} bytes; at most "
+                        f"{MAX_MEMBER_BYTES:,} (MAX_MEMBER_BYTES)"
+                    )
+                content = tar.extractfile(entry)
+                assert content is not None
+                files.write(folder / member, content.read())
+                wanted.discard(member)
+    except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
+        raise FetchError(f"{archive}: cannot be unpacked: {error}") from error
+    if wanted:
+        raise FetchError(f"{archive}: has no {', '.join(sorted(wanted))}")
+    archive.unlink()

@@ -1,0 +1,138 @@
+"""The shape of the package: who imports whom, and what stands nowhere in it."""
+
+import ast
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import linnet
+
+ROOT = Path(linnet.__file__).parent
+
+# From the bottom up; a module imports only from rows below its own, or from its own package.
+LAYERS = [
+    {"errors"},
+    {"registry"},
+    {"files", "randomness", "parallel"},
+    {"closed", "record"},
+    {"data", "objectives"},
+    {"networks"},
+    {"solvers", "training", "evaluation"},
+    {"recipe", "verdict"},
+    {"artifact"},
+    {"runs"},
+    {"fit"},
+    {"spine", "apply"},
+    {"cli"},
+]
+ANYWHERE = {"", "__main__"}  # the package itself holds the version and lazy names
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    for path in sorted(ROOT.rglob("*.py")):
+        parts = path.relative_to(ROOT).with_suffix("").parts
+        yield ".".join(part for part in parts if part != "__init__"), ast.parse(path.read_text())
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def inside(tree: ast.AST) -> set[str]:
+    names = {name for name, _ in modules()}
+    found = (name.removeprefix("linnet.") for name in imports(tree) if name.startswith("linnet."))
+    return {name for name in found if name in names}
+
+
+def layer(name: str) -> int:
+    top = name.split(".")[0]
+    return next(index for index, row in enumerate(LAYERS) if top in row)
+
+
+def test_every_module_is_in_a_layer() -> None:
+    tops = {name.split(".")[0] for name, _ in modules()} - ANYWHERE
+    assert tops == set().union(*LAYERS)
+
+
+def test_no_module_imports_from_its_own_row_or_above() -> None:
+    wrong = [
+        (name, other)
+        for name, tree in modules()
+        if name not in ANYWHERE
+        for other in inside(tree)
+        if other.split(".")[0] != name.split(".")[0] and layer(other) >= layer(name)
+    ]
+    assert wrong == []
+
+
+def test_no_cycle() -> None:
+    graph = {name: inside(tree) - {name} for name, tree in modules() if name not in ANYWHERE}
+    TopologicalSorter(graph).prepare()
+
+
+def test_distribution_lives_in_parallel_alone() -> None:
+    users = {
+        name
+        for name, tree in modules()
+        if any(i.startswith("torch.distributed") for i in imports(tree))
+    }
+    assert users == {"parallel"}
+
+
+def test_the_network_is_used_by_fetch_alone() -> None:
+    clients = ("urllib", "http", "socket", "ssl", "ftplib", "requests", "httpx")
+    users = {
+        name for name, tree in modules() if any(i.split(".")[0] in clients for i in imports(tree))
+    }
+    assert users == {"data.fetch"}
+
+
+def test_nothing_that_could_run_code_from_a_file() -> None:
+    for name, tree in modules():
+        banned = {"pickle", "cPickle", "dill", "joblib", "cloudpickle", "marshal", "shelve"}
+        assert not banned & {i.split(".")[0] for i in imports(tree)}, name
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+                assert (node.value.id, node.attr) != ("torch", "load"), name
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+                assert node.func.id not in {"eval", "exec", "compile", "__import__"}, name
+            if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+                assert isinstance(node.value, ast.Constant) and node.value.value is False, name
+
+
+def test_files_are_written_in_files_alone() -> None:
+    """Only ``files`` opens to write or renames; ``fetch`` streams what is too large for memory."""
+    writers = set()
+    for name, tree in modules():
+        for node in ast.walk(tree):
+            if not isinstance(node, ast.Call):
+                continue
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            if called in {"write_text", "write_bytes", "replace", "rename"} and (
+                isinstance(node.func, ast.Attribute)
+                and (called.startswith("write_") or ast.unparse(node.func.value) == "os")
+            ):
+                writers.add(name)
+            if isinstance(node.func, ast.Name) and node.func.id == "open" and len(node.args) > 1:
+                mode = node.args[1]
+                if isinstance(mode, ast.Constant) and set(str(mode.value)) & set("wax+"):
+                    writers.add(name)
+    assert writers <= {"files", "data.fetch"}
+
+
+def test_tables_list_what_exists() -> None:
+    from linnet.data import SOURCES
+    from linnet.networks import NETWORKS
+    from linnet.objectives import OBJECTIVES
+    from linnet.registry import lookup
+    from linnet.solvers import SOLVERS
+    from linnet.training import OPTIMIZERS, SCHEDULES
+
+    for table in (SOURCES, NETWORKS, OBJECTIVES, SOLVERS, OPTIMIZERS, SCHEDULES):
+        for name in table:
+            assert callable(lookup(table, name, "part"))
