@@ -1,9 +1,11 @@
-"""The command line as a user types it: in processes of their own."""
+"""The command line as a user types it."""
 
+import io
 import json
-import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,28 @@ from PIL import Image
 FAST = ["--set", "epochs=2", "--set", "widths=16", "--set", "penalty=0.1,0.01"]
 
 
-def linnet(*words: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-P", "-m", "linnet", *map(str, words)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "120", **environment},
-        timeout=300,
-    )
+@dataclass(frozen=True)
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def linnet(*words: object, cwd: Path) -> Done:
+    """Run a command in this process: importing torch anew each time would take most of the time."""
+    from linnet.cli import main
+
+    out, err = io.StringIO(), io.StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.chdir(cwd)
+        patch.setattr(sys, "argv", ["linnet", *map(str, words)])
+        patch.setenv("COLUMNS", "120")
+        with pytest.raises(SystemExit) as ended:
+            main()
+    code = ended.value.code
+    return Done(code if isinstance(code, int) else 0, out.getvalue(), err.getvalue())
 
 
 def answer(*words: object, cwd: Path) -> Any:
@@ -140,7 +155,7 @@ def test_data_list_and_show(work: Path) -> None:
         (["train", "digits", "--out", "d"], 2, "is there and not empty"),
         (["train", "--config", "none.toml"], 2, "none.toml: cannot read"),
         (["evaluate", "nowhere", "digits"], 2, "there is no run or model file nowhere"),
-        (["evaluate", "d", "iris"], 2, "the model"),
+        (["evaluate", "d", "iris"], 2, "iris holds rows; the model takes pictures"),
         (["evaluate", "d", "digits", "--model", "cnn"], 2, 'has no model "cnn"'),
         (["inspect", "zip.safetensors"], 2, "a zip archive"),
         (["predict", "d", "nothing.png"], 2, "nothing.png"),

@@ -179,7 +179,9 @@ class Dataset:
         if self.schema.task != schema.task:
             raise DataError(f"{self.name} is {self.schema.task}; the model does {schema.task}")
         if self.schema.example != schema.example:
-            raise DataError(f"{self.name} holds {self.schema.example}s; not {schema.example}s")
+            raise DataError(
+                f"{self.name} holds {self.schema.example}s; the model takes {schema.example}s"
+            )
         if schema.example == "row" and self.schema.columns != schema.columns:
             missing = [name for name in schema.columns if name not in self.schema.columns]
             raise DataError(

@@ -42,7 +42,7 @@ def fetch(
     """Download the known data set ``name`` into ``folder`` (the user's cache), and check it.
 
     A file that is there and right is not fetched again; a part of one is gone on with. Each mirror
-    is tried in turn. ``progress`` is called with a file's name, the bytes so far, and of how many.
+    is tried in turn. ``progress`` is called with a file's name, its bytes so far, and of how many.
     """
     if name not in KNOWN:
         raise DataError(f'"{name}" cannot be fetched; {suggest(name, KNOWN)}')
@@ -83,8 +83,8 @@ def _fetch_file(file: RemoteFile, folder: Path, mirrors: Sequence[str], progress
             wrong = str(error) or type(error).__name__
         failures.append(f"{address}: {wrong}")
     raise FetchError(
-        f"{file.name}: no mirror gave it. {'; '.join(failures)}. Try again later (what came is kept "
-        f"and gone on with), or put the file into {folder} by hand"
+        f"{file.name}: no mirror gave it. {'; '.join(failures)}. Try again later (what came is "
+        f"kept and gone on with), or put the file into {folder} by hand"
     )
 
 

@@ -56,7 +56,8 @@ KNOWN: dict[str, Known] = {
         summary="70,000 handwritten digits of 28 x 28, 10 classes",
         layouts=("mnist", "MNIST/raw"),
         classes=tuple(range(10)),
-        # pytorch/vision, torchvision/datasets/mnist.py; tensorflow/datasets, url_checksums/mnist.txt
+        # pytorch/vision, torchvision/datasets/mnist.py; tensorflow/datasets,
+        # tensorflow_datasets/url_checksums/mnist.txt
         mirrors=(
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
