@@ -1,0 +1,225 @@
+"""Every solver, on every convex problem it takes, against independent answers."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import sklearn.datasets
+import torch
+from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
+from torch import Tensor
+
+from linnet.networks.linear import Linear
+from linnet.objectives import OBJECTIVES
+from linnet.record import Step
+from linnet.registry import lookup
+from linnet.solvers import SOLVERS
+from linnet.solvers._solve import Solve
+from linnet.solvers.problem import LinearProblem
+
+TARGETS = {"diabetes": "squared", "breast_cancer": "logistic", "iris": "softmax", "wine": "softmax"}
+
+
+@dataclass
+class Case:
+    problem: LinearProblem
+    x: np.ndarray
+    y: np.ndarray
+    network: Linear
+
+    def solve(self, solver: str, alpha: float, tol: float = 1e-11, max_iter: int = 5000) -> Step:
+        *_, last = self.steps(solver, alpha, tol, max_iter)
+        return last
+
+    def steps(
+        self, solver: str, alpha: float, tol: float = 1e-11, max_iter: int = 5000
+    ) -> Iterator[Step]:
+        return iter(
+            Solve(
+                self.network,
+                self.problem,
+                lookup(SOLVERS, solver, "solver")(),
+                penalties=[alpha],
+                tol=tol,
+                max_iter=max_iter,
+            )
+        )
+
+    def raw(self) -> Tensor:
+        with torch.no_grad():
+            result: Tensor = self.network(self.problem.x).double()
+        return result
+
+
+def case(
+    x: np.ndarray, y: np.ndarray, objective: str, outputs: int, weight: np.ndarray | None = None
+) -> Case:
+    network = Linear(Linear.Spec(inputs=x.shape[1:], outputs=outputs, scale="none"))
+    problem = LinearProblem(
+        lookup(OBJECTIVES, objective, "objective")(),
+        torch.tensor(x),
+        torch.tensor(y),
+        None if weight is None else torch.tensor(weight),
+        outputs=outputs,
+    )
+    return Case(problem, x, y, network.double())
+
+
+def builtin(name: str, weight: np.ndarray | None = None, scaled: bool = True) -> Case:
+    bunch = getattr(sklearn.datasets, f"load_{name}")()
+    x, y = bunch.data, bunch.target
+    if scaled:
+        x = (x - x.mean(0)) / x.std(0)
+    outputs = len(np.unique(y)) if TARGETS[name] == "softmax" else 1
+    return case(x, y, TARGETS[name], outputs, weight)
+
+
+def pairs() -> list[tuple[str, str]]:
+    result = []
+    for solver in SOLVERS:
+        needs = lookup(SOLVERS, solver, "solver")().needs()
+        for name, objective in TARGETS.items():
+            if needs is None or getattr(lookup(OBJECTIVES, objective, "o"), needs):
+                result.append((solver, name))
+    return result
+
+
+def peer(
+    name: str, x: np.ndarray, y: np.ndarray, alpha: float, weight: np.ndarray | None
+) -> Tensor:
+    """scikit-learn's raw predictions for the same objective."""
+    total = len(x) if weight is None else weight.sum()
+    if TARGETS[name] == "squared":
+        model = Ridge(alpha=alpha * total, solver="svd").fit(x, y, sample_weight=weight)
+        return torch.tensor(model.predict(x))[:, None]
+    model = LogisticRegression(C=1 / (alpha * total), tol=1e-12, solver="newton-cholesky")
+    raw = torch.tensor(model.fit(x, y, sample_weight=weight).decision_function(x))
+    return raw[:, None] if raw.dim() == 1 else raw
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize(("solver", "name"), pairs())
+def test_reaches_scikit_learns_optimum(solver: str, name: str, weighted: bool) -> None:
+    rows = len(builtin(name).x)
+    weight = np.random.default_rng(0).uniform(0.5, 2, rows) if weighted else None
+    one = builtin(name, weight)
+    last = one.solve(solver, alpha=0.01)
+    assert last.values["converged"] and last.reason and last.reason.startswith("converged")
+    expected = peer(name, one.x, one.y, 0.01, weight)
+    mine = one.raw()
+    if TARGETS[name] == "softmax":  # free intercepts: compare up to a constant per row
+        mine, expected = (raw - raw.mean(1, keepdim=True) for raw in (mine, expected))
+    scale = one.problem.unit**0.5
+    assert (mine - expected).abs().max() < 1e-6 * scale * max(1, expected.abs().max() / scale)
+
+
+@pytest.mark.parametrize(("solver", "name"), pairs())
+def test_the_objective_never_grows(solver: str, name: str) -> None:
+    one = builtin(name)
+    values = [float(step.values["objective"]) for step in one.steps(solver, 1e-4)]
+    assert all(b <= a + 1e-12 * abs(a) for a, b in pairwise(values))
+    assert len(values) > 1
+
+
+@pytest.mark.parametrize("solver", ["lbfgs"])
+@pytest.mark.parametrize("name", ["breast_cancer", "wine"])
+def test_columns_of_any_scale_need_nothing(solver: str, name: str) -> None:
+    one = builtin(name)
+    scales = np.logspace(-4, 4, one.x.shape[1])
+    penalty_free = 1e-9
+    wild = case(one.x * scales, one.y, TARGETS[name], one.problem.outputs)
+    plain_steps = one.solve(solver, penalty_free, tol=1e-5).index
+    last = wild.solve(solver, penalty_free, tol=1e-5)
+    assert last.values["converged"]
+    assert last.index < 20 * plain_steps
+
+
+@pytest.mark.parametrize(("solver", "name"), pairs())
+def test_the_gap_bounds_the_distance_from_the_optimum(solver: str, name: str) -> None:
+    one = builtin(name)
+    best = float(one.solve(solver, 0.01, tol=1e-12).values["objective"])
+    rough = one.solve(solver, 0.01, tol=1e-2)
+    distance = float(rough.values["objective"]) - best
+    assert distance <= float(rough.values["gap"]) * (1 + 1e-6) + 1e-12 * best
+    if TARGETS[name] != "squared":
+        assert 0 < float(rough.values["gap"]) < 1
+
+
+@pytest.mark.parametrize(("solver", "name"), pairs())
+def test_a_weight_of_two_is_the_row_twice(solver: str, name: str) -> None:
+    base = builtin(name)
+    twice = np.arange(len(base.x)) % 3 == 0
+    weighted = builtin(name, np.where(twice, 2.0, 1.0))
+    x, y = (np.concatenate([a, a[twice]]) for a in (base.x, base.y))
+    repeated = case(x, y, TARGETS[name], base.problem.outputs)
+    for one in (weighted, repeated):
+        one.solve(solver, 0.01, tol=1e-13)
+    raw = weighted.raw()
+    assert (raw - repeated.raw()[: len(raw)]).abs().max() <= 1e-8 * max(1, raw.abs().max())
+
+
+NASTY = {
+    "duplicate column": np.array([[1, 1, 3], [2, 2, 1], [4, 4, 0], [5, 5, 2], [7, 7, 7.0]]),
+    "more columns than rows": np.random.default_rng(0).normal(size=(5, 12)),
+    "one to nine": np.arange(1.0, 10).reshape(3, 3),
+    "constant column": np.array([[1, 5], [2, 5], [4, 5], [7, 5.0]]),
+}
+
+
+@pytest.mark.parametrize("name", NASTY)
+def test_singular_inputs_give_the_least_norm(name: str) -> None:
+    x = NASTY[name]
+    y = np.random.default_rng(1).normal(size=len(x))
+    one = case(x, y, "squared", 1)
+    last = one.solve("least_squares", 0.0)
+    assert last.values["converged"]
+    expected = np.linalg.lstsq(x - x.mean(0), y - y.mean(), rcond=1e-10)[0]
+    mine = one.network.linear.weight.detach().numpy()[0]
+    assert mine == pytest.approx(expected, abs=1e-8)
+
+
+def test_least_squares_equals_linear_regression() -> None:
+    one = builtin("diabetes", scaled=False)
+    one.solve("least_squares", 0.0)
+    expected = LinearRegression().fit(one.x, one.y).predict(one.x)
+    assert one.raw().numpy()[:, 0] == pytest.approx(expected, rel=1e-9)
+
+
+def test_running_out_of_steps_is_told() -> None:
+    last = builtin("breast_cancer").solve("lbfgs", 1e-4, max_iter=5)
+    assert last.index == 5 and last.complete and not last.values["converged"]
+    assert last.reason and "max_iter" in last.reason and last.reason.startswith("not converged")
+
+
+def test_rounding_stops_with_a_remedy() -> None:
+    bunch = sklearn.datasets.load_diabetes()
+    one = case(bunch.data.astype(np.float32), bunch.target, "squared", 1)
+    last = one.solve("least_squares", 0.0, tol=1e-15)
+    assert last.reason and "rounding" in last.reason and "float64" in last.reason
+
+
+def test_hessian_products_equal_autograds() -> None:
+    one = builtin("iris")
+    problem = one.problem.at(0.1)
+    theta = torch.randn(5, 3, dtype=torch.float64)
+    direction = torch.randn(5, 3, dtype=torch.float64)
+    _, product = torch.autograd.functional.hvp(
+        lambda point: problem.value_and_gradient(point)[0], theta, direction
+    )
+    assert torch.allclose(problem.hessian_product(theta, direction), product, atol=1e-12)
+    theta.requires_grad_()
+    value, gradient = problem.value_and_gradient(theta)
+    (expected,) = torch.autograd.grad(value, theta)
+    assert torch.allclose(gradient, expected, atol=1e-12)
+
+
+def test_the_gram_matrix_keeps_its_digits_in_float32() -> None:
+    random = np.random.default_rng(0)
+    x = (random.normal(size=(10_000, 6)) + 1e4).astype(np.float32)
+    problem = case(x, x[:, 0].astype(np.float64), "squared", 1).problem
+    centred = x.astype(np.float64) - x.astype(np.float64).mean(0)
+    expected = centred.T @ centred / len(x)
+    assert np.abs(problem.gram.matrix.numpy() - expected).max() < 1e-5
+    assert problem.gram.mean.numpy() == pytest.approx(x.astype(np.float64).mean(0), rel=1e-9)
