@@ -112,7 +112,9 @@ def test_reaches_scikit_learns_optimum(solver: str, name: str, weighted: bool) -
     if TARGETS[name] == "softmax":  # free intercepts: compare up to a constant per row
         mine, expected = (raw - raw.mean(1, keepdim=True) for raw in (mine, expected))
     scale = one.problem.unit**0.5
-    assert (mine - expected).abs().max() < 1e-6 * scale * max(1, expected.abs().max() / scale)
+    assert (mine - expected).abs().max() < 1e-6 * scale * max(
+        1.0, expected.abs().max().item() / scale
+    )
 
 
 @pytest.mark.parametrize(("solver", "name"), pairs())
@@ -157,7 +159,7 @@ def test_a_weight_of_two_is_the_row_twice(solver: str, name: str) -> None:
     for one in (weighted, repeated):
         one.solve(solver, 0.01, tol=1e-13)
     raw = weighted.raw()
-    assert (raw - repeated.raw()[: len(raw)]).abs().max() <= 1e-8 * max(1, raw.abs().max())
+    assert (raw - repeated.raw()[: len(raw)]).abs().max() <= 1e-8 * max(1.0, raw.abs().max().item())
 
 
 NASTY = {

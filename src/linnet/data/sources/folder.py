@@ -93,15 +93,12 @@ def open_picture(path: Path, channels: int) -> Array:
 
 def _looks_like_classes(place: Path) -> bool:
     """Whether a folder has sub-folders with a picture, or such below ``train``."""
-    try:
-        folders = [entry.path for entry in os.scandir(place) if entry.is_dir()]
-        if os.path.join(place, "train") in folders and _looks_like_classes(place / "train"):
-            return True
-        return any(
-            entry.name.lower().endswith(ENDINGS) for path in folders for entry in os.scandir(path)
-        )
-    except OSError as error:
-        raise DataError(f"{error.filename}: cannot read: {error.strerror}") from error
+    folders = [Path(entry.path) for entry in _entries(place) if entry.is_dir()]
+    if place / "train" in folders and _looks_like_classes(place / "train"):
+        return True
+    return any(
+        entry.name.lower().endswith(ENDINGS) for folder in folders for entry in _entries(folder)
+    )
 
 
 def _scan(place: Path, top: Path, skipped: list[str]) -> dict[str, list[Path]]:

@@ -134,11 +134,8 @@ def _parse(file: io.BufferedIOBase, path: Path, dimensions: int, most: int) -> A
         raise DataError(f"{path}: ends within its sizes, after {len(head)} bytes")
     shape = tuple(np.frombuffer(head, ">u4", offset=4).tolist())
     need = prod(shape)
-    if need > most:
-        raise DataError(
-            f"{path}: declares {' x '.join(map(str, shape))} = {need:,} bytes, more than a file of "
-            "its size can hold"
-        )
+    if need > most - len(head):  # told before any memory is taken
+        raise _short(path, shape, what[dimensions], most - len(head))
     content = bytearray(need)
     have = 0
     view = memoryview(content)
@@ -148,11 +145,15 @@ def _parse(file: io.BufferedIOBase, path: Path, dimensions: int, most: int) -> A
             break
         have += count
     if have < need:
-        rows = have // max(1, prod(shape[1:]))
-        raise DataError(
-            f"{path}: declares {shape[0]:,} {what[dimensions]}, holds {rows:,} ({have:,} of "
-            f"{need:,} bytes)"
-        )
+        raise _short(path, shape, what[dimensions], have)
     if file.read(1):
         raise DataError(f"{path}: bytes follow the {need:,} that its sizes declare")
     return np.frombuffer(content, np.uint8).reshape(shape)
+
+
+def _short(path: Path, shape: tuple[int, ...], what: str, most: int) -> DataError:
+    rows = most // max(1, prod(shape[1:]))
+    return DataError(
+        f"{path}: declares {shape[0]:,} {what}, holds {rows:,} at most ({most:,} of {prod(shape):,}"
+        " bytes); fetch or copy it again"
+    )

@@ -1,0 +1,216 @@
+"""Downloading, against a server on this machine."""
+
+import gzip
+import hashlib
+import io
+import tarfile
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from linnet.data import known
+from linnet.data.fetch import fetch
+from linnet.data.known import Known, RemoteFile
+from linnet.errors import DataError, FetchError
+
+CONTENT = bytes(range(256)) * 3000
+PACKED = gzip.compress(CONTENT)
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``files``; ``manner`` says how badly; ``asked`` notes each path and range."""
+
+    files: dict[str, bytes]
+    manner: str = "ranges"
+    asked: list[tuple[str, str | None]]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Server
+
+    def do_GET(self) -> None:
+        server, name = self.server, self.path.rsplit("/", 1)[-1]
+        asked = self.headers.get("Range")
+        server.asked.append((name, asked))
+        if name not in server.files or server.manner == "missing":
+            self.send_error(404)
+            return
+        content, start = server.files[name], 0
+        if asked and server.manner == "ranges":
+            start = int(asked.removeprefix("bytes=").removesuffix("-"))
+            if start >= len(content):
+                self.send_error(416)
+                return
+            self.send_response(206)
+        else:
+            self.send_response(200)
+        length = len(content) - start
+        self.send_header("Content-Length", str(length * (10**6 if server.manner == "huge" else 1)))
+        self.end_headers()
+        stop = len(content) // 2 if server.manner == "cut" else len(content)
+        self.wfile.write(content[start:stop])
+
+    def log_message(self, format: str, *args: Any) -> None: ...
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    server = Server(("127.0.0.1", 0), Handler)
+    server.files, server.asked = {"a.gz": PACKED, "b.bin": CONTENT}, []
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture(autouse=True)
+def things(monkeypatch: pytest.MonkeyPatch) -> None:
+    digest = hashlib.sha256(CONTENT).hexdigest()
+    files = (
+        RemoteFile("a.gz", digest, len(CONTENT), decompressed=True),
+        RemoteFile("b.bin", digest, len(CONTENT)),
+    )
+    monkeypatch.setitem(known.KNOWN, "things", Known("", ("things",), (0, 1), (), files))
+
+
+def address(server: Server) -> str:
+    return f"http://127.0.0.1:{server.server_port}/data/"
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_files_are_fetched_checked_and_not_fetched_again(server: Server, tmp_path: Path) -> None:
+    told: list[tuple[str, int, int]] = []
+    place = fetch(
+        "things", mirrors=[address(server)], folder=tmp_path / "t",
+        progress=lambda *event: told.append(event),
+    )  # fmt: skip
+    assert names(place) == {"a.gz", "b.bin"}
+    assert (place / "a.gz").read_bytes() == PACKED and (place / "b.bin").read_bytes() == CONTENT
+    assert told[-1] == ("b.bin", len(CONTENT), len(CONTENT))
+    server.asked.clear()
+    fetch("things", mirrors=[address(server)], folder=place)
+    assert server.asked == []
+    (place / "b.bin").write_bytes(b"damaged")
+    fetch("things", mirrors=[address(server)], folder=place)
+    assert [name for name, _ in server.asked] == ["b.bin"]
+    assert (place / "b.bin").read_bytes() == CONTENT
+
+
+def test_it_goes_to_the_cache_by_default(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert fetch("things", mirrors=[address(server)]) == tmp_path / "linnet" / "things"
+    assert known.find("things") == tmp_path / "linnet" / "things"
+
+
+@pytest.mark.parametrize("manner", ["ranges", "no ranges"])
+def test_a_broken_download_is_gone_on_with(manner: str, server: Server, tmp_path: Path) -> None:
+    server.manner = "cut"
+    with pytest.raises(FetchError, match="broke off after"):
+        fetch("things", mirrors=[address(server)], folder=tmp_path)
+    assert names(tmp_path) == {"a.gz.part"}
+    half = (tmp_path / "a.gz.part").stat().st_size
+    assert half == len(PACKED) // 2
+    server.manner = manner
+    server.asked.clear()
+    fetch("things", mirrors=[address(server)], folder=tmp_path)
+    assert server.asked[0] == ("a.gz", f"bytes={half}-")
+    assert (tmp_path / "a.gz").read_bytes() == PACKED
+    assert names(tmp_path) == {"a.gz", "b.bin"}
+
+
+def test_a_part_that_is_whole_already_is_used(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "a.gz.part").write_bytes(PACKED)
+    fetch("things", mirrors=[address(server)], folder=tmp_path)
+    assert (tmp_path / "a.gz").read_bytes() == PACKED
+
+
+def test_a_wrong_content_is_thrown_away_and_the_next_mirror_tried(
+    server: Server, tmp_path: Path
+) -> None:
+    other = Server(("127.0.0.1", 0), Handler)
+    other.files = {"a.gz": gzip.compress(CONTENT[1:] + b"x"), "b.bin": CONTENT[1:] + b"x"}
+    other.asked = []
+    thread = threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    try:
+        with pytest.raises(FetchError, match="its sha256 is"):
+            fetch("things", mirrors=[address(other)], folder=tmp_path)
+        assert names(tmp_path) == set()
+        fetch("things", mirrors=[address(other), address(server)], folder=tmp_path)
+    finally:
+        other.shutdown()
+        thread.join()
+        other.server_close()
+    assert (tmp_path / "b.bin").read_bytes() == CONTENT
+
+
+def test_dead_and_lying_mirrors_are_named(server: Server, tmp_path: Path) -> None:
+    server.manner = "missing"
+    with pytest.raises(FetchError) as caught:
+        fetch("things", mirrors=["http://127.0.0.1:1/", address(server)], folder=tmp_path)
+    said = str(caught.value)
+    assert "127.0.0.1:1/a.gz" in said and "refused" in said and "404" in said
+    assert f"put the file into {tmp_path} by hand" in said
+    server.manner = "huge"
+    with pytest.raises(FetchError, match="expected at most"):
+        fetch("things", mirrors=[address(server)], folder=tmp_path)
+    assert names(tmp_path) == set()
+
+
+def test_archives_give_their_members_by_name_only(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name in ("dir/one.bin", "../escape.bin", "dir/two.bin", "/abs.bin"):
+            entry = tarfile.TarInfo(name)
+            entry.size = 5
+            tar.addfile(entry, io.BytesIO(b"12345"))
+        link = tarfile.TarInfo("dir/three.bin")
+        link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"
+        tar.addfile(link)
+    content = buffer.getvalue()
+    server.files["x.tar.gz"] = content
+    file = RemoteFile("x.tar.gz", hashlib.sha256(content).hexdigest(), len(content))
+    entry_of = ("one.bin", "two.bin")
+    monkeypatch.setitem(known.KNOWN, "x", Known("", ("x",), (0, 1), (), (file,), entry_of))
+    fetch("x", mirrors=[address(server)], folder=tmp_path / "x")
+    assert names(tmp_path / "x") == {"one.bin", "two.bin"} and names(tmp_path) == {"x"}
+    server.asked.clear()
+    fetch("x", mirrors=[address(server)], folder=tmp_path / "x")
+    assert server.asked == []
+    both = ("one.bin", "three.bin")
+    monkeypatch.setitem(known.KNOWN, "x", Known("", ("x",), (0, 1), (), (file,), both))
+    with pytest.raises(FetchError, match=r"has no three\.bin"):
+        fetch("x", mirrors=[address(server)], folder=tmp_path / "y")
+
+
+def test_unknown_names_are_told() -> None:
+    with pytest.raises(DataError, match='did you mean "mnist"'):
+        fetch("minst")
+
+
+def test_what_is_published_is_well_formed() -> None:
+    for name in ("mnist", "fashion_mnist", "kmnist", "cifar10"):
+        entry = known.KNOWN[name]
+        assert entry.mirrors and entry.classes and entry.files
+        for file in entry.files:
+            assert len(bytes.fromhex(file.sha256)) == 32 and file.size > 1000
+
+
+def test_mnists_checksums_are_those_of_the_data(mnist_folder: Path) -> None:
+    for file in known.KNOWN["mnist"].files:
+        content = gzip.decompress((mnist_folder / file.name).read_bytes())
+        assert len(content) == file.size
+        assert hashlib.sha256(content).hexdigest() == file.sha256
