@@ -84,7 +84,7 @@ class Recipe(Closed):
     optimizer: str = "adamw"
     lr: Annotated[float, Field(gt=0)] = 2e-3
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    weight_decay: Literal["auto"] | Annotated[float, Field(ge=0)] = "auto"
     schedule: str = "one_cycle"
     batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     epochs: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
@@ -111,6 +111,8 @@ class Recipe(Closed):
                     raise ValueError(f'unknown {key} "{name}"; {suggest(name, table)}')
         if len(set(self.model)) != len(self.model):
             raise ValueError("a model is named twice")
+        if self.momentum and self.optimizer != "sgd":
+            raise ValueError(f'momentum goes with optimizer "sgd"; {self.optimizer} has its own')
         return self
 
     # reading and writing
@@ -148,6 +150,7 @@ class Recipe(Closed):
         auto["tol"] = 1e-9 if (wide if self.dtype == "auto" else self.dtype == "float64") else 1e-6
         size = min(128, max(16, rows // 32)) if self.batch_size == "auto" else self.batch_size
         auto["batch_size"] = size
+        auto["weight_decay"] = 0.01 if self.optimizer == "adamw" else 0.0  # as in PyTorch
         auto["epochs"] = min(200, max(12, STEPS // max(1, rows // size)))
         found = {key: value for key, value in auto.items() if getattr(self, key) == "auto"}
         if not len(split.valid) and not len(split.test) and "linear" in self.model:
@@ -230,7 +233,7 @@ class Recipe(Closed):
                 tol=self.tol,
                 max_iter=self.max_iter,
             )
-        assert self.batch_size != "auto" and self.epochs != "auto"
+        assert self.batch_size != "auto" and self.epochs != "auto" and self.weight_decay != "auto"
         return Train(
             network,
             objective,

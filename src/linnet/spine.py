@@ -54,7 +54,7 @@ def train(
     if isinstance(data, (str, os.PathLike)):
         recipe = recipe.override({"data": str(data)})
     dataset, recipe, parts = prepare(recipe.data if data is None else data, recipe)
-    device = choose_device(recipe.device)
+    device = torch.device(recipe.device)
     names = "auto" if recipe.model == Recipe().model else "-".join(recipe.model)
     path = directory.create(Path(out) if out else None, dataset.name, names)
     directory.write_status(path, "running")
@@ -79,11 +79,13 @@ def prepare(place: Any, recipe: Recipe) -> tuple[Dataset, Recipe, dict[str, Tens
     """The data, the recipe resolved for it, and the row numbers of its three parts."""
     if place is None:
         raise RecipeError("no data: name a data set, a file or a folder")
+    device = str(choose_device(recipe.device))
     dataset = read(place, recipe.target).select(recipe.classes, recipe.positive)
     valid = None if recipe.valid == "auto" else recipe.valid
     split = dataset.split(test=recipe.test, valid=valid, seed=recipe.seed)
     recipe.check(dataset.schema)
-    return dataset, recipe.resolve(dataset, split), split._asdict()
+    recipe = recipe.resolve(dataset, split).override({"device": device})
+    return dataset, recipe, split._asdict()
 
 
 def _train(

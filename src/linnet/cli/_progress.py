@@ -17,6 +17,7 @@ class Progress:
 
     def __init__(self) -> None:
         self._last = 0.0
+        self._loss: float | None = None
         self._bar: Any = None
         self._task: Any = None
         if sys.stderr.isatty():
@@ -50,7 +51,11 @@ class Progress:
         kind = event["event"]
         if kind not in ("begin", "step", "evaluate", "fit"):
             return
-        words = _words(event)
+        if kind == "step":
+            self._loss = event["loss"]
+        elif kind == "begin":
+            self._loss = None
+        words = _words(event, self._loss)
         if self._bar:
             self._draw(event, words)
         elif kind == "fit":
@@ -74,7 +79,7 @@ class Progress:
             self._bar.update(self._task, description=words)
 
 
-def _words(event: Event) -> str:
+def _words(event: Event, training: float | None) -> str:
     if event["event"] == "fit":
         return str(event["reason"])
     if event["event"] == "step" and "penalty" in event:
@@ -91,4 +96,5 @@ def _words(event: Event) -> str:
         else f"RMSE {valid['rmse']:.4g}"
     )
     where = f"epoch {event['epoch']}" if event["epoch"] else f"step {event['step']}"
-    return f"{where}: validation loss {valid['loss']:.4f}, {headline}"
+    learned = "" if training is None else f"training loss {training:.4f}, "
+    return f"{where}: {learned}validation loss {valid['loss']:.4f}, {headline}"

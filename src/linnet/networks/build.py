@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from linnet.errors import InputError, ModelError
 from linnet.networks import NETWORKS
@@ -36,14 +37,11 @@ def build(kind: str, spec: dict[str, Any], dtype: str, source: str = "network") 
 def layers(network: Network, dtype: str) -> list[dict[str, Any]]:
     """Each layer's name, kind, output shape without the rows, parameters and how many train.
 
-    Found by a pass of one example in the data's ``dtype`` on the meta device: nothing is computed.
+    Found by a pass of one example of zeros in the data's ``dtype``; the network stays as it was.
     """
     rows: list[dict[str, Any]] = []
-    with torch.device("meta"):
-        shadow = type(network)(network.spec).to(next(network.parameters()).dtype)
-    hooks = []
 
-    def watch(name: str, module: nn.Module) -> None:
+    def watch(name: str, module: nn.Module) -> RemovableHandle:
         def note(module: nn.Module, _: object, output: Tensor) -> None:
             parameters = list(module.parameters(recurse=False))
             rows.append(
@@ -56,12 +54,19 @@ def layers(network: Network, dtype: str) -> list[dict[str, Any]]:
                 }
             )
 
-        hooks.append(module.register_forward_hook(note))
+        return module.register_forward_hook(note)
 
-    for name, module in shadow.named_modules():
-        if not list(module.children()):
-            watch(name or type(module).__name__.lower(), module)
+    hooks = [
+        watch(name or type(module).__name__.lower(), module)
+        for name, module in network.named_modules()
+        if not list(module.children())
+    ]
+    device = next(network.parameters()).device
+    example = torch.zeros((1, *network.spec.inputs), dtype=DTYPES[dtype], device=device)
+    training = network.training
     with torch.no_grad():
-        example = torch.zeros((1, *network.spec.inputs), dtype=DTYPES[dtype], device="meta")
-        shadow.eval()(example)
+        network.eval()(example)
+    network.train(training)
+    for hook in hooks:
+        hook.remove()
     return rows

@@ -30,15 +30,9 @@ class Scaling(nn.Module):
         self.register_buffer("shift", torch.zeros(shape))
         self.register_buffer("factor", torch.ones(shape))
 
-    def fit(self, x: Tensor, given: tuple[float, float] | None = None) -> None:
-        """Take mean and deviation from the training rows ``x``, or as ``given`` for 0..1 pixels.
-
-        The deviation of a constant input counts as 1.
-        """
-        if given is not None:
-            unit = 255.0 if x.dtype == torch.uint8 else 1.0
-            mean, deviation = (torch.tensor([value * unit]) for value in given)
-        elif self.scale == "pixel":
+    def fit(self, x: Tensor) -> None:
+        """Take mean and deviation from the training rows ``x``; a constant input's counts as 1."""
+        if self.scale == "pixel":
             mean, deviation = (torch.tensor([value], dtype=torch.float64) for value in moments(x))
         elif self.scale == "standard":
             mean, deviation = _columns(x)

@@ -62,7 +62,9 @@ class Memory:
         if len(shapes) > 1:
             raise DataError(f"{name}: examples of shapes {sorted(shapes)}; expected one shape")
         x, y = np.concatenate(xs), np.concatenate(ys)
-        note = f"read once from {name}: {len(x):,} examples, {x.dtype}, targets {y.dtype}"
+        note = (
+            f"read once, in order, from {name}: {len(x):,} examples, {x.dtype}, targets {y.dtype}"
+        )
         if isinstance(place, DataLoader) and isinstance(
             place.sampler, torch.utils.data.RandomSampler
         ):

@@ -1,0 +1,106 @@
+"""Scores, intervals and comparisons against independent computations."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics
+
+import linnet
+from linnet import evaluation
+from linnet.objectives.softmax import Softmax
+from linnet.objectives.squared import Squared
+from linnet.verdict import verdict
+
+
+def test_scores_of_classes_equal_scikit_learns() -> None:
+    data = linnet.read("iris")
+    raw = torch.randn(150, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    raw[:, 2] -= 10  # the last class is never predicted
+    scores = evaluation.score(Softmax(), data.schema, raw, data, seed=0)
+    y, predicted = data.y.numpy(), raw.argmax(1).numpy()
+    assert scores["accuracy"] == metrics.accuracy_score(y, predicted)
+    assert scores["log_loss"] == pytest.approx(metrics.log_loss(y, raw.softmax(1).numpy()))
+    assert scores["confusion"] == metrics.confusion_matrix(y, predicted).tolist()
+    assert scores["f1"] == metrics.f1_score(y, predicted, average=None, zero_division=0).tolist()
+    assert scores["precision"][2] == scores["recall"][2] == 0.0
+    assert scores["classes"] == ["setosa", "versicolor", "virginica"]
+    assert scores["support"] == [50, 50, 50]
+
+
+def test_scores_of_numbers_equal_scikit_learns() -> None:
+    data = linnet.read("diabetes")
+    raw = data.y[:, None] + 20 * torch.randn(442, 1, dtype=torch.float64)
+    scores = evaluation.score(Squared(), data.schema, raw, data, seed=0)
+    y, predicted = data.y.numpy(), raw[:, 0].numpy()
+    assert scores["rmse"] == pytest.approx(metrics.root_mean_squared_error(y, predicted))
+    assert scores["mae"] == pytest.approx(metrics.mean_absolute_error(y, predicted))
+    assert scores["r2"] == pytest.approx(metrics.r2_score(y, predicted))
+    low, high = scores["rmse_interval"]
+    assert low < scores["rmse"] < high and 1.5 < high - low < 4
+    assert scores == evaluation.score(Squared(), data.schema, raw, data, seed=0)
+
+
+@pytest.mark.parametrize(("hits", "rows"), [(0, 10), (10, 10), (37, 50), (9848, 10000)])
+def test_wilsons_interval_by_its_formula(hits: int, rows: int) -> None:
+    z, p = 1.959963984540054, hits / rows
+    centre = (p + z**2 / (2 * rows)) / (1 + z**2 / rows)
+    half = z / (1 + z**2 / rows) * np.sqrt(p * (1 - p) / rows + z**2 / (4 * rows**2))
+    assert evaluation.wilson(hits, rows) == pytest.approx((centre - half, centre + half), abs=1e-12)
+
+
+def test_the_bootstrap_covers_the_mean_about_as_often_as_it_says() -> None:
+    random = np.random.default_rng(0)
+    inside = 0
+    for _ in range(100):
+        low, high = evaluation.bootstrap(random.exponential(size=200), seed=0)
+        inside += low < 1 < high
+    assert 85 <= inside <= 100
+
+
+def test_mcnemars_exact_test_by_hand() -> None:
+    """Of 8 rows where one is right, the net has 7: p = 2 (C(8,0) + C(8,1)) / 2^8."""
+    data = linnet.read("iris").take(torch.arange(20))
+    right = torch.nn.functional.one_hot(data.y, 3).double()
+    wrong = right.roll(1, dims=1)
+    line, net = right.clone(), right.clone()
+    line[:7], net[7] = wrong[:7], wrong[7]
+    result = evaluation.compare(Softmax(), data, line, net, seed=0)
+    assert (result["only_net_right"], result["only_line_right"]) == (7, 1)
+    assert result["p_value"] == pytest.approx(2 * 9 / 256)
+    assert result["better"] == "net" and not result["significant"]
+    same = evaluation.compare(Softmax(), data, line, line, seed=0)
+    assert same["p_value"] == 1.0
+
+
+def test_the_paired_bootstrap_sees_what_is_the_same_in_both() -> None:
+    data = linnet.read("diabetes")
+    noise = 50 * torch.randn(442, 1, dtype=torch.float64)
+    line = data.y[:, None] + noise
+    net = data.y[:, None] + 0.9 * noise
+    result = evaluation.compare(Squared(), data, line, net, seed=0)
+    assert result["significant"] and result["better"] == "net"
+    assert result["difference"] == pytest.approx(0.19 * noise.square().mean().item())
+
+
+def test_evaluation_restores_the_mode_and_forgets_no_row() -> None:
+    network = torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.Dropout(0.5)).double().train()
+    x = torch.randn(5000, 4, dtype=torch.float64)
+    raw = evaluation.predict_raw(network, x)
+    assert network.training and raw.shape == (5000, 3)
+    assert torch.allclose(raw, network[0](x).detach())
+
+
+def test_verdicts_say_which_it_is() -> None:
+    def metric(accuracy: float) -> dict[str, object]:
+        return {"test": {"accuracy": accuracy, "accuracy_interval": [0.1, 0.9], "rows": 100}}
+
+    models = {name: metric(0.5) for name in ("constant", "linear", "mlp")}
+    found = {"test": "McNemar", "p_value": 0.01, "significant": True, "better": "net"}
+    base = {"models": models, "comparisons": {"mlp": found}}
+    assert verdict(base).startswith("The perceptron earns its place")
+    found["better"] = "line"
+    assert "the line is better" in verdict(base)
+    found["significant"] = False
+    assert "may be chance" in verdict(base)
+    assert "the best constant" in verdict({"models": models, "comparisons": {}})
+    assert "no score" in verdict({"models": {"constant": {}}, "comparisons": {}})
