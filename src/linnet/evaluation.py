@@ -26,9 +26,10 @@ Scores = dict[str, Any]
 def predict_raw(network: nn.Module, x: Tensor) -> Tensor:
     """Raw predictions (rows, outputs) in evaluation mode, in float64; the mode is restored."""
     device = next(network.parameters()).device
+    home = "cpu" if device.type == "mps" else device  # MPS has no float64
     training = network.training
     network.eval()
-    parts = [network(part.to(device)).double() for part in x.split(BATCH)]
+    parts = [network(part.to(device)).to(home).double() for part in x.split(BATCH)]
     network.train(training)
     return torch.cat(parts)
 

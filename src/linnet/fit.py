@@ -37,9 +37,8 @@ def fit(
     began = time.monotonic()
     (model,) = recipe.model
     network, objective = recipe.build(train.schema, train.soft)
-    network.to(world.device)
-    train, valid = train.to(world.device), valid.to(world.device)
     method = recipe.begin(network, objective, train, world)
+    valid = valid.to(world.device)
     record.write("begin", model=model, steps=method.steps)
     mean = RunningMean()
     best: tuple[float, Step, dict[str, torch.Tensor], dict[str, float]] | None = None
@@ -56,7 +55,7 @@ def fit(
         scores = evaluation.measure(network, objective, valid) if len(valid) else {}
         if scores:
             record.write("evaluate", model=model, step=index, epoch=epoch, valid=scores)
-        loss = scores.get("loss", -float(index))
+        loss = scores.get("loss", -float(index))  # without validation rows the last is kept
         if math.isnan(loss):
             raise Diverged(_diverged(index))
         if best is None or loss < best[0]:
@@ -131,7 +130,9 @@ class RunningMean:
 
 
 def _wide(value: torch.Tensor | float) -> torch.Tensor | float:
-    return value.double() if isinstance(value, torch.Tensor) else value
+    if not isinstance(value, torch.Tensor) or value.device.type == "mps":  # it has no float64
+        return value
+    return value.double()
 
 
 def _number(value: torch.Tensor | float) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 
 import torch
@@ -29,16 +28,6 @@ class World:
             value = value.clone()
             dist.all_reduce(value)
         return value
-
-
-def join(device: torch.device) -> World:
-    """The world this process was started into: alone, or one rank of torchrun's."""
-    size = int(os.environ.get("WORLD_SIZE", "1"))
-    if size == 1:
-        return World(device=device)
-    if not dist.is_initialized():
-        dist.init_process_group("nccl" if device.type == "cuda" else "gloo")
-    return World(dist.get_rank(), dist.get_world_size(), device)
 
 
 def choose_device(name: str) -> torch.device:

@@ -197,6 +197,8 @@ class Recipe(Closed):
 
     def begin(self, network: Network, objective: Objective, train: Dataset, world: World) -> Method:
         """The method that fits ``network``: an iterator of steps. Draws the initial weights."""
+        import torch
+
         from linnet.data.batches import Batches
         from linnet.networks.constant import Constant
         from linnet.networks.linear import Linear
@@ -213,11 +215,16 @@ class Recipe(Closed):
         network.start(train.x, y, generator(self.seed, "weights", name))
         count = network.spec.outputs
         bare = LinearProblem(
-            objective, train.x.new_zeros((len(train), 0)).double(), train.y, train.weight,
+            objective, torch.zeros((len(train), 0), dtype=torch.float64), train.y, train.weight,
             outputs=count, world=world,
         )  # fmt: skip
         if isinstance(network, Constant):
             return SolveConstant(network, bare)
+        device = world.device
+        if isinstance(network, Linear) and device.type == "mps":
+            device = torch.device("cpu")  # MPS has no float64
+        network.to(device)
+        train = train.to(device)
         if isinstance(network, Linear):
             penalties = self.penalty
             assert penalties != "auto" and self.tol != "auto"
