@@ -1,0 +1,128 @@
+"""The run directory: its layout, its status, and finding runs. Nothing in it needs linnet."""
+
+from __future__ import annotations
+
+import os
+import re
+import platform
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from linnet import files
+from linnet.errors import InputError, WorkError
+
+FORMAT = 1
+ROOT = Path("runs")
+RECIPE, RUN, SPLIT = "recipe.toml", "run.json", "split.safetensors"
+EVENTS, STATUS, METRICS = "events.jsonl", "status.json", "metrics.json"
+
+
+def create(out: Path | None, data: str, model: str) -> Path:
+    """A new, empty run directory: ``out``, or the next free ``runs/<data>-<model>-<n>``."""
+    if out is None:
+        stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{data}-{model}").strip("._-")
+        number = 1
+        while True:
+            path = ROOT / f"{stem[:100]}-{number}"
+            try:
+                path.mkdir(parents=True)
+                return path
+            except FileExistsError:
+                number += 1
+            except OSError as error:
+                raise WorkError(f"{path}: cannot make this folder: {error.strerror}") from error
+    try:
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise InputError(
+                f"{out} is there and not empty; name a new folder with --out, or remove it first"
+            )
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkError(f"{out}: cannot make this folder: {error.strerror}") from error
+    return out
+
+
+def now() -> str:
+    """The time of day, in UTC, as ISO 8601."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def write_status(path: Path, state: str, error: str | None = None) -> None:
+    """Replace ``status.json``: ``state`` is running, finished, stopped or failed."""
+    boot = Path("/proc/sys/kernel/random/boot_id")
+    files.write_json(
+        path / STATUS,
+        {
+            "format": FORMAT,
+            "state": state,
+            "heartbeat": now(),
+            "host": platform.node(),
+            "boot_id": boot.read_text().strip() if boot.exists() else None,
+            "pid": os.getpid(),
+            "error": error,
+        },
+    )
+
+
+def read_metrics(path: Path) -> dict[str, Any]:
+    """``metrics.json`` of the run in ``path``; refused where the run has none or a newer one."""
+    if not (path / METRICS).is_file():
+        raise InputError(f"{path} holds no {METRICS}: not a run of linnet, or not finished")
+    metrics: dict[str, Any] = files.read_json(path / METRICS)
+    if not isinstance(metrics, dict) or not isinstance(metrics.get("format"), int):
+        raise InputError(f"{path / METRICS}: no format number; expected {FORMAT}")
+    if metrics["format"] > FORMAT:
+        raise InputError(
+            f"{path / METRICS}: written in format {metrics['format']}; this linnet reads up to "
+            f"{FORMAT}: upgrade linnet"
+        )
+    return metrics
+
+
+def model_path(place: Path, model: str | None = None) -> Path:
+    """The model file that ``place`` means: itself, or of a run the chosen one or ``model``."""
+    if place.is_file():
+        return place
+    if not place.exists():
+        raise InputError(f"there is no run or model file {place}")
+    metrics = read_metrics(place)
+    name = model or metrics["chosen"]
+    if name not in metrics["models"]:
+        known = ", ".join(metrics["models"])
+        raise InputError(f'{place} has no model "{name}"; it has {known}')
+    return place / f"{name}.safetensors"
+
+
+def list_runs(root: Path) -> list[dict[str, Any]]:
+    """Every run below ``root`` (one level), oldest first, each with its state and chosen score."""
+    rows = []
+    if not root.is_dir():
+        return []
+    for path in sorted(root.iterdir()):
+        if not (path / STATUS).is_file():
+            continue
+        rows.append(describe(path))
+    return sorted(rows, key=lambda row: str(row["created"]))
+
+
+def describe(path: Path) -> dict[str, Any]:
+    """One run in a row: name, state, data, when, and the chosen model's score if it has one."""
+    status, run = (
+        files.read_json(path / name) if (path / name).is_file() else {} for name in (STATUS, RUN)
+    )
+    metrics = read_metrics(path) if (path / METRICS).is_file() else {}
+    chosen = metrics.get("chosen")
+    test = metrics.get("models", {}).get(chosen, {}).get("test", {})
+    return {
+        "name": path.name,
+        "path": str(path),
+        "state": status.get("state"),
+        "error": status.get("error"),
+        "created": run.get("created"),
+        "data": run.get("data", {}).get("name"),
+        "chosen": chosen,
+        "metric": "accuracy" if "accuracy" in test else "rmse" if test else None,
+        "value": test.get("accuracy", test.get("rmse")),
+    }
+
