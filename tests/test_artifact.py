@@ -158,7 +158,7 @@ FAULTS: dict[str, tuple[Edit, str]] = {
         ),
         'exactly the metadata "linnet"',
     ),
-    "leading space": (lambda h, m, b: join(" " + json.dumps(h), m, b), "no JSON object"),
+    "leading space": (lambda h, m, b: join(" " + json.dumps(h), m, b), "no safetensors file"),
     "infinite number": (
         lambda h, m, b: join(h, canonical(m).decode().replace('"best_step":', '"x":1e400,"y":'), b),
         "out of range",
@@ -268,3 +268,16 @@ def test_layers_and_manifest_agree(runs: dict[str, linnet.Run]) -> None:
     plain = read_manifest(run.path / "mlp.safetensors").plain()
     assert plain["layers"] == run.models["mlp"].layers()
     assert sum(layer["parameters"] for layer in plain["layers"]) == 64 * 8 + 8 + 8 * 10 + 10
+
+
+def test_a_header_of_any_length_is_read(good: bytes, tmp_path: Path) -> None:
+    """The first byte is the header's length: 0x80 there is no pickle, 0x50 no zip."""
+    header, manifest, body = parts(good)
+    seen = set()
+    for extra in range(64):
+        manifest["recipe"]["data"] = "digits" + "x" * extra
+        content = signed(header, manifest, body)
+        seen.add(content[0])
+        (tmp_path / "m").write_bytes(content)
+        load(tmp_path / "m")
+    assert len(seen) == 64

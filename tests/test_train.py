@@ -332,3 +332,12 @@ def test_mnist_reaches_what_is_promised(mnist_folder: Path, tmp_path: Path) -> N
     again = apply.evaluate(run.path, "mnist")
     for name, scores in run.metrics["models"].items():
         assert again["models"][name]["test"] == scores["test"]
+
+
+def test_noise_gets_a_converged_line_that_does_not_earn_its_place(tmp_path: Path) -> None:
+    """The constant is best here; the line kept is still one that was solved."""
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(100, 200)), random.normal(size=100)
+    run = linnet.train((x, y), out=tmp_path / "r", epochs=3, widths=[16])
+    line = run.metrics["models"]["linear"]["fit"]
+    assert line["converged"] and line["penalty"] >= 1

@@ -225,23 +225,17 @@ def _read_header(path: Path) -> tuple[Manifest, dict[str, _Entry], int, int]:
         with open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             head = file.read(8)
-            for magic, kind in MAGICS.items():
-                if head.startswith(magic):
-                    raise ModelError(
-                        f"{path}: {kind}, not a model of linnet; expected a .safetensors file that "
-                        "linnet wrote (other formats can run code, so they are never opened)"
-                    )
             length = int.from_bytes(head, "little")
-            if len(head) < 8 or length > min(MAX_HEADER_BYTES, size - 8):
-                raise ModelError(
-                    f"{path}: not a model: its {size:,} bytes hold no safetensors header of at "
-                    f"most {MAX_HEADER_BYTES:,} bytes (MAX_HEADER_BYTES)"
-                )
-            text = file.read(length)
+            text = file.read(length) if length <= min(MAX_HEADER_BYTES, size - 8) else b""
     except OSError as error:
         raise ModelError(f"{path}: cannot read: {error.strerror}") from error
     if not text.startswith(b"{"):
-        raise ModelError(f"{path}: not a model: its safetensors header is no JSON object")
+        kind = next((kind for magic, kind in MAGICS.items() if head.startswith(magic)), None)
+        raise ModelError(
+            f"{path}: {kind or 'no safetensors file'}, not a model of linnet; expected a "
+            f".safetensors file that linnet wrote, with a header of at most {MAX_HEADER_BYTES:,} bytes "
+            "(MAX_HEADER_BYTES); other formats can run code, so they are never opened"
+        )
     try:
         header = files.loads(text, f"{path}: header")
         metadata = header.pop("__metadata__", None)

@@ -15,15 +15,13 @@ class Closed(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     @classmethod
-    def parse(
-        cls, value: Any, source: str, error: type[InputError] = InputError, strict: bool = True
-    ) -> Self:
+    def parse(cls, value: Any, source: str, error: type[InputError] = InputError) -> Self:
         """Build from plain JSON values; ``source`` is named in errors.
 
-        ``strict`` converts nothing but lists to tuples and whole numbers to floats.
+        Nothing is converted but lists to tuples and whole numbers to floats.
         """
         try:
-            return cls.model_validate_json(canonical(value), strict=strict)
+            return cls.model_validate_json(canonical(value), strict=True)
         except ValidationError as invalid:
             raise error(f"{source}: {explain(invalid, cls)}") from None
 

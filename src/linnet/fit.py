@@ -31,7 +31,7 @@ def fit(
     """Fit the one model of a resolved recipe; ``valid`` may have no rows.
 
     The parameters kept are those with the lowest validation loss among the complete steps (each
-    epoch, each penalty), or the last ones where there are no validation rows.
+    epoch, each penalty, not the start), or the last ones where there are no validation rows.
     """
     world, record = world or World(), record or Record()
     began = time.monotonic()
@@ -58,6 +58,8 @@ def fit(
         loss = scores.get("loss", -float(index))  # without validation rows the last is kept
         if math.isnan(loss):
             raise Diverged(_diverged(index))
+        if index == 0 and step.reason is None:
+            continue  # where the curve starts, but nothing that was fitted
         if best is None or loss < best[0]:
             state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
             best, stale = (loss, step, state, scores), 0
@@ -65,7 +67,7 @@ def fit(
             stale += 1
         if step.reason is not None:
             reason = step.reason
-        if stale >= method.patience and index:
+        if stale >= method.patience:
             reason = f"no better validation loss {stale} times in a row"
             break
     assert best is not None

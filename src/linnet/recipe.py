@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Method = Solve | SolveConstant | Train
 
-PENALTIES = tuple(10.0**-power for power in range(1, 8))
+PENALTIES = tuple(10.0**power for power in range(1, -8, -1))
 """The path the line's penalty is chosen from, in the scale of standardised features."""
 
 STEPS = 3_000

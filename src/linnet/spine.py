@@ -54,15 +54,20 @@ def train(
     if isinstance(data, (str, os.PathLike)):
         recipe = recipe.override({"data": str(data)})
     dataset, recipe, parts = prepare(recipe.data if data is None else data, recipe)
-    device = torch.device(recipe.device)
     names = "auto" if recipe.model == Recipe().model else "-".join(recipe.model)
     path = directory.create(Path(out) if out else None, dataset.name, names)
     directory.write_status(path, "running")
     record = Record(path / directory.EVENTS, echo)
     try:
-        _describe(path, recipe, dataset, parts, device)
+        about = {
+            "name": dataset.name,
+            "fingerprint": dataset.fingerprint(),
+            "rows": len(dataset),
+            **{f"{name}_rows": len(rows) for name, rows in parts.items()},
+        }
+        _describe(path, recipe, dataset, parts, about)
         record.write("start", format=directory.FORMAT, wall=directory.now(), data=dataset.name)
-        metrics = _train(path, recipe, dataset, parts, World(device=device), record)
+        metrics = _train(path, recipe, dataset, parts, about, record)
         files.write_json(path / directory.METRICS, metrics)
         record.write("end", chosen=metrics["chosen"])
         directory.write_status(path, "finished")
@@ -93,9 +98,10 @@ def _train(
     recipe: Recipe,
     dataset: Dataset,
     parts: dict[str, Tensor],
-    world: World,
+    about: dict[str, Any],
     record: Record,
 ) -> dict[str, Any]:
+    world = World(device=torch.device(recipe.device))
     rows, valid, test = (dataset.take(parts[name]) for name in ("train", "valid", "test"))
     models: dict[str, Artifact] = {}
     for name in (BASELINE, *recipe.model):
@@ -116,7 +122,7 @@ def _train(
                 model.objective, model.schema, raws[name], test, recipe.seed
             )
             record.write("test", model=name, test=scores["test"])
-        model = _complete(model, scores, dataset, parts, world)
+        model = _complete(model, scores, about)
         model.save(path / f"{name}.safetensors")
         if len(test):
             folder = path / "predictions"
@@ -146,25 +152,13 @@ def _choose(models: dict[str, Artifact]) -> str:
     return min(names, key=loss)
 
 
-def _complete(
-    model: Artifact,
-    scores: dict[str, Any],
-    dataset: Dataset,
-    parts: dict[str, Tensor],
-    world: World,
-) -> Artifact:
+def _complete(model: Artifact, scores: dict[str, Any], about: dict[str, Any]) -> Artifact:
     """The artifact with its scores, the data it saw, and where it was made."""
-    data = {
-        "name": dataset.name,
-        "fingerprint": dataset.fingerprint(),
-        "rows": len(dataset),
-        **{f"{name}_rows": len(rows) for name, rows in parts.items()},
-    }
-    made = {"created": directory.now(), "device": str(world.device), **_versions()}
+    made = {"created": directory.now(), **_versions()}
     manifest = model.manifest.model_copy(
         update={
             "scores": scores,
-            "data": data,
+            "data": about,
             "provenance": {**model.manifest.provenance, **made},
         }
     )
@@ -186,7 +180,7 @@ def _predictions(model: Artifact, raw: Tensor, test: Dataset, parts: dict[str, T
 
 
 def _describe(
-    path: Path, recipe: Recipe, dataset: Dataset, parts: dict[str, Tensor], device: torch.device
+    path: Path, recipe: Recipe, dataset: Dataset, parts: dict[str, Tensor], about: dict[str, Any]
 ) -> None:
     """``recipe.toml``, ``run.json`` and ``split.safetensors``: all that is known beforehand."""
     files.write(path / directory.RECIPE, recipe.toml().encode())
@@ -198,15 +192,8 @@ def _describe(
             "created": directory.now(),
             "command": sys.argv,
             "seed": recipe.seed,
-            "device": str(device),
-            "data": {
-                "name": dataset.name,
-                "place": recipe.data,
-                "fingerprint": dataset.fingerprint(),
-                "rows": len(dataset),
-                **{f"{name}_rows": len(rows) for name, rows in parts.items()},
-                "notes": list(dataset.notes),
-            },
+            "device": recipe.device,
+            "data": {**about, "place": recipe.data, "notes": list(dataset.notes)},
             **_versions(),
         },
     )

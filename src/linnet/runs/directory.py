@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import re
 import platform
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -125,4 +125,3 @@ def describe(path: Path) -> dict[str, Any]:
         "metric": "accuracy" if "accuracy" in test else "rmse" if test else None,
         "value": test.get("accuracy", test.get("rmse")),
     }
-
