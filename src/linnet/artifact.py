@@ -233,7 +233,7 @@ def _read_header(path: Path) -> tuple[Manifest, dict[str, _Entry], int, int]:
         kind = next((kind for magic, kind in MAGICS.items() if head.startswith(magic)), None)
         raise ModelError(
             f"{path}: {kind or 'no safetensors file'}, not a model of linnet; expected a "
-            f".safetensors file that linnet wrote, with a header of at most {MAX_HEADER_BYTES:,} bytes "
+            f".safetensors file that linnet wrote, its header at most {MAX_HEADER_BYTES:,} bytes "
             "(MAX_HEADER_BYTES); other formats can run code, so they are never opened"
         )
     try:
