@@ -14,9 +14,10 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO
 from urllib.error import HTTPError
-from urllib.request import Request, urlopen
+from urllib.parse import urlsplit
+from urllib.request import HTTPRedirectHandler, Request, build_opener
 
 from linnet import files
 from linnet.data.known import KNOWN, Known, RemoteFile, cache
@@ -69,18 +70,13 @@ def _fetch_file(file: RemoteFile, folder: Path, mirrors: Sequence[str], progress
     failures = []
     for mirror in mirrors:
         address = mirror.rstrip("/") + "/" + file.name
-        try:
-            _download(address, part, file, progress)
-            wrong = _wrong(part, file)
-            if wrong is None:
-                with open(part, "rb") as done:
-                    os.fsync(done.fileno())
-                os.replace(part, target)
-                files.sync_folder(folder)
-                return
-            part.unlink()
-        except (OSError, ValueError, http.client.HTTPException) as error:
-            wrong = str(error) or type(error).__name__
+        resumed = part.is_file()
+        wrong = _attempt(address, part, file, progress)
+        if wrong and resumed and not part.is_file():  # perhaps what was there was wrong: from new
+            wrong = _attempt(address, part, file, progress)
+        if wrong is None:
+            _install(part, target)
+            return
         failures.append(f"{address}: {wrong}")
     raise FetchError(
         f"{file.name}: no mirror gave it. {'; '.join(failures)}. Try again later (what came is "
@@ -88,18 +84,62 @@ def _fetch_file(file: RemoteFile, folder: Path, mirrors: Sequence[str], progress
     )
 
 
+def _attempt(address: str, part: Path, file: RemoteFile, progress: Progress) -> str | None:
+    """What went wrong with one mirror, or None; a ``part`` that cannot be gone on with is gone."""
+    try:
+        _download(address, part, file, progress)
+        wrong = _wrong(part, file)
+        if wrong is not None:
+            part.unlink()
+        return wrong
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return str(error) or type(error).__name__
+
+
+def _install(part: Path, target: Path) -> None:
+    """Give a checked file its name: ``files.write``, but for bytes that are on the disk already."""
+    try:
+        with open(part, "rb+") as done:
+            os.fsync(done.fileno())
+        os.replace(part, target)
+    except OSError as error:
+        raise WorkError(f"{target}: cannot put it there: {error.strerror}") from error
+    files.sync_folder(target.parent)
+
+
+def _refuse_insecure(address: str) -> None:
+    parts = urlsplit(address)
+    if parts.scheme == "https":
+        return
+    if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+        raise ValueError(f"{address}: only https is fetched from (http from this machine)")
+
+
+class _Redirects(HTTPRedirectHandler):
+    """Follows no redirect to where linnet would not go by itself."""
+
+    def redirect_request(
+        self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
+    ) -> Request | None:
+        _refuse_insecure(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
 def _download(address: str, part: Path, file: RemoteFile, progress: Progress) -> None:
     """Bring ``part`` to its full length, going on where it ends if the server can."""
+    _refuse_insecure(address)
     most = file.size if not file.decompressed else file.size + 65536  # gzip may grow, a little
     have = part.stat().st_size if part.is_file() else 0
-    if have >= most:
+    if have == most:
+        return
+    if have > most:
         part.unlink()
         have = 0
     headers = {"User-Agent": "linnet", "Accept-Encoding": "identity"}
     if have:
         headers["Range"] = f"bytes={have}-"
     try:
-        answer = urlopen(Request(address, headers=headers), timeout=TIMEOUT)
+        answer = build_opener(_Redirects).open(Request(address, headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
         if error.code == 416 and have:  # the part is all there is: its checksum will tell
             return
@@ -108,18 +148,31 @@ def _download(address: str, part: Path, file: RemoteFile, progress: Progress) ->
         if have and answer.status != 206:  # the server sends all of it again
             have = 0
         declared = answer.headers.get("Content-Length", "")
-        total = have + int(declared) if declared.isdecimal() else file.size
-        if total > most:
+        total = have + int(declared) if declared.isdecimal() else None
+        if total is not None and total > most:
+            part.unlink(missing_ok=True)
             raise ValueError(f"offers {total:,} bytes; expected at most {most:,}")
-        with open(part, "ab" if have else "wb") as out:
+        try:
+            out = open(part, "ab" if have else "wb")  # noqa: SIM115
+        except OSError as error:
+            raise _unwritable(part, error) from error
+        with out:
             while chunk := answer.read(CHUNK):
                 have += len(chunk)
                 if have > most:
+                    part.unlink()
                     raise ValueError(f"sent more than the expected {most:,} bytes")
-                out.write(chunk)
-                progress(file.name, have, max(total, have))
-    if have < total:
+                try:
+                    out.write(chunk)
+                except OSError as error:
+                    raise _unwritable(part, error) from error
+                progress(file.name, have, max(total or file.size, have))
+    if total is not None and have < total:
         raise ValueError(f"broke off after {have:,} of {total:,} bytes")
+
+
+def _unwritable(part: Path, error: OSError) -> WorkError:
+    return WorkError(f"{part}: cannot write: {error.strerror}; make room, or choose another folder")
 
 
 def _wrong(path: Path, file: RemoteFile) -> str | None:
@@ -133,8 +186,8 @@ def _wrong(path: Path, file: RemoteFile) -> str | None:
                 if size > file.size:
                     return f"holds more than the expected {file.size:,} bytes"
                 digest.update(chunk)
-    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        return f"broken gzip: {error}"
+    except (EOFError, OSError, zlib.error) as error:  # a broken gzip is an OSError too
+        return f"cannot be read: {error}"
     if digest.hexdigest() != file.sha256:
         return f"its sha256 is {digest.hexdigest()}; expected {file.sha256}"
     return None
@@ -149,14 +202,14 @@ def _chunks(raw: BinaryIO, decompressed: bool) -> Iterator[bytes]:
 def _unpack(archive: Path, known: Known, folder: Path) -> None:
     """Take the expected members out of an archive, by name; then remove it.
 
-    Nothing is extracted to a path that the archive gives.
+    Nothing is extracted to a path that the archive gives, and nothing before all are there.
     """
-    wanted = set(known.members)
+    found: dict[str, bytes] = {}
     try:
         with tarfile.open(archive, "r:gz") as tar:
             for entry in tar:
                 member = entry.name.rsplit("/", 1)[-1]
-                if member not in wanted or not entry.isreg():
+                if member not in known.members or member in found or not entry.isreg():
                     continue
                 if entry.size > MAX_MEMBER_BYTES:
                     raise FetchError(
@@ -165,10 +218,12 @@ def _unpack(archive: Path, known: Known, folder: Path) -> None:
                     )
                 content = tar.extractfile(entry)
                 assert content is not None
-                files.write(folder / member, content.read())
-                wanted.discard(member)
+                found[member] = content.read()
     except (tarfile.TarError, OSError, EOFError, zlib.error) as error:
         raise FetchError(f"{archive}: cannot be unpacked: {error}") from error
-    if wanted:
-        raise FetchError(f"{archive}: has no {', '.join(sorted(wanted))}")
+    missing = set(known.members) - found.keys()
+    if missing:
+        raise FetchError(f"{archive}: has no {', '.join(sorted(missing))}")
+    for member in known.members:
+        files.write(folder / member, found[member])
     archive.unlink()

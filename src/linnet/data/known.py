@@ -24,7 +24,8 @@ class Known:
     """A data set that can be fetched: ``layouts`` are the folders below a root where it may lie.
 
     ``mirrors`` are addresses to put a file's name behind; ``members`` are what is taken out of the
-    one file if it is an archive.
+    one file if it is an archive. Files, and members, come in the order given: the last is the one
+    by which a source knows the folder, so what is half fetched is never read.
     """
 
     summary: str
@@ -36,10 +37,10 @@ class Known:
 
 
 IDX_FILES = (
-    "train-images-idx3-ubyte.gz",
-    "train-labels-idx1-ubyte.gz",
     "t10k-images-idx3-ubyte.gz",
     "t10k-labels-idx1-ubyte.gz",
+    "train-labels-idx1-ubyte.gz",
+    "train-images-idx3-ubyte.gz",
 )
 
 
@@ -64,10 +65,10 @@ KNOWN: dict[str, Known] = {
         ),
         # of the decompressed files, computed from the data itself
         files=_idx_files(
-            ("ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", 47_040_016),
-            ("65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 60_008),
             ("0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", 7_840_016),
             ("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 10_008),
+            ("65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5", 60_008),
+            ("ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db", 47_040_016),
             decompressed=True,
         ),
     ),
@@ -92,12 +93,13 @@ KNOWN: dict[str, Known] = {
             "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
             "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
         ),
-        # tensorflow/datasets, tensorflow_datasets/url_checksums/fashion_mnist.txt
+        # tensorflow/datasets, tensorflow_datasets/url_checksums/fashion_mnist.txt; the same in
+        # keras-team/keras, keras/src/datasets/fashion_mnist.py
         files=_idx_files(
-            ("3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84", 26_421_880),
-            ("a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845", 29_515),
             ("346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073", 4_422_102),
             ("67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5", 5_148),
+            ("a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845", 29_515),
+            ("3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84", 26_421_880),
         ),
     ),
     "kmnist": Known(
@@ -105,23 +107,21 @@ KNOWN: dict[str, Known] = {
         layouts=("kmnist", "KMNIST/raw"),
         # pytorch/vision, torchvision/datasets/mnist.py
         classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
-        # rois-codh/kmnist, download_data.py
-        mirrors=(
-            "https://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-            "http://codh.rois.ac.jp/kmnist/dataset/kmnist/",
-        ),
-        # tensorflow/datasets, tensorflow_datasets/datasets/kmnist/checksums.tsv
+        # rois-codh/kmnist, download_data.py, by https
+        mirrors=("https://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
+        # tensorflow/datasets, tensorflow_datasets/datasets/kmnist/checksums.tsv; the same in
+        # ankane/torchvision-ruby, lib/torchvision/datasets/kmnist.rb
         files=_idx_files(
-            ("51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4", 18_165_135),
-            ("e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17", 29_497),
             ("edd7a857845ad6bb1d0ba43fe7e794d164fe2dce499a1694695a792adfac43c5", 3_041_136),
             ("20bb9a0ef54c7db3efc55a92eef5582c109615df22683c380526788f98e42a1c", 5_120),
+            ("e38f9ebcd0f3ebcdec7fc8eabdcdaef93bb0df8ea12bee65224341c8183d8e17", 29_497),
+            ("51467d22d8cc72929e2a028a0428f2086b092bb31cfb79c69cc0a90ce135fde4", 18_165_135),
         ),
     ),
     "cifar10": Known(
         summary="60,000 colour pictures of 32 x 32, 10 classes",
         layouts=("cifar10", "cifar-10-batches-bin", "CIFAR10/cifar-10-batches-bin"),
-        # the data set's own batches.meta.txt
+        # keras-team/keras, keras/src/datasets/cifar10.py
         classes=(
             "airplane",
             "automobile",
@@ -134,9 +134,11 @@ KNOWN: dict[str, Known] = {
             "ship",
             "truck",
         ),
-        # pytorch/vision, issue 9536: the second is where the first leads to
+        # the first as in the checksum's source; callummcdougall/ARENA_3.0, issue 359: it leads to
+        # the second
         mirrors=("https://www.cs.toronto.edu/~kriz/", "https://cave.cs.toronto.edu/kriz/"),
-        # tensorflow/datasets, tensorflow_datasets/url_checksums/cifar10.txt
+        # tensorflow/datasets, tensorflow_datasets/url_checksums/cifar10.txt; the same in
+        # ankane/torchvision-ruby, lib/torchvision/datasets/cifar10.rb
         files=(
             RemoteFile(
                 "cifar-10-binary.tar.gz",
@@ -145,9 +147,9 @@ KNOWN: dict[str, Known] = {
             ),
         ),
         members=(
-            *(f"data_batch_{number}.bin" for number in range(1, 6)),
-            "test_batch.bin",
             "batches.meta.txt",
+            "test_batch.bin",
+            *(f"data_batch_{number}.bin" for number in (5, 4, 3, 2, 1)),
         ),
     ),
 }
@@ -169,8 +171,19 @@ def find(name: str) -> Path:
     """The folder that holds the known data set ``name``; if none does, where it was looked for."""
     places = [root / layout for root in roots() for layout in KNOWN[name].layouts]
     for place in places:
-        if place.is_dir() and any(place.iterdir()):
+        if _holds(place, KNOWN[name]):
             return place
     looked = ", ".join(map(str, places))
     hint = "" if os.environ.get("LINNET_DATA") else ", or set LINNET_DATA to the folder above it"
     raise DataError(f"{name} is not here; looked in {looked}. Type: linnet data fetch {name}{hint}")
+
+
+def _holds(place: Path, known: Known) -> bool:
+    """Whether ``place`` holds more than what an interrupted ``fetch`` leaves there."""
+    expected = [file.name for file in known.files] + list(known.members)
+    try:
+        names = {entry.name for entry in place.iterdir()}
+    except OSError:
+        return False
+    left = {name for name in names if name.startswith(".") or name.endswith(".part")}
+    return expected[-1] in names or bool(names - left - set(expected))

@@ -34,9 +34,12 @@ class Cifar:
         if not labels:
             raise DataError(
                 f"{folder}: holds CIFAR's Python version, whose files are pickles and could run "
-                "code; give the binary version (cifar-10-binary.tar.gz)"
+                "code; give the binary version (cifar-10-binary.tar.gz, cifar-100-binary.tar.gz)"
             )
-        train = sorted(folder.glob("data_batch_*.bin")) if labels == 1 else [folder / "train.bin"]
+        batches = len(list(folder.glob("data_batch_*.bin")))  # numbered from 1 on, without a gap
+        train = [folder / f"data_batch_{number}.bin" for number in range(1, batches + 1)]
+        if labels == 2:
+            train = [folder / "train.bin"]
         test = folder / ("test_batch.bin" if labels == 1 else "test.bin")
         if not test.is_file():
             raise DataError(f"{test}: not there; expected the test pictures beside {train[0].name}")
@@ -54,15 +57,27 @@ class Cifar:
 
 def _find(place: Path) -> tuple[Path, int] | None:
     """The folder with the files, and the labels of each picture: 0 where they are pickles."""
-    below = ("", "cifar-10-batches-bin", "cifar-100-binary", "cifar-10-batches-py")
-    for folder in (place / name for name in below):
+    below = ("", "cifar-10-batches-bin", "cifar-100-binary")
+    pickles = ("cifar-10-batches-py", "cifar-100-python")
+    for folder in (place / name for name in (*below, *pickles)):
         if (folder / "data_batch_1.bin").is_file():
             return folder, 1
         if (folder / "train.bin").is_file():
             return folder, 2
-        if (folder / "data_batch_1").is_file():
+        if (folder / "data_batch_1").is_file() or _is_pickle(folder / "train"):
             return folder, 0
     return None
+
+
+def _is_pickle(path: Path) -> bool:
+    """Whether a file begins as a pickle does (protocol 2 and later); it is not read further."""
+    if not path.is_file():
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.read(1) == b"\x80"
+    except OSError:
+        return False
 
 
 def _read(path: Path, labels: int, classes: int) -> tuple[Array, Array]:
@@ -92,7 +107,11 @@ def _names(path: Path) -> tuple[str, ...] | None:
     """The class names, a line each, if the file is there."""
     if not path.is_file():
         return None
-    names = path.read_text(encoding="utf-8", errors="replace").split()
+    try:
+        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError as error:
+        raise DataError(f"{path}: cannot read: {error.strerror}") from error
+    names = [line.strip() for line in lines if line.strip()]
     if len(names) < 2 or len(set(names)) != len(names):
         raise DataError(f"{path}: expected a different class name on each line")
     return tuple(names)
