@@ -18,9 +18,8 @@ class State:
     gradient: Tensor  # (inputs + 1, outputs)
     steps: int = 0
     stuck: bool = False
-    memory: tuple[
-        tuple[Tensor, Tensor], ...
-    ] = ()  # moves of theta and of the gradient, newest last
+    memory: tuple[tuple[Tensor, Tensor, Tensor], ...] = ()
+    """Moves of theta and of the gradient, and one over their product; the newest last."""
 
 
 class Solver(ABC):

@@ -35,25 +35,26 @@ class LBFGS(Solver):
         fresh = state.steps % self.refresh == self.refresh - 1
         raw = problem.raw(theta) if fresh else state.raw + length * move
         value, gradient = problem.value_and_gradient(theta, raw)
-        pair = (theta - state.theta, gradient - state.gradient)
-        bent = (pair[0] * pair[1]).sum() > 0
-        memory = (*state.memory, pair)[-self.memory :] if bent else state.memory
+        s, y = theta - state.theta, gradient - state.gradient
+        bent = (s * y).sum()
+        memory = state.memory
+        if bent > 0:
+            memory = (*memory, (s, y, 1 / bent))[-self.memory :]
         return State(theta, raw, value, gradient, state.steps + 1, memory=memory)
 
     def _inverse_hessian(self, problem: LinearProblem, state: State) -> Tensor:
         """The two-loop recursion: an estimate of the inverse Hessian, times the gradient."""
         vector = state.gradient
         factors = []
-        for s, y in reversed(state.memory):
-            rho = 1 / (s * y).sum()
+        for s, y, rho in reversed(state.memory):
             a = rho * (s * vector).sum()
             vector = vector - a * y
-            factors.append((rho, a))
+            factors.append(a)
         vector = self._precondition(problem, vector)
         if state.memory:  # the newest pair tells how far above the Hessian the bound lies
-            s, y = state.memory[-1]
-            vector = vector * ((s * y).sum() / (y * self._precondition(problem, y)).sum())
-        for (s, y), (rho, a) in zip(state.memory, reversed(factors), strict=True):
+            _, y, rho = state.memory[-1]
+            vector = vector / (rho * (y * self._precondition(problem, y)).sum())
+        for (s, y, rho), a in zip(state.memory, reversed(factors), strict=True):
             vector = vector + (a - rho * (y * vector).sum()) * s
         return vector
 
