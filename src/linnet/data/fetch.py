@@ -112,7 +112,7 @@ def _refuse_insecure(address: str) -> None:
     if parts.scheme == "https":
         return
     if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise ValueError(f"{address}: only https is fetched from (http from this machine)")
+        raise ValueError(f"only https, or http on this machine, is fetched from; not {address}")
 
 
 class _Redirects(HTTPRedirectHandler):
@@ -152,27 +152,16 @@ def _download(address: str, part: Path, file: RemoteFile, progress: Progress) ->
         if total is not None and total > most:
             part.unlink(missing_ok=True)
             raise ValueError(f"offers {total:,} bytes; expected at most {most:,}")
-        try:
-            out = open(part, "ab" if have else "wb")  # noqa: SIM115
-        except OSError as error:
-            raise _unwritable(part, error) from error
-        with out:
+        with open(part, "ab" if have else "wb") as out:
             while chunk := answer.read(CHUNK):
                 have += len(chunk)
                 if have > most:
                     part.unlink()
                     raise ValueError(f"sent more than the expected {most:,} bytes")
-                try:
-                    out.write(chunk)
-                except OSError as error:
-                    raise _unwritable(part, error) from error
+                out.write(chunk)
                 progress(file.name, have, max(total or file.size, have))
     if total is not None and have < total:
         raise ValueError(f"broke off after {have:,} of {total:,} bytes")
-
-
-def _unwritable(part: Path, error: OSError) -> WorkError:
-    return WorkError(f"{part}: cannot write: {error.strerror}; make room, or choose another folder")
 
 
 def _wrong(path: Path, file: RemoteFile) -> str | None:

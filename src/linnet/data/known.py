@@ -107,7 +107,8 @@ KNOWN: dict[str, Known] = {
         layouts=("kmnist", "KMNIST/raw"),
         # pytorch/vision, torchvision/datasets/mnist.py
         classes=("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
-        # rois-codh/kmnist, download_data.py, by https
+        # ankane/torchvision-ruby, lib/torchvision/datasets/kmnist.rb (the host that
+        # rois-codh/kmnist, download_data.py, names with http)
         mirrors=("https://codh.rois.ac.jp/kmnist/dataset/kmnist/",),
         # tensorflow/datasets, tensorflow_datasets/datasets/kmnist/checksums.tsv; the same in
         # ankane/torchvision-ruby, lib/torchvision/datasets/kmnist.rb
