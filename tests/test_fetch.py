@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import io
+import socket
 import tarfile
 import threading
 from collections.abc import Iterator
@@ -214,3 +215,121 @@ def test_mnists_checksums_are_those_of_the_data(mnist_folder: Path) -> None:
         content = gzip.decompress((mnist_folder / file.name).read_bytes())
         assert len(content) == file.size
         assert hashlib.sha256(content).hexdigest() == file.sha256
+
+
+class Odd(Handler):
+    """Sends in chunks, without a length; or sends elsewhere."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self) -> None:
+        name = self.path.rsplit("/", 1)[-1]
+        if self.server.manner == "elsewhere":
+            self.send_response(302)
+            self.send_header("Location", f"http://example.invalid/{name}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        self.send_response(200)
+        self.send_header("Transfer-Encoding", "chunked")
+        self.end_headers()
+        content = self.server.files[name]
+        for start in range(0, len(content), 5000):
+            piece = content[start : start + 5000]
+            self.wfile.write(b"%x\r\n" % len(piece) + piece + b"\r\n")
+        if self.server.manner != "cut":
+            self.wfile.write(b"0\r\n\r\n")
+        self.close_connection = True
+
+
+@pytest.fixture
+def other() -> Iterator[Server]:
+    other = Server(("127.0.0.1", 0), Odd)
+    other.files, other.asked = {"a.gz": PACKED, "b.bin": CONTENT}, []
+    thread = threading.Thread(target=other.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield other
+    other.shutdown()
+    thread.join()
+    other.server_close()
+
+
+def test_a_server_that_tells_no_length_will_do(other: Server, tmp_path: Path) -> None:
+    fetch("things", mirrors=[address(other)], folder=tmp_path)
+    assert names(tmp_path) == {"a.gz", "b.bin"}
+    (tmp_path / "b.bin").unlink()
+    other.manner = "cut"
+    with pytest.raises(FetchError):
+        fetch("things", mirrors=[address(other)], folder=tmp_path)
+    assert not (tmp_path / "b.bin").exists()
+
+
+def test_only_https_and_this_machine(other: Server, tmp_path: Path) -> None:
+    other.manner = "elsewhere"
+    given = [address(other), "http://example.invalid/", "file:///etc/", "ftp://127.0.0.1/"]
+    with pytest.raises(FetchError) as caught:
+        fetch("things", mirrors=given, folder=tmp_path)
+    assert str(caught.value).count("only https, or http on this machine") == 4
+    assert names(tmp_path) == set()
+    for entry in known.KNOWN.values():
+        assert all(mirror.startswith("https://") for mirror in entry.mirrors)
+
+
+def test_a_part_of_another_mirrors_file_does_not_spoil_a_good_mirror(
+    server: Server, tmp_path: Path
+) -> None:
+    half = gzip.compress(CONTENT, 1)
+    (tmp_path / "a.gz.part").write_bytes(half[: len(half) // 2])
+    (tmp_path / "b.bin.part").write_bytes(b"junk" * 9)
+    fetch("things", mirrors=[address(server)], folder=tmp_path)
+    assert names(tmp_path) == {"a.gz", "b.bin"}
+    assert [asked for _, asked in server.asked] == [f"bytes={len(half) // 2}-", None,
+                                                    "bytes=36-", None]  # fmt: skip
+
+
+def test_a_whole_part_is_not_asked_for_again(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "b.bin.part").write_bytes(CONTENT)
+    fetch("things", mirrors=[address(server)], folder=tmp_path)
+    assert [name for name, _ in server.asked] == ["a.gz"]
+    (tmp_path / "b.bin").unlink()
+    (tmp_path / "b.bin.part").write_bytes(CONTENT + b"too long")
+    fetch("things", mirrors=[address(server)], folder=tmp_path)
+    assert (tmp_path / "b.bin").read_bytes() == CONTENT
+
+
+def test_a_gzip_bomb_is_not_unpacked_beyond_its_size(server: Server, tmp_path: Path) -> None:
+    server.files["a.gz"] = gzip.compress(bytes(10**7))
+    with pytest.raises(FetchError, match="holds more than the expected 768,000 bytes"):
+        fetch("things", mirrors=[address(server)], folder=tmp_path)
+    assert names(tmp_path) == set()
+
+
+def test_an_interrupted_fetch_is_not_found(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv("LINNET_DATA", raising=False)
+    for left in ({"a.gz": PACKED}, {}):  # b.bin is missing, and both
+        server.files = left
+        with pytest.raises(FetchError):
+            fetch("things", mirrors=[address(server)])
+        with pytest.raises(DataError, match="Type: linnet data fetch things"):
+            known.find("things")
+    server.files = {"a.gz": PACKED, "b.bin": CONTENT}
+    assert known.find("things") if fetch("things", mirrors=[address(server)]) else False
+
+
+def test_the_last_file_is_the_one_that_a_source_knows_the_folder_by() -> None:
+    for name in ("mnist", "fashion_mnist", "kmnist"):
+        assert known.KNOWN[name].files[-1].name == "train-images-idx3-ubyte.gz"
+    assert known.KNOWN["cifar10"].members[-1] == "data_batch_1.bin"
+
+
+def test_a_broken_off_connection_ends_in_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("linnet.data.fetch.TIMEOUT", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # takes the call, says nothing
+        mirror = f"http://127.0.0.1:{silent.getsockname()[1]}/"
+        with pytest.raises(FetchError, match="timed out"):
+            fetch("things", mirrors=[mirror], folder=tmp_path)

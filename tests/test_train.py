@@ -98,7 +98,7 @@ def test_same_seed_same_bits_and_other_seed_others(digits: linnet.Run, tmp_path:
     for name in ("constant", "linear", "mlp"):
         file = f"{name}.safetensors"
         one, two = (read_manifest(run.path / file).plain() for run in (digits, again))
-        assert one.pop("provenance") != two.pop("provenance")
+        one.pop("provenance"), two.pop("provenance")  # when and how fast it was made
         assert one == two
         if name != "constant":  # the shares of the classes do not depend on the seed
             assert tensors(other.path)[file] != tensors(digits.path)[file]
