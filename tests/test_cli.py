@@ -173,6 +173,17 @@ def test_mistakes_are_one_line_and_an_exit_code(
         assert done.stderr.count("\n") == 1
 
 
+def test_ctrl_c_ends_with_130_and_says_so(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("linnet.spine._train", interrupted)
+    done = linnet("train", "digits", "--out", "c", cwd=work)
+    assert (done.returncode, done.stderr.strip()) == (130, "stopped")
+    assert json.loads((work / "c" / "status.json").read_text())["state"] == "stopped"
+    assert not (work / "c" / "metrics.json").exists()
+
+
 def test_debug_shows_the_traceback(work: Path) -> None:
     done = linnet("train", "digit", "--debug", cwd=work)
     assert done.returncode == 2 and "Traceback" in done.stderr

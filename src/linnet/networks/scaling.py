@@ -12,6 +12,9 @@ from linnet.data.dataset import moments
 
 Scale = Literal["none", "pixel", "standard"]
 
+BLOCK = 1 << 22
+"""Numbers that are widened to float64 at once."""
+
 
 class Scaling(nn.Module):
     """``(x - shift) * factor``.
@@ -68,12 +71,12 @@ class Rescaling(nn.Module):
         return x * self.factor + self.shift
 
 
-def _columns(x: Tensor, block: int = 4096) -> tuple[Tensor, Tensor]:
+def _columns(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation of each input, in float64, block by block, shifted by the first row."""
     origin = x[:1].double()
     total = torch.zeros(origin.shape[1:], dtype=torch.float64, device=x.device)
     squares = torch.zeros_like(total)
-    for part in x.split(max(1, block * 1024 // prod(x.shape[1:]))):
+    for part in x.split(max(1, BLOCK // prod(x.shape[1:]))):
         centred = part.double() - origin
         total += centred.sum(0)
         squares += centred.square().sum(0)
