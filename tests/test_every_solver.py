@@ -208,12 +208,14 @@ def test_hessian_products_equal_autograds() -> None:
     theta = torch.randn(5, 3, dtype=torch.float64)
     direction = torch.randn(5, 3, dtype=torch.float64)
     _, product = torch.autograd.functional.hvp(
-        lambda point: problem.value_and_gradient(point)[0], theta, direction
+        lambda point: problem.value(problem.raw(point)) + problem.penalty(point), theta, direction
     )
     assert torch.allclose(problem.hessian_product(theta, direction), product, atol=1e-12)
     theta.requires_grad_()
-    value, gradient = problem.value_and_gradient(theta)
+    value = problem.value(problem.raw(theta)) + problem.penalty(theta)
     (expected,) = torch.autograd.grad(value, theta)
+    found, gradient = problem.value_and_gradient(theta.detach())
+    assert found.item() == pytest.approx(value.item(), rel=1e-14)
     assert torch.allclose(gradient, expected, atol=1e-12)
 
 
@@ -223,5 +225,6 @@ def test_the_gram_matrix_keeps_its_digits_in_float32() -> None:
     problem = case(x, x[:, 0].astype(np.float64), "squared", 1).problem
     centred = x.astype(np.float64) - x.astype(np.float64).mean(0)
     expected = centred.T @ centred / len(x)
-    assert np.abs(problem.gram.matrix.numpy() - expected).max() < 1e-5
-    assert problem.gram.mean.numpy() == pytest.approx(x.astype(np.float64).mean(0), rel=1e-9)
+    moments = problem.moments
+    assert np.abs(moments.xx.numpy() / len(x) - expected).max() < 1e-5
+    assert moments.mean_x.numpy() == pytest.approx(x.astype(np.float64).mean(0), rel=1e-9)

@@ -17,7 +17,7 @@ LAYERS = [
     {"closed", "record"},
     {"data", "objectives"},
     {"networks"},
-    {"solvers", "training", "evaluation"},
+    {"solvers", "training", "evaluation", "inference"},
     {"recipe", "verdict"},
     {"artifact"},
     {"runs"},

@@ -14,6 +14,8 @@ class Objective(ABC):
 
     classifies: bool
     quadratic: bool
+    free: bool = False
+    """Whether adding one number to all raw predictions of a row leaves its loss unchanged."""
     bound: float
     """No row's Hessian by its raw predictions has a larger eigenvalue."""
 
@@ -25,9 +27,21 @@ class Objective(ABC):
     def gradient(self, raw: Tensor, y: Tensor) -> Tensor:
         """The derivative of each row's loss by its raw predictions, (rows, outputs)."""
 
+    def loss_and_gradient(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Both; overridden where they share work."""
+        return self.loss(raw, y), self.gradient(raw, y)
+
     @abstractmethod
     def curvature(self, raw: Tensor, y: Tensor, direction: Tensor) -> Tensor:
         """Each row's Hessian by its raw predictions, times ``direction``, (rows, outputs)."""
+
+    @abstractmethod
+    def diagonal(self, raw: Tensor) -> Tensor:
+        """The diagonal of each row's Hessian by its raw predictions, (rows, outputs)."""
+
+    @abstractmethod
+    def total_curvature(self, raw: Tensor, weight: Tensor | None) -> Tensor:
+        """The weighted sum of all rows' Hessians by their raw predictions, (outputs, outputs)."""
 
     @abstractmethod
     def mean(self, raw: Tensor) -> Tensor:

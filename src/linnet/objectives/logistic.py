@@ -24,6 +24,13 @@ class Logistic(Objective):
     def curvature(self, raw: Tensor, y: Tensor, direction: Tensor) -> Tensor:
         return raw.sigmoid() * (-raw).sigmoid() * direction
 
+    def diagonal(self, raw: Tensor) -> Tensor:
+        return raw.sigmoid() * (-raw).sigmoid()
+
+    def total_curvature(self, raw: Tensor, weight: Tensor | None) -> Tensor:
+        bend = self.diagonal(raw)
+        return (bend if weight is None else bend * weight[:, None]).sum().reshape(1, 1)
+
     def mean(self, raw: Tensor) -> Tensor:
         return raw.sigmoid()
 

@@ -1,5 +1,6 @@
 """Half the squared error."""
 
+import torch
 from torch import Tensor
 
 from linnet.objectives._base import Objective
@@ -20,6 +21,13 @@ class Squared(Objective):
 
     def curvature(self, raw: Tensor, y: Tensor, direction: Tensor) -> Tensor:
         return direction
+
+    def diagonal(self, raw: Tensor) -> Tensor:
+        return torch.ones_like(raw)
+
+    def total_curvature(self, raw: Tensor, weight: Tensor | None) -> Tensor:
+        total = len(raw) if weight is None else weight.sum()
+        return torch.eye(raw.shape[1], dtype=raw.dtype, device=raw.device) * total
 
     def mean(self, raw: Tensor) -> Tensor:
         return raw

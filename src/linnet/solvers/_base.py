@@ -1,10 +1,12 @@
 """The contract of a solver."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 from torch import Tensor
 
+from linnet.solvers.moments import Solution
 from linnet.solvers.problem import LinearProblem
 
 
@@ -13,26 +15,36 @@ class State:
     """Where a solver stands. ``stuck`` says that rounding leaves it no way down."""
 
     theta: Tensor  # (inputs + 1, outputs), float64
-    raw: Tensor  # (rows, outputs), float64
     value: Tensor
     gradient: Tensor  # (inputs + 1, outputs)
     steps: int = 0
     stuck: bool = False
-    memory: tuple[tuple[Tensor, Tensor, Tensor], ...] = ()
-    """Moves of theta and of the gradient, and one over their product; the newest last."""
+    raw: Tensor | None = None  # (rows, outputs)
+    decrement: float = float("inf")
+    """An estimate of how far the objective lies above its optimum."""
+    moved: float = 0.0
+    """How long the last step was against theta."""
+    solution: Solution | None = None
+    own: Any = None
+    """What a solver carries along for itself."""
 
 
 class Solver(ABC):
     """Frozen hyperparameters and one step; no loop, no printing, no stopping rule."""
 
+    @abstractmethod
     def start(self, problem: LinearProblem, theta: Tensor) -> State:
         """The state at ``theta``, before any step."""
-        raw = problem.raw(theta)
-        return State(theta, raw, *problem.value_and_gradient(theta, raw))
 
     @abstractmethod
     def step(self, problem: LinearProblem, state: State) -> State:
         """The next state; its objective is no larger."""
+
+    def certify(self, problem: LinearProblem, state: State) -> State:
+        """The same state, judged by raw predictions computed afresh."""
+        raw = problem.raw(state.theta)
+        value, gradient = problem.value_and_gradient(state.theta, raw)
+        return replace(state, raw=raw, value=value, gradient=gradient)
 
     @abstractmethod
     def needs(self) -> str | None:

@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from linnet.networks.constant import Constant
 from linnet.networks.linear import Linear
+from linnet.randomness import generator
 from linnet.record import Step
 from linnet.solvers._base import Solver, State
+from linnet.solvers.least_squares import LeastSquares
 from linnet.solvers.problem import LinearProblem
+
+SAMPLE = 6_000
+"""Rows of the smallest sample that a fit begins with; below three times as many it takes none."""
+
+GROWTH = 4.0
+"""Each sample is at most this many times the one before."""
 
 
 class Solve:
     """A fit of a ``Linear`` along a path of penalties, each started from the one before.
 
-    An iterator of steps. Each leaves the network as it stands; the last step of each penalty is
-    ``complete`` and carries the certificate: ``gradient_max``, the largest entry of the gradient of
+    An iterator of steps. The last step of each penalty is ``complete``: it leaves the network as it
+    stands and carries the certificate: ``gradient_max``, the largest entry of the gradient of
     ``objective``, and ``gap``, an upper bound on the distance from the optimum. A penalty counts as
-    solved when ``gradient_max <= tol``, in units of the target's deviation.
+    solved when the largest entry in the scale of the columns (``LinearProblem.scaled``) is within
+    ``tol``, in units of the target's deviation.
+
+    The first penalty starts at ``theta``, or else from the best constant by way of samples of the
+    rows: each sample's optimum is a good start for the next, larger one.
     """
 
     steps: int | None = None  # how many there will be is not known
@@ -37,41 +49,100 @@ class Solve:
         penalties: Sequence[float],
         tol: float,
         max_iter: int,
+        theta: Tensor | None = None,
     ) -> None:
         self.network = network
-        self.problem = problem
         self.solver = solver
         self.penalties = penalties
         self.tol = tol * problem.unit**0.5
         self.max_iter = max_iter
+        self.theta = theta
+        self.problem, self.basis = problem.rotated()
 
     def __iter__(self) -> Iterator[Step]:
-        theta = self.problem.constant
+        problem = self.problem.at(self.penalties[0])
+        theta = problem.constant
+        if self.theta is not None:
+            theta = self._inward(self.theta.to(problem.home))
         index = 0
+        yield self._begin(problem, theta)
+        if self.theta is None:
+            theta = self._by_samples(problem, theta)
         for alpha in self.penalties:
             problem = self.problem.at(alpha)
             state = self.solver.start(problem, theta)
-            if index == 0:
-                yield self._step(0, problem, state, complete=True)
             last = index + self.max_iter
             while True:
-                state = self.solver.step(problem, state)
-                index += not state.stuck
-                if self._largest(state) <= self.tol:  # judged by predictions computed afresh
-                    raw = problem.raw(state.theta)
-                    value, gradient = problem.value_and_gradient(state.theta, raw)
-                    state = replace(state, raw=raw, value=value, gradient=gradient)
-                reason = self._reason(state, index == last)
+                largest = problem.scaled(state.gradient)
+                if largest <= self.tol and state.steps:  # judged by predictions computed afresh
+                    state = self.solver.certify(problem, state)
+                    largest = problem.scaled(state.gradient)
+                reason = self._reason(problem, state, largest, index == last)
                 if reason is not None:
                     break
-                yield self._step(index, problem, state)
+                if state.steps:
+                    yield self._step(index, problem, state, largest)
+                state = self.solver.step(problem, state)
+                index += not state.stuck
             theta = state.theta
-            yield self._step(index, problem, state, complete=True, reason=reason)
+            yield self._step(index, problem, state, largest, reason=reason)
 
-    def _reason(self, state: State, last: bool) -> str | None:
-        largest = self._largest(state)
+    def _by_samples(self, problem: LinearProblem, theta: Tensor) -> Tensor:
+        """The optimum of the largest sample, roughly, each sample starting at the one before.
+
+        A sample that is fitted too well, because it has few rows for so many coefficients, is left
+        where rows outside of it were fitted best. Where larger samples do not help with that, none
+        is used.
+        """
+        if isinstance(self.solver, LeastSquares) or problem.rows < 3 * SAMPLE:
+            return theta
+        stages = math.ceil(math.log(problem.rows / SAMPLE) / math.log(GROWTH))
+        ratio = (problem.rows / SAMPLE) ** (1 / stages)
+        order = torch.randperm(len(problem.x), generator=generator(0, "sample"))
+        share = len(problem.x) / problem.rows  # of this rank
+        probe = problem.take(order[-round(SAMPLE * share) :], SAMPLE)
+        before = math.inf
+        for stage in range(stages):
+            rows = round(SAMPLE * ratio**stage)
+            part = problem.take(order[: round(rows * share)], rows)
+            state = self.solver.start(part, theta)
+            best, stale = math.inf, 0
+            while stale < 3 and state.steps < 50 and not state.stuck:
+                state = self.solver.step(part, state)
+                loss = probe.value(probe.raw(state.theta)).item()
+                stale += 1
+                if loss < best:
+                    theta, best, stale = state.theta, loss, 0
+                if state.decrement <= 0.01 * SAMPLE / rows * state.value.item():
+                    break
+            if best > max(0.97 * before, 1.2 * part.value(part.raw(theta)).item()):
+                return problem.constant
+            before = best
+        return theta
+
+    def _reason(
+        self, problem: LinearProblem, state: State, largest: float, last: bool
+    ) -> str | None:
+        if problem.objective.classifies and not problem.alpha:
+            if state.raw is not None and problem.separates(state.raw):
+                return (
+                    "not converged: separation: a line tells the classes apart without error, so "
+                    "without a penalty the coefficients have no finite optimum; set a penalty"
+                )
+            if largest <= self.tol and state.moved > 1e-3:
+                return (
+                    "not converged: separation: some columns tell a class without error, so "
+                    "without a penalty their coefficients grow for ever; set a penalty"
+                )
         if largest <= self.tol:
             return f"converged: the largest gradient entry, {largest:.1e}, is within {self.tol:.1e}"
+        if state.stuck:
+            eps = torch.finfo(problem.x.dtype).eps
+            if state.decrement <= eps * abs(state.value.item()):
+                return (
+                    f"converged: as far as {str(problem.x.dtype).removeprefix('torch.')} can tell, "
+                    f"with a gradient of {largest:.1e} left by rounding"
+                )
         if state.stuck or last:
             why, remedy = (
                 ("rounding stops progress", 'dtype="float64" reaches further')
@@ -82,34 +153,53 @@ class Solve:
             return f"not converged: {why} at {short}; {remedy}"
         return None
 
-    @staticmethod
-    def _largest(state: State) -> float:
-        return state.gradient.abs().max().item()
+    def _begin(self, problem: LinearProblem, theta: Tensor) -> Step:
+        value, gradient = problem.value_and_gradient(theta)
+        state = State(theta, value, gradient)
+        return self._step(0, problem, state, problem.scaled(gradient), complete=True)
 
     def _step(
         self,
         index: int,
         problem: LinearProblem,
         state: State,
+        largest: float,
         *,
         complete: bool = False,
         reason: str | None = None,
     ) -> Step:
-        with torch.no_grad():
-            self.network.linear.weight.copy_(state.theta[:-1].T)
-            self.network.linear.bias.copy_(state.theta[-1])
-        penalty = problem.alpha / 2 * state.theta[:-1].square().sum()
+        if complete or reason is not None:
+            theta = self._outward(state.theta)
+            with torch.no_grad():
+                self.network.linear.weight.copy_(theta[:-1].T)
+                self.network.linear.bias.copy_(theta[-1])
         values: dict[str, Tensor | float] = {
-            "loss": state.value - penalty,
+            "loss": state.value - problem.penalty(state.theta),
             "objective": state.value,
-            "gradient_max": state.gradient.abs().max(),
+            "gradient_max": largest,
             "penalty": problem.alpha,
         }
         if reason is not None:
             gap = problem.gap(state.theta)
-            values["converged"] = float(self._largest(state) <= self.tol)
+            values["gradient_max"] = self._outward(state.gradient).abs().max()
+            values["converged"] = float(reason.startswith("converged"))
             values |= {} if gap is None else {"gap": gap}
-        return Step(index, values, complete=complete, reason=reason)
+            if state.solution is not None:
+                values |= {
+                    "rank": float(state.solution.rank),
+                    "condition": state.solution.condition,
+                }
+        return Step(index, values, complete=complete or reason is not None, reason=reason)
+
+    def _inward(self, theta: Tensor) -> Tensor:
+        if self.basis is None:
+            return theta
+        return torch.cat([self.basis.T @ theta[:-1], theta[-1:]])
+
+    def _outward(self, theta: Tensor) -> Tensor:
+        if self.basis is None:
+            return theta
+        return torch.cat([self.basis @ theta[:-1], theta[-1:]])
 
 
 class SolveConstant:

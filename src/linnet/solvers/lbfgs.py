@@ -1,20 +1,75 @@
-"""Limited-memory BFGS, preconditioned by a bound on the Hessian."""
+"""Quasi-Newton: limited-memory BFGS on an estimate of the Hessian."""
+
+from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from linnet.randomness import generator
+from linnet.solvers import cost
 from linnet.solvers._base import Solver, State
+from linnet.solvers.curvature import Curvature
 from linnet.solvers.problem import LinearProblem
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Moves of theta, of the gradient, and of the preconditioned gradient, (pairs, unknowns)."""
+
+    s: Tensor
+    y: Tensor
+    z: Tensor
+
+    def add(self, s: Tensor, y: Tensor, z: Tensor, pairs: int) -> Memory:
+        """With one pair more; the oldest leaves."""
+        return Memory(
+            *(
+                torch.cat([old[-(pairs - 1) :] if pairs > 1 else old[:0], new.reshape(1, -1)])
+                for old, new in ((self.s, s), (self.y, y), (self.z, z))
+            )
+        )
+
+    def direction(self, gradient: Tensor, steep: Tensor) -> Tensor:
+        """The inverse Hessian times ``gradient``, where ``steep`` is its first estimate.
+
+        Byrd, Nocedal and Schnabel (1994), Mathematical Programming 63, 129-156, equation 3.1; the
+        first matrix is scaled by the newest pair.
+        """
+        s, y, z = self.s, self.y, self.z
+        scale = (s[-1] @ y[-1]) / (y[-1] @ z[-1])
+        upper = (s @ y.T).triu()
+        g = gradient.reshape(-1)
+        u = torch.linalg.solve_triangular(upper, (s @ g)[:, None], upper=True)
+        middle = scale * (y @ z.T)
+        middle.diagonal().add_(upper.diagonal())
+        right = middle @ u - scale * (z @ g)[:, None]
+        v = torch.linalg.solve_triangular(upper.T, right, upper=False)
+        rest: Tensor = v[:, 0] @ s - scale * (u[:, 0] @ z)
+        return scale * steep + rest.reshape(steep.shape)
+
+
+@dataclass(frozen=True)
+class Own:
+    """What this solver carries from step to step."""
+
+    curvature: Curvature
+    steep: Tensor  # the curvature's inverse times the gradient
+    memory: Memory | None
+    spent: float  # nominal seconds since the curvature was estimated
+    first: float  # the decrement where it was
+    builds: int
 
 
 @dataclass(frozen=True)
 class LBFGS(Solver):
     """Liu and Nocedal (1989), Mathematical Programming 45, 503-528, for any convex objective.
 
-    Its first matrix is the inverse of ``bound * X'X / n + alpha I``, which lies above the Hessian
-    everywhere: inputs of any scale cost the same number of steps. The line search works on raw
+    Its first matrix is the inverse of an estimate of the Hessian, here one block for each output,
+    so inputs of any scale cost the same number of steps. The estimate is made anew when the steps
+    since have cost as much as it did and gained less than a tenth, then
+    from twice the terms. The line search works on raw
     predictions, so a step costs two products with the data however many lengths it tries.
     """
 
@@ -25,79 +80,128 @@ class LBFGS(Solver):
     def needs(self) -> str | None:
         return None
 
+    def start(self, problem: LinearProblem, theta: Tensor) -> State:
+        if problem.objective.free:  # the direction that changes nothing
+            theta = theta - theta.mean(1, keepdim=True)
+        raw = problem.raw(theta)
+        value, residual = problem.value_and_residual(raw)
+        gradient = problem.gradient(theta, residual)
+        value = value + problem.penalty(theta)
+        return self._anew(problem, State(theta, value, gradient, raw=raw), 0)
+
+    def _anew(self, problem: LinearProblem, state: State, builds: int) -> State:
+        """The same state with the curvature there."""
+        assert state.raw is not None
+        random = generator(builds, "curvature", problem.world.rank)
+        curvature = Curvature(problem, state.raw, random, 2.0**builds)
+        steep = curvature.solve(state.gradient)
+        decrement = (state.gradient * steep).sum().item() / 2
+        own = Own(curvature, steep, None, 0.0, decrement, builds + 1)
+        return replace(state, decrement=decrement, own=own)
+
     def step(self, problem: LinearProblem, state: State) -> State:
-        direction = -self._inverse_hessian(problem, state)
+        own: Own = state.own
+        assert state.raw is not None
+        if own.spent > 2.0 ** (own.builds - 1) * Curvature.cost(problem):
+            if state.decrement > 0.1 * own.first:
+                state = self._anew(problem, state, own.builds)
+                own = state.own
+            else:
+                own = replace(own, spent=0.0, first=state.decrement)
+        if own.memory is None:
+            direction = -own.steep
+        else:
+            direction = -own.memory.direction(state.gradient, own.steep)
         move = problem.raw(direction)
-        length = self._length(problem, state, direction, move)
-        if length == 0:
-            return replace(state, stuck=True)
-        theta = state.theta + length * direction
-        fresh = state.steps % self.refresh == self.refresh - 1
-        raw = problem.raw(theta) if fresh else state.raw + length * move
-        value, gradient = problem.value_and_gradient(theta, raw)
+        search = Search(problem, state, direction, move)
+        if not search.run():
+            if own.memory is None:
+                return replace(state, stuck=True)
+            again = replace(own, memory=None)  # what it remembers may be but rounding
+            return self.step(problem, replace(state, own=again))
+        theta = state.theta + search.length * direction
+        raw, value, residual = search.raw, search.value, search.residual
+        if state.steps % self.refresh == self.refresh - 1:
+            raw = problem.raw(theta)
+            value, residual = problem.value_and_residual(raw)
+        value = value + problem.penalty(theta)
+        gradient = problem.gradient(theta, residual)
+        steep = own.curvature.solve(gradient)
+        memory = own.memory
         s, y = theta - state.theta, gradient - state.gradient
-        bent = (s * y).sum()
-        memory = state.memory
-        if bent > 0:
-            memory = (*memory, (s, y, 1 / bent))[-self.memory :]
-        return State(theta, raw, value, gradient, state.steps + 1, memory=memory)
-
-    def _inverse_hessian(self, problem: LinearProblem, state: State) -> Tensor:
-        """The two-loop recursion: an estimate of the inverse Hessian, times the gradient."""
-        vector = state.gradient
-        factors = []
-        for s, y, rho in reversed(state.memory):
-            a = rho * (s * vector).sum()
-            vector = vector - a * y
-            factors.append(a)
-        vector = self._precondition(problem, vector)
-        if state.memory:  # the newest pair tells how far above the Hessian the bound lies
-            _, y, rho = state.memory[-1]
-            vector = vector / (rho * (y * self._precondition(problem, y)).sum())
-        for (s, y, rho), a in zip(state.memory, reversed(factors), strict=True):
-            vector = vector + (a - rho * (y * vector).sum()) * s
-        return vector
-
-    def _precondition(self, problem: LinearProblem, gradient: Tensor) -> Tensor:
-        return problem.centred(
+        if (s * y).sum() > 0:
+            z = steep - own.steep
+            if memory is None:
+                memory = Memory(*(part.reshape(1, -1) for part in (s, y, z)))
+            else:
+                memory = memory.add(s, y, z, self.memory)
+        work = cost.step(problem) + own.curvature.price
+        own = replace(own, steep=steep, memory=memory, spent=own.spent + work)
+        moved = s.norm().item() / max(theta.norm().item(), 1e-300)
+        decrement = (gradient * steep).sum().item() / 2
+        return State(
+            theta,
+            value,
             gradient,
-            lambda inputs: torch.cholesky_solve(inputs, problem.factor),
-            problem.objective.bound,
+            state.steps + 1,
+            raw=raw,
+            decrement=decrement,
+            moved=moved,
+            own=own,
         )
 
-    def _length(
-        self, problem: LinearProblem, state: State, direction: Tensor, move: Tensor
-    ) -> float:
-        """A step length where the slope along ``direction`` has fallen to a tenth.
 
-        Newton's method on the slope, kept between the lengths known to be too short and too long;
-        0 if the direction does not lead down.
-        """
-        penalty = problem.alpha * (direction[:-1] * state.theta[:-1]).sum().item()
-        square = problem.alpha * direction[:-1].square().sum().item()
-        first = (state.gradient * direction).sum().item()
-        if not first < 0:
-            return 0.0
-        start = problem.value(state.raw).item()
-        short, long, length = 0.0, float("inf"), 1.0
-        for _ in range(30):
-            raw = state.raw + length * move
-            slope, bend = (value.item() for value in problem.slope_and_curvature(raw, move))
-            slope += penalty + length * square
-            bend += square
-            if -0.1 * -first <= slope <= 0:
-                break
-            if 0 < slope <= 0.1 * -first:
-                change = problem.value(raw).item() - start
-                change += length * penalty + length**2 / 2 * square
-                if change <= 1e-14 * abs(start):
-                    break
+TRIALS = 12
+"""Step lengths that are tried before a direction is given up."""
+
+
+class Search:
+    """A step length where the slope along ``direction`` is small against the first one.
+
+    Newton's method on the slope, kept between the lengths known to be too short and too long.
+    """
+
+    def __init__(
+        self, problem: LinearProblem, state: State, direction: Tensor, move: Tensor
+    ) -> None:
+        assert state.raw is not None
+        self.problem, self.start, self.move = problem, state.raw, move
+        self.penalty = problem.penalty_product(direction, state.theta).item()
+        self.square = problem.penalty_product(direction, direction).item()
+        self.first = (state.gradient * direction).sum().item()
+        self.before = (state.value - problem.penalty(state.theta)).item()
+        self.length = 1.0
+        self.raw = self.residual = state.raw
+        self.value = state.value
+
+    def run(self) -> bool:
+        """Whether there is a way down; then ``length`` and what holds there."""
+        if not self.first < 0:
+            return False
+        short, long = 0.0, float("inf")
+        rounding = torch.finfo(self.start.dtype).eps * abs(self.before)
+        for _ in range(TRIALS):
+            length = self.length
+            self.raw = self.start + length * self.move
+            self.value, self.residual = self.problem.value_and_residual(self.raw)
+            slope = self.problem.slope(self.residual, self.move)
+            slope += self.penalty + length * self.square
+            if -0.5 * -self.first <= slope <= 0:
+                return True
+            if 0 < slope <= 0.5 * -self.first:
+                change = self.value.item() - self.before
+                change += length * self.penalty + length**2 / 2 * self.square
+                if change <= 0.1 * rounding:
+                    return True
+            if -self.first < 1e-3 * rounding:
+                return False  # what there is to gain is less than what rounding hides
             if slope < 0:
                 short = length
             else:
                 long = length
+            bend = self.problem.bend(self.raw, self.move) + self.square
             guess = length - slope / bend if bend > 0 else 2 * length
             if not short < guess < long:
                 guess = (short + long) / 2 if long < float("inf") else 4 * length
-            length = min(guess, 10 * length)
-        return length
+            self.length = min(guess, 10 * length)
+        return False

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from copy import copy
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
+from linnet.errors import DataError
 from linnet.objectives._base import Objective
 from linnet.parallel import World
+from linnet.solvers.moments import Moments
+
+BLOCK = 4096
+"""Rows that are looked at together where all are looked at in turn."""
 
 
-class Gram(NamedTuple):
-    """``(X - mean)' W (X - mean) / sum(w)`` (inputs, inputs) and ``mean`` (inputs,), in float64."""
+PRIOR = 5
+"""How many rows more seem to speak against each coefficient of a sample."""
 
-    matrix: Tensor
+
+class Columns(NamedTuple):
+    """Mean and deviation (inputs,) of each input, in float64; about zero without an intercept."""
+
     mean: Tensor
+    deviation: Tensor
 
 
 class LinearProblem:
     """loss(theta) = sum_i w_i objective(x_i @ theta, y_i) / sum_i w_i + alpha/2 |theta no bias|^2
 
     ``x`` is (rows, inputs) float32 or float64, ``weight`` (rows,) or None for ones. ``theta`` is
-    (inputs + 1, outputs) in float64, its last row the bias, which is not penalised. Products with
-    ``x`` run in its dtype; everything else, and every sum over rows, in float64. Sums run over all
-    ranks of ``world``, so every solver is a distributed solver.
+    (inputs + 1, outputs) in float64, its last row the bias, which is not penalised and stays zero
+    without ``intercept``. Products with ``x`` and the raw predictions are in its dtype; every sum
+    over rows and all that is made of sums in float64. Sums run over all ranks of ``world``, so
+    every solver is a distributed solver.
     """
 
     def __init__(
@@ -39,31 +48,84 @@ class LinearProblem:
         *,
         outputs: int,
         alpha: float = 0.0,
+        intercept: bool = True,
         world: World | None = None,
     ) -> None:
         self.objective = objective
         self.x = x
-        self.y = y.double() if y.is_floating_point() else y
-        self.weight = None if weight is None else weight.double()
+        self.y = y if objective.classifies or x.device.type == "mps" else y.double()
+        self.weight = None if weight is None else weight.to(x.dtype)
         self.outputs = outputs
         self.alpha = alpha
+        self.extra: Tensor | float = 0.0
+        """A penalty (inputs, 1) of each input's own beside ``alpha``; samples have one."""
+        self.intercept = intercept
         self.world = world or World()
+        self.home = torch.device("cpu") if x.device.type == "mps" else x.device
+        """Where coefficients and sums live; MPS has no float64."""
         self._data: dict[str, Any] = {}  # computed of the data alone, shared by all penalties
-        rows = torch.tensor(float(len(x)), dtype=torch.float64, device=x.device)
-        self.total = self.world.sum(rows if self.weight is None else self.weight.sum())
+        both = [float(len(x)), len(x) if weight is None else self._sum(self.weight).item()]
+        rows, total = self._everywhere(torch.tensor(both, dtype=torch.float64)).tolist()
+        self.rows, self.total = float(rows), float(total)
 
     def at(self, alpha: float) -> LinearProblem:
         """The same data under another penalty; what was computed of the data is shared."""
         other = copy(self)
         other.alpha = alpha
-        other.__dict__.pop("factor", None)
         return other
+
+    def take(self, chosen: Tensor, rows: int) -> LinearProblem:
+        """Some of the rows of each rank, ``rows`` in all, with as much penalty per row.
+
+        A coefficient is also penalised as if ``PRIOR`` rows more spoke against it: a column that is
+        zero in nearly all rows must not be judged by the few that the sample holds.
+        """
+        chosen = chosen.sort().values.to(self.x.device)
+        part = LinearProblem(
+            self.objective,
+            self.x[chosen],
+            self.y[chosen],
+            None if self.weight is None else self.weight[chosen],
+            outputs=self.outputs,
+            alpha=self.alpha * self.rows / rows,
+            intercept=self.intercept,
+            world=self.world,
+        )
+        part.extra = self.columns.deviation[:, None].square() * (PRIOR / rows)
+        return part
+
+    @property
+    def ridge(self) -> Tensor | float:
+        """What multiplies half the square of each coefficient."""
+        return self.alpha + self.extra
+
+    def rotated(self) -> tuple[LinearProblem, Tensor | None]:
+        """With fewer rows than inputs: the same problem in a basis (inputs, rows) of the rows, and
+        the basis; else the problem itself.
+
+        The best coefficients, and without a penalty those of least norm, are sums of rows: with
+        ``x' = basis @ r`` the problem of ``x @ basis`` is the same one with fewer unknowns.
+        """
+        rows, inputs = self.x.shape
+        if rows >= inputs or self.world.size > 1:
+            return self, None
+        self.columns  # noqa: B018  (refuses what is not finite)
+        basis, triangle = torch.linalg.qr(self.x.T.to(self.home).double())
+        other = copy(self)
+        other.x = triangle.T.to(self.x).contiguous()
+        other._data = {}
+        return other, basis
 
     @property
     def constant(self) -> Tensor:
         """The coefficients (inputs + 1, outputs) of the best constant prediction."""
-        theta = self.x.new_zeros((self.x.shape[1] + 1, self.outputs), dtype=torch.float64)
-        theta[-1] = self.objective.constant(self.y, self.weight, self.outputs)
+        theta = torch.zeros(
+            (self.x.shape[1] + 1, self.outputs), dtype=torch.float64, device=self.home
+        )
+        if self.intercept:
+            y, weight = self.y.to(self.home), self.weight
+            weight = None if weight is None else weight.to(self.home)
+            theta[-1] = self.objective.constant(y, weight, self.outputs)
         return theta
 
     @property
@@ -75,151 +137,212 @@ class LinearProblem:
             self._data["unit"] = 2 * self.value(self.raw(self.constant)).item() or 1.0
         return float(self._data["unit"])
 
-    def raw(self, theta: Tensor) -> Tensor:
-        """Raw predictions (rows, outputs) in float64."""
-        return self.product(theta[:-1]) + theta[-1]
+    @property
+    def columns(self) -> Columns:
+        """Mean and deviation of the inputs; a column that is not finite is refused."""
+        if "columns" not in self._data:
+            self._data["columns"] = self._columns()
+        found: Columns = self._data["columns"]
+        return found
 
-    def product(self, coefficients: Tensor) -> Tensor:
-        """``x @ coefficients`` in float64, the bias left out."""
-        return (self.x @ coefficients.to(self.x.dtype)).double()
+    def _columns(self) -> Columns:
+        inputs = self.x.shape[1]
+        shift = self.x.new_zeros(inputs)
+        if self.intercept and len(self.x):
+            shift = self.x[:BLOCK].mean(0)
+        if self.world.size > 1:
+            shift = self.world.sum(shift) / self.world.size
+        sums = torch.zeros((2, inputs), dtype=torch.float64, device=self.home)
+        ones = self.x.new_ones(min(BLOCK, len(self.x)))
+        for start in range(0, len(self.x), BLOCK):
+            block = self.x[start : start + BLOCK] - shift
+            heavy = ones[: len(block)] if self.weight is None else self.weight[start:][:BLOCK]
+            sums[0] += self._wide(heavy @ block)
+            sums[1] += self._wide(heavy @ block.square_())
+        mean, square = self._everywhere(sums) / self.total
+        if not square.isfinite().all():
+            column = int((~square.isfinite()).nonzero()[0])
+            raise DataError(
+                f"column {column}: a number is missing, infinite, or too large for the sums of "
+                f"{str(self.x.dtype).removeprefix('torch.')}; replace it, or divide the column"
+            )
+        if not self.intercept:
+            return Columns(torch.zeros_like(mean), square.sqrt())
+        deviation = (square - mean.square()).clamp(min=0).sqrt()
+        return Columns(mean + self._wide(shift), deviation)
+
+    # the objective and its derivatives
+
+    def raw(self, theta: Tensor) -> Tensor:
+        """Raw predictions (rows, outputs) in the dtype of ``x``."""
+        theta = theta.to(self.x.dtype).to(self.x.device)
+        raw = self.x @ theta[:-1]
+        return raw.add_(theta[-1]) if self.intercept else raw
 
     def value(self, raw: Tensor) -> Tensor:
-        """The mean loss at ``raw``, without the penalty."""
-        loss = self.objective.loss(raw, self.y)
-        return self.world.sum(self._weighted(loss).sum()) / self.total
+        """The mean loss of raw predictions, without the penalty."""
+        return self._mean(self.objective.loss(raw, self.y))
+
+    def penalty(self, theta: Tensor) -> Tensor:
+        """``alpha/2 |theta without bias|^2``, half the product of ``theta`` with itself."""
+        return self.penalty_product(theta, theta) / 2
+
+    def penalty_product(self, one: Tensor, other: Tensor) -> Tensor:
+        """The penalty's second derivative between two directions."""
+        result: Tensor = (self.ridge * one[:-1] * other[:-1]).sum()
+        return result
+
+    def value_and_residual(self, raw: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean loss, and each row's weighted derivative by its raw predictions."""
+        loss, residual = self.objective.loss_and_gradient(raw, self.y)
+        return self._mean(loss), self._weighted(residual)
 
     def value_and_gradient(self, theta: Tensor, raw: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The objective and its gradient; with ``raw`` known, one product with ``x``, else two."""
-        raw = self.raw(theta) if raw is None else raw
-        value = self.value(raw) + self.alpha / 2 * theta[:-1].square().sum()
-        residual = self._weighted(self.objective.gradient(raw, self.y))
+        value, residual = self.value_and_residual(self.raw(theta) if raw is None else raw)
+        return value + self.penalty(theta), self.gradient(theta, residual)
+
+    def gradient(self, theta: Tensor, residual: Tensor) -> Tensor:
+        """The objective's gradient (inputs + 1, outputs) where the weighted residuals are known."""
         gradient = self.transpose(residual)
-        gradient[:-1] += self.alpha * theta[:-1]
-        return value, gradient
+        gradient[:-1] += self.ridge * theta[:-1]
+        return gradient
 
     def hessian_product(self, theta: Tensor, direction: Tensor) -> Tensor:
         """The Hessian at ``theta`` times ``direction`` (inputs + 1, outputs); nothing is formed."""
-        moved = self.raw(direction)
-        result = self.transpose(
-            self._weighted(self.objective.curvature(self.raw(theta), self.y, moved))
-        )
-        result[:-1] += self.alpha * direction[:-1]
+        bent = self.objective.curvature(self.raw(theta), self.y, self.raw(direction))
+        result = self.transpose(self._weighted(bent))
+        result[:-1] += self.ridge * direction[:-1]
         return result
 
     def transpose(self, residual: Tensor) -> Tensor:
         """``[x, 1]' residual / sum(w)`` (inputs + 1, outputs), over all ranks."""
-        inputs = (self.x.T @ residual.to(self.x.dtype)).double()
-        both = torch.cat([inputs, residual.sum(0, keepdim=True)])
-        return self.world.sum(both) / self.total
+        # residual' x is twice as fast as x' residual where there are few outputs
+        inputs = self._wide(residual.to(self.x.dtype).T @ self.x).T
+        bias = self._sum(residual, 0) if self.intercept else inputs.new_zeros(self.outputs)
+        return self._everywhere(torch.cat([inputs, bias[None]])) / self.total
 
-    def slope_and_curvature(self, raw: Tensor, move: Tensor) -> tuple[Tensor, Tensor]:
-        """First and second derivative of the mean loss at ``raw`` along ``move``."""
-        slope = (self._weighted(self.objective.gradient(raw, self.y)) * move).sum()
-        bend = self._weighted(self.objective.curvature(raw, self.y, move)) * move
-        both = self.world.sum(torch.stack([slope, bend.sum()])) / self.total
-        return both[0], both[1]
+    def slope(self, residual: Tensor, move: Tensor) -> float:
+        """The derivative of the mean loss along ``move``."""
+        return self.total_of(residual * move) / self.total
+
+    def bend(self, raw: Tensor, move: Tensor) -> float:
+        """The second derivative of the mean loss at ``raw`` along ``move``."""
+        bent = self._weighted(self.objective.curvature(raw, self.y, move)) * move
+        return self.total_of(bent) / self.total
 
     @property
-    def gram(self) -> Gram:
-        """The second moments of the inputs about their mean, accumulated block by block.
-
-        Each block is shifted by a common origin before the product in its own dtype, so float32
-        blocks keep their digits when means are large; the remaining mean is removed afterwards.
-        """
-        if "gram" not in self._data:
-            self._data["gram"] = self._gram()
-        found: Gram = self._data["gram"]
+    def leverage(self) -> Tensor:
+        """How much each row could matter, (rows,): half 1, half its squared length over the mean
+        one, inputs centred and scaled to unit deviation."""
+        if "leverage" not in self._data:
+            mean, deviation = self.columns
+            scale = torch.where(deviation > 0, 1 / deviation, 0.0).to(self.x)
+            shift = mean.to(self.x)
+            squares = [
+                (self.x[start : start + BLOCK] - shift).mul_(scale).square_().sum(1)
+                for start in range(0, len(self.x), BLOCK)
+            ]
+            inputs = max(1, int((deviation > 0).sum()))
+            self._data["leverage"] = torch.cat(squares or [self.x[:0, 0]]).div_(inputs).add_(1) / 2
+        found: Tensor = self._data["leverage"]
         return found
 
-    def _gram(self) -> Gram:
-        inputs = self.x.shape[1]
-        origin = self.world.sum(self.x[:4096].double().sum(0)) / self.world.sum(
-            torch.tensor(float(len(self.x[:4096])), dtype=torch.float64, device=self.x.device)
-        )
-        shift = origin.to(self.x.dtype)
-        products = self.x.new_zeros((inputs, inputs), dtype=torch.float64)
-        sums = self.x.new_zeros(inputs, dtype=torch.float64)
-        weights = self.weight.split(4096) if self.weight is not None else None
-        for index, block in enumerate(self.x.split(4096)):
-            block = block - shift
-            heavy = block if weights is None else block * weights[index].to(block.dtype)[:, None]
-            products += (block.T @ heavy).double()
-            sums += heavy.double().sum(0)
-        mean = self.world.sum(sums) / self.total
-        matrix = self.world.sum(products) / self.total - torch.outer(mean, mean)
-        return Gram(matrix, mean + shift.double())
+    def bends(self, raw: Tensor) -> Tensor:
+        """The diagonals of the rows' Hessians by raw predictions, weighted, (rows, outputs)."""
+        return self._weighted(self.objective.diagonal(raw))
+
+    def total_of(self, values: Tensor) -> float:
+        """The sum of all entries over all ranks."""
+        return float(self._everywhere(self._sum(values)))
+
+    def scaled(self, gradient: Tensor) -> float:
+        """The largest entry of a gradient in the scale of the columns: what a fit is judged by.
+
+        With inputs centred and divided by ``sqrt(deviation^2 + alpha)``, what it says does not
+        depend on units. Columns whose deviation is lost in rounding count by their mean.
+        """
+        if gradient.numel() == 0:
+            return 0.0
+        mean, deviation = self.columns
+        floor = torch.finfo(self.x.dtype).eps ** 0.5 * mean
+        scale = (deviation.square() + self.alpha + floor.square()).sqrt()
+        centred = gradient[:-1] - torch.outer(mean, gradient[-1])
+        worst = (centred / torch.where(scale > 0, scale, 1.0)[:, None]).abs()
+        return torch.cat([worst, gradient[-1:].abs()]).max().item()
 
     @property
-    def spectrum(self) -> tuple[Tensor, Tensor]:
-        """Eigenvalues (ascending) and eigenvectors of the Gram matrix."""
-        if "spectrum" not in self._data:
-            self._data["spectrum"] = torch.linalg.eigh(self.gram.matrix)
-        values, vectors = self._data["spectrum"]
-        return values, vectors
-
-    @cached_property
-    def factor(self) -> Tensor:
-        """Cholesky's factor of ``bound * Gram + alpha I``, lifted a little so that it exists."""
-        matrix = self.objective.bound * self.gram.matrix
-        lift = self.alpha + 1e-9 * matrix.diagonal().mean().item() + 1e-300
-        matrix.diagonal().add_(lift)
-        factor: Tensor = torch.linalg.cholesky(matrix)
-        return factor
-
-    def newton(self, gradient: Tensor) -> Tensor:
-        """``H^+ gradient`` for a quadratic objective: minus the step to the optimum.
-
-        The pseudo-inverse: where the inputs do not determine the coefficients, of least norm.
-        """
-        values, vectors = self.spectrum
-        floor = values[-1] * len(values) * torch.finfo(self.x.dtype).eps
-        known = torch.full_like(values, True, dtype=torch.bool) if self.alpha else values > floor
-        inverse = torch.where(known, 1 / (values.clamp(min=0) + self.alpha), 0.0)
-        return self.centred(gradient, lambda g: vectors @ (inverse[:, None] * (vectors.T @ g)), 1.0)
-
-    def centred(self, gradient: Tensor, solve: Callable[[Tensor], Tensor], bend: float) -> Tensor:
-        """Apply ``solve`` to the coefficients of centred inputs, and ``1 / bend`` to their bias.
-
-        With the inputs centred the bias does not depend on the other coefficients.
-        """
-        mean = self.gram.mean
-        bias = gradient[-1]
-        inputs = solve(gradient[:-1] - torch.outer(mean, bias))
-        return torch.cat([inputs, (bias / bend - mean @ inputs)[None]])
+    def moments(self) -> Moments:
+        """The second moments of inputs and numbers to predict, in one pass over the rows."""
+        if "moments" not in self._data:
+            y = self.y.reshape(len(self.x), self.outputs)
+            found = Moments.of(self.x, y, self.weight, intercept=self.intercept, home=self.home)
+            self._data["moments"] = found.everywhere(self.world)
+        result: Moments = self._data["moments"]
+        return result
 
     def gap(self, theta: Tensor) -> float | None:
         """An upper bound on ``loss(theta)`` minus the optimum, up to rounding.
 
         With the bias solved for, the objective is ``alpha``-strongly convex in the coefficients, so
         it exceeds the optimum by at most |gradient|^2 / (2 alpha): the duality gap at the dual
-        point that the residuals give. A quadratic objective has an exact value. Else,
-        without a penalty, None.
+        point that the residuals give. Without a penalty, None. A quadratic objective has an exact
+        value.
         """
-        value, gradient = self.value_and_gradient(theta)
         if self.objective.quadratic:
-            return max((gradient * self.newton(gradient)).sum().item() / 2, 0.0)
+            return self.moments.gap(theta, self.alpha)
         if not self.alpha:
             return None
+        value, _ = self.value_and_gradient(theta)
         best = theta.clone()
         raw = self.raw(theta)
-        for _ in range(20):
-            residual = self._weighted(self.objective.gradient(raw, self.y))
-            slope = self.world.sum(residual.sum(0)) / self.total
-            if slope.abs().max() < 1e-15:
-                break
-            # the Hessian by the bias, a column for each unit direction
-            bends = []
-            for unit in torch.eye(self.outputs, dtype=torch.float64, device=raw.device):
-                bent = self.objective.curvature(raw, self.y, unit.expand_as(raw))
-                bends.append(self.world.sum(self._weighted(bent).sum(0)) / self.total)
-            step = torch.linalg.pinv(torch.stack(bends), hermitian=True) @ slope
-            best[-1] -= step
-            raw = raw - step
+        if self.intercept:
+            bend = self.objective.total_curvature(raw, self.weight)
+            inverse = torch.linalg.pinv(self._everywhere(self._wide(bend)) / self.total)
+            for _ in range(10):
+                _, residual = self.value_and_residual(raw)
+                slope = self._everywhere(self._sum(residual, 0)) / self.total
+                if slope.abs().max() < 0.01 * torch.finfo(raw.dtype).eps:
+                    break
+                step = inverse @ slope
+                best[-1] -= step
+                raw = raw - step.to(raw)
         lower, gradient = self.value_and_gradient(best)
         bound = gradient[:-1].square().sum() / (2 * self.alpha)
         return max((value - lower + bound).item(), 0.0)
+
+    def separates(self, raw: Tensor) -> bool:
+        """Whether ``raw`` gives every row's own class the largest prediction of all."""
+        if self.y.dim() != 1:
+            return False
+        if self.outputs == 1:
+            right = torch.where(self.y == 1, raw[:, 0], -raw[:, 0])
+        else:
+            own = raw.gather(1, self.y[:, None])
+            others = raw.scatter(1, self.y[:, None], -math.inf)
+            right = own[:, 0] - others.amax(1)
+        right = right if self.weight is None else right[self.weight > 0]
+        wrong = torch.tensor(float((right <= 0).sum()), dtype=torch.float64, device=self.home)
+        return self._everywhere(wrong).item() == 0
+
+    # sums
+
+    def _mean(self, loss: Tensor) -> Tensor:
+        return self._everywhere(self._sum(self._weighted(loss))) / self.total
 
     def _weighted(self, rows: Tensor) -> Tensor:
         if self.weight is None:
             return rows
         return rows * (self.weight if rows.dim() == 1 else self.weight[:, None])
+
+    def _wide(self, value: Tensor) -> Tensor:
+        return value.to(self.home).double()
+
+    def _sum(self, value: Tensor | None, dim: int | None = None) -> Tensor:
+        """The sum over all entries, or over rows, in float64."""
+        assert value is not None
+        result: Tensor = value.to(self.home).sum(dim=dim, dtype=torch.float64)
+        return result
+
+    def _everywhere(self, value: Tensor) -> Tensor:
+        return self.world.sum(value)
