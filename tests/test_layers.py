@@ -22,7 +22,7 @@ LAYERS = [
     {"artifact"},
     {"runs"},
     {"fit"},
-    {"spine", "apply"},
+    {"estimators", "spine", "apply"},
     {"cli"},
 ]
 ANYWHERE = {"", "__main__"}  # the package itself holds the version and lazy names

@@ -26,7 +26,7 @@ def make(name: str, dtype: str = "float32", **changes: Any) -> Network:
     spec = {"inputs": [3, 8, 8], "outputs": 5, **SPECS[name], **changes}
     network = build(name, spec, dtype)
     x = torch.randint(0, 256, (40, 3, 8, 8), dtype=torch.uint8)
-    network.start(x, None, generator(0, "weights"))
+    network.start(x, None, None, generator(0, "weights"))
     return network
 
 
@@ -70,7 +70,7 @@ def test_initial_weights_have_the_deviation_their_source_gives(
     """He: 2 / fan_in. Glorot and Bengio: gain**2 times 2 / (fan_in + fan_out), gain 5/3."""
     spec = {**SPECS["mlp"], "widths": [200], "activation": activation}
     network = build("mlp", {"inputs": [64], "outputs": 2, **spec}, "float64")
-    network.start(torch.randn(10, 64), None, generator(0, "weights"))
+    network.start(torch.randn(10, 64), None, None, generator(0, "weights"))
     weight = network.state_dict()["hidden.0.weight"]
     assert weight.square().mean().item() == pytest.approx(scale, rel=0.05)
     assert not network.state_dict()["hidden.0.bias"].any()

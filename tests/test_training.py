@@ -37,7 +37,7 @@ def network(data: Dataset, **settings: Any) -> tuple[Network, Recipe]:
     recipe = recipe.resolve(data, data.split(test=0.2, valid=None, seed=0))
     built, objective = recipe.build(data.schema)
     y = None if objective.classifies else data.y.double()[:, None]
-    built.start(data.x, y, generator(0, "weights"))
+    built.start(data.x, y, None, generator(0, "weights"))
     return built, recipe
 
 

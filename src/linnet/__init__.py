@@ -10,19 +10,41 @@ if TYPE_CHECKING:
     from linnet.data.dataset import Dataset
     from linnet.data.read import read
     from linnet.errors import LinnetError
+    from linnet.estimators.linear import LinearRegression, Ridge
+    from linnet.estimators.logistic import LogisticRegression
+    from linnet.estimators.mlp import MLPClassifier, MLPRegressor
     from linnet.recipe import Recipe
     from linnet.runs.run import Run, load
     from linnet.spine import train
 
 __version__ = "0.1.0"
 
-__all__ = ["Artifact", "Dataset", "LinnetError", "Recipe", "Run", "load", "read", "train"]
+__all__ = [
+    "Artifact",
+    "Dataset",
+    "LinearRegression",
+    "LinnetError",
+    "LogisticRegression",
+    "MLPClassifier",
+    "MLPRegressor",
+    "Recipe",
+    "Ridge",
+    "Run",
+    "load",
+    "read",
+    "train",
+]
 
 _HOMES = {
     "Artifact": "linnet.artifact",
     "Dataset": "linnet.data.dataset",
+    "LinearRegression": "linnet.estimators.linear",
     "LinnetError": "linnet.errors",
+    "LogisticRegression": "linnet.estimators.logistic",
+    "MLPClassifier": "linnet.estimators.mlp",
+    "MLPRegressor": "linnet.estimators.mlp",
     "Recipe": "linnet.recipe",
+    "Ridge": "linnet.estimators.linear",
     "Run": "linnet.runs.run",
     "load": "linnet.runs.run",
     "read": "linnet.data.read",

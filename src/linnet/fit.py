@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -12,12 +13,14 @@ from linnet import evaluation
 from linnet.artifact import Artifact, Layer, Manifest
 from linnet.data.dataset import Dataset
 from linnet.errors import Diverged
+from linnet.networks._base import Network
 from linnet.networks.build import layers
+from linnet.objectives._base import Objective
 from linnet.parallel import World
 from linnet.recipe import Recipe, objective_name
 from linnet.record import Record, Step
 
-CERTIFICATE = ("converged", "gradient_max", "objective", "gap", "penalty")
+CERTIFICATE = ("converged", "gradient_max", "objective", "gap", "penalty", "rank", "condition")
 
 
 def fit(
@@ -27,17 +30,19 @@ def fit(
     *,
     world: World | None = None,
     record: Record | None = None,
+    start: Mapping[str, torch.Tensor] | None = None,
 ) -> Artifact:
     """Fit the one model of a resolved recipe; ``valid`` may have no rows.
 
     The parameters kept are those with the lowest validation loss among the complete steps (each
     epoch, each penalty, not the start), or the last ones where there are no validation rows.
+    ``start`` is the state of such a network, to go on from.
     """
     world, record = world or World(), record or Record()
     began = time.monotonic()
     (model,) = recipe.model
     network, objective = recipe.build(train.schema, train.soft)
-    method = recipe.begin(network, objective, train, world)
+    method = recipe.begin(network, objective, train, world, start)
     valid = valid.to(world.device)
     record.write("begin", model=model, steps=method.steps)
     mean = RunningMean()
@@ -87,12 +92,34 @@ def fit(
         "best_step": step.index,
     }
     if "gradient_max" in step.values:
-        values = {key: _number(step.values[key]) for key in CERTIFICATE if key in step.values}
-        facts |= {**values, "converged": bool(values.get("converged", False))}
+        certificate: dict[str, float | None] = {
+            key: number if math.isfinite(number := _number(step.values[key])) else None
+            for key in CERTIFICATE
+            if key in step.values
+        }
+        facts |= {**certificate, "converged": bool(certificate.get("converged"))}
         facts.setdefault("gap", None)
     else:
-        facts["best_epoch"] = step.epoch
+        facts |= {"best_epoch": step.epoch, "epochs": epoch}
     record.write("fit", model=model, **facts)
+    provenance = {"seconds": round(time.monotonic() - began, 3)}
+    held = {"valid": scores} if scores else {}
+    data = {"train_rows": len(train), "valid_rows": len(valid)}
+    return wrap(recipe, network, objective, train, facts, held, data, provenance)
+
+
+def wrap(
+    recipe: Recipe,
+    network: Network,
+    objective: Objective,
+    train: Dataset,
+    facts: dict[str, Any],
+    scores: dict[str, Any],
+    data: dict[str, Any],
+    provenance: dict[str, Any],
+) -> Artifact:
+    """A fitted network as an artifact."""
+    (model,) = recipe.model
     manifest = Manifest(
         model=model,
         objective=objective_name(train.schema, train.soft),
@@ -102,9 +129,9 @@ def fit(
         schema_=train.schema,
         recipe=recipe.plain(),
         fit=facts,
-        scores={"valid": scores} if scores else {},
-        data={"train_rows": len(train), "valid_rows": len(valid)},
-        provenance={"seconds": round(time.monotonic() - began, 3)},
+        scores=scores,
+        data=data,
+        provenance=provenance,
     )
     return Artifact(manifest, network, objective)
 

@@ -14,6 +14,10 @@ from linnet.data.schema import Label, Schema
 from linnet.errors import RecipeError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from torch import Tensor
+
     from linnet.data.dataset import Dataset, Split
     from linnet.networks._base import Network
     from linnet.objectives._base import Objective
@@ -69,6 +73,7 @@ class Recipe(Closed):
     dtype: Literal["auto", "float32", "float64"] = "auto"
     scaling: Literal["auto", "none", "pixel", "standard"] = "auto"
     # the line
+    intercept: bool = True
     penalty: Annotated[
         Literal["auto"] | tuple[Annotated[float, Field(ge=0)], ...], BeforeValidator(_many)
     ] = "auto"
@@ -79,16 +84,23 @@ class Recipe(Closed):
     widths: Annotated[
         tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_many), Field(min_length=1)
     ] = (512, 256)
-    activation: Literal["relu", "tanh"] = "relu"
+    activation: Literal["relu", "tanh", "logistic", "identity"] = "relu"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     optimizer: str = "adamw"
     lr: Annotated[float, Field(gt=0)] = 2e-3
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    nesterov: bool = False
+    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (
+        0.9,
+        0.999,
+    )
+    eps: Annotated[float, Field(gt=0)] = 1e-8
     weight_decay: Literal["auto"] | Annotated[float, Field(ge=0)] = "auto"
     schedule: str = "one_cycle"
     batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     epochs: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     patience: Annotated[int, Field(ge=1)] = 10
+    plateau: Annotated[float, Field(ge=0)] | None = None
     # the record
     log_every: Every = "auto"
 
@@ -111,7 +123,7 @@ class Recipe(Closed):
                     raise ValueError(f'unknown {key} "{name}"; {suggest(name, table)}')
         if len(set(self.model)) != len(self.model):
             raise ValueError("a model is named twice")
-        if self.momentum and self.optimizer != "sgd":
+        if (self.momentum or self.nesterov) and self.optimizer != "sgd":
             raise ValueError(f'momentum goes with optimizer "sgd"; {self.optimizer} has its own')
         return self
 
@@ -140,7 +152,7 @@ class Recipe(Closed):
         """The recipe with every "auto" filled in for this data and this division of it."""
         rows = len(split.train)
         auto: dict[str, Any] = {"valid": len(split.valid)}
-        wide = data.schema.dtype == "float64"
+        wide = data.schema.dtype == "float64" and not self.device.startswith("mps")
         auto["dtype"] = "float64" if wide else "float32"
         auto["scaling"] = "pixel" if data.schema.example == "picture" else "standard"
         quadratic = data.schema.task == "regression"
@@ -195,8 +207,18 @@ class Recipe(Closed):
         objective = lookup(OBJECTIVES, objective_name(schema, soft), "objective")()
         return build(name, spec, self.dtype, "recipe"), objective
 
-    def begin(self, network: Network, objective: Objective, train: Dataset, world: World) -> Method:
-        """The method that fits ``network``: an iterator of steps. Draws the initial weights."""
+    def begin(
+        self,
+        network: Network,
+        objective: Objective,
+        train: Dataset,
+        world: World,
+        start: Mapping[str, Tensor] | None = None,
+    ) -> Method:
+        """The method that fits ``network``: an iterator of steps.
+
+        Draws the initial weights, unless ``start`` is the state of such a network to go on from.
+        """
         import torch
 
         from linnet.data.batches import Batches
@@ -212,7 +234,9 @@ class Recipe(Closed):
 
         (name,) = self.model
         y = None if objective.classifies else train.y.double().reshape(len(train), -1)
-        network.start(train.x, y, generator(self.seed, "weights", name))
+        network.start(train.x, y, train.weight, generator(self.seed, "weights", name))
+        if start is not None:
+            network.load_state_dict(start)
         count = network.spec.outputs
         bare = LinearProblem(
             objective, torch.zeros((len(train), 0), dtype=torch.float64), train.y, train.weight,
@@ -220,18 +244,19 @@ class Recipe(Closed):
         )  # fmt: skip
         if isinstance(network, Constant):
             return SolveConstant(network, bare)
-        device = world.device
-        if isinstance(network, Linear) and device.type == "mps":
-            device = torch.device("cpu")  # MPS has no float64
-        network.to(device)
-        train = train.to(device)
+        network.to(world.device)
+        train = train.to(world.device)
         if isinstance(network, Linear):
             penalties = self.penalty
             assert penalties != "auto" and self.tol != "auto"
             problem = LinearProblem(
                 objective, network.features(train.x), train.y, train.weight,
-                outputs=count, world=world,
+                outputs=count, intercept=self.intercept, world=world,
             )  # fmt: skip
+            theta = None
+            if start is not None:
+                weights = network.linear.weight.detach().T, network.linear.bias.detach()[None]
+                theta = torch.cat(weights).to(problem.home).double()
             return Solve(
                 network,
                 problem,
@@ -239,6 +264,7 @@ class Recipe(Closed):
                 penalties=sorted(penalties, reverse=True),
                 tol=self.tol,
                 max_iter=self.max_iter,
+                theta=theta,
             )
         assert self.batch_size != "auto" and self.epochs != "auto" and self.weight_decay != "auto"
         return Train(
@@ -246,12 +272,15 @@ class Recipe(Closed):
             objective,
             Batches(train, self.batch_size, self.seed),
             optimizer=self.optimizer,
-            settings=Settings(self.lr, self.momentum, self.weight_decay),
+            settings=Settings(
+                self.lr, self.momentum, self.weight_decay, self.nesterov, self.betas, self.eps
+            ),
             schedule=self.schedule,
             epochs=self.epochs,
             patience=self.patience,
             seed=self.seed,
             unit=bare.unit,
+            plateau=self.plateau,
         )
 
     def log_due(self, index: int, epoch: int, complete: bool) -> bool:

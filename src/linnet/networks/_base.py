@@ -44,6 +44,8 @@ class Network(nn.Module, ABC):
         self.spec = spec
 
     @abstractmethod
-    def start(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
+    def start(
+        self, x: Tensor, y: Tensor | None, weight: Tensor | None, generator: torch.Generator
+    ) -> None:
         """Take statistics from the training rows ``x``, and of numbers ``y`` (rows, outputs) if the
-        task is regression, and draw initial weights from ``generator``."""
+        task is regression, by ``weight`` (rows,), and draw initial weights from ``generator``."""

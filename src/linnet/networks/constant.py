@@ -16,7 +16,9 @@ class Constant(Network):
         super().__init__(spec)
         self.bias = nn.Parameter(torch.zeros(spec.outputs))
 
-    def start(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
+    def start(
+        self, x: Tensor, y: Tensor | None, weight: Tensor | None, generator: torch.Generator
+    ) -> None:
         """Nothing to draw: the bias is solved for."""
 
     def forward(self, x: Tensor) -> Tensor:

@@ -23,7 +23,9 @@ class Linear(Network):
         self.flatten = nn.Flatten()
         self.linear = nn.Linear(prod(spec.inputs), spec.outputs)
 
-    def start(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
+    def start(
+        self, x: Tensor, y: Tensor | None, weight: Tensor | None, generator: torch.Generator
+    ) -> None:
         self.scaling.fit(x)
         nn.init.zeros_(self.linear.weight)
         nn.init.zeros_(self.linear.bias)

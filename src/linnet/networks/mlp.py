@@ -11,7 +11,18 @@ from torch import Tensor, nn
 from linnet.networks._base import Network, NetworkSpec
 from linnet.networks.scaling import Rescaling, Scale, Scaling
 
-ACTIVATIONS: dict[str, type[nn.Module]] = {"relu": nn.ReLU, "tanh": nn.Tanh}
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "tanh": nn.Tanh,
+    "logistic": nn.Sigmoid,
+    "identity": nn.Identity,
+}
+
+GAINS: dict[str, Literal["tanh", "sigmoid", "linear"]] = {
+    "tanh": "tanh",
+    "logistic": "sigmoid",
+    "identity": "linear",
+}
 
 
 class MLP(Network):
@@ -25,7 +36,7 @@ class MLP(Network):
 
         scale: Scale
         widths: tuple[int, ...] = Field(min_length=1, max_length=100)
-        activation: Literal["relu", "tanh"]
+        activation: Literal["relu", "tanh", "logistic", "identity"]
         dropout: float = Field(ge=0, lt=1)
         rescale: bool
 
@@ -44,18 +55,21 @@ class MLP(Network):
         self.output = nn.Linear(widths[-1], spec.outputs)
         self.rescaling = Rescaling(spec.outputs) if spec.rescale else nn.Identity()
 
-    def start(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
+    def start(
+        self, x: Tensor, y: Tensor | None, weight: Tensor | None, generator: torch.Generator
+    ) -> None:
         """Statistics from the rows; weights by He et al. (2015) for ReLU, Glorot and Bengio (2010)
-        for tanh and the output; biases zero."""
+        for the others and the output; biases zero."""
         self.scaling.fit(x)
         if isinstance(self.rescaling, Rescaling) and y is not None:
-            self.rescaling.fit(y)
+            self.rescaling.fit(y, weight)
         for module in self.hidden:
             if isinstance(module, nn.Linear):
                 if self.activation == "relu":
                     nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
                 else:
-                    nn.init.xavier_normal_(module.weight, 5 / 3, generator=generator)
+                    gain = nn.init.calculate_gain(GAINS[self.activation])
+                    nn.init.xavier_normal_(module.weight, gain, generator=generator)
                 nn.init.zeros_(module.bias)
         nn.init.xavier_normal_(self.output.weight, generator=generator)
         nn.init.zeros_(self.output.bias)

@@ -47,6 +47,8 @@ class Scaling(nn.Module):
         self.factor.copy_(factor.reshape(self.factor.shape))
 
     def forward(self, x: Tensor) -> Tensor:
+        if self.scale == "none":
+            return x.to(self.factor.dtype)
         return (x - self.shift).mul_(self.factor).to(self.factor.dtype)
 
 
@@ -61,9 +63,12 @@ class Rescaling(nn.Module):
         self.register_buffer("shift", torch.zeros(outputs))
         self.register_buffer("factor", torch.ones(outputs))
 
-    def fit(self, y: Tensor) -> None:
+    def fit(self, y: Tensor, weight: Tensor | None = None) -> None:
         """Take mean and deviation from the training targets ``y`` (rows, outputs)."""
-        deviation, mean = torch.std_mean(y.double(), dim=0, correction=0)
+        weight = torch.ones(len(y)) if weight is None else weight
+        share = (weight.double() / weight.double().sum())[:, None].to(y.device)
+        mean = (share * y.double()).sum(0)
+        deviation = (share * (y.double() - mean).square()).sum(0).sqrt()
         self.shift.copy_(mean)
         self.factor.copy_(torch.where(deviation > 0, deviation, 1.0))
 

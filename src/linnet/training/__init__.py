@@ -2,6 +2,7 @@
 
 OPTIMIZERS = {
     "sgd": "linnet.training.optimizers:sgd",
+    "adam": "linnet.training.optimizers:adam",
     "adamw": "linnet.training.optimizers:adamw",
 }
 

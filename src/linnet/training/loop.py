@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
@@ -37,6 +38,7 @@ class Train:
         patience: int,
         seed: int,
         unit: float = 1.0,
+        plateau: float | None = None,
     ) -> None:
         self.network = network
         self.objective = objective
@@ -53,6 +55,9 @@ class Train:
         self.unit = unit
         """The loss is divided by this before its gradient is taken: the target's variance, so that
         a learning rate means the same for every target."""
+        self.plateau = plateau
+        """Where the mean loss of ``patience`` epochs in a row is not this much below the best one,
+        training stops. Finding out waits for the device once an epoch."""
 
     def __iter__(self) -> Iterator[Step]:
         device = self.batches.data.x.device
@@ -66,8 +71,9 @@ class Train:
         )
         yield Step(0, complete=True)
         per_epoch = len(self.batches)
-        index = 0
+        index, best, stale = 0, math.inf, 0
         for epoch in range(self.epochs):
+            sums: list[tuple[torch.Tensor, torch.Tensor | float]] = []
             for batch, (x, y, weight) in enumerate(self.batches.epoch(epoch), start=1):
                 lr = self.lr * self.schedule(index / self.steps)
                 for group in self.optimizer.param_groups:
@@ -77,14 +83,26 @@ class Train:
                 loss = self.objective.loss(self.network(x), y)
                 if weight is not None:
                     loss = loss * weight
-                total, rows = loss.sum(), len(x) if weight is None else weight.sum()
+                total, rows = (
+                    loss.sum(),
+                    len(x) if weight is None else weight.sum().clamp(min=1e-30),
+                )
                 self.optimizer.zero_grad()
                 (total / (rows * self.unit)).backward()
                 self.optimizer.step()
                 index += 1
                 last = batch == per_epoch
                 reason = None
-                if last and epoch == self.epochs - 1:
+                if self.plateau is not None:
+                    sums.append((total.detach(), rows))
+                if last and self.plateau is not None:
+                    mean = sum(float(t) for t, _ in sums) / sum(float(r) for _, r in sums)
+                    mean /= self.unit
+                    stale = stale + 1 if mean > best - self.plateau else 0
+                    best = min(best, mean)
+                    if stale > self.patience:
+                        reason = f"the training loss is no lower {stale} epochs in a row"
+                if last and epoch == self.epochs - 1 and reason is None:
                     reason = f"all {self.epochs} epochs done"
                 yield Step(
                     index,
@@ -93,3 +111,5 @@ class Train:
                     complete=last,
                     reason=reason,
                 )
+            if reason is not None:
+                return

@@ -1,0 +1,402 @@
+"""What all estimators share: what goes in, the call of ``fit``, and the file."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.metrics import r2_score
+from sklearn.utils import check_random_state
+from sklearn.utils.class_weight import compute_class_weight
+from sklearn.utils.multiclass import check_classification_targets, type_of_target
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_array,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+from torch import Tensor
+
+from linnet import artifact
+from linnet.artifact import Artifact
+from linnet.data.dataset import Dataset
+from linnet.data.schema import Schema
+from linnet.errors import InputError, ModelError
+from linnet.evaluation import predict_raw
+from linnet.fit import fit
+from linnet.parallel import World, choose_device
+from linnet.recipe import Recipe
+from linnet.record import Event, Record
+
+Array = np.ndarray[Any, Any]
+SOFT = 1e-6
+"""How far the probabilities of a row may sum to something else than 1."""
+
+Built = TypeVar("Built", bound="Estimator")
+
+
+class Estimator(BaseEstimator):  # type: ignore[misc]
+    """An estimator whose ``fit`` leaves a real ``nn.Module`` and the record of how it came about.
+
+    After ``fit``: ``module_``, the ``nn.Module`` in evaluation mode, which takes rows as ``X`` has
+    them; ``history_``, what was recorded, a dict for each step; ``converged_``, ``stop_reason_``
+    and ``n_iter_``; ``n_features_in_`` and, for data frames, ``feature_names_in_``.
+    """
+
+    models: tuple[str, ...]
+    """The models of artifacts that ``load`` takes."""
+    integers: Any = np.float64
+    """What integers are computed in."""
+    device: str
+
+    def _rows(self, X: Any, *, reset: bool) -> Array:
+        """``X`` as a finite (rows, features) array of float64 or float32."""
+        found: Array = validate_data(self, X, reset=reset, dtype="numeric", order="C")
+        if found.dtype in (np.float64, np.float32):
+            return found
+        if found.dtype == np.float16:
+            return found.astype(np.float32)
+        return found.astype(np.float64 if found.dtype.kind == "f" else self.integers)
+
+    def _fit(
+        self,
+        recipe: dict[str, Any],
+        X: Array,
+        y: Tensor,
+        weight: Array | None,
+        schema: dict[str, Any],
+        valid: tuple[Array, Tensor] | None = None,
+        start: dict[str, Tensor] | None = None,
+    ) -> None:
+        """Fit the model of ``recipe`` and take over what it tells."""
+        names = getattr(self, "feature_names_in_", None)
+        columns = [f"x{i}" for i in range(X.shape[1])] if names is None else map(str, names)
+        dtype = "float32" if self.device.startswith("mps") else str(X.dtype)
+        described = Schema(
+            example="row", shape=(X.shape[1],), dtype=dtype, columns=tuple(columns), **schema
+        )
+        train = Dataset(_tensor(X), y, described, None if weight is None else _tensor(weight))
+        held = Dataset(_tensor(X[:0]), y[:0], described)
+        if valid is not None:
+            held = Dataset(_tensor(valid[0]), valid[1], described)
+        settings = {"scaling": "none", "dtype": dtype, "device": self.device, **recipe}
+        history: list[Event] = []
+        self._take(
+            fit(
+                Recipe().override(settings),
+                train,
+                held,
+                world=World(device=choose_device(self._device)),
+                record=Record(echo=history.append),
+                start=start,
+            )
+        )
+        self.history_ = [event for event in history if event["event"] in ("step", "evaluate")]
+        if self.converged_ is False:
+            warnings.warn(self.stop_reason_, ConvergenceWarning, stacklevel=3)
+
+    @property
+    def _device(self) -> str:
+        return "cpu" if self.device == "auto" else self.device
+
+    def _take(self, model: Artifact) -> None:
+        """Make a fitted model this estimator's own."""
+        self.artifact_ = model
+        self.module_ = model.module
+        facts: dict[str, Any] = dict(model.manifest.fit)
+        self.stop_reason_ = str(facts["reason"])
+        self.converged_ = facts["converged"]
+        self.n_iter_: Any = max(1, int(facts["steps"]))
+
+    def _raw(self, X: Any) -> tuple[Tensor, Any]:
+        """Raw predictions (rows, outputs) in float64, and the dtype to answer in."""
+        check_is_fitted(self)
+        X = self._rows(X, reset=False)
+        own = next(self.module_.parameters()).dtype
+        return predict_raw(self.module_, _tensor(X).to(own)).cpu(), X.dtype
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the fitted model to a file that ``linnet.load``, ``linnet evaluate`` and ``load``
+        open: tensors and JSON, nothing that could run."""
+        check_is_fitted(self)
+        manifest = self.artifact_.manifest
+        about = {
+            "class": type(self).__name__,
+            "parameters": _plain(self.get_params()),
+            "names": hasattr(self, "feature_names_in_"),
+        }
+        provenance = {**manifest.provenance, "estimator": about}
+        update = {"provenance": provenance}
+        Artifact(
+            manifest.model_copy(update=update), self.artifact_.module, self.artifact_.objective
+        ).save(path)
+
+    @classmethod
+    def load(cls: type[Built], path: str | os.PathLike[str]) -> Built:
+        """The fitted estimator in a file, whether an estimator or the command line wrote it.
+
+        Of a model from elsewhere the settings are not known: they are the defaults. Raises
+        ``ModelError`` for a file that holds another kind of model.
+        """
+        model = artifact.load(Path(path))
+        manifest = model.manifest
+        if manifest.model not in cls.models or manifest.schema_.task != cls._task():
+            raise ModelError(
+                f"{path}: holds a {manifest.model} for {manifest.schema_.task}, which is no "
+                f"{cls.__name__}; linnet.load opens every model"
+            )
+        if manifest.schema_.example != "row":
+            raise ModelError(
+                f"{path}: its examples are pictures, an estimator's are rows; use linnet.load"
+            )
+        about = manifest.provenance.get("estimator")
+        about = about if isinstance(about, dict) else {}
+        given = about.get("parameters", {}) if about.get("class") == cls.__name__ else {}
+        known = cls._get_param_names()
+        assert isinstance(given, dict)
+        result = cls(**{key: _back(value) for key, value in given.items() if key in known})
+        result.n_features_in_ = manifest.schema_.shape[0]
+        if about.get("names", True):
+            result.feature_names_in_ = np.array(manifest.schema_.columns, dtype=object)
+        if manifest.schema_.classes:
+            result.classes_ = np.array(manifest.schema_.classes)
+        result.history_ = []
+        result._take(model)
+        return result
+
+    @classmethod
+    def _task(cls) -> str:
+        return "classification" if issubclass(cls, ClassifierMixin) else "regression"
+
+    def _seed(self, random_state: Any) -> int:
+        if isinstance(random_state, (int, np.integer)):
+            return int(random_state)
+        return int(check_random_state(random_state).randint(2**31 - 1))
+
+
+class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
+    """Classes in, probabilities out. ``classes_`` (classes,) are in sorted order."""
+
+    classes_: Array
+
+    def _codes(
+        self, X: Array, y: Any, sample_weight: Any, class_weight: Any
+    ) -> tuple[Tensor, Array | None]:
+        """Class codes (rows,) or soft targets (rows, classes), and weights (rows,) or None."""
+        weight = _weights(sample_weight, X)
+        soft = _soft(y)
+        if soft is not None:
+            if len(soft) != len(X):
+                raise InputError(f"X has {len(X)} rows, y {len(soft)}; expected as many")
+            if class_weight is not None:
+                raise InputError("class_weight needs a class for each row; y holds probabilities")
+            self.classes_ = np.arange(soft.shape[1])
+            return _tensor(soft), weight
+        y = _labels(y, len(X))
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise InputError(f"y has one class, {self.classes_[0]!r}; expected two classes or more")
+        if class_weight is not None:
+            if isinstance(class_weight, str) and weight is not None:
+                # scikit-learn balances by the weights that the rows have
+                share = np.bincount(codes, weight, len(self.classes_))
+                share = np.where(share > 0, share, 1)
+                factors = weight.sum() / (len(self.classes_) * share)
+                if class_weight != "balanced":
+                    raise InputError(f'class_weight "{class_weight}"; did you mean "balanced"?')
+            else:
+                factors = compute_class_weight(class_weight, classes=self.classes_, y=y)
+            weight = factors[codes] * (1.0 if weight is None else weight)
+        return torch.from_numpy(codes.astype(np.int64)), weight
+
+    def _more_codes(self, X: Array, y: Any) -> Tensor:
+        """Codes of rows to validate with, whose classes must be known."""
+        soft = _soft(y)
+        if soft is not None:
+            return _tensor(soft)
+        y = _labels(y, len(X))
+        codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
+        unknown = self.classes_[codes] != y
+        if unknown.any():
+            raise InputError(f"y_val holds {y[unknown][0]!r}, which is no class of y")
+        return torch.from_numpy(codes.astype(np.int64))
+
+    def _schema(self) -> dict[str, Any]:
+        """The target's part of a schema."""
+        labels = self.classes_.tolist()
+        kinds = {bool: "bool", int: "int", float: "float", str: "text"}
+        kind = kinds.get(type(labels[0]))
+        if kind is None or any(type(label) is not type(labels[0]) for label in labels):
+            labels, kind = [str(label) for label in labels], "text"
+        return {
+            "task": "classification",
+            "targets": ("target",),
+            "classes": tuple(labels),
+            "class_kind": kind,
+        }
+
+    def decision_function(self, X: Any) -> Array:
+        """Logits: (rows,) of the second class for two classes, else (rows, classes)."""
+        raw, dtype = self._raw(X)
+        if raw.shape[1] == 2:
+            raw = raw[:, 1:] - raw[:, :1]
+        values: Array = raw.numpy().astype(dtype)
+        return values[:, 0] if values.shape[1] == 1 else values
+
+    def predict_proba(self, X: Any) -> Array:
+        """The probability of each class, (rows, classes)."""
+        raw, dtype = self._raw(X)
+        values: Array = self.artifact_.objective.probabilities(raw).numpy().astype(dtype)
+        return values
+
+    def predict_log_proba(self, X: Any) -> Array:
+        """The logarithm of ``predict_proba``, exact where that is tiny."""
+        raw, dtype = self._raw(X)
+        if raw.shape[1] == 1:
+            raw = torch.cat([torch.zeros_like(raw), raw], 1)
+        values: Array = raw.log_softmax(1).numpy().astype(dtype)
+        return values
+
+    def predict(self, X: Any) -> Array:
+        """The most probable class of each row, (rows,)."""
+        raw, _ = self._raw(X)
+        codes = self.artifact_.objective.probabilities(raw).argmax(1)
+        labels: Array = self.classes_[codes.numpy()]
+        return labels
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """The accuracy; of soft targets (rows, classes) against their most probable class."""
+        soft = _soft(y)
+        if soft is not None:
+            y = self.classes_[soft.argmax(1)]
+        return float(super().score(X, y, sample_weight))
+
+
+class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
+    """Numbers in and out, of shape (rows,) or (rows, targets)."""
+
+    _flat: bool
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def _numbers(self, X: Array, y: Any) -> Tensor:
+        """Numbers (rows,) or (rows, targets)."""
+        if y is None:
+            raise InputError(
+                f"{type(self).__name__} requires y to be passed, but the target y is None"
+            )
+        y = check_array(y, ensure_2d=False, dtype=[np.float64, np.float32], input_name="y")
+        if y.ndim > 2 or len(y) != len(X):
+            raise InputError(
+                f"X has {len(X)} rows, y the shape {y.shape}; expected (rows,) or (rows, targets)"
+            )
+        self._flat = y.ndim == 1
+        return _tensor(y).double()
+
+    @staticmethod
+    def _schema(y: Tensor) -> dict[str, Any]:
+        """The target's part of a schema."""
+        count = 1 if y.dim() == 1 else y.shape[1]
+        names = ("target",) if count == 1 else tuple(f"target{i}" for i in range(count))
+        return {"task": "regression", "targets": names}
+
+    def _take(self, model: Artifact) -> None:
+        super()._take(model)
+        if not hasattr(self, "_flat"):
+            self._flat = len(model.schema.targets) == 1
+
+    def predict(self, X: Any) -> Array:
+        """The numbers predicted, of the shape that ``y`` had."""
+        raw, dtype = self._raw(X)
+        values: Array = raw.numpy().astype(dtype)
+        return values[:, 0] if self._flat else values
+
+    def score(
+        self, X: Any, y: Any, sample_weight: Any = None, *, multioutput: Any = "uniform_average"
+    ) -> Any:
+        """R2, the mean over the targets; ``multioutput="raw_values"``: of each target."""
+        return r2_score(y, self.predict(X), sample_weight=sample_weight, multioutput=multioutput)
+
+
+def _tensor(array: Array) -> Tensor:
+    """A tensor on the same memory where that is writable, else on a copy."""
+    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+
+
+def _weights(sample_weight: Any, X: Array) -> Array | None:
+    """Weights (rows,) in float64, or None."""
+    if sample_weight is None:
+        return None
+    found: Array = _check_sample_weight(
+        sample_weight, X, dtype=np.float64, ensure_non_negative=True
+    )
+    if not found.sum() > 0:
+        raise InputError("the sample weights are all zero; expected some above zero")
+    return found
+
+
+def _labels(y: Any, rows: int) -> Array:
+    if y is None:
+        raise InputError("this estimator requires y to be passed, but the target y is None")
+    labels: Array = column_or_1d(y, warn=True)
+    if len(labels) != rows:
+        raise InputError(f"X has {rows} rows, y {len(labels)}; expected as many")
+    if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+        raise InputError("y holds NaN or infinity; expected a class for each row")
+    check_classification_targets(labels)
+    return labels
+
+
+def _soft(y: Any) -> Array | None:
+    """Rows of probabilities in float64, or None where ``y`` is no such thing."""
+    soft: Array = np.asarray(y)
+    shape = soft.shape
+    if len(shape) != 2 or shape[1] < 2:
+        return None
+    if soft.dtype.kind != "f":
+        raise InputError(
+            f"y has the shape {shape} and is {type_of_target(y)}; expected a class for each row, "
+            "or rows of probabilities as floats"
+        )
+    soft = soft.astype(np.float64)
+    if not (soft >= 0).all() or not (np.abs(soft.sum(1) - 1) <= SOFT).all():
+        raise InputError("y has two dimensions, but its rows are no probabilities that sum to 1")
+    return soft
+
+
+def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Parameters as JSON; what has no such form is left out."""
+    result: dict[str, Any] = {}
+    for key, value in parameters.items():
+        if isinstance(value, np.generic):
+            value = value.item()
+        if isinstance(value, dict):
+            value = {"pairs": [[_item(k), _item(v)] for k, v in value.items()]}
+        elif isinstance(value, (list, tuple, np.ndarray)):
+            value = [_item(item) for item in value]
+        elif value is not None and not isinstance(value, (bool, int, float, str)):
+            continue
+        result[key] = {"infinite": value > 0} if value in (np.inf, -np.inf) else value
+    return result
+
+
+def _item(value: Any) -> Any:
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def _back(value: Any) -> Any:
+    if isinstance(value, dict):
+        if "infinite" in value:
+            return np.inf if value["infinite"] else -np.inf
+        return {key: number for key, number in value["pairs"]}
+    return tuple(value) if isinstance(value, list) else value

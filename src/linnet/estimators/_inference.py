@@ -1,0 +1,101 @@
+"""Standard errors for the estimators that have them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from linnet.errors import InputError
+from linnet.estimators._base import Array, Estimator, _weights
+from linnet.inference import Inference, NoInference, infer
+
+
+class Explained(Estimator):
+    """Keeps the rows of an unpenalised fit, by reference, for its standard errors."""
+
+    fit_intercept: bool
+    coef_: Array
+    intercept_: Any
+
+    def summary(
+        self,
+        X: Any = None,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        robust: str | None = None,
+        level: float = 0.95,
+    ) -> Inference:
+        """Standard errors, t or z, p, intervals, log likelihood, AIC and BIC; it prints as text.
+
+        Of the rows of ``fit``; after ``load`` or in another process give them again. ``robust`` is
+        "HC0", "HC1", "HC2" or "HC3". Raises ``NoInference`` (a ``ValueError``) where a penalty,
+        separation or rank makes the figures invalid, and says why.
+        """
+        penalty = self._penalty()
+        if penalty:
+            raise NoInference(
+                f"the model is penalised ({self._penalised()}), and penalised coefficients have no "
+                "such standard errors; fit again without a penalty"
+            )
+        if X is None:
+            kept = getattr(self, "_kept", None)
+            if kept is None:
+                raise InputError(
+                    "the rows of the fit are not at hand (the model was loaded, unpickled, or "
+                    "fitted in parts); give them: summary(X, y)"
+                )
+            X, y, weight = kept
+        else:
+            X = self._rows(X, reset=False)
+            weight = _weights(sample_weight, X)
+            y = self._targets(X, y)
+        names = getattr(self, "feature_names_in_", None)
+        return infer(
+            X,
+            y,
+            np.atleast_2d(self.coef_),
+            np.atleast_1d(self.intercept_),
+            weight=weight,
+            names=None if names is None else [str(name) for name in names],
+            fit_intercept=bool(self.fit_intercept),
+            robust=robust,
+            level=level,
+            **self._kind(),
+        )
+
+    def coef_table(
+        self,
+        X: Any = None,
+        y: Any = None,
+        sample_weight: Any = None,
+        *,
+        robust: str | None = None,
+        level: float = 0.95,
+    ) -> Any:
+        """The coefficients' part of ``summary`` as a pandas data frame."""
+        return self.summary(X, y, sample_weight, robust=robust, level=level).to_frame()
+
+    def _penalty(self) -> float:
+        raise NotImplementedError
+
+    def _penalised(self) -> str:
+        return f"alpha = {getattr(self, 'alpha', 0)}"
+
+    def _kind(self) -> dict[str, Any]:
+        return {"task": "squared"}
+
+    def _targets(self, X: Array, y: Any) -> Array:
+        return np.asarray(y, dtype=np.float64)
+
+    def _keep(self, X: Array, y: Any, weight: Array | None) -> None:
+        self._kept = None if self._penalty() else (X, y, weight)
+
+    def _forget(self) -> None:
+        self._kept = None
+
+    def __getstate__(self) -> Any:
+        state = dict(super().__getstate__())
+        state.pop("_kept", None)
+        return state

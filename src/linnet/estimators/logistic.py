@@ -1,0 +1,126 @@
+"""Logistic regression: two classes, or many by softmax."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+from torch import Tensor
+
+from linnet.artifact import Artifact
+from linnet.errors import InputError
+from linnet.estimators._base import Array, Classifier
+from linnet.estimators._inference import Explained
+from linnet.estimators.linear import coefficients
+
+
+class LogisticRegression(Explained, Classifier):
+    """Logistic regression solved to its optimum, from any scaling, with no setting touched.
+
+    Minimises what scikit-learn does, ``C sum of w loss + |coef|^2 / 2``, where the loss is minus
+    the logarithm of the probability given to the row's class, ``w`` the sample weight times the
+    class weight, and the intercepts are free. For two classes there is one row of coefficients, for
+    more (softmax) one for each class.
+
+    Parameters: ``C``, above zero, ``numpy.inf`` for no penalty; ``tol``, the largest gradient entry
+    of the mean loss plus penalty, in the scale of the columns, at which the fit has converged, by
+    default 1e-11 in float64 and 1e-6 in float32; ``fit_intercept``; ``class_weight``, a mapping or
+    "balanced"; ``random_state`` is there for scikit-learn's sake, nothing is random; ``max_iter``;
+    ``warm_start``, to go on from the coefficients of the last fit; ``device``.
+
+    After ``fit``: ``classes_``, ``coef_`` (1 or classes, features), ``intercept_``, and the
+    certificate: ``converged_``, ``stop_reason_``, ``n_iter_``; ``objective_``, what scikit-learn
+    minimises divided by ``C sum(w)``: the mean loss plus ``|coef|^2 / (2 C sum(w))``;
+    ``gradient_max_``, the largest entry of its gradient; ``gap_``, an upper bound on how far it
+    lies above its optimum (None without a penalty).
+
+    ``y`` may also be rows of probabilities (rows, classes), for which ``classes_`` are the columns'
+    numbers.
+    """
+
+    models = ("linear",)
+
+    def __init__(
+        self,
+        C: float = 1.0,
+        *,
+        tol: float | None = None,
+        fit_intercept: bool = True,
+        class_weight: Any = None,
+        random_state: Any = None,
+        max_iter: int = 5000,
+        warm_start: bool = False,
+        device: str = "cpu",
+    ) -> None:
+        self.C = C
+        self.tol = tol
+        self.fit_intercept = fit_intercept
+        self.class_weight = class_weight
+        self.random_state = random_state
+        self.max_iter = max_iter
+        self.warm_start = warm_start
+        self.device = device
+
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
+    ) -> Self:
+        """Fit to ``X`` (rows, features) and ``y`` (rows,), or (rows, classes) of probabilities.
+
+        A ``sample_weight`` of 2 is the row twice. Rows to validate with are only scored, in
+        ``history_``. Warns (``ConvergenceWarning``) where the optimum was not reached, with the
+        reason and what to do. Raises ``ValueError`` for what is missing, infinite or of the wrong
+        shape.
+        """
+        X = self._rows(X, reset=True)
+        if not self.C > 0:
+            raise InputError(f"C is {self.C}; expected a number above 0 (numpy.inf: no penalty)")
+        codes, weight = self._codes(X, y, sample_weight, self.class_weight)
+        valid = None
+        if X_val is not None:
+            held = self._rows(X_val, reset=False)
+            valid = held, self._more_codes(held, y_val)
+        total = float(len(X)) if weight is None else float(weight.sum())
+        wide = X.dtype == np.float64 and not self.device.startswith("mps")
+        recipe = {
+            "model": ("linear",),
+            "solver": "lbfgs",
+            "penalty": (self._penalty() / total,),
+            "intercept": bool(self.fit_intercept),
+            "tol": (1e-11 if wide else 1e-6) if self.tol is None else self.tol,
+            "max_iter": self.max_iter,
+        }
+        self._fit(recipe, X, codes, weight, self._schema(), valid, self._start(X, codes))
+        self._keep(X, codes.numpy(), weight)
+        return self
+
+    def _start(self, X: Array, codes: Tensor) -> dict[str, Tensor] | None:
+        """The last fit's state, where it is to go on from there and fits."""
+        if not self.warm_start or not hasattr(self, "module_"):
+            return None
+        state: dict[str, Tensor] = dict(self.module_.state_dict())
+        soft = codes.dim() == 2
+        outputs = 1 if len(self.classes_) == 2 and not soft else len(self.classes_)
+        return state if state["linear.weight"].shape == (outputs, X.shape[1]) else None
+
+    def _penalty(self) -> float:
+        return 0.0 if np.inf == self.C else 1 / self.C
+
+    def _penalised(self) -> str:
+        return f"C = {self.C}"
+
+    def _kind(self) -> dict[str, Any]:
+        task = "logistic" if len(self.coef_) == 1 else "softmax"
+        return {"task": task, "classes": self.classes_.tolist()}
+
+    def _targets(self, X: Array, y: Any) -> Array:
+        targets: Array = self._more_codes(X, y).numpy()
+        return targets
+
+    def _take(self, model: Artifact) -> None:
+        super()._take(model)
+        facts: dict[str, Any] = dict(model.manifest.fit)
+        self.coef_, self.intercept_ = coefficients(model)
+        self.n_iter_ = np.array([self.n_iter_])
+        self.gradient_max_ = facts.get("gradient_max")
+        self.objective_ = facts.get("objective")
+        self.gap_ = facts.get("gap")
