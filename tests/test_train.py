@@ -214,7 +214,7 @@ def test_classes_and_positive(tmp_path: Path) -> None:
     [
         ({"widhts": [3]}, 'unknown key "widhts"; did you mean "widths"'),
         ({"model": "mpl"}, 'unknown model "mpl"; did you mean "mlp"'),
-        ({"optimizer": "adam"}, 'unknown optimizer "adam"; did you mean "adamw"'),
+        ({"optimizer": "adamv"}, 'unknown optimizer "adamv"; did you mean "adam'),
         ({"epochs": 0}, '"epochs'),
         ({"lr": "fast"}, "\"lr\" is 'fast'"),
         ({"device": "gpu"}, 'did you mean "cuda"'),

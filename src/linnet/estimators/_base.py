@@ -54,11 +54,20 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     """The models of artifacts that ``load`` takes."""
     integers: Any = np.float64
     """What integers are computed in."""
+    sums: bool = False
+    """Whether fitting sums up all columns, and so finds by itself what is not finite."""
     device: str
 
     def _rows(self, X: Any, *, reset: bool) -> Array:
-        """``X`` as a finite (rows, features) array of float64 or float32."""
-        found: Array = validate_data(self, X, reset=reset, dtype="numeric", order="C")
+        """``X`` as a (rows, features) array of float64 or float32, finite where it must be."""
+        found: Array = validate_data(
+            self,
+            X,
+            reset=reset,
+            dtype="numeric",
+            order="C",
+            ensure_all_finite=not (reset and self.sums),
+        )
         if found.dtype in (np.float64, np.float32):
             return found
         if found.dtype == np.float16:

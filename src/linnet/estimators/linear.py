@@ -22,6 +22,7 @@ from linnet.solvers.moments import Moments
 class _LeastSquares(Explained, Regressor):
     """``coef_`` (features,), or (targets, features) where ``y`` was (rows, targets)."""
 
+    sums = True
     models = ("linear",)
     fit_intercept: bool
 

@@ -39,6 +39,7 @@ class LogisticRegression(Explained, Classifier):
     """
 
     models = ("linear",)
+    sums = True
 
     def __init__(
         self,

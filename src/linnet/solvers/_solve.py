@@ -154,7 +154,10 @@ class Solve:
         return None
 
     def _begin(self, problem: LinearProblem, theta: Tensor) -> Step:
-        value, gradient = problem.value_and_gradient(theta)
+        if problem.objective.quadratic:
+            value, gradient = problem.moments.value_and_gradient(theta, problem.alpha)
+        else:
+            value, gradient = problem.value_and_gradient(theta)
         state = State(theta, value, gradient)
         return self._step(0, problem, state, problem.scaled(gradient), complete=True)
 

@@ -11,7 +11,7 @@ from torch import Tensor
 from linnet.errors import DataError
 from linnet.parallel import World
 
-BLOCK = 4096
+BLOCK = 16384
 """Rows in one product; its sums are in the dtype of the rows, the sums of blocks in float64."""
 
 WELL = 1e6
@@ -78,7 +78,7 @@ class Moments:
             column = int((~sums.diagonal().isfinite()).nonzero()[0]) if width else 0
             name = f"column {column}" if column < inputs else "the target"
             raise DataError(
-                f"{name}: a number is missing, infinite, or too large for the sums of "
+                f"{name}: a number is missing (NaN), infinite, or too large for the sums of "
                 f"{str(x.dtype).removeprefix('torch.')}; replace it, or divide the column"
             )
         total = sums[-1, -1].item()

@@ -133,9 +133,7 @@ class LinearProblem:
         """What losses are measured in: the target's mean square deviation; 1 for classes."""
         if not self.objective.quadratic:
             return 1.0
-        if "unit" not in self._data:
-            self._data["unit"] = 2 * self.value(self.raw(self.constant)).item() or 1.0
-        return float(self._data["unit"])
+        return (self.moments.yy.sum() / self.moments.total).item() or 1.0
 
     @property
     def columns(self) -> Columns:
@@ -146,6 +144,9 @@ class LinearProblem:
         return found
 
     def _columns(self) -> Columns:
+        if self.objective.quadratic:
+            variance = self.moments.xx.diagonal() / self.moments.total
+            return Columns(self.moments.mean_x, variance.clamp(min=0).sqrt())
         inputs = self.x.shape[1]
         shift = self.x.new_zeros(inputs)
         if self.intercept and len(self.x):
@@ -163,7 +164,7 @@ class LinearProblem:
         if not square.isfinite().all():
             column = int((~square.isfinite()).nonzero()[0])
             raise DataError(
-                f"column {column}: a number is missing, infinite, or too large for the sums of "
+                f"column {column}: a number is missing (NaN), infinite, or too large for the sums of "
                 f"{str(self.x.dtype).removeprefix('torch.')}; replace it, or divide the column"
             )
         if not self.intercept:
