@@ -101,15 +101,17 @@ class Curvature:
                     w = heavy[k : k + part, start : start + step, None]
                     blocks[k : k + part] += torch.matmul((w * z).mT, z)
             return problem.world.sum(blocks).div_(problem.total)
-        chances = bends * problem.leverage[:, None]
-        total = problem.total_of(chances)
-        chances.mul_(count / total if total > 0 else 0.0).clamp_(max=1)
+        total = problem.total_of(problem.leverage @ bends)
+        rate = count / total if total > 0 else 0.0
         for k in range(outputs):
             drawn = torch.rand(rows, generator=generator, dtype=torch.float32).to(x.device)
-            chosen = (drawn < chances[:, k]).nonzero()[:, 0]
-            root = (bends[chosen, k] / chances[chosen, k]).sqrt_().to(self.dtype)
-            z = augmented(x[chosen]).mul_(root[:, None])
-            torch.mm(z.T, z, out=blocks[k])
+            chances = (rate * bends[:, k] * problem.leverage).clamp_(max=1)
+            chosen = (drawn < chances).nonzero()[:, 0]
+            root = (bends[chosen, k] / chances[chosen]).sqrt_().to(self.dtype)
+            step = max(1, CHUNK // width)
+            for some, factor in zip(chosen.split(step), root.split(step), strict=True):
+                z = augmented(x[some]).mul_(factor[:, None])
+                blocks[k].addmm_(z.T, z)
         # a column that is zero in nearly all rows may be missed by every row drawn
         exact = torch.zeros((outputs, width), dtype=self.dtype, device=x.device)
         heavy = bends.to(self.dtype).T
@@ -126,8 +128,9 @@ def _bytes(problem: LinearProblem) -> int:
 
 
 def _terms(problem: LinearProblem) -> float:
-    """How many rows are worth drawing, for all outputs together: what a step or two cost, and at
-    least three for each input."""
+    """How many rows are worth drawing, for all outputs together: what a step or two cost, but three
+    for each coefficient at least, and a hundred at most."""
     width = problem.x.shape[1] + 1
     enough = 1.5 * cost.step(problem) / cost.term(width, _bytes(problem))
-    return max(3.0 * width * problem.outputs, enough)
+    every = float(width * problem.outputs)
+    return min(max(3 * every, enough), 100 * every)

@@ -182,7 +182,7 @@ class Search:
         rounding = torch.finfo(self.start.dtype).eps * abs(self.before)
         for _ in range(TRIALS):
             length = self.length
-            self.raw = self.start + length * self.move
+            self.raw = torch.add(self.start, self.move, alpha=length)
             self.value, self.residual = self.problem.value_and_residual(self.raw)
             slope = self.problem.slope(self.residual, self.move)
             slope += self.penalty + length * self.square

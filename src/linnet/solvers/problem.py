@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from copy import copy
 from typing import Any, NamedTuple
 
@@ -17,6 +18,9 @@ from linnet.solvers.moments import Moments
 BLOCK = 4096
 """Rows that are looked at together where all are looked at in turn."""
 
+
+PART = 1 << 18
+"""Raw predictions that are looked at together."""
 
 PRIOR = 5
 """How many rows more seem to speak against each coefficient of a sample."""
@@ -164,7 +168,7 @@ class LinearProblem:
         if not square.isfinite().all():
             column = int((~square.isfinite()).nonzero()[0])
             raise DataError(
-                f"column {column}: a number is missing (NaN), infinite, or too large for the sums of "
+                f"column {column}: a number is missing (NaN), infinite, or too large for sums in "
                 f"{str(self.x.dtype).removeprefix('torch.')}; replace it, or divide the column"
             )
         if not self.intercept:
@@ -182,7 +186,11 @@ class LinearProblem:
 
     def value(self, raw: Tensor) -> Tensor:
         """The mean loss of raw predictions, without the penalty."""
-        return self._mean(self.objective.loss(raw, self.y))
+        total = torch.zeros((), dtype=torch.float64, device=self.home)
+        for rows, y, weight in self._parts():
+            loss = self.objective.loss(raw[rows], y)
+            total += self._sum(loss if weight is None else loss * weight)
+        return self._everywhere(total) / self.total
 
     def penalty(self, theta: Tensor) -> Tensor:
         """``alpha/2 |theta without bias|^2``, half the product of ``theta`` with itself."""
@@ -195,8 +203,15 @@ class LinearProblem:
 
     def value_and_residual(self, raw: Tensor) -> tuple[Tensor, Tensor]:
         """The mean loss, and each row's weighted derivative by its raw predictions."""
-        loss, residual = self.objective.loss_and_gradient(raw, self.y)
-        return self._mean(loss), self._weighted(residual)
+        total = torch.zeros((), dtype=torch.float64, device=self.home)
+        residual = torch.empty_like(raw)
+        for rows, y, weight in self._parts():
+            loss, gradient = self.objective.loss_and_gradient(raw[rows], y)
+            if weight is not None:
+                loss, gradient = loss * weight, gradient * weight[:, None]
+            total += self._sum(loss)
+            residual[rows] = gradient
+        return self._everywhere(total) / self.total, residual
 
     def value_and_gradient(self, theta: Tensor, raw: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The objective and its gradient; with ``raw`` known, one product with ``x``, else two."""
@@ -225,12 +240,18 @@ class LinearProblem:
 
     def slope(self, residual: Tensor, move: Tensor) -> float:
         """The derivative of the mean loss along ``move``."""
-        return self.total_of(residual * move) / self.total
+        total = torch.zeros((), dtype=torch.float64, device=self.home)
+        for rows, _, _ in self._parts():
+            total += self._sum(residual[rows] * move[rows])
+        return float(self._everywhere(total)) / self.total
 
     def bend(self, raw: Tensor, move: Tensor) -> float:
         """The second derivative of the mean loss at ``raw`` along ``move``."""
-        bent = self._weighted(self.objective.curvature(raw, self.y, move)) * move
-        return self.total_of(bent) / self.total
+        total = torch.zeros((), dtype=torch.float64, device=self.home)
+        for rows, y, weight in self._parts():
+            bent = self.objective.curvature(raw[rows], y, move[rows]) * move[rows]
+            total += self._sum(bent if weight is None else bent * weight[:, None])
+        return float(self._everywhere(total)) / self.total
 
     @property
     def leverage(self) -> Tensor:
@@ -251,7 +272,11 @@ class LinearProblem:
 
     def bends(self, raw: Tensor) -> Tensor:
         """The diagonals of the rows' Hessians by raw predictions, weighted, (rows, outputs)."""
-        return self._weighted(self.objective.diagonal(raw))
+        result = torch.empty_like(raw)
+        for rows, _, weight in self._parts():
+            diagonal = self.objective.diagonal(raw[rows])
+            result[rows] = diagonal if weight is None else diagonal * weight[:, None]
+        return result
 
     def total_of(self, values: Tensor) -> float:
         """The sum of all entries over all ranks."""
@@ -328,8 +353,12 @@ class LinearProblem:
 
     # sums
 
-    def _mean(self, loss: Tensor) -> Tensor:
-        return self._everywhere(self._sum(self._weighted(loss))) / self.total
+    def _parts(self) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
+        """Rows whose raw predictions fit in a core's cache, their targets and weights."""
+        step = max(1, PART // self.outputs)
+        for start in range(0, len(self.x), step):
+            rows = slice(start, start + step)
+            yield rows, self.y[rows], None if self.weight is None else self.weight[rows]
 
     def _weighted(self, rows: Tensor) -> Tensor:
         if self.weight is None:
