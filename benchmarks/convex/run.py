@@ -105,6 +105,7 @@ class Worker:
     def __init__(self, name: str, solver: str, dtype: str) -> None:
         self.label = f"{solver} {dtype}"
         self.arguments = (name, solver, dtype)
+        self.known: dict[float, tuple[float, float] | None] = {}
         self.start()
 
     def start(self) -> None:
@@ -198,11 +199,13 @@ def search(
     """For each worker the loosest tolerance that reaches the gap, or that it takes too long."""
     entries: list[tuple[str, Worker, float | None, float, float]] = []
     for worker in workers:
-        if not worker.process.is_alive():
-            worker.start()
         reached = float("inf")
         for tol in TOLS:
-            found = worker.fit(tol, limit)
+            if tol not in worker.known:
+                if not worker.process.is_alive():
+                    worker.start()
+                worker.known[tol] = worker.fit(tol, limit)
+            found = worker.known[tol]
             if found is None:
                 entries.append((what, worker, tol, float("inf"), reached))
                 break

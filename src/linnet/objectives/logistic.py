@@ -39,5 +39,5 @@ class Logistic(Objective):
 
     def constant(self, y: Tensor, weight: Tensor | None, outputs: int) -> Tensor:
         ones = y.double()
-        share = ones.mean() if weight is None else (weight @ ones) / weight.sum()
+        share = ones.mean() if weight is None else (weight.double() @ ones) / weight.double().sum()
         return share.clamp(1e-12, 1 - 1e-12).logit().reshape(1)

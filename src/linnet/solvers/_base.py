@@ -22,8 +22,8 @@ class State:
     raw: Tensor | None = None  # (rows, outputs)
     decrement: float = float("inf")
     """An estimate of how far the objective lies above its optimum."""
-    moved: float = 0.0
-    """How long the last step was against theta."""
+    move: Tensor | None = None
+    """The last step of theta."""
     solution: Solution | None = None
     own: Any = None
     """What a solver carries along for itself."""

@@ -59,6 +59,7 @@ class Solve:
         self.theta = theta
         self.problem, self.basis = problem.rotated()
 
+    @torch.inference_mode()
     def __iter__(self) -> Iterator[Step]:
         problem = self.problem.at(self.penalties[0])
         theta = problem.constant
@@ -129,7 +130,8 @@ class Solve:
                     "not converged: separation: a line tells the classes apart without error, so "
                     "without a penalty the coefficients have no finite optimum; set a penalty"
                 )
-            if largest <= self.tol and state.moved > 1e-3:
+            move = state.move if largest <= self.tol else None
+            if move is not None and problem.separates(problem.raw(move), 1e-3):
                 return (
                     "not converged: separation: some columns tell a class without error, so "
                     "without a penalty their coefficients grow for ever; set a penalty"

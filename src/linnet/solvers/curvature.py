@@ -60,7 +60,9 @@ class Curvature:
         """How long it takes to make one, in nominal seconds."""
         size, width, outputs = _bytes(problem), problem.x.shape[1] + 1, problem.outputs
         terms = min(_terms(problem), problem.rows * outputs)
-        return cost.grams(problem, terms, outputs, size) + outputs * cost.factor(width, size)
+        exact = terms >= problem.rows * outputs
+        moments = cost.grams(problem, terms, 0 if exact else outputs, size)
+        return moments + outputs * cost.factor(width, size)
 
     def solve(self, gradient: Tensor) -> Tensor:
         """The inverse times a gradient (inputs + 1, outputs)."""

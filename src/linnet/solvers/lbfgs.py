@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -57,8 +58,7 @@ class Own:
     curvature: Curvature
     steep: Tensor  # the curvature's inverse times the gradient
     memory: Memory | None
-    spent: float  # nominal seconds since the curvature was estimated
-    first: float  # the decrement where it was
+    trail: tuple[float, ...]  # the decrements since the curvature was estimated, there first
     builds: int
 
 
@@ -66,11 +66,12 @@ class Own:
 class LBFGS(Solver):
     """Liu and Nocedal (1989), Mathematical Programming 45, 503-528, for any convex objective.
 
-    Its first matrix is the inverse of an estimate of the Hessian, here one block for each output,
-    so inputs of any scale cost the same number of steps. The estimate is made anew when the steps
-    since have cost as much as it did and gained less than a tenth, then
-    from twice the terms. The line search works on raw
-    predictions, so a step costs two products with the data however many lengths it tries.
+    Its first matrix is the inverse of an estimate of the Hessian (``Curvature``), for one output
+    the whole of it, so inputs of any scale cost the same number of steps. The estimate is made
+    anew, from twice as many rows, as soon as the last steps gain less for what they cost than all
+    since it was made, its own cost included (Charnov 1976, Theor. Popul. Biol. 9, 129-136: the
+    moment at which a forager should leave). The line search works on raw predictions, so a step
+    costs two products with the data however many lengths it tries.
     """
 
     memory: int = 20
@@ -96,18 +97,15 @@ class LBFGS(Solver):
         curvature = Curvature(problem, state.raw, random, 2.0**builds)
         steep = curvature.solve(state.gradient)
         decrement = (state.gradient * steep).sum().item() / 2
-        own = Own(curvature, steep, None, 0.0, decrement, builds + 1)
+        own = Own(curvature, steep, None, (decrement,), builds + 1)
         return replace(state, decrement=decrement, own=own)
 
     def step(self, problem: LinearProblem, state: State) -> State:
         own: Own = state.own
         assert state.raw is not None
-        if own.spent > 2.0 ** (own.builds - 1) * Curvature.cost(problem):
-            if state.decrement > 0.1 * own.first:
-                state = self._anew(problem, state, own.builds)
-                own = state.own
-            else:
-                own = replace(own, spent=0.0, first=state.decrement)
+        if self._tired(problem, own):
+            state = self._anew(problem, state, own.builds)
+            own = state.own
         if own.memory is None:
             direction = -own.steep
         else:
@@ -124,7 +122,7 @@ class LBFGS(Solver):
         if state.steps % self.refresh == self.refresh - 1:
             raw = problem.raw(theta)
             value, residual = problem.value_and_residual(raw)
-        value = value + problem.penalty(theta)
+        value = value + search.penalty(search.length)
         gradient = problem.gradient(theta, residual)
         steep = own.curvature.solve(gradient)
         memory = own.memory
@@ -135,10 +133,8 @@ class LBFGS(Solver):
                 memory = Memory(*(part.reshape(1, -1) for part in (s, y, z)))
             else:
                 memory = memory.add(s, y, z, self.memory)
-        work = cost.step(problem) + own.curvature.price
-        own = replace(own, steep=steep, memory=memory, spent=own.spent + work)
-        moved = s.norm().item() / max(theta.norm().item(), 1e-300)
         decrement = (gradient * steep).sum().item() / 2
+        own = replace(own, steep=steep, memory=memory, trail=(*own.trail, decrement))
         return State(
             theta,
             value,
@@ -146,8 +142,22 @@ class LBFGS(Solver):
             state.steps + 1,
             raw=raw,
             decrement=decrement,
-            moved=moved,
+            move=s,
             own=own,
+        )
+
+    @staticmethod
+    def _tired(problem: LinearProblem, own: Own) -> bool:
+        """Whether the last steps gain less for what they cost than all since the estimate."""
+        steps = len(own.trail) - 1
+        last = min(2, steps)
+        first, before, now = own.trail[0], own.trail[-1 - last], own.trail[-1]
+        if not steps or not now > 0:
+            return False
+        each = cost.step(problem) + own.curvature.price
+        build = 2.0 ** (own.builds - 1) * Curvature.cost(problem)
+        return math.log(before / now) / (last * each) < math.log(first / now) / (
+            build + steps * each
         )
 
 
@@ -166,13 +176,18 @@ class Search:
     ) -> None:
         assert state.raw is not None
         self.problem, self.start, self.move = problem, state.raw, move
-        self.penalty = problem.penalty_product(direction, state.theta).item()
+        self.start_penalty = problem.penalty(state.theta).item()
+        self.linear = problem.penalty_product(direction, state.theta).item()
         self.square = problem.penalty_product(direction, direction).item()
         self.first = (state.gradient * direction).sum().item()
-        self.before = (state.value - problem.penalty(state.theta)).item()
+        self.before = state.value.item() - self.start_penalty
         self.length = 1.0
         self.raw = self.residual = state.raw
         self.value = state.value
+
+    def penalty(self, length: float) -> float:
+        """The penalty at a length."""
+        return self.start_penalty + length * self.linear + length**2 / 2 * self.square
 
     def run(self) -> bool:
         """Whether there is a way down; then ``length`` and what holds there."""
@@ -185,12 +200,12 @@ class Search:
             self.raw = torch.add(self.start, self.move, alpha=length)
             self.value, self.residual = self.problem.value_and_residual(self.raw)
             slope = self.problem.slope(self.residual, self.move)
-            slope += self.penalty + length * self.square
+            slope += self.linear + length * self.square
             if -0.5 * -self.first <= slope <= 0:
                 return True
             if 0 < slope <= 0.5 * -self.first:
                 change = self.value.item() - self.before
-                change += length * self.penalty + length**2 / 2 * self.square
+                change += self.penalty(length) - self.start_penalty
                 if change <= 0.1 * rounding:
                     return True
             if -self.first < 1e-3 * rounding:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from linnet.solvers._base import Solver, State
-from linnet.solvers.moments import WELL, Solution
+from linnet.solvers.moments import WELL
 from linnet.solvers.problem import LinearProblem
 
 
@@ -29,34 +29,29 @@ class LeastSquares(Solver):
     def step(self, problem: LinearProblem, state: State) -> State:
         if state.steps:
             return replace(state, stuck=True)
-        solution, gradient = self._solve(problem)
-        value, own = problem.moments.value_and_gradient(solution.theta, problem.alpha)
-        gradient = own if gradient is None else gradient
+        moments, alpha, dtype = problem.moments, problem.alpha, problem.x.dtype
+        solution = moments.solve(alpha)
+        condition = solution.condition**2
+        factor, scale = None, moments.mean_x
+        # blocks of float32 know the moments to about 1e-7
+        well = condition < WELL and condition * torch.finfo(dtype).eps < 1e-6
+        if not well:
+            factor, scale = moments.factor(alpha)
+        if well or (factor is None and problem.world.size > 1):
+            value, gradient = moments.value_and_gradient(solution.theta, alpha)
+        elif factor is None:
+            y = problem.y.reshape(len(problem.x), problem.outputs)
+            solution, value, gradient = moments.by_rows(problem.x, y, problem.weight, alpha)
+        else:
+            theta = solution.theta
+            for _ in range(3):
+                theta = theta.to(dtype).double()  # the coefficients that the products are of
+                value, gradient = problem.value_and_gradient(theta)
+                right = gradient[:-1] - torch.outer(moments.mean_x, gradient[-1])
+                w = moments.apply(factor, scale, right)
+                theta = theta - torch.cat([w, (gradient[-1] - moments.mean_x @ w)[None]])
+            solution = solution._replace(theta=theta)
         return State(solution.theta, value, gradient, 1, solution=solution)
 
     def certify(self, problem: LinearProblem, state: State) -> State:
         return state
-
-    @staticmethod
-    def _solve(problem: LinearProblem) -> tuple[Solution, Tensor | None]:
-        """The solution and, where rows were read again, the gradient they give."""
-        moments, alpha, dtype = problem.moments, problem.alpha, problem.x.dtype
-        solution = moments.solve(alpha)
-        condition = solution.condition**2
-        # blocks of float32 know the moments to about 1e-7
-        if condition < WELL and condition * torch.finfo(dtype).eps < 1e-6:
-            return solution, None
-        factor, scale = moments.factor(alpha)
-        if factor is None:
-            if problem.world.size > 1:
-                return moments.solve(alpha), None
-            y = problem.y.reshape(len(problem.x), problem.outputs)
-            return moments.by_rows(problem.x, y, problem.weight, alpha), None
-        theta = solution.theta
-        for _ in range(3):
-            theta = theta.to(dtype).double()  # the coefficients that the products are of
-            _, gradient = problem.value_and_gradient(theta)
-            right = gradient[:-1] - torch.outer(moments.mean_x, gradient[-1])
-            w = moments.apply(factor, scale, right)
-            theta = theta - torch.cat([w, (gradient[-1] - moments.mean_x @ w)[None]])
-        return solution._replace(theta=theta), gradient

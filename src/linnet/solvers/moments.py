@@ -200,19 +200,26 @@ class Moments:
     def _solution(self, w: Tensor, rank: int, condition: float) -> Solution:
         return Solution(torch.cat([w, (self.mean_y - self.mean_x @ w)[None]]), rank, condition)
 
-    def by_rows(self, x: Tensor, y: Tensor, weight: Tensor | None, alpha: float) -> Solution:
+    def by_rows(
+        self, x: Tensor, y: Tensor, weight: Tensor | None, alpha: float
+    ) -> tuple[Solution, Tensor, Tensor]:
         """The solution from the rows themselves, which is right up to a condition of 1e15.
 
-        Blocks of centred rows are folded into one triangle (Chan 1982, ACM TOMS 8, 72-83); its
-        singular values tell the rank: on columns scaled to one length whether it is full, and where
-        it is not, the least-norm solution comes from the columns as they are.
+        Blocks of rows are folded into one triangle (Chan 1982, ACM TOMS 8, 72-83); its singular
+        values tell the rank: on columns scaled to one length whether it is full, and where it is
+        not, the least-norm solution comes from the columns as they are. Also the objective there
+        and its gradient (inputs + 1, outputs).
         """
-        triangle = torch.linalg.qr(self._centred(x, y, weight, 0), mode="r").R
+        triangle = torch.linalg.qr(self._shifted(x, y, weight, 0), mode="r").R
         for start in range(BLOCK, len(x), BLOCK):
-            block = self._centred(x, y, weight, start)
+            block = self._shifted(x, y, weight, start)
             triangle = torch.linalg.qr(torch.cat([triangle, block]), mode="r").R
-        inputs = x.shape[1]
-        r, right = triangle[:inputs, :inputs], triangle[:inputs, inputs:]
+        first, inputs = int(self.intercept), x.shape[1]
+        r = triangle[first : first + inputs, first : first + inputs]
+        right = triangle[first : first + inputs, first + inputs :]
+        if len(r) < inputs:
+            r = torch.cat([r, r.new_zeros((inputs - len(r), inputs))])
+            right = torch.cat([right, right.new_zeros((inputs - len(right), right.shape[1]))])
         tiny = torch.finfo(torch.float64).eps * max(inputs, self.total)
         lengths = r.square().sum(0).sqrt()
         scale = torch.where(lengths > 0, 1 / lengths, 1.0)
@@ -226,13 +233,24 @@ class Moments:
         known = (s > s.max() * tiny) | (penalty > 0)
         inverse = torch.where(known, s / (s.square() + penalty), 0.0)
         w = scale[:, None] * (vt.T @ (inverse[:, None] * (u.T @ right)))
-        return self._solution(w, rank, condition)
+        bias = torch.zeros_like(self.mean_y)
+        if self.intercept:
+            bias = (triangle[0, 1 + inputs :] - triangle[0, 1 : 1 + inputs] @ w) / triangle[0, 0]
+            bias = bias + self.mean_y - self.mean_x @ w
+        short = r @ w - right
+        rest = triangle[first + inputs :, first + inputs :]
+        squares = short.square().sum() + rest.square().sum()
+        value = squares / (2 * self.total) + alpha / 2 * w.square().sum()
+        gradient = torch.cat([r.T @ short / self.total + alpha * w, torch.zeros_like(bias)[None]])
+        return Solution(torch.cat([w, bias[None]]), rank, condition), value, gradient
 
-    def _centred(self, x: Tensor, y: Tensor, weight: Tensor | None, start: int) -> Tensor:
+    def _shifted(self, x: Tensor, y: Tensor, weight: Tensor | None, start: int) -> Tensor:
+        """A block of ones (with an intercept), inputs and targets less their means, weighted."""
         rows = slice(start, start + BLOCK)
         home = self.xx.device
         x, y = x[rows].to(home).double(), y[rows].to(home).double()
-        block = torch.cat([x - self.mean_x, y - self.mean_y], 1)
+        ones = [x.new_ones((len(x), 1))] if self.intercept else []
+        block = torch.cat([*ones, x - self.mean_x, y - self.mean_y], 1)
         if weight is None:
             return block
         return block * weight[rows, None].to(home).double().sqrt()

@@ -67,6 +67,7 @@ class LinearProblem:
         self.world = world or World()
         self.home = torch.device("cpu") if x.device.type == "mps" else x.device
         """Where coefficients and sums live; MPS has no float64."""
+        self._inverse: Tensor | None = None  # of the scale that gradients are judged in
         self._data: dict[str, Any] = {}  # computed of the data alone, shared by all penalties
         both = [float(len(x)), len(x) if weight is None else self._sum(self.weight).item()]
         rows, total = self._everywhere(torch.tensor(both, dtype=torch.float64)).tolist()
@@ -76,6 +77,7 @@ class LinearProblem:
         """The same data under another penalty; what was computed of the data is shared."""
         other = copy(self)
         other.alpha = alpha
+        other._inverse = None
         return other
 
     def take(self, chosen: Tensor, rows: int) -> LinearProblem:
@@ -113,11 +115,12 @@ class LinearProblem:
         rows, inputs = self.x.shape
         if rows >= inputs or self.world.size > 1:
             return self, None
-        self.columns  # noqa: B018  (refuses what is not finite)
         basis, triangle = torch.linalg.qr(self.x.T.to(self.home).double())
+        if not triangle.isfinite().all():
+            self._columns()  # refuses the column by name
         other = copy(self)
         other.x = triangle.T.to(self.x).contiguous()
-        other._data = {}
+        other._data, other._inverse = {}, None
         return other, basis
 
     @property
@@ -291,11 +294,12 @@ class LinearProblem:
         if gradient.numel() == 0:
             return 0.0
         mean, deviation = self.columns
-        floor = torch.finfo(self.x.dtype).eps ** 0.5 * mean
-        scale = (deviation.square() + self.alpha + floor.square()).sqrt()
-        centred = gradient[:-1] - torch.outer(mean, gradient[-1])
-        worst = (centred / torch.where(scale > 0, scale, 1.0)[:, None]).abs()
-        return torch.cat([worst, gradient[-1:].abs()]).max().item()
+        if self._inverse is None:
+            floor = torch.finfo(self.x.dtype).eps ** 0.5 * mean
+            scale = (deviation.square() + self.alpha + floor.square()).sqrt()
+            self._inverse = torch.where(scale > 0, 1 / scale, 1.0)[:, None]
+        centred = (gradient[:-1] - mean[:, None] * gradient[-1]) * self._inverse
+        return max(centred.abs().max().item(), gradient[-1].abs().max().item())
 
     @property
     def moments(self) -> Moments:
@@ -337,8 +341,13 @@ class LinearProblem:
         bound = gradient[:-1].square().sum() / (2 * self.alpha)
         return max((value - lower + bound).item(), 0.0)
 
-    def separates(self, raw: Tensor) -> bool:
-        """Whether ``raw`` gives every row's own class the largest prediction of all."""
+    def separates(self, raw: Tensor, slack: float = 0.0) -> bool:
+        """Whether ``raw`` gives every row's own class the largest prediction of all.
+
+        With ``slack``, a share of the largest entry: whether no row's own class has a smaller one
+        than another by more, so that a step in that direction can go on for ever (quasi-complete
+        separation, Albert and Anderson 1984, Biometrika 71, 1-10).
+        """
         if self.y.dim() != 1:
             return False
         if self.outputs == 1:
@@ -347,9 +356,12 @@ class LinearProblem:
             own = raw.gather(1, self.y[:, None])
             others = raw.scatter(1, self.y[:, None], -math.inf)
             right = own[:, 0] - others.amax(1)
-        right = right if self.weight is None else right[self.weight > 0]
-        wrong = torch.tensor(float((right <= 0).sum()), dtype=torch.float64, device=self.home)
-        return self._everywhere(wrong).item() == 0
+        if self.weight is not None:
+            right = right[self.weight > 0]
+        least = -slack * raw.abs().max().item() if slack and len(raw) else 0.0
+        wrong = (right <= 0) if not slack else (right < least)
+        count = torch.tensor(float(wrong.sum()), dtype=torch.float64, device=self.home)
+        return self._everywhere(count).item() == 0
 
     # sums
 
