@@ -57,15 +57,18 @@ def test_the_loop_equals_steps_by_hand(optimizer: str, task: str, weighted: bool
     loop = Train(
         mine, Softmax() if task == "classes" else Squared(), batches, optimizer=optimizer,
         settings=Settings(0.01, momentum, 0.05), schedule="constant", epochs=2, patience=9,
-        seed=0, unit=unit,
+        seed=0, units=None if task == "classes" else torch.tensor([unit**0.5]),
     )  # fmt: skip
     steps = list(loop)
-    parameters = list(hand.parameters())
     by_hand: torch.optim.Optimizer
+    groups = [  # biases do not decay
+        {"params": [p for p in hand.parameters() if (p.dim() > 1) == decays], "weight_decay": decay}
+        for decays, decay in ((True, 0.05), (False, 0.0))
+    ]
     if optimizer == "sgd":
-        by_hand = torch.optim.SGD(parameters, 0.01, momentum=momentum, weight_decay=0.05)
+        by_hand = torch.optim.SGD(groups, 0.01, momentum=momentum)
     else:
-        by_hand = torch.optim.AdamW(parameters, 0.01, weight_decay=0.05)
+        by_hand = torch.optim.AdamW(groups, 0.01)
     for epoch in range(2):
         order = torch.randperm(70, generator=generator(5, "batches", epoch))
         for rows in order.split(32):

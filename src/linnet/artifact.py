@@ -166,8 +166,7 @@ def load(path: str | os.PathLike[str]) -> Artifact:
     source = str(path)
     if manifest.objective not in OBJECTIVES:
         raise ModelError(f'{path}: unknown objective "{manifest.objective}"')
-    soft = manifest.objective == "softmax"
-    expected = objective_name(manifest.schema_, soft), outputs(manifest.schema_, soft)
+    expected = objective_name(manifest.schema_), outputs(manifest.schema_)
     spec = manifest.network
     found = manifest.objective, spec.get("outputs")
     if found != expected:

@@ -41,7 +41,7 @@ def fit(
     world, record = world or World(), record or Record()
     began = time.monotonic()
     (model,) = recipe.model
-    network, objective = recipe.build(train.schema, train.soft)
+    network, objective = recipe.build(train.schema)
     method = recipe.begin(network, objective, train, world, start)
     valid = valid.to(world.device)
     record.write("begin", model=model, steps=method.steps)
@@ -122,7 +122,7 @@ def wrap(
     (model,) = recipe.model
     manifest = Manifest(
         model=model,
-        objective=objective_name(train.schema, train.soft),
+        objective=objective_name(train.schema),
         network=network.spec.plain(),
         dtype=recipe.dtype if recipe.dtype != "auto" else "float32",
         layers=tuple(Layer(**layer) for layer in layers(network, train.schema.dtype)),

@@ -187,7 +187,7 @@ class Recipe(Closed):
         """The same recipe for one of its models."""
         return self.model_copy(update={"model": (name,)})
 
-    def build(self, schema: Schema, soft: bool = False) -> tuple[Network, Objective]:
+    def build(self, schema: Schema) -> tuple[Network, Objective]:
         """The network of a recipe for one model, without its numbers, and its objective."""
         from linnet.networks import NETWORKS
         from linnet.networks.build import build
@@ -197,14 +197,14 @@ class Recipe(Closed):
         (name,) = self.model
         given = {
             "inputs": schema.shape,
-            "outputs": outputs(schema, soft),
+            "outputs": outputs(schema),
             "scale": self.scaling,
             "rescale": schema.task == "regression",
             **{key: getattr(self, key) for key in ("widths", "activation", "dropout")},
         }
         known = lookup(NETWORKS, name, "model").Spec.model_fields
         spec = {key: value for key, value in given.items() if key in known}
-        objective = lookup(OBJECTIVES, objective_name(schema, soft), "objective")()
+        objective = lookup(OBJECTIVES, objective_name(schema), "objective")()
         return build(name, spec, self.dtype, "recipe"), objective
 
     def begin(
@@ -238,6 +238,7 @@ class Recipe(Closed):
         if start is not None:
             network.load_state_dict(start)
         count = network.spec.outputs
+        dtype = next(network.parameters()).dtype
         bare = LinearProblem(
             objective, torch.zeros((len(train), 0), dtype=torch.float64), train.y, train.weight,
             outputs=count, world=world,
@@ -279,7 +280,7 @@ class Recipe(Closed):
             epochs=self.epochs,
             patience=self.patience,
             seed=self.seed,
-            unit=bare.unit,
+            units=None if objective.classifies else bare.moments.deviations.to(world.device, dtype),
             plateau=self.plateau,
         )
 
@@ -292,16 +293,16 @@ class Recipe(Closed):
         return complete and epoch % int(self.log_every.split("e")[0]) == 0
 
 
-def objective_name(schema: Schema, soft: bool = False) -> str:
-    """The objective that suits the target; probabilities of two classes are softmax too."""
+def objective_name(schema: Schema) -> str:
+    """The objective that suits the target."""
     if schema.task == "regression":
         return "squared"
-    return "logistic" if len(schema.classes) == 2 and not soft else "softmax"
+    return "logistic" if len(schema.classes) == 2 else "softmax"
 
 
-def outputs(schema: Schema, soft: bool = False) -> int:
+def outputs(schema: Schema) -> int:
     """How many raw predictions a row has."""
-    name = objective_name(schema, soft)
+    name = objective_name(schema)
     return {"squared": len(schema.targets), "logistic": 1, "softmax": len(schema.classes)}[name]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import warnings
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,7 +29,7 @@ from linnet import artifact
 from linnet.artifact import Artifact
 from linnet.data.dataset import Dataset
 from linnet.data.schema import Schema
-from linnet.errors import InputError, ModelError
+from linnet.errors import DataError, InputError, ModelError
 from linnet.evaluation import predict_raw
 from linnet.fit import fit
 from linnet.parallel import World, choose_device
@@ -57,6 +58,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     sums: bool = False
     """Whether fitting sums up all columns, and so finds by itself what is not finite."""
     device: str
+    _flat: bool = True
 
     def _rows(self, X: Any, *, reset: bool) -> Array:
         """``X`` as a (rows, features) array of float64 or float32, finite where it must be."""
@@ -95,10 +97,15 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         held = Dataset(_tensor(X[:0]), y[:0], described)
         if valid is not None:
             held = Dataset(_tensor(valid[0]), valid[1], described)
-        settings = {"scaling": "none", "dtype": dtype, "device": self.device, **recipe}
+        settings: dict[str, Any] = {
+            "scaling": "none",
+            "dtype": dtype,
+            "device": self.device,
+            **recipe,
+        }
         history: list[Event] = []
-        self._take(
-            fit(
+        try:
+            model = fit(
                 Recipe().override(settings),
                 train,
                 held,
@@ -106,7 +113,13 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                 record=Record(echo=history.append),
                 start=start,
             )
-        )
+        except DataError as error:
+            number = re.match(r"column (\d+):", str(error))
+            if number is None or names is None:
+                raise
+            text = str(error).replace(number[0], f'column "{names[int(number[1])]}":', 1)
+            raise DataError(text) from None
+        self._take(model)
         self.history_ = [event for event in history if event["event"] in ("step", "evaluate")]
         if self.converged_ is False:
             warnings.warn(self.stop_reason_, ConvergenceWarning, stacklevel=3)
@@ -140,6 +153,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             "class": type(self).__name__,
             "parameters": _plain(self.get_params()),
             "names": hasattr(self, "feature_names_in_"),
+            "flat": getattr(self, "_flat", True),
         }
         provenance = {**manifest.provenance, "estimator": about}
         update = {"provenance": provenance}
@@ -172,10 +186,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         assert isinstance(given, dict)
         result = cls(**{key: _back(value) for key, value in given.items() if key in known})
         result.n_features_in_ = manifest.schema_.shape[0]
-        if about.get("names", True):
+        default = tuple(f"c{i}" for i in range(len(manifest.schema_.columns)))
+        if about.get("names", manifest.schema_.columns != default):
             result.feature_names_in_ = np.array(manifest.schema_.columns, dtype=object)
         if manifest.schema_.classes:
             result.classes_ = np.array(manifest.schema_.classes)
+        result._flat = bool(about.get("flat", len(manifest.schema_.targets) == 1))
         result.history_ = []
         result._take(model)
         return result
@@ -211,7 +227,9 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         y = _labels(y, len(X))
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
-            raise InputError(f"y has one class, {self.classes_[0]!r}; expected two classes or more")
+            raise InputError(
+                f"y has one class, {_item(self.classes_[0])!r}; expected two classes or more"
+            )
         if class_weight is not None:
             if isinstance(class_weight, str) and weight is not None:
                 # scikit-learn balances by the weights that the rows have
@@ -234,7 +252,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         unknown = self.classes_[codes] != y
         if unknown.any():
-            raise InputError(f"y_val holds {y[unknown][0]!r}, which is no class of y")
+            raise InputError(f"y_val holds {_item(y[unknown][0])!r}, which is no class of y")
         return torch.from_numpy(codes.astype(np.int64))
 
     def _schema(self) -> dict[str, Any]:
@@ -291,8 +309,6 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
 class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
     """Numbers in and out, of shape (rows,) or (rows, targets)."""
 
-    _flat: bool
-
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
@@ -318,11 +334,6 @@ class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
         count = 1 if y.dim() == 1 else y.shape[1]
         names = ("target",) if count == 1 else tuple(f"target{i}" for i in range(count))
         return {"task": "regression", "targets": names}
-
-    def _take(self, model: Artifact) -> None:
-        super()._take(model)
-        if not hasattr(self, "_flat"):
-            self._flat = len(model.schema.targets) == 1
 
     def predict(self, X: Any) -> Array:
         """The numbers predicted, of the shape that ``y`` had."""

@@ -90,17 +90,16 @@ class LogisticRegression(Explained, Classifier):
             "tol": (1e-11 if wide else 1e-6) if self.tol is None else self.tol,
             "max_iter": self.max_iter,
         }
-        self._fit(recipe, X, codes, weight, self._schema(), valid, self._start(X, codes))
+        self._fit(recipe, X, codes, weight, self._schema(), valid, self._start(X))
         self._keep(X, codes.numpy(), weight)
         return self
 
-    def _start(self, X: Array, codes: Tensor) -> dict[str, Tensor] | None:
+    def _start(self, X: Array) -> dict[str, Tensor] | None:
         """The last fit's state, where it is to go on from there and fits."""
         if not self.warm_start or not hasattr(self, "module_"):
             return None
         state: dict[str, Tensor] = dict(self.module_.state_dict())
-        soft = codes.dim() == 2
-        outputs = 1 if len(self.classes_) == 2 and not soft else len(self.classes_)
+        outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
         return state if state["linear.weight"].shape == (outputs, X.shape[1]) else None
 
     def _penalty(self) -> float:

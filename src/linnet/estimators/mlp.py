@@ -11,6 +11,7 @@ from torch import Tensor
 from linnet.artifact import Artifact
 from linnet.errors import InputError
 from linnet.estimators._base import Array, Classifier, Estimator, Regressor, _weights
+from linnet.networks.mlp import ACTIVATIONS
 
 
 class _Perceptron(Estimator):
@@ -81,8 +82,7 @@ class _Perceptron(Estimator):
             )
             valid = X[held], y[held]
             X, y, weight = X[rows], y[rows], None if weight is None else weight[rows]
-        if self.solver not in ("adam", "sgd"):
-            raise InputError(f'solver is "{self.solver}"; expected "adam" or "sgd"')
+        self._check(X)
         size = min(200, len(X)) if self.batch_size == "auto" else min(int(self.batch_size), len(X))
         total = float(len(X)) if weight is None else float(weight.sum())
         widths = np.atleast_1d(self.hidden_layer_sizes).tolist()
@@ -122,6 +122,48 @@ class _Perceptron(Estimator):
         facts: dict[str, Any] = dict(model.manifest.fit)
         self.n_iter_ = max(1, int(facts.get("epochs") or facts["best_epoch"]))
         self.converged_ = not self.stop_reason_.startswith("all ")
+        if not self.converged_:
+            self.stop_reason_ = (
+                f"not converged: {self.stop_reason_}, which max_iter allows; raise max_iter, or "
+                "learning_rate_init"
+            )
+
+    def _check(self, X: Array) -> None:
+        """Refuse settings and numbers that no net can be trained with, by name."""
+        choices = {"solver": ("adam", "sgd"), "activation": tuple(ACTIVATIONS)}
+        for name, known in choices.items():
+            if getattr(self, name) not in known:
+                raise InputError(
+                    f'{name} is "{getattr(self, name)}"; expected one of {", ".join(known)}'
+                )
+        widths = np.atleast_1d(self.hidden_layer_sizes).tolist()
+        size = 1 if self.batch_size == "auto" else self.batch_size
+        wholes = {
+            "hidden_layer_sizes": min(widths, default=0),
+            "batch_size": size,
+            "max_iter": self.max_iter,
+            "n_iter_no_change": self.n_iter_no_change,
+        }
+        for name, value in wholes.items():
+            if int(value) != value or value < 1:
+                given = getattr(self, name)
+                raise InputError(f"{name} is {given!r}; expected whole numbers from 1")
+        for name in ("alpha", "tol"):
+            if not getattr(self, name) >= 0:
+                raise InputError(f"{name} is {getattr(self, name)}; expected a number from 0")
+        for name in ("learning_rate_init", "epsilon"):
+            if not getattr(self, name) > 0:
+                raise InputError(f"{name} is {getattr(self, name)}; expected a number above 0")
+        for name in ("momentum", "beta_1", "beta_2"):
+            if not 0 <= getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; expected 0 to below 1")
+        largest = np.abs(X).max(0)
+        column = int(largest.argmax())
+        if largest[column] > float(np.finfo(X.dtype).max) ** 0.5:
+            raise InputError(
+                f"column {column} holds {largest[column]:g}, too large to multiply in {X.dtype}; "
+                "put a StandardScaler in front"
+            )
 
     def _curve(self) -> None:
         self.loss_curve_ = [event["loss"] for event in self.history_ if "loss" in event]
@@ -161,7 +203,7 @@ class MLPClassifier(Classifier, _Perceptron):
         if X_val is not None:
             held = self._rows(X_val, reset=False)
             valid = held, self._more_codes(held, y_val)
-        outputs = 1 if len(self.classes_) == 2 and codes.dim() == 1 else len(self.classes_)
+        outputs = 1 if len(self.classes_) == 2 else len(self.classes_)
         self._train(X, codes, weight, self._schema(), valid, outputs)
         self._curve()
         return self

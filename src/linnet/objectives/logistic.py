@@ -8,7 +8,10 @@ from linnet.objectives._base import Objective
 
 
 class Logistic(Objective):
-    """``loss = log(1 + exp(raw)) - y raw`` with one output; ``y`` (rows,) is 0, 1 or between."""
+    """``loss = log(1 + exp(raw)) - y raw`` with one output; ``y`` (rows,) is 0, 1 or between.
+
+    Or ``y`` is (rows, 2): the probabilities of both classes.
+    """
 
     classifies = True
     quadratic = False
@@ -16,10 +19,10 @@ class Logistic(Objective):
 
     def loss(self, raw: Tensor, y: Tensor) -> Tensor:
         logit = raw[:, 0]
-        return -F.logsigmoid(-logit) - y.to(raw.dtype) * logit
+        return -F.logsigmoid(-logit) - _share(y).to(raw.dtype) * logit
 
     def gradient(self, raw: Tensor, y: Tensor) -> Tensor:
-        return (raw[:, 0].sigmoid() - y.to(raw.dtype)).unsqueeze(1)
+        return (raw[:, 0].sigmoid() - _share(y).to(raw.dtype)).unsqueeze(1)
 
     def curvature(self, raw: Tensor, y: Tensor, direction: Tensor) -> Tensor:
         return raw.sigmoid() * (-raw).sigmoid() * direction
@@ -38,6 +41,11 @@ class Logistic(Objective):
         return torch.cat([(-raw).sigmoid(), raw.sigmoid()], dim=1)
 
     def constant(self, y: Tensor, weight: Tensor | None, outputs: int) -> Tensor:
-        ones = y.double()
+        ones = _share(y).double()
         share = ones.mean() if weight is None else (weight.double() @ ones) / weight.double().sum()
         return share.clamp(1e-12, 1 - 1e-12).logit().reshape(1)
+
+
+def _share(y: Tensor) -> Tensor:
+    """The probability of the second class."""
+    return y if y.dim() == 1 else y[:, 1]

@@ -22,8 +22,6 @@ class State:
     raw: Tensor | None = None  # (rows, outputs)
     decrement: float = float("inf")
     """An estimate of how far the objective lies above its optimum."""
-    move: Tensor | None = None
-    """The last step of theta."""
     solution: Solution | None = None
     own: Any = None
     """What a solver carries along for itself."""

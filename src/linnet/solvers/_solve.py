@@ -15,6 +15,7 @@ from linnet.record import Step
 from linnet.solvers._base import Solver, State
 from linnet.solvers.least_squares import LeastSquares
 from linnet.solvers.problem import LinearProblem
+from linnet.solvers.separation import separated
 
 SAMPLE = 6_000
 """Rows of the smallest sample that a fit begins with; below three times as many it takes none."""
@@ -64,7 +65,10 @@ class Solve:
         problem = self.problem.at(self.penalties[0])
         theta = problem.constant
         if self.theta is not None:
-            theta = self._inward(self.theta.to(problem.home))
+            given = self._inward(self.theta.to(problem.home)).clone()
+            given[-1] *= problem.intercept
+            values = [problem.value_and_gradient(one)[0] for one in (given, theta)]
+            theta = given if values[0] < values[1] else theta  # it may be of other data
         index = 0
         yield self._begin(problem, theta)
         if self.theta is None:
@@ -124,17 +128,14 @@ class Solve:
     def _reason(
         self, problem: LinearProblem, state: State, largest: float, last: bool
     ) -> str | None:
-        if problem.objective.classifies and not problem.alpha:
-            if state.raw is not None and problem.separates(state.raw):
+        done = largest <= self.tol or state.stuck or last
+        if problem.objective.classifies and not problem.alpha and state.raw is not None:
+            tol = max(self.tol, largest)
+            if problem.separates(state.raw) or (done and separated(problem, state.raw, tol)):
                 return (
-                    "not converged: separation: a line tells the classes apart without error, so "
-                    "without a penalty the coefficients have no finite optimum; set a penalty"
-                )
-            move = state.move if largest <= self.tol else None
-            if move is not None and problem.separates(problem.raw(move), 1e-3):
-                return (
-                    "not converged: separation: some columns tell a class without error, so "
-                    "without a penalty their coefficients grow for ever; set a penalty"
+                    "not converged: separation: a line tells classes apart without error, for all "
+                    "rows or some, so without a penalty its coefficients grow for ever; set a "
+                    "penalty"
                 )
         if largest <= self.tol:
             return f"converged: the largest gradient entry, {largest:.1e}, is within {self.tol:.1e}"

@@ -142,7 +142,6 @@ class LBFGS(Solver):
             state.steps + 1,
             raw=raw,
             decrement=decrement,
-            move=s,
             own=own,
         )
 

@@ -118,6 +118,12 @@ class LinearProblem:
         basis, triangle = torch.linalg.qr(self.x.T.to(self.home).double())
         if not triangle.isfinite().all():
             self._columns()  # refuses the column by name
+        size = triangle.diagonal().abs()
+        tiny = inputs * torch.finfo(self.x.dtype).eps
+        if rows and size.min() <= tiny * size.max():  # some rows are sums of others
+            u, s, vt = torch.linalg.svd(triangle)
+            kept = s > tiny * s.max()
+            basis, triangle = basis @ u[:, kept], s[kept, None] * vt[kept]
         other = copy(self)
         other.x = triangle.T.to(self.x).contiguous()
         other._data, other._inverse = {}, None
@@ -339,7 +345,8 @@ class LinearProblem:
                 raw = raw - step.to(raw)
         lower, gradient = self.value_and_gradient(best)
         bound = gradient[:-1].square().sum() / (2 * self.alpha)
-        return max((value - lower + bound).item(), 0.0)
+        # no loss is below zero, so the objective itself is a bound too
+        return min(max((value - lower + bound).item(), 0.0), value.item())
 
     def separates(self, raw: Tensor, slack: float = 0.0) -> bool:
         """Whether ``raw`` gives every row's own class the largest prediction of all.

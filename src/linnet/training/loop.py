@@ -37,7 +37,7 @@ class Train:
         epochs: int,
         patience: int,
         seed: int,
-        unit: float = 1.0,
+        units: torch.Tensor | None = None,
         plateau: float | None = None,
     ) -> None:
         self.network = network
@@ -52,12 +52,13 @@ class Train:
         self.steps = epochs * len(batches)
         self.patience = patience
         self.seed = seed
-        self.unit = unit
-        """The loss is divided by this before its gradient is taken: the target's variance, so that
-        a learning rate means the same for every target."""
+        self.units = units
+        """Raw predictions and targets are divided by these (outputs,) before the loss that is
+        minimised: the targets' deviations, so that a learning rate means the same for every
+        target."""
         self.plateau = plateau
-        """Where the mean loss of ``patience`` epochs in a row is not this much below the best one,
-        training stops. Finding out waits for the device once an epoch."""
+        """Where the mean loss (in those units) of ``patience`` epochs in a row is not this much
+        below the best one, training stops. To find out it waits for the device once an epoch."""
 
     def __iter__(self) -> Iterator[Step]:
         device = self.batches.data.x.device
@@ -80,15 +81,18 @@ class Train:
                     group["lr"] = lr
                 manual_seed(derive(self.seed, "dropout", index))
                 self.network.train()
-                loss = self.objective.loss(self.network(x), y)
+                raw = self.network(x)
+                shown = self.objective.loss(raw, y)
+                loss = shown
+                if self.units is not None:
+                    shown, y = shown.detach(), y.reshape(raw.shape)
+                    loss = self.objective.loss(raw / self.units, y / self.units)
                 if weight is not None:
-                    loss = loss * weight
-                total, rows = (
-                    loss.sum(),
-                    len(x) if weight is None else weight.sum().clamp(min=1e-30),
-                )
+                    shown, loss = shown * weight, loss * weight
+                total = loss.sum()
+                rows = len(x) if weight is None else weight.sum().clamp(min=1e-30)
                 self.optimizer.zero_grad()
-                (total / (rows * self.unit)).backward()
+                (total / rows).backward()
                 self.optimizer.step()
                 index += 1
                 last = batch == per_epoch
@@ -97,7 +101,6 @@ class Train:
                     sums.append((total.detach(), rows))
                 if last and self.plateau is not None:
                     mean = sum(float(t) for t, _ in sums) / sum(float(r) for _, r in sums)
-                    mean /= self.unit
                     stale = stale + 1 if mean > best - self.plateau else 0
                     best = min(best, mean)
                     if stale > self.patience:
@@ -106,7 +109,7 @@ class Train:
                     reason = f"all {self.epochs} epochs done"
                 yield Step(
                     index,
-                    {"loss_sum": total.detach(), "rows": rows, "lr": lr},
+                    {"loss_sum": shown.detach().sum(), "rows": rows, "lr": lr},
                     epoch=epoch + last,
                     complete=last,
                     reason=reason,
