@@ -1,6 +1,9 @@
 """scikit-learn's estimators: what they promise, against scikit-learn, statsmodels and numpy."""
 
+import os
 import pickle
+import subprocess
+import sys
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,6 +14,7 @@ import polars
 import pytest
 import sklearn.datasets
 import sklearn.linear_model
+import torch
 from scipy import sparse
 from scipy.special import log_softmax
 from sklearn import config_context
@@ -667,3 +671,37 @@ def test_unknown_classes_to_validate_with_are_named(name: str) -> None:
     X, y = rows(name)
     with pytest.raises(ValueError, match=r"u.*no class of y"):
         new(name).fit(X, y, X_val=X[:2], y_val=["r", "u"])
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@every
+def test_a_gpu_gives_what_a_cpu_gives(name: str) -> None:
+    X, y = data("iris" if name in ("LogisticRegression", "MLPClassifier") else "diabetes")
+    here, there = (new(name, device=device).fit(X, y) for device in ("cpu", "cuda"))
+    answer = "decision_function" if hasattr(here, "decision_function") else "predict"
+    mine, theirs = getattr(here, answer)(X), getattr(there, answer)(X)
+    assert np.abs(mine - theirs).max() <= 1e-6 * max(1.0, np.abs(mine).max())
+
+
+@pytest.mark.slow
+def test_memory_stays_within_one_and_a_half_times_the_data() -> None:
+    """Peak above the start, in a process of its own: at most 1.5 times X, plus 100 MB."""
+    script = """
+import numpy as np, resource, linnet
+random = np.random.default_rng(0)
+X = random.normal(size=(400_000, 40))
+y = (X[:, :7] + random.gumbel(size=(400_000, 7))).argmax(1)
+for model in (linnet.LogisticRegression(), linnet.Ridge()):
+    model.fit(X[:500], y[:500])
+    open("/proc/self/clear_refs", "w").write("5")
+    before = int(open("/proc/self/statm").read().split()[1]) * resource.getpagesize()
+    model.fit(X, y)
+    high = [line for line in open("/proc/self/status") if line.startswith("VmHWM")]
+    print((int(high[0].split()[1]) * 1024 - before) <= 1.5 * X.nbytes + 100e6)
+"""
+    if not os.access("/proc/self/clear_refs", os.W_OK):
+        pytest.skip("the system does not tell a process its peak memory")
+    command = [sys.executable, "-P", "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "True"]

@@ -17,6 +17,7 @@ from linnet.record import Step
 from linnet.registry import lookup
 from linnet.solvers import SOLVERS
 from linnet.solvers._solve import Solve
+from linnet.solvers.moments import Moments
 from linnet.solvers.problem import LinearProblem
 
 TARGETS = {"diabetes": "squared", "breast_cancer": "logistic", "iris": "softmax", "wine": "softmax"}
@@ -228,3 +229,88 @@ def test_the_gram_matrix_keeps_its_digits_in_float32() -> None:
     moments = problem.moments
     assert np.abs(moments.xx.numpy() / len(x) - expected).max() < 1e-5
     assert moments.mean_x.numpy() == pytest.approx(x.astype(np.float64).mean(0), rel=1e-9)
+
+
+def test_moments_of_chunks_are_those_of_the_whole() -> None:
+    random = np.random.default_rng(0)
+    x, y = torch.tensor(random.normal(5, 1, (100, 4))), torch.tensor(random.normal(size=(100, 2)))
+    weight = torch.tensor(random.uniform(0, 2, 100))
+    home = torch.device("cpu")
+    whole = Moments.of(x, y, weight, intercept=True, home=home)
+    parts = [
+        Moments.of(x[rows], y[rows], weight[rows], intercept=True, home=home)
+        for rows in (slice(0, 3), slice(3, 60), slice(60, 100))
+    ]
+    merged = parts[0] + parts[1] + parts[2]
+    for name in ("mean_x", "mean_y", "xx", "xy", "yy"):
+        assert torch.allclose(getattr(merged, name), getattr(whole, name), rtol=1e-12, atol=1e-12)
+    for alpha in (0.0, 0.1, 0.2, 10.0):  # the first by Cholesky, the others by eigenvectors
+        one, two = merged.solve(alpha).theta, whole.solve(alpha).theta
+        assert torch.allclose(one, two, rtol=1e-10, atol=1e-12)
+        value, gradient = whole.value_and_gradient(two, alpha)
+        assert gradient.abs().max() < 1e-12 and whole.gap(one, alpha) < 1e-20
+        short = (weight[:, None] * (x @ two[:-1] + two[-1] - y).square()).sum() / 2 / weight.sum()
+        assert value.item() == pytest.approx((short + alpha / 2 * two[:-1].square().sum()).item())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_dependent_columns_are_right_at_any_condition(dtype: type) -> None:
+    random = np.random.default_rng(0)
+    for size in (1e-2, 1e-5, 1e-7):
+        x = random.normal(size=(300, 3))
+        x[:, 1] = x[:, 0] + size * x[:, 1]
+        x = (x + 3).astype(dtype)
+        y = x.sum(1) + random.normal(size=300)
+        one = case(x, y, "squared", 1)
+        last = one.solve("least_squares", 0.0, tol=1e-6)
+        exact = x.astype(np.float64)
+        expected = np.linalg.lstsq(exact - exact.mean(0), y - y.mean(), rcond=None)[0]
+        found = one.network.linear.weight.detach().numpy()[0]
+        assert last.values["converged"] and last.values["rank"] == 3
+        assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("classes", [2, 4])
+def test_samples_and_sampled_curvature_reach_the_same_optimum(classes: int) -> None:
+    """Rare columns, far from scaled: what a sample of the rows knows least about."""
+    random = np.random.default_rng(classes)
+    x = random.normal(size=(20_000, 12)) * np.logspace(-3, 3, 12)
+    x[:, :3] = random.random((20_000, 3)) < [0.5, 0.01, 2e-4]
+    y = (x[:, 4:5] / x[:, 4].std() + random.gumbel(size=(20_000, classes))).argmax(1)
+    y[:classes] = np.arange(classes)
+    one = case(x, y, "softmax" if classes > 2 else "logistic", classes if classes > 2 else 1)
+    last = one.solve("lbfgs", 1e-6, tol=1e-9, max_iter=300)
+    assert last.values["converged"] and last.index < 60
+    theirs = LogisticRegression(C=1 / (1e-6 * len(x)), tol=1e-12, solver="newton-cholesky")
+    expected = theirs.fit(x / x.std(0), y)  # it cannot do without; so compare the objective
+    raw = torch.tensor(expected.decision_function(x / x.std(0)))
+    raw = raw[:, None] if classes == 2 else raw
+    coef = torch.tensor(expected.coef_ / x.std(0))
+    bound = one.problem.value(raw) + 1e-6 / 2 * coef.square().sum()
+    assert float(last.values["objective"]) <= bound.item() * (1 + 1e-12)
+
+
+def test_more_columns_than_rows_is_the_same_problem() -> None:
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(30, 50)), np.arange(30) % 3
+    x[7] = x[3]  # and a row that is a copy
+    one = case(x, y, "softmax", 3)
+    last = one.solve("lbfgs", 0.01, tol=1e-10)
+    with torch.no_grad():
+        linear = one.network.linear
+        theta = torch.cat([linear.weight.T, linear.bias[None]])
+    problem = LinearProblem(
+        one.problem.objective, one.problem.x, one.problem.y, outputs=3, alpha=0.01
+    )
+    value, gradient = problem.value_and_gradient(theta)
+    assert gradient.abs().max() < 1e-9
+    assert value.item() == pytest.approx(float(last.values["objective"]), rel=1e-12)
+
+
+def test_two_fits_take_the_same_steps() -> None:
+    """Costs are counted, not measured: nothing depends on a clock."""
+    runs = [
+        [float(step.values["objective"]) for step in builtin("wine").steps("lbfgs", 1e-3)]
+        for _ in range(2)
+    ]
+    assert runs[0] == runs[1] and len(runs[0]) > 3

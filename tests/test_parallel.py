@@ -10,9 +10,12 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from linnet.errors import RecipeError, WorkError
+from linnet.networks.linear import Linear
 from linnet.objectives.softmax import Softmax
 from linnet.parallel import World, choose_device
+from linnet.solvers import _solve
 from linnet.solvers.lbfgs import LBFGS
+from linnet.solvers.moments import Moments
 from linnet.solvers.problem import LinearProblem
 
 SHARES = [(0, 100), (100, 150), (150, 150)]  # of 150 rows; the last rank has none
@@ -28,21 +31,31 @@ def solve(rows: slice, world: World) -> tuple[torch.Tensor, torch.Tensor, float 
     )  # fmt: skip
     theta = torch.linspace(-1, 1, 15, dtype=torch.float64).reshape(5, 3)
     _, gradient = problem.value_and_gradient(theta)
-    solver = LBFGS()
-    state = solver.start(problem, torch.zeros(5, 3, dtype=torch.float64))
-    for _ in range(200):
-        if state.gradient.abs().max() < 1e-11:
-            break
-        state = solver.step(problem, state)
-    return gradient, state.theta, problem.gap(state.theta)
+    _solve.SAMPLE = 40  # so that samples of the rows are taken too
+    network = Linear(Linear.Spec(inputs=(4,), outputs=3, scale="none")).double()
+    method = _solve.Solve(network, problem, LBFGS(), penalties=[0.01], tol=1e-11, max_iter=500)
+    *_, last = method
+    assert last.values["converged"]
+    with torch.no_grad():
+        found = torch.cat([network.linear.weight.T, network.linear.bias[None]])
+    return gradient, found, problem.gap(found)
 
 
 def work(rank: int, folder: str) -> None:
     torch.set_num_threads(1)
     dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=len(SHARES))
-    result = solve(slice(*SHARES[rank]), World(rank, len(SHARES)))
-    torch.save(result, f"{folder}/{rank}.pt")
+    world = World(rank, len(SHARES))
+    result = solve(slice(*SHARES[rank]), world)
+    torch.save((*result, squares(slice(*SHARES[rank]), world)), f"{folder}/{rank}.pt")
     dist.destroy_process_group()
+
+
+def squares(rows: slice, world: World) -> torch.Tensor:
+    data = sklearn.datasets.load_iris()
+    x = torch.tensor(data.data)[rows]
+    y, weight = x[:, :1] * 2 + torch.tensor(data.target)[rows, None], x[:, 3]
+    moments = Moments.of(x[:, 1:], y, weight, intercept=True, home=torch.device("cpu"))
+    return moments.everywhere(world).solve(0.1).theta
 
 
 @pytest.mark.multiprocess
@@ -57,6 +70,7 @@ def test_three_processes_equal_one() -> None:
         assert torch.allclose(one[1], theta, rtol=0, atol=1e-8)
         assert torch.equal(one[1], results[0][1])
         assert abs(one[2] - gap) < 1e-12
+        assert torch.allclose(one[3], squares(slice(0, 150), World()), rtol=0, atol=1e-10)
 
 
 def test_devices_are_chosen_by_name_and_never_silently() -> None:

@@ -13,7 +13,6 @@ from linnet.networks.linear import Linear
 from linnet.randomness import generator
 from linnet.record import Step
 from linnet.solvers._base import Solver, State
-from linnet.solvers.least_squares import LeastSquares
 from linnet.solvers.problem import LinearProblem
 from linnet.solvers.separation import separated
 
@@ -99,13 +98,13 @@ class Solve:
         where rows outside of it were fitted best. Where larger samples do not help with that, none
         is used.
         """
-        if isinstance(self.solver, LeastSquares) or problem.rows < 3 * SAMPLE:
+        if self.solver.needs() == "quadratic" or problem.rows < 3 * SAMPLE:
             return theta
         stages = math.ceil(math.log(problem.rows / SAMPLE) / math.log(GROWTH))
         ratio = (problem.rows / SAMPLE) ** (1 / stages)
         order = torch.randperm(len(problem.x), generator=generator(0, "sample"))
         share = len(problem.x) / problem.rows  # of this rank
-        probe = problem.take(order[-round(SAMPLE * share) :], SAMPLE)
+        probe = problem.take(order[len(order) - round(SAMPLE * share) :], SAMPLE)
         before = math.inf
         for stage in range(stages):
             rows = round(SAMPLE * ratio**stage)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from linnet.errors import Diverged
 from linnet.solvers import cost
 from linnet.solvers.problem import BLOCK, LinearProblem
 
@@ -49,6 +50,8 @@ class Curvature:
         diagonal.add_(ridge.to(self.dtype))
         lift, failed = LIFT[self.dtype], torch.tensor(True)
         while failed.any():
+            if lift > 1e9:
+                raise Diverged("the Hessian is no longer finite; divide columns of huge numbers")
             diagonal.mul_(1 + lift).add_(lift * diagonal.mean(1, keepdim=True) + 1e-30)
             self.factors, failed = torch.linalg.cholesky_ex(matrices)
             lift *= 100

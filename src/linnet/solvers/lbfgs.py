@@ -151,7 +151,7 @@ class LBFGS(Solver):
         steps = len(own.trail) - 1
         last = min(2, steps)
         first, before, now = own.trail[0], own.trail[-1 - last], own.trail[-1]
-        if not steps or not now > 0:
+        if not steps or not min(first, before, now) > 0:
             return False
         each = cost.step(problem) + own.curvature.price
         build = 2.0 ** (own.builds - 1) * Curvature.cost(problem)
@@ -200,9 +200,9 @@ class Search:
             self.value, self.residual = self.problem.value_and_residual(self.raw)
             slope = self.problem.slope(self.residual, self.move)
             slope += self.linear + length * self.square
-            if -0.5 * -self.first <= slope <= 0:
+            if 0.5 * self.first <= slope <= 0:
                 return True
-            if 0 < slope <= 0.5 * -self.first:
+            if 0 < slope <= -0.5 * self.first:
                 change = self.value.item() - self.before
                 change += self.penalty(length) - self.start_penalty
                 if change <= 0.1 * rounding:
