@@ -67,9 +67,14 @@ class Dataset:
         return Dataset(self.x[rows], self.y[rows], self.schema, weight, name=self.name)
 
     def to(self, device: torch.device) -> Dataset:
-        """The same data set on ``device``."""
-        weight = None if self.weight is None else self.weight.to(device)
-        return replace(self, x=self.x.to(device), y=self.y.to(device), weight=weight)
+        """The same data set on ``device``; on MPS, which has no float64, in float32."""
+
+        def there(values: Tensor) -> Tensor:
+            narrow = device.type == "mps" and values.dtype == torch.float64
+            return (values.float() if narrow else values).to(device)
+
+        weight = None if self.weight is None else there(self.weight)
+        return replace(self, x=there(self.x), y=there(self.y), weight=weight)
 
     def fingerprint(self) -> str:
         """A sha256 over schema, examples, targets and weights."""

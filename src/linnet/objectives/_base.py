@@ -52,8 +52,9 @@ class Objective(ABC):
         """The probability of each class, (rows, classes); only where it ``classifies``."""
 
     @abstractmethod
-    def constant(self, y: Tensor, weight: Tensor | None, outputs: int) -> Tensor:
-        """The raw prediction (outputs,) that is best for all rows together, in float64.
+    def link(self, mean: Tensor) -> Tensor:
+        """The raw prediction (outputs,) whose ``mean`` this is, the inverse of ``mean``.
 
-        ``weight`` is (rows,) or None. A class that no row has gets a probability of 1e-12.
+        Of the mean target of all rows it is the best constant. A probability counts as 1e-12 at
+        least.
         """

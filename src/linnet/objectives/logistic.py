@@ -40,10 +40,8 @@ class Logistic(Objective):
     def probabilities(self, raw: Tensor) -> Tensor:
         return torch.cat([(-raw).sigmoid(), raw.sigmoid()], dim=1)
 
-    def constant(self, y: Tensor, weight: Tensor | None, outputs: int) -> Tensor:
-        ones = _share(y).double()
-        share = ones.mean() if weight is None else (weight.double() @ ones) / weight.double().sum()
-        return share.clamp(1e-12, 1 - 1e-12).logit().reshape(1)
+    def link(self, mean: Tensor) -> Tensor:
+        return mean.clamp(1e-12, 1 - 1e-12).logit()
 
 
 def _share(y: Tensor) -> Tensor:

@@ -64,8 +64,6 @@ class Softmax(Objective):
     def probabilities(self, raw: Tensor) -> Tensor:
         return raw.softmax(1)
 
-    def constant(self, y: Tensor, weight: Tensor | None, outputs: int) -> Tensor:
-        hot = F.one_hot(y, outputs).double() if y.dim() == 1 else y.double()
-        share = hot.mean(0) if weight is None else (weight.double() @ hot) / weight.double().sum()
-        logits = share.clamp(min=1e-12).log()
+    def link(self, mean: Tensor) -> Tensor:
+        logits = mean.clamp(min=1e-12).log()
         return logits - logits.mean()

@@ -85,11 +85,11 @@ class Solve:
                 if reason is not None:
                     break
                 if state.steps:
-                    yield self._step(index, problem, state, largest)
+                    yield self._step(index, problem, state)
                 state = self.solver.step(problem, state)
                 index += not state.stuck
             theta = state.theta
-            yield self._step(index, problem, state, largest, reason=reason)
+            yield self._step(index, problem, state, reason=reason)
 
     def _by_samples(self, problem: LinearProblem, theta: Tensor) -> Tensor:
         """The optimum of the largest sample, roughly, each sample starting at the one before.
@@ -161,14 +161,13 @@ class Solve:
         else:
             value, gradient = problem.value_and_gradient(theta)
         state = State(theta, value, gradient)
-        return self._step(0, problem, state, problem.scaled(gradient), complete=True)
+        return self._step(0, problem, state, complete=True)
 
     def _step(
         self,
         index: int,
         problem: LinearProblem,
         state: State,
-        largest: float,
         *,
         complete: bool = False,
         reason: str | None = None,
@@ -181,12 +180,11 @@ class Solve:
         values: dict[str, Tensor | float] = {
             "loss": state.value - problem.penalty(state.theta),
             "objective": state.value,
-            "gradient_max": largest,
+            "gradient_max": self._outward(state.gradient).abs().max(),
             "penalty": problem.alpha,
         }
         if reason is not None:
             gap = problem.gap(state.theta)
-            values["gradient_max"] = self._outward(state.gradient).abs().max()
             values["converged"] = float(reason.startswith("converged"))
             values |= {} if gap is None else {"gap": gap}
             if state.solution is not None:

@@ -37,6 +37,8 @@ class LeastSquares(Solver):
         well = condition < WELL and condition * torch.finfo(dtype).eps < 1e-6
         if not well:
             factor, scale = moments.factor(alpha)
+            if dtype == torch.float32 and condition > 1e4:
+                factor = None  # residuals in float32 would correct too little
         if well or (factor is None and problem.world.size > 1):
             value, gradient = moments.value_and_gradient(solution.theta, alpha)
         elif factor is None:

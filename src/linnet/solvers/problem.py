@@ -135,10 +135,17 @@ class LinearProblem:
         theta = torch.zeros(
             (self.x.shape[1] + 1, self.outputs), dtype=torch.float64, device=self.home
         )
-        if self.intercept:
-            y, weight = self.y.to(self.home), self.weight
-            weight = None if weight is None else weight.to(self.home)
-            theta[-1] = self.objective.constant(y, weight, self.outputs)
+        if not self.intercept:
+            return theta
+        # the gradient at zero is the prediction there less the target
+        short = theta.new_zeros(self.outputs)
+        for _, y, weight in self._parts():
+            zero = theta.new_zeros((len(y), self.outputs))
+            gradient = self.objective.gradient(zero, y.to(self.home))
+            heavy = gradient if weight is None else gradient * self._wide(weight)[:, None]
+            short += heavy.sum(0)
+        mean = self.objective.mean(theta[-1:])[0] - self._everywhere(short) / self.total
+        theta[-1] = self.objective.link(mean)
         return theta
 
     @property
