@@ -314,3 +314,10 @@ def test_two_fits_take_the_same_steps() -> None:
         for _ in range(2)
     ]
     assert runs[0] == runs[1] and len(runs[0]) > 3
+
+
+def test_separation_of_one_class_is_named_at_any_tolerance() -> None:
+    """Of iris, one class is told apart by a line, the two others are not."""
+    for tol in (1e-6, 1e-9, 1e-11):
+        last = builtin("iris", scaled=False).solve("lbfgs", 0.0, tol=tol, max_iter=1000)
+        assert not last.values["converged"] and "separation" in str(last.reason)

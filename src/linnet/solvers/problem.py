@@ -355,27 +355,19 @@ class LinearProblem:
         # no loss is below zero, so the objective itself is a bound too
         return min(max((value - lower + bound).item(), 0.0), value.item())
 
-    def separates(self, raw: Tensor, slack: float = 0.0) -> bool:
-        """Whether ``raw`` gives every row's own class the largest prediction of all.
-
-        With ``slack``, a share of the largest entry: whether no row's own class has a smaller one
-        than another by more, so that a step in that direction can go on for ever (quasi-complete
-        separation, Albert and Anderson 1984, Biometrika 71, 1-10).
-        """
+    def separates(self, raw: Tensor) -> bool:
+        """Whether ``raw`` gives every row's own class the largest prediction of all."""
         if self.y.dim() != 1:
             return False
         if self.outputs == 1:
             right = torch.where(self.y == 1, raw[:, 0], -raw[:, 0])
         else:
             own = raw.gather(1, self.y[:, None])
-            others = raw.scatter(1, self.y[:, None], -math.inf)
-            right = own[:, 0] - others.amax(1)
+            right = own[:, 0] - raw.scatter(1, self.y[:, None], -math.inf).amax(1)
         if self.weight is not None:
             right = right[self.weight > 0]
-        least = -slack * raw.abs().max().item() if slack and len(raw) else 0.0
-        wrong = (right <= 0) if not slack else (right < least)
-        count = torch.tensor(float(wrong.sum()), dtype=torch.float64, device=self.home)
-        return self._everywhere(count).item() == 0
+        wrong = torch.tensor(float((right <= 0).sum()), dtype=torch.float64, device=self.home)
+        return self._everywhere(wrong).item() == 0
 
     # sums
 

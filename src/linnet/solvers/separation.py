@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import numpy as np
 import torch
+from scipy.optimize import linprog
 from torch import Tensor
 
 from linnet.solvers.problem import BLOCK, LinearProblem
 
 NULL = 1e-10
 """An eigenvalue below this share of the largest counts as zero."""
+
+MOST = 20_000_000
+"""Numbers that the linear programme may have; larger ones are not tried."""
 
 DECIDED = 1e-4
 """A row with a residual below this, and below what the tolerance can see, counts as decided."""
@@ -18,34 +23,51 @@ def separated(problem: LinearProblem, raw: Tensor, tol: float) -> bool:
     """Whether the classes are separated, completely or for some rows (quasi-completely).
 
     Completely where ``raw`` gives each row's own class the largest prediction. Else, at what looks
-    like an optimum, by a direction that leaves every undecided row as it is and only raises decided
-    ones: Albert and Anderson (1984), Biometrika 71, 1-10. It is looked for class by class in the
-    null space of the undecided rows.
+    like an optimum, by a direction for some class that leaves every row as it is that is not yet
+    decided, and moves others only towards their classes (Albert and Anderson 1984, Biometrika 71,
+    1-10). It is found by linear programming (Konis 2007, thesis, Oxford) on one process, and looked
+    for up to ``MOST`` numbers.
     """
     if problem.y.dim() != 1:
         return False
     if problem.separates(raw):
         return True
+    if problem.world.size > 1:
+        return False
     _, residual = problem.value_and_residual(raw)
     sight = min(DECIDED, 10 * tol * problem.total)
     weight = torch.ones_like(raw[:, 0]) if problem.weight is None else problem.weight
     counts = weight > 0
-    open_ = residual.abs() > sight * weight[:, None]
-    if problem.total_of((~open_[counts]).double()) == 0:
-        return False
-    full = _null(problem, counts)
-    columns = []
+    in_doubt = residual.abs() > sight * weight[:, None]
     for k in range(problem.outputs):
-        null = _null(problem, open_[:, k] & counts)
-        toward = torch.where(problem.y == (k if problem.outputs > 1 else 1), 1.0, -1.0)
-        pull = problem.transpose((toward * counts)[:, None].to(raw).expand_as(raw))[:, 0]
-        inside = null @ (null.T @ pull)
-        columns.append(inside - full @ (full.T @ inside))
-    direction = torch.stack(columns, 1)
-    move = problem.raw(direction)
-    largest = move.abs().max().item() if move.numel() else 0.0
-    size = direction.abs().max().item()
-    return largest > 1e-6 * size > 0 and problem.separates(move, 1e-6)
+        decided = counts & ~in_doubt[:, k]
+        if decided.any():
+            null = _null(problem, counts & in_doubt[:, k])
+            x = problem.x[decided].to(problem.home).double()
+            if not 0 < null.shape[1] * len(x) <= MOST:
+                continue
+            own = problem.y[decided] == (k if problem.outputs > 1 else 1)
+            toward = (x @ null[:-1] + null[-1]) * torch.where(own, 1.0, -1.0)[:, None]
+            if _moves(toward):
+                return True
+    return False
+
+
+def _moves(toward: Tensor) -> bool:
+    """Whether some mixture of the columns (rows, directions) is above zero somewhere, and nowhere
+    below."""
+    largest = toward.abs().amax(0)
+    toward = toward[:, largest > 1e-9 * max(largest.max().item(), 1e-300)]
+    if not toward.shape[1]:
+        return False
+    toward = (toward / toward.abs().amax(0)).cpu()
+    found = linprog(
+        -toward.mean(0).numpy(),
+        A_ub=-toward.numpy(),
+        b_ub=np.full(len(toward), 1e-9),
+        bounds=(-1, 1),
+    )
+    return bool(found.status == 0 and -found.fun > 1e-6)
 
 
 def _null(problem: LinearProblem, rows: Tensor) -> Tensor:
