@@ -61,6 +61,7 @@ class Solve:
 
     @torch.inference_mode()
     def __iter__(self) -> Iterator[Step]:
+        self.problem.check()
         problem = self.problem.at(self.penalties[0])
         theta = problem.constant
         if self.theta is not None:

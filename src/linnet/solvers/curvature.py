@@ -28,7 +28,8 @@ class Curvature:
     and scaled to unit deviation, so nothing depends on units. Where there are many rows, some are
     drawn, each with a probability in proportion to ``w h`` and its leverage, and weighed by its
     inverse (Drineas and Mahoney 2016, Commun. ACM 59(6), 80-90): few rows, those in doubt and
-    those that are unlike the rest, tell nearly all. ``more`` multiplies how many.
+    those that are unlike the rest, tell nearly all. ``more`` multiplies how
+    many, up to 30 for each coefficient.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class Curvature:
         self.dtype = torch.float32 if size == 4 else torch.float64
         ridge = (problem.ridge * self.scale[:, None].square())[:, 0]
         ridge = torch.cat([ridge, ridge.new_tensor([0.0 if self.intercept else 1.0])])
-        matrices = self._blocks(problem, raw, more * _terms(problem), generator)
+        terms = _terms(problem)
+        most = max(terms, 30.0 * problem.outputs * (len(mean) + 1))
+        matrices = self._blocks(problem, raw, min(more * terms, most), generator)
         matrices = matrices.to(problem.home)
         diagonal = matrices.diagonal(dim1=1, dim2=2)
         diagonal.add_(ridge.to(self.dtype))

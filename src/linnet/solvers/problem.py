@@ -117,7 +117,7 @@ class LinearProblem:
             return self, None
         basis, triangle = torch.linalg.qr(self.x.T.to(self.home).double())
         if not triangle.isfinite().all():
-            self._columns()  # refuses the column by name
+            self.check()
         size = triangle.diagonal().abs()
         tiny = inputs * torch.finfo(self.x.dtype).eps
         if rows and size.min() <= tiny * size.max():  # some rows are sums of others
@@ -162,6 +162,10 @@ class LinearProblem:
             self._data["columns"] = self._columns()
         found: Columns = self._data["columns"]
         return found
+
+    def check(self) -> None:
+        """Refuse a column that holds what is not finite, or too large to sum up."""
+        _ = self.columns
 
     def _columns(self) -> Columns:
         if self.objective.quadratic:
