@@ -19,6 +19,9 @@ from linnet.solvers.separation import separated
 SAMPLE = 6_000
 """Rows of the smallest sample that a fit begins with; below three times as many it takes none."""
 
+MISLED = 3.5
+"""A sample whose own rows are fitted this many times better than others is of no use."""
+
 GROWTH = 4.0
 """Each sample is at most this many times the one before."""
 
@@ -118,6 +121,8 @@ class Solve:
                 stale += 1
                 if loss < best:
                     theta, best, stale = state.theta, loss, 0
+                if loss > MISLED * state.value.item():
+                    return problem.constant
                 if state.decrement <= 0.01 * SAMPLE / rows * state.value.item():
                     break
             if best > max(0.97 * before, 1.2 * part.value(part.raw(theta)).item()):

@@ -155,6 +155,8 @@ class LBFGS(Solver):
             return False
         each = cost.step(problem) + own.curvature.price
         build = 2.0 ** (own.builds - 1) * Curvature.cost(problem)
+        if steps * each < build / 2:  # decrements are estimates and may rise for a while
+            return False
         return math.log(before / now) / (last * each) < math.log(first / now) / (
             build + steps * each
         )
