@@ -113,10 +113,10 @@ class LBFGS(Solver):
         move = problem.raw(direction)
         search = Search(problem, state, direction, move)
         if not search.run():
-            if own.memory is None:
+            if len(own.trail) == 1:  # the estimate is of this very point
                 return replace(state, stuck=True)
-            again = replace(own, memory=None)  # what it remembers may be but rounding
-            return self.step(problem, replace(state, own=again))
+            # what it remembers may be but rounding
+            return self.step(problem, self._anew(problem, state, own.builds))
         theta = state.theta + search.length * direction
         raw, value, residual = search.raw, search.value, search.residual
         if state.steps % self.refresh == self.refresh - 1:
