@@ -183,7 +183,7 @@ class MLPClassifier(Classifier, _Perceptron):
     "adam"; ``early_stopping``, to hold out ``validation_fraction`` of the rows, keep the best epoch
     on them, and stop after ``n_iter_no_change`` without a better one; ``device``.
 
-    It computes in the dtype of ``X``: float64 takes about 1.3 times as long as float32 (integers are
+    It computes in the dtype of ``X``: float64 takes 1.3 times as long as float32 (integers are
     computed in float32). ``X`` is not scaled; put a ``StandardScaler`` in front.
 
     After ``fit``: ``n_iter_``, the epochs; ``loss_``, ``loss_curve_``, the training loss of each
@@ -223,7 +223,7 @@ class MLPRegressor(Regressor, _Perceptron):
     "adam"; ``early_stopping``, to hold out ``validation_fraction`` of the rows, keep the best epoch
     on them, and stop after ``n_iter_no_change`` without a better one; ``device``.
 
-    It computes in the dtype of ``X``: float64 takes about 1.3 times as long as float32 (integers are
+    It computes in the dtype of ``X``: float64 takes 1.3 times as long as float32 (integers are
     computed in float32). ``X`` is not scaled; put a ``StandardScaler`` in front.
 
     After ``fit``: ``n_iter_``, the epochs; ``loss_``, ``loss_curve_``, the training loss of each
