@@ -272,8 +272,6 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     def decision_function(self, X: Any) -> Array:
         """Logits: (rows,) of the second class for two classes, else (rows, classes)."""
         raw, dtype = self._raw(X)
-        if raw.shape[1] == 2:
-            raw = raw[:, 1:] - raw[:, :1]
         values: Array = raw.numpy().astype(dtype)
         return values[:, 0] if values.shape[1] == 1 else values
 

@@ -100,7 +100,7 @@ class _Perceptron(Estimator):
             "batch_size": size,
             "epochs": self.max_iter,
             "patience": self.n_iter_no_change,
-            "plateau": None if valid is not None else max(self.tol, 0.0),
+            "plateau": None if valid is not None else self.tol,
             "log_every": "1 epoch",
         }
         if self.solver == "sgd":
