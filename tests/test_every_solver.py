@@ -17,6 +17,7 @@ from linnet.record import Step
 from linnet.registry import lookup
 from linnet.solvers import SOLVERS
 from linnet.solvers._solve import Solve
+from linnet.solvers.lbfgs import LBFGS, Search
 from linnet.solvers.moments import Moments
 from linnet.solvers.problem import LinearProblem
 
@@ -321,3 +322,17 @@ def test_separation_of_one_class_is_named_at_any_tolerance() -> None:
     for tol in (1e-6, 1e-9, 1e-11):
         last = builtin("iris", scaled=False).solve("lbfgs", 0.0, tol=tol, max_iter=1000)
         assert not last.values["converged"] and "separation" in str(last.reason)
+
+
+@pytest.mark.parametrize("factor", [1e-6, 1e-3, 1.0, 1e3, 1e6])
+def test_a_step_length_is_found_along_directions_of_any_length(factor: float) -> None:
+    x, y = sklearn.datasets.load_breast_cancer(return_X_y=True)
+    x = (x - x.mean(0)) / x.std(0)
+    problem = case(x, y, "logistic", 1).problem.at(1e-3)
+    state = LBFGS().start(problem, problem.constant)
+    direction = -factor * state.gradient
+    search = Search(problem, state, direction, problem.raw(direction))
+    assert search.run()
+    there = problem.value_and_gradient(state.theta + search.length * direction)
+    slope = (there[1] * direction).sum().item()
+    assert abs(slope) <= 0.5 * abs(search.first) and there[0] < state.value

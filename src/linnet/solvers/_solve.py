@@ -152,8 +152,12 @@ class Solve:
                     f"with a gradient of {largest:.1e} left by rounding"
                 )
         if state.stuck or last:
+            wide = problem.x.dtype == torch.float64
             why, remedy = (
-                ("rounding stops progress", 'dtype="float64" reaches further')
+                (
+                    "rounding stops progress",
+                    "scale the columns" if wide else 'dtype="float64" reaches further',
+                )
                 if state.stuck
                 else (f"{self.max_iter} steps (max_iter) were not enough", "raise max_iter")
             )

@@ -162,14 +162,16 @@ class LBFGS(Solver):
         )
 
 
-TRIALS = 12
+TRIALS = 40
 """Step lengths that are tried before a direction is given up."""
 
 
 class Search:
     """A step length where the slope along ``direction`` is small against the first one.
 
-    Newton's method on the slope, kept between the lengths known to be too short and too long.
+    Newton's method on the slope. Where it leaves the lengths known to be too short and too long,
+    the secant between these, and every third time half way: where a direction is a thousand times
+    too long, neither Newton nor halving alone is quick.
     """
 
     def __init__(
@@ -194,9 +196,9 @@ class Search:
         """Whether there is a way down; then ``length`` and what holds there."""
         if not self.first < 0:
             return False
-        short, long = 0.0, float("inf")
+        short, long = (0.0, self.first), (math.inf, math.inf)  # lengths, with their slopes
         rounding = torch.finfo(self.start.dtype).eps * abs(self.before)
-        for _ in range(TRIALS):
+        for trial in range(TRIALS):
             length = self.length
             self.raw = torch.add(self.start, self.move, alpha=length)
             self.value, self.residual = self.problem.value_and_residual(self.raw)
@@ -212,12 +214,16 @@ class Search:
             if -self.first < 1e-3 * rounding:
                 return False  # what there is to gain is less than what rounding hides
             if slope < 0:
-                short = length
+                short = length, slope
             else:
-                long = length
+                long = length, slope
             bend = self.problem.bend(self.raw, self.move) + self.square
-            guess = length - slope / bend if bend > 0 else 2 * length
-            if not short < guess < long:
-                guess = (short + long) / 2 if long < float("inf") else 4 * length
+            guess = length - slope / bend if bend > 0 else math.inf
+            if not short[0] < guess < long[0]:
+                if long[0] == math.inf:
+                    guess = 4 * length
+                else:
+                    share = 0.5 if trial % 3 == 2 else short[1] / (short[1] - long[1])
+                    guess = short[0] + share * (long[0] - short[0])
             self.length = min(guess, 10 * length)
         return False
