@@ -173,6 +173,47 @@ def test_mistakes_are_one_line_and_an_exit_code(
         assert done.stderr.count("\n") == 1
 
 
+def test_a_list_of_rates_makes_one_run_each_and_compares_them(tmp_path: Path) -> None:
+    few = ["--set", "epochs=2", "--set", "widths=16", "--model", "mlp", "--set", "optimizer=sgd"]
+    done = linnet(
+        "train", "digits", *few, "--set", "lr=1e-3,0.1,1e9", "--out", "s", cwd=tmp_path
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "s").iterdir()) == [
+        "lr=0.001", "lr=0.1", "lr=1000000000.0"
+    ]  # fmt: skip
+    table = done.stdout.split("the first by")[0].splitlines()
+    lines = [line.split() for line in table if " s/lr" in line or "diverged" in line]
+    assert [line[:2] for line in lines] == [
+        ["0.1", "mlp"], ["0.001", "mlp"], ["1000000000.0", "diverged"]
+    ]  # fmt: skip
+    assert "no longer finite at step" in done.stderr and "lr=1e+09 for sgd" in done.stderr
+    assert done.stdout.count("test (95 %") == 1  # of the first alone
+    rows = answer("train", "digits", *few, "--set", "lr=1e-3,0.1", "--seed", "1", cwd=tmp_path)
+    assert [row["lr"] for row in rows] == [0.1, 0.001]
+    losses = [row["models"]["mlp"]["valid"]["loss"] for row in rows]
+    assert losses == sorted(losses) and Path(tmp_path / rows[0]["path"]).is_dir()
+    failed = linnet("train", "digits", *few, "--set", "lr=1e8,1e9", cwd=tmp_path)
+    assert failed.returncode == 1
+
+
+def test_the_notes_recipe_is_reached_from_the_command_line(tmp_path: Path) -> None:
+    done = linnet(
+        "train", "digits", "--model", "mlp", "--set", "optimizer=sgd", "--set", "lr=0.01",
+        "--set", "momentum=0.5", "--set", "widths=512,256,128,64", "--set", "batch_size=64",
+        "--set", "scaling=0.1307,0.3081", "--print-recipe", cwd=tmp_path,
+    )  # fmt: skip
+    import tomllib
+
+    recipe = tomllib.loads(done.stdout)
+    assert recipe["widths"] == [512, 256, 128, 64] and recipe["scaling"] == [0.1307, 0.3081]
+    assert recipe["weight_decay"] == 0 and recipe["epochs"] > 1
+    assert [key for key, value in recipe.items() if value == "auto"] == ["log_every"]
+    (tmp_path / "r.toml").write_text(done.stdout)
+    again = linnet("train", "--config", "r.toml", "--print-recipe", cwd=tmp_path)
+    assert again.stdout == done.stdout
+
+
 def test_ctrl_c_ends_with_130_and_says_so(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt

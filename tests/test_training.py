@@ -10,19 +10,20 @@ import torch
 from torch import nn
 
 import linnet
+from linnet.artifact import Artifact
 from linnet.data.batches import Batches
 from linnet.data.dataset import Dataset
-from linnet.fit import RunningMean, fit
+from linnet.fit import Losses, fit
 from linnet.networks._base import Network
 from linnet.objectives import OBJECTIVES
 from linnet.objectives.softmax import Softmax
 from linnet.objectives.squared import Squared
 from linnet.randomness import generator
 from linnet.recipe import Recipe
-from linnet.record import Step
-from linnet.training.loop import Train
+from linnet.record import Event, Record, Step
+from linnet.training.loop import Plan, Train
 from linnet.training.optimizers import Settings
-from linnet.training.schedules import constant, one_cycle
+from linnet.training.schedules import Pace, constant, one_cycle
 
 
 def small(task: str) -> Dataset:
@@ -49,14 +50,14 @@ def test_the_loop_equals_steps_by_hand(optimizer: str, task: str, weighted: bool
     if weighted:
         weight = torch.rand(70, generator=torch.Generator().manual_seed(0))
         data = Dataset(data.x, data.y, data.schema, weight)
-    momentum = 0.9 if optimizer == "sgd" else 0.0
+    momentum = 0.9 if optimizer == "sgd" else None
     mine, _ = network(data)
     hand, _ = network(data)
     batches = Batches(data, 32, seed=5)
     unit = 1.0 if task == "classes" else 81.0
     loop = Train(
-        mine, Softmax() if task == "classes" else Squared(), batches, optimizer=optimizer,
-        settings=Settings(0.01, momentum, 0.05), schedule="constant", epochs=2, patience=9,
+        mine, Softmax() if task == "classes" else Squared(), batches,
+        Plan(optimizer, Settings(0.01, momentum, weight_decay=0.05), epochs=2),
         seed=0, units=None if task == "classes" else torch.tensor([unit**0.5]),
     )  # fmt: skip
     steps = list(loop)
@@ -66,7 +67,7 @@ def test_the_loop_equals_steps_by_hand(optimizer: str, task: str, weighted: bool
         for decays, decay in ((True, 0.05), (False, 0.0))
     ]
     if optimizer == "sgd":
-        by_hand = torch.optim.SGD(groups, 0.01, momentum=momentum)
+        by_hand = torch.optim.SGD(groups, 0.01, momentum=0.9)
     else:
         by_hand = torch.optim.AdamW(groups, 0.01)
     for epoch in range(2):
@@ -103,15 +104,16 @@ def test_batches_hold_every_row_once_in_an_order_of_their_own_each_epoch() -> No
 
 
 def test_schedules() -> None:
-    assert constant(0) == constant(0.7) == 1
-    assert one_cycle(0) == pytest.approx(1 / 25)
-    assert one_cycle(0.25) == 1 and one_cycle(1) == pytest.approx(0, abs=1e-15)
-    values = [one_cycle(k / 100) for k in range(101)]
+    pace = Pace()
+    assert constant(0, 1, pace) == constant(0.7, 1, pace) == 1
+    assert one_cycle(0, 4, pace) == pytest.approx(1 / 25)
+    assert one_cycle(1, 4, pace) == 1 and one_cycle(4, 4, pace) == pytest.approx(0, abs=1e-15)
+    values = [one_cycle(k / 100, 1, pace) for k in range(101)]
     assert values[:26] == sorted(values[:26]) and values[25:] == sorted(values[25:], reverse=True)
 
 
 def test_the_running_mean_weighs_every_row_alike() -> None:
-    mean = RunningMean()
+    mean = Losses()
     for loss_sum, rows in ((torch.tensor(10.0), 5), (torch.tensor(2.0), 1)):
         step = Step(1, {"loss_sum": loss_sum, "rows": rows, "lr": 0.1})
         mean.add(step)
@@ -135,6 +137,103 @@ def test_the_best_weights_are_kept_and_training_stops_early(tmp_path: Path) -> N
     model = run.models["mlp"]
     loss = model.objective.loss(model.raw(valid.x), valid.y).mean().item()
     assert loss == best["valid"]["loss"] == run.metrics["models"]["mlp"]["valid"]["loss"]
+
+
+def told(data: Dataset, **settings: Any) -> tuple[Artifact, list[Event]]:
+    """A small fit, validated by the same rows, and its events; 3 batches make an epoch."""
+    simple = {"model": "mlp", "widths": [7], "batch_size": 32, "schedule": "constant"}
+    recipe = Recipe.make({**simple, **settings})
+    recipe = recipe.resolve(data, data.split(test=0.2, valid=None, seed=0)).only("mlp")
+    events: list[Event] = []
+    return fit(recipe, data, data, record=Record(echo=events.append)), events
+
+
+def steps_with(events: list[Event], kind: str) -> list[int]:
+    return [event["step"] for event in events if event["event"] == kind]
+
+
+@pytest.mark.parametrize(
+    ("every", "epochs", "scored"),
+    [
+        ("auto", 3, [0, 3, 6, 9]),
+        ("1 epoch", 3, [0, 3, 6, 9]),
+        ("2 epochs", 5, [0, 6, 12, 15]),
+        ("2epochs", 4, [0, 6, 12]),
+        (1, 2, [0, 1, 2, 3, 4, 5, 6]),
+        (4, 3, [0, 4, 8, 9]),
+        (1000, 2, [0, 6]),
+    ],
+)
+def test_scores_are_taken_as_often_as_asked_and_at_the_end(
+    every: int | str, epochs: int, scored: list[int]
+) -> None:
+    artifact, events = told(small("classes"), evaluate_every=every, epochs=epochs)
+    assert steps_with(events, "evaluate") == scored
+    assert artifact.manifest.fit["steps"] == 3 * epochs
+    losses = [event["valid"]["loss"] for event in events if event["event"] == "evaluate"]
+    best = 1 + int(np.argmin(losses[1:]))
+    assert artifact.manifest.fit["best_step"] == scored[best]
+    kept: Any = artifact.manifest.scores["valid"]
+    assert kept["loss"] == losses[best]
+
+
+@pytest.mark.parametrize(("every", "each"), [("auto", 3), ("2 epochs", 6), (2, 2)])
+def test_patience_counts_evaluations(every: int | str, each: int) -> None:
+    """A rate that only ever makes it worse: the first score stays the best."""
+    data = small("classes")
+    recipe = {"evaluate_every": every, "patience": 4, "epochs": 90, "optimizer": "sgd", "lr": 9.0}
+    artifact, events = told(data, **recipe)
+    scored = steps_with(events, "evaluate")
+    losses = [event["valid"]["loss"] for event in events if event["event"] == "evaluate"]
+    best = 1 + int(np.argmin(losses[1:]))
+    assert scored == [each * k for k in range(best + 5)]
+    assert artifact.manifest.fit["best_step"] == scored[best]
+    assert "no better validation loss 4 times in a row" in str(artifact.manifest.fit["reason"])
+    assert artifact.manifest.fit["steps"] == scored[-1] < 270
+
+
+@pytest.mark.parametrize(
+    ("log_every", "evaluate_every", "logged"),
+    [
+        (4, "auto", [4, 8, 12, 16]),
+        ("1 epoch", "auto", [3, 6, 9, 12, 15, 18]),
+        ("2 epochs", "auto", [6, 12, 18]),
+        ("1 epoch", "2 epochs", [3, 6, 9, 12, 15, 18]),
+        ("2 epochs", "3 epochs", [6, 12, 18]),
+        ("2 epochs", 1, [6, 12, 18]),
+        ("1 epoch", 2, [3, 6, 9, 12, 15, 18]),
+        ("auto", 5, list(range(1, 19))),
+    ],
+)
+def test_steps_are_logged_as_often_as_asked_whenever_scores_are_taken(
+    log_every: int | str, evaluate_every: int | str, logged: list[int]
+) -> None:
+    _, events = told(small("classes"), log_every=log_every, evaluate_every=evaluate_every, epochs=6)
+    assert steps_with(events, "step") == logged
+
+
+def test_training_stops_where_its_own_loss_is_no_lower() -> None:
+    data = small("classes")
+    artifact, events = told(data, min_delta=5.0, patience=3, epochs=40)
+    facts = artifact.manifest.fit
+    assert facts["steps"] == 3 * 5  # the first is the best; four in a row are no 5 better
+    assert "the training loss is no lower 4 epochs in a row" in str(facts["reason"])
+    assert steps_with(events, "evaluate") == [0, 3, 6, 9, 12, 15]
+    artifact, _ = told(data, min_delta=0.0, patience=40, epochs=10)
+    assert artifact.manifest.fit["steps"] == 30
+
+
+def test_the_losses_that_are_logged_are_means_over_the_rows_since_the_last_time() -> None:
+    data = small("classes")
+    _, single = told(data, log_every=1, epochs=4, dropout=0.2)
+    _, several = told(data, log_every=5, epochs=4, dropout=0.2)
+    ones = {e["step"]: e["loss"] for e in single if e["event"] == "step"}
+    rows = {step: 6 if step % 3 == 0 else 32 for step in ones}
+    for event in several:
+        if event["event"] == "step":
+            since = range(event["step"] - 4, event["step"] + 1)
+            mean = sum(ones[k] * rows[k] for k in since) / sum(rows[k] for k in since)
+            assert event["loss"] == pytest.approx(mean)
 
 
 def test_fit_alone_needs_no_validation_rows_and_no_directory() -> None:

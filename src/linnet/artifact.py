@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +24,7 @@ from linnet.errors import InputError, ModelError
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from linnet.networks._base import Network
     from linnet.objectives._base import Objective
@@ -31,8 +32,21 @@ if TYPE_CHECKING:
 FORMAT = 1
 MAX_HEADER_BYTES = 32 << 20
 MAX_MANIFEST_BYTES = 16 << 20
-ITEM_BYTES = {"F32": 4, "F64": 8}
-DTYPES = {"float32": "F32", "float64": "F64"}
+DTYPES = {
+    "float32": ("F32", 4),
+    "float64": ("F64", 8),
+    "float16": ("F16", 2),
+    "bfloat16": ("BF16", 2),
+    "int64": ("I64", 8),
+    "int32": ("I32", 4),
+    "int16": ("I16", 2),
+    "int8": ("I8", 1),
+    "uint8": ("U8", 1),
+    "bool": ("BOOL", 1),
+}
+"""PyTorch's dtypes as safetensors names them, with the bytes of a number."""
+
+ITEM_BYTES = dict(DTYPES.values())
 
 MAGICS = {
     b"PK\x03\x04": "a zip archive (PyTorch's .pt, .npz or .keras)",
@@ -118,13 +132,25 @@ class Artifact:
         """Write the file, whole or not at all."""
         from safetensors.torch import save
 
-        tensors = {k: v.detach().cpu().contiguous() for k, v in self.module.state_dict().items()}
+        state = {k: v.detach().cpu().contiguous() for k, v in self.module.state_dict().items()}
+        places = Counter(tensor.data_ptr() for tensor in state.values())
+        tensors = {  # the format has no shared tensors
+            name: tensor.clone() if places[tensor.data_ptr()] > 1 else tensor
+            for name, tensor in state.items()
+        }
         manifest = self.manifest.plain()
         manifest["provenance"].pop("sha256", None)
-        content = {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}
+        content = {name: bytes_of(tensor) for name, tensor in tensors.items()}
         manifest["provenance"]["sha256"] = digest(manifest, content)
         text = files.canonical(manifest).decode()
         files.write(Path(path), save(tensors, {"linnet": text}))
+
+
+def bytes_of(tensor: Tensor) -> bytes:
+    """The bytes of a contiguous tensor on the CPU."""
+    import torch
+
+    return tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
 
 
 def digest(manifest: dict[str, Any], content: Mapping[str, bytes | memoryview]) -> str:
@@ -152,8 +178,12 @@ def read_manifest(path: str | os.PathLike[str]) -> Manifest:
     return _read_header(Path(path))[0]
 
 
-def load(path: str | os.PathLike[str]) -> Artifact:
-    """Parse, audit, then construct the model in ``path``."""
+def load(path: str | os.PathLike[str], network: nn.Module | None = None) -> Artifact:
+    """Parse, audit, then construct the model in ``path``.
+
+    A file holds numbers, never code: for a model that was trained from a module of the user's own,
+    ``network`` is such a module, which then takes the file's numbers.
+    """
     import torch
 
     from linnet.networks.build import build, layers
@@ -176,13 +206,14 @@ def load(path: str | os.PathLike[str]) -> Artifact:
             f"{path}: the network takes {spec.get('inputs')}, the schema gives "
             f"{list(manifest.schema_.shape)}"
         )
+    if network is not None and manifest.model != "custom":
+        raise ModelError(f"{path}: a {manifest.model} is built from the file; network= is too much")
     with torch.device("meta"):
-        wanted = {
-            name: (DTYPES[manifest.dtype], tuple(tensor.shape))
-            for name, tensor in build(manifest.model, spec, manifest.dtype, source)
-            .state_dict()
-            .items()
-        }
+        empty = build(manifest.model, spec, manifest.dtype, source, network)
+    wanted = {
+        name: (DTYPES[str(tensor.dtype).removeprefix("torch.")][0], tuple(tensor.shape))
+        for name, tensor in empty.state_dict().items()
+    }
     given = {name: (entry.dtype, entry.shape) for name, entry in entries.items()}
     for name in sorted(wanted.keys() | given.keys()):
         if wanted.get(name) != given.get(name):
@@ -202,20 +233,20 @@ def load(path: str | os.PathLike[str]) -> Artifact:
             f"{path}: the sha256 in its manifest is not that of its content: the file was damaged "
             "or edited; copy it again from where it was made"
         )
-    dtype = getattr(torch, manifest.dtype)
-    network = build(manifest.model, spec, manifest.dtype, source)
+    built = build(manifest.model, spec, manifest.dtype, source, network)
+    kinds = {code: getattr(torch, name) for name, (code, _) in DTYPES.items()}
     tensors = {
-        name: torch.frombuffer(parts[name], dtype=dtype).reshape(entry.shape)
+        name: torch.frombuffer(parts[name], dtype=kinds[entry.dtype]).reshape(entry.shape)
         for name, entry in entries.items()
     }
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise ModelError(f'{path}: tensor "{name}" holds numbers that are not finite')
-    network.load_state_dict(tensors)
-    if layers(network, manifest.schema_.dtype) != [layer.plain() for layer in manifest.layers]:
+    if layers(built, manifest.schema_.dtype) != [layer.plain() for layer in manifest.layers]:
         raise ModelError(f"{path}: its table of layers is not that of its network")
+    built.load_state_dict(tensors)
     objective: Objective = lookup(OBJECTIVES, manifest.objective, "objective")()
-    return Artifact(manifest, network.eval(), objective)
+    return Artifact(manifest, built.eval(), objective)
 
 
 def _read_header(path: Path) -> tuple[Manifest, dict[str, _Entry], int, int]:

@@ -1,5 +1,6 @@
 """Frozen pydantic models that refuse what they do not know: recipe, schema, manifest, networks."""
 
+import re
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -31,9 +32,18 @@ class Closed(BaseModel):
 
 
 def explain(invalid: ValidationError, model: type[BaseModel]) -> str:
-    """The first finding of pydantic in one line, with a did-you-mean for unknown keys."""
-    first = invalid.errors(include_url=False)[0]
-    place = ".".join(str(part) for part in first["loc"]) or "the whole"
+    """The first finding of pydantic in one line, with a did-you-mean for unknown keys.
+
+    Where several kinds of value are allowed, it is what the kind nearest to the value says.
+    """
+    errors = invalid.errors(include_url=False)
+    first = errors[0]
+    if any(map(_is_kind, first["loc"][1:])) and not isinstance(first["input"], str):
+        first = [error for error in errors if error["loc"][:1] == first["loc"][:1]][-1]
+    place = ".".join(
+        str(part) for i, part in enumerate(first["loc"]) if not i or not _is_kind(part)
+    )
+    place = place or "the whole"
     if first["type"] == "extra_forbidden":
         names = model.model_fields if len(first["loc"]) == 1 else ()
         hint = f"; {suggest(str(first['loc'][-1]), names)}" if names else ""
@@ -43,3 +53,9 @@ def explain(invalid: ValidationError, model: type[BaseModel]) -> str:
     given = repr(first["input"])
     given = given if len(given) <= 80 else given[:77] + "..."
     return f'"{place}" is {given}: {first["msg"].removeprefix("Value error, ")}'
+
+
+def _is_kind(part: int | str) -> bool:
+    """Whether it names a kind of value among several, and no place."""
+    kinds = {"literal", "constrained", "function", "tuple", "int", "float", "bool", "str"}
+    return isinstance(part, str) and bool(kinds & set(re.split(r"[^a-z]", part)))

@@ -7,7 +7,10 @@ LinnetError
 │   └── ModelError               a file is not a model that linnet can load
 └── WorkError (RuntimeError)     the request was right, the work failed; exit code 1
     ├── Diverged                 the loss or a weight is no longer finite
+    ├── Blocked                  a check found what would make every result wrong
     └── FetchError               a download failed or did not hold what it should
+
+LinnetWarning (UserWarning)      what was done, but is hardly meant
 
 Every message says what was given, what was expected, and what to do.
 """
@@ -45,5 +48,13 @@ class Diverged(WorkError):
     """The loss or a weight is no longer finite."""
 
 
+class Blocked(WorkError):
+    """A check found what would make every result wrong."""
+
+
 class FetchError(WorkError):
     """A download failed, or did not hold what it should."""
+
+
+class LinnetWarning(UserWarning):
+    """What was done, but is hardly meant."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,20 +13,21 @@ from pydantic import BeforeValidator, Field, model_validator
 from linnet.closed import Closed
 from linnet.data.schema import Label, Schema
 from linnet.errors import RecipeError
+from linnet.networks import Activation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from torch import Tensor
+    from torch import Tensor, nn
 
+    from linnet.checks.finding import Finding
     from linnet.data.dataset import Dataset, Split
+    from linnet.method import Method
     from linnet.networks._base import Network
     from linnet.objectives._base import Objective
     from linnet.parallel import World
-    from linnet.solvers._solve import Solve, SolveConstant
+    from linnet.record import Step
     from linnet.training.loop import Train
-
-    Method = Solve | SolveConstant | Train
 
 PENALTIES = tuple(10.0**power for power in range(1, -8, -1))
 """The path the line's penalty is chosen from, in the scale of standardised features."""
@@ -39,6 +41,10 @@ def _many(value: object) -> object:
     if isinstance(value, (list, tuple)):
         return tuple(value)
     return value if value in ("auto", None) else (value,)
+
+
+def _several(value: object) -> object:
+    return tuple(value) if isinstance(value, (list, tuple)) else value
 
 
 def _every(value: object) -> object:
@@ -71,7 +77,14 @@ class Recipe(Closed):
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: str = "auto"
     dtype: Literal["auto", "float32", "float64"] = "auto"
-    scaling: Literal["auto", "none", "pixel", "standard"] = "auto"
+    precision: Literal["full", "bfloat16"] = "full"
+    scaling: (
+        Literal["auto", "none", "pixel", "standard"] | tuple[float, Annotated[float, Field(gt=0)]]
+    ) = "auto"
+    class_weight: Annotated[
+        Literal["balanced"] | tuple[Annotated[float, Field(ge=0)], ...] | None,
+        BeforeValidator(_several),
+    ] = None
     # the line
     intercept: bool = True
     penalty: Annotated[
@@ -80,27 +93,48 @@ class Recipe(Closed):
     solver: str = "auto"
     tol: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
     max_iter: Annotated[int, Field(ge=1)] = 5_000
-    # the net
+    # the nets
     widths: Annotated[
         tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_many), Field(min_length=1)
     ] = (512, 256)
-    activation: Literal["relu", "tanh", "logistic", "identity"] = "relu"
+    channels: Annotated[
+        tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_many), Field(min_length=1)
+    ] = (16, 32, 64)
+    activation: Activation = "relu"
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    batch_norm: Literal["auto"] | bool = "auto"
+    recompute_norm: bool = False
+    # what a batch is
+    batch_size: Literal["auto", "all"] | Annotated[int, Field(ge=1)] = "auto"
+    shift: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
+    flip: bool = False
+    cutout: Annotated[int, Field(ge=0)] = 0
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    reduction: Literal["mean", "sum"] = "mean"
+    # how its gradient is used; None is PyTorch's own default
     optimizer: str = "adamw"
-    lr: Annotated[float, Field(gt=0)] = 2e-3
-    momentum: Annotated[float, Field(ge=0, lt=1)] = 0.0
-    nesterov: bool = False
-    betas: tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] = (
-        0.9,
-        0.999,
-    )
-    eps: Annotated[float, Field(gt=0)] = 1e-8
+    lr: Literal["auto", "find"] | Annotated[float, Field(gt=0)] = "auto"
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    dampening: Annotated[float, Field(ge=0, le=1)] | None = None
+    nesterov: bool | None = None
+    betas: (
+        tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]] | None
+    ) = None
+    eps: Annotated[float, Field(gt=0)] | None = None
+    alpha: Annotated[float, Field(ge=0, lt=1)] | None = None
     weight_decay: Literal["auto"] | Annotated[float, Field(ge=0)] = "auto"
-    schedule: str = "one_cycle"
-    batch_size: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    clip: Annotated[float, Field(gt=0)] | None = None
+    # how long, and how the rate goes
     epochs: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
+    schedule: str = "one_cycle"
+    gamma: Annotated[float, Field(gt=0, le=1)] = 0.1
+    step_size: Annotated[int, Field(ge=1)] = 5
+    warmup: Annotated[float, Field(ge=0)] = 0.0
+    averaging: Literal["none", "ema", "mean"] = "none"
+    average_decay: Annotated[float, Field(gt=0, lt=1)] = 0.999
+    evaluate_every: Every = "1 epoch"
     patience: Annotated[int, Field(ge=1)] = 10
-    plateau: Annotated[float, Field(ge=0)] | None = None
+    min_delta: Annotated[float, Field(ge=0)] | None = None
     # the record
     log_every: Every = "auto"
 
@@ -109,7 +143,7 @@ class Recipe(Closed):
         from linnet.networks import NETWORKS
         from linnet.registry import suggest
         from linnet.solvers import SOLVERS
-        from linnet.training import OPTIMIZERS, SCHEDULES
+        from linnet.training import OPTIMIZERS, OPTIONS, SCHEDULES
 
         tables: list[tuple[str, tuple[str, ...], set[str]]] = [
             ("model", self.model, {*NETWORKS} - {"constant"}),
@@ -123,8 +157,14 @@ class Recipe(Closed):
                     raise ValueError(f'unknown {key} "{name}"; {suggest(name, table)}')
         if len(set(self.model)) != len(self.model):
             raise ValueError("a model is named twice")
-        if (self.momentum or self.nesterov) and self.optimizer != "sgd":
-            raise ValueError(f'momentum goes with optimizer "sgd"; {self.optimizer} has its own')
+        for key, takers in OPTIONS.items():
+            given = getattr(self, key) not in (None, "auto", 0.0)
+            if given and self.optimizer not in takers:
+                raise ValueError(
+                    f"{key} goes with optimizer {' or '.join(takers)}; {self.optimizer} has none"
+                )
+        if self.nesterov and (not self.momentum or self.dampening):
+            raise ValueError("nesterov needs a momentum above 0 and no dampening")
         return self
 
     # reading and writing
@@ -149,7 +189,13 @@ class Recipe(Closed):
     # what it means for data
 
     def resolve(self, data: Dataset, split: Split) -> Recipe:
-        """The recipe with every "auto" filled in for this data and this division of it."""
+        """The recipe with every "auto" filled in for this data and this division of it.
+
+        What differs from net to net stays "auto" where there are several.
+        """
+        from linnet.registry import lookup
+        from linnet.training import OPTIMIZERS
+
         rows = len(split.train)
         auto: dict[str, Any] = {"valid": len(split.valid)}
         wide = data.schema.dtype == "float64" and not self.device.startswith("mps")
@@ -160,14 +206,28 @@ class Recipe(Closed):
         alone = 0.0 if quadratic else 1 / rows  # no rows to choose by: none, or scikit-learn's C=1
         auto["penalty"] = PENALTIES if len(split.valid) else (alone,)
         auto["tol"] = 1e-9 if (wide if self.dtype == "auto" else self.dtype == "float64") else 1e-6
-        size = min(128, max(16, rows // 32)) if self.batch_size == "auto" else self.batch_size
-        auto["batch_size"] = size
-        auto["weight_decay"] = 0.01 if self.optimizer == "adamw" else 0.0  # as in PyTorch
+        optimizer = lookup(OPTIMIZERS, self.optimizer, "optimizer")
+        auto["lr"] = optimizer.lr
+        auto["weight_decay"] = optimizer.weight_decay
+        size: int | str = self.batch_size
+        if size == "auto" and not optimizer.whole:
+            size = min(128, max(16, rows // 32))
+        size = rows if isinstance(size, str) else size
+        picture = data.schema.example == "picture"
+        auto["shift"] = min(data.schema.shape[1:]) // 28 if picture else 0
         auto["epochs"] = min(200, max(12, STEPS // max(1, rows // size)))
         found = {key: value for key, value in auto.items() if getattr(self, key) == "auto"}
+        found["batch_size"] = size
         if not len(split.valid) and not len(split.test) and "linear" in self.model:
             found["model"] = ("linear",)  # nothing could show that a net is better
-        return self.override(found)
+        resolved = self.override(found)
+        nets = [name for name in resolved.model if name != "linear"]
+        return resolved.override(resolved._of(nets[0])) if len(nets) == 1 else resolved
+
+    def _of(self, name: str) -> dict[str, Any]:
+        """What "auto" means for one of the nets."""
+        auto = {"batch_norm": name == "cnn"}
+        return {key: value for key, value in auto.items() if getattr(self, key) == "auto"}
 
     def check(self, schema: Schema) -> None:
         """Refuse what cannot be done with such data."""
@@ -182,13 +242,57 @@ class Recipe(Closed):
                 raise RecipeError(
                     f'solver "{self.solver}" needs a {needs} objective; use "lbfgs" here'
                 )
+        if schema.example != "picture":
+            if "cnn" in self.model:
+                raise RecipeError("a cnn takes pictures, and this is a table; use mlp")
+            for key in ("shift", "flip", "cutout"):
+                if getattr(self, key) not in ("auto", 0, False):
+                    raise RecipeError(f"{key} goes with pictures; this is a table")
+        if schema.task == "regression":
+            for key in ("label_smoothing", "class_weight"):
+                if getattr(self, key):
+                    raise RecipeError(f"{key} goes with classes; this is regression")
+
+    def findings(self, network: Network, objective: Objective, train: Dataset) -> list[Finding]:
+        """What can be done, but is hardly meant, before a net of this recipe is trained."""
+        import torch
+
+        from linnet.checks.finding import Finding
+        from linnet.checks.module import check_module
+        from linnet.networks.custom import Custom
+        from linnet.registry import lookup
+        from linnet.training import OPTIMIZERS
+
+        found: list[Finding] = []
+        if self.model[0] in ("constant", "linear"):
+            return found
+        if self.optimizer == "sgd" and isinstance(self.lr, float) and self.lr > 10:
+            what = f"lr={self.lr:g} for sgd is far above what trains, 0.001 to 1 as a rule"
+            found.append(Finding(what, "try lr=find"))
+        whole = lookup(OPTIMIZERS, self.optimizer, "optimizer").whole
+        if whole and isinstance(self.batch_size, int) and self.batch_size < len(train):
+            found.append(
+                Finding(
+                    f"{self.optimizer} compares the gradients of steps in a row, and with "
+                    f"batch_size={self.batch_size} they come from different rows",
+                    "use batch_size=all, or another optimizer",
+                )
+            )
+        if isinstance(network, Custom):
+            rows = torch.linspace(0, len(train) - 1, min(64, len(train))).long()
+            batch = train.take(rows).to(next(network.parameters()).device)
+            found += check_module(network, objective, batch.x, batch.y)
+        return found
 
     def only(self, name: str) -> Recipe:
-        """The same recipe for one of its models."""
-        return self.model_copy(update={"model": (name,)})
+        """The same recipe for one of its models, with nothing left open."""
+        return self.model_copy(update={"model": (name,), **self._of(name)})
 
-    def build(self, schema: Schema) -> tuple[Network, Objective]:
-        """The network of a recipe for one model, without its numbers, and its objective."""
+    def build(self, schema: Schema, module: nn.Module | None = None) -> tuple[Network, Objective]:
+        """The network of a recipe for one model, without its numbers, and its objective.
+
+        ``module`` is the user's own, for the model "custom".
+        """
         from linnet.networks import NETWORKS
         from linnet.networks.build import build
         from linnet.objectives import OBJECTIVES
@@ -198,14 +302,49 @@ class Recipe(Closed):
         given = {
             "inputs": schema.shape,
             "outputs": outputs(schema),
-            "scale": self.scaling,
+            "scale": self.scaling if isinstance(self.scaling, str) else "pixel",
             "rescale": schema.task == "regression",
-            **{key: getattr(self, key) for key in ("widths", "activation", "dropout")},
+            "module": type(module).__qualname__,
+            **{
+                key: getattr(self, key)
+                for key in ("widths", "channels", "activation", "dropout", "batch_norm")
+            },
         }
         known = lookup(NETWORKS, name, "model").Spec.model_fields
         spec = {key: value for key, value in given.items() if key in known}
         objective = lookup(OBJECTIVES, objective_name(schema), "objective")()
-        return build(name, spec, self.dtype, "recipe"), objective
+        return build(name, spec, self.dtype, "recipe", module), objective
+
+    def weigh(self, *parts: Dataset) -> list[Dataset]:
+        """The parts, weighted as ``class_weight`` says; "balanced" is by the first one's counts:
+        rows / (classes * rows of the class), as scikit-learn has it."""
+        from dataclasses import replace
+
+        import torch
+
+        if self.class_weight is None:
+            return list(parts)
+        first = parts[0]
+        classes = len(first.schema.classes)
+        if isinstance(self.class_weight, str):
+            counts = torch.bincount(first.codes, minlength=classes).double()
+            by_class = len(first) / (classes * counts.clamp(min=1))
+        elif len(self.class_weight) == classes:
+            by_class = torch.tensor(self.class_weight, dtype=torch.float64)
+        else:
+            raise RecipeError(
+                f"class_weight has {len(self.class_weight)} weights for {classes} classes: "
+                f"{', '.join(first.schema.names[:10])}"
+            )
+        weighted = []
+        for part in parts:
+            weight = part.y.double() @ by_class if part.soft else by_class[part.y]
+            if part.weight is not None:
+                weight = weight * part.weight
+            weighted.append(replace(part, weight=weight))
+        if not weighted[0].weight.sum() > 0:  # type: ignore[union-attr]
+            raise RecipeError("class_weight leaves no row with a weight above 0")
+        return weighted
 
     def begin(
         self,
@@ -221,24 +360,25 @@ class Recipe(Closed):
         """
         import torch
 
-        from linnet.data.batches import Batches
         from linnet.networks.constant import Constant
         from linnet.networks.linear import Linear
+        from linnet.networks.scaling import Scaling
         from linnet.randomness import generator
         from linnet.registry import lookup
         from linnet.solvers import SOLVERS
         from linnet.solvers._solve import Solve, SolveConstant
         from linnet.solvers.problem import LinearProblem
-        from linnet.training.loop import Train
-        from linnet.training.optimizers import Settings
 
         (name,) = self.model
         y = None if objective.classifies else train.y.double().reshape(len(train), -1)
         network.start(train.x, y, train.weight, generator(self.seed, "weights", name))
+        if not isinstance(self.scaling, str):
+            for layer in network.children():
+                if isinstance(layer, Scaling):
+                    layer.set(*self.scaling, bytes=train.schema.example == "picture")
         if start is not None:
             network.load_state_dict(start)
         count = network.spec.outputs
-        dtype = next(network.parameters()).dtype
         bare = LinearProblem(
             objective, torch.zeros((len(train), 0), dtype=torch.float64), train.y, train.weight,
             outputs=count, world=world,
@@ -267,30 +407,86 @@ class Recipe(Closed):
                 max_iter=self.max_iter,
                 theta=theta,
             )
-        assert self.batch_size != "auto" and self.epochs != "auto" and self.weight_decay != "auto"
-        return Train(
-            network,
-            objective,
-            Batches(train, self.batch_size, self.seed),
-            optimizer=self.optimizer,
-            settings=Settings(
-                self.lr, self.momentum, self.weight_decay, self.nesterov, self.betas, self.eps
+        units = None if objective.classifies else bare.moments.deviations
+        return self._training(network, objective, train, units)
+
+    def _training(
+        self, network: Network, objective: Objective, train: Dataset, units: Tensor | None
+    ) -> Train:
+        """A net's fit by mini-batches of ``train``, which lies where the network does."""
+        from dataclasses import replace
+
+        from linnet.data.augment import Augment
+        from linnet.data.batches import Batches
+        from linnet.training.finder import find_rate
+        from linnet.training.loop import Plan, Train
+        from linnet.training.norms import batch_norms
+        from linnet.training.optimizers import Settings
+        from linnet.training.schedules import Pace
+
+        assert isinstance(self.batch_size, int) and isinstance(self.epochs, int)
+        assert isinstance(self.weight_decay, float) and isinstance(self.shift, int)
+        parameter = next(network.parameters())
+        if units is not None:
+            units = units.to(parameter.device, parameter.dtype)
+        augment = Augment(
+            self.shift, self.flip, self.cutout, train.x[:1000].float().mean().item()
+        )  # fmt: skip
+        if self.label_smoothing:
+            train = replace(train, y=smooth(train, self.label_smoothing).to(parameter.dtype))
+        batches = Batches(train, self.batch_size, self.seed, pairs=bool(batch_norms(network)))
+        if isinstance(self.evaluate_every, int):
+            every = self.evaluate_every
+        else:
+            epochs = self.evaluate_every.split("e")[0]
+            every = (1 if epochs == "auto" else int(epochs)) * len(batches)
+        settings = {
+            key: getattr(self, key)
+            for key in ("momentum", "dampening", "nesterov", "betas", "eps", "alpha")
+        }
+        assert self.lr != "auto"
+        plan = Plan(
+            self.optimizer,
+            Settings(
+                1.0 if self.lr == "find" else self.lr, weight_decay=self.weight_decay, **settings
             ),
+            self.epochs,
             schedule=self.schedule,
-            epochs=self.epochs,
+            pace=Pace(self.gamma, self.step_size, self.warmup),
+            evaluate_every=every,
             patience=self.patience,
-            seed=self.seed,
-            units=None if objective.classifies else bare.moments.deviations.to(world.device, dtype),
-            plateau=self.plateau,
+            min_delta=self.min_delta,
+            clip=self.clip,
+            mean=self.reduction == "mean",
+            averaging=self.averaging,
+            average_decay=self.average_decay,
+            recompute_norm=self.recompute_norm,
+            precision=self.precision,
         )
 
-    def log_due(self, index: int, epoch: int, complete: bool) -> bool:
-        """Whether a step is written: by default each of the first hundred, then every tenth."""
+        def make(network: Network, plan: Plan) -> Train:
+            return Train(
+                network, objective, batches, plan, seed=self.seed, units=units,
+                augment=augment or None,
+            )  # fmt: skip
+
+        if self.lr != "find":
+            return make(network, plan)
+        rate = find_rate(make, network, plan)
+        method = make(network, replace(plan, settings=replace(plan.settings, lr=rate)))
+        method.facts = {"lr_found": rate}
+        return method
+
+    def log_due(self, step: Step, *, ended: bool) -> bool:
+        """Whether a step is written: by default each of the first hundred, then every tenth.
+
+        ``ended`` says that it is an epoch's last one.
+        """
         if self.log_every == "auto":
-            return index <= 100 or index % 10 == 0 or complete
+            return step.index <= 100 or step.index % 10 == 0 or step.complete
         if isinstance(self.log_every, int):
-            return index % self.log_every == 0
-        return complete and epoch % int(self.log_every.split("e")[0]) == 0
+            return step.index % self.log_every == 0
+        return ended and step.epoch % int(self.log_every.split("e")[0]) == 0
 
 
 def objective_name(schema: Schema) -> str:
@@ -298,6 +494,17 @@ def objective_name(schema: Schema) -> str:
     if schema.task == "regression":
         return "squared"
     return "logistic" if len(schema.classes) == 2 else "softmax"
+
+
+def smooth(data: Dataset, share: float) -> Tensor:
+    """The targets of ``data`` with ``share`` of each row spread evenly over all classes: the
+    probability of the second of two (rows,), or (rows, classes); Szegedy et al. (2016)."""
+    from torch.nn.functional import one_hot
+
+    classes = len(data.schema.classes)
+    y = data.y.double() if data.soft else one_hot(data.y, classes).double()
+    y = (1 - share) * y + share / classes
+    return y[:, 1] if classes == 2 else y
 
 
 def outputs(schema: Schema) -> int:
@@ -314,6 +521,18 @@ def read_recipe(path: Path) -> dict[str, Any]:
         raise RecipeError(f"{path}: cannot read: {error.strerror}") from error
     except ValueError as error:
         raise RecipeError(f"{path}: not TOML: {error}") from error
+
+
+def sweep(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """One set of settings for each combination of the values of keys that take a single one."""
+    many = {
+        key: value
+        for key, value in settings.items()
+        if isinstance(value, list)
+        and key in Recipe.model_fields
+        and "tuple[" not in str(Recipe.model_fields[key].annotation)
+    }
+    return [settings | dict(zip(many, values, strict=True)) for values in product(*many.values())]
 
 
 def read_setting(text: str) -> tuple[str, Any]:

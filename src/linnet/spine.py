@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from linnet import __version__, evaluation, files
 from linnet.artifact import Artifact
@@ -36,6 +36,7 @@ def train(
     data: Any = None,
     recipe: Recipe | None = None,
     *,
+    network: nn.Module | None = None,
     out: str | os.PathLike[str] | None = None,
     echo: Callable[[Event], None] | None = None,
     **settings: Any,
@@ -44,13 +45,29 @@ def train(
 
     ``data`` is a known name, a file or folder, ``(X, y)`` arrays, a mapping of arrays, or a torch
     data set or loader; ``settings`` are keys of the recipe, such as ``model="linear"`` or
-    ``epochs=5``. ``out`` is the directory of the run, by default the next free one in ``runs/``.
+    ``epochs=5``. ``network`` is a module of your own, trained in place as the model "custom",
+    beside the line: it takes scaled examples, pictures as (rows, channels, height, width), and
+    returns raw outputs, without softmax. ``out`` is the directory of the run, by default the next
+    free one in ``runs/``.
     ``echo`` is called with every event that is recorded, to show progress.
 
     The rows are split once. Penalty, epoch and model are chosen by validation rows; test rows are
     used once per model, at the end.
     """
-    recipe = (recipe or Recipe()).override(settings) if settings else recipe or Recipe()
+    recipe = recipe or Recipe()
+    if network is not None and "custom" not in recipe.model:
+        named = settings.get(
+            "model", ("linear",) if recipe.model == Recipe().model else recipe.model
+        )
+        named = ("linear",) if named == "auto" else named
+        named = (named,) if isinstance(named, str) else tuple(named)
+        settings["model"] = named if "custom" in named else (*named, "custom")
+    recipe = recipe.override(settings) if settings else recipe
+    if network is None and "custom" in recipe.model:
+        raise RecipeError(
+            'the model "custom" is a module of your own: give it from Python, '
+            "linnet.train(..., network=Net())"
+        )
     if isinstance(data, (str, os.PathLike)):
         recipe = recipe.override({"data": str(data)})
     dataset, recipe, parts = prepare(recipe.data if data is None else data, recipe)
@@ -67,7 +84,7 @@ def train(
         }
         _describe(path, recipe, dataset, parts, about)
         record.write("start", format=directory.FORMAT, wall=directory.now(), data=dataset.name)
-        metrics = _train(path, recipe, dataset, parts, about, record)
+        metrics = _train(path, recipe, dataset, parts, about, record, network)
         files.write_json(path / directory.METRICS, metrics)
         record.write("end", chosen=metrics["chosen"])
         directory.write_status(path, "finished")
@@ -77,7 +94,7 @@ def train(
         raise
     finally:
         record.close()
-    return Run(path)
+    return Run(path, network)
 
 
 def prepare(place: Any, recipe: Recipe) -> tuple[Dataset, Recipe, dict[str, Tensor]]:
@@ -100,12 +117,15 @@ def _train(
     parts: dict[str, Tensor],
     about: dict[str, Any],
     record: Record,
+    network: nn.Module | None,
 ) -> dict[str, Any]:
     world = World(device=torch.device(recipe.device))
     rows, valid, test = (dataset.take(parts[name]) for name in ("train", "valid", "test"))
     models: dict[str, Artifact] = {}
     for name in (BASELINE, *recipe.model):
-        models[name] = fit(recipe.only(name), rows, valid, world=world, record=record)
+        models[name] = fit(
+            recipe.only(name), rows, valid, world=world, record=record, module=network
+        )
     chosen = _choose(models)
     raws: dict[str, Tensor] = {}
     metrics: dict[str, Any] = {

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-NAMES = {"constant": "the constant", "linear": "the line", "mlp": "the perceptron"}
+NAMES = {
+    "constant": "the constant",
+    "linear": "the line",
+    "mlp": "the perceptron",
+    "cnn": "the convolutional net",
+    "custom": "your network",
+}
 
 
 def percent(share: float) -> str:

@@ -49,6 +49,8 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         kind = event["event"]
+        if kind == "finding":
+            print(f"warning: {event['model']}: {event['text']}", file=sys.stderr, flush=True)
         if kind not in ("begin", "step", "evaluate", "fit"):
             return
         if kind == "step":

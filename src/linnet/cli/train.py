@@ -1,11 +1,17 @@
 """``linnet train``."""
 
+import math
+import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from linnet.cli._output import Json, command, print_json, print_table, set_threads
+
+if TYPE_CHECKING:
+    from linnet.errors import Diverged
+    from linnet.runs.run import Run
 
 
 @command
@@ -15,7 +21,7 @@ def train(
     ] = None,
     target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
     model: Annotated[
-        str | None, typer.Option(help="auto (linear,mlp), or names: linear, mlp.")
+        str | None, typer.Option(help="auto (linear,mlp), or names: linear, mlp, cnn.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Fixes all randomness.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
@@ -35,7 +41,7 @@ def train(
     json: Json = False,
 ) -> None:
     """Fit the best line, then a net; test both on the same rows; save everything."""
-    from linnet.recipe import Recipe, read_recipe, read_setting
+    from linnet.recipe import Recipe, read_recipe, read_setting, sweep
 
     settings: dict[str, Any] = {} if config is None else read_recipe(config)
     source = "recipe" if config is None else str(config)
@@ -44,21 +50,83 @@ def train(
         flags["model"] = "auto" if model == "auto" else model.split(",")  # type: ignore[assignment]
     settings |= {key: value for key, value in flags.items() if value is not None}
     settings |= dict(read_setting(text) for text in setting or [])
-    recipe = Recipe.make(settings, source)
+    recipes = [Recipe.make(each, source) for each in sweep(settings)]
     set_threads()
+    import warnings
+
     from linnet import spine
     from linnet.cli._progress import Progress
+    from linnet.errors import Diverged, LinnetWarning
 
+    warnings.simplefilter("ignore", LinnetWarning)  # the progress shows them
     if print_recipe:
-        _, recipe, _ = spine.prepare(recipe.data, recipe)
-        print(recipe.toml(), end="")
+        for recipe in recipes:
+            print(spine.prepare(recipe.data, recipe)[1].toml(), end="")
         return
-    with Progress() as progress:
-        run = spine.train(recipe=recipe, out=out, echo=progress)
+    if len(recipes) == 1:
+        with Progress() as progress:
+            run = spine.train(recipe=recipes[0], out=out, echo=progress)
+        if json:
+            print_json(run.metrics)
+        else:
+            show(run.metrics, run.path)
+        return
+    tried: list[tuple[dict[str, Any], Run | Diverged]] = []
+    for recipe in recipes:
+        plain = recipe.plain()
+        varied = {
+            key: plain[key]
+            for key in settings
+            if any(plain[key] != r.plain()[key] for r in recipes)
+        }
+        name = ",".join(f"{key}={value}" for key, value in varied.items())
+        print(name, file=sys.stderr)
+        try:
+            with Progress() as progress:
+                where = None if out is None else out / name
+                tried.append((varied, spine.train(recipe=recipe, out=where, echo=progress)))
+        except Diverged as error:
+            print(f"error: {error}", file=sys.stderr)
+            tried.append((varied, error))
+    compare(tried, json=json)
+
+
+def compare(tried: "list[tuple[dict[str, Any], Run | Diverged]]", *, json: bool) -> None:
+    """The runs of a sweep, the least validation loss first; only the first one's test is shown."""
+    from linnet.errors import Diverged
+
+    def validation(run: "Run | Diverged") -> dict[str, Any]:
+        if isinstance(run, Diverged):
+            return {}
+        scores: dict[str, Any] = run.metrics["models"][run.chosen].get("valid", {})
+        return scores
+
+    tried.sort(key=lambda pair: validation(pair[1]).get("loss", math.inf))
     if json:
-        print_json(run.metrics)
+        rows = [
+            {**varied, "error": str(run)}
+            if isinstance(run, Diverged)
+            else {**varied, "path": str(run.path), **run.metrics}
+            for varied, run in tried
+        ]
+        print_json(rows)
     else:
-        show(run.metrics, run.path)
+        keys = list(tried[0][0])
+        cells = []
+        for varied, run in tried:
+            scores = validation(run)
+            score = scores.get("accuracy", scores.get("rmse"))
+            what = ["diverged", None, None, "-"]
+            if not isinstance(run, Diverged):
+                what = [run.chosen, scores.get("loss"), score, str(run.path)]
+            cells.append([*(str(varied[key]) for key in keys), *what])
+        print_table([*keys, "chosen", "validation loss", "accuracy or RMSE", "files"], cells)
+    best = tried[0][1]
+    if isinstance(best, Diverged):
+        raise best
+    if not json:
+        print("the first by validation loss:")
+        show(best.metrics, best.path)
 
 
 def show(metrics: dict[str, Any], path: Path) -> None:
@@ -88,4 +156,10 @@ def show(metrics: dict[str, Any], path: Path) -> None:
         bound = f"; at most {gap:.1e} above the optimum" if gap is not None else ""
         if name != "constant":
             print(f"{name} stopped: {scores['fit']['reason']}{bound}")
+    scaling: dict[str, Any] = next(
+        (s["fit"]["scaling"] for s in models.values() if "scaling" in s["fit"]), {}
+    )
+    if "mean" in scaling:
+        mean, deviation = scaling["mean"], scaling["deviation"]
+        print(f"pixels / 255 scaled by mean {mean:.4f} and deviation {deviation:.4f}")
     print(f"files: {path}/")

@@ -12,20 +12,28 @@ from linnet.randomness import generator
 
 
 class Batches:
-    """Shuffled batches of a data set; their order is a function of (seed, epoch) alone."""
+    """Shuffled batches of a data set; their order is a function of (seed, epoch) alone.
 
-    def __init__(self, data: Dataset, size: int, seed: int) -> None:
+    The last batch of an epoch may be smaller. With ``pairs`` it is never a single row, whose
+    deviation a batch norm could not take: the one before takes it in.
+    """
+
+    def __init__(self, data: Dataset, size: int, seed: int, *, pairs: bool = False) -> None:
         self.data = data
         self.size = min(size, len(data))
         self.seed = seed
+        whole, rest = divmod(len(data), self.size)
+        joins = pairs and rest == 1
+        self.sizes = [self.size] * whole + ([] if not rest or joins else [rest])
+        self.sizes[-1] += joins
 
     def __len__(self) -> int:
-        """Batches in an epoch; the last may be smaller."""
-        return -(-len(self.data) // self.size)
+        """Batches in an epoch."""
+        return len(self.sizes)
 
     def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
         """Every row once, as (x, y, weight)."""
         order = torch.randperm(len(self.data), generator=generator(self.seed, "batches", epoch))
         data = self.data
-        for rows in order.to(data.x.device).split(self.size):
+        for rows in order.to(data.x.device).split(self.sizes):
             yield data.x[rows], data.y[rows], None if data.weight is None else data.weight[rows]

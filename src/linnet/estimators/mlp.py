@@ -11,7 +11,10 @@ from torch import Tensor
 from linnet.artifact import Artifact
 from linnet.errors import InputError
 from linnet.estimators._base import Array, Classifier, Estimator, Regressor, _weights
-from linnet.networks.mlp import ACTIVATIONS
+from linnet.networks.activations import ACTIVATIONS
+
+ALIASES = {"logistic": "sigmoid"}
+"""Activations that scikit-learn calls otherwise."""
 
 
 class _Perceptron(Estimator):
@@ -90,7 +93,7 @@ class _Perceptron(Estimator):
             "model": ("mlp",),
             "seed": seed,
             "widths": widths,
-            "activation": self.activation,
+            "activation": ALIASES.get(self.activation, self.activation),
             "dropout": 0.0,
             "optimizer": self.solver,
             "lr": self.learning_rate_init,
@@ -100,11 +103,12 @@ class _Perceptron(Estimator):
             "batch_size": size,
             "epochs": self.max_iter,
             "patience": self.n_iter_no_change,
-            "plateau": None if valid is not None else self.tol,
+            "min_delta": None if valid is not None else self.tol,
             "log_every": "1 epoch",
         }
         if self.solver == "sgd":
-            recipe |= {"momentum": self.momentum, "nesterov": self.nesterovs_momentum}
+            recipe["momentum"] = self.momentum
+            recipe["nesterov"] = bool(self.nesterovs_momentum and self.momentum)
         else:
             recipe |= {"betas": (self.beta_1, self.beta_2), "eps": self.epsilon}
         self._fit(recipe, X, y, weight, schema, valid, self._start(X, widths, outputs))
@@ -130,7 +134,7 @@ class _Perceptron(Estimator):
 
     def _check(self, X: Array) -> None:
         """Refuse settings and numbers that no net can be trained with, by name."""
-        choices = {"solver": ("adam", "sgd"), "activation": tuple(ACTIVATIONS)}
+        choices = {"solver": ("adam", "sgd"), "activation": (*ACTIVATIONS, *ALIASES)}
         for name, known in choices.items():
             if getattr(self, name) not in known:
                 raise InputError(
@@ -174,7 +178,8 @@ class _Perceptron(Estimator):
 class MLPClassifier(Classifier, _Perceptron):
     """A perceptron for classes, trained by mini-batches on the cross entropy.
 
-    Parameters: ``hidden_layer_sizes``; ``activation``: "relu", "tanh", "logistic" or "identity";
+    Parameters: ``hidden_layer_sizes``; ``activation``: "relu", "tanh", "logistic" or "identity",
+    or another of the recipe's ("leaky_relu", "selu", "gelu", "silu", "softplus");
     ``solver``: "adam" or "sgd"; ``alpha``, the L2 penalty on the weights, next to the sum of the
     losses as in scikit-learn; ``batch_size``, "auto" is min(200, rows); ``learning_rate_init``;
     ``max_iter``, the most epochs; ``random_state``; ``tol``, by which the training loss (over
@@ -214,7 +219,8 @@ class MLPRegressor(Regressor, _Perceptron):
 
     Targets are scaled to mean 0 and deviation 1 inside, and the module's last layer undoes it.
 
-    Parameters: ``hidden_layer_sizes``; ``activation``: "relu", "tanh", "logistic" or "identity";
+    Parameters: ``hidden_layer_sizes``; ``activation``: "relu", "tanh", "logistic" or "identity",
+    or another of the recipe's ("leaky_relu", "selu", "gelu", "silu", "softplus");
     ``solver``: "adam" or "sgd"; ``alpha``, the L2 penalty on the weights, next to the sum of the
     losses as in scikit-learn; ``batch_size``, "auto" is min(200, rows); ``learning_rate_init``;
     ``max_iter``, the most epochs; ``random_state``; ``tol``, by which the training loss (over

@@ -16,16 +16,33 @@ from linnet.registry import lookup
 DTYPES = {"uint8": torch.uint8, "float32": torch.float32, "float64": torch.float64}
 
 
-def build(kind: str, spec: dict[str, Any], dtype: str, source: str = "network") -> Network:
+def build(
+    kind: str,
+    spec: dict[str, Any],
+    dtype: str,
+    source: str = "network",
+    module: nn.Module | None = None,
+) -> Network:
     """The network ``kind`` of this specification, its numbers not yet filled in.
 
-    Built first without memory, to refuse a specification of more than ``MAX_PARAMETERS``.
+    ``module`` is the user's own, for the kind "custom"; its dtypes stay as they are. Others are
+    built first without memory, to refuse a specification of more than ``MAX_PARAMETERS``.
     """
     try:
         make: type[Network] = lookup(NETWORKS, kind, "network")
     except InputError as error:
         raise ModelError(f"{source}: {error}") from None
     parsed = make.Spec.parse(spec, source, ModelError)
+    if kind == "custom":
+        if module is None:
+            raise ModelError(
+                f'{source}: "custom" is a module of your own, {spec["module"]}, and no file brings '
+                "code: give it from Python, network=..., to linnet.train or linnet.load"
+            )
+        custom: Network = make(parsed, module)  # type: ignore[call-arg]
+        custom.scaling.to(DTYPES[dtype])
+        custom.rescaling.to(DTYPES[dtype])
+        return custom
     with torch.device("meta"):
         size = sum(tensor.numel() for tensor in make(parsed).state_dict().values())
     if size > MAX_PARAMETERS:
@@ -42,13 +59,15 @@ def layers(network: Network, dtype: str) -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = []
 
     def watch(name: str, module: nn.Module) -> RemovableHandle:
-        def note(module: nn.Module, _: object, output: Tensor) -> None:
+        def note(module: nn.Module, _: object, output: object) -> None:
+            if isinstance(output, (tuple, list)) and output:  # of a recurrent layer the states
+                output = output[0]
             parameters = list(module.parameters(recurse=False))
             rows.append(
                 {
                     "name": name,
                     "kind": type(module).__name__,
-                    "output": list(output.shape[1:]),
+                    "output": list(output.shape[1:]) if isinstance(output, Tensor) else [],
                     "parameters": sum(parameter.numel() for parameter in parameters),
                     "trainable": sum(p.numel() for p in parameters if p.requires_grad),
                 }
@@ -59,7 +78,7 @@ def layers(network: Network, dtype: str) -> list[dict[str, Any]]:
     hooks = [
         watch(name or type(module).__name__.lower(), module)
         for name, module in network.named_modules()
-        if not list(module.children())
+        if not list(module.children()) or list(module.parameters(recurse=False))
     ]
     device = next(network.parameters()).device
     example = torch.zeros((1, *network.spec.inputs), dtype=DTYPES[dtype], device=device)

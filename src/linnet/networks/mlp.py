@@ -2,31 +2,20 @@
 
 from itertools import pairwise
 from math import prod
-from typing import Literal
+from typing import Annotated
 
 import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from linnet.networks import Activation
 from linnet.networks._base import Network, NetworkSpec
+from linnet.networks.activations import ACTIVATIONS, draw
 from linnet.networks.scaling import Rescaling, Scale, Scaling
-
-ACTIVATIONS: dict[str, type[nn.Module]] = {
-    "relu": nn.ReLU,
-    "tanh": nn.Tanh,
-    "logistic": nn.Sigmoid,
-    "identity": nn.Identity,
-}
-
-GAINS: dict[str, Literal["tanh", "sigmoid", "linear"]] = {
-    "tanh": "tanh",
-    "logistic": "sigmoid",
-    "identity": "linear",
-}
 
 
 class MLP(Network):
-    """``scaling -> (Linear -> activation -> dropout) for each width -> Linear``.
+    """``scaling -> (Linear -> [norm] -> activation -> [dropout]) for each width -> Linear``.
 
     For regression the outputs are deviations from the target's mean, rescaled by the last layer.
     """
@@ -35,22 +24,26 @@ class MLP(Network):
         """Widths of the hidden layers, and what stands between them."""
 
         scale: Scale
-        widths: tuple[int, ...] = Field(min_length=1, max_length=100)
-        activation: Literal["relu", "tanh", "logistic", "identity"]
+        widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, max_length=100)
+        activation: Activation
+        batch_norm: bool
         dropout: float = Field(ge=0, lt=1)
         rescale: bool
 
     def __init__(self, spec: "MLP.Spec") -> None:
         super().__init__(spec)
-        self.activation = spec.activation
+        activation = ACTIVATIONS[spec.activation]
         self.scaling = Scaling(spec.scale, spec.inputs)
         self.flatten = nn.Flatten()
         layers: list[nn.Module] = []
         widths = (prod(spec.inputs), *spec.widths)
         for before, after in pairwise(widths):
-            layers += [nn.Linear(before, after), ACTIVATIONS[spec.activation]()]
+            layers.append(nn.Linear(before, after, bias=not spec.batch_norm))  # its shift is one
+            if spec.batch_norm:
+                layers.append(nn.BatchNorm1d(after))
+            layers.append(activation.module())
             if spec.dropout:
-                layers.append(nn.Dropout(spec.dropout))
+                layers.append(activation.dropout(spec.dropout))
         self.hidden = nn.Sequential(*layers)
         self.output = nn.Linear(widths[-1], spec.outputs)
         self.rescaling = Rescaling(spec.outputs) if spec.rescale else nn.Identity()
@@ -58,20 +51,17 @@ class MLP(Network):
     def start(
         self, x: Tensor, y: Tensor | None, weight: Tensor | None, generator: torch.Generator
     ) -> None:
-        """Statistics from the rows; weights by He et al. (2015) for ReLU, Glorot and Bengio (2010)
-        for the others and the output; biases zero."""
+        """Statistics from the rows; weights as the activation wants them; biases zero."""
+        assert isinstance(self.spec, MLP.Spec)
         self.scaling.fit(x)
         if isinstance(self.rescaling, Rescaling) and y is not None:
             self.rescaling.fit(y, weight)
         for module in self.hidden:
             if isinstance(module, nn.Linear):
-                if self.activation == "relu":
-                    nn.init.kaiming_normal_(module.weight, nonlinearity="relu", generator=generator)
-                else:
-                    gain = nn.init.calculate_gain(GAINS[self.activation])
-                    nn.init.xavier_normal_(module.weight, gain, generator=generator)
-                nn.init.zeros_(module.bias)
-        nn.init.xavier_normal_(self.output.weight, generator=generator)
+                draw(module.weight, ACTIVATIONS[self.spec.activation], generator)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        draw(self.output.weight, ACTIVATIONS["identity"], generator)
         nn.init.zeros_(self.output.bias)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from linnet import artifact, files
 from linnet.artifact import Artifact
 from linnet.runs import directory
 
+if TYPE_CHECKING:
+    from torch import nn
+
 
 class Run:
     """What ``linnet train`` left in a directory."""
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], network: nn.Module | None = None) -> None:
+        """``network`` is the code of the model "custom", where the run has one."""
         self.path = Path(path)
+        self._network = network
         self.metrics: dict[str, Any] = directory.read_metrics(self.path)
 
     def __repr__(self) -> str:
@@ -39,9 +45,12 @@ class Run:
 
     @cached_property
     def models(self) -> dict[str, Artifact]:
-        """Every model of the run, by name."""
+        """Every model of the run, by name; of a module of your own, a copy."""
         return {
-            name: artifact.load(self.path / f"{name}.safetensors")
+            name: artifact.load(
+                self.path / f"{name}.safetensors",
+                copy.deepcopy(self._network) if name == "custom" else None,
+            )
             for name in self.metrics["models"]
         }
 
@@ -59,6 +68,12 @@ class Run:
         return parts
 
 
-def load(place: str | os.PathLike[str], model: str | None = None) -> Artifact:
-    """The model in a file, or of a run the chosen one, or the one named ``model``."""
-    return artifact.load(directory.model_path(Path(place), model))
+def load(
+    place: str | os.PathLike[str], model: str | None = None, *, network: nn.Module | None = None
+) -> Artifact:
+    """The model in a file, or of a run the chosen one, or the one named ``model``.
+
+    ``network`` is the code of a model that was trained from a module of your own: such a module,
+    which takes the file's numbers.
+    """
+    return artifact.load(directory.model_path(Path(place), model), network)

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
+from linnet.method import Method
 from linnet.networks.constant import Constant
 from linnet.networks.linear import Linear
 from linnet.randomness import generator
@@ -26,7 +27,7 @@ GROWTH = 4.0
 """Each sample is at most this many times the one before."""
 
 
-class Solve:
+class Solve(Method):
     """A fit of a ``Linear`` along a path of penalties, each started from the one before.
 
     An iterator of steps. The last step of each penalty is ``complete``: it leaves the network as it
@@ -54,7 +55,7 @@ class Solve:
         max_iter: int,
         theta: Tensor | None = None,
     ) -> None:
-        self.network = network
+        self.network = self.scored = network
         self.solver = solver
         self.penalties = penalties
         self.tol = tol * problem.unit**0.5
@@ -215,14 +216,14 @@ class Solve:
         return torch.cat([self.basis @ theta[:-1], theta[-1:]])
 
 
-class SolveConstant:
+class SolveConstant(Method):
     """The fit of a ``Constant``: its one step is the answer."""
 
     steps = 1
     patience = 1
 
     def __init__(self, network: Constant, problem: LinearProblem) -> None:
-        self.network = network
+        self.network = self.scored = network
         self.problem = problem
 
     def __iter__(self) -> Iterator[Step]:

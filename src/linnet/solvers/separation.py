@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from scipy.optimize import linprog
 from torch import Tensor
 
 from linnet.solvers.problem import BLOCK, LinearProblem
@@ -61,6 +60,8 @@ def _moves(toward: Tensor) -> bool:
     if not toward.shape[1]:
         return False
     toward = (toward / toward.abs().amax(0)).cpu()
+    from scipy.optimize import linprog  # its import takes half a second
+
     found = linprog(
         -toward.mean(0).numpy(),
         A_ub=-toward.numpy(),

@@ -3,26 +3,67 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 
 import torch
+from torch import Tensor, nn
 
+from linnet.data.augment import Augment
 from linnet.data.batches import Batches
+from linnet.method import Method
 from linnet.networks._base import Network
+from linnet.networks.cnn import CNN
+from linnet.networks.mlp import MLP
 from linnet.objectives._base import Objective
 from linnet.randomness import derive
 from linnet.record import Step
 from linnet.registry import lookup
 from linnet.training import OPTIMIZERS, SCHEDULES
+from linnet.training.averaging import Average
+from linnet.training.captured import Captured
+from linnet.training.fused import Fused
+from linnet.training.norms import recompute_norms
 from linnet.training.optimizers import Settings
+from linnet.training.perceptron import Perceptron
+from linnet.training.schedules import Pace, Plateau, warmed
+from linnet.training.update import Autograd, Loss, Optimizer, Rows, Update
 
 
-class Train:
+@dataclass(frozen=True)
+class Plan:
+    """All that training is told.
+
+    ``evaluate_every`` counts steps, None is each epoch; ``patience`` the evaluations in a row that
+    may be no better. ``clip`` bounds the norm of the gradient. Where the mean training loss of more
+    than ``patience`` epochs in a row is not ``min_delta`` (over the target's variance) below the
+    best one, training stops: to find out it waits for the device once an epoch. ``mean`` divides a
+    batch's losses by the sum of its weights, else they are summed.
+    """
+
+    optimizer: str
+    settings: Settings
+    epochs: int
+    schedule: str = "constant"
+    pace: Pace = field(default_factory=Pace)
+    evaluate_every: int | None = None
+    patience: int = 10
+    min_delta: float | None = None
+    clip: float | None = None
+    mean: bool = True
+    averaging: str = "none"
+    average_decay: float = 0.999
+    recompute_norm: bool = False
+    precision: str = "full"
+
+
+class Train(Method):
     """A fit by mini-batches: an iterator of steps; each has taken one batch.
 
     A step's values are sums over its rows, ``loss_sum`` and ``rows`` (the sum of weights), so that
-    means over any stretch weigh every row alike. An epoch's last step is ``complete``. The global
-    generators are as they were when the loop ends.
+    means over any stretch weigh every row alike. The step after which the network is to be scored
+    is ``complete``; ``scored`` is then the network to score: the one that trains, or the average.
+    The global generators are as they were when the loop ends.
     """
 
     def __init__(
@@ -30,89 +71,139 @@ class Train:
         network: Network,
         objective: Objective,
         batches: Batches,
+        plan: Plan,
         *,
-        optimizer: str,
-        settings: Settings,
-        schedule: str,
-        epochs: int,
-        patience: int,
         seed: int,
-        units: torch.Tensor | None = None,
-        plateau: float | None = None,
+        units: Tensor | None = None,
+        augment: Augment | None = None,
     ) -> None:
         self.network = network
-        self.objective = objective
         self.batches = batches
-        self.optimizer: torch.optim.Optimizer = lookup(OPTIMIZERS, optimizer, "optimizer")(
-            network.parameters(), settings
-        )
-        self.lr = settings.lr
-        self.schedule = lookup(SCHEDULES, schedule, "schedule")
-        self.epochs = epochs
-        self.steps = epochs * len(batches)
-        self.patience = patience
+        self.plan = plan
         self.seed = seed
-        self.units = units
-        """Raw predictions and targets are divided by these (outputs,) before the loss that is
-        minimised: the targets' deviations, so that a learning rate means the same for every
-        target."""
-        self.plateau = plateau
-        """Where the mean loss (in those units) of ``patience`` epochs in a row is not this much
-        below the best one, training stops. To find out it waits for the device once an epoch."""
+        self.augment = augment
+        self.steps = plan.epochs * len(batches)
+        self.patience = plan.patience
+        self.optimizer: Optimizer = lookup(OPTIMIZERS, plan.optimizer, "optimizer")(
+            network.parameters(), plan.settings
+        )
+        loss = Loss(objective, plan.mean, units)
+        self.update = choose_update(network, loss, self.optimizer, plan, batches.size)
+        self.schedule = lookup(SCHEDULES, plan.schedule, "schedule")
+        self.plateau = Plateau(plan.pace)
+        self.scored = network
+        self.average: Average[Network] | None = None
+        if plan.averaging != "none":
+            self.average = Average(network, plan.averaging, plan.average_decay)
+            self.scored = self.average.network
+
+    def observe(self, loss: float) -> None:
+        """Take in the validation loss of a complete step."""
+        if self.plan.schedule == "plateau":
+            self.plateau.observe(loss)
+
+    def watch(self) -> dict[str, float]:
+        """``gradient_max``, the largest entry of the last gradient; waits for the device."""
+        every = [p.grad for p in self.network.parameters() if p.grad is not None]
+        norms = torch._foreach_norm(every, math.inf)
+        return {"gradient_max": float(torch.stack(list(norms)).max())}
+
+    def finish(self, network: Network) -> bool:
+        """Recompute the statistics of batch norms where that is asked for; whether it was done."""
+        if not self.plan.recompute_norm:
+            return False
+        recompute_norms(network, self.batches.data.x)
+        return True
 
     def __iter__(self) -> Iterator[Step]:
         device = self.batches.data.x.device
         with torch.random.fork_rng([device] if device.type == "cuda" else []):
             yield from self._steps(device)
 
+    def _rate(self, index: int) -> float:
+        """The learning rate of the step after ``index`` of them."""
+        plan, done = self.plan, index / len(self.batches)
+        factor = self.schedule(done, plan.epochs, plan.pace) * self.plateau.factor
+        if plan.pace.warmup:
+            factor *= warmed(done + 1 / len(self.batches), plan.pace)
+        return float(plan.settings.lr * factor)
+
     def _steps(self, device: torch.device) -> Iterator[Step]:
-        # the device's own generator; on a CPU this way costs a hundredth of torch.manual_seed
-        manual_seed = (
-            torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed
-        )
+        seed = seeder(self.network, device)
         yield Step(0, complete=True)
-        per_epoch = len(self.batches)
+        plan, per_epoch = self.plan, len(self.batches)
+        every = plan.evaluate_every or per_epoch
         index, best, stale = 0, math.inf, 0
-        for epoch in range(self.epochs):
-            sums: list[tuple[torch.Tensor, torch.Tensor | float]] = []
+        self.network.train()
+        for epoch in range(plan.epochs):
+            sums: list[tuple[Tensor, Rows]] = []
             for batch, (x, y, weight) in enumerate(self.batches.epoch(epoch), start=1):
-                lr = self.lr * self.schedule(index / self.steps)
+                rate = self._rate(index)
                 for group in self.optimizer.param_groups:
-                    group["lr"] = lr
-                manual_seed(derive(self.seed, "dropout", index))
-                self.network.train()
-                raw = self.network(x)
-                shown = self.objective.loss(raw, y)
-                loss = shown
-                if self.units is not None:
-                    shown, y = shown.detach(), y.reshape(raw.shape)
-                    loss = self.objective.loss(raw / self.units, y / self.units)
-                if weight is not None:
-                    shown, loss = shown * weight, loss * weight
-                total = loss.sum()
-                rows = len(x) if weight is None else weight.sum().clamp(min=1e-30)
-                self.optimizer.zero_grad()
-                (total / rows).backward()
-                self.optimizer.step()
+                    if isinstance(group["lr"], Tensor):
+                        group["lr"].fill_(rate)
+                    else:
+                        group["lr"] = rate
+                if self.augment is not None:
+                    x = self.augment(x, self.seed, index)
+                if seed is not None:
+                    seed(derive(self.seed, "dropout", index))
+                shown, total, rows = self.update(x, y, weight)
                 index += 1
                 last = batch == per_epoch
                 reason = None
-                if self.plateau is not None:
-                    sums.append((total.detach(), rows))
-                if last and self.plateau is not None:
+                if plan.min_delta is not None:
+                    sums.append((total, rows))
+                if last and plan.min_delta is not None:
                     mean = sum(float(t) for t, _ in sums) / sum(float(r) for _, r in sums)
-                    stale = stale + 1 if mean > best - self.plateau else 0
+                    stale = stale + 1 if mean > best - plan.min_delta else 0
                     best = min(best, mean)
-                    if stale > self.patience:
+                    if stale > plan.patience:
                         reason = f"the training loss is no lower {stale} epochs in a row"
-                if last and epoch == self.epochs - 1 and reason is None:
-                    reason = f"all {self.epochs} epochs done"
+                if index == self.steps and reason is None:
+                    reason = f"all {plan.epochs} epochs done"
+                complete = index % every == 0 or reason is not None
+                if self.average is not None:
+                    done = epoch + 1 if last else index / per_epoch
+                    self.average.step(done, plan.epochs, complete=complete)
                 yield Step(
                     index,
-                    {"loss_sum": shown.detach().sum(), "rows": rows, "lr": lr},
+                    {"loss_sum": shown, "rows": rows, "lr": rate},
                     epoch=epoch + last,
-                    complete=last,
+                    complete=complete,
                     reason=reason,
                 )
-            if reason is not None:
-                return
+                if reason is not None:
+                    return
+
+
+def choose_update(
+    network: Network, loss: Loss, optimizer: Optimizer, plan: Plan, size: int
+) -> Update:
+    """The quickest way to the same numbers."""
+    if Perceptron.suits(network, optimizer) and plan.precision == "full":
+        assert isinstance(network, MLP) and isinstance(optimizer, Fused)
+        return Perceptron(network, loss, optimizer, plan.clip)
+    eager = Autograd(network, loss, optimizer, plan.clip, half=plan.precision == "bfloat16")
+    fixed = isinstance(network, (MLP, CNN))  # modules of the user's own may look at the data
+    if fixed and all(isinstance(group["lr"], Tensor) for group in optimizer.param_groups):
+        return Captured(eager, size)
+    return eager
+
+
+def seeder(network: nn.Module, device: torch.device) -> Callable[[int], object] | None:
+    """What seeds the device's own generator before a step; None where no layer draws from it.
+
+    Modules that are not PyTorch's own may draw.
+    """
+    quiet = (
+        nn.Linear, nn.Conv2d, nn.Flatten, nn.Identity, nn.Sequential, nn.MaxPool2d,
+        nn.BatchNorm1d, nn.BatchNorm2d, nn.ReLU, nn.LeakyReLU, nn.Tanh, nn.Sigmoid, nn.SELU,
+        nn.GELU, nn.SiLU, nn.Softplus,
+    )  # fmt: skip
+    own = type(network).__module__.startswith("linnet.networks.")
+    parts = [m for m in network.modules() if not type(m).__module__.startswith("linnet.networks.")]
+    if own and all(type(module) in quiet for module in parts):
+        return None
+    # on a CPU this way costs a hundredth of torch.manual_seed
+    return torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed

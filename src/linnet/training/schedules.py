@@ -1,21 +1,87 @@
-"""The learning rate as a factor of its setting, by progress through training from 0 to 1."""
+"""The learning rate as a factor of its setting.
 
+A schedule is a function of the epochs done (a fraction within one), of all epochs, and of a
+``Pace``. "plateau" follows the scores and has no such function: ``Plateau`` keeps its account.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
 from math import cos, pi
 
-WARM_UP = 0.25
-"""The share of the steps in which one-cycle rises."""
+RISE = 0.25
+"""The share of training in which one-cycle rises."""
+
+THRESHOLD = 1e-4
+"""By this share a loss must be below the best one to be better, as in PyTorch's
+``ReduceLROnPlateau``."""
 
 
-def constant(progress: float) -> float:
+@dataclass(frozen=True)
+class Pace:
+    """``gamma``: the factor of each fall. ``step_size``: epochs between falls, for "plateau" the
+    evaluations in a row that may be no better before one. ``warmup``: epochs in which the rate
+    first rises linearly to what the schedule says."""
+
+    gamma: float = 0.1
+    step_size: int = 5
+    warmup: float = 0.0
+
+
+def constant(done: float, epochs: int, pace: Pace) -> float:
     """The rate as set, throughout."""
     return 1.0
 
 
-def one_cycle(progress: float) -> float:
+def step(done: float, epochs: int, pace: Pace) -> float:
+    """Times ``gamma`` every ``step_size`` epochs, as ``torch.optim.lr_scheduler.StepLR``."""
+    return float(pace.gamma ** (int(done) // pace.step_size))
+
+
+def exponential(done: float, epochs: int, pace: Pace) -> float:
+    """Times ``gamma`` every epoch, as ``torch.optim.lr_scheduler.ExponentialLR``."""
+    return float(pace.gamma ** int(done))
+
+
+def cosine(done: float, epochs: int, pace: Pace) -> float:
+    """Down to 0 as half a cosine over all steps: Loshchilov and Hutter (2017), SGDR, without
+    restarts; as ``torch.optim.lr_scheduler.CosineAnnealingLR``."""
+    return (1 + cos(pi * done / epochs)) / 2
+
+
+def one_cycle(done: float, epochs: int, pace: Pace) -> float:
     """Up from a 25th to the full rate in a quarter of the steps, then down to 0 as a cosine.
 
     After Smith and Topin (2019), Super-convergence; their start at a 25th is PyTorch's default too.
     """
-    if progress < WARM_UP:
-        return 1 / 25 + (1 - 1 / 25) * (1 - cos(pi * progress / WARM_UP)) / 2
-    return (1 + cos(pi * (progress - WARM_UP) / (1 - WARM_UP))) / 2
+    progress = done / epochs
+    if progress < RISE:
+        return 1 / 25 + (1 - 1 / 25) * (1 - cos(pi * progress / RISE)) / 2
+    return (1 + cos(pi * (progress - RISE) / (1 - RISE))) / 2
+
+
+def warmed(done: float, pace: Pace) -> float:
+    """The factor of the warm-up: a linear rise, 1 after it."""
+    return 1.0 if done >= pace.warmup else done / pace.warmup
+
+
+class Plateau:
+    """Times ``gamma`` when more than ``step_size`` losses in a row were no better than the best,
+    as ``torch.optim.lr_scheduler.ReduceLROnPlateau``."""
+
+    def __init__(self, pace: Pace) -> None:
+        self.pace = pace
+        self.factor = 1.0
+        self.best = math.inf
+        self.stale = 0
+
+    def observe(self, loss: float) -> None:
+        """Take in the loss of an evaluation."""
+        if loss < self.best * (1 - THRESHOLD):
+            self.best, self.stale = loss, 0
+        else:
+            self.stale += 1
+        if self.stale > self.pace.step_size:
+            self.factor *= self.pace.gamma
+            self.stale = 0

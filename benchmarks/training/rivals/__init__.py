@@ -1,0 +1,1 @@
+"""One file per rival: ``train`` and, where it ships one, its own example, as ``problem`` says."""

@@ -1,0 +1,1 @@
+"""The doctor: what is looked for before anything is trained."""

@@ -1,0 +1,46 @@
+"""What stands between linear layers, each with the initial weights that suit it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A module of PyTorch; weights before it have variance ``gain**2 / fan``.
+
+    ``fan`` is "in" (He et al. 2015: the forward signal keeps its size) or "mean", of both ways
+    (Glorot and Bengio 2010).
+    """
+
+    module: type[nn.Module]
+    gain: float
+    fan: Literal["in", "mean"]
+    dropout: type[nn.Module] = nn.Dropout
+
+
+ACTIVATIONS: dict[str, Kind] = {
+    "relu": Kind(nn.ReLU, 2**0.5, "in"),
+    "leaky_relu": Kind(nn.LeakyReLU, (2 / (1 + 0.01**2)) ** 0.5, "in"),
+    "tanh": Kind(nn.Tanh, 5 / 3, "mean"),
+    "sigmoid": Kind(nn.Sigmoid, 4.0, "mean"),  # Glorot and Bengio's tanh is 4 times as steep
+    "selu": Kind(nn.SELU, 1.0, "in", nn.AlphaDropout),  # Klambauer et al. (2017)
+    "gelu": Kind(nn.GELU, 2**0.5, "in"),
+    "silu": Kind(nn.SiLU, 2**0.5, "in"),
+    "softplus": Kind(nn.Softplus, 1.0, "mean"),
+    "identity": Kind(nn.Identity, 1.0, "mean"),
+}
+
+
+def draw(weight: Tensor, activation: Kind, generator: torch.Generator) -> None:
+    """Normal initial weights for the layer before ``activation``."""
+    if activation.fan == "in":
+        nn.init.kaiming_normal_(weight, nonlinearity="linear", generator=generator)
+        with torch.no_grad():
+            weight.mul_(activation.gain)
+    else:
+        nn.init.xavier_normal_(weight, activation.gain, generator=generator)

@@ -1,0 +1,86 @@
+"""A small convolutional network for pictures."""
+
+from itertools import pairwise
+from typing import Annotated
+
+import torch
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from linnet.networks import Activation
+from linnet.networks._base import Network, NetworkSpec
+from linnet.networks.activations import ACTIVATIONS, draw
+from linnet.networks.scaling import Rescaling, Scale, Scaling
+
+
+class CNN(Network):
+    """``scaling -> (Conv 3 x 3 -> [norm] -> pool 2 x 2 -> activation) for each of channels ->
+    [dropout] -> Linear``.
+
+    Pooling stands before the activation: for a monotonic one that is the same, for a quarter of the
+    work. For regression the outputs are deviations from the target's mean, rescaled by the last
+    layer.
+    """
+
+    class Spec(NetworkSpec):
+        """Channels of the convolutions, and what stands between them."""
+
+        scale: Scale
+        channels: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, max_length=12)
+        activation: Activation
+        batch_norm: bool
+        dropout: float = Field(ge=0, lt=1)
+        rescale: bool
+
+        @model_validator(mode="after")
+        def _pictures(self) -> "CNN.Spec":
+            if len(self.inputs) != 3:
+                raise ValueError(
+                    "a cnn takes pictures (channels, height, width); use linear or mlp for rows"
+                )
+            least = 2 ** len(self.channels)
+            if min(self.inputs[1:]) < least:
+                raise ValueError(
+                    f"{len(self.channels)} convolutions halve a picture to nothing; it must be at "
+                    f"least {least} x {least}, or give fewer channels"
+                )
+            return self
+
+    def __init__(self, spec: "CNN.Spec") -> None:
+        super().__init__(spec)
+        activation = ACTIVATIONS[spec.activation]
+        self.scaling = Scaling(spec.scale, spec.inputs)
+        colours, height, width = spec.inputs
+        layers: list[nn.Module] = []
+        for before, after in pairwise((colours, *spec.channels)):
+            layers.append(nn.Conv2d(before, after, 3, padding=1, bias=not spec.batch_norm))
+            if spec.batch_norm:
+                layers.append(nn.BatchNorm2d(after))
+            layers += [nn.MaxPool2d(2), activation.module()]
+            height, width = height // 2, width // 2
+        self.hidden = nn.Sequential(*layers)
+        self.flatten = nn.Flatten()
+        self.dropout = activation.dropout(spec.dropout) if spec.dropout else nn.Identity()
+        self.output = nn.Linear(spec.channels[-1] * height * width, spec.outputs)
+        self.rescaling = Rescaling(spec.outputs) if spec.rescale else nn.Identity()
+
+    def start(
+        self, x: Tensor, y: Tensor | None, weight: Tensor | None, generator: torch.Generator
+    ) -> None:
+        """Statistics from the rows; weights as the activation wants them; biases zero."""
+        assert isinstance(self.spec, CNN.Spec)
+        self.scaling.fit(x)
+        if isinstance(self.rescaling, Rescaling) and y is not None:
+            self.rescaling.fit(y, weight)
+        for module in self.hidden:
+            if isinstance(module, nn.Conv2d):
+                draw(module.weight, ACTIVATIONS[self.spec.activation], generator)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
+        draw(self.output.weight, ACTIVATIONS["identity"], generator)
+        nn.init.zeros_(self.output.bias)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features: Tensor = self.flatten(self.hidden(self.scaling(x)))
+        raw: Tensor = self.rescaling(self.output(self.dropout(features)))
+        return raw
