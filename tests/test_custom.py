@@ -838,6 +838,10 @@ def test_an_activation_in_place_that_breaks_a_gradient_is_named(digits: Dataset)
     assert "its layer 5 (ReLU) overwrites" in text and "ReLU() without inplace=True" in text
     text = blocked(net(True, True, True), digits)
     assert "its layer 5 (ReLU), 8 (LeakyReLU) overwrites" in text
+    before = nn.Sequential(nn.Flatten(), nn.Linear(64, 16), nn.Sigmoid(), nn.ReLU(inplace=True))
+    after = nn.Sequential(nn.Linear(16, 16), nn.ReLU(inplace=True), nn.Linear(16, 10))
+    text = blocked(nn.Sequential(before, after), digits)
+    assert "its layer 0.3 (ReLU) overwrites" in text
 
 
 def test_an_operation_in_place_that_is_no_layer_is_told(digits: Dataset) -> None:
@@ -916,6 +920,9 @@ def test_layers_without_an_activation_between_are_a_line(digits: Dataset, tmp_pa
         text = warned(net, digits)
         assert "no activation: the net is a line" in text and "the model linear" in text
     assert "its 3 linear layers" in warned(convolutions, digits)
+    net = stack()
+    net.register_forward_pre_hook(lambda module, given: given[0].sub_(1.0))  # in place
+    assert "the net is a line" in warned(net, digits)
     with pytest.warns(LinnetWarning, match="custom: between its 2 linear layers"):
         run = train("digits", stack(), tmp_path)
     (event,) = events(run.path, "finding")
@@ -1076,7 +1083,7 @@ def test_training_is_the_same_to_the_bit_twice(tmp_path: Path) -> None:
     assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
 
 
-# Faults outside networks/custom.py and checks/: each is reported with its mend.
+# What the first modules of users would have broken.
 
 
 @pytest.mark.parametrize("kind", ["frozen", "none", "meta", "lazy"])
@@ -1121,7 +1128,9 @@ def test_tied_weights_are_saved(tmp_path: Path) -> None:
     net.append(nn.Linear(64, 10))
     linear(net, 3).weight = linear(net, 1).weight
     run = train("digits", net, tmp_path)
-    assert "custom" in run.models
+    kept = run.models["custom"].module.state_dict()
+    assert torch.equal(kept["module.1.weight"], linear(net, 1).weight)
+    assert torch.equal(kept["module.3.weight"], linear(net, 1).weight)
 
 
 def test_parameters_beside_layers_are_counted(tmp_path: Path) -> None:
