@@ -207,7 +207,6 @@ class Recipe(Closed):
         auto["penalty"] = PENALTIES if len(split.valid) else (alone,)
         auto["tol"] = 1e-9 if (wide if self.dtype == "auto" else self.dtype == "float64") else 1e-6
         optimizer = lookup(OPTIMIZERS, self.optimizer, "optimizer")
-        auto["lr"] = optimizer.lr
         auto["weight_decay"] = optimizer.weight_decay
         size: int | str = self.batch_size
         if size == "auto" and not optimizer.whole:
@@ -226,7 +225,14 @@ class Recipe(Closed):
 
     def _of(self, name: str) -> dict[str, Any]:
         """What "auto" means for one of the nets."""
-        auto = {"batch_norm": name == "cnn"}
+        from linnet.registry import lookup
+        from linnet.training import OPTIMIZERS
+
+        rate = lookup(OPTIMIZERS, self.optimizer, "optimizer").lr
+        auto = {
+            "batch_norm": name == "cnn",
+            "lr": 5 * rate if name == "cnn" and self.batch_norm else rate,  # a norm bears more
+        }
         return {key: value for key, value in auto.items() if getattr(self, key) == "auto"}
 
     def check(self, schema: Schema) -> None:

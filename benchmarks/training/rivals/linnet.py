@@ -21,6 +21,7 @@ SETTINGS = {
     "widths": list(WIDTHS),
     "dropout": 0.0,
     "scaling": [MEAN, SD],
+    "shift": 0,
     "optimizer": "sgd",
     "lr": LR,
     "momentum": MOMENTUM,

@@ -105,8 +105,8 @@ class Train(Method):
     def watch(self) -> dict[str, float]:
         """``gradient_max``, the largest entry of the last gradient; waits for the device."""
         every = [p.grad for p in self.network.parameters() if p.grad is not None]
-        norms = torch._foreach_norm(every, math.inf)
-        return {"gradient_max": float(torch.stack(list(norms)).max())}
+        ends = [end for gradient in every if gradient.numel() for end in gradient.aminmax()]
+        return {"gradient_max": float(torch.stack(ends).abs().max())}
 
     def finish(self, network: Network) -> bool:
         """Recompute the statistics of batch norms where that is asked for; whether it was done."""
