@@ -36,4 +36,5 @@ class Batches:
         order = torch.randperm(len(self.data), generator=generator(self.seed, "batches", epoch))
         data = self.data
         for rows in order.to(data.x.device).split(self.sizes):
-            yield data.x[rows], data.y[rows], None if data.weight is None else data.weight[rows]
+            weight = None if data.weight is None else data.weight.index_select(0, rows)
+            yield data.x.index_select(0, rows), data.y.index_select(0, rows), weight
