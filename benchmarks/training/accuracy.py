@@ -65,7 +65,15 @@ CONTESTS = {
     "mlp": Contest(
         0.98,
         "mlp",
-        ("epochs=4", "widths=256", "batch_size=128"),
+        (
+            "epochs=4",
+            "widths=512,256",
+            "batch_size=256",
+            "lr=8e-3",
+            "dropout=0",
+            "shift=0",
+            "valid=0",
+        ),
         {
             "sklearn": Example("sklearn", "example", None, {"hidden": 100}),
             "sklearn 256": Example("sklearn", "example", 15, {"hidden": 256}),
@@ -79,7 +87,7 @@ CONTESTS = {
     "cnn": Contest(
         0.99,
         "cnn",
-        ("epochs=3",),
+        ("epochs=3", "valid=0", "dropout=0"),
         {"pytorch's example": Example("loader", "cnn", 4)},
     ),
 }
