@@ -17,9 +17,9 @@ class CNN(Network):
     """``scaling -> (Conv 3 x 3 -> [norm] -> pool 2 x 2 -> activation) for each of channels ->
     [dropout] -> Linear``.
 
-    Channels lie last in memory, which takes two thirds of the time on a CPU. Pooling stands before the activation: for a monotonic one that is the same, for a quarter of the
-    work. For regression the outputs are deviations from the target's mean, rescaled by the last
-    layer.
+    Channels lie last in memory, which takes two thirds of the time on a CPU. Pooling stands before
+    the activation: for a monotonic one that is the same, for a quarter of the work. For regression
+    the outputs are deviations from the target's mean, rescaled by the last layer.
     """
 
     class Spec(NetworkSpec):
