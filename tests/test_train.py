@@ -12,7 +12,7 @@ import torch
 import linnet
 from linnet.artifact import read_manifest
 from linnet.data.dataset import Dataset
-from linnet.errors import DataError, Diverged, InputError, RecipeError
+from linnet.errors import DataError, Diverged, InputError, LinnetWarning, RecipeError
 from linnet.recipe import Recipe, read_recipe, read_setting
 
 FAST: dict[str, Any] = {"epochs": 3, "widths": [16], "penalty": [0.1, 0.01]}
@@ -242,7 +242,7 @@ def test_a_run_is_never_overwritten(digits: linnet.Run) -> None:
 
 
 def test_a_diverged_run_says_so_and_keeps_no_model(tmp_path: Path) -> None:
-    with pytest.raises(Diverged, match="no longer finite at step"):
+    with pytest.warns(LinnetWarning), pytest.raises(Diverged, match="no longer finite at step"):
         linnet.train(
             "digits", model="mlp", optimizer="sgd", lr=1e10, schedule="constant",
             out=tmp_path / "r",

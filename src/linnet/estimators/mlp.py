@@ -95,6 +95,8 @@ class _Perceptron(Estimator):
             "widths": widths,
             "activation": ALIASES.get(self.activation, self.activation),
             "dropout": 0.0,
+            "batch_norm": False,
+            "shift": 0,
             "optimizer": self.solver,
             "lr": self.learning_rate_init,
             # next to a batch's mean loss, as scikit-learn divides it by the rows of a batch
