@@ -50,7 +50,11 @@ class Progress:
     def __call__(self, event: Event) -> None:
         kind = event["event"]
         if kind == "finding":
-            print(f"warning: {event['model']}: {event['text']}", file=sys.stderr, flush=True)
+            warning = f"warning: {event['model']}: {event['text']}"
+            if self._bar:
+                self._bar.console.print(warning, markup=False, highlight=False)
+            else:
+                print(warning, file=sys.stderr, flush=True)
         if kind not in ("begin", "step", "evaluate", "fit"):
             return
         if kind == "step":
