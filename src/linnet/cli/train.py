@@ -131,6 +131,8 @@ def compare(tried: "list[tuple[dict[str, Any], Run | Diverged]]", *, json: bool)
 
 def show(metrics: dict[str, Any], path: Path) -> None:
     """The last lines: the models with their intervals, the verdict, why each stopped, the files."""
+    from linnet import files
+    from linnet.runs import directory
     from linnet.verdict import headline, percent
 
     models = metrics["models"]
@@ -162,4 +164,5 @@ def show(metrics: dict[str, Any], path: Path) -> None:
     if "mean" in scaling:
         mean, deviation = scaling["mean"], scaling["deviation"]
         print(f"pixels / 255 scaled by mean {mean:.4f} and deviation {deviation:.4f}")
-    print(f"files: {path}/")
+    about = files.read_json(path / directory.RUN)
+    print(f"on {about['device']}, {about['threads']} threads; files: {path}/")
