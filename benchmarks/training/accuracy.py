@@ -76,8 +76,8 @@ CONTESTS = {
         ),
         {
             "sklearn": Example("sklearn", "example", None, {"hidden": 100}),
-            "sklearn 256": Example("sklearn", "example", 15, {"hidden": 256}),
-            "keras": Example("keras", "example", 7),
+            "sklearn 256": Example("sklearn", "example", 25, {"hidden": 256}),
+            "keras": Example("keras", "example", 5),
             "skorch": Example("skorch", "example", None, {"hidden": 98, "dropout": 0.5}),
             "skorch 512": Example("skorch", "example", 20, {"hidden": 512, "dropout": 0.5}),
             "lightning": Example("lightning", "example", None, {"hidden": 64, "lr": 2e-4}),
@@ -87,7 +87,7 @@ CONTESTS = {
     "cnn": Contest(
         0.99,
         "cnn",
-        ("epochs=3", "valid=0", "dropout=0"),
+        ("epochs=2", "valid=0", "dropout=0"),
         {"pytorch's example": Example("loader", "cnn", 4)},
     ),
 }
