@@ -44,3 +44,15 @@ def draw(weight: Tensor, activation: Kind, generator: torch.Generator) -> None:
             weight.mul_(activation.gain)
     else:
         nn.init.xavier_normal_(weight, activation.gain, generator=generator)
+
+
+def draw_all(
+    hidden: nn.Sequential, output: nn.Linear, name: str, generator: torch.Generator
+) -> None:
+    """Initial weights of hidden layers before the activation ``name`` and of the output; biases
+    zero."""
+    for module in (*hidden, output):
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            draw(module.weight, ACTIVATIONS["identity" if module is output else name], generator)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

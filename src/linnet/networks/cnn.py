@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from linnet.networks import Activation
 from linnet.networks._base import Network, NetworkSpec
-from linnet.networks.activations import ACTIVATIONS, draw
+from linnet.networks.activations import ACTIVATIONS, draw_all
 from linnet.networks.scaling import Rescaling, Scale, Scaling
 
 
@@ -73,13 +73,7 @@ class CNN(Network):
         self.scaling.fit(x)
         if isinstance(self.rescaling, Rescaling) and y is not None:
             self.rescaling.fit(y, weight)
-        for module in self.hidden:
-            if isinstance(module, nn.Conv2d):
-                draw(module.weight, ACTIVATIONS[self.spec.activation], generator)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        draw(self.output.weight, ACTIVATIONS["identity"], generator)
-        nn.init.zeros_(self.output.bias)
+        draw_all(self.hidden, self.output, self.spec.activation, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         pictures = self.scaling(x).contiguous(memory_format=torch.channels_last)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from linnet.networks import Activation
 from linnet.networks._base import Network, NetworkSpec
-from linnet.networks.activations import ACTIVATIONS, draw
+from linnet.networks.activations import ACTIVATIONS, draw_all
 from linnet.networks.scaling import Rescaling, Scale, Scaling
 
 
@@ -56,13 +56,7 @@ class MLP(Network):
         self.scaling.fit(x)
         if isinstance(self.rescaling, Rescaling) and y is not None:
             self.rescaling.fit(y, weight)
-        for module in self.hidden:
-            if isinstance(module, nn.Linear):
-                draw(module.weight, ACTIVATIONS[self.spec.activation], generator)
-                if module.bias is not None:
-                    nn.init.zeros_(module.bias)
-        draw(self.output.weight, ACTIVATIONS["identity"], generator)
-        nn.init.zeros_(self.output.bias)
+        draw_all(self.hidden, self.output, self.spec.activation, generator)
 
     def forward(self, x: Tensor) -> Tensor:
         raw: Tensor = self.rescaling(self.output(self.hidden(self.flatten(self.scaling(x)))))
