@@ -53,16 +53,8 @@ class Custom(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         raw: Tensor = self.module(self.examples(x))
-        if self.spec.outputs == 1 and raw.dim() == 2 and raw.shape[1] == 2 and not self._rescales:
+        logit = self.spec.outputs == 1 and not isinstance(self.rescaling, Rescaling)
+        if logit and raw.dim() == 2 and raw.shape[1] == 2:
             raw = raw[:, 1:] - raw[:, :1]
         rescaled: Tensor = self.rescaling(raw)
         return rescaled
-
-    @property
-    def _rescales(self) -> bool:
-        return isinstance(self.rescaling, Rescaling)
-
-
-def name_of(module: nn.Module) -> str:
-    """The module's class, for people."""
-    return type(module).__qualname__

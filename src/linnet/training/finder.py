@@ -29,12 +29,10 @@ def find_rate(make: Callable[[Network, Plan], Train], network: Network, plan: Pl
     """
     trial_plan = replace(
         plan, settings=replace(plan.settings, lr=1.0), schedule="constant", min_delta=None,
-        averaging="none", pace=replace(plan.pace, warmup=0.0),
+        averaging="none", pace=replace(plan.pace, warmup=0.0), epochs=STEPS,
     )  # fmt: skip
     trial = make(copy.deepcopy(network), trial_plan)
     per_epoch = len(trial.batches)
-    epochs = -(-STEPS // per_epoch)
-    trial = make(trial.network, replace(trial_plan, epochs=epochs))
     growth = (HIGHEST / LOWEST) ** (1 / (STEPS - 1))
     trial.schedule = lambda done, epochs, pace: LOWEST * growth ** round(done * per_epoch)
     smoothed, least, found = 0.0, math.inf, LOWEST
