@@ -37,7 +37,7 @@ def check_module(network: Custom, objective: Objective, x: Tensor, y: Tensor) ->
                 Finding(
                     f"the module cannot be copied: {_first_line(error)}",
                     "make what it computes in __init__ a Parameter or a buffer",
-                    blocks=True,
+                    severity="stop",
                 )
             ]
         return _tried(trial, objective, x, y)
@@ -56,7 +56,7 @@ def _placed(network: Custom) -> list[Finding]:
             Finding(
                 f"its parameters lie on several devices: {', '.join(sorted(devices))}",
                 "move it as a whole, module.to(device)",
-                blocks=True,
+                severity="stop",
             )
         ]
     if devices == {"meta"}:
@@ -64,7 +64,7 @@ def _placed(network: Custom) -> list[Finding]:
             Finding(
                 "its parameters have no numbers: they lie on the meta device",
                 "make it outside torch.device('meta')",
-                blocks=True,
+                severity="stop",
             )
         ]
     if not any(parameter.requires_grad for parameter in parameters):
@@ -74,7 +74,7 @@ def _placed(network: Custom) -> list[Finding]:
                 f"it has no parameters{frozen}",
                 "register tensors as nn.Parameter in a submodule or attribute; a list of layers "
                 "must be an nn.ModuleList",
-                blocks=True,
+                severity="stop",
             )
         ]
     return []
@@ -98,7 +98,7 @@ def _kept(module: nn.Module) -> list[Finding]:
             remedy = "look at its initial weights" if trains else aside
         else:
             continue
-        return [Finding(f'its state "{name}" {what}', remedy, blocks=True)]
+        return [Finding(f'its state "{name}" {what}', remedy, severity="stop")]
     return []
 
 
@@ -111,14 +111,14 @@ def _tried(trial: Custom, objective: Objective, x: Tensor, y: Tensor) -> list[Fi
             Finding(
                 f"its forward fails on a batch of shape {shape} and dtype {dtype}: {_named(error)}",
                 "it must take scaled examples of this shape in this dtype",
-                blocks=True,
+                severity="stop",
             )
         ]
     found = _shaped(out, trial, objective, len(x), shape)
     if found:
         return found
     if not out.isfinite().all():
-        return [Finding("its first outputs are not finite", "look at its initial weights", True)]
+        return [Finding("its first outputs are not finite", "look at its initial weights", "stop")]
     try:
         loss = _differentiated(trial, objective, x, y)
     except Exception as error:
@@ -162,7 +162,7 @@ def _shaped(
     wanted = trial.spec.outputs
     if not isinstance(out, Tensor):
         what = f"it returns a {type(out).__name__}"
-        return [Finding(what, f"return one tensor, (rows, {wanted})", blocks=True)]
+        return [Finding(what, f"return one tensor, (rows, {wanted})", severity="stop")]
     given = tuple(out.shape)
     if not given or given[0] != rows:
         return [
@@ -170,7 +170,7 @@ def _shaped(
                 f"{rows} rows of shape {shape[1:]} go in and {given[0] if given else 'none'} come "
                 "out: rows are mixed with each other",
                 "reshape with x.flatten(1), which keeps the rows, not with view(-1, n)",
-                blocks=True,
+                severity="stop",
             )
         ]
     allowed = {wanted, 2} if objective.classifies and wanted == 1 else {wanted}
@@ -182,7 +182,7 @@ def _shaped(
             Finding(
                 f"its outputs have the shape {given}, expected ({rows}, {wanted}){why}",
                 remedy,
-                blocks=True,
+                severity="stop",
             )
         ]
     return []
@@ -203,7 +203,7 @@ def _squashed(out: Tensor, objective: Objective) -> list[Finding]:
                 "its outputs are already a softmax; the loss takes another one, and could not fall "
                 f"below {floor:.4f}",
                 "return what stands before the softmax; probabilities come from predict_proba",
-                blocks=True,
+                severity="stop",
             )
         ]
     if unit and any("Sigmoid" in kind for kind in kinds):
@@ -211,7 +211,7 @@ def _squashed(out: Tensor, objective: Objective) -> list[Finding]:
             Finding(
                 "its outputs are already a sigmoid; the loss takes another one",
                 "return what stands before the sigmoid; probabilities come from predict_proba",
-                blocks=True,
+                severity="stop",
             )
         ]
     return []
@@ -239,12 +239,12 @@ def _evaluated(trial: Custom, objective: Objective, x: Tensor) -> list[Finding]:
         except Exception as error:  # the user's own code may raise anything
             what = f"in evaluation mode its forward fails on a batch of {rows}: {_named(error)}"
             remedy = "it must take any number of rows: no view(64, -1), no squeeze() of all sizes"
-            return [Finding(what, remedy, blocks=True)]
+            return [Finding(what, remedy, severity="stop")]
         found = _shaped(out, trial, objective, rows, tuple(x.shape))
         if not found and whole is None:
             found = _squashed(out, objective)
         if found:
-            return [Finding(f"in evaluation mode {f.what}", f.remedy, f.blocks) for f in found]
+            return [Finding(f"in evaluation mode {f.what}", f.remedy, f.severity) for f in found]
         if whole is None:
             whole = out.detach()
             if not torch.equal(whole, module(trial.examples(x))):
@@ -261,7 +261,7 @@ def _evaluated(trial: Custom, objective: Objective, x: Tensor) -> list[Finding]:
                     "batch: rows are mixed with each other",
                     "reshape with x.flatten(1), which keeps the rows; a norm must keep running "
                     "statistics",
-                    blocks=True,
+                    severity="stop",
                 )
             ]
     return []
@@ -307,7 +307,7 @@ def _backward(
     """Why the backward pass failed; of in-place layers those that break it are named."""
     what = f"its backward pass fails: {_first_line(error)}"
     if "inplace" not in str(error) and "in-place" not in str(error):
-        return Finding(what, "every operation of forward must have a gradient", blocks=True)
+        return Finding(what, "every operation of forward must have a gradient", severity="stop")
 
     def works() -> bool:
         try:
@@ -327,13 +327,13 @@ def _backward(
                 broken[name] = type(layer).__name__
             layer.inplace = False
     if not broken:
-        return Finding(what, "replace operations in place, such as x += y, relu_(x)", blocks=True)
+        return Finding(what, "replace operations in place, such as x += y, relu_(x)", severity="stop")
     names = ", ".join(f"{name} ({kind})" for name, kind in broken.items())
     kind = next(iter(broken.values()))
     return Finding(
         f"its layer {names} overwrites what a gradient still needs",
         f"make it {kind}() without inplace=True",
-        blocks=True,
+        severity="stop",
     )
 
 
