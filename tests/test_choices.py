@@ -21,7 +21,8 @@ from linnet import evaluation
 from linnet.artifact import Artifact
 from linnet.data.augment import Augment
 from linnet.data.batches import Batches
-from linnet.data.dataset import Dataset, Split
+from linnet.data.dataset import Dataset
+from linnet.data.split import Split
 from linnet.errors import Diverged, LinnetWarning, RecipeError
 from linnet.fit import fit
 from linnet.networks._base import Network

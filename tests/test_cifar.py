@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from linnet.data.reading import Reading
 from linnet.data.sources.cifar import Cifar
 from linnet.errors import DataError
 
@@ -35,7 +36,7 @@ def write_ten(folder: Path, batches: int = 5, rows: int = 4) -> np.ndarray[Any, 
 def refused(place: Path) -> str:
     assert Cifar().matches(place)
     with pytest.raises(DataError) as caught:
-        Cifar().read(place, None)
+        Cifar().read(place, Reading())
     return str(caught.value)
 
 
@@ -43,7 +44,7 @@ def refused(place: Path) -> str:
 def test_rows_come_in_order_and_the_test_batch_last(below: str, tmp_path: Path) -> None:
     rows = write_ten(tmp_path / "c" / below, batches=11, rows=1)  # batch 10 after 9, not after 1
     assert Cifar().matches(tmp_path / "c")
-    data = Cifar().read(tmp_path / "c", None)
+    data = Cifar().read(tmp_path / "c", Reading())
     assert data.x.dtype == torch.uint8 and data.x.shape == (12, 3, 32, 32)
     assert (data.x.numpy().reshape(12, -1) == rows[:, 1:]).all()
     assert data.y.dtype == torch.int64 and data.y.tolist() == rows[:, 0].tolist()
@@ -53,9 +54,9 @@ def test_rows_come_in_order_and_the_test_batch_last(below: str, tmp_path: Path) 
 def test_names_of_classes_come_from_the_folder_unless_given(tmp_path: Path) -> None:
     write_ten(tmp_path / "c")
     (tmp_path / "c" / "batches.meta.txt").write_text("\n".join(NAMES) + "\n\n")
-    assert Cifar().read(tmp_path / "c", None).schema.classes == tuple(NAMES)
+    assert Cifar().read(tmp_path / "c", Reading()).schema.classes == tuple(NAMES)
     given = tuple(range(10))
-    assert Cifar().read(tmp_path / "c", None, classes=given).schema.classes == given
+    assert Cifar().read(tmp_path / "c", Reading(), classes=given).schema.classes == given
     (tmp_path / "c" / "batches.meta.txt").write_text("cat\ncat\n")
     assert "a different class name on each line" in refused(tmp_path / "c")
 
@@ -65,7 +66,7 @@ def test_of_a_hundred_the_fine_label_counts(tmp_path: Path) -> None:
     (tmp_path / "train.bin").write_bytes(train.tobytes())
     (tmp_path / "test.bin").write_bytes(test.tobytes())
     (tmp_path / "fine_label_names.txt").write_text("\n".join(f"name {n}" for n in range(100)))
-    data = Cifar().read(tmp_path, None)
+    data = Cifar().read(tmp_path, Reading())
     assert data.y.tolist() == [*(row % 100 for row in range(120)), 0, 1, 2]
     assert (data.x[:120].numpy().reshape(120, -1) == train[:, 2:]).all()
     assert data.test_rows == 3 and data.schema.classes[99] == "name 99"

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from linnet.data.reading import Reading
 from linnet.data.sources import folder
 from linnet.data.sources.arrays import Arrays
 from linnet.data.sources.cifar import Cifar
@@ -40,7 +41,7 @@ def two(place: Path) -> Path:
 
 def refused(place: Path) -> str:
     with pytest.raises(DataError) as caught:
-        Folder().read(place, None)
+        Folder().read(place, Reading())
     return str(caught.value)
 
 
@@ -66,7 +67,10 @@ def test_pictures_equal_an_npz_of_their_pixels(shape: tuple[int, ...], tmp_path:
         save(picture, tmp_path / "p" / classes[code] / name)
     codes = np.array([code for code, _ in chosen])
     np.savez(tmp_path / "a.npz", X=pictures, y=codes)
-    found, arrays = Folder().read(tmp_path / "p", None), Arrays().read(tmp_path / "a.npz", None)
+    found, arrays = (
+        Folder().read(tmp_path / "p", Reading()),
+        Arrays().read(tmp_path / "a.npz", Reading()),
+    )
     assert found.x.numpy().tobytes() == arrays.x.numpy().tobytes()
     assert found.x.dtype == arrays.x.dtype and found.x.shape == arrays.x.shape
     assert found.y.tolist() == arrays.y.tolist() and found.y.dtype == arrays.y.dtype
@@ -76,7 +80,7 @@ def test_pictures_equal_an_npz_of_their_pixels(shape: tuple[int, ...], tmp_path:
 def test_train_and_test_and_what_lies_beside_them(tmp_path: Path) -> None:
     for part in ("train", "test", "valid"):
         two(tmp_path / part)
-    data = Folder().read(tmp_path, None)
+    data = Folder().read(tmp_path, Reading())
     assert len(data) == 4 and data.test_rows == 2 and data.y.tolist() == [0, 1, 0, 1]
     assert "1 files are no pictures and were skipped: valid" in data.notes[0]
     save(GREY, tmp_path / "train" / "c" / "0.png")
@@ -107,7 +111,7 @@ def test_every_kind_of_picture_has_one_conversion(kind: str, tmp_path: Path) -> 
     for name in "ab":
         (tmp_path / name).mkdir()
         image.save(tmp_path / name / "0.png")
-    data = Folder().read(tmp_path, None)
+    data = Folder().read(tmp_path, Reading())
     assert (data.x.numpy() == expected).all() and data.schema.shape == expected.shape
     served = open_picture(tmp_path / "a" / "0.png", channels=len(expected))
     assert served.dtype == np.uint8 and (served == expected).all()
@@ -123,7 +127,7 @@ def test_transparency_as_a_single_colour_is_laid_on_black(tmp_path: Path) -> Non
 def test_one_picture_in_colour_makes_all_of_them_colour(tmp_path: Path) -> None:
     place = two(tmp_path)
     Image.fromarray(COLOUR).convert("CMYK").save(place / "b" / "1.jpg", quality=100)
-    data = Folder().read(place, None)
+    data = Folder().read(place, Reading())
     assert data.schema.shape == (3, 5, 4)
     assert (data.x[:2].numpy() == GREY).all()
     assert np.abs(data.x[2].numpy().astype(int) - COLOUR.transpose(2, 0, 1)).mean() < 40
@@ -139,7 +143,7 @@ def test_pictures_come_upright(orientation: int, tmp_path: Path) -> None:
     exif[ORIENTATION] = orientation
     for name in "ab":
         save(GREY, tmp_path / name / "0.png", exif=exif)
-    data = Folder().read(tmp_path, None)
+    data = Folder().read(tmp_path, Reading())
     assert (data.x[0, 0].numpy() == upright.get(orientation, GREY)).all()
 
 
@@ -159,7 +163,7 @@ def test_what_is_no_picture_of_a_class_is_skipped_and_counted(tmp_path: Path) ->
     (place / ".git").mkdir()
     open(os.fsencode(place) + b"/st\xffray.txt", "wb").close()
     (place / "a" / "inside.png").symlink_to("../b/0.png")
-    data = Folder().read(place, None)
+    data = Folder().read(place, Reading())
     assert len(data) == 3 and data.y.tolist() == [0, 0, 1]
     assert data.notes[0].startswith("15 files are no pictures and were skipped: ")
     data.notes[0].encode()
@@ -168,14 +172,14 @@ def test_what_is_no_picture_of_a_class_is_skipped_and_counted(tmp_path: Path) ->
 def test_a_train_that_leads_back_ends(tmp_path: Path) -> None:
     (two(tmp_path) / "train").symlink_to(".")
     assert Folder().matches(tmp_path)
-    assert len(Folder().read(tmp_path, None)) == 2
+    assert len(Folder().read(tmp_path, Reading())) == 2
 
 
 def test_names_that_are_no_utf8_can_be_shown(tmp_path: Path) -> None:
     place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/top\xff"))
     save(GREY, place / os.fsdecode(b"a\xff") / "0.png")
     save(GREY, place / "b\nc" / os.fsdecode(b"-\xfe.png"))
-    data = Folder().read(place, None)
+    data = Folder().read(place, Reading())
     assert data.name == "top�" and data.schema.classes == ("a�", "b\nc")
     save(GREY, place / os.fsdecode(b"a\xfe") / "0.png")
     said = refused(place)
@@ -223,7 +227,7 @@ def test_contents_that_are_no_whole_picture_are_refused(tmp_path: Path) -> None:
     for ending in ("png", "jpg"):
         whole = save(GREY, tmp_path / f"whole.{ending}").read_bytes()
         path.write_bytes(whole)
-        Folder().read(tmp_path, None)
+        Folder().read(tmp_path, Reading())
         for end in range(len(whole)):
             path.write_bytes(whole[:end])
             with pytest.raises(DataError, match=r"1\.png: not a readable picture"):

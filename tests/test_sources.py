@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import polars
 import pytest
 import torch
 from PIL import Image
@@ -71,10 +72,30 @@ def places(tmp: Path) -> dict[str, Any]:
         "idx": write_idx(tmp / "idx"),
         "cifar": tmp / "cifar",
         "folder": write_folder(tmp / "folder"),
+        **write_tables(tmp),
     }
 
 
-@pytest.mark.parametrize("name", SOURCES)
+TABLES = ("frames", "parquet", "csv")
+
+
+def write_tables(tmp: Path) -> dict[str, Any]:
+    """The same rows as a frame, a Parquet file and a CSV file."""
+    frame = polars.DataFrame({"pixel": PICTURES[:, 0, 0], "label": LABELS})
+    frame.write_parquet(tmp / "a.parquet")
+    frame.write_csv(tmp / "a.csv")
+    return {"frames": frame, "parquet": tmp / "a.parquet", "csv": tmp / "a.csv"}
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_every_table_gives_the_same_rows(name: str, tmp_path: Path) -> None:
+    data = linnet.read(write_tables(tmp_path)[name], "label", task="classification")
+    assert data.x.dtype == torch.float32 and data.schema.columns == ("pixel",)
+    assert (data.x[:, 0].numpy() == PICTURES[:, 0, 0]).all() and (data.y.numpy() == LABELS).all()
+    assert data.schema.classes == (0, 1, 2)
+
+
+@pytest.mark.parametrize("name", [name for name in SOURCES if name not in TABLES])
 def test_every_source_gives_the_same_kind_of_data(name: str, tmp_path: Path) -> None:
     data = linnet.read(places(tmp_path)[name])
     assert data.x.dtype == torch.uint8 and data.x.dim() == 4

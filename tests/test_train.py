@@ -13,7 +13,7 @@ import linnet
 from linnet.artifact import read_manifest
 from linnet.data.dataset import Dataset
 from linnet.errors import DataError, Diverged, InputError, LinnetWarning, RecipeError
-from linnet.recipe import Recipe, read_recipe, read_setting
+from linnet.recipe import Recipe, read_recipe, read_settings
 
 FAST: dict[str, Any] = {"epochs": 3, "widths": [16], "penalty": [0.1, 0.01]}
 
@@ -54,7 +54,7 @@ def test_metrics_say_what_the_design_says(digits: linnet.Run) -> None:
     for scores in metrics["models"].values():
         low, high = scores["test"]["accuracy_interval"]
         assert low < scores["test"]["accuracy"] < high
-        assert sum(map(sum, scores["test"]["confusion"])) == scores["test"]["rows"] == 359
+        assert sum(map(sum, scores["test"]["confusion"])) == scores["test"]["rows"] == 360
         assert {"seconds", "steps", "reason"} <= scores["fit"].keys()
     assert line["test"]["accuracy"] > 0.9
     assert metrics["models"]["constant"]["test"]["accuracy"] < 0.2
@@ -275,11 +275,15 @@ def test_a_missing_data_set_says_where_it_was_looked_for(
 
 
 def test_recipes_read_and_write() -> None:
-    assert read_setting("widths=512,256") == ("widths", [512, 256])
-    assert read_setting("lr=1e-3") == ("lr", 0.001)
-    assert read_setting("schedule=constant") == ("schedule", "constant")
+    assert read_settings(["widths=512,256", "lr=1e-3"]) == {"widths": [512, 256], "lr": 0.001}
+    assert read_settings(["schedule=constant"]) == {"schedule": "constant"}
+    assert read_settings(["columns.a=b=text", "drop=1,2", "missing=-9"]) == {
+        "columns": {"a=b": "text"},
+        "drop": ["1", "2"],
+        "missing": "-9",
+    }
     with pytest.raises(RecipeError, match="expected key=value"):
-        read_setting("epochs")
+        read_settings(["epochs"])
     recipe = Recipe.make({"widths": 64, "classes": [0, "x", True], "lr": 1, "seed": 2**62})
     import tomllib
 

@@ -14,8 +14,10 @@ from torch import Tensor
 from linnet import artifact, evaluation
 from linnet.artifact import Artifact
 from linnet.data.dataset import Dataset
-from linnet.data.read import read
-from linnet.errors import InputError
+from linnet.data.draft import conform
+from linnet.data.read import read_draft, read_raw
+from linnet.data.reading import Reading
+from linnet.errors import DataError, InputError
 from linnet.runs import directory
 from linnet.runs.run import Run, load
 
@@ -37,7 +39,12 @@ def evaluate(
     chosen = dataset.take(rows)
     result: dict[str, Any] = {
         "format": directory.FORMAT,
-        "data": {"name": dataset.name, "part": part, "rows": len(rows)},
+        "data": {
+            "name": dataset.name,
+            "part": part,
+            "rows": len(rows),
+            "notes": list(dataset.notes),
+        },
         "models": {},
     }
     for name, each in models.items():
@@ -54,15 +61,18 @@ class Predictions:
     """Predictions for some rows of a data set; ``row`` counts from its first row."""
 
     row: Tensor  # (rows,) int64
-    y: np.ndarray[Any, Any]  # labels (rows,), or numbers (rows,) or (rows, targets)
+    y: np.ndarray[Any, Any] | None  # labels (rows,), or numbers (rows,) or (rows, targets)
     prediction: np.ndarray[Any, Any]
     p: np.ndarray[Any, Any] | None  # (rows, classes)
     classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     def columns(self) -> dict[str, np.ndarray[Any, Any]]:
         """``row, y, prediction`` and ``p_<class>``, each (rows,)."""
         columns: dict[str, np.ndarray[Any, Any]] = {"row": self.row.numpy()}
         for name, values in (("y", self.y), ("prediction", self.prediction)):
+            if values is None:
+                continue
             if values.ndim == 1:
                 columns[name] = values
             else:
@@ -82,7 +92,7 @@ def predict(
 ) -> Predictions:
     """The chosen model's predictions for the rows of a data set; ``rows`` count within ``part``."""
     each = load(place, model)
-    dataset = for_model(each, data)
+    dataset = for_model(each, data, labelled=part != "all")
     numbers, part = part_rows(dataset, Path(place), each, part)
     if rows is not None:
         for row in rows:
@@ -97,20 +107,33 @@ def predict(
     classes = each.objective.classifies
     return Predictions(
         numbers,
-        each.schema.decode(chosen.codes) if classes else chosen.y.numpy(),
+        _labels(each, chosen),
         each.decide(raw),
         each.objective.probabilities(raw).numpy() if classes else None,
         each.schema.names,
+        dataset.notes,
     )
 
 
-def for_model(model: Artifact, data: Any) -> Dataset:
-    """``data`` read as the model's training data was: the same target, classes and terms."""
+def for_model(model: Artifact, data: Any, *, labelled: bool = True) -> Dataset:
+    """``data`` read as the model's training data was: the same target, classes and terms.
+
+    ``labelled`` leaves out a table's rows without a target; else all rows stay.
+    """
     recipe = model.manifest.recipe
-    target, classes, positive = (recipe[key] for key in ("target", "classes", "positive"))
-    dataset = read(data, target)  # type: ignore[arg-type]
-    kept = tuple(classes) if isinstance(classes, list) else None
-    return dataset.select(kept, positive).conform(model.schema)  # type: ignore[arg-type]
+    reading = Reading.parse({k: recipe[k] for k in Reading.model_fields if k in recipe}, "recipe")
+    if not model.schema.fields:
+        return read_draft(data, reading).conform(model.schema)
+    table = read_raw(data, model.schema.reading(reading))
+    if isinstance(table, Dataset):
+        raise DataError(f"{table.name} is no table, and the model learned from one")
+    return conform(
+        table,
+        model.schema,
+        labelled=labelled,
+        positive=reading.positive is not None,
+        chosen=reading.classes is not None,
+    )
 
 
 def part_rows(dataset: Dataset, place: Path, model: Artifact, part: str) -> tuple[Tensor, str]:
@@ -135,6 +158,22 @@ def part_rows(dataset: Dataset, place: Path, model: Artifact, part: str) -> tupl
         f'{dataset.name} has no part "{part}" that is known here: it came with no test part, and '
         "is not the data of this run"
     )
+
+
+def _labels(model: Artifact, data: Dataset) -> np.ndarray[Any, Any] | None:
+    """The targets of ``data``, None where a row has none; None for data without any."""
+    if data.y.dim() == 2 and not data.y.shape[1]:
+        return None
+    if not model.objective.classifies:
+        return data.y.numpy()
+    known = data.codes >= 0
+    if not known.any():
+        return None
+    labels = model.schema.decode(data.codes.clamp(min=0))
+    if not known.all():
+        labels = labels.astype(object)
+        labels[~known.numpy()] = None
+    return labels
 
 
 def _models(place: Path, model: str | None) -> dict[str, Artifact]:

@@ -51,11 +51,11 @@ def fit(
     recipe.check(train.schema)
     train, valid = recipe.weigh(train, valid)
     network, objective = recipe.build(train.schema, module)
-    _heed(check_parameters(network), model, record)
+    heed(check_parameters(network), record, model)
     method = recipe.begin(network, objective, train, world, start)
     valid = valid.to(world.device)
     record.write("begin", model=model, steps=method.steps)
-    _heed(recipe.findings(network, objective, train), model, record)
+    heed(recipe.findings(network, objective, train), record, model)
     losses = Losses()
     best: tuple[float, Step, dict[str, torch.Tensor], dict[str, float]] | None = None
     stale, reason, index, epoch = 0, None, 0, 0
@@ -130,13 +130,16 @@ def fit(
     return wrap(recipe, network, objective, train, facts, held, data, provenance)
 
 
-def _heed(findings: list[Finding], model: str, record: Record) -> None:
-    """Record what was found, warn of it, and stop where it blocks."""
+def heed(findings: list[Finding], record: Record, model: str | None = None) -> None:
+    """Record what was found, warn of all but notes, and stop where one blocks."""
     for finding in findings:
-        record.write("finding", model=model, text=str(finding))
+        record.write("finding", model=model, severity=finding.severity, text=str(finding))
+    for finding in findings:
+        text = str(finding) if model is None else f"{model}: {finding}"
         if finding.blocks:
-            raise Blocked(f"{model}: {finding}")
-        warnings.warn(f"{model}: {finding}", LinnetWarning, stacklevel=3)
+            raise Blocked(text)
+        if finding.severity == "warning":
+            warnings.warn(text, LinnetWarning, stacklevel=3)
 
 
 def wrap(

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from linnet.closed import Closed
-from linnet.data.schema import Label, Schema
+from linnet.data.reading import Reading, many
+from linnet.data.schema import Schema
 from linnet.errors import RecipeError
 from linnet.networks import Activation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from torch import Tensor, nn
 
     from linnet.checks.finding import Finding
-    from linnet.data.dataset import Dataset, Split
+    from linnet.data.dataset import Dataset
+    from linnet.data.split import Split
     from linnet.method import Method
     from linnet.networks._base import Network
     from linnet.objectives._base import Objective
@@ -32,15 +33,14 @@ if TYPE_CHECKING:
 PENALTIES = tuple(10.0**power for power in range(1, -8, -1))
 """The path the line's penalty is chosen from, in the scale of standardised features."""
 
+TEXTS = {
+    "data", "target", "drop", "missing", "split", "group", "time", "separator", "decimal",
+    "encoding",
+}  # fmt: skip
+"""Keys whose values are text even where they look like numbers."""
+
 STEPS = 3_000
 """A net on few rows gets more epochs: enough for about this many steps, but at most 200."""
-
-
-def _many(value: object) -> object:
-    """A single value where several may stand."""
-    if isinstance(value, (list, tuple)):
-        return tuple(value)
-    return value if value in ("auto", None) else (value,)
 
 
 def _several(value: object) -> object:
@@ -56,21 +56,19 @@ def _every(value: object) -> object:
 Every = Annotated[Annotated[int, Field(ge=1)] | str, BeforeValidator(_every)]
 
 
-class Recipe(Closed):
-    """Every setting that changes a result. Frozen; TOML and JSON both ways.
+class Recipe(Reading):
+    """Every setting that changes a result. Frozen; TOML and JSON both ways. How data is read stands
+    in ``Reading``.
 
     "auto" is filled in by ``resolve`` from the data, so a resolved recipe says all.
     """
 
     # data
     data: str | None = None
-    target: str | None = None
-    classes: Annotated[tuple[Label, ...] | None, BeforeValidator(_many)] = None
-    positive: Label | None = None
     test: Annotated[int | float, Field(gt=0)] = 0.2
     valid: Literal["auto"] | Annotated[int | float, Field(ge=0)] = "auto"
     # all models
-    model: Annotated[tuple[str, ...], BeforeValidator(_many), Field(min_length=1)] = (
+    model: Annotated[tuple[str, ...], BeforeValidator(many), Field(min_length=1)] = (
         "linear",
         "mlp",
     )
@@ -88,20 +86,20 @@ class Recipe(Closed):
     # the line
     intercept: bool = True
     penalty: Annotated[
-        Literal["auto"] | tuple[Annotated[float, Field(ge=0)], ...], BeforeValidator(_many)
+        Literal["auto"] | tuple[Annotated[float, Field(ge=0)], ...], BeforeValidator(many)
     ] = "auto"
     solver: str = "auto"
     tol: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
     max_iter: Annotated[int, Field(ge=1)] = 5_000
     # the nets
     widths: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_many), Field(min_length=1)
+        tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(many), Field(min_length=1)
     ] = (512, 256)
     channels: Annotated[
-        tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(_many), Field(min_length=1)
+        tuple[Annotated[int, Field(ge=1)], ...], BeforeValidator(many), Field(min_length=1)
     ] = (16, 32, 64)
     activation: Activation = "relu"
-    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    dropout: Literal["auto"] | Annotated[float, Field(ge=0, lt=1)] = "auto"
     batch_norm: Literal["auto"] | bool = "auto"
     recompute_norm: bool = False
     # what a batch is
@@ -184,7 +182,8 @@ class Recipe(Closed):
         """The recipe as TOML; keys without a value are left out."""
         import tomli_w
 
-        return tomli_w.dumps({k: v for k, v in self.plain().items() if v is not None})
+        plain = {"data": self.data, **self.plain()}
+        return tomli_w.dumps({k: v for k, v in plain.items() if v not in (None, [], {})})
 
     # what it means for data
 
@@ -197,7 +196,7 @@ class Recipe(Closed):
         from linnet.training import OPTIMIZERS
 
         rows = len(split.train)
-        auto: dict[str, Any] = {"valid": len(split.valid)}
+        auto: dict[str, Any] = {"valid": len(split.valid), "task": data.schema.task}
         wide = data.schema.dtype == "float64" and not self.device.startswith("mps")
         auto["dtype"] = "float64" if wide else "float32"
         auto["scaling"] = "pixel" if data.schema.example == "picture" else "standard"
@@ -208,6 +207,7 @@ class Recipe(Closed):
         auto["tol"] = 1e-9 if (wide if self.dtype == "auto" else self.dtype == "float64") else 1e-6
         optimizer = lookup(OPTIMIZERS, self.optimizer, "optimizer")
         auto["weight_decay"] = optimizer.weight_decay
+        auto["dropout"] = 0.0 if quadratic else 0.2  # a noise that a sum of squares pays for
         size: int | str = self.batch_size
         if size == "auto" and not optimizer.whole:
             size = min(128, max(16, rows // 32))
@@ -541,13 +541,25 @@ def sweep(settings: dict[str, Any]) -> list[dict[str, Any]]:
     return [settings | dict(zip(many, values, strict=True)) for values in product(*many.values())]
 
 
-def read_setting(text: str) -> tuple[str, Any]:
-    """``key=value`` as on the command line; commas make a list, numbers and booleans are read."""
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise RecipeError(f'--set {text}: expected key=value, such as "epochs=10"')
-    parts = [_scalar(part) for part in value.split(",") if part]
-    return key, parts if "," in value else _scalar(value)
+def read_settings(texts: Sequence[str]) -> dict[str, Any]:
+    """``key=value`` as on the command line: commas make a list, numbers and booleans are read;
+    ``columns.NAME=kind`` declares a column."""
+    settings: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if key.startswith("columns."):
+            key, equals, value = text.rpartition("=")
+            settings.setdefault("columns", {})[key.removeprefix("columns.")] = value.strip()
+            continue
+        if not equals or not key:
+            raise RecipeError(f'--set {text}: expected key=value, such as "epochs=10"')
+        parts = [part for part in value.split(",") if part]
+        if key in TEXTS:
+            several = key in ("target", "drop", "missing") and len(parts) > 1
+            settings[key] = parts if several else value
+        else:
+            settings[key] = [_scalar(part) for part in parts] if "," in value else _scalar(value)
+    return settings
 
 
 def _scalar(text: str) -> bool | int | float | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 import sys
@@ -9,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,10 +19,12 @@ from torch import Tensor, nn
 
 from linnet import __version__, evaluation, files
 from linnet.artifact import Artifact
+from linnet.checks.doctor import examine
+from linnet.checks.finding import Finding
 from linnet.data.dataset import Dataset
-from linnet.data.read import read
+from linnet.data.read import read_draft
 from linnet.errors import RecipeError
-from linnet.fit import fit
+from linnet.fit import fit, heed
 from linnet.parallel import World, choose_device
 from linnet.recipe import Recipe
 from linnet.record import Event, Record
@@ -43,13 +46,13 @@ def train(
 ) -> Run:
     """Fit the baseline, the line and the net; test each once; save everything in a run directory.
 
-    ``data`` is a known name, a file or folder, ``(X, y)`` arrays, a mapping of arrays, or a torch
-    data set or loader; ``settings`` are keys of the recipe, such as ``model="linear"`` or
-    ``epochs=5``. ``network`` is a module of your own, trained in place as the model "custom",
-    beside the line: it takes scaled examples, pictures as (rows, channels, height, width), and
-    returns raw outputs, without softmax. ``out`` is the directory of the run, by default the next
-    free one in ``runs/``.
-    ``echo`` is called with every event that is recorded, to show progress.
+    ``data`` is a known name, a file or folder, a data frame, ``(X, y)`` arrays, a mapping of
+    arrays, or a torch data set or loader; ``settings`` are keys of the recipe, such as
+    ``model="linear"`` or ``epochs=5``. ``network`` is a module of your own, trained in place as the
+    model "custom", beside the line: it takes scaled examples, pictures as (rows, channels, height,
+    width), and returns raw outputs, without softmax. ``out`` is the directory of the run, by
+    default the next free one in ``runs/``. ``echo`` is called with every event that is recorded, to
+    show progress.
 
     The rows are split once. Penalty, epoch and model are chosen by validation rows; test rows are
     used once per model, at the end.
@@ -70,7 +73,7 @@ def train(
         )
     if isinstance(data, (str, os.PathLike)):
         recipe = recipe.override({"data": str(data)})
-    dataset, recipe, parts = prepare(recipe.data if data is None else data, recipe)
+    dataset, recipe, parts, findings = prepare(recipe.data if data is None else data, recipe)
     names = "auto" if recipe.model == Recipe().model else "-".join(recipe.model)
     path = directory.create(Path(out) if out else None, dataset.name, names)
     directory.write_status(path, "running")
@@ -84,6 +87,7 @@ def train(
         }
         _describe(path, recipe, dataset, parts, about)
         record.write("start", format=directory.FORMAT, wall=directory.now(), data=dataset.name)
+        heed(findings, record)
         metrics = _train(path, recipe, dataset, parts, about, record, network)
         files.write_json(path / directory.METRICS, metrics)
         record.write("end", chosen=metrics["chosen"])
@@ -97,17 +101,28 @@ def train(
     return Run(path, network)
 
 
-def prepare(place: Any, recipe: Recipe) -> tuple[Dataset, Recipe, dict[str, Tensor]]:
-    """The data, the recipe resolved for it, and the row numbers of its three parts."""
+class Prepared(NamedTuple):
+    """The data, the recipe resolved for it, the row numbers of its parts, what the doctor found."""
+
+    data: Dataset
+    recipe: Recipe
+    parts: dict[str, Tensor]
+    findings: list[Finding]
+
+
+def prepare(place: Any, recipe: Recipe) -> Prepared:
+    """Read, divide, look over, encode: all that comes before the first fit."""
     if place is None:
         raise RecipeError("no data: name a data set, a file or a folder")
     device = str(choose_device(recipe.device))
-    dataset = read(place, recipe.target).select(recipe.classes, recipe.positive)
+    draft = read_draft(place, recipe)
     valid = None if recipe.valid == "auto" else recipe.valid
-    split = dataset.split(test=recipe.test, valid=valid, seed=recipe.seed)
+    split = draft.split(test=recipe.test, valid=valid, seed=recipe.seed)
+    findings = examine(draft, split)
+    dataset = draft.learn(split.train, recipe.max_categories)
     recipe.check(dataset.schema)
     recipe = recipe.resolve(dataset, split).override({"device": device})
-    return dataset, recipe, split._asdict()
+    return Prepared(dataset, recipe, split._asdict(), findings)
 
 
 def _train(
@@ -213,10 +228,24 @@ def _describe(
             "command": sys.argv,
             "seed": recipe.seed,
             "device": recipe.device,
-            "data": {**about, "place": recipe.data, "notes": list(dataset.notes)},
+            "data": {
+                **about,
+                "place": recipe.data,
+                "split": split_fingerprint(parts),
+                "notes": list(dataset.notes),
+            },
             **_versions(),
         },
     )
+
+
+def split_fingerprint(parts: dict[str, Tensor]) -> str:
+    """A sha256 over the row numbers of the parts."""
+    digest = hashlib.sha256()
+    for name, rows in parts.items():
+        digest.update(f"{name} {len(rows)}\n".encode())
+        digest.update(rows.numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _versions() -> dict[str, Any]:

@@ -327,7 +327,9 @@ def _backward(
                 broken[name] = type(layer).__name__
             layer.inplace = False
     if not broken:
-        return Finding(what, "replace operations in place, such as x += y, relu_(x)", severity="stop")
+        return Finding(
+            what, "replace operations in place, such as x += y, relu_(x)", severity="stop"
+        )
     names = ", ".join(f"{name} ({kind})" for name, kind in broken.items())
     kind = next(iter(broken.values()))
     return Finding(

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from linnet import __version__
-from linnet.cli import data, evaluate, inspect, predict, runs, train
+from linnet.cli import data, doctor, evaluate, inspect, predict, runs, train
 
 app = typer.Typer(
     name="linnet",
@@ -18,6 +18,7 @@ app = typer.Typer(
 app.command("train")(train.train)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
+app.command("doctor")(doctor.doctor)
 app.command("inspect")(inspect.inspect)
 app.add_typer(data.app, name="data")
 app.add_typer(runs.app, name="runs")

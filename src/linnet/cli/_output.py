@@ -5,6 +5,7 @@ import math
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
@@ -13,9 +14,22 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from linnet import files
-from linnet.errors import LinnetError
+from linnet.errors import LinnetError, LinnetWarning
 
 Json = Annotated[bool, typer.Option("--json", help="Print strict JSON.")]
+Target = Annotated[
+    str | None, typer.Option(help="The column to predict; of numbers, several: apples,oranges.")
+]
+NoHeader = Annotated[
+    bool, typer.Option("--no-header", help="The first line is data; columns are c0, c1, ...")
+]
+OnBad = Annotated[
+    str | None, typer.Option(help="fail or skip: what to do at a row or picture that is no good.")
+]
+Setting = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="A recipe key, as key=value; may be repeated."),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
@@ -28,7 +42,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @wraps(function)
     def guarded(*args: Any, debug: bool = False, **options: Any) -> None:
         try:
-            function(*args, **options)
+            with warnings.catch_warnings():
+                warnings.showwarning = _warn  # type: ignore[assignment]
+                function(*args, **options)
         except LinnetError as error:
             _fail(f"error: {error}", error.exit_code, debug)
         except KeyboardInterrupt:
@@ -50,11 +66,22 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
+def _warn(message: Warning | str, category: type[Warning], *_: Any) -> None:
+    """A warning in one line; linnet's own without saying where in the code."""
+    kind = "warning" if issubclass(category, LinnetWarning) else category.__name__
+    print(f"{kind}: {message}", file=sys.stderr)
+
+
 def _fail(message: str, code: int, debug: bool) -> NoReturn:
     if debug:
         traceback.print_exc()
     print(message.replace("\n", " "), file=sys.stderr)
     raise typer.Exit(code)
+
+
+def names(text: str | None) -> list[str] | None:
+    """``--target`` as the names of columns."""
+    return None if text is None else text.split(",")
 
 
 def print_json(value: Any) -> None:

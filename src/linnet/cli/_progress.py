@@ -49,8 +49,9 @@ class Progress:
 
     def __call__(self, event: Event) -> None:
         kind = event["event"]
-        if kind == "finding":
-            warning = f"warning: {event['model']}: {event['text']}"
+        if kind == "finding" and event["severity"] == "warning":
+            about = f"{event['model']}: " if "model" in event else ""
+            warning = f"warning: {about}{event['text']}"
             if self._bar:
                 self._bar.console.print(warning, markup=False, highlight=False)
             else:

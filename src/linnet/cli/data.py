@@ -1,11 +1,30 @@
 """``linnet data``: list, show, fetch."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from linnet.cli._output import Json, command, print_json, print_table, text
+from linnet.cli._output import (
+    Json,
+    NoHeader,
+    OnBad,
+    Setting,
+    Target,
+    command,
+    names,
+    print_json,
+    print_table,
+    text,
+)
+
+WIDTH = 20
+"""Letters of a value that are shown."""
+
+TOLD = (
+    "task", "targets", "classes", "class_kind", "counts", "target_range", "target_mean",
+    "target_deviation", "notes",
+)  # fmt: skip
 
 app = typer.Typer(help="Data sets: list, show, fetch.", no_args_is_help=True)
 
@@ -35,42 +54,93 @@ def list_data(json: Json = False) -> None:
 @command
 def show(
     data: Annotated[str, typer.Argument(help="A known name, a file or a folder.", metavar="DATA")],
-    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    target: Target = None,
+    no_header: NoHeader = False,
+    on_bad: OnBad = None,
+    setting: Setting = None,
     json: Json = False,
 ) -> None:
-    """Counts per class, shape, dtype, range, mean and standard deviation."""
-    from linnet.data.read import read
+    """Counts per class, shape, dtype, range, mean and standard deviation; columns and their kinds.
 
-    facts = read(data, target).describe()
+    A table is shown column by column: its kind, how many values are missing, how many differ.
+    """
+    from linnet.data.dataset import Dataset
+    from linnet.data.draft import draft, overview
+    from linnet.data.read import read_raw
+    from linnet.recipe import Recipe, read_settings
+
+    given: dict[str, Any] = {
+        "target": names(target),
+        "on_bad": on_bad,
+        **read_settings(setting or []),
+    }
+    given |= {"header": False} if no_header else {}
+    recipe = Recipe.make({key: value for key, value in given.items() if value is not None})
+    found = read_raw(data, recipe)
+    facts: dict[str, Any] = {}
+    if isinstance(found, Dataset):
+        facts = found.select(recipe.classes, recipe.positive).describe()
+    else:
+        table = overview(found, recipe)
+        facts = {"name": found.name, "rows": len(found), "table": table, "notes": list(found.notes)}
+        if recipe.target:
+            described = draft(found, recipe).select(recipe.classes, recipe.positive).describe()
+            facts |= {key: described[key] for key in TOLD if key in described}
     if json:
         print_json(facts)
         return
-    own = f", the last {facts['test_rows']:,} its test part" if facts["test_rows"] else ""
-    print(f"{facts['name']}: {facts['rows']:,} {facts['example']}s{own}")
-    print(f"each: {text(facts['shape'])} {facts['dtype']}")
-    low, high = facts["range"]
-    print(
-        f"values: {low:g} to {high:g}, mean {facts['mean']:.6g}, standard deviation "
-        f"{facts['deviation']:.6g}"
-    )
-    if facts["columns"]:
-        print(f"columns: {', '.join(facts['columns'])}")
-    print(f"target: {', '.join(facts['targets'])} ({facts['task']})")
+    if "table" in facts:
+        print(f"{facts['name']}: {facts['rows']:,} rows, {len(facts['table'])} columns")
+        _print_columns(facts["table"])
+    else:
+        own = f", the last {facts['test_rows']:,} its test part" if facts["test_rows"] else ""
+        print(f"{facts['name']}: {facts['rows']:,} {facts['example']}s{own}")
+        print(f"each: {text(facts['shape'])} {facts['dtype']}")
+        low, high = facts["range"]
+        print(
+            f"values: {low:g} to {high:g}, mean {facts['mean']:.6g}, standard deviation "
+            f"{facts['deviation']:.6g}"
+        )
+        if facts["columns"]:
+            print(f"columns: {', '.join(facts['columns'])}")
+    if "task" in facts:
+        print(f"target: {', '.join(facts['targets'])} ({facts['task']})")
     for note in facts["notes"]:
         print(f"note: {note}")
     if "counts" in facts:
-        total = facts["rows"]
+        total = sum(facts["counts"])
         rows = zip(facts["classes"], facts["counts"], strict=True)
         print_table(
             ["class", "rows", "share"],
             [[str(label), count, f"{100 * count / total:.2f} %"] for label, count in rows],
         )
-    else:
+    elif "task" in facts:
         rows = zip(
             facts["targets"], *facts["target_range"], facts["target_mean"],
             facts["target_deviation"], strict=True,
         )  # fmt: skip
         print_table(["target", "from", "to", "mean", "deviation"], rows)
+
+
+def _print_columns(table: list[dict[str, Any]]) -> None:
+    def short(value: Any) -> str:
+        shown = text(value)
+        return shown if len(shown) <= WIDTH else shown[: WIDTH - 3] + "..."
+
+    print_table(
+        ["column", "kind", "missing", "distinct", "range", "examples"],
+        [
+            [
+                column["name"],
+                column["kind"],
+                column["missing"],
+                column["distinct"],
+                " to ".join(map(short, column["range"])) if column["range"] else "-",
+                ", ".join(map(short, column["examples"])),
+            ]
+            for column in table
+        ],
+    )
 
 
 @app.command("fetch")

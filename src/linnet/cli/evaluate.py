@@ -31,3 +31,5 @@ def evaluate(
     print_table(["model", "score (95 % interval)"], rows)
     about = result["data"]
     print(f"{about['rows']:,} rows: {about['part']} of {about['name']}")
+    for note in about["notes"]:
+        print(f"note: {note}")

@@ -1,5 +1,7 @@
 """``linnet predict``."""
 
+import sys
+from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,6 +10,7 @@ import typer
 from linnet.cli._output import Json, command, print_json, print_table, set_threads
 from linnet.errors import InputError
 
+FORMULA = tuple("=+-@\t\r\n")
 PICTURES = (".png", ".jpg", ".jpeg")
 
 
@@ -23,7 +26,8 @@ def predict(
         str, typer.Option(help="all, train, test: rows are counted within it.")
     ] = "all",
     out: Annotated[
-        Path | None, typer.Option(help="Write row, y, prediction, p_<class> to this CSV file.")
+        Path | None,
+        typer.Option(help="Write row, y, prediction, p_<class> to a .csv or .parquet."),
     ] = None,
     resize: Annotated[
         bool, typer.Option("--resize", help="Resize pictures to the model's shape.")
@@ -47,10 +51,13 @@ def predict(
 
     found = apply.predict(run, inputs[0], model=model, part=part, rows=_numbers(rows))
     columns = found.columns()
+    for note in found.notes:
+        print(f"note: {note}", file=sys.stderr)
     if out is not None:
         from linnet import files
 
-        files.write(out, _csv(columns))
+        parquet = out.suffix.lower() == ".parquet"
+        files.write(out, _parquet(columns) if parquet else _csv(columns))
         print(f"{out}: {len(found.row):,} rows")
     elif json:
         lists = {name: column.tolist() for name, column in columns.items()}
@@ -82,12 +89,28 @@ def _csv(columns: dict[str, Any]) -> bytes:
     import polars
 
     safe = {
-        name: [f"'{v}" if str(v)[:1] in "=+-@\t\r" else v for v in column.tolist()]
+        _harmless(name): [_harmless(value) for value in column.tolist()]
         if column.dtype.kind in "UO"
         else column
         for name, column in columns.items()
     }
     return polars.DataFrame(safe).write_csv().encode()
+
+
+def _harmless(value: Any) -> Any:
+    """Text that no spreadsheet runs: one sees a formula also behind spaces."""
+    return (
+        f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA) else value
+    )
+
+
+def _parquet(columns: dict[str, Any]) -> bytes:
+    import polars
+
+    buffer = BytesIO()
+    plain = {k: v.tolist() if v.dtype.kind == "O" else v for k, v in columns.items()}
+    polars.DataFrame(plain).write_parquet(buffer)
+    return buffer.getvalue()
 
 
 def _pictures(

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from linnet.cli._output import Json, command, print_json, print_table, set_threads
+from linnet.cli._output import (
+    Json,
+    NoHeader,
+    OnBad,
+    Setting,
+    Target,
+    command,
+    names,
+    print_json,
+    print_table,
+    set_threads,
+)
 
 if TYPE_CHECKING:
     from linnet.errors import Diverged
@@ -19,7 +30,22 @@ def train(
     data: Annotated[
         str | None, typer.Argument(help="A known name, a file or a folder.", metavar="DATA")
     ] = None,
-    target: Annotated[str | None, typer.Option(help="The column to predict.")] = None,
+    target: Target = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="classification or regression; by default what it looks like."),
+    ] = None,
+    no_header: NoHeader = False,
+    split: Annotated[
+        str | None, typer.Option("--split-column", help="Says train, valid or test of each row.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="The column whose rows of one value stay together.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="The column by which training is on the past.")
+    ] = None,
+    on_bad: OnBad = None,
     model: Annotated[
         str | None, typer.Option(help="auto (linear,mlp), or names: linear, mlp, cnn.")
     ] = None,
@@ -28,10 +54,7 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="The run's folder; by default a new one in runs/.")
     ] = None,
-    setting: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="A recipe key, as key=value; may be repeated."),
-    ] = None,
+    setting: Setting = None,
     config: Annotated[
         Path | None, typer.Option(help="A recipe in TOML; flags come on top.")
     ] = None,
@@ -41,15 +64,18 @@ def train(
     json: Json = False,
 ) -> None:
     """Fit the best line, then a net; test both on the same rows; save everything."""
-    from linnet.recipe import Recipe, read_recipe, read_setting, sweep
+    from linnet.recipe import Recipe, read_recipe, read_settings, sweep
 
     settings: dict[str, Any] = {} if config is None else read_recipe(config)
     source = "recipe" if config is None else str(config)
-    flags = {"data": data, "target": target, "seed": seed, "device": device}
+    flags: dict[str, Any] = {"data": data, "target": names(target), "seed": seed, "device": device}
+    flags |= {"task": task, "split": split, "group": group, "time": time, "on_bad": on_bad}
+    flags["header"] = False if no_header else None
     if model is not None:
-        flags["model"] = "auto" if model == "auto" else model.split(",")  # type: ignore[assignment]
+        flags["model"] = "auto" if model == "auto" else model.split(",")
     settings |= {key: value for key, value in flags.items() if value is not None}
-    settings |= dict(read_setting(text) for text in setting or [])
+    given = read_settings(setting or [])
+    settings |= {**given, "columns": {**settings.get("columns", {}), **given.get("columns", {})}}
     recipes = [Recipe.make(each, source) for each in sweep(settings)]
     set_threads()
     import warnings
@@ -61,7 +87,7 @@ def train(
     warnings.simplefilter("ignore", LinnetWarning)  # the progress shows them
     if print_recipe:
         for recipe in recipes:
-            print(spine.prepare(recipe.data, recipe)[1].toml(), end="")
+            print(spine.prepare(recipe.data, recipe).recipe.toml(), end="")
         return
     if len(recipes) == 1:
         with Progress() as progress:
@@ -165,4 +191,6 @@ def show(metrics: dict[str, Any], path: Path) -> None:
         mean, deviation = scaling["mean"], scaling["deviation"]
         print(f"pixels / 255 scaled by mean {mean:.4f} and deviation {deviation:.4f}")
     about = files.read_json(path / directory.RUN)
+    for note in about["data"]["notes"]:
+        print(f"note: {note}")
     print(f"on {about['device']}, {about['threads']} threads; files: {path}/")

@@ -2,10 +2,13 @@
 
 SOURCES = {
     "builtin": "linnet.data.sources.builtin:Builtin",
+    "frames": "linnet.data.sources.frames:Frames",
     "memory": "linnet.data.sources.memory:Memory",
     "arrays": "linnet.data.sources.arrays:Arrays",
     "idx": "linnet.data.sources.idx:Idx",
     "cifar": "linnet.data.sources.cifar:Cifar",
+    "parquet": "linnet.data.sources.parquet:Parquet",
+    "csv": "linnet.data.sources.csv:Csv",
     "folder": "linnet.data.sources.folder:Folder",
 }
 """Every source, in the order in which a place is offered to them."""

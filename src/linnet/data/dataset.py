@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from linnet.data.schema import Label, Schema
+from linnet.data import columns
+from linnet.data.reading import Label, Reading
+from linnet.data.schema import Schema
+from linnet.data.split import Division, Split, split
 from linnet.errors import DataError, RecipeError
 from linnet.files import canonical
-from linnet.randomness import generator
 from linnet.registry import suggest
 
-MIN_ROWS_TO_HOLD_OUT = 20
-"""With fewer rows none is held out: a score on two or three rows would say nothing."""
-
-MAX_VALID_ROWS = 10_000
-"""The default validation part is a fifth of the training rows, but no more than this."""
-
-
-class Split(NamedTuple):
-    """Row numbers (int64, sorted) of the training, validation and test part; none in two."""
-
-    train: Tensor
-    valid: Tensor
-    test: Tensor
+BLOCK = 1 << 16
+"""Rows whose bytes are hashed at once."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +27,10 @@ class Dataset:
 
     ``x`` is ``(rows, *schema.shape)`` in its original dtype: pictures stay uint8 until the batch.
     ``y`` is int64 (rows,) class codes, floating (rows, classes) probabilities, or floating (rows,)
-    or (rows, targets) numbers. ``weight`` is floating (rows,) or None. The last ``test_rows`` rows
-    are the test part that the data came with; ``notes`` are what its source noticed.
+    or (rows, targets) numbers; no row has any, and it is (rows, 0), where the data has no target.
+    ``weight`` is floating (rows,) or None. The last ``test_rows`` rows are the test part that the
+    data came with; ``division`` is how a column divides the rows; ``notes`` are what its source
+    noticed. A table is one of records until ``learn``.
     """
 
     x: Tensor
@@ -47,6 +40,7 @@ class Dataset:
     test_rows: int = 0
     name: str = "data"
     notes: tuple[str, ...] = ()
+    division: Division | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -64,7 +58,10 @@ class Dataset:
     def take(self, rows: Tensor) -> Dataset:
         """The given rows, in the order given, as a data set without a test part of its own."""
         weight = None if self.weight is None else self.weight[rows]
-        return Dataset(self.x[rows], self.y[rows], self.schema, weight, name=self.name)
+        division = None if self.division is None else self.division.take(rows)
+        return Dataset(
+            self.x[rows], self.y[rows], self.schema, weight, name=self.name, division=division
+        )
 
     def to(self, device: torch.device) -> Dataset:
         """The same data set on ``device``; on MPS, which has no float64, in float32."""
@@ -82,50 +79,27 @@ class Dataset:
         for tensor in (self.x, self.y, self.weight):
             if tensor is not None:
                 digest.update(canonical([str(tensor.dtype), list(tensor.shape)]))
-                digest.update(tensor.contiguous().cpu().numpy().data)
+                for part in tensor.split(BLOCK):
+                    digest.update(part.contiguous().cpu().numpy().data)
         return digest.hexdigest()
 
     def split(self, *, test: float | int, valid: float | int | None, seed: int) -> Split:
-        """Divide the rows, stratified by class, by seed.
+        """Divide the rows by seed; see ``linnet.data.split``."""
+        codes = self.codes if self.schema.task == "classification" else None
+        return split(
+            codes, len(self), own=self.test_rows, division=self.division,
+            test=test, valid=valid, seed=seed,
+        )  # fmt: skip
 
-        A test part that the data came with is the test part; else ``test`` of the rows are. The
-        validation part is ``valid`` of what remains. Both are fractions below 1 or numbers of rows;
-        ``valid=None`` is the default. Below ``MIN_ROWS_TO_HOLD_OUT`` rows nothing is held out.
-        """
-        rows = torch.arange(len(self))
-        train, own = rows[: len(self) - self.test_rows], rows[len(self) - self.test_rows :]
-        nothing = rows[:0]
-        if len(train) < MIN_ROWS_TO_HOLD_OUT:
-            return Split(train, nothing, own)
-        if not self.test_rows:
-            train, own = self._hold_out(train, _count(test, len(train), "test"), seed, "test")
-        if valid is None:
-            valid = min(round(0.2 * len(train)), MAX_VALID_ROWS)
-        train, held = self._hold_out(train, _count(valid, len(train), "valid"), seed, "valid")
-        return Split(train, held, own)
-
-    def _hold_out(self, rows: Tensor, count: int, seed: int, purpose: str) -> tuple[Tensor, Tensor]:
-        """``rows`` as (kept, held out), each class in its proportion; every class keeps a row."""
-        shuffled = rows[torch.randperm(len(rows), generator=generator(seed, "split", purpose))]
-        if self.schema.task == "classification":
-            codes = self.codes[shuffled]
-            sizes = torch.bincount(codes, minlength=len(self.schema.classes))
-            quota = sizes.double() * count / len(rows)
-            take = quota.floor().long()
-            order = torch.argsort(quota - take, descending=True, stable=True)
-            take[order[: count - int(take.sum())]] += 1
-            take = torch.minimum(take, (sizes - 1).clamp(min=0))
-            by_class = shuffled[torch.argsort(codes, stable=True)]
-            starts = sizes.cumsum(0) - sizes
-            held = [
-                by_class[s : s + t] for s, t in zip(starts.tolist(), take.tolist(), strict=True)
-            ]
-            out = torch.cat(held)
-        else:
-            out = shuffled[:count]
-        kept = torch.ones(len(self), dtype=torch.bool)
-        kept[out] = False
-        return rows[kept[rows]], out.sort().values
+    def learn(self, rows: Tensor, most: int = Reading().max_categories) -> Dataset:
+        """Records as encoded rows, as the training rows, numbered ``rows``, say how; data of
+        another kind as it is. Of more than ``most`` categories the rarest share a place."""
+        if self.schema.example != "record":
+            return self
+        records = self.x.numpy()
+        schema = self.schema.learn(records[rows.numpy()], most)
+        encoded = columns.expand(schema.fields, records, schema.dtype, self.schema.fields)
+        return replace(self, x=torch.from_numpy(encoded), schema=schema)
 
     def select(
         self, classes: tuple[Label, ...] | None = None, positive: Label | None = None
@@ -175,6 +149,7 @@ class Dataset:
             weight=weight,
             schema=schema,
             test_rows=test_rows,
+            division=None if self.division is None else self.division.take(rows),
         )
 
     def conform(self, schema: Schema) -> Dataset:
@@ -235,17 +210,6 @@ class Dataset:
             facts["target_mean"] = y.mean(0).tolist()
             facts["target_deviation"] = y.std(0, correction=0).tolist()
         return facts
-
-
-def _count(size: float | int, rows: int, name: str) -> int:
-    """``size``, a fraction below 1 or a number of rows, as a number of rows."""
-    count = round(size * rows) if size < 1 else int(size)
-    if size < 0 or count >= rows:
-        raise RecipeError(
-            f"{name}={size} of {rows:,} rows leaves none to train on; give a fraction below 1, or "
-            "a number of rows below that"
-        )
-    return count
 
 
 def moments(x: Tensor) -> tuple[float, float]:

@@ -3,17 +3,50 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from linnet.data import BUILTIN, SOURCES, known
 from linnet.data.dataset import Dataset
-from linnet.errors import DataError
+from linnet.data.draft import draft
+from linnet.data.reading import Reading
+from linnet.data.table import Table
+from linnet.errors import DataError, RecipeError
 from linnet.registry import lookup, suggest
 
 
-def read(place: Any, target: str | None = None) -> Dataset:
-    """Everything in ``place``: a known name, a file, a folder, or data in memory."""
+def read(place: Any, target: str | Sequence[str] | None = None, **settings: Any) -> Dataset:
+    """Everything in ``place``: a known name, a file, a folder, a data frame, or data in memory.
+
+    ``target`` names the column, or columns of numbers, to predict; ``settings`` are those of a
+    recipe that say how data is read, such as ``drop="id"`` or ``columns={"zip": "category"}``. A
+    table is encoded as all of its rows say; ``train`` learns that from the training rows alone.
+    """
+    plain = {**settings, **({} if target is None else {"target": target})}
+    reading = Reading.parse(plain, "read", RecipeError)
+    data = read_draft(place, reading)
+    return data.learn(torch.arange(len(data)), reading.max_categories)
+
+
+def read_draft(place: Any, reading: Reading) -> Dataset:
+    """The rows meant of what is in ``place``, a table as records that are not yet encoded."""
+    found = read_raw(place, reading)
+    if isinstance(found, Table):
+        found = draft(found, reading)
+        return found.select(reading.classes, reading.positive)
+    for key, value in reading.table_only().items():
+        if value == getattr(found.schema, key, None):  # the task that it is anyway
+            continue
+        raise RecipeError(f"{key}={value} goes with a table, and {found.name} is none")
+    return found.select(reading.classes, reading.positive)
+
+
+def read_raw(place: Any, reading: Reading) -> Dataset | Table:
+    """Everything in ``place``, a table as its columns."""
     if isinstance(place, Dataset):
         return place
     name, classes = None, None
@@ -23,26 +56,28 @@ def read(place: Any, target: str | None = None) -> Dataset:
     for kind in SOURCES:
         source = lookup(SOURCES, kind, "source")()
         for candidate in (place, Path(place)) if isinstance(place, str) else (place,):
-            if source.matches(candidate):
-                dataset: Dataset = (
-                    source.read(candidate, target, classes=classes)
-                    if name
-                    else source.read(candidate, target)
-                )
-                if target is not None and target not in dataset.schema.targets:
-                    raise DataError(
-                        f'{dataset.name} has no target "{target}"; '
-                        f"{suggest(target, dataset.schema.targets)}"
-                    )
-                return Dataset(**{**vars(dataset), "name": name}) if name else dataset
+            if not source.matches(candidate):
+                continue
+            if name:
+                data: Dataset = source.read(candidate, reading, classes=classes)
+                return replace(data, name=name)
+            found: Dataset | Table = source.read(candidate, reading)
+            if isinstance(found, Dataset):
+                for target in reading.target or ():
+                    if target not in found.schema.targets:
+                        raise DataError(
+                            f'{found.name} has no target "{target}"; '
+                            f"{suggest(target, found.schema.targets)}"
+                        )
+            return found
     raise DataError(_unreadable(place))
 
 
 def _unreadable(place: Any) -> str:
     if not isinstance(place, (str, os.PathLike)):
         return (
-            f"a {type(place).__name__} is no data; expected a name, a path, (X, y), a mapping of "
-            "arrays, or a torch data set or loader"
+            f"a {type(place).__name__} is no data; expected a name, a path, a data frame, (X, y), "
+            "a mapping of arrays, or a torch data set or loader"
         )
     path = Path(place)
     names = [*BUILTIN, *known.KNOWN]
@@ -50,6 +85,7 @@ def _unreadable(place: Any) -> str:
         return f'there is no file, folder or data set "{place}"; {suggest(str(place), names)}'
     kind = "folder" if path.is_dir() else "file"
     return (
-        f"{place}: a {kind} of no known kind; expected a folder of IDX files, of CIFAR's binary "
-        "files, or of one folder of pictures per class, or a .npz file"
+        f"{place}: a {kind} of no known kind; expected a .csv, .tsv, .parquet or .npz file, or a "
+        "folder of IDX files, of CIFAR's binary files, of .parquet files, or of one folder of "
+        "pictures per class"
     )

@@ -11,6 +11,8 @@ from linnet.closed import Closed
 Kind = Literal["number", "category", "boolean", "date", "text", "identifier", "constant"]
 """What a column of a table is. Text, identifiers and constants are left out of the examples."""
 
+Label = bool | int | float | str
+
 MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL")
 """Values of text that mean that there is none, spaces around them aside."""
 
@@ -28,6 +30,8 @@ Names = Annotated[tuple[str, ...], BeforeValidator(many)]
 class Reading(Closed):
     """What to read from a place, and how. The names of columns are exact.
 
+    ``classes`` keeps the rows of these alone; ``positive`` makes one class against all others.
+
     Those below ``task`` go with tables only. ``missing`` are more values that mean missing;
     ``separator``, ``decimal`` and ``encoding`` are of text files, and are found where "auto".
     ``split``, ``group`` and ``time`` name the column that divides the rows: by its values train,
@@ -35,9 +39,11 @@ class Reading(Closed):
     """
 
     target: Annotated[tuple[str, ...] | None, BeforeValidator(many)] = None
+    classes: Annotated[tuple[Label, ...] | None, BeforeValidator(many)] = None
+    positive: Label | None = None
     on_bad: Literal["fail", "skip"] = "fail"
     task: Literal["auto", "classification", "regression"] = "auto"
-    columns: dict[str, Kind] = {}
+    columns: dict[str, Kind] = Field(default_factory=dict)
     drop: Names = ()
     missing: Names = ()
     max_categories: Annotated[int, Field(ge=2, le=10_000)] = 100
@@ -61,5 +67,5 @@ class Reading(Closed):
         return {
             key: plain[key]
             for key in names[names.index("task") :]
-            if plain[key] != Reading.model_fields[key].default
+            if plain[key] != getattr(Reading(), key)
         }

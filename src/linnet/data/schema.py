@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
 from linnet.closed import Closed
-from linnet.errors import DataError
+from linnet.data.column import Column
+from linnet.data.reading import Label, Reading
+from linnet.errors import DataError, LinnetWarning
 from linnet.registry import suggest
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-Label = bool | int | float | str
+    from linnet.data.table import Table
 
 MAX_CLASSES = 10_000
 """More classes than this are refused: the outputs of a model would not fit."""
@@ -26,16 +29,22 @@ MAX_INPUTS = 10_000_000
 class Schema(Closed):
     """One example and its target.
 
+    ``fields`` are the columns of the table that rows were encoded from, where they were, and
+    ``missing`` what meant missing there beside the usual: such rows are taken as data frames. A
+    "record" is such a row before it is encoded, in float64; see ``linnet.data.columns``.
+
     A picture is uint8 (channels, height, width); a row is float32 or float64 (columns,). ``pixels``
     says what floating-point pictures given later mean: "byte" refuses them, "unit" takes them as
     0..1, because the training data came so.
     """
 
-    example: Literal["picture", "row"]
+    example: Literal["picture", "row", "record"]
     shape: tuple[int, ...] = Field(min_length=1, max_length=3)
     dtype: Literal["uint8", "float32", "float64"]
     pixels: Literal["byte", "unit"] = "byte"
     columns: tuple[str, ...] = ()
+    fields: tuple[Column, ...] = ()
+    missing: tuple[str, ...] = ()
     task: Literal["classification", "regression"]
     targets: tuple[str, ...] = Field(min_length=1)
     classes: tuple[Label, ...] = Field(default=(), max_length=MAX_CLASSES)
@@ -52,7 +61,7 @@ class Schema(Closed):
             raise ValueError(f"{inputs:,} numbers in one example; at most {MAX_INPUTS:,}")
         if len(self.shape) != (3 if self.example == "picture" else 1):
             raise ValueError(f"a {self.example} does not have the shape {self.shape}")
-        if self.example == "row" and len(self.columns) != self.shape[0]:
+        if self.example != "picture" and len(self.columns) != self.shape[0]:
             raise ValueError(f"{len(self.columns)} column names for {self.shape[0]} columns")
         if (self.task == "classification") != (self.class_kind is not None):
             raise ValueError("class_kind goes with classification, and only with it")
@@ -79,11 +88,16 @@ class Schema(Closed):
         """Raw examples as ``(rows, *shape)`` in the dtype of the training data.
 
         One picture may come as (height, width) or (channels, height, width), one row as (columns,);
-        a batch has one dimension more.
+        a batch has one dimension more. Where the model learned from a table, rows come as a data
+        frame (pandas, polars, pyarrow, ...), by the names of its columns.
         """
         import numpy as np
         import torch
 
+        from linnet.data.sources.frames import Frames
+
+        if self.fields and Frames().matches(raw):
+            return self.encode_table(Frames().read(raw, Reading(missing=self.missing)))
         array = raw.detach().cpu().numpy() if isinstance(raw, torch.Tensor) else np.asarray(raw)
         if array.dtype.kind not in "buif":
             raise DataError(f"the input holds {array.dtype}; expected numbers")
@@ -97,6 +111,39 @@ class Schema(Closed):
                 "replace or drop missing values first"
             )
         return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+
+    def reading(self, reading: Reading) -> Reading:
+        """How a table must be read to become examples: ``reading`` with these kinds of columns."""
+        kinds = {field.name: field.kind for field in self.fields if field.used}
+        return reading.model_copy(update={"columns": kinds, "drop": ()})
+
+    def encode_table(self, table: Table) -> Tensor:
+        """The rows of a table, which is emptied, as examples (rows, columns); warns of what the
+        training rows had none of."""
+        import torch
+
+        from linnet.data import columns
+
+        rows = columns.records(self.fields, table, self.missing)
+        for text in columns.unknown(self.fields, rows):
+            warnings.warn(f"{table.name}: the column {text}", LinnetWarning, stacklevel=3)
+        return torch.from_numpy(columns.expand(self.fields, rows, self.dtype, self.fields))
+
+    def learn(self, rows: np.ndarray[Any, Any], most: int) -> Schema:
+        """This schema of records as a schema of encoded rows, learnt from the training records
+        ``rows`` (rows, used columns); of more than ``most`` categories the rarest share a place."""
+        from linnet.data import columns
+
+        used = iter(range(self.shape[0]))
+        fields = tuple(
+            columns.learn(field, rows[:, next(used)], most) if field.used else field
+            for field in self.fields
+        )
+        names = tuple(name for field in fields for name in field.names if field.used)
+        plain = {key: getattr(self, key) for key in type(self).model_fields}
+        dtype = "float32" if columns.narrow(fields, rows) else "float64"
+        learnt = {"example": "row", "shape": (len(names),), "columns": names, "fields": fields}
+        return Schema(**{**plain, **learnt, "dtype": dtype})
 
     def _batch(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         shape = self.shape
@@ -113,6 +160,9 @@ class Schema(Closed):
             "resize the pictures first (on the command line: --resize)"
             if self.example == "picture"
             else "give the columns " + ", ".join(self.columns[:8])
+            if not self.fields
+            else "give a data frame with the columns "
+            + ", ".join(field.name for field in self.fields[:20] if field.used)
         )
         raise DataError(
             f"an input of shape {array.shape} is no {self.example} of shape {shape} nor a batch of "

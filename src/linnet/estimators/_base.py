@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
+import polars as pl
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
@@ -27,8 +28,12 @@ from torch import Tensor
 
 from linnet import artifact
 from linnet.artifact import Artifact
+from linnet.data.columns import expand
 from linnet.data.dataset import Dataset
+from linnet.data.draft import features
+from linnet.data.reading import Reading
 from linnet.data.schema import Schema
+from linnet.data.sources.frames import Frames
 from linnet.errors import DataError, InputError, ModelError
 from linnet.evaluation import predict_raw
 from linnet.fit import fit
@@ -59,9 +64,25 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     """Whether fitting sums up all columns, and so finds by itself what is not finite."""
     device: str
     _flat: bool = True
+    _table: Schema | None = None
 
     def _rows(self, X: Any, *, reset: bool) -> Array:
-        """``X`` as a (rows, features) array of float64 or float32, finite where it must be."""
+        """``X`` as a (rows, features) array of float64 or float32, finite where it must be; a data
+        frame that holds more than numbers, or misses some, encoded."""
+        if reset:
+            self._table = None
+        if Frames().matches(X):
+            if reset and not _numeric(X):
+                return self._learn(X)
+            if self._table is not None:
+                return np.asarray(self._table.encode(X))
+            if type(X).__module__.startswith("pyarrow"):
+                X = pl.DataFrame(Frames().read(X, Reading()).columns)
+        elif self._table is not None:
+            raise InputError(
+                f"{type(self).__name__} was fitted to a data frame with columns that are no "
+                f"numbers; give a data frame with {', '.join(map(repr, self.feature_names_in_))}"
+            )
         found: Array = validate_data(
             self,
             X,
@@ -76,6 +97,25 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             return found.astype(np.float32)
         return found.astype(np.float64 if found.dtype.kind == "f" else self.integers)
 
+    def _learn(self, X: Any) -> Array:
+        """A data frame encoded as its own rows say, and how, kept for other frames."""
+        table = Frames().read(X, Reading())
+        names = np.array(list(table.columns), dtype=object)
+        fields, records = features(table, Reading())
+        used = tuple(field.name for field in fields if field.used)
+        draft = Schema(
+            example="record",
+            shape=(len(used),),
+            dtype="float64",
+            columns=used,
+            fields=fields,
+            task="regression",
+            targets=("target",),
+        )
+        schema = draft.learn(records.numpy(), Reading().max_categories)
+        self._table, self.feature_names_in_, self.n_features_in_ = schema, names, len(names)
+        return expand(schema.fields, records.numpy(), schema.dtype, fields)
+
     def _fit(
         self,
         recipe: dict[str, Any],
@@ -88,10 +128,18 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     ) -> None:
         """Fit the model of ``recipe`` and take over what it tells."""
         names = getattr(self, "feature_names_in_", None)
-        columns = [f"x{i}" for i in range(X.shape[1])] if names is None else map(str, names)
+        columns = [f"x{i}" for i in range(X.shape[1])] if names is None else [str(n) for n in names]
         dtype = "float32" if self.device.startswith("mps") else str(X.dtype)
+        fields = {} if self._table is None else {"fields": self._table.fields}
+        if self._table is not None:
+            columns = list(self._table.columns)
         described = Schema(
-            example="row", shape=(X.shape[1],), dtype=dtype, columns=tuple(columns), **schema
+            example="row",
+            shape=(X.shape[1],),
+            dtype=dtype,
+            columns=tuple(columns),
+            **fields,
+            **schema,
         )
         train = Dataset(_tensor(X), y, described, None if weight is None else _tensor(weight))
         held = Dataset(_tensor(X[:0]), y[:0], described)
@@ -186,9 +234,15 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         assert isinstance(given, dict)
         result = cls(**{key: _back(value) for key, value in given.items() if key in known})
         result.n_features_in_ = manifest.schema_.shape[0]
+        fields = manifest.schema_.fields
+        result._table = manifest.schema_ if fields else None
         default = tuple(f"c{i}" for i in range(len(manifest.schema_.columns)))
         if about.get("names", manifest.schema_.columns != default):
             result.feature_names_in_ = np.array(manifest.schema_.columns, dtype=object)
+        if fields:
+            names = [field.name for field in fields]
+            result.feature_names_in_ = np.array(names, dtype=object)
+            result.n_features_in_ = len(names)
         if manifest.schema_.classes:
             result.classes_ = np.array(manifest.schema_.classes)
         result._flat = bool(about.get("flat", len(manifest.schema_.targets) == 1))
@@ -344,6 +398,23 @@ class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
     ) -> Any:
         """R2, the mean over the targets; ``multioutput="raw_values"``: of each target."""
         return r2_score(y, self.predict(X), sample_weight=sample_weight, multioutput=multioutput)
+
+
+def _numeric(X: Any) -> bool:
+    """Whether all columns of a data frame are numbers or booleans, and none misses any."""
+    import narwhals
+
+    try:
+        frame = narwhals.from_native(X, eager_only=True)
+    except (TypeError, ValueError):  # a name twice, or no name: whoever reads it tells
+        return True
+    for series in frame.iter_columns():
+        dtype = series.dtype
+        if not (dtype.is_numeric() or dtype == narwhals.Boolean) or series.is_null().any():
+            return False
+        if dtype.is_float() and series.is_nan().any():
+            return False
+    return True
 
 
 def _tensor(array: Array) -> Tensor:

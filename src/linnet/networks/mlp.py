@@ -11,11 +11,11 @@ from torch import Tensor, nn
 from linnet.networks import Activation
 from linnet.networks._base import Network, NetworkSpec
 from linnet.networks.activations import ACTIVATIONS, draw_all
-from linnet.networks.scaling import Rescaling, Scale, Scaling
+from linnet.networks.scaling import Bounds, Rescaling, Scale, Scaling
 
 
 class MLP(Network):
-    """``scaling -> (Linear -> [norm] -> activation -> [dropout]) for each width -> Linear``.
+    """``scaling -> bounds -> (Linear [norm] activation [dropout]) for each width -> Linear``.
 
     For regression the outputs are deviations from the target's mean, rescaled by the last layer.
     """
@@ -34,6 +34,7 @@ class MLP(Network):
         super().__init__(spec)
         activation = ACTIVATIONS[spec.activation]
         self.scaling = Scaling(spec.scale, spec.inputs)
+        self.bounds = Bounds(spec.inputs) if spec.scale == "standard" else nn.Identity()
         self.flatten = nn.Flatten()
         layers: list[nn.Module] = []
         widths = (prod(spec.inputs), *spec.widths)
@@ -54,10 +55,13 @@ class MLP(Network):
         """Statistics from the rows; weights as the activation wants them; biases zero."""
         assert isinstance(self.spec, MLP.Spec)
         self.scaling.fit(x)
+        if isinstance(self.bounds, Bounds):
+            self.bounds.fit(x, self.scaling)
         if isinstance(self.rescaling, Rescaling) and y is not None:
             self.rescaling.fit(y, weight)
         draw_all(self.hidden, self.output, self.spec.activation, generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        raw: Tensor = self.rescaling(self.output(self.hidden(self.flatten(self.scaling(x)))))
+        inputs = self.flatten(self.bounds(self.scaling(x)))
+        raw: Tensor = self.rescaling(self.output(self.hidden(inputs)))
         return raw

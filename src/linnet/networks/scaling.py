@@ -19,8 +19,10 @@ BLOCK = 1 << 22
 class Scaling(nn.Module):
     """``(x - shift) * factor``.
 
-    "standard" has a mean and deviation for each of the inputs; "pixel" one of each over all inputs,
-    so that neighbouring pixels keep their relation; "none" has neither, and converts the dtype.
+    "standard" has a mean and deviation for each of the inputs, but leaves one of zeros and ones as
+    it is (a rare category would become a huge number, which no penalty holds); "pixel" has one of
+    each over all inputs, so that neighbouring pixels keep their relation; "none" has neither, and
+    converts the dtype.
     """
 
     shift: Tensor
@@ -69,6 +71,28 @@ class Scaling(nn.Module):
         return (x - self.shift).mul_(self.factor).to(self.factor.dtype)
 
 
+class Bounds(nn.Module):
+    """Holds each input within the range of the training rows: what a net says beyond it is chance,
+    and one wrong value would outweigh all other rows."""
+
+    low: Tensor
+    high: Tensor
+
+    def __init__(self, inputs: tuple[int, ...]) -> None:
+        super().__init__()
+        self.register_buffer("low", torch.zeros(inputs))
+        self.register_buffer("high", torch.ones(inputs))
+
+    def fit(self, x: Tensor, scaling: Scaling) -> None:
+        """Take the least and the largest value of each input from the training rows ``x``, in the
+        terms of ``scaling``."""
+        self.low.copy_(scaling(x.amin(0, keepdim=True))[0])
+        self.high.copy_(scaling(x.amax(0, keepdim=True))[0])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.clamp(self.low, self.high)
+
+
 class Rescaling(nn.Module):
     """``x * factor + shift``: the last layer of a regression, back to the target's unit."""
 
@@ -94,14 +118,17 @@ class Rescaling(nn.Module):
 
 
 def _columns(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each input, in float64, block by block, shifted by the first row."""
+    """Mean and deviation of each input, in float64, block by block, shifted by the first row; 0 and
+    1 of an input of zeros and ones."""
     origin = x[:1].double()
     total = torch.zeros(origin.shape[1:], dtype=torch.float64, device=x.device)
     squares = torch.zeros_like(total)
+    binary = torch.ones_like(total, dtype=torch.bool)
     for part in x.split(max(1, BLOCK // prod(x.shape[1:]))):
+        binary &= ((part == 0) | (part == 1)).all(0)
         centred = part.double() - origin
         total += centred.sum(0)
         squares += centred.square().sum(0)
     mean = total / len(x)
     variance = (squares / len(x) - mean.square()).clamp(min=0)
-    return mean + origin[0], variance.sqrt()
+    return torch.where(binary, 0.0, mean + origin[0]), torch.where(binary, 1.0, variance.sqrt())

@@ -94,7 +94,7 @@ class Perceptron:
     @torch.no_grad()
     def __call__(self, x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Rows]:
         network, layers, keep = self.network, self.layers, self.keep
-        a = network.scaling(x).flatten(1)
+        a = network.bounds(network.scaling(x)).flatten(1)
         inputs, saved, masks = [a], [], []
         for layer, kernel in zip(layers, self.kernels, strict=False):
             z = torch.addmm(layer.bias, a, layer.transposed)

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 
 from linnet.data.dataset import Dataset
-from linnet.data.schema import Label, Schema, unit_pixels
+from linnet.data.reading import Label, Reading
+from linnet.data.schema import Schema, unit_pixels
+from linnet.data.table import Table
 from linnet.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -27,8 +29,8 @@ class Source(Protocol):
     def matches(self, place: object) -> bool:
         """Whether ``place`` is of this kind, told without reading it."""
 
-    def read(self, place: Any, target: str | None) -> Dataset:
-        """Everything in ``place``; errors name file and row."""
+    def read(self, place: Any, reading: Reading) -> Dataset | Table:
+        """Everything in ``place``; errors name file and row. A table is not yet encoded."""
 
 
 def assemble(

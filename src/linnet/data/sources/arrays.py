@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from linnet.data.dataset import Dataset
+from linnet.data.reading import Reading
 from linnet.data.sources._source import Array, assemble
 from linnet.errors import DataError
 
@@ -21,7 +22,7 @@ class Arrays:
     def matches(self, place: object) -> bool:
         return isinstance(place, Path) and place.suffix.lower() == ".npz" and place.is_file()
 
-    def read(self, place: Path, target: str | None) -> Dataset:
+    def read(self, place: Path, reading: Reading) -> Dataset:
         return from_mapping(_load(place), place.stem, str(place))
 
 

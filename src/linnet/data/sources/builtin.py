@@ -6,6 +6,7 @@ import numpy as np
 
 from linnet.data import BUILTIN
 from linnet.data.dataset import Dataset
+from linnet.data.reading import Reading
 from linnet.data.sources._source import assemble
 
 
@@ -15,7 +16,7 @@ class Builtin:
     def matches(self, place: object) -> bool:
         return isinstance(place, str) and place in BUILTIN
 
-    def read(self, place: str, target: str | None) -> Dataset:
+    def read(self, place: str, reading: Reading) -> Dataset:
         import sklearn.datasets
 
         bunch = getattr(sklearn.datasets, f"load_{place}")()

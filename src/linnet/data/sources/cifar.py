@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from linnet.data.dataset import Dataset
-from linnet.data.schema import Label
+from linnet.data.reading import Label, Reading
 from linnet.data.sources._source import Array, assemble
 from linnet.errors import DataError
 
@@ -26,7 +26,7 @@ class Cifar:
         return isinstance(place, Path) and place.is_dir() and _find(place) is not None
 
     def read(
-        self, place: Path, target: str | None, classes: tuple[Label, ...] | None = None
+        self, place: Path, reading: Reading, classes: tuple[Label, ...] | None = None
     ) -> Dataset:
         found = _find(place)
         assert found is not None

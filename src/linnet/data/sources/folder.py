@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from linnet.data.dataset import Dataset
-from linnet.data.schema import Label
+from linnet.data.reading import Label, Reading
 from linnet.data.sources._source import Array, assemble
 from linnet.errors import DataError
 
@@ -60,7 +60,7 @@ class Folder:
         return _has_classes(place) or _has_classes(place / "train")
 
     def read(
-        self, place: Path, target: str | None, classes: tuple[Label, ...] | None = None
+        self, place: Path, reading: Reading, classes: tuple[Label, ...] | None = None
     ) -> Dataset:
         split = _has_classes(place / "train")
         skipped: list[str] = []
@@ -77,19 +77,25 @@ class Folder:
                     f"{', '.join(differing)}"
                 )
         paths = [path for part in parts for files in part.values() for path in files]
-        codes = [code for part in parts for code, files in enumerate(part.values()) for _ in files]
-        tests = sum(map(len, parts[1].values())) if len(parts) > 1 else 0
+        codes = np.array(
+            [code for part in parts for code, files in enumerate(part.values()) for _ in files],
+            np.int64,
+        )
+        first = sum(map(len, parts[0].values()))
+        pictures, read, bad = _read_all(paths, skip=reading.on_bad == "skip")
         notes: tuple[str, ...] = ()
         if skipped:
             named = ", ".join(skipped[:3]) + (", ..." if len(skipped) > 3 else "")
             notes = (f"{len(skipped):,} files are no pictures and were skipped: {named}",)
+        if bad:
+            notes += (f"{len(bad):,} pictures cannot be read and were skipped: {'; '.join(bad)}",)
         return assemble(
-            _read_all(paths),
-            np.array(codes, np.int64),
+            pictures,
+            codes[read],
             name=_shown(place.name),
             classes=list(parts[0]),
             target="label",
-            test_rows=tests,
+            test_rows=int(read[first:].sum()),
             notes=notes,
         )
 
@@ -188,31 +194,57 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise DataError(f"{_shown(folder)}: cannot read: {error.strerror}") from error
 
 
-def _read_all(paths: list[Path]) -> Array:
-    """All pictures as uint8 (rows, channels, height, width), of one size."""
-    heads = [_head(path) for path in paths]
-    size = heads[0][0]
-    for path, (other, _) in zip(paths, heads, strict=True):
+def _read_all(paths: list[Path], *, skip: bool) -> tuple[Array, Array, list[str]]:
+    """All pictures as uint8 (rows, channels, height, width), of one size.
+
+    With them which of the paths they are (paths,) and, of those that cannot be read and are left
+    out with ``skip``, why.
+    """
+    bad: list[str] = []
+    heads: list[tuple[tuple[int, int], bool] | None] = []
+    for path in paths:
+        try:
+            heads.append(_head(path))
+        except DataError as error:
+            if not skip:
+                raise
+            bad.append(str(error))
+            heads.append(None)
+    read = np.array([head is not None for head in heads])
+    good = [(path, head) for path, head in zip(paths, heads, strict=True) if head is not None]
+    if not good:
+        raise DataError(f"{_shown(paths[0].parent.parent)}: none of its pictures can be read")
+    size = good[0][1][0]
+    for path, (other, _) in good:
         if other != size:
             raise DataError(
-                f"{_shown(path)} is {other[0]} x {other[1]} pixels, {_shown(paths[0])} {size[0]} x "
-                f"{size[1]}; expected one size: resize the pictures first"
+                f"{_shown(path)} is {other[0]} x {other[1]} pixels, {_shown(good[0][0])} {size[0]} "
+                f"x {size[1]}; expected one size: resize the pictures first"
             )
-    channels = 1 if all(grey for _, grey in heads) else 3
+    channels = 1 if all(grey for _, (_, grey) in good) else 3
     width, height = size
-    need = len(paths) * channels * height * width
+    need = len(good) * channels * height * width
     if need > MAX_FOLDER_BYTES:
         raise DataError(
             f"{_shown(paths[0].parent.parent)}: its pictures take {need:,} bytes; at most "
             f"{MAX_FOLDER_BYTES:,} (MAX_FOLDER_BYTES)"
         )
-    pictures = np.empty((len(paths), channels, height, width), np.uint8)
-    for row, path in enumerate(paths):
-        picture = open_picture(path, channels)
+    pictures = np.empty((len(good), channels, height, width), np.uint8)
+    row = 0
+    for index in np.nonzero(read)[0].tolist():
+        try:
+            picture = open_picture(paths[index], channels)
+        except DataError as error:
+            if not skip:
+                raise
+            bad.append(str(error))
+            read[index] = False
+            continue
         if picture.shape != pictures.shape[1:]:
-            raise DataError(f"{_shown(path)}: changed while it was read; read it again")
+            raise DataError(f"{_shown(paths[index])}: changed while it was read; read it again")
         pictures[row] = picture
-    return pictures
+        row += 1
+    return pictures[:row], read, bad
 
 
 def _head(path: Path) -> tuple[tuple[int, int], bool]:

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from linnet.data.dataset import Dataset
-from linnet.data.schema import Label
+from linnet.data.reading import Label, Reading
 from linnet.data.sources._source import Array, assemble
 from linnet.errors import DataError
 
@@ -40,7 +40,7 @@ class Idx:
         return isinstance(place, Path) and place.is_dir() and find_folder(place) is not None
 
     def read(
-        self, place: Path, target: str | None, classes: tuple[Label, ...] | None = None
+        self, place: Path, reading: Reading, classes: tuple[Label, ...] | None = None
     ) -> Dataset:
         folder = find_folder(place)
         assert folder is not None

@@ -11,6 +11,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from torch.utils.data import Dataset as TorchDataset
 
 from linnet.data.dataset import Dataset
+from linnet.data.reading import Reading
 from linnet.data.sources._source import Array, assemble
 from linnet.data.sources.arrays import from_mapping
 from linnet.errors import DataError
@@ -22,7 +23,7 @@ class Memory:
     def matches(self, place: object) -> bool:
         return isinstance(place, (tuple, Mapping, TorchDataset, DataLoader))
 
-    def read(self, place: Any, target: str | None) -> Dataset:
+    def read(self, place: Any, reading: Reading) -> Dataset:
         name = type(place).__name__
         if isinstance(place, DataLoader):
             return self._examples(place, "DataLoader", batched=place.batch_size is not None)

@@ -1,0 +1,156 @@
+"""What several checks share: columns and targets one by one, chance, and words for rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+
+from linnet.data.dataset import Dataset
+from linnet.data.reading import Kind
+
+Array = np.ndarray[Any, Any]
+
+CHANCE = 1e-6
+"""What a shuffled table would show more often than this is not worth a word; shared among all
+columns that are looked at (Bonferroni)."""
+
+MAX_COLUMNS = 5_000
+"""Columns that are looked at one by one."""
+
+MAX_TARGETS = 20
+"""Targets that columns are compared with."""
+
+SAMPLE = 1_000
+"""Rows that are looked at first: most columns are told by them."""
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A column that is a part of the examples: ``values`` (rows,) in float64, NaN where missing."""
+
+    name: str
+    kind: Kind
+    values: Array
+    categories: tuple[str, ...] = ()
+
+    def label(self, value: float) -> str:
+        """A value as people know it."""
+        if self.kind == "boolean":
+            return "yes" if value else "no"
+        if not self.categories:
+            return number(value)
+        known = 0 <= value < len(self.categories)
+        return self.categories[int(value)] if known else "(unknown)"
+
+
+class Target:
+    """One thing to predict: class codes, or numbers (rows,)."""
+
+    def __init__(self, name: str, values: Array, classes: tuple[str, ...] = ()) -> None:
+        self.name, self.values, self.classes = name, values, classes
+
+    @cached_property
+    def _coded(self) -> tuple[Array, Array]:
+        different, codes = np.unique(self.values, return_inverse=True)
+        return different, codes
+
+    @property
+    def codes(self) -> Array:
+        """Whole numbers (rows,) from 0, one for each different value."""
+        return self.values if self.classes else self._coded[1]
+
+    @property
+    def count(self) -> int:
+        """How many different values there may be."""
+        return len(self.classes) if self.classes else len(self._coded[0])
+
+    def label(self, code: int) -> str:
+        """The value with this code, as people know it."""
+        return self.classes[code] if self.classes else number(self._coded[0][code])
+
+
+def features(data: Dataset) -> Iterator[Feature]:
+    """The first ``MAX_COLUMNS`` columns of a table or of rows of numbers; pictures have none."""
+    schema = data.schema
+    if schema.example == "picture":
+        return
+    fields = {field.name: field for field in schema.fields if schema.example == "record"}
+    x = data.x.detach().cpu().numpy()
+    for index, name in enumerate(schema.columns[:MAX_COLUMNS]):
+        values = np.ascontiguousarray(x[:, index], dtype=np.float64)
+        field = fields.get(name)
+        if field is None:
+            yield Feature(name, "number", values)
+        else:
+            yield Feature(name, field.kind, values, field.categories)
+
+
+def targets(data: Dataset) -> list[Target]:
+    """The targets: codes of classes, or each column of numbers or of probabilities."""
+    schema, y = data.schema, data.y.detach().cpu().numpy()
+    if not y.size:
+        return []
+    if schema.task == "classification" and not data.soft:
+        return [Target(schema.targets[0], y, schema.names)]
+    names = [f"{schema.targets[0]}={label}" for label in schema.names] or list(schema.targets)
+    wide = y.reshape(len(y), -1).astype(np.float64)
+    several = [Target(name, wide[:, i]) for i, name in enumerate(names[:MAX_TARGETS])]
+    return [target for target in several if np.isfinite(target.values).all()]
+
+
+def sample(rows: int, most: int = SAMPLE) -> slice:
+    """At most ``most`` of ``rows`` rows, evenly spread."""
+    return slice(None, None, -(-rows // most) or 1)
+
+
+def pairs(rows: Array, columns: Array, height: int, width: int) -> tuple[Array, Array, Array]:
+    """How often each pair of codes occurs, for those that do: (codes, codes, counts)."""
+    keys = rows * width + columns
+    if height * width <= 1 << 20:
+        counts = np.bincount(keys, minlength=height * width)
+        found = np.nonzero(counts)[0]
+        counts = counts[found]
+    else:
+        found, counts = np.unique(keys, return_counts=True)
+    return found // width, found % width, counts
+
+
+def log_chance(rows: Array, columns: Array, counts: Array) -> float:
+    """The log of the probability that shuffling one of two codes gives just this table of
+    ``pairs``: the product of the factorials of its margins, over those of its cells and of all
+    (Fisher, The Design of Experiments, 1935)."""
+    margins = (np.bincount(codes, weights=counts) for codes in (rows, columns))
+    over = sum(map(_log_factorials, margins))
+    return over - _log_factorials(counts) - _log_factorials(np.array([counts.sum()]))
+
+
+def _log_factorials(numbers: Array) -> float:
+    return float(torch.lgamma(torch.from_numpy(numbers + 1.0)).sum())
+
+
+def quoted(names: Sequence[str], most: int = 8) -> str:
+    """Names in quotes, the first of many; what could not be printed is escaped."""
+    return ", ".join(map(repr, names[:most])) + (", ..." if len(names) > most else "")
+
+
+def leave_out(data: Dataset, name: str) -> str:
+    """What to do about a column that should not be there."""
+    return "leave it out" + (f" (drop={name})" if data.schema.example == "record" else "")
+
+
+def number(value: float) -> str:
+    """A number with all the digits that people wrote."""
+    return f"{value:.12g}"
+
+
+def counted(count: int, what: str) -> str:
+    """``1 row``, ``2,000 rows``."""
+    plural = (
+        f"{what[:-1]}ies" if what.endswith("y") else f"{what}es" if what[-1] == "s" else f"{what}s"
+    )
+    return f"{count:,} {what if count == 1 else plural}"

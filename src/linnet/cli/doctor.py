@@ -1,0 +1,154 @@
+"""``linnet doctor``."""
+
+import shutil
+import textwrap
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from linnet.cli._output import (
+    Json,
+    NoHeader,
+    OnBad,
+    Setting,
+    Target,
+    command,
+    names,
+    print_json,
+    set_threads,
+)
+
+if TYPE_CHECKING:
+    from linnet.checks.finding import Finding
+    from linnet.data.dataset import Dataset
+    from linnet.recipe import Recipe
+
+FORMAT = 1
+"""The format of what ``--json`` prints."""
+
+
+@command
+def doctor(
+    data: Annotated[str, typer.Argument(help="A known name, a file or a folder.", metavar="DATA")],
+    target: Target = None,
+    task: Annotated[
+        str | None,
+        typer.Option(help="classification or regression; by default what it looks like."),
+    ] = None,
+    no_header: NoHeader = False,
+    split: Annotated[
+        str | None, typer.Option("--split-column", help="Says train, valid or test of each row.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="The column whose rows of one value stay together.")
+    ] = None,
+    time: Annotated[
+        str | None, typer.Option(help="The column by which training is on the past.")
+    ] = None,
+    on_bad: OnBad = None,
+    seed: Annotated[int | None, typer.Option(help="Fixes how the rows are divided.")] = None,
+    setting: Setting = None,
+    json: Json = False,
+) -> None:
+    """What is the matter with the data, as train sees it before it begins.
+
+    Exit code 1 if something found would stop training.
+    """
+    from linnet.recipe import Recipe, read_settings
+
+    flags: dict[str, Any] = {"data": data, "target": names(target), "task": task, "seed": seed}
+    flags |= {"split": split, "group": group, "time": time, "on_bad": on_bad}
+    flags["header"] = False if no_header else None
+    settings = {key: value for key, value in flags.items() if value is not None}
+    recipe = Recipe.make({**settings, **read_settings(setting or [])}, "doctor")
+    set_threads()
+
+    from linnet.checks.doctor import CHECKS, GRAVITY, examine
+
+    draft, findings = _read(recipe)
+    valid = None if recipe.valid == "auto" else recipe.valid
+    parts = draft.split(test=recipe.test, valid=valid, seed=recipe.seed)
+    findings = sorted(
+        [*findings, *examine(draft, parts)], key=lambda finding: GRAVITY.index(finding.severity)
+    )
+    if json:
+        keys = ("severity", "what", "where", "count", "why", "remedy")
+        print_json(
+            {
+                "format": FORMAT,
+                "data": draft.name,
+                "rows": len(draft),
+                "parts": {name: len(rows) for name, rows in parts._asdict().items()},
+                "checks": list(CHECKS),
+                "findings": [{key: getattr(found, key) for key in keys} for found in findings],
+            }
+        )
+    else:
+        pictures = draft.schema.example == "picture"
+        show(draft.name, len(draft), list(CHECKS), findings, pictures=pictures)
+    if any(finding.blocks for finding in findings):
+        raise typer.Exit(1)
+
+
+def _read(recipe: "Recipe") -> "tuple[Dataset, list[Finding]]":
+    """The data before it is encoded, and what reading it told.
+
+    What would be refused is a finding that stops, where the rest can be read without it.
+    """
+    from linnet.checks.finding import Finding
+    from linnet.data.read import read_draft
+    from linnet.errors import DataError
+
+    refused = ""
+    try:
+        data = read_draft(recipe.data, recipe)
+    except DataError as error:
+        refused = str(error)
+        if recipe.on_bad != "fail":
+            raise
+        try:
+            data = read_draft(recipe.data, recipe.override({"on_bad": "skip"}))
+        except DataError:
+            raise error from None
+    told = "left out, as they are "  # the doctor says the same of columns, and why
+    notes = [note for note in data.notes if not note.startswith(told)]
+    stops = [note for note in notes if refused and refused in note] or [refused] * bool(refused)
+    remedy = "correct it, or leave such rows or pictures out (on_bad=skip)"
+    findings = [Finding(text, remedy, "stop", where=data.name) for text in stops]
+    remedy = "nothing to do, if it was meant"
+    others = [note for note in notes if note not in stops]
+    return data, findings + [Finding(note, remedy, "note", where=data.name) for note in others]
+
+
+def show(
+    name: str, rows: int, checks: list[str], findings: "list[Finding]", *, pictures: bool
+) -> None:
+    """The findings as a list, the gravest first, in the width of the terminal."""
+    looked = (
+        f"{name}: {rows:,} {'picture' if pictures else 'row'}s looked over for {', '.join(checks)}"
+    )
+    if not findings:
+        print(_printable(f"nothing found in {looked}"))
+        return
+    width = max(40, min(100, shutil.get_terminal_size().columns))
+    for finding in findings:
+        lines = [("", finding.what), ("where: ", finding.where)]
+        lines += [("how many: ", "" if finding.count is None else f"{finding.count:,}")]
+        lines += [("why: ", finding.why), ("remedy: ", finding.remedy)]
+        for index, (label, words) in enumerate(lines):
+            if words:
+                first = f"{finding.severity if index == 0 else '':<9}{label}"
+                indent = " " * (9 if index == 0 else 9 + len(label))
+                text = _printable(words)
+                print(textwrap.fill(text, width, initial_indent=first, subsequent_indent=indent))
+        print()
+    counts = {kind: sum(f.severity == kind for f in findings) for kind in ("warning", "note")}
+    stops = sum(finding.blocks for finding in findings)
+    told = f"{stops:,} would stop training, " if stops else "nothing would stop training; "
+    told += ", ".join(f"{n:,} {kind}{'' if n == 1 else 's'}" for kind, n in counts.items())
+    print(textwrap.fill(_printable(f"{looked}: {told}"), width))
+
+
+def _printable(text: str) -> str:
+    """Without what would move the cursor or change colours."""
+    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)

@@ -1,0 +1,53 @@
+"""How one column of a table becomes numbers, as a model file keeps it."""
+
+from __future__ import annotations
+
+from linnet.closed import Closed
+from linnet.data.reading import Kind
+
+PARTS = ("year", "month", "day", "weekday", "hour")
+LEFT_OUT = ("text", "identifier", "constant")
+MISSING, OTHER = "(missing)", "(other)"
+
+
+class Column(Closed):
+    """One column of a table.
+
+    ``numeric``: its categories are numbers as text. ``timed``: a date with times of day.
+    ``format``: how text was read as a date. ``fill``: what stands for a missing number, one for
+    each part of a date. ``missing``: missing values have a place of their own. ``other``: so have
+    the rare categories, together.
+    """
+
+    name: str
+    kind: Kind
+    numeric: bool = False
+    timed: bool = False
+    format: str = ""
+    categories: tuple[str, ...] = ()
+    fill: tuple[float, ...] = ()
+    missing: bool = False
+    other: bool = False
+
+    @property
+    def used(self) -> bool:
+        """Whether it is a part of the examples."""
+        return self.kind not in LEFT_OUT
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its encoded numbers."""
+        if self.kind == "category":
+            names = [f"{self.name}={category}" for category in self.categories]
+            names += [f"{self.name}={OTHER}"] * self.other
+            return (*names, *([f"{self.name}={MISSING}"] * self.missing))
+        parts = self.parts
+        names = [f"{self.name}.{part}" for part in parts] if parts else [self.name]
+        return (*names, *([f"{self.name} {MISSING}"] * self.missing))
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of a date."""
+        if self.kind != "date":
+            return ()
+        return PARTS if self.timed else PARTS[:-1]

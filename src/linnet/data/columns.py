@@ -1,0 +1,439 @@
+"""The columns of a table: what kind each is, and how it becomes numbers.
+
+A column goes through three forms. As a place has it, it is a polars ``Series`` (see ``Table``). As
+a *record* it is one float64 number a row: the number itself, the position of the category among
+``categories``, or seconds since 1970; NaN where it is missing. *Encoded* it is one or more numbers:
+
+- a number, or a boolean as 0 or 1, with its mean in place of missing ones;
+- a category as one 0 or 1 for each category;
+- a date as year, month, day, weekday (Monday is 0) and, if it has times of day, the hour;
+- wherever training rows had missing ones, one more 0 or 1 that says so.
+
+Means, categories and whether any are missing are learnt from training rows alone. A category that
+they did not have counts as one of the rare ones, where those share a place, and else is none of the
+categories: a 0 in each place.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from linnet import memory
+from linnet.data.column import LEFT_OUT, Column
+from linnet.data.reading import Kind
+from linnet.data.table import Table
+from linnet.errors import DataError
+
+Array = np.ndarray[Any, Any]
+
+MAX_CATEGORIES = 10_000
+"""A column of text with more different values is never one of categories."""
+
+MAX_CODES = 5
+"""Whole numbers with 3 to this many different values, each often, are codes for categories."""
+
+ROWS_A_CODE = 20
+"""How many rows codes must have on average for each of them."""
+
+DIFFERENT = 0.5
+"""Text of which more than this share are different values is no category."""
+
+BLOCK = 1 << 13
+"""Rows that are encoded at once."""
+
+DIGITS = 1e-4
+
+SAMPLE = 1_000
+"""Values that are looked at first."""
+
+NEARLY = 0.9
+"""Where this share are dates, the others are taken for errors."""
+
+BOOLEANS = (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"))
+
+DAY_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y")
+TIME_FORMATS = tuple(
+    f"%Y-%m-%d{between}{time}{zone}"
+    for between in "T "
+    for time in ("%H:%M:%S%.f", "%H:%M")
+    for zone in ("", "%#z")
+)
+AMBIGUOUS = ("%m/%d/%Y", "%d/%m/%Y")
+"""Where every value fits both, the day cannot be told from the month."""
+
+IDENTIFIERS = re.compile(
+    r"(|unnamed: ?\d+|id|uuid|guid|index|idx|key|rownum(ber)?|row_?(id|number)|.*[_ .-](id|uuid))",
+    re.IGNORECASE,
+)
+"""Names that whole, different numbers have where they count or name rows."""
+
+
+def record(column: Column, series: pl.Series, table: Table) -> Array:
+    """The record (rows,) of a column as it is in a place; -1 is a category that is not known.
+
+    Refuses what is not of this column's kind.
+    """
+    if column.kind == "category":
+        known = {value: float(code) for code, value in enumerate(column.categories)}
+        values = series.unique().drop_nulls()
+        texts = labels(values)
+        if column.numeric and series.dtype == pl.String:
+            numbers = values.cast(pl.Float64, strict=False)
+            texts = [
+                text if number is None else other
+                for text, number, other in zip(texts, numbers, labels(numbers), strict=True)
+            ]
+        codes = pl.Series([known.get(text, -1.0) for text in texts], dtype=pl.Float64)
+        return _floats(series.replace_strict(values, codes, default=None))
+    if column.kind == "number":
+        found = series.cast(pl.Float64) if series.dtype == pl.Boolean else series
+        good = found.dtype == pl.Float64
+    elif column.kind == "boolean":
+        found = series if series.dtype != pl.String else _as_boolean(series)
+        if found.dtype == pl.Float64:
+            found = found.replace_strict([0.0, 1.0], [0.0, 1.0], default=None)
+        good = found.dtype in (pl.Boolean, pl.Float64)
+    else:
+        found = _as_date(series, column.format) if series.dtype == pl.String else series
+        good = found.dtype.is_temporal()
+    kept = series if not good and series.dtype != pl.Null else found
+    lost = kept.is_null() & series.is_not_null() if good else series.is_not_null()
+    if lost.any():
+        row = int(lost.arg_max() or 0)
+        raise DataError(
+            f"{table.name}, {table.where(row)}: the column {column.name!r} has "
+            f"{_shown(series[row])}, expected {EXPECTED[column.kind]}; change it, or name a "
+            f"value that means missing (missing=...)"
+        )
+    if column.kind == "date" and good:
+        return _floats(found.cast(pl.Datetime("us")).dt.epoch("us")) / 1e6
+    return _floats(found) if good else np.full(len(series), np.nan)
+
+
+def learn(column: Column, values: Array, most: int) -> Column:
+    """The column as the record ``values`` (rows,) of its training rows says; of more than
+    ``most`` categories the rarest share a place."""
+    absent = np.isnan(values)
+    missing = bool(absent.any())
+    if column.kind != "category":
+        parts = _split(column, values[~absent])
+        fill = tuple(float(part.mean()) if len(part) else 0.0 for part in parts)
+        return column.model_copy(update={"fill": fill, "missing": missing})
+    counts = np.bincount(values[~absent].astype(np.int64), minlength=len(column.categories))
+    kept = np.nonzero(counts)[0]
+    other = len(kept) > most
+    if other:
+        kept = np.sort(np.argsort(-counts, kind="stable")[: most - 1])
+    categories = tuple(column.categories[code] for code in kept)
+    update = {"categories": categories, "missing": missing, "other": other}
+    return column.model_copy(update=update)
+
+
+def recode(column: Column, values: Array, before: Column) -> Array:
+    """A record whose categories are those of ``before``, in the categories of this column."""
+    if column.kind != "category" or before.categories == column.categories:
+        return values
+    place = {category: float(code) for code, category in enumerate(column.categories)}
+    places = np.array([place.get(category, -1.0) for category in before.categories] + [-1.0])
+    absent = np.isnan(values)
+    return np.where(absent, np.nan, places[np.where(absent, -1, values).astype(np.int64)])
+
+
+def encode(column: Column, values: Array, out: Array) -> None:
+    """Write the encoded form of ``values`` (rows,) into ``out`` (rows, places), all zeros."""
+    absent = np.isnan(values)
+    if column.kind == "category":
+        count = len(column.categories)
+        places = np.where(values < 0, count if column.other else -1, values)
+        places = np.where(absent, count + column.other if column.missing else -1, places)
+        rows = np.nonzero(places >= 0)[0]
+        out[rows, places[rows].astype(np.int64)] = 1
+        return
+    parts = _split(column, values)
+    for index, (part, fill) in enumerate(zip(parts, column.fill, strict=True)):
+        out[:, index] = np.where(absent, fill, part)
+    if column.missing:
+        out[:, len(parts)] = absent
+
+
+def _split(column: Column, values: Array) -> list[Array]:
+    """A record as its parts, one but for a date; anything where it is missing."""
+    if column.kind != "date":
+        return [values]
+    seconds = np.where(np.isnan(values), 0.0, values)
+    moments = (seconds * 1e6).round().astype(np.int64).astype("datetime64[us]")
+    years, months, days = (moments.astype(f"datetime64[{unit}]") for unit in "YMD")
+    parts = [
+        years.astype(np.int64) + 1970,
+        months.astype(np.int64) % 12 + 1,
+        (days - months).astype(np.int64) + 1,
+        (days.astype(np.int64) + 3) % 7,  # 1970 began on a Thursday
+    ]
+    if column.timed:
+        parts.append((moments - days).astype(np.int64) / 3_600e6)
+    return [part.astype(np.float64) for part in parts]
+
+
+EXPECTED = {
+    "number": "a number, as in training",
+    "boolean": "yes or no, true or false, 1 or 0",
+    "date": "a date, written as in training",
+}
+
+
+def infer(series: pl.Series, declared: Kind | None, table: Table) -> tuple[Column, Array | None]:
+    """What a column is, and its record (rows,), or None of one that is left out.
+
+    Found from its values, unless ``declared``.
+    """
+    name = series.name
+    kind: Kind = declared or _kind(series)
+    if kind in LEFT_OUT:
+        return Column(name=name, kind=kind), None
+    column = Column(name=name, kind=kind)
+    if kind == "category":
+        values = series.unique().drop_nulls().sort()
+        if len(values) > MAX_CATEGORIES:
+            raise DataError(
+                f"{table.name}: the column {name!r} has {len(values):,} different values; a "
+                f"category has at most {MAX_CATEGORIES:,} (MAX_CATEGORIES): declare it text "
+                f"(columns.{name}=text), or drop it"
+            )
+        numeric = series.dtype == pl.Float64
+        column = column.model_copy(update={"categories": tuple(labels(values)), "numeric": numeric})
+    if kind == "date":
+        if series.dtype == pl.String:
+            form = date_format(series, table)
+            if not form:
+                raise DataError(
+                    f"{table.name}: the column {name!r} holds "
+                    f"{_shown(series.drop_nulls().first())}, expected dates of one form, such as "
+                    f"2024-12-31 or 2024-12-31 23:59; or declare it otherwise (columns.{name}=text)"
+                )
+            column = column.model_copy(update={"format": form})
+            series = _as_date(series, form)
+        timed = series.dtype == pl.Datetime and not (series.dt.truncate("1d") == series).all()
+        column = column.model_copy(update={"timed": timed})
+    return column, record(column, series, table)
+
+
+def _kind(series: pl.Series) -> Kind:
+    """What the values say."""
+    values = series.drop_nulls()
+    count = len(values)
+    if not count:
+        return "constant"
+    if series.dtype == pl.Boolean or series.dtype.is_temporal():
+        constant = values.n_unique() == 1 and count == len(series)
+        return "constant" if constant else "boolean" if series.dtype == pl.Boolean else "date"
+    numbers = series.dtype == pl.Float64
+    if (
+        numbers
+        and not IDENTIFIERS.fullmatch(series.name)
+        and values.head(SAMPLE).n_unique() > MAX_CODES
+    ):
+        return "number"  # most are: told without looking at all of them
+    different = values.n_unique()
+    if different == 1:
+        if count == len(series):
+            return "constant"
+        return "number" if numbers else "category"
+    if numbers:
+        whole = bool((values % 1 == 0).all())
+        if whole and different == len(series) and IDENTIFIERS.fullmatch(series.name):
+            return "identifier"
+        codes = 2 < different <= MAX_CODES and count >= ROWS_A_CODE * different
+        return "category" if whole and codes else "number"
+    if different == 2 and _as_boolean(values).null_count() == 0:
+        return "boolean"
+    if _looks_dated(values):
+        return "date"
+    if different <= MAX_CATEGORIES and (
+        different <= DIFFERENT * count or (different < count and different <= 10)
+    ):
+        return "category"
+    spaces = values.head(SAMPLE).str.count_matches(" ", literal=True).mean()
+    return "text" if different <= DIFFERENT * count or float(spaces or 0) >= 1 else "identifier"  # type: ignore[arg-type]
+
+
+def without(series: pl.Series, missing: Sequence[str]) -> pl.Series:
+    """A column of numbers without those that mean missing, as a text file's are without them."""
+    if series.dtype != pl.Float64 or not missing:
+        return series
+    numbers = pl.Series(missing, dtype=pl.String).cast(pl.Float64, strict=False).drop_nulls()
+    return series.replace_strict(numbers, None, default=series) if len(numbers) else series
+
+
+def labels(values: pl.Series) -> list[str]:
+    """Values as text: whole numbers without a point, so that 1 and 1.0 are one thing."""
+    if values.dtype == pl.Float64:
+        return [
+            str(int(value)) if value is not None and value % 1 == 0 else str(value)
+            for value in values
+        ]
+    return [str(value) for value in values]
+
+
+def _floats(series: pl.Series) -> Array:
+    """Numbers (rows,) as float64, NaN where there is none."""
+    array: Array = series.cast(pl.Float64).to_numpy()
+    return array
+
+
+def _as_boolean(series: pl.Series) -> pl.Series:
+    """Text as booleans; null where it is none of one pair of words."""
+    lower = series.str.to_lowercase()
+    found = lower.unique().drop_nulls().to_list()
+    for pair in BOOLEANS:
+        if any(word in pair for word in found):
+            return lower.replace_strict(pair, (True, False), default=None, return_dtype=pl.Boolean)
+    return pl.Series(series.name, [None] * len(series), dtype=pl.Boolean)
+
+
+def _looks_dated(values: pl.Series) -> bool:
+    """Whether the first values are dates, told without reading all of them."""
+    sample = values.head(100)
+    return any(
+        float(_as_date(sample, form).is_not_null().mean() or 0) >= NEARLY  # type: ignore[arg-type]
+        for form in (*DAY_FORMATS, *TIME_FORMATS, *AMBIGUOUS)
+    ) and bool(date_format(values, None))
+
+
+def date_format(series: pl.Series, table: Table | None) -> str:
+    """The form in which all of ``series`` are dates, or ""; with ``table``, refuses a column of
+    which only nearly all are, or whose days and months, or zones, cannot be told."""
+    values = series.drop_nulls()
+    best, most = "", 0
+    for form in (*DAY_FORMATS, *TIME_FORMATS, *AMBIGUOUS):
+        good = int(_as_date(values, form).is_not_null().sum())
+        if good > most:
+            best, most = form, good
+    if not most:
+        return ""
+    if NEARLY * len(values) <= most < len(values):
+        bad = series.is_not_null() & _as_date(series, best).is_null()
+        row = int(bad.arg_max() or 0)
+        where = f"row {row}" if table is None else f"{table.name}, {table.where(row)}"
+        raise DataError(
+            f"{where}: the column {series.name!r} has {_shown(series[row])}, where "
+            f"{most:,} of {len(values):,} values are dates; correct it, or declare the column text "
+            f"(columns.{series.name}=text)"
+        )
+    if best in AMBIGUOUS and all(_as_date(values, form).null_count() == 0 for form in AMBIGUOUS):
+        if table is None:
+            return ""
+        raise DataError(
+            f"{table.name}: whether {_shown(values[0])} in the column {series.name!r} has the day "
+            "or the month first cannot be told; write dates as 2024-12-31"
+        )
+    if best.endswith("z"):
+        zones = values.str.extract(r"(Z|[+-]\d\d:?\d\d)$").n_unique()
+        if zones > 1:
+            raise DataError(
+                f"{series.name!r} has times of {zones} zones; convert them to one, or leave the "
+                f"column out (drop={series.name})"
+            )
+    return best if most == len(values) else ""
+
+
+def _as_date(series: pl.Series, form: str) -> pl.Series:
+    """Text as dates; null where it is none of this form. Times with a zone are in UTC."""
+    if "%H" not in form:
+        return series.str.to_date(form, strict=False)
+    found = series.str.to_datetime(form, strict=False, time_unit="us")
+    return found.dt.replace_time_zone(None) if form.endswith("z") else found
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def describe(series: pl.Series, column: Column) -> dict[str, Any]:
+    """What ``linnet data show`` tells of a column."""
+    values = series.drop_nulls()
+    facts: dict[str, Any] = {
+        "name": column.name,
+        "kind": column.kind,
+        "rows": len(series),
+        "missing": series.null_count(),
+        "distinct": values.n_unique(),
+        "range": None,
+        "examples": [
+            str(value) for value in labels(values.head(SAMPLE).unique(maintain_order=True).head(3))
+        ],
+    }
+    if len(values) and (series.dtype == pl.Float64 or series.dtype.is_temporal()):
+        low, high = values.min(), values.max()
+        numbers = series.dtype == pl.Float64
+        facts["range"] = [low, high] if numbers else [str(low), str(high)]
+    return facts
+
+
+def records(columns: Sequence[Column], table: Table, missing: Sequence[str]) -> Array:
+    """The records (rows, used columns) of a table that has these columns, in any order; the values
+    ``missing`` mean that there is none."""
+    used = [column for column in columns if column.used]
+    absent = [column.name for column in used if column.name not in table.columns]
+    if absent:
+        raise DataError(
+            f"{table.name}: the columns {', '.join(map(repr, absent[:8]))} are missing; it has "
+            f"{', '.join(map(repr, list(table.columns)[:20]))}"
+        )
+    result = np.empty((len(used), len(table)))
+    for place, column in zip(result, used, strict=True):
+        place[:] = record(column, without(table.columns.pop(column.name), missing), table)
+    return result.T
+
+
+def expand(columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[Column]) -> Array:
+    """Records (rows, used columns), in the categories of ``before``, as encoded rows."""
+    used = [column for column in columns if column.used]
+    earlier = [column for column in before if column.used]
+    widths = [len(column.names) for column in used]
+    places = np.cumsum([0, *widths])
+    memory.require(len(rows) * int(places[-1]) * np.dtype(dtype).itemsize, "the encoded table")
+    result = np.zeros((len(rows), places[-1]), dtype)
+    for start in range(0, len(rows), BLOCK):
+        part, out = rows[start : start + BLOCK], result[start : start + BLOCK]
+        for index, column in enumerate(used):
+            values = recode(column, part[:, index], earlier[index])
+            encode(column, values, out[:, places[index] : places[index + 1]])
+    return result
+
+
+def narrow(columns: Sequence[Column], rows: Array) -> bool:
+    """Whether float32 keeps the training records well enough: each number to within ``DIGITS`` of
+    its column's deviation."""
+    for index, column in enumerate(column for column in columns if column.used):
+        if column.kind == "number":
+            values = rows[:, index]
+            largest, deviation = np.nanmax(np.abs(values), initial=0), np.nanstd(values)
+            if largest * np.finfo(np.float32).eps > DIGITS * deviation > 0:
+                return False
+    return True
+
+
+def unknown(columns: Sequence[Column], rows: Array) -> list[str]:
+    """What of records (rows, used columns) the training rows had none of, in words."""
+    found = []
+    for index, column in enumerate(column for column in columns if column.used):
+        values = rows[:, index]
+        unseen = int((values < 0).sum()) if column.kind == "category" else 0
+        absent = 0 if column.missing else int(np.isnan(values).sum())
+        if unseen:
+            rule = "counted as rare ones" if column.other else "taken for none of them"
+            found.append(f"{column.name!r} has {unseen:,} rows of unknown categories, {rule}")
+        if absent:
+            rule = "taken for none of its categories"
+            if column.kind != "category":
+                rule = "filled with the mean of training"
+            found.append(
+                f"{column.name!r} misses {absent:,} values, as it never did in training: {rule}"
+            )
+    return found

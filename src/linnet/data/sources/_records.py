@@ -1,0 +1,525 @@
+"""The bytes of a text file: decoded, cut into chunks of whole records, and held to their form.
+
+What is checked is checked for many records at once, from the positions of separators, line ends
+and quotes: that each record has its fields, and that each quote stands where one may.
+"""
+
+from __future__ import annotations
+
+import codecs
+import gzip
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+
+from linnet.errors import DataError
+
+Array = np.ndarray[Any, Any]
+
+CHUNK_BYTES = 4 << 20
+"""About so many bytes are worked on at a time."""
+
+MAX_RECORD_BYTES = 64 << 20
+"""A record longer than this is refused, and so is a quote that is not closed within it."""
+
+GZIP = b"\x1f\x8b"
+
+MARKS = (
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+"""The first bytes that tell an encoding; UTF-32's begin with UTF-16's."""
+
+LINE, RETURN, QUOTE, SPACE, TAB = b'\n\r" \t'
+
+STEPS = 16
+"""So many blanks around a value are taken off one by one, more of them at once."""
+
+BLANK_LINE = " is blank, and rows follow; remove it, or leave such lines out (--set on_bad=skip)"
+
+MAX_NAMED = 3
+"""So many of the rows that were left out are named."""
+
+
+class Fault(Exception):
+    """What is wrong ``line`` lines after the first of a chunk, perhaps at its byte ``byte``."""
+
+    def __init__(self, line: int, text: str, byte: int | None = None) -> None:
+        super().__init__(text)
+        self.line = line
+        self.text = text
+        self.byte = byte
+
+
+def shown(text: str) -> str:
+    """A name or value as a message shows it: on one line, and cut where it is long."""
+    plain = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:80])
+    return plain if len(text) <= 80 else f"{plain[:60]}..."
+
+
+def line_ends(data: bytes, stop: int | None = None) -> int:
+    """How many lines end in ``data`` before ``stop``, by ``\\n``, ``\\r\\n`` or ``\\r``."""
+    stop = len(data) if stop is None else stop
+    lines = data.count(b"\n", 0, stop)
+    if returns := data.count(b"\r", 0, stop):
+        lines += returns - data.count(b"\r\n", 0, stop + 1)
+    return lines
+
+
+class Stream:
+    """The text of an open file as UTF-8, its mark aside; ``made`` bytes of it came from ``taken``
+    of the file, unpacked where it is gzip by its first bytes."""
+
+    def __init__(self, file: BinaryIO, path: Path, encoding: str) -> None:
+        self.taken = self.made = 0
+        self._path = path
+        self._fault: Fault | None = None
+        file.seek(0)
+        self.packed = file.read(2) == GZIP
+        file.seek(0)
+        self._file: Any = gzip.GzipFile(fileobj=file) if self.packed else file
+        head = self._take(4)
+        mark, marked = next(((m, name) for m, name in MARKS if head.startswith(m)), (b"", None))
+        self._head = head[len(mark) :]
+        self.mark = len(mark)
+        encoding = self._chosen(encoding, marked)
+        self.encoding = "utf-8" if encoding == "utf-8-sig" else encoding
+        self.plain = self.encoding == "utf-8"
+        self._decoder = None if self.plain else codecs.getincrementaldecoder(self.encoding)()
+
+    def _chosen(self, given: str, marked: str | None) -> str:
+        if given == "auto":
+            return marked or "utf-8"
+        try:
+            "".encode(given)  # refuses codecs that are not of text
+            name = codecs.lookup(given).name
+        except (LookupError, ValueError) as error:
+            raise DataError(
+                f'{self._path}: no encoding is called "{shown(given)}"; utf-8, utf-16, latin-1 and '
+                "cp1252 are some that are; or leave encoding=auto"
+            ) from error
+        if marked is not None and not marked.startswith(name.removesuffix("-sig")):
+            raise DataError(
+                f"{self._path}: begins with the mark of {marked}, but encoding={shown(given)} is "
+                "set; leave encoding=auto"
+            )
+        return marked or name
+
+    def read(self, size: int) -> bytes:
+        """At most about ``size`` bytes, and none only at the end."""
+        while True:
+            if self._fault is not None:
+                raise self._fault
+            raw = self._head or self._take(size)
+            self._head = b""
+            data = raw if self._decoder is None else self._decoded(raw)
+            self.made += len(data)
+            if data or not (raw or self._fault):
+                return data
+
+    def _take(self, size: int) -> bytes:
+        try:
+            raw: bytes = self._file.read(size)
+        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+            raise DataError(
+                f"{self._path}: broken gzip, after {self.taken:,} bytes of what it holds: {error}; "
+                "fetch or copy it again"
+            ) from error
+        self.taken += len(raw)
+        return raw
+
+    def _decoded(self, raw: bytes) -> bytes:
+        """As UTF-8; what is wrong is raised after what comes before it was read."""
+        assert self._decoder is not None
+        try:
+            text: str = self._decoder.decode(raw, not raw)
+            return (text if self.made else text.removeprefix("\ufeff")).encode()
+        except UnicodeError as error:
+            good, byte = "", None
+            if isinstance(error, UnicodeDecodeError):
+                good = error.object[: error.start].decode(self.encoding, "ignore")
+                byte = self.taken - len(error.object) + error.start
+            self._fault = Fault(
+                0,
+                f": no {self.encoding}: {getattr(error, 'reason', error)}; name the right encoding "
+                "(--set encoding=latin-1, say), or save the file as UTF-8",
+                byte,
+            )
+            return good.encode(errors="ignore")
+
+
+class Chunks:
+    """A stream cut into chunks of whole records, of about ``size`` bytes, and whether each is the
+    last. A ``Fault`` of the stream itself counts from the end of what came.
+
+    ``separator`` is to be set once it is found.
+    """
+
+    def __init__(self, stream: Stream) -> None:
+        self.size = CHUNK_BYTES
+        self.separator: int | None = -1
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[tuple[bytes, bool]]:
+        rest = b""
+        while True:
+            try:
+                block = self._stream.read(max(self.size, len(rest)))
+            except Fault as fault:
+                raise Fault(fault.line + line_ends(rest), fault.text, fault.byte) from fault
+            if not block:
+                break
+            rest += block
+            cut = _last_end(rest)
+            if cut:
+                data, rest = rest[:cut], rest[cut:]
+                yield data, False
+            elif len(rest) > MAX_RECORD_BYTES:
+                if self.separator != -1:
+                    try:
+                        split(rest + b"\n", self.separator, None, last=True)
+                    except Fault as fault:  # of a quote, or of the length
+                        raise Fault(fault.line, fault.text) from fault
+                raise _too_long(0, len(rest))
+        if rest:
+            yield rest if rest.endswith((b"\n", b"\r")) else rest + b"\n", True
+
+
+def _last_end(data: bytes) -> int:
+    """Where the last whole record ends, 0 if there is none.
+
+    A ``\\r`` at the very end may be the first half of ``\\r\\n``.
+    """
+    stop = len(data) - data.endswith(b"\r")
+    end = max(data.rfind(b"\n", 0, stop), data.rfind(b"\r", 0, stop))
+    if end < 0 or data.count(b'"', 0, end) % 2 == 0:
+        return end + 1
+    ends = record_ends(data[:stop])
+    return int(ends[-1]) + 1 if len(ends) else 0
+
+
+def record_ends(data: bytes) -> Array:
+    """Where lines end that do not end in quotes; of ``\\r\\n`` both."""
+    b = np.frombuffer(data, np.uint8)
+    ends = np.flatnonzero((b == LINE) | (b == RETURN))
+    outside: Array = np.searchsorted(np.flatnonzero(b == QUOTE), ends) % 2 == 0
+    return ends[outside]
+
+
+@dataclass(frozen=True)
+class Records:
+    """Records of ``width`` fields each, as bytes that polars splits as meant.
+
+    ``ends`` are where their fields end, row by row. ``spaced`` says that spaces stand around
+    quotes: these are to be trimmed first. The chunk had ``lines`` lines, and row r is on line r
+    after its first, or line ``at[r]``. ``left_out`` rows are not among them, of which the first are
+    ``named``. ``blank`` are the lines after the last row, which is an error if more rows follow in
+    a later chunk: where they begin, and how many.
+    """
+
+    data: bytes
+    rows: int
+    ends: Array
+    lines: int
+    quoted: bool
+    spaced: bool = False
+    at: Array | None = None
+    blank: tuple[int, int] | None = None
+    left_out: int = 0
+    named: tuple[tuple[int, str], ...] = ()
+
+
+def split(
+    data: bytes, separator: int | None, width: int | None, *, last: bool, skip: bool = False
+) -> Records:
+    """The records in ``data``, which ends with a line's end; a ``Fault`` where one is amiss.
+
+    Without a ``width`` any number of fields will do. ``skip`` leaves out records of another
+    width.
+    """
+    if (wrong := _text_fault(data)) is not None:
+        before = data[: _last_end(data[: wrong.byte] + b"x")]
+        if before:  # perhaps there is a fault in these
+            records = split(before, separator, width, last=False, skip=skip)
+            if records.blank and not skip:
+                raise Fault(records.blank[0], BLANK_LINE)
+        raise wrong
+    original, quoted = data, b'"' in data
+    b = np.frombuffer(data, np.uint8)
+    outside = outside_quotes(b) if quoted else None
+    if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
+        b = _with_line_ends(b, outside)
+        data = b.tobytes()
+    ends = _field_ends(b, outside, separator)
+    quotes = _Quotes(b, ends, separator) if quoted else None
+    fault = quotes.fault(original, last) if quotes else None
+    spaced = quotes is not None and quotes.spaced
+    closes = b.take(ends) == LINE
+    rows = int(np.count_nonzero(closes))
+    lines = line_ends(original) if quoted else rows
+    regular = width is not None and len(ends) == rows * width and closes[width - 1 :: width].all()
+    if regular and width == 1 and rows:  # a blank line has one field too
+        regular = int(b[np.concatenate(([0], ends[:-1] + 1))].min()) > SPACE
+    if regular and fault is None and rows == lines and len(data) <= MAX_RECORD_BYTES:
+        return Records(data, rows, ends, lines, quoted, spaced)
+
+    index = np.flatnonzero(closes)
+    stops = ends[index]
+    starts = np.concatenate(([0], stops[:-1] + 1))
+    counts = np.diff(index, prepend=-1)
+    at = placed = np.searchsorted(_line_ends_at(original), starts) if rows != lines else None
+    if fault is not None:  # what comes after cannot be told
+        sane = int(np.searchsorted(stops, fault[0]))
+        starts, stops, counts = starts[:sane], stops[:sane], counts[:sane]
+    blank = _blank(b, starts, stops, counts)
+    filled = np.flatnonzero(~blank)
+    most = len(blank) if fault is not None else int(filled[-1]) + 1 if len(filled) else 0
+    bad = blank | (counts != width) if width is not None else blank
+    misfits = np.flatnonzero(bad[:most])
+
+    def line(row: int) -> int:
+        return row if placed is None else int(placed[row])
+
+    def found(row: int) -> str:
+        count = int(counts[row])
+        return "is blank" if blank[row] else f"has {count} field{'s' * (count != 1)}"
+
+    if len(misfits) and not skip:
+        row = int(misfits[0])
+        runs = line_ends(original, int(stops[row])) - line(row)
+        if blank[row]:
+            raise Fault(line(row), BLANK_LINE)
+        raise Fault(line(row), _misfit(found(row), int(counts[row]), width, separator, runs))
+    if fault is not None:
+        raise fault[1]
+    lengths = stops - starts
+    if len(lengths) and int(lengths.max()) > MAX_RECORD_BYTES:
+        row = int(np.argmax(lengths > MAX_RECORD_BYTES))
+        raise _too_long(line(row), int(lengths[row]))
+    tail = (line(most), len(blank) - most) if most < len(blank) else None
+    good = ~bad
+    good[most:] = False
+    kept = int(np.count_nonzero(good))
+    if kept < len(good):
+        b = b[np.repeat(good, lengths + 1)]
+        data = b.tobytes()
+        ends = _field_ends(b, outside_quotes(b) if quoted else None, separator)
+        if placed is not None:
+            at = placed[good]
+        elif kept < most:
+            at = np.flatnonzero(good)
+    named = tuple((line(int(row)), found(int(row))) for row in misfits[:MAX_NAMED])
+    return Records(data, kept, ends, lines, quoted, spaced, at, tail, len(misfits), named)
+
+
+def trimmed(records: Records, separator: int | None) -> Records:
+    """The records without the blanks around their values."""
+    b = np.frombuffer(records.data, np.uint8)
+    blank = np.zeros(256, np.bool_)
+    blank[[code for code in (SPACE, TAB) if code != separator]] = True
+    meant = np.ones(len(b), np.bool_)
+    starts = np.concatenate(([0], records.ends[:-1] + 1))
+    stops = records.ends - (b[records.ends - 1] == RETURN)
+    # Where they end, no blank stands: a value, a separator, or a line's end.
+    for at, step in ((starts, 1), (stops - 1, -1)):
+        for _ in range(STEPS):
+            at = at[blank[b[at]]]
+            meant[at] = False
+            at = at + step
+            if not len(at):
+                break
+        else:
+            filled = np.flatnonzero(~blank[b])
+            change = np.zeros(len(b) + 1, np.int8)
+            if step == 1:
+                change[at] = 1
+                change[filled[np.searchsorted(filled, at)]] = -1
+            else:
+                before = np.searchsorted(filled, at, side="right") - 1
+                change[np.where(before < 0, -1, filled[before]) + 1] = 1
+                change[at + 1] -= 1
+            meant &= np.cumsum(change[:-1], dtype=np.int8) == 0
+    b = b[meant]
+    ends = _field_ends(b, outside_quotes(b) if records.quoted else None, separator)
+    return replace(records, data=b.tobytes(), ends=ends, spaced=False)
+
+
+def _too_long(line: int, length: int) -> Fault:
+    return Fault(
+        line,
+        f": a record of {length:,} bytes or more; at most {MAX_RECORD_BYTES:,} (MAX_RECORD_BYTES): "
+        "is a quote or a line end missing?",
+    )
+
+
+def _misfit(found: str, count: int, width: int | None, separator: int | None, runs: int) -> str:
+    cut = "" if separator is None else f', cut at "{shown(chr(separator))}"'
+    hint = "correct it"
+    if runs:
+        hint = f"it runs over {runs + 1:,} lines, so a quote may be missing: correct it"
+    elif width is not None and count > width > 1:
+        hint = "put a value that holds the separator in quotes"
+    return (
+        f" {found}; expected {width} as in the first record{cut}; {hint}, or leave such rows out "
+        "(--set on_bad=skip)"
+    )
+
+
+def _text_fault(data: bytes) -> Fault | None:
+    """What is no UTF-8, or NUL."""
+    null = data.find(b"\0")
+    if not data.isascii():
+        try:
+            data.decode()
+        except UnicodeDecodeError as error:
+            if not 0 <= null < error.start:
+                return Fault(
+                    line_ends(data, error.start),
+                    f": 0x{data[error.start]:02x} is no UTF-8 ({error.reason}); name the file's "
+                    "encoding (--set encoding=latin-1, or cp1252), or save it as UTF-8",
+                    error.start,
+                )
+    if null < 0:
+        return None
+    return Fault(
+        line_ends(data, null),
+        ": a NUL, which no text holds; remove it, or name the encoding if this is UTF-16 without "
+        "its mark (--set encoding=utf-16-le)",
+        null,
+    )
+
+
+def outside_quotes(b: Array) -> Array:
+    """Whether each byte is outside of quotes."""
+    quotes = (b == QUOTE).view(np.uint8)
+    outside: Array = np.bitwise_xor.accumulate(quotes) == 0
+    return outside
+
+
+def _with_line_ends(b: Array, outside: Array | None) -> Array:
+    """``b`` with ``\\n`` for each ``\\r`` that ends a line by itself."""
+    returns = np.flatnonzero(b == RETURN)
+    lone = returns[b[np.minimum(returns + 1, len(b) - 1)] != LINE]
+    if outside is not None:
+        lone = lone[outside[lone]]
+    b = b.copy()
+    b[lone] = LINE
+    return b
+
+
+def _line_ends_at(data: bytes) -> Array:
+    """Where lines end, in quotes or not; ``\\r\\n`` at its ``\\n``."""
+    b = np.frombuffer(data, np.uint8)
+    ends = b == LINE
+    if b"\r" in data:
+        lone = b == RETURN
+        lone[:-1] &= ~ends[1:]
+        ends |= lone
+    return np.flatnonzero(ends)
+
+
+def _field_ends(b: Array, outside: Array | None, separator: int | None) -> Array:
+    """Where fields end: at separators and line ends that are not in quotes."""
+    mask = b == LINE
+    if separator is not None:
+        mask |= b == separator
+    if outside is not None:
+        mask &= outside
+    return np.flatnonzero(mask)
+
+
+def _blank(b: Array, starts: Array, stops: Array, counts: Array) -> Array:
+    """Which records hold nothing but spaces."""
+    spaces = np.zeros(256, np.bool_)
+    spaces[list(b" \t\n\r\v\f")] = True
+    blank: Array = (counts == 1) & spaces[b[starts]]
+    at = np.flatnonzero(blank & (stops > starts))
+    if len(at):
+        filled = _before(~spaces[b])
+        blank[at] = filled[starts[at]] == filled[stops[at]]
+    return blank
+
+
+def _before(mask: Array) -> Array:
+    """How many of ``mask`` are set before each position."""
+    return np.concatenate(([0], np.cumsum(mask, dtype=np.int32)))
+
+
+class _Quotes:
+    """The quotes of a chunk, by turns opening and closing ones.
+
+    A doubled quote closes and at once opens again. Spaces may stand before the first quote of a
+    field and after its last; ``spaced`` says that some do.
+    """
+
+    def __init__(self, b: Array, ends: Array, separator: int | None) -> None:
+        self._ends = ends
+        at = np.flatnonzero(b == QUOTE)
+        self.opens, self.closes = at[0::2], at[1::2]
+        before = b[self.opens - 1]
+        if self.opens[0] == 0:
+            before[0] = LINE
+        after = b[self.closes + 1]
+        limits = [LINE] if separator is None else [LINE, separator]
+        blanks = [blank for blank in (SPACE, TAB) if blank != separator]
+        self.first = before != QUOTE  # a field begins here, none goes on
+        self._good_open = np.isin(before, [*limits, QUOTE])
+        self._good_close = np.isin(after, [*limits, QUOTE, RETURN])
+        spaced_open = np.flatnonzero(np.isin(before, blanks))
+        spaced_close = np.flatnonzero(np.isin(after, blanks))
+        self.spaced = bool(len(spaced_open) or len(spaced_close))
+        if not self.spaced:
+            return
+        filled = _before(~np.isin(b, [*blanks, RETURN]))
+        opens, closes = self.opens[spaced_open], self.closes[spaced_close]
+        left = np.concatenate(([-1], ends))[np.searchsorted(ends, opens)] + 1
+        right = np.append(ends, len(b))[np.searchsorted(ends, closes)]
+        self._good_open[spaced_open] = filled[left] == filled[opens]
+        self._good_close[spaced_close] = filled[closes + 1] == filled[right]
+
+    def fault(self, data: bytes, last: bool) -> tuple[int, Fault] | None:
+        """The first quote that stands where none may, or is not closed: its place, and the word."""
+        wrong: list[tuple[int, Fault]] = []
+        for k in np.flatnonzero(~self._good_open)[:1]:
+            at = int(self.opens[k])
+            field = data[self._field_start(at) : at + 40].splitlines()[0].decode(errors="replace")
+            text = (
+                f": a quote within a value that does not begin with one: {shown(field)}; put the "
+                "whole value in quotes, and double those within"
+            )
+            wrong.append((at, Fault(line_ends(data, at), text)))
+        for k in np.flatnonzero(~self._good_close)[:1]:
+            at = int(self.closes[k])
+            line, opened = line_ends(data, at), line_ends(data, self._opening(int(k)))
+            since = f" that opened {line - opened:,} lines before" if line > opened else ""
+            rest = data[at + 1 : at + 40].splitlines()[0].decode(errors="replace")
+            text = (
+                f": text after the closing quote of a value{since}: {shown(rest)}; double the "
+                "quotes within a value, or close the one that was left open"
+            )
+            wrong.append((at, Fault(line, text)))
+        if last and len(self.opens) > len(self.closes):
+            at = self._opening(len(self.opens) - 1)
+            text = (
+                ": a quote opens here and is not closed within "
+                + ("the file" if len(data) <= MAX_RECORD_BYTES else f"{MAX_RECORD_BYTES:,} bytes "
+                   "(MAX_RECORD_BYTES)")
+                + "; close it, or double it if it is part of the value"
+            )  # fmt: skip
+            wrong.append((at, Fault(line_ends(data, at), text)))
+        return min(wrong, key=lambda pair: pair[0]) if wrong else None
+
+    def _field_start(self, at: int) -> int:
+        before = int(np.searchsorted(self._ends, at))
+        return int(self._ends[before - 1]) + 1 if before else 0
+
+    def _opening(self, index: int) -> int:
+        """The quote that began the field in which the opening quote ``index`` is."""
+        return int(self.opens[np.flatnonzero(self.first[: index + 1])[-1]])

@@ -1,0 +1,145 @@
+"""How rows are divided into training, validation and test."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from linnet.errors import RecipeError
+from linnet.randomness import generator
+
+MIN_ROWS_TO_HOLD_OUT = 20
+"""With fewer rows none is held out: a score on two or three rows would say nothing."""
+
+MAX_VALID_ROWS = 10_000
+"""The default validation part is a fifth of the training rows, but no more than this."""
+
+
+class Split(NamedTuple):
+    """Row numbers (int64, sorted) of the training, validation and test part; none in two."""
+
+    train: Tensor
+    valid: Tensor
+    test: Tensor
+
+
+@dataclass(frozen=True)
+class Division:
+    """What a column of a table says of how its rows are divided.
+
+    ``values`` (rows,): of kind "split" 0, 1 or 2 for train, valid and test; of kind "group" the
+    number of the row's group, none of which comes into two parts; of kind "time" when it was:
+    each part is later than the one before, and rows of one time stay together.
+    """
+
+    kind: Literal["split", "group", "time"]
+    column: str
+    values: Tensor
+
+    def take(self, rows: Tensor) -> Division:
+        """That of the given rows."""
+        return Division(self.kind, self.column, self.values[rows])
+
+
+def split(
+    codes: Tensor | None,
+    rows: int,
+    *,
+    own: int,
+    division: Division | None,
+    test: float | int,
+    valid: float | int | None,
+    seed: int,
+) -> Split:
+    """Divide ``rows`` rows by seed, stratified by the class ``codes`` (rows,) where there are any.
+
+    The last ``own`` rows are a test part that the data came with; else ``test`` of the rows are
+    one. The validation part is ``valid`` of what remains. Both are fractions below 1 or numbers of
+    rows; ``valid=None`` is the default. Below ``MIN_ROWS_TO_HOLD_OUT`` rows nothing is held out,
+    but by a division that says so itself.
+    """
+    everything = torch.arange(rows)
+    train, held = everything[: rows - own], everything[rows - own :]
+    nothing = everything[:0]
+    if division is not None and division.kind == "split":
+        train, given, held = (everything[division.values == part] for part in range(3))
+        if len(given) or len(train) < MIN_ROWS_TO_HOLD_OUT:
+            return Split(train, given, held)
+        division = None
+    elif len(train) < MIN_ROWS_TO_HOLD_OUT:
+        return Split(train, nothing, held)
+    elif not own:
+        train, held = _hold_out(train, test, "test", codes, division, seed)
+    if valid is None:
+        valid = min(round(0.2 * len(train)), MAX_VALID_ROWS)
+    train, given = _hold_out(train, valid, "valid", codes, division, seed)
+    return Split(train, given, held)
+
+
+def _hold_out(
+    rows: Tensor,
+    size: float | int,
+    purpose: str,
+    codes: Tensor | None,
+    division: Division | None,
+    seed: int,
+) -> tuple[Tensor, Tensor]:
+    """``rows`` as (kept, held out)."""
+    count = _count(size, len(rows), purpose)
+    draws = generator(seed, "split", purpose)
+    if not count:
+        return rows, rows[:0]
+    if division is None:
+        shuffled = rows[torch.randperm(len(rows), generator=draws)]
+        out = shuffled[:count] if codes is None else _stratified(shuffled, codes, count)
+    else:
+        values, place, sizes = division.values[rows].unique(return_inverse=True, return_counts=True)
+        if len(values) < 2:
+            raise RecipeError(
+                f"{division.kind}={division.column}: {len(values)} different value in the rows to "
+                f"divide; expected more, to hold some out for {purpose}"
+            )
+        if division.kind == "group":
+            order = torch.randperm(len(values), generator=draws)
+        else:
+            order = torch.arange(len(values)).flip(0)  # the latest is held out
+        reached = sizes[order].cumsum(0)
+        taken = int((reached - count).abs()[:-1].argmin()) + 1  # some group is always kept
+        chosen = torch.zeros(len(values), dtype=torch.bool)
+        chosen[order[:taken]] = True
+        out = rows[chosen[place]]
+    kept = torch.ones(int(rows.max()) + 1, dtype=torch.bool)
+    kept[out] = False
+    return rows[kept[rows]], out.sort().values
+
+
+def _stratified(shuffled: Tensor, codes: Tensor, count: int) -> Tensor:
+    """``count`` of the rows, each class in its proportion; of every class a row is left."""
+    codes = codes[shuffled]
+    sizes = torch.bincount(codes)
+    quota = sizes.double() * count / len(shuffled)
+    take = quota.floor().long()
+    order = torch.argsort(quota - take, descending=True, stable=True)
+    take[order[: count - int(take.sum())]] += 1
+    take = torch.minimum(take, (sizes - 1).clamp(min=0))
+    by_class = shuffled[torch.argsort(codes, stable=True)]
+    starts = sizes.cumsum(0) - sizes
+    return torch.cat(
+        [by_class[s : s + t] for s, t in zip(starts.tolist(), take.tolist(), strict=True)]
+    )
+
+
+def _count(size: float | int, rows: int, name: str) -> int:
+    """``size``, a fraction below 1 or a number of rows, as a number of rows; rounded up, as
+    scikit-learn does."""
+    count = math.ceil(size * rows - 1e-9) if size < 1 else int(size)
+    if size < 0 or count >= rows:
+        raise RecipeError(
+            f"{name}={size} of {rows:,} rows leaves none to train on; give a fraction below 1, or "
+            "a number of rows below that"
+        )
+    return count
