@@ -592,7 +592,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield tmp_path_factory.mktemp("tables")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(tables(), st.booleans(), st.sampled_from([1, 5, 30, 1 << 20]), st.booleans())
 def test_text_is_what_the_csv_module_reads(
     folder: Path, made: tuple[list[list[str]], str, str, int], spaces: bool, size: int, utf16: bool
@@ -643,7 +643,7 @@ def kind(column: list[str | None], comma: bool) -> str:
     return "error" if any(abs(float(value)) == math.inf for value in numbers) else "number"
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(tables(), st.sampled_from([1, 5, 30, 1 << 20]), st.booleans())
 def test_kinds_are_what_each_value_says(
     folder: Path, made: tuple[list[list[str]], str, str, int], size: int, many: bool
@@ -675,7 +675,7 @@ def test_kinds_are_what_each_value_says(
             assert found.to_list() == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2000, deadline=None)
 @given(
     st.lists(st.sampled_from(['"', ",", "\n", "\r", " ", "a", "1", "\0", "é", "\t"]), max_size=30),
     st.sampled_from([1, 4, 1 << 20]),
@@ -691,7 +691,7 @@ def test_any_text_is_read_or_refused_alike_in_chunks_of_any_size(
             patch.setattr(_records, "CHUNK_BYTES", size)
             patch.setattr(_text, "BYTES_A_COLUMN", 0)
             try:
-                table = load(path, on_bad=on_bad)
+                table = load(path, on_bad=on_bad, separator=",")
             except DataError as error:
                 return str(error)
             return values(table), [table.where(row) for row in range(len(table))], table.notes
