@@ -184,7 +184,7 @@ def test_bad_rows_can_be_left_out_and_are_counted(tmp_path: Path, chunked: int) 
         ('x,y"z"', 'line 4: a quote within a value that does not begin with one: y"z"'),
         ('"x"y,1', "line 4: text after the closing quote of a value: y,1"),
         ('"x" "y",1', 'line 4: text after the closing quote of a value:  "y",1'),
-        ('"x\n"y,1', "line 5: text after the closing quote of a value that opened 1 lines before"),
+        ('"x\n"y,1', "line 5: text after the closing quote of a value that opened 1 line before"),
         ('1,"never', "line 4: a quote opens here and is not closed within the file"),
         ('1,"ne""v', "line 4: a quote opens here and is not closed within the file"),
         ('1,"ne\n""', "line 4: a quote opens here and is not closed within the file"),
@@ -537,7 +537,7 @@ def test_file_that_cannot_be_read(tmp_path: Path) -> None:
 TEXT = st.text(
     st.one_of(
         st.sampled_from('",;|\t\n\r  abé\xa0\u3000x01.-'),
-        st.characters(exclude_characters="\0", exclude_categories=["Cs"]),
+        st.characters(exclude_characters="\0\ufeff", exclude_categories=["Cs"]),
     ),
     max_size=8,
 )
@@ -592,7 +592,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield tmp_path_factory.mktemp("tables")
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(tables(), st.booleans(), st.sampled_from([1, 5, 30, 1 << 20]), st.booleans())
 def test_text_is_what_the_csv_module_reads(
     folder: Path, made: tuple[list[list[str]], str, str, int], spaces: bool, size: int, utf16: bool
@@ -643,7 +643,7 @@ def kind(column: list[str | None], comma: bool) -> str:
     return "error" if any(abs(float(value)) == math.inf for value in numbers) else "number"
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(tables(), st.sampled_from([1, 5, 30, 1 << 20]), st.booleans())
 def test_kinds_are_what_each_value_says(
     folder: Path, made: tuple[list[list[str]], str, str, int], size: int, many: bool
@@ -675,7 +675,7 @@ def test_kinds_are_what_each_value_says(
             assert found.to_list() == expected
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.sampled_from(['"', ",", "\n", "\r", " ", "a", "1", "\0", "é", "\t"]), max_size=30),
     st.sampled_from([1, 4, 1 << 20]),

@@ -692,6 +692,17 @@ def test_data_show_tells_of_columns(tmp_path: Path) -> None:
     assert len(level["examples"]) == 3
 
 
+def test_a_header_that_looks_like_data_is_told_of(tmp_path: Path) -> None:
+    frame().write_csv(tmp_path / "t.csv", include_header=False)
+    done = CliRunner().invoke(app, ["train", str(tmp_path / "t.csv"), "--target", "c8"])
+    assert done.exit_code == 2 and "--no-header" in done.stderr
+
+
+def test_inspect_tells_of_columns(made: Path) -> None:
+    done = CliRunner().invoke(app, ["inspect", str(made / "r")])
+    assert "made from a table's columns: number (number), colour (category), open" in done.stdout
+
+
 def test_flags_are_short_for_keys(tmp_path: Path) -> None:
     frame().write_csv(tmp_path / "t.csv", include_header=False)
     words = ["train", str(tmp_path / "t.csv"), "--no-header", "--target", "c8", "--group", "c7"]

@@ -161,8 +161,10 @@ def _by_chance(data: Dataset, count: int, rows: Array, others: Array) -> bool:
     drawn = others[sample(len(others), TRIED)]
     expected = np.full(len(rows), float(len(others)))
     for feature in features(data):
-        values = np.where(np.isnan(feature.values), np.inf, feature.values)
-        there, here = np.sort(values[drawn]), values[rows]
+        there, here = (
+            np.where(np.isnan(values), np.inf, values)
+            for values in (np.sort(feature.values[drawn]), feature.values[rows])
+        )
         times = np.searchsorted(there, here, "right") - np.searchsorted(there, here, "left") - 1
         _, counts = np.unique(there, return_counts=True)
         pairs = len(drawn) * (len(drawn) - 1) / 2

@@ -1,5 +1,6 @@
 """``linnet data``: list, show, fetch."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -91,7 +92,7 @@ def show(
         return
     if "table" in facts:
         print(f"{facts['name']}: {facts['rows']:,} rows, {len(facts['table'])} columns")
-        _print_columns(facts["table"])
+        _print_columns(facts["table"], recipe.target or ())
     else:
         own = f", the last {facts['test_rows']:,} its test part" if facts["test_rows"] else ""
         print(f"{facts['name']}: {facts['rows']:,} {facts['example']}s{own}")
@@ -122,9 +123,9 @@ def show(
         print_table(["target", "from", "to", "mean", "deviation"], rows)
 
 
-def _print_columns(table: list[dict[str, Any]]) -> None:
+def _print_columns(table: list[dict[str, Any]], targets: Sequence[str]) -> None:
     def short(value: Any) -> str:
-        shown = text(value)
+        shown = f"{value:.6g}" if isinstance(value, float) else text(value)
         return shown if len(shown) <= WIDTH else shown[: WIDTH - 3] + "..."
 
     print_table(
@@ -132,7 +133,7 @@ def _print_columns(table: list[dict[str, Any]]) -> None:
         [
             [
                 column["name"],
-                column["kind"],
+                "target" if column["name"] in targets else column["kind"],
                 column["missing"],
                 column["distinct"],
                 " to ".join(map(short, column["range"])) if column["range"] else "-",

@@ -27,6 +27,9 @@ def inspect(
     schema = manifest.schema_
     print(f"{path}: {manifest.model}, {manifest.objective}, {manifest.dtype}")
     print(f"takes: a {schema.example} of {text(schema.shape)} {schema.dtype}")
+    if schema.fields:
+        used = [f"{field.name} ({field.kind})" for field in schema.fields if field.used]
+        print(f"made from a table's columns: {', '.join(used)}")
     if schema.task == "classification":
         print(f"tells: {', '.join(schema.targets)}, one of {', '.join(schema.names)}")
     else:

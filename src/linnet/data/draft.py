@@ -202,7 +202,8 @@ def _targets(table: Table, reading: Reading) -> tuple[str, ...]:
         )
     for name in reading.target:
         if name not in table.columns:
-            raise DataError(f'{table.name} has no column "{name}"; {suggest(name, names)}')
+            noted = "".join(f"; {note}" for note in table.notes)
+            raise DataError(f'{table.name} has no column "{name}"; {suggest(name, names)}{noted}')
         if reading.columns.get(name) in ("text", "identifier", "date"):
             raise DataError(
                 f"{table.name}: the target {name!r} cannot be {reading.columns[name]}; expected a "

@@ -16,7 +16,8 @@ from linnet.data.sources._records import (
     RETURN,
     Fault,
     line_ends,
-    outside_quotes,
+    outside,
+    quotes_in,
     record_ends,
     shown,
     split,
@@ -130,11 +131,11 @@ def _sought(data: bytes, path: Path) -> int | None:
     filled = stops > starts
     filled[1:] &= ~((b[stops[1:]] == LINE) & (b[stops[:-1]] == RETURN) & (stops[1:] == starts[1:]))
     starts, stops = starts[filled][:SOUGHT_RECORDS], stops[filled][:SOUGHT_RECORDS]
-    outside = outside_quotes(b)
+    quotes = quotes_in(b)
     alike: list[tuple[float, int, str]] = []
     best: tuple[float, str | None] = (0.0, None)
     for separator in SEPARATORS:
-        at = np.flatnonzero((b == ord(separator)) & outside)
+        at = outside(np.flatnonzero(b == ord(separator)), quotes)
         counts = np.searchsorted(at, stops) - np.searchsorted(at, starts)
         if not len(counts) or not counts.any():
             continue

@@ -37,6 +37,8 @@ MARKS = (
 )
 """The first bytes that tell an encoding; UTF-32's begin with UTF-16's."""
 
+NONE = np.zeros(0, np.int64)
+
 LINE, RETURN, QUOTE, SPACE, TAB = b'\n\r" \t'
 
 STEPS = 16
@@ -140,7 +142,8 @@ class Stream:
         assert self._decoder is not None
         try:
             text: str = self._decoder.decode(raw, not raw)
-            return (text if self.made else text.removeprefix("\ufeff")).encode()
+            first = not (self.made or self.mark)
+            return (text.removeprefix("\ufeff") if first else text).encode()
         except UnicodeError as error:
             good, byte = "", None
             if isinstance(error, UnicodeDecodeError):
@@ -209,8 +212,7 @@ def record_ends(data: bytes) -> Array:
     """Where lines end that do not end in quotes; of ``\\r\\n`` both."""
     b = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero((b == LINE) | (b == RETURN))
-    outside: Array = np.searchsorted(np.flatnonzero(b == QUOTE), ends) % 2 == 0
-    return ends[outside]
+    return outside(ends, quotes_in(b))
 
 
 @dataclass(frozen=True)
@@ -253,14 +255,14 @@ def split(
         raise wrong
     original, quoted = data, b'"' in data
     b = np.frombuffer(data, np.uint8)
-    outside = outside_quotes(b) if quoted else None
+    quotes = quotes_in(b) if quoted else NONE
     if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
-        b = _with_line_ends(b, outside)
+        b = _with_line_ends(b, quotes)
         data = b.tobytes()
-    ends = _field_ends(b, outside, separator)
-    quotes = _Quotes(b, ends, separator) if quoted else None
-    fault = quotes.fault(original, last) if quotes else None
-    spaced = quotes is not None and quotes.spaced
+    ends = _field_ends(b, quotes, separator)
+    pairs = _Quotes(b, quotes, ends, separator) if quoted else None
+    fault = pairs.fault(original, last) if pairs else None
+    spaced = pairs is not None and pairs.spaced
     closes = b.take(ends) == LINE
     rows = int(np.count_nonzero(closes))
     lines = line_ends(original) if quoted else rows
@@ -310,7 +312,7 @@ def split(
     if kept < len(good):
         b = b[np.repeat(good, lengths + 1)]
         data = b.tobytes()
-        ends = _field_ends(b, outside_quotes(b) if quoted else None, separator)
+        ends = _field_ends(b, quotes_in(b) if quoted else NONE, separator)
         if placed is not None:
             at = placed[good]
         elif kept < most:
@@ -347,7 +349,7 @@ def trimmed(records: Records, separator: int | None) -> Records:
                 change[at + 1] -= 1
             meant &= np.cumsum(change[:-1], dtype=np.int8) == 0
     b = b[meant]
-    ends = _field_ends(b, outside_quotes(b) if records.quoted else None, separator)
+    ends = _field_ends(b, quotes_in(b) if records.quoted else NONE, separator)
     return replace(records, data=b.tobytes(), ends=ends, spaced=False)
 
 
@@ -396,21 +398,25 @@ def _text_fault(data: bytes) -> Fault | None:
     )
 
 
-def outside_quotes(b: Array) -> Array:
-    """Whether each byte is outside of quotes."""
-    quotes = (b == QUOTE).view(np.uint8)
-    outside: Array = np.bitwise_xor.accumulate(quotes) == 0
-    return outside
+def quotes_in(b: Array) -> Array:
+    """Where quotes are."""
+    return np.flatnonzero(b == QUOTE)
 
 
-def _with_line_ends(b: Array, outside: Array | None) -> Array:
+def outside(at: Array, quotes: Array) -> Array:
+    """Those of ``at`` that are not in quotes, which are at ``quotes``."""
+    if not len(quotes):
+        return at
+    kept: Array = at[np.searchsorted(quotes, at) % 2 == 0]
+    return kept
+
+
+def _with_line_ends(b: Array, quotes: Array) -> Array:
     """``b`` with ``\\n`` for each ``\\r`` that ends a line by itself."""
     returns = np.flatnonzero(b == RETURN)
     lone = returns[b[np.minimum(returns + 1, len(b) - 1)] != LINE]
-    if outside is not None:
-        lone = lone[outside[lone]]
     b = b.copy()
-    b[lone] = LINE
+    b[outside(lone, quotes)] = LINE
     return b
 
 
@@ -425,14 +431,12 @@ def _line_ends_at(data: bytes) -> Array:
     return np.flatnonzero(ends)
 
 
-def _field_ends(b: Array, outside: Array | None, separator: int | None) -> Array:
+def _field_ends(b: Array, quotes: Array, separator: int | None) -> Array:
     """Where fields end: at separators and line ends that are not in quotes."""
     mask = b == LINE
     if separator is not None:
         mask |= b == separator
-    if outside is not None:
-        mask &= outside
-    return np.flatnonzero(mask)
+    return outside(np.flatnonzero(mask), quotes)
 
 
 def _blank(b: Array, starts: Array, stops: Array, counts: Array) -> Array:
@@ -459,10 +463,9 @@ class _Quotes:
     field and after its last; ``spaced`` says that some do.
     """
 
-    def __init__(self, b: Array, ends: Array, separator: int | None) -> None:
+    def __init__(self, b: Array, quotes: Array, ends: Array, separator: int | None) -> None:
         self._ends = ends
-        at = np.flatnonzero(b == QUOTE)
-        self.opens, self.closes = at[0::2], at[1::2]
+        self.opens, self.closes = quotes[0::2], quotes[1::2]
         before = b[self.opens - 1]
         if self.opens[0] == 0:
             before[0] = LINE
@@ -498,7 +501,8 @@ class _Quotes:
         for k in np.flatnonzero(~self._good_close)[:1]:
             at = int(self.closes[k])
             line, opened = line_ends(data, at), line_ends(data, self._opening(int(k)))
-            since = f" that opened {line - opened:,} lines before" if line > opened else ""
+            lines = line - opened
+            since = f" that opened {lines:,} line{'s' * (lines > 1)} before" if lines else ""
             rest = data[at + 1 : at + 40].splitlines()[0].decode(errors="replace")
             text = (
                 f": text after the closing quote of a value{since}: {shown(rest)}; double the "

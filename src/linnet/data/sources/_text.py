@@ -36,6 +36,9 @@ from linnet.data.sources._values import BLANK, Look, Tally, examine, text_of
 from linnet.data.table import Table
 from linnet.errors import DataError
 
+STRING_BYTES = 16
+"""What polars keeps for each string, be it ever so short."""
+
 MAX_CHUNK_BYTES, BYTES_A_COLUMN = 32 << 20, 1_600
 """Chunks are larger, up to the first, for tables of many columns, as each has its own cost."""
 
@@ -368,7 +371,12 @@ class _Reader:
         return asked or 1
 
     def _bytes(self) -> int:
-        return int(sum(part.estimated_size() for column in self._columns for part in column.parts))
+        parts = (part for column in self._columns for part in column.parts)
+        views = STRING_BYTES  # polars does not count them
+        return sum(
+            int(part.estimated_size()) + views * len(part) * (part.dtype == pl.String)
+            for part in parts
+        )
 
 
 def _cores() -> int:

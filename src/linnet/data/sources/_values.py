@@ -59,12 +59,11 @@ class Look:
     def __call__(self, records: Records, width: int, use: Array | None) -> Array:
         """What each column may hold."""
         b = np.frombuffer(records.data, np.uint8)
-        end = records.ends
+        end = records.ends.copy()
         begin = np.empty_like(end)
         begin[:1] = 0
         np.add(end[:-1], 1, out=begin[1:])
         if b"\r" in records.data:
-            end = end.copy()
             end[width - 1 :: width] -= b.take(end[width - 1 :: width] - 1) == RETURN
         if use is not None:
             begin = begin.reshape(-1, width)[:, use].reshape(-1)
@@ -72,30 +71,27 @@ class Look:
         first = b.take(begin)
         if records.quoted:
             quoted = first == QUOTE
-            begin, end = begin + quoted, end - quoted
+            begin += quoted
+            end -= quoted
             first = b.take(begin)
         length = end - begin
-        last = b.take(end - 1)
-        flags: Array = _mapped(first, self._first) | _mapped(last, self._last)
+        end -= 1
+        flags: Array = _mapped(first, self._first)
+        flags |= _mapped(b.take(end), self._last)
         void = np.flatnonzero(length <= 0)
         flags[void] = 0
-        self._settle(flags, EMPTY, lambda at: self._are_empty(length[at], first[at]))
-        self._settle(flags, CODED, lambda at: _zeros(b, begin[at], length[at], first[at]))
-        self._settle(flags, WIDE, lambda at: _wide_spaces(b, begin[at], end[at]))
+        _settle(flags, EMPTY, lambda at: self._are_empty(length[at], first[at]))
+        _settle(flags, CODED, lambda at: _zeros(b, begin[at], first[at]))
+        _settle(flags, WIDE, lambda at: _wide_spaces(b, begin[at], end[at]))
         some = np.flatnonzero(length > MAX_DIGITS)
-        at = begin[some]
-        point = (b[at + 1] == POINT) | (b[at + 2] == POINT) | (b[at + 3] == POINT)
-        flags[some[~point]] |= CODED
+        for step in (1, 2, 3):  # a point there, so no code
+            some = some[b.take(begin[some] + step) != POINT]
+        flags[some] |= CODED
         flags[np.flatnonzero(flags & WIDE)] |= SPACED
         if records.quoted:
+            flags[quoted] &= ~np.uint8(BLANK)
             flags[void] = EMPTY  # polars has null for what is between separators, "" if quoted
         return _columns_of(flags, width if use is None else len(use))
-
-    def _settle(self, flags: Array, flag: int, judge: Callable[[Array], Array]) -> None:
-        """Take a flag from where it was set by the first byte, and wrongly."""
-        some = np.flatnonzero(flags & flag)
-        if len(some):
-            flags[some[~judge(some)]] &= ~np.uint8(flag)
 
     def _are_empty(self, length: Array, first: Array) -> Array:
         known: Array = self._empty[np.minimum(length, self._longest), first]
@@ -106,20 +102,29 @@ def _mapped(values: Array, table: bytes) -> Array:
     return np.frombuffer(bytearray(values.tobytes().translate(table)), np.uint8)
 
 
-def _zeros(b: Array, begin: Array, length: Array, first: Array) -> Array:
+def _settle(flags: Array, flag: int, judge: Callable[[Array], Array]) -> None:
+    """Take a flag from where it was set by the first byte, and wrongly."""
+    some = np.flatnonzero((flags & flag) != 0)
+    if len(some):
+        flags[some[~judge(some)]] &= ~np.uint8(flag)
+
+
+def _zeros(b: Array, begin: Array, first: Array) -> Array:
     """Whether values begin with a zero and another digit, signs aside."""
-    at = begin + (first != ZERO)
-    after = b[np.minimum(at + 1, len(b) - 1)]
-    zeros: Array = (length > 1) & (b[at] == ZERO) & (after >= ZERO) & (after <= NINE)
+    after = b.take(begin + 1)  # there always is a line's end
+    zeros: Array = (first == ZERO) & (after >= ZERO) & (after <= NINE)
+    signed = np.flatnonzero((first != ZERO) & (after == ZERO))
+    after = b.take(begin[signed] + 2)
+    zeros[signed[(after >= ZERO) & (after <= NINE)]] = True
     return zeros
 
 
-def _wide_spaces(b: Array, begin: Array, end: Array) -> Array:
+def _wide_spaces(b: Array, begin: Array, last: Array) -> Array:
     """Whether values may begin or end with a space that is not ASCII."""
     found = np.zeros(len(begin), np.bool_)
-    for one, two in ((b[begin], b[begin + 1]), (b[end - 2], b[end - 1])):
+    for one, two in ((b[begin], b[begin + 1]), (b[last - 1], b[last])):
         found |= (one == 0xC2) & ((two == 0x85) | (two == 0xA0))
-    for one, two in ((b[begin], b[begin + 1]), (b[end - 3], b[end - 2])):
+    for one, two in ((b[begin], b[begin + 1]), (b[last - 2], b[last - 1])):
         found |= (one == 0xE1) & (two == 0x9A)
         found |= (one == 0xE2) & ((two == 0x80) | (two == 0x81))
         found |= (one == 0xE3) & (two == 0x80)
