@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
@@ -29,10 +30,14 @@ LAYERS = [
 ANYWHERE = {"", "__main__"}  # the package itself holds the version and lazy names
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
+@cache
+def modules() -> list[tuple[str, ast.Module]]:
+    found = []
     for path in sorted(ROOT.rglob("*.py")):
         parts = path.relative_to(ROOT).with_suffix("").parts
-        yield ".".join(part for part in parts if part != "__init__"), ast.parse(path.read_text())
+        name = ".".join(part for part in parts if part != "__init__")
+        found.append((name, ast.parse(path.read_text())))
+    return found
 
 
 def imports(tree: ast.AST) -> Iterator[str]:

@@ -63,14 +63,7 @@ def without_undone(events: Iterable[Event]) -> list[Event]:
     kept: list[Event] = []
     for event in events:
         if event["event"] == "resume":
-            model, step = event.get("model"), event.get("step", 0)
-            kept = [
-                e
-                for e in kept
-                if e.get("model") != model
-                or not isinstance(e.get("step"), int)
-                or e["step"] <= step
-            ]
+            kept = [earlier for earlier in kept if not _undone(earlier, event)]
         else:
             kept.append(event)
     return kept
