@@ -178,7 +178,7 @@ class _Reader:
                             more, failure = False, error
                         else:
                             pending.append((len(data), pool.submit(work, data, last)))
-                            ahead = max(1, min(workers + 1, (MAX_CHUNK_BYTES * 2) // len(data)))
+                            ahead = max(1, min(workers + 1, MAX_CHUNK_BYTES // len(data)))
                             if len(pending) < ahead:
                                 continue
                     if byte == 0 and self._layout is not None:
