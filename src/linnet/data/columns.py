@@ -48,6 +48,9 @@ BLOCK = 1 << 13
 
 DIGITS = 1e-4
 
+MANY = 2 * MAX_CATEGORIES
+"""Values of text among which more different ones than ``MAX_CATEGORIES`` settle the kind."""
+
 SAMPLE = 1_000
 """Values that are looked at first."""
 
@@ -115,23 +118,29 @@ def record(column: Column, series: pl.Series, table: Table) -> Array:
     return _floats(found) if good else np.full(len(series), np.nan)
 
 
-def learn(column: Column, values: Array, most: int) -> Column:
-    """The column as the record ``values`` (rows,) of its training rows says; of more than
-    ``most`` categories the rarest share a place."""
+def learn(column: Column, values: Array, most: int) -> tuple[Column, bool]:
+    """The column as the record ``values`` (rows,) of its training rows says, and whether float32
+    keeps it: each number to within ``DIGITS`` of the column's deviation. Of more than ``most``
+    categories the rarest share a place."""
     absent = np.isnan(values)
     missing = bool(absent.any())
+    present = values[~absent] if missing else values
     if column.kind != "category":
-        parts = _split(column, values[~absent])
+        parts = _split(column, present)
         fill = tuple(float(part.mean()) if len(part) else 0.0 for part in parts)
-        return column.model_copy(update={"fill": fill, "missing": missing})
-    counts = np.bincount(values[~absent].astype(np.int64), minlength=len(column.categories))
+        narrow = True
+        if column.kind == "number" and len(present):
+            largest = max(-present.min(), present.max())
+            narrow = not largest * np.finfo(np.float32).eps > DIGITS * present.std() > 0
+        return column.model_copy(update={"fill": fill, "missing": missing}), narrow
+    counts = np.bincount(present.astype(np.int64), minlength=len(column.categories))
     kept = np.nonzero(counts)[0]
     other = len(kept) > most
     if other:
         kept = np.sort(np.argsort(-counts, kind="stable")[: most - 1])
     categories = tuple(column.categories[code] for code in kept)
     update = {"categories": categories, "missing": missing, "other": other}
-    return column.model_copy(update=update)
+    return column.model_copy(update=update), True
 
 
 def recode(column: Column, values: Array, before: Column) -> Array:
@@ -238,7 +247,9 @@ def _kind(series: pl.Series) -> Kind:
         and values.head(SAMPLE).n_unique() > MAX_CODES
     ):
         return "number"  # most are: told without looking at all of them
-    different = values.n_unique()
+    different = values.head(MANY).n_unique()
+    if numbers or different <= MAX_CATEGORIES:  # else they are too many, whatever follows
+        different = values.n_unique()
     if different == 1:
         if count == len(series):
             return "constant"
@@ -258,7 +269,7 @@ def _kind(series: pl.Series) -> Kind:
     ):
         return "category"
     spaces = values.head(SAMPLE).str.count_matches(" ", literal=True).mean()
-    return "text" if different <= DIFFERENT * count or float(spaces or 0) >= 1 else "identifier"  # type: ignore[arg-type]
+    return "text" if float(spaces or 0) >= 1 else "identifier"  # type: ignore[arg-type]
 
 
 def without(series: pl.Series, missing: Sequence[str]) -> pl.Series:
@@ -405,18 +416,6 @@ def expand(columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[
             values = recode(column, part[:, index], earlier[index])
             encode(column, values, out[:, places[index] : places[index + 1]])
     return result
-
-
-def narrow(columns: Sequence[Column], rows: Array) -> bool:
-    """Whether float32 keeps the training records well enough: each number to within ``DIGITS`` of
-    its column's deviation."""
-    for index, column in enumerate(column for column in columns if column.used):
-        if column.kind == "number":
-            values = rows[:, index]
-            largest, deviation = np.nanmax(np.abs(values), initial=0), np.nanstd(values)
-            if largest * np.finfo(np.float32).eps > DIGITS * deviation > 0:
-                return False
-    return True
 
 
 def unknown(columns: Sequence[Column], rows: Array) -> list[str]:

@@ -97,7 +97,8 @@ class Dataset:
         if self.schema.example != "record":
             return self
         records = self.x.numpy()
-        schema = self.schema.learn(records[rows.numpy()], most)
+        all_rows = len(rows) == len(self)
+        schema = self.schema.learn(records, None if all_rows else rows.numpy(), most)
         encoded = columns.expand(schema.fields, records, schema.dtype, self.schema.fields)
         return replace(self, x=torch.from_numpy(encoded), schema=schema)
 

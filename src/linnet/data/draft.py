@@ -166,7 +166,9 @@ def _features(
 ) -> tuple[tuple[Column, ...], np.ndarray[Any, Any]]:
     """The remaining columns, and the records of those that are used, (used columns, rows)."""
     fields: list[Column] = []
-    records: list[np.ndarray[Any, Any]] = []
+    rows = len(table) if kept is None else len(kept)
+    records = np.empty((len(table.columns), rows))  # memory is taken as it is written
+    used = 0
     for name in list(table.columns):
         series = columns.without(table.columns.pop(name), reading.missing)
         left = dividing is not None and dividing[1].name == name and dividing[0] != "time"
@@ -174,10 +176,9 @@ def _features(
         field, record = columns.infer(series, declared, table)
         fields.append(field)
         if record is not None:
-            records.append(record if kept is None else record[kept.numpy()])
-    if not records:
-        return tuple(fields), np.empty((0, 0))
-    return tuple(fields), np.stack(records)
+            records[used] = record if kept is None else record[kept.numpy()]
+            used += 1
+    return tuple(fields), records[:used]
 
 
 def _left_out(fields: Sequence[Column]) -> list[str]:

@@ -129,21 +129,32 @@ class Schema(Closed):
             warnings.warn(f"{table.name}: the column {text}", LinnetWarning, stacklevel=3)
         return torch.from_numpy(columns.expand(self.fields, rows, self.dtype, self.fields))
 
-    def learn(self, rows: np.ndarray[Any, Any], most: int) -> Schema:
-        """This schema of records as a schema of encoded rows, learnt from the training records
-        ``rows`` (rows, used columns); of more than ``most`` categories the rarest share a place."""
+    def learn(
+        self, records: np.ndarray[Any, Any], rows: np.ndarray[Any, Any] | None, most: int
+    ) -> Schema:
+        """This schema of records as a schema of encoded rows, learnt from ``records`` (rows, used
+        columns), the training rows of them if their numbers are given; of more than ``most``
+        categories the rarest share a place."""
         from linnet.data import columns
 
-        used = iter(range(self.shape[0]))
-        fields = tuple(
-            columns.learn(field, rows[:, next(used)], most) if field.used else field
-            for field in self.fields
-        )
+        used = iter(records.T)
+        fields, narrow = [], True
+        for field in self.fields:
+            if field.used:
+                values = next(used)
+                field, enough = columns.learn(field, values if rows is None else values[rows], most)
+                narrow &= enough
+            fields.append(field)
         names = tuple(name for field in fields for name in field.names if field.used)
         plain = {key: getattr(self, key) for key in type(self).model_fields}
-        dtype = "float32" if columns.narrow(fields, rows) else "float64"
-        learnt = {"example": "row", "shape": (len(names),), "columns": names, "fields": fields}
-        return Schema(**{**plain, **learnt, "dtype": dtype})
+        learnt = {
+            "example": "row",
+            "shape": (len(names),),
+            "columns": names,
+            "fields": tuple(fields),
+            "dtype": "float32" if narrow else "float64",
+        }
+        return Schema(**{**plain, **learnt})
 
     def _batch(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         shape = self.shape

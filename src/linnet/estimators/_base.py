@@ -112,7 +112,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             task="regression",
             targets=("target",),
         )
-        schema = draft.learn(records.numpy(), Reading().max_categories)
+        schema = draft.learn(records.numpy(), None, Reading().max_categories)
         self._table, self.feature_names_in_, self.n_features_in_ = schema, names, len(names)
         return expand(schema.fields, records.numpy(), schema.dtype, fields)
 

@@ -69,7 +69,7 @@ def shown(text: str) -> str:
 def line_ends(data: bytes, stop: int | None = None) -> int:
     """How many lines end in ``data`` before ``stop``, by ``\\n``, ``\\r\\n`` or ``\\r``."""
     stop = len(data) if stop is None else stop
-    lines = data.count(b"\n", 0, stop)
+    lines = int(np.count_nonzero(np.frombuffer(data, np.uint8, stop) == LINE))
     if returns := data.count(b"\r", 0, stop):
         lines += returns - data.count(b"\r\n", 0, stop + 1)
     return lines
@@ -202,7 +202,9 @@ def _last_end(data: bytes) -> int:
     """
     stop = len(data) - data.endswith(b"\r")
     end = max(data.rfind(b"\n", 0, stop), data.rfind(b"\r", 0, stop))
-    if end < 0 or data.count(b'"', 0, end) % 2 == 0:
+    if end < 0 or b'"' not in data:
+        return end + 1
+    if np.count_nonzero(np.frombuffer(data, np.uint8, end) == QUOTE) % 2 == 0:
         return end + 1
     ends = record_ends(data[:stop])
     return int(ends[-1]) + 1 if len(ends) else 0
@@ -255,11 +257,10 @@ def split(
         raise wrong
     original, quoted = data, b'"' in data
     b = np.frombuffer(data, np.uint8)
-    quotes = quotes_in(b) if quoted else NONE
     if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
-        b = _with_line_ends(b, quotes)
+        b = _with_line_ends(b, quotes_in(b) if quoted else NONE)
         data = b.tobytes()
-    ends = _field_ends(b, quotes, separator)
+    ends, quotes = _marks(b, quoted, separator)
     pairs = _Quotes(b, quotes, ends, separator) if quoted else None
     fault = pairs.fault(original, last) if pairs else None
     spaced = pairs is not None and pairs.spaced
@@ -312,7 +313,7 @@ def split(
     if kept < len(good):
         b = b[np.repeat(good, lengths + 1)]
         data = b.tobytes()
-        ends = _field_ends(b, quotes_in(b) if quoted else NONE, separator)
+        ends, _ = _marks(b, quoted, separator)
         if placed is not None:
             at = placed[good]
         elif kept < most:
@@ -349,7 +350,7 @@ def trimmed(records: Records, separator: int | None) -> Records:
                 change[at + 1] -= 1
             meant &= np.cumsum(change[:-1], dtype=np.int8) == 0
     b = b[meant]
-    ends = _field_ends(b, quotes_in(b) if records.quoted else NONE, separator)
+    ends, _ = _marks(b, records.quoted, separator)
     return replace(records, data=b.tobytes(), ends=ends, spaced=False)
 
 
@@ -407,7 +408,17 @@ def outside(at: Array, quotes: Array) -> Array:
     """Those of ``at`` that are not in quotes, which are at ``quotes``."""
     if not len(quotes):
         return at
-    kept: Array = at[np.searchsorted(quotes, at) % 2 == 0]
+    bounds = np.searchsorted(at, quotes)
+    begin, end = bounds[0::2], bounds[1::2]
+    if len(begin) > len(end):
+        end = np.append(end, len(at))
+    some = np.flatnonzero(begin < end)
+    if not len(some):
+        return at
+    change = np.zeros(len(at) + 1, np.int8)
+    change[begin[some]] += 1
+    change[end[some]] -= 1
+    kept: Array = at[np.cumsum(change[:-1], dtype=np.int8) == 0]
     return kept
 
 
@@ -431,12 +442,18 @@ def _line_ends_at(data: bytes) -> Array:
     return np.flatnonzero(ends)
 
 
-def _field_ends(b: Array, quotes: Array, separator: int | None) -> Array:
-    """Where fields end: at separators and line ends that are not in quotes."""
+def _marks(b: Array, quoted: bool, separator: int | None) -> tuple[Array, Array]:
+    """Where fields end, at separators and line ends that are not in quotes; and the quotes."""
     mask = b == LINE
     if separator is not None:
         mask |= b == separator
-    return outside(np.flatnonzero(mask), quotes)
+    if not quoted:
+        return np.flatnonzero(mask), NONE
+    mask |= b == QUOTE
+    at = np.flatnonzero(mask)
+    quote = b.take(at) == QUOTE
+    odd = np.cumsum(quote, dtype=np.uint8) & 1
+    return at[~quote & (odd == 0)], at[quote]
 
 
 def _blank(b: Array, starts: Array, stops: Array, counts: Array) -> Array:

@@ -36,6 +36,9 @@ that mean missing; of the spaces, such as can be trimmed, and such as are not AS
 
 ZERO, NINE, PLUS, MINUS, POINT = b"09+-."
 
+BLOCK = 1 << 17
+"""About so many values are looked at in one go."""
+
 
 class Look:
     """Tells from the bytes of values what is worth a look at them as text."""
@@ -57,19 +60,38 @@ class Look:
         self._first = edge.tobytes()
 
     def __call__(self, records: Records, width: int, use: Array | None) -> Array:
-        """What each column may hold."""
+        """What each column, or each in ``use``, may hold."""
         b = np.frombuffer(records.data, np.uint8)
-        end = records.ends.copy()
+        returns = b"\r" in records.data
+        flags = np.zeros(width if use is None else len(use), np.uint8)
+        step = max(1, BLOCK // width) * width
+        for start in range(0, len(records.ends), step):  # few at a time, which stay in cache
+            end = records.ends[start : start + step].copy()
+            first = int(records.ends[start - 1]) + 1 if start else 0
+            flags |= self._block(b, first, end, width, use, returns, records.quoted)
+        return flags
+
+    def _block(
+        self,
+        b: Array,
+        start: int,
+        end: Array,
+        width: int,
+        use: Array | None,
+        returns: bool,
+        quotes: bool,
+    ) -> Array:
+        """What columns hold in records whose fields end at ``end``, the first from ``start`` on."""
         begin = np.empty_like(end)
-        begin[:1] = 0
+        begin[:1] = start
         np.add(end[:-1], 1, out=begin[1:])
-        if b"\r" in records.data:
+        if returns:
             end[width - 1 :: width] -= b.take(end[width - 1 :: width] - 1) == RETURN
         if use is not None:
             begin = begin.reshape(-1, width)[:, use].reshape(-1)
             end = end.reshape(-1, width)[:, use].reshape(-1)
         first = b.take(begin)
-        if records.quoted:
+        if quotes:
             quoted = first == QUOTE
             begin += quoted
             end -= quoted
@@ -80,15 +102,19 @@ class Look:
         flags |= _mapped(b.take(end), self._last)
         void = np.flatnonzero(length <= 0)
         flags[void] = 0
-        _settle(flags, EMPTY, lambda at: self._are_empty(length[at], first[at]))
-        _settle(flags, CODED, lambda at: _zeros(b, begin[at], first[at]))
-        _settle(flags, WIDE, lambda at: _wide_spaces(b, begin[at], end[at]))
+        there = np.bitwise_or.reduce(flags) if len(flags) else 0
+        if there & EMPTY:
+            _settle(flags, EMPTY, lambda at: self._are_empty(length[at], first[at]))
+        if there & CODED:
+            _settle(flags, CODED, lambda at: _zeros(b, begin[at], first[at]))
+        if there & WIDE:
+            _settle(flags, WIDE, lambda at: _wide_spaces(b, begin[at], end[at]))
+            flags[np.flatnonzero(flags & WIDE)] |= SPACED
         some = np.flatnonzero(length > MAX_DIGITS)
         for step in (1, 2, 3):  # a point there, so no code
             some = some[b.take(begin[some] + step) != POINT]
         flags[some] |= CODED
-        flags[np.flatnonzero(flags & WIDE)] |= SPACED
-        if records.quoted:
+        if quotes:
             flags[quoted] &= ~np.uint8(BLANK)
             flags[void] = EMPTY  # polars has null for what is between separators, "" if quoted
         return _columns_of(flags, width if use is None else len(use))
@@ -105,8 +131,7 @@ def _mapped(values: Array, table: bytes) -> Array:
 def _settle(flags: Array, flag: int, judge: Callable[[Array], Array]) -> None:
     """Take a flag from where it was set by the first byte, and wrongly."""
     some = np.flatnonzero((flags & flag) != 0)
-    if len(some):
-        flags[some[~judge(some)]] &= ~np.uint8(flag)
+    flags[some[~judge(some)]] &= ~np.uint8(flag)
 
 
 def _zeros(b: Array, begin: Array, first: Array) -> Array:
