@@ -7,17 +7,17 @@ import os
 import platform
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from linnet import __version__, evaluation, files
+from linnet import evaluation, files
 from linnet.artifact import Artifact
 from linnet.checks.doctor import examine
 from linnet.checks.finding import Finding
@@ -28,7 +28,7 @@ from linnet.fit import fit, heed
 from linnet.parallel import World, choose_device
 from linnet.recipe import Recipe
 from linnet.record import Event, Record
-from linnet.runs import directory
+from linnet.runs import about, directory
 from linnet.runs.run import Run
 from linnet.verdict import verdict
 
@@ -76,28 +76,19 @@ def train(
     dataset, recipe, parts, findings = prepare(recipe.data if data is None else data, recipe)
     names = "auto" if recipe.model == Recipe().model else "-".join(recipe.model)
     path = directory.create(Path(out) if out else None, dataset.name, names)
-    directory.write_status(path, "running")
-    record = Record(path / directory.EVENTS, echo)
-    try:
-        about = {
+    with directory.Heartbeat(path), closing(Record(path / directory.EVENTS, echo)) as record:
+        facts = {
             "name": dataset.name,
             "fingerprint": dataset.fingerprint(),
             "rows": len(dataset),
             **{f"{name}_rows": len(rows) for name, rows in parts.items()},
         }
-        _describe(path, recipe, dataset, parts, about)
+        _describe(path, recipe, dataset, parts, facts)
         record.write("start", format=directory.FORMAT, wall=directory.now(), data=dataset.name)
         heed(findings, record)
-        metrics = _train(path, recipe, dataset, parts, about, record, network)
+        metrics = _train(path, recipe, dataset, parts, facts, record, network)
         files.write_json(path / directory.METRICS, metrics)
         record.write("end", chosen=metrics["chosen"])
-        directory.write_status(path, "finished")
-    except BaseException as error:
-        state = "failed" if isinstance(error, Exception) else "stopped"
-        directory.write_status(path, state, f"{type(error).__name__}: {error}")
-        raise
-    finally:
-        record.close()
     return Run(path, network)
 
 
@@ -130,7 +121,7 @@ def _train(
     recipe: Recipe,
     dataset: Dataset,
     parts: dict[str, Tensor],
-    about: dict[str, Any],
+    facts: dict[str, Any],
     record: Record,
     network: nn.Module | None,
 ) -> dict[str, Any]:
@@ -157,7 +148,7 @@ def _train(
                 model.objective, model.schema, raws[name], test, recipe.seed
             )
             record.write("test", model=name, test=scores["test"])
-        model = _complete(model, scores, about)
+        model = _complete(model, scores, facts)
         model.save(path / f"{name}.safetensors")
         if len(test):
             folder = path / "predictions"
@@ -187,13 +178,13 @@ def _choose(models: dict[str, Artifact]) -> str:
     return min(names, key=loss)
 
 
-def _complete(model: Artifact, scores: dict[str, Any], about: dict[str, Any]) -> Artifact:
+def _complete(model: Artifact, scores: dict[str, Any], facts: dict[str, Any]) -> Artifact:
     """The artifact with its scores, the data it saw, and where it was made."""
-    made = {"created": directory.now(), **_versions()}
+    made = {"created": directory.now(), **about.versions(), "platform": platform.platform()}
     manifest = model.manifest.model_copy(
         update={
             "scores": scores,
-            "data": about,
+            "data": facts,
             "provenance": {**model.manifest.provenance, **made},
         }
     )
@@ -215,7 +206,7 @@ def _predictions(model: Artifact, raw: Tensor, test: Dataset, parts: dict[str, T
 
 
 def _describe(
-    path: Path, recipe: Recipe, dataset: Dataset, parts: dict[str, Tensor], about: dict[str, Any]
+    path: Path, recipe: Recipe, dataset: Dataset, parts: dict[str, Tensor], facts: dict[str, Any]
 ) -> None:
     """``recipe.toml``, ``run.json`` and ``split.safetensors``: all that is known beforehand."""
     files.write(path / directory.RECIPE, recipe.toml().encode())
@@ -229,12 +220,16 @@ def _describe(
             "seed": recipe.seed,
             "device": recipe.device,
             "data": {
-                **about,
+                **facts,
                 "place": recipe.data,
                 "split": split_fingerprint(parts),
                 "notes": list(dataset.notes),
             },
-            **_versions(),
+            "versions": about.versions(),
+            "hardware": about.hardware(),
+            "git": about.repository(),
+            "directory": os.getcwd(),
+            "threads": torch.get_num_threads(),
         },
     )
 
@@ -246,15 +241,3 @@ def split_fingerprint(parts: dict[str, Tensor]) -> str:
         digest.update(f"{name} {len(rows)}\n".encode())
         digest.update(rows.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _versions() -> dict[str, Any]:
-    return {
-        "linnet": __version__,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "threads": torch.get_num_threads(),
-    }

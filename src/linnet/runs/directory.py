@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import platform
 import re
+import threading
 from datetime import UTC, datetime
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from linnet import files
@@ -15,6 +18,10 @@ from linnet.errors import InputError, WorkError
 FORMAT = 1
 ROOT = Path("runs")
 RECIPE, RUN, SPLIT = "recipe.toml", "run.json", "split.safetensors"
+HEARTBEAT_SECONDS = 2.0
+SILENT_SECONDS = 30.0
+"""A run elsewhere that has not been heard of for longer has crashed."""
+
 EVENTS, STATUS, METRICS = "events.jsonl", "status.json", "metrics.json"
 
 
@@ -50,7 +57,6 @@ def now() -> str:
 
 def write_status(path: Path, state: str, error: str | None = None) -> None:
     """Replace ``status.json``: ``state`` is running, finished, stopped or failed."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
     files.write_json(
         path / STATUS,
         {
@@ -58,11 +64,93 @@ def write_status(path: Path, state: str, error: str | None = None) -> None:
             "state": state,
             "heartbeat": now(),
             "host": platform.node(),
-            "boot_id": boot.read_text().strip() if boot.exists() else None,
+            "boot_id": boot_id(),
             "pid": os.getpid(),
             "error": error,
         },
     )
+
+
+class Heartbeat:
+    """Keeps ``status.json`` fresh, from a thread, while a run goes on; then says how it ended."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Heartbeat:
+        write_status(self._path, "running")
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._ended.set()
+        self._thread.join()
+        if error is None:
+            write_status(self._path, "finished")
+        else:
+            state = "failed" if isinstance(error, Exception) else "stopped"
+            write_status(self._path, state, f"{type(error).__name__}: {error}")
+
+    def _beat(self) -> None:
+        while not self._ended.wait(HEARTBEAT_SECONDS):
+            with contextlib.suppress(WorkError):  # a full disk ends the run elsewhere, if at all
+                write_status(self._path, "running")
+
+
+def state_of(path: Path) -> tuple[str | None, str | None]:
+    """The state of the run in ``path`` and its error; "crashed" where nothing runs any more.
+
+    Told at once on the same machine since its start (host and boot), else after
+    ``SILENT_SECONDS`` without a heartbeat.
+    """
+    try:
+        status = files.read_json(path / STATUS)
+    except InputError:
+        return None, None
+    if not isinstance(status, dict):
+        return None, None
+    state, error = status.get("state"), status.get("error")
+    if state != "running":
+        return state, error
+    here = (status.get("host"), status.get("boot_id")) == (platform.node(), boot_id())
+    pid = status.get("pid")
+    if here and isinstance(pid, int):
+        crashed = not _alive(pid)
+    else:
+        try:
+            beat = datetime.fromisoformat(str(status.get("heartbeat")))
+            crashed = (datetime.now(UTC) - beat).total_seconds() > SILENT_SECONDS
+        except (TypeError, ValueError):
+            crashed = True
+    return ("crashed", error) if crashed else (state, error)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    try:  # a process that ended, but whose parent has not asked how, runs no more
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (OSError, IndexError):
+        return True
+
+
+def boot_id() -> str | None:
+    """What names this start of this machine, where the system tells."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
 
 
 def read_metrics(path: Path) -> dict[str, Any]:
@@ -108,17 +196,16 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
 
 def describe(path: Path) -> dict[str, Any]:
     """One run in a row: name, state, data, when, and the chosen model's score if it has one."""
-    status, run = (
-        files.read_json(path / name) if (path / name).is_file() else {} for name in (STATUS, RUN)
-    )
+    state, error = state_of(path)
+    run = files.read_json(path / RUN) if (path / RUN).is_file() else {}
     metrics = read_metrics(path) if (path / METRICS).is_file() else {}
     chosen = metrics.get("chosen")
     test = metrics.get("models", {}).get(chosen, {}).get("test", {})
     return {
         "name": path.name,
         "path": str(path),
-        "state": status.get("state"),
-        "error": status.get("error"),
+        "state": state,
+        "error": error,
         "created": run.get("created"),
         "data": run.get("data", {}).get("name"),
         "chosen": chosen,
