@@ -69,7 +69,8 @@ def find_layout(data: bytes, path: Path, reading: Reading) -> Layout:
         )
     notes: tuple[str, ...] = ()
     if head:
-        notes = (f"{line_ends(data, head):,} blank lines at the beginning were left out",)
+        blank = line_ends(data, head)
+        notes = (f"left out: {blank:,} blank line{'s' * (blank > 1)} at the beginning",)
     separator = _given(reading.separator) if reading.separator != "auto" else None
     if reading.separator == "auto":
         separator = _sought(data[head:], path)
@@ -84,7 +85,8 @@ def find_layout(data: bytes, path: Path, reading: Reading) -> Layout:
         data_like = any(map(NUMERAL.fullmatch, names)) and names != tuple(
             map(str, range(len(names)))
         )
-        _check_names(names, path, f"; {HEADLESS}" if data_like else "")
+        where = f"{path}: line {1 + line_ends(data, head)}"
+        _check_names(names, where, f"; {HEADLESS}" if data_like else "")
         if data_like:
             notes += ("the first line looks like data; --no-header reads it as such",)
         head += size
@@ -185,11 +187,11 @@ def _cells(data: bytes, separator: int | None, line: int) -> tuple[list[str], in
     return cells, size
 
 
-def _check_names(names: Sequence[str], path: Path, hint: str) -> None:
+def _check_names(names: Sequence[str], where: str, hint: str) -> None:
     known: dict[str, int] = {}
     for index, name in enumerate(names):
         if not name:
-            what = f"{path}: line 1: the column {index + 1} of {len(names)} has no name"
+            what = f"{where}: the column {index + 1} of {len(names)} has no name"
             if index == 0 and len(names) > 1 and all(names[1:]):
                 what += ": if it is an index, write the file without it (index=False), or name it"
             else:
@@ -199,6 +201,6 @@ def _check_names(names: Sequence[str], path: Path, hint: str) -> None:
         if same != index:
             alike = "" if names[same] == name else ", in two forms of Unicode"
             raise DataError(
-                f"{path}: line 1: the columns {same + 1} and {index + 1} are both called "
+                f"{where}: the columns {same + 1} and {index + 1} are both called "
                 f'"{shown(name)}"{alike}; rename one{hint}'
             )

@@ -147,8 +147,8 @@ class _Reader:
         if self._left_out:
             more = ", ..." if self._left_out > len(self._named) else ""
             notes.append(
-                f"left out, as they do not have {len(self._layout.names)} fields: "
-                f"{self._left_out:,} rows: {', '.join(self._named)}{more}"
+                f"left out: {self._left_out:,} row{'s' * (self._left_out > 1)} without "
+                f"{len(self._layout.names)} fields: {', '.join(self._named)}{more}"
             )
         name = self._path.name
         stem = Path(name[:-3] if name.lower().endswith(".gz") else name).stem
