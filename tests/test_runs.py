@@ -6,13 +6,18 @@ import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 import linnet
-from linnet import files
-from linnet.runs import about, directory, events
+from linnet import files, spine
+from linnet.cli import app
+from linnet.errors import InputError
+from linnet.runs import about, archive, directory, events, query
+from linnet.runs.repeat import agreement
 
 
 def git(folder: Path, *words: str) -> None:
@@ -163,3 +168,119 @@ def test_a_resume_takes_back_what_came_after_its_step(tmp_path: Path) -> None:
     assert found["mlp"]["train"]["loss"] == [0, 0.125, 0.25, 0.375, 1.0, 1.25]
     assert found["mlp"]["valid"] == {"step": [5], "epoch": [1], "loss": [2.0]}
     assert found["linear"]["train"]["step"] == [9] and found["linear"]["valid"] == {}
+
+
+# Asking, comparing, packing, repeating
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("runs")
+    for seed in (0, 1):
+        linnet.train("iris", model="linear", seed=seed, out=root / f"iris-{seed}")
+    linnet.train("wine", model="linear", scaling="none", out=root / "wine")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("where", "names"),
+    [
+        ("seed=1", ["iris-1"]),
+        ("data=iris and seed < 1", ["iris-0"]),
+        ("data='wine'", ["wine"]),
+        ('name="iris-0"', ["iris-0"]),
+        ("model = linear and scaling != standard", ["wine"]),
+        ("model=mlp", []),
+        ("test.accuracy>0.5 and linear.test.accuracy<=1", ["iris-0", "iris-1", "wine"]),
+        ("intercept=true and seed==0", ["iris-0", "wine"]),
+        ("state=finished and seed>=1.0", ["iris-1"]),
+    ],
+)  # fmt: skip
+def test_runs_are_chosen_by_what_they_say(where: str, names: list[str], runs: Path) -> None:
+    found = query.select(sorted(runs.iterdir()), where)
+    assert [path.name for path, _ in found] == names
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "seed", "seed=", "=1", "seed=1 or seed=2", "seed=1 and", "seed=1 seed=2", "seed=(1)=2",
+     "seed==1==2", "'seed'=1", "seed=\"1", "and and and", "seed=__import__('os')"],
+)  # fmt: skip
+def test_a_question_that_is_none_is_refused(text: str, runs: Path) -> None:
+    with pytest.raises(InputError, match=r"--where|no run has"):
+        query.select(sorted(runs.iterdir()), text or " ")
+
+
+def test_runs_are_sorted(runs: Path) -> None:
+    paths = sorted(runs.iterdir())
+    assert [p.name for p, _ in query.select(paths, sort="-seed,name")] == [
+        "iris-1",
+        "iris-0",
+        "wine",
+    ]
+    assert [p.name for p, _ in query.select(paths, sort="data,-seed")] == [
+        "iris-1",
+        "iris-0",
+        "wine",
+    ]
+    with pytest.raises(InputError, match='no run has "sead"; did you mean "seed"'):
+        query.select(paths, sort="sead")
+
+
+def test_only_what_differs_is_compared(runs: Path) -> None:
+    rows = dict(query.compare([runs / "iris-0", runs / "iris-1"]))
+    assert rows["seed"] == [0, 1] and "data" not in rows and "scaling" not in rows
+    assert len(rows["test.accuracy"]) == 2
+    rows = dict(query.compare(sorted(runs.iterdir())))
+    assert rows["data"] == ["iris", "iris", "wine"] and rows["scaling"][2] == "none"
+
+
+def test_a_run_is_packed_alike_twice(runs: Path, tmp_path: Path) -> None:
+    (tmp_path / "n.ipynb").write_text("{}")
+    os.symlink("/etc/passwd", runs / "wine" / "link")
+    count = archive.pack(runs / "wine", tmp_path / "a.zip", tmp_path / "n.ipynb")
+    archive.pack(runs / "wine", tmp_path / "b.zip", tmp_path / "n.ipynb")
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip") as content:
+        names = content.namelist()
+        assert len(names) == count and "link" not in names
+        assert {"recipe.toml", "linear.safetensors", "events.jsonl", "notebook/n.ipynb"} <= set(
+            names
+        )
+        assert content.read("recipe.toml") == (runs / "wine" / "recipe.toml").read_bytes()
+        assert f"linnet=={linnet.__version__}\n" in content.read("requirements.txt").decode()
+    (runs / "wine" / "link").unlink()
+    with pytest.raises(InputError):
+        archive.pack(tmp_path, tmp_path / "c.zip")
+
+
+def test_a_repeated_run_agrees_and_another_does_not(runs: Path, tmp_path: Path) -> None:
+    again = spine.repeat(runs / "iris-0", out=tmp_path / "r")
+    found = agreement(runs / "iris-0", again.path)
+    assert found["agrees"] and "to the last bit" in found["verdict"]
+    found = agreement(runs / "iris-0", runs / "iris-1")
+    assert not found["agrees"] and "numbers differ; so do data.split" in found["verdict"]
+    assert any(line.startswith("linear.test.log_loss: ") for line in found["differences"])
+
+
+def test_data_in_memory_is_asked_for(tmp_path: Path) -> None:
+    iris = linnet.read("iris")
+    linnet.train((iris.x.numpy(), iris.y.numpy()), model="linear", out=tmp_path / "r")
+    with pytest.raises(InputError, match="trained on data in memory; give it"):
+        spine.repeat(tmp_path / "r")
+    spine.repeat(tmp_path / "r", data=(iris.x.numpy(), iris.y.numpy()), out=tmp_path / "s")
+    assert agreement(tmp_path / "r", tmp_path / "s")["agrees"]
+
+
+def test_the_commands_of_runs(runs: Path, tmp_path: Path) -> None:
+    def told(*words: str) -> str:
+        done = CliRunner().invoke(app, ["runs", *words])
+        assert done.exit_code == 0, done.output
+        return done.stdout
+
+    assert "iris-1" in told("list", str(runs), "--where", "seed=1")
+    assert "no runs in" in told("list", str(runs), "--where", "seed=7 and seed=8")
+    assert "seed" in told("compare", str(runs / "iris-0"), str(runs / "iris-1"))
+    assert "bytes" in told("zip", str(runs / "iris-0"), "--out", str(tmp_path / "z.zip"))
+    again = ["repeat", str(runs / "iris-0"), "--out", str(tmp_path / "again")]
+    assert "to the last bit" in told(*again)

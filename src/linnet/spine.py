@@ -26,7 +26,7 @@ from linnet.data.read import read_draft
 from linnet.errors import RecipeError
 from linnet.fit import fit, heed
 from linnet.parallel import World, choose_device
-from linnet.recipe import Recipe
+from linnet.recipe import Recipe, read_recipe
 from linnet.record import Event, Record
 from linnet.runs import about, directory
 from linnet.runs.run import Run
@@ -90,6 +90,23 @@ def train(
         files.write_json(path / directory.METRICS, metrics)
         record.write("end", chosen=metrics["chosen"])
     return Run(path, network)
+
+
+def repeat(
+    place: str | os.PathLike[str],
+    *,
+    data: Any = None,
+    network: nn.Module | None = None,
+    out: str | os.PathLike[str] | None = None,
+    echo: Callable[[Event], None] | None = None,
+) -> Run:
+    """Train again by the recipe of the run in ``place``; ``data`` and ``network`` stand for what no
+    recipe can name: data in memory, a module of your own."""
+    path = Path(place)
+    recipe = Recipe.make(read_recipe(path / directory.RECIPE), str(path / directory.RECIPE))
+    if data is None and recipe.data is None:
+        raise RecipeError(f"{path}: it was trained on data in memory; give it: data=...")
+    return train(data, recipe, network=network, out=out, echo=echo)
 
 
 class Prepared(NamedTuple):

@@ -1,31 +1,43 @@
-"""``linnet runs``: list, show."""
+"""``linnet runs``: list, show, compare, zip, repeat."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from linnet.cli._output import Json, command, print_json, print_table
+from linnet.cli._output import Json, command, print_json, print_table, set_threads
 
-app = typer.Typer(help="Runs: list, show.", no_args_is_help=True)
+app = typer.Typer(help="Runs: list, show, compare, zip, repeat.", no_args_is_help=True)
+
+Folder = Annotated[Path, typer.Argument(help="A folder of runs.", metavar="FOLDER")]
+OneRun = Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN")]
 
 
 @app.command("list")
 @command
 def list_runs(
-    root: Annotated[Path, typer.Argument(help="A folder of runs.", metavar="FOLDER")] = Path(
-        "runs"
-    ),
+    root: Folder = Path("runs"),
+    where: Annotated[
+        str | None,
+        typer.Option(help="Which: comparisons joined by and: model=mlp and test.accuracy>0.98."),
+    ] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="By which keys: -test.accuracy,created (- largest first).")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Every run in a folder, oldest first."""
-    from linnet.runs import directory
+    from linnet.runs import directory, query
 
     rows = directory.list_runs(root)
+    if where is not None or sort is not None:
+        chosen = query.select([Path(row["path"]) for row in rows], where, sort)
+        by_path = {row["path"]: row for row in rows}
+        rows = [by_path[str(path)] for path, _ in chosen]
     if json:
         print_json(rows)
     elif not rows:
-        print(f"no runs in {root}")
+        print(f"no runs in {root}" + (f" where {where}" if where else ""))
     else:
         keys = ("name", "state", "created", "data", "chosen", "metric", "value")
         print_table(keys, [[row[key] for key in keys] for row in rows])
@@ -33,10 +45,7 @@ def list_runs(
 
 @app.command("show")
 @command
-def show(
-    run: Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN")],
-    json: Json = False,
-) -> None:
+def show(run: OneRun, json: Json = False) -> None:
     """The scores and the verdict of one run."""
     from linnet.cli.train import show as show_metrics
     from linnet.runs import directory
@@ -46,3 +55,80 @@ def show(
         print_json(metrics)
     else:
         show_metrics(metrics, run)
+
+
+@app.command("compare")
+@command
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Two runs or more.", metavar="RUN RUN...")],
+    json: Json = False,
+) -> None:
+    """In what the recipes of runs differ, and their scores side by side."""
+    from linnet.errors import InputError
+    from linnet.runs import query
+
+    if len(runs) < 2:
+        raise InputError("name two runs or more to compare")
+    for run in runs:
+        if not run.is_dir():
+            raise InputError(f"there is no run {run}")
+    rows = query.compare(runs)
+    if json:
+        print_json({"format": 1, "runs": [str(run) for run in runs], "rows": dict(rows)})
+        return
+    cells = [[key, *(_cell(value) for value in values)] for key, values in rows]
+    print_table(["", *(run.name for run in runs)], cells)
+
+
+def _cell(value: Any) -> Any:
+    return ", ".join(map(str, value)) if isinstance(value, list) else value
+
+
+@app.command("zip")
+@command
+def pack(
+    run: OneRun,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write; by default RUN.zip beside it.")
+    ] = None,
+    notebook: Annotated[
+        Path | None, typer.Option(help="A notebook or script to put in with it.")
+    ] = None,
+) -> None:
+    """One file with all of a run: models, scores, record, recipe, exact requirements."""
+    from linnet.runs import archive
+
+    target = out or run.resolve().with_name(run.resolve().name + ".zip")
+    count = archive.pack(run, target, notebook)
+    print(f"{target}: {count} files, {target.stat().st_size:,} bytes")
+
+
+@app.command("repeat")
+@command
+def repeat(
+    run: OneRun,
+    out: Annotated[
+        Path | None, typer.Option(help="The new run's folder; by default the next in runs/.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Train again by a run's recipe, and say whether the numbers agree.
+
+    Exit code 0 if they do, 1 if not.
+    """
+    from linnet.cli._progress import Progress
+    from linnet.runs.repeat import agreement
+    from linnet.spine import repeat as train_again
+
+    set_threads()
+    with Progress() as progress:
+        again = train_again(run, out=out, echo=progress)
+    found = agreement(run, again.path)
+    if json:
+        print_json(found)
+    else:
+        for line in found["differences"]:
+            print(line)
+        print(found["verdict"])
+    if not found["agrees"]:
+        raise typer.Exit(1)

@@ -1,0 +1,64 @@
+"""Do two runs of one recipe agree?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from linnet import files
+from linnet.runs import directory
+
+MANY = 20
+"""Differences that are listed."""
+
+OF_TIME = ("seconds",)
+"""What two runs need not agree in."""
+
+
+def agreement(first: Path, second: Path) -> dict[str, Any]:
+    """Whether the scores and reasons of two runs are the same, to the last bit, and what differs in
+    them, in their data, versions, threads and machine."""
+    one, two = (directory.read_metrics(path)["models"] for path in (first, second))
+    made = [files.read_json(path / directory.RUN) for path in (first, second)]
+    scores = _differences(one, two, "")
+    around = []
+    for key in ("data.fingerprint", "data.split", "threads", "versions", "hardware", "git"):
+        before, after = (_at(info, key) for info in made)
+        if before != after:
+            detail = "" if isinstance(before, (dict, str)) else f": {before} and {after}"
+            around.append(f"{key} differs{detail}")
+    if not scores:
+        verdict = "every score of every model is the same, to the last bit"
+    else:
+        verdict = f"{len(scores)} numbers differ"
+        verdict += f"; so do {', '.join(line.split(' ')[0] for line in around)}" if around else ""
+    return {
+        "format": 1,
+        "agrees": not scores,
+        "runs": [str(first), str(second)],
+        "differences": [*around, *scores[:MANY]],
+        "verdict": verdict,
+    }
+
+
+def _at(value: Any, key: str) -> Any:
+    for part in key.split("."):
+        value = value.get(part) if isinstance(value, dict) else None
+    return value
+
+
+def _differences(one: Any, two: Any, place: str) -> list[str]:
+    """Where two JSON values differ, in words."""
+    if isinstance(one, dict) and isinstance(two, dict):
+        keys = [key for key in dict.fromkeys([*one, *two]) if key not in OF_TIME]
+        return [
+            line
+            for key in keys
+            for line in _differences(one.get(key), two.get(key), f"{place}.{key}".lstrip("."))
+        ]
+    return [] if one == two else [f"{place}: {_short(one)} and {_short(two)}"]
+
+
+def _short(value: Any) -> str:
+    text = files.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
