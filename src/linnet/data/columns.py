@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -43,7 +44,7 @@ ROWS_A_CODE = 20
 DIFFERENT = 0.5
 """Text of which more than this share are different values is no category."""
 
-BLOCK = 1 << 13
+BLOCK = 1 << 15
 """Rows that are encoded at once."""
 
 DIGITS = 1e-4
@@ -410,11 +411,16 @@ def expand(columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[
     places = np.cumsum([0, *widths])
     memory.require(len(rows) * int(places[-1]) * np.dtype(dtype).itemsize, "the encoded table")
     result = np.zeros((len(rows), places[-1]), dtype)
-    for start in range(0, len(rows), BLOCK):
+
+    def fill(start: int) -> None:
         part, out = rows[start : start + BLOCK], result[start : start + BLOCK]
         for index, column in enumerate(used):
             values = recode(column, part[:, index], earlier[index])
             encode(column, values, out[:, places[index] : places[index + 1]])
+
+    with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
+        for _ in threads.map(fill, range(0, len(rows), BLOCK)):
+            pass
     return result
 
 
