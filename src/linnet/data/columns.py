@@ -17,20 +17,22 @@ categories: a 0 in each place.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
 
 from linnet import memory
-from linnet.data.column import LEFT_OUT, Column
+from linnet.data.column import Column
 from linnet.data.reading import Kind
 from linnet.data.table import Table
 from linnet.errors import DataError
 
 Array = np.ndarray[Any, Any]
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 MAX_CATEGORIES = 10_000
 """A column of text with more different values is never one of categories."""
@@ -196,15 +198,10 @@ EXPECTED = {
 }
 
 
-def infer(series: pl.Series, declared: Kind | None, table: Table) -> tuple[Column, Array | None]:
-    """What a column is, and its record (rows,), or None of one that is left out.
-
-    Found from its values, unless ``declared``.
-    """
+def infer(series: pl.Series, declared: Kind | None, table: Table) -> Column:
+    """What a column is: found from its values, unless ``declared``."""
     name = series.name
     kind: Kind = declared or _kind(series)
-    if kind in LEFT_OUT:
-        return Column(name=name, kind=kind), None
     column = Column(name=name, kind=kind)
     if kind == "category":
         values = series.unique().drop_nulls().sort()
@@ -229,7 +226,7 @@ def infer(series: pl.Series, declared: Kind | None, table: Table) -> tuple[Colum
             series = _as_date(series, form)
         timed = series.dtype == pl.Datetime and not (series.dt.truncate("1d") == series).all()
         column = column.model_copy(update={"timed": timed})
-    return column, record(column, series, table)
+    return column
 
 
 def _kind(series: pl.Series) -> Kind:
@@ -398,8 +395,12 @@ def records(columns: Sequence[Column], table: Table, missing: Sequence[str]) -> 
             f"{', '.join(map(repr, list(table.columns)[:20]))}"
         )
     result = np.empty((len(used), len(table)))
-    for place, column in zip(result, used, strict=True):
-        place[:] = record(column, without(table.columns.pop(column.name), missing), table)
+
+    def fill(index: int) -> None:
+        series = without(table.columns.pop(used[index].name), missing)
+        result[index] = record(used[index], series, table)
+
+    in_threads(fill, range(len(used)))
     return result.T
 
 
@@ -418,10 +419,17 @@ def expand(columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[
             values = recode(column, part[:, index], earlier[index])
             encode(column, values, out[:, places[index] : places[index + 1]])
 
-    with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
-        for _ in threads.map(fill, range(0, len(rows), BLOCK)):
-            pass
+    in_threads(fill, range(0, len(rows), BLOCK))
     return result
+
+
+def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """What ``work`` makes of each item, by as many threads as polars uses; the first error counts.
+
+    Worth it for what NumPy and polars do at length, for they let go of the interpreter.
+    """
+    with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
+        return list(threads.map(work, items))
 
 
 def unknown(columns: Sequence[Column], rows: Array) -> list[str]:

@@ -90,7 +90,7 @@ def overview(table: Table, reading: Reading) -> list[dict[str, Any]]:
     """What each column of the table is, for people; see ``columns.describe``."""
     _declared(table, reading)
     return [
-        columns.describe(series, columns.infer(series, reading.columns.get(name), table)[0])
+        columns.describe(series, columns.infer(series, reading.columns.get(name), table))
         for name, series in (
             (name, columns.without(series, reading.missing))
             for name, series in table.columns.items()
@@ -165,20 +165,26 @@ def _features(
     table: Table, reading: Reading, kept: Tensor | None, dividing: tuple[str, pl.Series] | None
 ) -> tuple[tuple[Column, ...], np.ndarray[Any, Any]]:
     """The remaining columns, and the records of those that are used, (used columns, rows)."""
-    fields: list[Column] = []
-    rows = len(table) if kept is None else len(kept)
-    records = np.empty((len(table.columns), rows))  # memory is taken as it is written
-    used = 0
-    for name in list(table.columns):
-        series = columns.without(table.columns.pop(name), reading.missing)
+    names = list(table.columns)
+
+    def kind(name: str) -> Column:
         left = dividing is not None and dividing[1].name == name and dividing[0] != "time"
         declared = "identifier" if left else reading.columns.get(name)
-        field, record = columns.infer(series, declared, table)
-        fields.append(field)
-        if record is not None:
-            records[used] = record if kept is None else record[kept.numpy()]
-            used += 1
-    return tuple(fields), records[:used]
+        series = columns.without(table.columns[name], reading.missing)
+        return columns.infer(series, declared, table)
+
+    fields = tuple(columns.in_threads(kind, names))
+    used = [field for field in fields if field.used]
+    rows = len(table) if kept is None else len(kept)
+    records = np.empty((len(used), rows))  # memory is taken as it is written
+
+    def fill(index: int) -> None:
+        series = columns.without(table.columns.pop(used[index].name), reading.missing)
+        record = columns.record(used[index], series, table)
+        records[index] = record if kept is None else record[kept.numpy()]
+
+    columns.in_threads(fill, range(len(used)))
+    return fields, records
 
 
 def _left_out(fields: Sequence[Column]) -> list[str]:
@@ -249,11 +255,10 @@ def _division(kind: Any, series: pl.Series, table: Table) -> Division:
         values = series.rank("dense").cast(pl.Int64)
         return Division(kind, series.name, torch.from_numpy(values.to_numpy().copy()))
     if kind == "time":
-        dated = series.dtype != pl.String
-        column, record = columns.infer(series, None if dated else "date", table)
-        if record is None or column.kind not in ("number", "date"):
-            record = columns.infer(series, "number", table)[1]
-        assert record is not None
+        column = columns.infer(series, "date" if series.dtype == pl.String else None, table)
+        if column.kind not in ("number", "date"):  # codes, an identifier: they count all the same
+            column = columns.infer(series, "number", table)
+        record = columns.record(column, series, table)
         return Division(kind, series.name, torch.from_numpy(record))
     texts = pl.Series(columns.labels(series)) if series.dtype != pl.String else series
     parts = texts.str.to_lowercase().replace_strict(PARTS, default=None, return_dtype=pl.Int64)

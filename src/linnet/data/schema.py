@@ -137,24 +137,26 @@ class Schema(Closed):
         categories the rarest share a place."""
         from linnet.data import columns
 
-        used = iter(records.T)
-        fields, narrow = [], True
-        for field in self.fields:
-            if field.used:
-                values = next(used)
-                field, enough = columns.learn(field, values if rows is None else values[rows], most)
-                narrow &= enough
-            fields.append(field)
+        used = [field for field in self.fields if field.used]
+
+        def learn(index: int) -> tuple[Column, bool]:
+            values = records[:, index]
+            return columns.learn(used[index], values if rows is None else values[rows], most)
+
+        learnt = columns.in_threads(learn, range(len(used)))
+        narrow = all(enough for _, enough in learnt)
+        left = iter(learnt)
+        fields = [next(left)[0] if field.used else field for field in self.fields]
         names = tuple(name for field in fields for name in field.names if field.used)
         plain = {key: getattr(self, key) for key in type(self).model_fields}
-        learnt = {
+        changed = {
             "example": "row",
             "shape": (len(names),),
             "columns": names,
             "fields": tuple(fields),
             "dtype": "float32" if narrow else "float64",
         }
-        return Schema(**{**plain, **learnt})
+        return Schema(**{**plain, **changed})
 
     def _batch(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         shape = self.shape

@@ -204,7 +204,7 @@ def _last_end(data: bytes) -> int:
     end = max(data.rfind(b"\n", 0, stop), data.rfind(b"\r", 0, stop))
     if end < 0 or b'"' not in data:
         return end + 1
-    if np.count_nonzero(np.frombuffer(data, np.uint8, end) == QUOTE) % 2 == 0:
+    if data.count(b'"', 0, end) % 2 == 0:
         return end + 1
     ends = record_ends(data[:stop])
     return int(ends[-1]) + 1 if len(ends) else 0

@@ -9,8 +9,9 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from math import isfinite
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import polars as pl
@@ -32,7 +33,7 @@ from linnet.data.sources._records import (
     split,
     trimmed,
 )
-from linnet.data.sources._values import BLANK, Look, Tally, examine, text_of
+from linnet.data.sources._values import BLANK, NUMERIC, Look, Tally, examine, text_of
 from linnet.data.table import Table
 from linnet.errors import DataError
 
@@ -254,11 +255,13 @@ class _Reader:
     def _examined(self, data: bytes, last: bool) -> _Part:
         """Every column in use, as numbers where it is."""
         layout = self._known
-        records, frame, flags = self._split(data, last, layout.use)
+        records, frame, flags = self._split(data, last, layout.use, typed=True)
         values, tallies = [], []
         columns = self._columns if records.rows else []
         for index, (column, series) in enumerate(zip(columns, frame, strict=True)):
-            if column.textual:
+            if series.dtype == pl.Float64:
+                tally = Tally(numbers=len(series), lead=len(series))
+            elif column.textual:
                 series, tally = text_of(series, int(flags[index]), self._empty), Tally()
             else:
                 as_text = index in self._more
@@ -275,7 +278,7 @@ class _Reader:
         use = tuple(layout.use[index] for index in again)
 
         def work(data: bytes, last: bool) -> _Part:
-            records, frame, flags = self._split(data, last, use)
+            records, frame, flags = self._split(data, last, use, typed=False)
             texts = [
                 text_of(series, int(flag), self._empty)
                 for series, flag in zip(frame, flags, strict=True)
@@ -295,9 +298,12 @@ class _Reader:
             raise self._moved()
 
     def _split(
-        self, data: bytes, last: bool, use: tuple[int, ...]
+        self, data: bytes, last: bool, use: tuple[int, ...], *, typed: bool
     ) -> tuple[Records, list[pl.Series], Array]:
-        """The records of a chunk, and columns of them as text with what they may hold."""
+        """The records of a chunk, and columns of them as text with what they may hold.
+
+        If ``typed``, those that by their bytes can be nothing but numbers, and are, as numbers.
+        """
         layout = self._known
         width = len(layout.names)
         records = split(data, layout.separator, width, last=last, skip=self._skip)
@@ -310,21 +316,53 @@ class _Reader:
             self._blanks = True
             records = trimmed(records, layout.separator)
             flags = self._look(records, width, which)
-        try:
-            frame = pl.read_csv(
-                records.data,
-                has_header=False,
-                schema=self._schema,
-                columns=part,
-                separator="\x01" if layout.separator is None else chr(layout.separator),
-            )
-        except pl.exceptions.PolarsError as error:
-            raise DataError(f"{self._path}: polars cannot split it: {error}") from error
+        frame = None
+        if typed:
+            numbers = [
+                place
+                for index, place in enumerate(use)
+                if flags[index] == NUMERIC
+                and index not in self._more
+                and not self._columns[index].textual
+            ]
+            frame = self._numbers(records, part, numbers)
+        if frame is None:
+            try:
+                frame = self._cut(records, part, self._schema)
+            except pl.exceptions.PolarsError as error:
+                raise DataError(f"{self._path}: polars cannot split it: {error}") from error
         if frame.height != records.rows:  # told rather than wrong
             raise DataError(
                 f"{self._path}: polars finds {frame.height:,} rows where there are {records.rows:,}"
             )
         return replace(records, data=b"", ends=records.ends[:0]), frame.get_columns(), flags
+
+    def _numbers(
+        self, records: Records, part: list[int] | None, numbers: list[int]
+    ) -> pl.DataFrame | None:
+        """The columns at the places ``numbers`` as numbers, or None if one of them holds more."""
+        try:
+            types = dict.fromkeys(map(str, numbers), pl.Float64)
+            frame = self._cut(records, part, {**self._schema, **types})
+        except pl.exceptions.PolarsError:
+            return None
+        for series in frame:
+            if series.dtype == pl.Float64 and (
+                series.null_count() or not isfinite(float(series.sum()))
+            ):
+                return None
+        return frame
+
+    def _cut(
+        self, records: Records, part: list[int] | None, schema: dict[str, Any]
+    ) -> pl.DataFrame:
+        return pl.read_csv(
+            records.data,
+            has_header=False,
+            schema=schema,
+            columns=part,
+            separator="\x01" if self._known.separator is None else chr(self._known.separator),
+        )
 
     # What is told
 
