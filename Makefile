@@ -28,6 +28,7 @@ bench: $(VENV)/ready  ## the quick form of every benchmark
 	$(BIN)/python benchmarks/spine.py
 	$(BIN)/python benchmarks/convex/run.py --quick --limit 5
 	$(BIN)/python benchmarks/training/epochs.py --quick
+	$(BIN)/python benchmarks/tables/run.py --quick
 
 clean:
 	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache
