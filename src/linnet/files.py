@@ -69,9 +69,15 @@ def plain(value: Json) -> Json:
     return value
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
+
 def dumps(value: Json) -> str:
     """Strict JSON on one line, keys in the order given."""
-    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        return _ENCODE(value)
+    except ValueError:  # a number that is not finite
+        return _ENCODE(plain(value))
 
 
 def canonical(value: Json) -> bytes:

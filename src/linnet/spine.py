@@ -6,7 +6,7 @@ import hashlib
 import os
 import platform
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import replace
 from io import BytesIO
@@ -42,6 +42,7 @@ def train(
     network: nn.Module | None = None,
     out: str | os.PathLike[str] | None = None,
     echo: Callable[[Event], None] | None = None,
+    to: Sequence[str] = (),
     **settings: Any,
 ) -> Run:
     """Fit the baseline, the line and the net; test each once; save everything in a run directory.
@@ -53,6 +54,9 @@ def train(
     width), and returns raw outputs, without softmax. ``out`` is the directory of the run, by
     default the next free one in ``runs/``. ``echo`` is called with every event that is recorded, to
     show progress.
+
+    ``to`` names sinks that follow the run, each in a process of its own: "tensorboard", "mlflow",
+    "wandb", "trackio", "visdom".
 
     The rows are split once. Penalty, epoch and model are chosen by validation rows; test rows are
     used once per model, at the end.
@@ -85,6 +89,8 @@ def train(
         }
         _describe(path, recipe, dataset, parts, facts)
         record.write("start", format=directory.FORMAT, wall=directory.now(), data=dataset.name)
+        for name in to:
+            directory.follow(path, name)
         heed(findings, record)
         metrics = _train(path, recipe, dataset, parts, facts, record, network)
         files.write_json(path / directory.METRICS, metrics)

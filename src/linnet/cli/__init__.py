@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from linnet import __version__
-from linnet.cli import data, doctor, evaluate, inspect, predict, runs, train
+from linnet.cli import data, doctor, evaluate, inspect, predict, report, runs, sync, train, view
 
 app = typer.Typer(
     name="linnet",
@@ -21,7 +21,10 @@ app.command("predict")(predict.predict)
 app.command("doctor")(doctor.doctor)
 app.command("inspect")(inspect.inspect)
 app.add_typer(data.app, name="data")
+runs.app.command("sync")(sync.sync)
 app.add_typer(runs.app, name="runs")
+app.command("report")(report.report)
+app.command("view")(view.view)
 
 
 def _version(wanted: bool) -> None:

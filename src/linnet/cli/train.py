@@ -1,6 +1,7 @@
 """``linnet train``."""
 
 import math
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -61,6 +62,17 @@ def train(
     print_recipe: Annotated[
         bool, typer.Option("--print-recipe", help="Print the resolved recipe and stop.")
     ] = False,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(help="Follow it: tensorboard, mlflow, wandb, trackio, visdom; may repeat."),
+    ] = None,
+    report: Annotated[
+        bool, typer.Option("--report/--no-report", help="Write report.html at the end.")
+    ] = True,
+    view: Annotated[
+        bool | None,
+        typer.Option("--view/--no-view", help="Open the live page; by default at a terminal."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Fit the best line, then a net; test both on the same rows; save everything."""
@@ -77,6 +89,13 @@ def train(
     given = read_settings(setting or [])
     settings |= {**given, "columns": {**settings.get("columns", {}), **given.get("columns", {})}}
     recipes = [Recipe.make(each, source) for each in sweep(settings)]
+    sinks = to or []
+    if sinks:
+        from linnet.registry import lookup
+        from linnet.sinks import SINKS
+
+        for name in sinks:
+            lookup(SINKS, name, "sink")
     set_threads()
     import warnings
 
@@ -89,13 +108,24 @@ def train(
         for recipe in recipes:
             print(spine.prepare(recipe.data, recipe).recipe.toml(), end="")
         return
+    if view or (view is None and sys.stdout.isatty() and sys.stderr.isatty()):
+        from linnet.cli.view import open_page
+        from linnet.runs.directory import ROOT
+
+        root = (ROOT if out is None else out.parent if len(recipes) == 1 else out).resolve()
+        root.mkdir(parents=True, exist_ok=True)
+        open_page(root, os.getpid())
     if len(recipes) == 1:
         with Progress() as progress:
-            run = spine.train(recipe=recipes[0], out=out, echo=progress)
+            run = spine.train(recipe=recipes[0], out=out, echo=progress, to=sinks)
         if json:
             print_json(run.metrics)
         else:
             show(run.metrics, run.path)
+            for claim in run.reasons():
+                print(f"why: {claim}")
+        if report:
+            _report(run, quiet=json)
         return
     tried: list[tuple[dict[str, Any], Run | Diverged]] = []
     for recipe in recipes:
@@ -110,11 +140,29 @@ def train(
         try:
             with Progress() as progress:
                 where = None if out is None else out / name
-                tried.append((varied, spine.train(recipe=recipe, out=where, echo=progress)))
+                run = spine.train(recipe=recipe, out=where, echo=progress, to=sinks)
+            tried.append((varied, run))
+            if report:
+                _report(run, quiet=True)
         except Diverged as error:
             print(f"error: {error}", file=sys.stderr)
             tried.append((varied, error))
     compare(tried, json=json)
+
+
+def _report(run: "Run", *, quiet: bool) -> None:
+    """Write the run's report; where that cannot be done, say so: the run itself is done."""
+    from linnet.errors import LinnetError
+    from linnet.report.page import write
+
+    target = run.path / "report.html"
+    try:
+        write([run.path], target)
+    except LinnetError as error:
+        print(f"warning: no report: {error}", file=sys.stderr)
+        return
+    if not quiet:
+        print(f"report: {target}")
 
 
 def compare(tried: "list[tuple[dict[str, Any], Run | Diverged]]", *, json: bool) -> None:

@@ -6,14 +6,17 @@ import contextlib
 import os
 import platform
 import re
+import subprocess
+import sys
 import threading
+import warnings
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from linnet import files
-from linnet.errors import InputError, WorkError
+from linnet.errors import InputError, LinnetWarning, WorkError
 
 FORMAT = 1
 ROOT = Path("runs")
@@ -102,6 +105,24 @@ class Heartbeat:
         while not self._ended.wait(HEARTBEAT_SECONDS):
             with contextlib.suppress(WorkError):  # a full disk ends the run elsewhere, if at all
                 write_status(self._path, "running")
+
+
+def follow(path: Path, sink: str) -> None:
+    """Start ``linnet runs sync --follow`` of the run in ``path`` to ``sink``.
+
+    A process in a session of its own: it goes on to the end of a run that is stopped, and nothing
+    waits for it.
+    """
+    words = ["runs", "sync", str(path.resolve()), "--to", sink, "--follow"]
+    try:
+        process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "linnet", *words],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+    except OSError as error:
+        warnings.warn(f"no sync to {sink}: {error}", LinnetWarning, stacklevel=2)
+        return
+    threading.Thread(target=process.wait, name=f"sync {sink}", daemon=True).start()
 
 
 def state_of(path: Path) -> tuple[str | None, str | None]:

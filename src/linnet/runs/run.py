@@ -4,16 +4,32 @@ from __future__ import annotations
 
 import copy
 import os
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cached_property
+from html import escape
+from io import BytesIO
+from math import isnan, prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnet import artifact, files
 from linnet.artifact import Artifact
-from linnet.runs import directory
+from linnet.errors import DataError, InputError, LinnetError, ModelError
+from linnet.record import Event
+from linnet.runs import directory, events
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import nn
+
+    from linnet.data.column import Column
+    from linnet.data.schema import Schema
+    from linnet.diagnosis import Claim
+    from linnet.figures import Figure
+    from linnet.figures._curves import Axis
+
+    Array = np.ndarray[Any, Any]
 
 
 class Run:
@@ -67,6 +83,261 @@ class Run:
         parts: dict[str, Any] = load_file(self.path / directory.SPLIT)
         return parts
 
+    def events(self) -> list[Event]:
+        """Everything written while the run went on, in order; see ``linnet.runs.events``."""
+        return events.read_all(self.path / directory.EVENTS)
+
+    def reasons(self) -> list[Claim]:
+        """Why is it stuck? What the record says holds the models back, the weightiest first."""
+        from linnet.diagnosis import Predictions, diagnose
+
+        chosen, held = self.chosen, {}
+        scores = self.metrics["models"][chosen].get("test", {})
+        if "confusion" in scores and (self.path / "predictions" / f"{chosen}.parquet").is_file():
+            found = self._predictions(chosen)
+            codes = _codes(found["y"], scores["classes"])
+            if "p" in found:
+                held = {chosen: Predictions(found["row"], codes, found["p"])}
+        rows = self.info.get("data", {}).get("valid_rows")
+        return diagnose(self.events(), self.metrics, held, valid_rows=rows)
+
+    def curves(self, x: Axis = "epoch", log: bool = False, smoothing: float = 0.0) -> Figure:
+        """Loss and accuracy, or RMSE, of training and validation; see ``linnet.figures.curves``."""
+        from linnet.figures import curves
+
+        series = events.series(self.events())
+        return curves({self.path.name: series}, x=x, log=log, smoothing=smoothing)
+
+    def confusion(self, model: str | None = None) -> Figure:
+        """Test rows by true and predicted class, of the chosen model or ``model``."""
+        from linnet.figures import confusion
+
+        test = self._tested(self._named(model), "confusion()", "confusion")
+        return confusion(test["classes"], test["confusion"])
+
+    def calibration(self, model: str | None = None) -> Figure:
+        """How often predictions of test rows are right, by the probability given to them."""
+        from linnet.figures import calibration
+
+        name = self._named(model)
+        classes = self._tested(name, "calibration()", "confusion")["classes"]
+        found = self._predictions(name)
+        return calibration(_codes(found["y"], classes), found["p"], classes)
+
+    def residuals(self, model: str | None = None) -> Figure:
+        """Predicted against true numbers of the test rows of a regression."""
+        from linnet.figures import residuals
+
+        name = self._named(model)
+        self._tested(name, "residuals()", "rmse")
+        found = self._predictions(name)
+        targets = self._manifest(name).schema_.targets
+        return residuals(found["y"], found["prediction"], targets, found["row"])
+
+    def mistakes(self, model: str | None = None, data: Any = None, count: int = 36) -> Figure:
+        """The test rows that the chosen model, or ``model``, got wrong, the surest first; of a
+        regression those with the largest errors.
+
+        Pictures, or the columns of a table, are read again from where the run had them, or from
+        ``data``; refused where ``data`` is not what the run was made with. Where the run's own
+        place holds them no more, there are rows and numbers alone, and the title says so.
+        """
+        from linnet.figures import mistakes, worst
+
+        name = self._named(model)
+        test = self._tested(name, "mistakes()")
+        classes = test.get("classes")
+        found = self._predictions(name)
+        y, prediction, p = found["y"], found["prediction"], found.get("p")
+        if classes is not None:
+            y, prediction = _codes(y, classes), _codes(prediction, classes)
+        every = worst(y, prediction, p if classes is not None else None)
+        chosen = every[: max(count, 0)]
+        number = len(found["row"])
+        if classes is None:
+            title = f"The largest errors of {number:,} test rows, {name}"
+        elif not len(every):
+            title = f"No mistakes in {number:,} test rows, {name}"
+        else:
+            share = f"{len(chosen):,} of " if len(chosen) < len(every) else ""
+            title = f"{share}{len(every):,} mistakes in {number:,} test rows, {name}"
+        shown: dict[str, Any] = {}
+        if len(chosen):
+            try:
+                shown = self._reread(name, data, found["row"][chosen])
+            except (LinnetError, OSError) as error:
+                if data is not None:
+                    raise
+                title += f" (without the examples: {error})"
+        return mistakes(
+            found["row"][chosen].tolist(),
+            found["y"][chosen].tolist(),
+            found["prediction"][chosen].tolist(),
+            None if p is None else p[chosen].max(1).tolist(),
+            title=title,
+            **shown,
+        )
+
+    def weights(self, model: str | None = None) -> Figure:
+        """The first layer's weights of the chosen model, or of ``model``: on pictures as pictures;
+        on a table the line's coefficients, also where a net is chosen."""
+        from linnet.figures import coefficients, templates
+
+        name = self._named(model)
+        manifest = self._manifest(name)
+        picture = manifest.schema_.example == "picture"
+        shows = ("linear", "mlp", "cnn") if picture else ("linear",)
+        if name not in shows and model is None and "linear" in self.metrics["models"]:
+            name, manifest = "linear", self._manifest("linear")
+        if name not in shows:
+            others = ", ".join(m for m in self.metrics["models"] if m in shows) or "none"
+            raise InputError(
+                f'{self.path}: the weights of "{name}" on {manifest.schema_.example}s say nothing '
+                f"one by one; models of this run whose weights do: {others}"
+            )
+        weight = self._weight(name, "linear.weight" if name == "linear" else "hidden.0.weight")
+        schema = manifest.schema_
+        if name == "linear":
+            outputs = _outputs(schema)
+            if weight.shape != (len(outputs), prod(schema.shape)):
+                raise ModelError(f"{self.path}: {name} has weights of shape {weight.shape}")
+            if picture:
+                shaped = weight.reshape(len(weight), *schema.shape)
+                return templates(shaped, outputs, "Weights of the line, one picture a class")
+            unit = "log-odds" if schema.task == "classification" else "unit of the target"
+            scaled = manifest.network.get("scale") != "none"
+            unit += " per deviation of the column (of one of 0 and 1: per 1)" if scaled else ""
+            title = "Coefficients of the line"
+            if len(outputs) == 1:
+                title += f", for {schema.targets[0]}"
+                title += f" = {outputs[0]}" if schema.task == "classification" else ""
+            return coefficients(weight, schema.columns, outputs, title, unit)
+        units = [f"unit {index}" for index in range(len(weight))]
+        shape = weight.shape[1:] if name == "cnn" else schema.shape
+        if prod(weight.shape) != len(weight) * prod(shape):
+            raise ModelError(f"{self.path}: {name} has weights of shape {weight.shape}")
+        return templates(
+            weight.reshape(len(weight), *shape), units, f"First layer's weights of {name}"
+        )
+
+    def _repr_html_(self) -> str:
+        from linnet.verdict import headline
+
+        rows = ""
+        for name, found in self.metrics["models"].items():
+            valid, test = found.get("valid", {}), found.get("test")
+            loss = f"{valid['loss']:.4f}" if isinstance(valid.get("loss"), float) else "–"
+            score = headline(test) if test else "no test rows"
+            star = " ★" if name == self.chosen else ""
+            cells = (name + star, loss, score, f"{found['fit']['seconds']:.1f} s")
+            rows += "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
+        head = "".join(
+            f"<th>{cell}</th>" for cell in ("model", "validation loss", "test", "fitted in")
+        )
+        return (
+            f"<div><p><b>{escape(self.path.name)}</b>: {escape(self.verdict)}</p>"
+            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+            f"<p>★ chosen by validation loss; files: <code>{escape(str(self.path))}</code></p>"
+            "</div>"
+        )
+
+    def _named(self, model: str | None) -> str:
+        """The name of the model that is meant; refused where the run has none of it."""
+        if model is None:
+            return self.chosen
+        if model not in self.metrics["models"]:
+            known = ", ".join(self.metrics["models"])
+            raise InputError(f'{self.path} has no model "{model}"; it has {known}')
+        return model
+
+    def _tested(self, model: str, call: str, key: str | None = None) -> dict[str, Any]:
+        """The test scores of a model; refused where it has none, or not ``key``."""
+        test: dict[str, Any] | None = self.metrics["models"][model].get("test")
+        if not test:
+            raise InputError(
+                f"{self.path}: {call} shows test rows, and this run has none, as its data had too "
+                "few rows to hold any out; curves() and weights() need none"
+            )
+        if key is not None and key not in test:
+            here = "residuals() and mistakes()" if "rmse" in test else "confusion(), mistakes()"
+            here += "" if "rmse" in test else " and calibration()"
+            task, other = ("regression", "classes") if "rmse" in test else ("classes", "numbers")
+            raise InputError(
+                f"{self.path}: {call} is for {other}, and this run is {task}; it has {here}"
+            )
+        return test
+
+    def _manifest(self, model: str) -> artifact.Manifest:
+        return artifact.read_manifest(self.path / f"{model}.safetensors")
+
+    def _weight(self, model: str, tensor: str) -> Array:
+        """A tensor of a model's file."""
+        from safetensors import SafetensorError, safe_open
+
+        path = self.path / f"{model}.safetensors"
+        try:
+            with safe_open(path, framework="numpy") as file:
+                weight: Array = file.get_tensor(tensor)
+        except (OSError, SafetensorError) as error:
+            raise ModelError(f"{path}: cannot read the tensor {tensor}: {error}") from error
+        return weight
+
+    def _predictions(self, model: str) -> dict[str, Array]:
+        """``row``, ``y``, ``prediction`` and, of classes, ``p`` of the test rows."""
+        import polars
+
+        path = self.path / "predictions" / f"{model}.parquet"
+        try:
+            frame = polars.read_parquet(BytesIO(path.read_bytes()))
+        except (OSError, polars.exceptions.PolarsError) as error:
+            raise InputError(f"{path}: cannot read: {error}") from error
+        missing = {"row", "y", "prediction"} - set(frame.columns)
+        if missing:
+            raise InputError(f"{path}: the columns {', '.join(sorted(missing))} are missing")
+        found = {name: frame[name].to_numpy() for name in frame.columns}
+        if "p" in found and (found["p"].ndim != 2 or found["p"].dtype.kind != "f"):
+            raise InputError(f"{path}: the column p holds no list of numbers of equal length a row")
+        return found
+
+    def _reread(self, model: str, data: Any, rows: Array) -> dict[str, Any]:
+        """The examples of some rows, as ``mistakes`` takes them: ``pictures`` or a ``table``."""
+        import torch
+
+        from linnet.data.read import read_draft
+        from linnet.data.reading import Reading
+
+        place = self._place() if data is None else data
+        recipe = self._manifest(model).recipe
+        names = Reading.model_fields
+        reading = Reading.parse({k: v for k, v in recipe.items() if k in names}, "recipe")
+        draft = read_draft(place, reading)
+        dataset = draft.learn(self.split()["train"], reading.max_categories)
+        if dataset.fingerprint() != self.info["data"]["fingerprint"]:
+            raise DataError(f"{place} is not what the run was made with: its fingerprint differs")
+        if rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= len(draft):
+            raise DataError(f"a row of the predictions is not from 0 to {len(draft) - 1}")
+        chosen = draft.take(torch.tensor(rows, dtype=torch.int64)).x.numpy()
+        if draft.schema.example == "picture":
+            return {"pictures": chosen}
+        if draft.schema.example == "row":
+            return {"table": dict(zip(draft.schema.columns, chosen.T.tolist(), strict=True))}
+        used = [column for column in draft.schema.fields if column.used]
+        return {
+            "table": {
+                column.name: [_shown(column, value) for value in values]
+                for column, values in zip(used, chosen.T.tolist(), strict=True)
+            }
+        }
+
+    def _place(self) -> str:
+        """Where the run's data was: a path that is not found here counts from the run's folder of
+        work."""
+        place = self.info.get("data", {}).get("place")
+        if not isinstance(place, str):
+            raise DataError("the data was handed over from Python; give it as data=")
+        there = Path(str(self.info.get("directory", "."))) / place
+        return str(there) if not Path(place).exists() and there.exists() else place
+
 
 def load(
     place: str | os.PathLike[str], model: str | None = None, *, network: nn.Module | None = None
@@ -77,3 +348,35 @@ def load(
     which takes the file's numbers.
     """
     return artifact.load(directory.model_path(Path(place), model), network)
+
+
+def _codes(labels: Array, classes: Sequence[Any]) -> Array:
+    """Labels (rows,) as codes of the classes."""
+    import numpy as np
+
+    place = {label: code for code, label in enumerate(classes)}
+    try:
+        return np.array([place[label] for label in labels.tolist()], dtype=np.int64)
+    except KeyError as error:
+        raise InputError(f"the label {error.args[0]!r} is not among the classes") from None
+
+
+def _outputs(schema: Schema) -> tuple[str, ...]:
+    """What each output of a line is for: a class (of two, the second) or a target."""
+    if schema.task == "regression":
+        return schema.targets
+    return schema.names if len(schema.classes) > 2 else schema.names[1:]
+
+
+def _shown(column: Column, value: float) -> str:
+    """A number of a record as its place has it."""
+    if isnan(value):
+        return ""
+    if column.kind == "category":
+        return column.categories[int(value)] if value >= 0 else "(unknown)"
+    if column.kind == "boolean":
+        return "true" if value else "false"
+    if column.kind == "date":
+        form = "%Y-%m-%d %H:%M" if column.timed else "%Y-%m-%d"
+        return datetime.fromtimestamp(value, UTC).strftime(form)
+    return f"{value:g}"

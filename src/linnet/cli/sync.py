@@ -1,0 +1,36 @@
+"""``linnet runs sync``."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from linnet.cli._output import command
+
+
+@command
+def sync(
+    run: Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN")],
+    to: Annotated[
+        str, typer.Option("--to", help="mlflow, tensorboard, trackio, visdom, wandb, or another's.")
+    ],
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on until the run has ended.")
+    ] = False,
+    option: Annotated[
+        list[str] | None,
+        typer.Option("--option", help="A setting of the service, as key=value; may be repeated."),
+    ] = None,
+) -> None:
+    """Send a run's record to a service, from wherever the last time stopped."""
+    from linnet.errors import InputError
+    from linnet.sinks import follow as following
+
+    options = {}
+    for text in option or []:
+        key, equals, value = text.partition("=")
+        if not equals:
+            raise InputError(f"--option {text}: expected key=value, such as port=8097")
+        options[key] = value
+    count = following.follow(run, to, options, live=follow)
+    print(f"{count:,} events of {run} sent to {to}")

@@ -1,0 +1,46 @@
+"""``linnet view``, and the page that ``linnet train --view`` opens."""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from linnet.cli._output import command
+from linnet.errors import InputError, LinnetWarning
+
+
+@command
+def view(
+    runs: Annotated[
+        Path, typer.Argument(help="A folder of runs, or one run.", metavar="[RUNS]")
+    ] = Path("runs"),
+    port: Annotated[
+        int,
+        typer.Option(min=0, max=65535, help="Where to listen; by default the folder's own."),
+    ] = 0,
+) -> None:
+    """Show runs in a browser, finished ones and those that go on; Ctrl-C ends it."""
+    if not runs.is_dir():
+        raise InputError(f"{runs} is no folder; name a folder of runs, or one run")
+    from linnet.view.launch import address_of, bind, token_of
+    from linnet.view.server import serve
+
+    root = runs.resolve()
+    with bind(root, port) as listener:
+        token = token_of(root, listener.getsockname()[1])
+        print(f"live page: {address_of(listener, token)}", flush=True)
+        serve(root, listener, token)
+
+
+def open_page(root: Path, pid: int) -> None:
+    """Start the live page of ``root`` for the trainer ``pid``, without waiting for it, and print
+    its address; where it cannot be started, print why."""
+    from linnet.view import start
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", LinnetWarning)
+        address = start(root, pid=pid)
+    if address is not None:
+        print(f"live page: {address}", file=sys.stderr, flush=True)

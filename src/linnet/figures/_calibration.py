@@ -1,0 +1,164 @@
+"""Calibration: of what a model gives a probability of 0.8, is it right in 80 %?"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from linnet.errors import InputError
+from linnet.figures._style import COLORS, INK, Array, axis, layout, note, short
+from linnet.figures.figure import Figure
+
+BINS = 15
+Z = 1.959963984540054
+"""Standard deviations on both sides of a normal distribution's middle 95 %."""
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """What a model claims and what holds, by bins of equal width of the probability it gives to the
+    class it predicts: each (bins,), NaN of a bin without rows."""
+
+    low: Array
+    high: Array
+    rows: Array
+    probability: Array
+    accuracy: Array
+
+    @property
+    def error(self) -> float:
+        """The expected calibration error: the mean over rows of the gap of their bin."""
+        gap = np.abs(self.accuracy - self.probability)
+        return float(np.nansum(gap * self.rows) / self.rows.sum())
+
+    def interval(self) -> tuple[Array, Array]:
+        """Wilson's (1927) 95 % interval of each bin's accuracy."""
+        n = np.where(self.rows > 0, self.rows, np.nan)
+        middle = (self.accuracy + Z**2 / (2 * n)) / (1 + Z**2 / n)
+        spread = self.accuracy * (1 - self.accuracy) / n + Z**2 / (4 * n**2)
+        half = Z * np.sqrt(spread) / (1 + Z**2 / n)
+        return middle - half, middle + half
+
+
+def reliability(y: Any, p: Any, bins: int = BINS) -> Reliability:
+    """The bins of class codes ``y`` (rows,) and probabilities ``p`` (rows, classes).
+
+    The m-th of M bins holds probabilities above (m - 1) / M up to m / M (Guo et al. 2017).
+    """
+    y, p = _checked(y, p)
+    claimed, right = p.max(1), p.argmax(1) == y
+    edges = np.arange(bins + 1) / bins
+    place = np.clip(np.searchsorted(edges, claimed, side="left") - 1, 0, bins - 1)
+    rows = np.bincount(place, minlength=bins)
+    n = np.where(rows > 0, rows, np.nan)
+    return Reliability(
+        edges[:-1],
+        edges[1:],
+        rows,
+        np.bincount(place, claimed, bins) / n,
+        np.bincount(place, right, bins) / n,
+    )
+
+
+def expected_calibration_error(y: Any, p: Any, bins: int = BINS) -> float:
+    """The mean over rows of |accuracy - probability| of their bin (Guo et al. 2017), 0 to 1, of
+    class codes ``y`` (rows,) and probabilities ``p`` (rows, classes)."""
+    return reliability(y, p, bins).error
+
+
+def brier_score(y: Any, p: Any) -> float:
+    """Brier's (1950) score: the mean over rows of the sum over *all* classes of (p - 1)² for the
+    true one and p² for the others, 0 to 2. For two classes it is twice the score that looks at one
+    of them alone."""
+    y, p = _checked(y, p)
+    return float(((p - np.eye(p.shape[1])[y]) ** 2).sum(1).mean())
+
+
+def calibration(y: Any, p: Any, classes: Sequence[Any]) -> Figure:
+    """How often the predicted class is right, by the probability given to it, with 95 % intervals;
+    below, how many rows; in the title ECE (15 bins) and Brier's score over all classes.
+
+    ``y`` are class codes (rows,), ``p`` probabilities (rows, classes).
+    """
+    if np.asarray(p).shape[1:] != (len(classes),):
+        raise InputError(f"p is {np.asarray(p).shape} for {len(classes)} classes")
+    found = reliability(y, p)
+    score = brier_score(y, p)
+    low, high = found.interval()
+    held = found.rows > 0
+    rows = found.rows[held]
+    hover = [
+        f"probability {a:.2f} to {b:.2f}<br>{n:,} rows<br>claimed {100 * c:.1f} %, "
+        f"right {100 * r:.1f} %<br>95 % interval {100 * u:.0f} to {100 * v:.0f} %"
+        for a, b, n, c, r, u, v in zip(
+            found.low[held], found.high[held], rows, found.probability[held],
+            found.accuracy[held], low[held], high[held], strict=True,
+        )
+    ]  # fmt: skip
+    line = {"color": INK, "width": 1, "dash": "dot"}
+    claimed = short(found.probability[held])
+    common = {"hovertext": hover, "hoverinfo": "text", "showlegend": False}
+    data = [
+        {
+            "type": "scatter", "x": [0, 1], "y": [0, 1], "mode": "lines", "line": line,
+            "hoverinfo": "skip", "showlegend": False, "xaxis": "x", "yaxis": "y",
+        },
+        {
+            "type": "scatter", "x": claimed, "y": short(found.accuracy[held]), "xaxis": "x",
+            "yaxis": "y", "mode": "lines+markers", "line": {"color": COLORS[0], "width": 2},
+            "marker": {"size": 8, "color": COLORS[0]},
+            "error_y": {
+                "type": "data", "symmetric": False, "thickness": 1, "width": 3,
+                "array": short((high - found.accuracy)[held]),
+                "arrayminus": short((found.accuracy - low)[held]),
+            },
+            **common,
+        },
+        {
+            "type": "bar", "x": short(((found.low + found.high) / 2)[held]), "y": rows.tolist(),
+            "width": 0.9 / BINS, "marker": {"color": COLORS[0]}, "xaxis": "x", "yaxis": "y2",
+            **common,
+        },
+    ]  # fmt: skip
+    start = max(0.0, float(found.low[held].min()) - 0.02)
+    total = int(found.rows.sum())
+    title = f"ECE {found.error:.4f} · Brier score {score:.4f} (over all classes) · {total:,} rows"
+    columns = {
+        "low": found.low.tolist(), "high": found.high.tolist(), "rows": found.rows.tolist(),
+        "probability": _listed(found.probability), "accuracy": _listed(found.accuracy),
+        "accuracy_low": _listed(low), "accuracy_high": _listed(high),
+    }  # fmt: skip
+    figure_layout = layout(
+        title,
+        xaxis=axis("probability of the predicted class", range=[start, 1.02], anchor="y2"),
+        yaxis=axis("share that is right", range=[-0.02, 1.02], domain=[0.34, 1]),
+        yaxis2=axis("rows", domain=[0, 0.24], anchor="x"),
+        height=460,
+        bargap=0,
+    )
+    away = {"xref": "x", "yref": "y", "xanchor": "right", "yanchor": "top", "font": {"size": 10}}
+    over = note("below the dotted line: too sure", x=1, y=0.06, **away)
+    return Figure(data, {**figure_layout, "annotations": [over]}, columns)
+
+
+def _checked(y: Any, p: Any) -> tuple[Array, Array]:
+    """Class codes (rows,) and probabilities (rows, classes), refused where they do not fit."""
+    y, p = np.asarray(y, dtype=np.int64), np.asarray(p, dtype=np.float64)
+    if p.ndim != 2 or y.shape != p.shape[:1] or not len(y):
+        raise InputError(
+            f"y is {y.shape} and p {p.shape}; expected class codes (rows,) and probabilities "
+            "(rows, classes), one row or more"
+        )
+    if not np.isfinite(p).all() or p.min() < 0 or p.max() > 1 + 1e-9:
+        raise InputError("p holds what is no probability: expected numbers from 0 to 1")
+    if y.min() < 0 or y.max() >= p.shape[1]:
+        raise InputError(f"a class code is not from 0 to {p.shape[1] - 1}")
+    return y, p
+
+
+def _listed(values: Array) -> list[float | None]:
+    """Numbers as they are, None where there is none."""
+    return [v if np.isfinite(v) else None for v in values.tolist()]

@@ -1,0 +1,253 @@
+"""What a model gets wrong: sheets of pictures, rows of a table, residuals."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping, Sequence
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+
+from linnet.errors import InputError
+from linnet.figures._style import CLEAR, COLORS, GRID, INK, Array, axis, layout, note, short, text
+from linnet.figures.figure import Figure
+
+ACROSS = 6
+"""Pictures in a row of a sheet."""
+
+CAPTION = 14
+"""Letters in a line below a picture."""
+
+LEAST_PIXELS, MOST_PIXELS = 56, 96
+"""Height and width of a picture as it is shown: small ones have their pixels repeated."""
+
+MAX_COLUMNS = 20
+"""Columns of a table that are shown beside the prediction."""
+
+MAX_POINTS = 5_000
+"""Points of a scatter; of more, a share is shown: every second, third, ..."""
+
+
+def worst(y: Any, prediction: Any, p: Any = None) -> Array:
+    """The places of the wrong predictions, the surest first; of numbers all places, the largest
+    error first.
+
+    Of classes ``y`` and ``prediction`` are codes (rows,) and ``p`` is (rows, classes) or the
+    probability of the predicted class (rows,); without ``p`` they are numbers, (rows,) or (rows,
+    targets).
+    """
+    y, prediction = np.asarray(y), np.asarray(prediction)
+    if p is None:
+        error = np.square(prediction - y).reshape(len(y), -1).sum(1)
+        return np.argsort(-error, kind="stable")
+    p = np.asarray(p)
+    sure = p.max(1) if p.ndim == 2 else p
+    wrong = np.nonzero(y != prediction)[0]
+    return wrong[np.argsort(-sure[wrong], kind="stable")]
+
+
+def mistakes(
+    row: Sequence[int],
+    true: Sequence[Any],
+    predicted: Sequence[Any],
+    probability: Sequence[float] | None = None,
+    *,
+    pictures: Any = None,
+    table: Mapping[str, Sequence[Any]] | None = None,
+    title: str = "Mistakes, the surest first",
+) -> Figure:
+    """The given rows, in the order given: a sheet of pictures, or else a table.
+
+    ``true`` and ``predicted`` are labels or numbers, ``probability`` is that of the prediction;
+    ``pictures`` are uint8 (rows, channels, height, width), ``table`` further columns by name.
+    ``title`` is plain text.
+    """
+    columns: dict[str, list[Any]] = {
+        "row": [int(n) for n in row],
+        "true": list(true),
+        "predicted": list(predicted),
+    }
+    if probability is not None:
+        columns["probability"] = [float(value) for value in probability]
+    if len({len(values) for values in columns.values()}) != 1:
+        raise InputError("row, true, predicted and probability are not of equal length")
+    if not columns["row"]:
+        words = note(text(title, 300), x=0.5, y=0.5, xref="paper", yref="paper", font={"size": 14})
+        hidden = {"visible": False}
+        nothing = layout("", height=160, xaxis=hidden, yaxis=hidden, annotations=[words])
+        return Figure([], nothing, columns)
+    if pictures is not None:
+        return _sheet(columns, np.asarray(pictures), title)
+    more = {name: list(values) for name, values in (table or {}).items()}
+    return _table(columns, more, title)
+
+
+def residuals(true: Any, predicted: Any, targets: Sequence[str], row: Any = None) -> Figure:
+    """Predicted against true numbers, (rows,) or (rows, targets), beside the line of no error.
+
+    ``columns``: ``row``, ``target``, ``true``, ``predicted``, ``residual`` (true - predicted).
+    """
+    true, predicted = np.asarray(true, np.float64), np.asarray(predicted, np.float64)
+    if true.shape != predicted.shape or not len(true):
+        raise InputError(f"true is {true.shape}, predicted {predicted.shape}; expected equal ones")
+    true, predicted = true.reshape(len(true), -1), predicted.reshape(len(true), -1)
+    if true.shape[1] != len(targets):
+        raise InputError(f"{true.shape[1]} columns of numbers for {len(targets)} targets")
+    numbers = list(range(len(true))) if row is None else [int(n) for n in row]
+    stride = -(-true.size // MAX_POINTS)
+    both = np.concatenate([true, predicted])
+    ends = short(np.array([both.min(), both.max()]))
+    diagonal = {
+        "type": "scatter", "x": ends, "y": ends, "mode": "lines", "hoverinfo": "skip",
+        "line": {"color": INK, "width": 1, "dash": "dot"}, "showlegend": False,
+    }  # fmt: skip
+    data: list[dict[str, Any]] = [diagonal]
+    columns: dict[str, list[Any]] = {
+        key: [] for key in ("row", "target", "true", "predicted", "residual")
+    }
+    for index, target in enumerate(targets):
+        data.append(
+            {
+                "type": "scatter",
+                "name": text(target),
+                "showlegend": len(targets) > 1,
+                "x": short(true[::stride, index]),
+                "y": short(predicted[::stride, index]),
+                "customdata": numbers[::stride],
+                "mode": "markers",
+                "marker": {"size": 6, "color": COLORS[index % len(COLORS)], "opacity": 0.6},
+                "hovertemplate": "row %{customdata}<br>true %{x:.6g}<br>predicted %{y:.6g}",
+            }
+        )
+        columns["row"] += numbers
+        columns["target"] += [target] * len(true)
+        columns["true"] += true[:, index].tolist()
+        columns["predicted"] += predicted[:, index].tolist()
+        columns["residual"] += (true - predicted)[:, index].tolist()
+    share = f", every {stride}th of {len(true):,} rows" if stride > 1 else f", {len(true):,} rows"
+    name = text(targets[0]) if len(targets) == 1 else "target"
+    return Figure(
+        data,
+        layout(
+            f"Predicted against true{share}",
+            xaxis=axis(f"true {name}"),
+            yaxis=axis(f"predicted {name}"),
+            height=460,
+        ),
+        columns,
+    )
+
+
+def picture_png(picture: Any, brightest: int = 255) -> bytes:
+    """A picture, uint8 (channels, height, width), as a small PNG; where ``brightest`` is below 128,
+    as in data of 16 shades of grey, it is stretched to white."""
+    from PIL import Image
+
+    pixels = np.asarray(picture)
+    if pixels.ndim != 3 or pixels.dtype != np.uint8:
+        raise InputError(f"{pixels.dtype} {pixels.shape} is no uint8 (channels, height, width)")
+    if 0 < brightest < 128:
+        pixels = np.minimum(pixels.astype(np.float64) * (255 / brightest), 255).astype(np.uint8)
+    pixels = pixels.transpose(1, 2, 0)
+    pixels = pixels[..., :3] if pixels.shape[2] >= 3 else pixels[..., 0]
+    image = Image.fromarray(np.ascontiguousarray(pixels))
+    larger = max(image.size)
+    if larger < LEAST_PIXELS:
+        factor = -(-LEAST_PIXELS // larger)
+        image = image.resize(
+            (image.width * factor, image.height * factor), Image.Resampling.NEAREST
+        )
+    elif larger > MOST_PIXELS:
+        image.thumbnail((MOST_PIXELS, MOST_PIXELS))
+    out = BytesIO()
+    image.save(out, "PNG", optimize=True)
+    return out.getvalue()
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG as an address that holds it."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _sheet(columns: dict[str, list[Any]], pictures: Array, title: str) -> Figure:
+    """Pictures on a grid, one unit wide each, with a caption below."""
+    count = len(columns["row"])
+    if len(pictures) != count:
+        raise InputError(f"{len(pictures)} pictures for {count} rows")
+    pairs = [
+        (_shown(true), _shown(predicted))
+        for true, predicted in zip(columns["true"], columns["predicted"], strict=True)
+    ]
+    long = max(len(true) + len(predicted) for true, predicted in pairs) > CAPTION - 3
+    across, step = min(ACROSS, count), 1.55 if long else 1.35
+    down = -(-count // across)
+    brightest = int(pictures.max())
+    images, captions, hover, xs, ys = [], [], [], [], []
+    for index in range(count):
+        left, top = float(index % across), -step * (index // across)
+        images.append(
+            {
+                "source": data_uri(picture_png(pictures[index], brightest)),
+                "xref": "x", "yref": "y", "x": left + 0.05, "y": top, "sizex": 0.9, "sizey": 0.9,
+                "xanchor": "left", "yanchor": "top", "sizing": "contain", "layer": "below",
+            }
+        )  # fmt: skip
+        true, predicted = pairs[index]
+        sure = columns["probability"][index] if "probability" in columns else None
+        what = f"{text(true, CAPTION)}{'<br>' if long else ' '}→ {text(predicted, CAPTION - 2)}"
+        captions.append(what if sure is None else f"{what}<br>{100 * sure:.0f} %")
+        told = f"row {columns['row'][index]}<br>true {text(true)}<br>predicted "
+        told += text(predicted)
+        hover.append(told if sure is None else f"{told}<br>probability {sure:.4f}")
+        xs.append(left + 0.5)
+        ys.append(top - 0.9)
+    points = {
+        "type": "scatter", "x": xs, "y": [y + 0.45 for y in ys], "mode": "markers",
+        "marker": {"size": 48, "opacity": 0, "symbol": "square"}, "hovertext": hover,
+        "hoverinfo": "text", "showlegend": False,
+    }  # fmt: skip
+    words = {
+        "type": "scatter", "x": xs, "y": ys, "mode": "text", "text": captions, "hoverinfo": "skip",
+        "textposition": "bottom center", "textfont": {"size": 11}, "showlegend": False,
+    }  # fmt: skip
+    hidden = {"visible": False, "fixedrange": True}
+    return Figure(
+        [points, words],
+        layout(
+            f"{text(title, 200)}: true → predicted, probability",
+            images=images,
+            xaxis={**hidden, "range": [0, across], "constrain": "domain"},
+            yaxis={**hidden, "range": [-step * down, 0.05], "scaleanchor": "x"},
+            height=70 + 120 * down,
+            margin={"l": 8, "r": 8, "t": 48, "b": 8},
+        ),
+        columns,
+    )
+
+
+def _table(columns: dict[str, list[Any]], more: dict[str, list[Any]], title: str) -> Figure:
+    """Rows of a table, with the prediction in front."""
+    shown = dict(list(more.items())[:MAX_COLUMNS])
+    hidden = len(more) - len(shown)
+    parts = {**columns, **{f"{name} " if name in columns else name: v for name, v in shown.items()}}
+    title += f" ({hidden} more columns are in the numbers)" if hidden else ""
+    cells = [[text(_shown(value), 60) for value in values] for values in parts.values()]
+    style = {"line": {"color": GRID}, "fill": {"color": CLEAR}, "align": "left"}
+    table = {
+        "type": "table",
+        "header": {"values": [text(name) for name in parts], **style, "fill": {"color": GRID}},
+        "cells": {"values": cells, **style, "height": 24},
+    }
+    whole = {**columns, **{f"{name} " if name in columns else name: v for name, v in more.items()}}
+    height = 120 + 24 * min(len(columns["row"]), 25)
+    return Figure([table], layout(text(title, 200), height=height), whole)
+
+
+def _shown(value: Any) -> str:
+    """A value as a person reads it."""
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple, np.ndarray)):
+        return ", ".join(map(_shown, value))
+    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)

@@ -1,0 +1,99 @@
+"""Who may ask: the person who was given the address, from this machine, by reading alone."""
+
+from __future__ import annotations
+
+import hmac
+from urllib.parse import parse_qsl
+
+from starlette.datastructures import MutableHeaders
+from starlette.requests import cookie_parser
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data: blob:; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+HEADERS = {
+    "Content-Security-Policy": POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+"""Of every answer."""
+
+NAMES = ("127.0.0.1", "localhost")
+"""Hosts by which the page may be asked for, at any port, as tunnels have their own: that another
+site's name leads here is then of no use to it."""
+
+
+class Guard:
+    """Lets through what comes with the token, or with the cookie that the token was turned into."""
+
+    def __init__(self, app: ASGIApp, token: str, port: int) -> None:
+        self._app = app
+        self._token = token
+        self._cookie = f"linnet-{port}"  # cookies do not know ports: two viewers share them
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        refusal = _refusal(scope)
+        given = _given(scope) if refusal is None else None
+        if refusal is None and not self._right(given or self._held(scope)):
+            refusal = 403, "open the address that linnet printed: it holds the key to this page"
+        fresh = refusal is None and given is not None
+
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers.update(HEADERS)
+                headers.setdefault("Cache-Control", "no-store")
+                if fresh:
+                    cookie = f"{self._cookie}={self._token}; HttpOnly; SameSite=Strict; Path=/"
+                    headers.append("Set-Cookie", cookie)
+            await send(message)
+
+        if refusal is None:
+            await self._app(scope, receive, answer)
+        else:
+            status, text = refusal
+            allow = {"Allow": "GET"} if status == 405 else None
+            await PlainTextResponse(text, status, headers=allow)(scope, receive, answer)
+
+    def _right(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), self._token.encode())
+
+    def _held(self, scope: Scope) -> str:
+        return cookie_parser("; ".join(_all(scope, b"cookie"))).get(self._cookie, "")
+
+
+def _refusal(scope: Scope) -> tuple[int, str] | None:
+    hosts, origins = _all(scope, b"host"), _all(scope, b"origin")
+    if len(hosts) != 1:
+        return 400, "expected one Host"
+    host = hosts[0].lower()
+    name, _, port = host.partition(":")
+    if name not in NAMES or not (port == "" or (port.isascii() and port.isdigit())):
+        return 421, "this is not that host"
+    if len(origins) > 1 or (origins and origins[0].lower() != f"http://{host}"):
+        return 403, "another site may not ask"
+    if scope["method"] != "GET":
+        return 405, "only GET"
+    return None
+
+
+def _given(scope: Scope) -> str | None:
+    """The token in the first address."""
+    if scope["path"] != "/":
+        return None
+    pairs = parse_qsl(scope["query_string"].decode("latin-1"))
+    return dict(pairs).get("token")
+
+
+def _all(scope: Scope, name: bytes) -> list[str]:
+    return [value.decode("latin-1") for key, value in scope["headers"] if key == name]

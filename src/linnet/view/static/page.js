@@ -1,0 +1,984 @@
+"use strict";
+// The live page. Everything that comes from a run is put in as text, never as markup.
+
+const COLORS = ["#3c96ff", "#c3871e", "#a51eb4", "#2d6969", "#c30f0f", "#ff3cc3", "#788778", "#8700ff"];
+const INK = "#7a7a7a";
+const GRID = "rgba(128,128,128,0.25)";
+const BASELINE = "constant";
+const STATES = ["running", "finished", "stopped", "failed", "crashed"];
+const MAX_COLUMNS = 12;   // of what differs between recipes
+const MAX_POINTS = 16000; // of all lines of a plot
+const MAX_SHOWN = 50;     // runs whose curves are asked for
+const SHEET = 60;         // mistakes shown at a time
+const NAMES = {
+  constant: "the constant", linear: "the line", mlp: "the perceptron",
+  cnn: "the convolutional net", custom: "your network",
+};
+
+const page = {
+  runs: new Map(),      // id -> {row, now, version, epochs, series, detail, asked}
+  shown: null,          // ids whose curves are drawn; null: not told yet
+  hidden: new Set(),    // "id model" of lines taken out by the legend
+  focus: null,          // the run that is told of in full
+  chosen: false,        // whether a person chose it
+  offsets: new Map(),   // id -> bytes of its record that have come
+  sort: { key: "created", down: true },
+  model: null,          // of the focus, for matrix, mistakes and what follows
+  picked: null,         // whether a person picked that model
+  pair: null,           // [true, predicted] that the mistakes are filtered by
+  source: null,
+  plotly: false,
+};
+
+// ---- elements, as text -------------------------------------------------------------------------
+
+const $ = (id) => document.getElementById(id);
+
+function el(tag, props = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [key, value] of Object.entries(props)) {
+    if (none(value) || value === false) continue;
+    if (key.startsWith("on")) node.addEventListener(key.slice(2), value);
+    else if (key === "class") node.className = value;
+    else if (key === "style") Object.assign(node.style, value);
+    else node.setAttribute(key, value === true ? "" : value);
+  }
+  node.append(...children.flat().filter((child) => !none(child)).map(
+    (child) => (child instanceof Node ? child : document.createTextNode(String(child)))));
+  return node;
+}
+
+const named = (tag, text, props = {}) => el(tag, { dir: "auto", title: text, ...props, class: `name ${props.class || ""}` }, text);
+const none = (value) => value === null || value === undefined;
+const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
+const whole = (value) => Math.round(value).toLocaleString("en");
+const percent = (value, digits = 2) => `${(100 * value).toFixed(digits)} %`;
+
+function shown(value) {
+  if (none(value)) return "–";
+  if (value === true || value === false) return value ? "yes" : "no";
+  if (!isNumber(value)) return Array.isArray(value) ? value.map(shown).join(", ") : String(value);
+  if (Number.isInteger(value) && Math.abs(value) < 1e12) return value.toLocaleString("en");
+  const size = Math.abs(value);
+  return size < 1e-3 || size >= 1e6 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+}
+
+function headline(scores) {
+  if (!scores) return "–";
+  if (isNumber(scores.accuracy)) {
+    const [low, high] = scores.accuracy_interval || [];
+    return `accuracy ${percent(scores.accuracy)}` + (isNumber(low) ? ` (${(100 * low).toFixed(2)} to ${(100 * high).toFixed(2)})` : "");
+  }
+  if (isNumber(scores.rmse)) {
+    const [low, high] = scores.rmse_interval || [];
+    const r2 = isNumber(scores.r2) ? `, R2 ${scores.r2.toFixed(3)}` : "";
+    return `RMSE ${shown(scores.rmse)}` + (isNumber(low) ? ` (${shown(low)} to ${shown(high)})` : "") + r2;
+  }
+  return isNumber(scores.loss) ? `loss ${shown(scores.loss)}` : "–";
+}
+
+// A name as Plotly shows it: no markup, no template, one short line.
+function label(name, most = 40) {
+  let text = Array.from(String(name).replace(/[\p{C}\p{Z}]+/gu, " "));
+  const tail = Math.floor(most / 3);
+  if (text.length > most) text = [...text.slice(0, most - tail - 1), "…", ...text.slice(-tail)];
+  return text.join("").replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/%\{/g, "%\u200b{");
+}
+
+function table(headings, rows, props = {}) {
+  const cell = (value) => {
+    if (value instanceof Node) return value.tagName === "TD" ? value : el("td", {}, value);
+    const text = shown(value);
+    return el("td", { class: isNumber(value) ? "n" : text.length > 40 ? "long" : text.length < 24 ? "short" : null, dir: "auto" }, text);
+  };
+  return el("table", props,
+    el("thead", {}, el("tr", {}, headings.map((text) => text instanceof Node ? text : el("th", { scope: "col" }, text)))),
+    el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map(cell)))));
+}
+
+const scroll = (what, label) => el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, what);
+const stateOf = (state) => STATES.includes(state) ? state : "unknown";
+
+// ---- the stream --------------------------------------------------------------------------------
+
+function connect() {
+  disconnect();
+  if (document.hidden) return;
+  const query = new URLSearchParams();
+  if (page.shown) {
+    query.set("runs", [...page.shown].join(","));
+    const known = [...page.shown].filter((id) => page.offsets.has(id));
+    query.set("after", known.map((id) => `${id}:${page.offsets.get(id)}`).join(","));
+  }
+  const source = page.source = new EventSource(`stream?${query}`);
+  const on = (kind, work) => source.addEventListener(kind, (event) => {
+    if (source === page.source) work(JSON.parse(event.data), event);
+  });
+  source.onopen = () => say("live");
+  source.onerror = () => {
+    if (source !== page.source) return;
+    say("the viewer does not answer; trying again");
+    if (source.readyState === EventSource.CLOSED) setTimeout(() => source === page.source && connect(), 2000);
+  };
+  on("hello", (data) => {
+    $("root").textContent = $("root").title = data.root;
+    document.title = `${data.root.split("/").pop()} · linnet`;
+  });
+  on("shown", (data) => {
+    page.shown = new Set(data.runs);
+    draw("table");
+    if (!page.plotly && page.runs.size) loadPlotly();
+  });
+  on("run", takeRow);
+  on("gone", (data) => {
+    page.runs.delete(data.id);
+    if (page.shown) page.shown.delete(data.id);
+    if (page.focus === data.id) page.focus = null;
+    draw("table", "run", "curves");
+  });
+  on("now", takeNow);
+  on("reset", (data) => { const run = page.runs.get(data.id); if (run) run.series.clear(); });
+  on("series", takeSeries);
+  on("tick", (data, event) => {
+    for (const pair of event.lastEventId.split(",")) {
+      const [id, bytes] = pair.split(":");
+      if (bytes) page.offsets.set(id, Number(bytes));
+    }
+    if (!page.plotly) loadPlotly();
+    draw("table", "run");
+    mark("complete");
+  });
+}
+
+function disconnect() {
+  if (page.source) page.source.close();
+  page.source = null;
+}
+
+function say(text) {
+  if ($("link").textContent !== text) $("link").textContent = text;
+}
+
+let joining = 0;
+function reconnect() {
+  clearTimeout(joining);
+  joining = setTimeout(connect, 100);
+}
+
+function takeRow(row) {
+  let run = page.runs.get(row.id);
+  if (!run) {
+    run = { row, now: {}, version: -1, epochs: {}, series: new Map(), detail: null, asked: -2 };
+    page.runs.set(row.id, run);
+    if (page.shown && row.state === "running" && !page.shown.has(row.id) && page.shown.size < MAX_SHOWN) {
+      page.shown.add(row.id);
+      reconnect();
+    }
+  }
+  if (run.row.state !== row.state) run.asked = -2;
+  run.row = row;
+  draw("table", "run");
+}
+
+function takeNow(data) {
+  const run = page.runs.get(data.id);
+  if (!run) return;
+  run.now = data.now || {};
+  run.version = data.version;
+  run.epochs = data.epochs || {};
+  draw("table", "run", "curves");
+}
+
+function takeSeries(data) {
+  const run = page.runs.get(data.id);
+  if (!run) return;
+  const key = `${data.part} ${data.name} ${data.model}`;
+  let series = run.series.get(key);
+  if (!series) {
+    series = { model: data.model, part: data.part, name: data.name, step: [], time: [], value: [] };
+    run.series.set(key, series);
+  }
+  for (const name of ["step", "time", "value"]) {
+    series[name].length = Math.min(series[name].length, data.start);
+    series[name].push(...data[name]);
+  }
+  draw("curves");
+}
+
+// The first time of each is there to be measured (see benchmarks/view.py).
+const mark = (name) => { if (!performance.getEntriesByName(name).length) performance.mark(name); };
+
+// ---- drawing, once for many changes --------------------------------------------------------------
+
+const work = { table: drawTable, run: drawRun, curves: drawCurves };
+const due = new Set();
+const free = { table: 0, run: 0, curves: 0 }; // when each may be drawn again
+let waiting = null;
+
+function draw(...parts) {
+  parts.forEach((part) => due.add(part));
+  if (waiting === null) waiting = setTimeout(drawDue, 30);
+}
+
+function drawDue() {
+  waiting = null;
+  const now = performance.now();
+  for (const part of [...due]) {
+    if (now < free[part]) continue;
+    due.delete(part);
+    const begun = performance.now();
+    work[part]();
+    const took = performance.now() - begun;
+    if (part === "curves" && window.Plotly) performance.measure("curves", { start: begun });
+    free[part] = performance.now() + Math.max(part === "curves" ? 450 : 100, 4 * took);
+  }
+  if (due.size) {
+    const next = Math.min(...[...due].map((part) => free[part]));
+    waiting = setTimeout(drawDue, Math.max(20, next - performance.now()));
+  }
+}
+
+// ---- the table of runs ---------------------------------------------------------------------------
+
+function scoreOf(run) {
+  const { row, now } = run;
+  if (isNumber(row.value)) return { name: row.metric, value: row.value, held: "test" };
+  const valid = now.valid || {};
+  for (const name of ["accuracy", "rmse", "loss"]) {
+    if (isNumber(valid[name])) return { name, value: valid[name], held: "validation" };
+  }
+  return { name: null, value: null };
+}
+
+function value(run, key) {
+  const { row } = run;
+  if (key === "score") return scoreOf(run).value;
+  if (["name", "state", "created", "data", "chosen"].includes(key)) return row[key];
+  if (key === row.metric) return row.value;
+  return row.facts ? row.facts[key] : undefined;
+}
+
+function differing(runs) {
+  const seen = new Map();
+  for (const run of runs) {
+    for (const key of Object.keys(run.row.facts || {})) if (!key.includes(".")) seen.set(key, seen.get(key) || new Set());
+  }
+  const differ = [];
+  for (const [key, values] of seen) {
+    for (const run of runs) if (run.row.facts && Object.keys(run.row.facts).length) values.add(JSON.stringify(run.row.facts[key]));
+    if (values.size > 1) differ.push(key);
+  }
+  return differ;
+}
+
+const SIGNS = {
+  "==": (a, b) => a === b, "=": (a, b) => a === b, "!=": (a, b) => a !== b,
+  "<=": (a, b) => a <= b, ">=": (a, b) => a >= b, "<": (a, b) => a < b, ">": (a, b) => a > b,
+};
+
+function filterOf(text) {
+  const tests = text.trim().split(/\s+and\s+/i).filter(Boolean).map((part) => {
+    const found = /^([^\s=<>!]+)\s*(==|!=|<=|>=|=|<|>)\s*(.+)$/.exec(part.trim());
+    if (found) {
+      const [, key, sign, given] = found;
+      const text = given.trim().replace(/^(["'])(.*)\1$/, "$2");
+      return (run) => {
+        const has = value(run, key);
+        if (has === undefined || has === null) return false;
+        const number = isNumber(has) && text !== "" && !Number.isNaN(Number(text));
+        if (!number && String(has).includes(", ") && (sign === "=" || sign === "==")) return String(has).split(", ").includes(text);
+        return number ? SIGNS[sign](has, Number(text)) : SIGNS[sign](String(has).toLowerCase(), text.toLowerCase());
+      };
+    }
+    const words = part.toLowerCase().split(/\s+/);
+    return (run) => {
+      const all = [run.row.name, run.row.state, run.row.data, run.row.chosen, ...Object.values(run.row.facts || {})].join(" ").toLowerCase();
+      return words.every((word) => all.includes(word));
+    };
+  });
+  return (run) => tests.every((test) => test(run));
+}
+
+function order(a, b) {
+  const { key, down } = page.sort;
+  const [one, two] = [value(a, key), value(b, key)];
+  if (none(one) || none(two)) return none(one) - none(two);
+  const rise = isNumber(one) && isNumber(two) ? one - two : String(one).localeCompare(String(two), "en", { numeric: true });
+  return (down ? -rise : rise) || a.row.id.localeCompare(b.row.id);
+}
+
+function drawTable() {
+  const all = [...page.runs.values()];
+  if (page.focus === null || !page.runs.has(page.focus) || !page.chosen) pickFocus(all);
+  const differ = differing(all);
+  const keys = differ.filter((key) => key !== "data").slice(0, MAX_COLUMNS);
+  const data = new Set(all.map((run) => run.row.data)).size > 1 || all.length === 1;
+  const kept = all.filter(filterOf($("filter").value)).sort(order);
+  $("count").textContent = all.length < 2 ? "" : `${whole(kept.length)} of ${whole(all.length)}`;
+  const columns = [["name", "run"], ["state", "state"], ["score", "score"], ["chosen", "model"],
+    ...(data ? [["data", "data"]] : []), ["created", "made"], ...keys.map((key) => [key, key])];
+  const heads = [el("th", { scope: "col" }, el("span", { title: "drawn among the curves" }, "draw")), ...columns.map(([key, text]) => {
+    const sorted = page.sort.key === key;
+    const right = kept.length && kept.every((run) => isNumber(value(run, key)) || none(value(run, key)));
+    return el("th", { scope: "col", class: right ? "n" : null, "aria-sort": sorted ? (page.sort.down ? "descending" : "ascending") : null },
+      el("button", { "data-key": `sort ${key}`, onclick: () => {
+        page.sort = { key, down: sorted ? !page.sort.down : key === "created" || key === "score" };
+        draw("table");
+      } }, text + (sorted ? (page.sort.down ? " ↓" : " ↑") : "")));
+  })];
+  const rows = kept.map((run) => rowOf(run, columns));
+  const active = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.key : null;
+  const held = $("table").firstChild;
+  const [left, top] = [$("table").scrollLeft, $("table").scrollTop];
+  const made = all.length ? el("table", {}, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows))
+    : el("p", { class: "quiet" }, page.source ? "No runs here yet; they appear by themselves." : "");
+  if (held && held.isEqualNode(made)) return;
+  $("table").replaceChildren(made);
+  if (all.length) mark("shell");
+  $("table").scrollTo(left, top);
+  if (active) [...$("table").querySelectorAll("[data-key]")].find((node) => node.dataset.key === active)?.focus({ preventScroll: true });
+}
+
+function rowOf(run, columns) {
+  const { row } = run;
+  const drawn = page.shown ? page.shown.has(row.id) : false;
+  const cells = columns.map(([key]) => {
+    if (key === "name") {
+      return el("td", {}, el("button", {
+        class: "open name", dir: "auto", title: row.name, "data-key": `open ${row.id}`,
+        "aria-current": row.id === page.focus ? "true" : null, onclick: () => focusOn(row.id),
+      }, row.name));
+    }
+    if (key === "state") {
+      const { now } = run;
+      const far = row.state === "running" && now.steps ? ` ${Math.floor(100 * Math.min(1, now.step / now.steps))} %` : "";
+      return el("td", { title: row.error || null }, el("span", { class: `state ${stateOf(row.state)}` }, (row.state || "unreadable") + far));
+    }
+    if (key === "score") {
+      const score = scoreOf(run);
+      if (score.name === null) return el("td", { class: "n" }, "–");
+      const text = score.name === "accuracy" ? percent(score.value) : `${score.name === "rmse" ? "RMSE" : score.name} ${shown(score.value)}`;
+      return el("td", { class: "n", title: `${score.held} rows` }, text + (score.held === "test" ? "" : " (validation)"));
+    }
+    if (key === "created") return el("td", { title: row.created }, row.created ? row.created.slice(0, 16).replace("T", " ") : "–");
+    const found = value(run, key);
+    return el("td", { class: isNumber(found) ? "n" : null, dir: "auto", title: isNumber(found) ? null : found }, shown(found));
+  });
+  const box = el("input", {
+    type: "checkbox", "data-key": `draw ${row.id}`, "aria-label": `draw ${row.name}`, onchange: (event) => {
+      if (!page.shown) page.shown = new Set();
+      if (event.target.checked && page.shown.size < MAX_SHOWN) page.shown.add(row.id); else page.shown.delete(row.id);
+      event.target.checked = page.shown.has(row.id);
+      reconnect();
+      draw("table", "curves");
+    },
+  });
+  box.checked = drawn;
+  box.toggleAttribute("checked", drawn);
+  return el("tr", { class: row.id === page.focus ? "focus" : null },
+    el("td", {}, box, el("span", { class: "swatch", style: { background: drawn ? colorOf(row.id) : "transparent" } })), cells);
+}
+
+function pickFocus(all) {
+  const wanted = location.hash.slice(1);
+  const named = all.find((run) => run.row.id === wanted);
+  const newest = [...all].sort((a, b) => (b.row.state === "running") - (a.row.state === "running")
+    || String(b.row.created).localeCompare(String(a.row.created)));
+  const found = named || newest[0];
+  if (!found || found.row.id === page.focus) return;
+  if (named) page.chosen = true;
+  page.focus = found.row.id;
+  page.model = page.pair = page.picked = null;
+  draw("run");
+}
+
+function focusOn(id) {
+  page.focus = id;
+  page.chosen = true;
+  page.model = page.pair = page.picked = null;
+  history.replaceState(null, "", `#${id}`);
+  if (page.shown && !page.shown.has(id) && page.shown.size < MAX_SHOWN) {
+    page.shown.add(id);
+    reconnect();
+  }
+  draw("table", "run", "curves");
+}
+
+const palette = new Map();
+function colorOf(id) {
+  if (!palette.has(id)) palette.set(id, COLORS[palette.size % COLORS.length]);
+  return palette.get(id);
+}
+
+// ---- one run ---------------------------------------------------------------------------------------
+
+function drawRun() {
+  const run = page.runs.get(page.focus);
+  for (const id of ["run", "scores"]) $(id).hidden = !run;
+  if (!run) {
+    for (const id of ["confusion", "mistakes", "classes", "residuals", "calibration", "weights", "about"]) $(id).hidden = true;
+    return;
+  }
+  const { row, now } = run;
+  const parts = [el("div", { class: "head" }, named("h2", row.name),
+    el("span", { class: `state ${stateOf(row.state)}` }, row.state || "unreadable"))];
+  if (row.error) parts.push(el("p", { class: "problem", dir: "auto" }, row.error));
+  if (row.state === "crashed") parts.push(el("p", { class: "problem" }, "Its process has ended without saying so; what was written stays."));
+  if (row.state === "running" && now.model) {
+    const told = [NAMES[now.model] || now.model, now.steps ? `step ${whole(now.step)} of ${whole(now.steps)}` : `step ${whole(now.step || 0)}`];
+    if (now.epoch) told.push(`epoch ${now.epoch}`);
+    if (now.valid) told.push(`validation ${headline(now.valid)}`);
+    if (now.samples) told.push(`${whole(now.samples)} samples a second`);
+    parts.push(el("p", {}, told.join(" · ")));
+    if (now.steps) parts.push(el("progress", { max: now.steps, value: Math.min(now.step, now.steps), "aria-label": "steps done" }));
+  }
+  const detail = run.detail;
+  if (detail && detail.verdict) parts.push(el("p", { class: "verdict", dir: "auto" }, detail.verdict));
+  if (detail && detail.problem) parts.push(el("p", { class: "problem" }, detail.problem));
+  const warnings = detail ? detail.findings.filter((finding) => finding.severity !== "note") : [];
+  if (warnings.length) parts.push(el("ul", {}, warnings.map((finding) => el("li", { class: "warning", dir: "auto" }, (finding.model ? `${finding.model}: ` : "") + finding.text))));
+  fill("run", parts);
+  if (run.asked !== run.version && !run.asking) ask(run);
+  if (detail && run.drawn !== detail) {
+    run.drawn = detail;
+    drawDetail(run);
+  } else if (detail && drawDetail.of !== run) drawDetail(run);
+  if (!detail) $("scores").hidden = true;
+}
+
+// Replace a section's content where it differs, and leave what has the focus where it can stay.
+function fill(id, children) {
+  const section = $(id);
+  const made = el("div", {}, children);
+  const now = el("div");
+  now.append(...[...section.childNodes].map((node) => node.cloneNode(true)));
+  if (!now.isEqualNode(made)) section.replaceChildren(...made.childNodes);
+  section.hidden = !section.childNodes.length;
+}
+
+async function ask(run) {
+  run.asking = true;
+  const version = run.version;
+  try {
+    const answer = await fetch(`run?${new URLSearchParams({ id: run.row.id })}`);
+    if (answer.ok) {
+      run.detail = await answer.json();
+      run.asked = version;
+    }
+  } catch { /* the stream says that nobody answers */ }
+  setTimeout(() => { run.asking = false; draw("run"); }, 1000);
+  draw("run");
+}
+
+function drawDetail(run) {
+  drawDetail.of = run;
+  const { detail } = run;
+  const models = Object.keys(detail.models);
+  const tested = models.filter((name) => detail.models[name].test);
+  if (!page.model || !models.includes(page.model)) page.model = detail.chosen || tested[tested.length - 1] || models[models.length - 1] || null;
+  drawScores(run);
+  const test = page.model && detail.models[page.model] ? detail.models[page.model].test : null;
+  drawConfusion(run, test);
+  drawClasses(test);
+  drawAbout(run);
+  const done = run.row.state !== "running" && detail.chosen;
+  lazy("mistakes", done && test, run, "mistakes", drawMistakes);
+  lazy("calibration", done && test && test.classes, run, "calibration", drawFigure);
+  lazy("residuals", done && test && !test.classes, run, "residuals", drawFigure);
+  lazy("weights", done, run, "weights", drawFigure);
+}
+
+function drawScores(run) {
+  const { models, comparisons, chosen } = run.detail;
+  const names = Object.keys(models);
+  const intervals = names.filter((name) => name !== BASELINE || names.length === 1)
+    .map((name) => intervalOf(models[name].test)).filter(Boolean);
+  const low = Math.min(...intervals.map((found) => found[0]));
+  const high = Math.max(...intervals.map((found) => found[2]));
+  const pad = (high - low) * 0.05 || 0.01;
+  const rows = names.map((name) => {
+    const { valid, test, fit } = models[name];
+    const label = name + (name === chosen ? " ★" : "");
+    const bounds = intervalOf(test);
+    return [el("td", { dir: "auto" }, el("button", {
+      "aria-pressed": String(page.model === name), title: "show this model below", onclick: () => { page.model = name; page.picked = true; page.pair = null; drawDetail(run); },
+    }, label)), headline(valid), headline(test),
+    bounds ? bar(bounds, low - pad, high + pad, headline(test)) : "–",
+    fit && isNumber(fit.seconds) ? `${fit.seconds.toFixed(1)} s` : "–", (fit && fit.reason) || "–"];
+  });
+  const told = Object.entries(comparisons || {}).map(([name, found]) => {
+    const who = `${NAMES[name] || name} against the line`;
+    if (found.test === "McNemar") {
+      return `${who}: right alone on ${whole(found.only_net_right)} test rows, the line alone on ${whole(found.only_line_right)}; McNemar p = ${shown(found.p_value)}`;
+    }
+    const [a, b] = found.difference_interval || [];
+    return `${who}: difference of squared errors ${shown(found.difference)} (${shown(a)} to ${shown(b)}, 95 %)`;
+  });
+  fill("scores", names.length ? [el("h2", {}, "The line against the net"),
+    scroll(table(["model", "validation", "test (95 % interval)", "", "fitted in", "stopped because"], rows), "scores"),
+    ...told.map((text) => el("p", { class: "quiet", dir: "auto" }, text)),
+    chosen ? el("p", { class: "quiet" }, "★ chosen by validation loss; a model's name shows it in the panels below") : null] : []);
+}
+
+function intervalOf(test) {
+  if (!test) return null;
+  for (const name of ["accuracy", "rmse"]) {
+    const bounds = test[`${name}_interval`];
+    if (isNumber(test[name]) && Array.isArray(bounds) && bounds.every(isNumber)) return [bounds[0], test[name], bounds[1]];
+  }
+  return null;
+}
+
+function bar([from, at, to], low, high, label) {
+  const place = (value) => `${Math.max(0, Math.min(100, 100 * (value - low) / (high - low)))}%`;
+  if (to < low || from > high) return el("span", { class: "quiet" }, to < low ? "← further down" : "further up →");
+  return el("div", { class: "bar", role: "img", "aria-label": label },
+    el("i", { style: { left: place(from), right: `calc(100% - ${place(to)})` } }), el("b", { style: { left: `calc(${place(at)} - 1px)` } }));
+}
+
+// ---- confusion matrix, classes, mistakes -------------------------------------------------------------
+
+function drawConfusion(run, test) {
+  if (!test || !Array.isArray(test.confusion)) { fill("confusion", []); return; }
+  const { confusion, classes } = test;
+  const codes = test.shown || classes.map((_, index) => index);
+  const names = codes.map((code) => String(classes[code]));
+  const cut = codes.length < classes.length ? `, the ${codes.length} classes with the most errors of ${classes.length}` : "";
+  const totals = codes.map((code) => (test.support || [])[code] || 1);
+  const errors = Math.max(1e-9, ...confusion.flatMap((row, i) => row.map((n, j) => (i === j ? 0 : n / totals[i]))));
+  const body = confusion.map((row, i) => el("tr", {}, el("th", { scope: "row", dir: "auto", title: names[i] }, names[i]), row.map((count, j) => {
+    const share = count / totals[i];
+    const alpha = count === 0 ? 0 : i === j ? 0.1 + 0.4 * share : 0.15 + 0.45 * share / errors;
+    const selected = page.pair && page.pair[0] === names[i] && page.pair[1] === names[j];
+    return el("td", {
+      role: "gridcell", tabindex: -1, "aria-selected": String(Boolean(selected)), "data-i": i, "data-j": j,
+      "aria-label": `true ${names[i]}, predicted ${names[j]}: ${count} rows, ${percent(share, 1)}`,
+      title: `true ${names[i]}, predicted ${names[j]}: ${whole(count)} rows, ${percent(share, 1)}`,
+      style: { background: alpha ? `rgb(var(--${i === j ? "cell" : "wrong"}) / ${alpha.toFixed(3)})` : "" },
+    }, count ? [whole(count), el("small", {}, percent(share, share < 0.1 ? 1 : 0))] : "");
+  })));
+  const grid = el("table", { class: "matrix", role: "grid", "aria-label": "confusion matrix" },
+    el("thead", {}, el("tr", {}, el("th", {}, "true ↓ predicted →"), names.map((name) => el("th", { scope: "col", dir: "auto", title: name }, name)))),
+    el("tbody", {}, body));
+  const cells = [...grid.querySelectorAll("td")];
+  const start = cells.find((cell) => cell.getAttribute("aria-selected") === "true") || cells[0];
+  if (start) start.tabIndex = 0;
+  const choose = (cell) => {
+    const pair = [names[cell.dataset.i], names[cell.dataset.j]];
+    const same = page.pair && page.pair[0] === pair[0] && page.pair[1] === pair[1];
+    page.pair = same ? null : pair;
+    for (const other of cells) other.setAttribute("aria-selected", String(!same && other === cell));
+    const panel = run.panels && run.panels.get(`mistakes ${page.model}`);
+    if (panel) drawMistakes(panel, run); else $("mistakes").scrollIntoView({ block: "nearest" });
+  };
+  grid.addEventListener("click", (event) => { const cell = event.target.closest("td"); if (cell) choose(cell); });
+  grid.addEventListener("keydown", (event) => {
+    const cell = event.target.closest("td");
+    const move = { ArrowRight: [0, 1], ArrowLeft: [0, -1], ArrowDown: [1, 0], ArrowUp: [-1, 0] }[event.key];
+    if (!cell) return;
+    if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose(cell); }
+    if (!move) return;
+    event.preventDefault();
+    const next = grid.querySelector(`td[data-i="${Number(cell.dataset.i) + move[0]}"][data-j="${Number(cell.dataset.j) + move[1]}"]`);
+    if (next) { cell.tabIndex = -1; next.tabIndex = 0; next.focus(); }
+  });
+  $("confusion").replaceChildren(el("h2", {}, `Confusion matrix of ${page.model}${cut}`),
+    el("p", { class: "quiet" }, "test rows, and their share of the true class; a cell filters the mistakes below"),
+    scroll(grid, "confusion matrix"));
+  $("confusion").hidden = false;
+}
+
+function drawClasses(test) {
+  if (!test || !Array.isArray(test.classes) || !Array.isArray(test.f1)) { fill("classes", []); return; }
+  const rated = (x) => el("td", { class: "n" }, el("span", { class: "share", style: { width: `${3 * x}rem` } }), isNumber(x) ? x.toFixed(3) : shown(x));
+  const rows = test.classes.map((name, i) => [el("td", { dir: "auto" }, String(name)), rated(test.precision[i]), rated(test.recall[i]), rated(test.f1[i]), test.support[i]])
+    .sort((a, b) => (drawClasses.byScore ? Number(a[3].textContent) - Number(b[3].textContent) : 0));
+  const toggle = el("button", { onclick: () => { drawClasses.byScore = !drawClasses.byScore; drawClasses(test); } }, drawClasses.byScore ? "in their order" : "lowest F1 first");
+  $("classes").replaceChildren(el("div", { class: "head" }, el("h2", {}, `Per class, ${page.model}`), toggle),
+    scroll(table(["class", "precision", "recall", "F1", "support"].map((text, i) => el("th", { scope: "col", class: i ? "n" : null }, text)), rows), "scores per class"));
+  $("classes").hidden = false;
+}
+
+function drawMistakes(panel, run) {
+  const { columns } = panel;
+  const found = columns.row.map((_, index) => index);
+  const classifies = Boolean(columns.probability);
+  const kept = found.filter((i) => !page.pair || (String(columns.true[i]) === page.pair[0] && String(columns.predicted[i]) === page.pair[1]));
+  if (drawMistakes.by === "pair") kept.sort((a, b) => `${columns.true[a]} ${columns.predicted[a]}`.localeCompare(`${columns.true[b]} ${columns.predicted[b]}`, "en", { numeric: true }) || a - b);
+  if (drawMistakes.by === "row") kept.sort((a, b) => columns.row[a] - columns.row[b]);
+  const state = `${run.row.id} ${page.model} ${page.pair}`;
+  if (drawMistakes.state !== state) { drawMistakes.state = state; drawMistakes.most = SHEET; }
+  const part = kept.slice(0, drawMistakes.most);
+  const again = () => drawMistakes(panel, run);
+  const sorts = el("select", { "aria-label": "order", onchange: (event) => { drawMistakes.by = event.target.value; again(); } },
+    [["sure", classifies ? "surest first" : "largest first"], ...(classifies ? [["pair", "by pair"]] : []), ["row", "by row"]].map(
+      ([key, text]) => el("option", { value: key, selected: (drawMistakes.by || "sure") === key }, text)));
+  const filter = page.pair ? el("p", { role: "status" }, `true ${page.pair[0]}, predicted ${page.pair[1]}: ${whole(kept.length)} shown `,
+    page.pair[0] === page.pair[1] ? "(these are right: no mistakes) " : "",
+    el("button", { onclick: () => { page.pair = null; drawDetail(run); again(); } }, "show all")) : null;
+  const probability = (i) => (classifies ? percent(columns.probability[i], 0) : "");
+  let body;
+  if (panel.pictures && panel.pictures.length) {
+    body = el("div", { class: "sheet" }, part.map((i) => el("figure", { title: `row ${columns.row[i]}: true ${columns.true[i]}, predicted ${columns.predicted[i]} ${probability(i)}` },
+      el("img", { src: panel.pictures[i].startsWith("data:image/") ? panel.pictures[i] : "data:,", alt: `row ${columns.row[i]}`, loading: "lazy" }),
+      el("figcaption", { dir: "auto" }, `${shown(columns.true[i])} → ${shown(columns.predicted[i])} ${probability(i)}`))));
+  } else {
+    const names = Object.keys(columns);
+    body = scroll(table(names, part.map((i) => names.map((name) => name === "row" ? el("td", { class: "n" }, columns.row[i])
+      : name === "probability" ? el("td", { class: "n" }, columns[name][i].toFixed(3)) : shown(columns[name][i])))), "mistakes");
+  }
+  const more = kept.length > part.length ? el("button", { onclick: () => { drawMistakes.most += 2 * SHEET; again(); } }, `show more (${whole(kept.length - part.length)})`) : null;
+  $("mistakes").replaceChildren(el("div", { class: "head" }, el("h2", { dir: "auto" }, panel.title || "Mistakes"), sorts), filter || "", body, more || "");
+  $("mistakes").hidden = false;
+}
+
+function drawAbout(run) {
+  const { about, findings } = run.detail;
+  const facts = Object.entries(run.row.facts || {}).filter(([key]) => !key.includes("."));
+  const pairs = (entries) => el("dl", {}, entries.flatMap(([key, text]) => [el("dt", { dir: "auto" }, key), el("dd", { dir: "auto" }, typeof text === "object" && text !== null ? JSON.stringify(text) : shown(text))]));
+  const flat = (found, most = 40) => Object.entries(found || {}).slice(0, most);
+  const command = Array.isArray(about.command) ? about.command.map(String).join(" ") : "";
+  const made = [["command", command], ["seed", about.seed], ["device", about.device], ["threads", about.threads], ...flat(about.data), ["versions", about.versions && Object.entries(about.versions).map(([k, v]) => `${k} ${v}`).join(", ")],
+    ["machine", about.hardware && about.hardware.processor], ["git", about.git && about.git.commit && about.git.commit + (about.git.dirty ? ", with changes" : "")]].filter(([, text]) => text !== undefined && text !== null && text !== "");
+  const block = (title, content) => el("details", { "data-title": title, open: (drawAbout.open || {})[title], ontoggle: (event) => { drawAbout.open = { ...drawAbout.open, [title]: event.target.open }; } }, el("summary", {}, title), content);
+  $("about").replaceChildren(el("h2", {}, "How it was made"), ...[
+    facts.length ? block("recipe", pairs(facts)) : null, made.length ? block("data, code and machine", pairs(made)) : null,
+    findings.length ? block(`what the doctor found (${findings.length})`, el("ul", {}, findings.map((finding) => el("li", { dir: "auto" }, `${finding.severity}: ${finding.text}`)))) : null].filter(Boolean));
+  $("about").hidden = false;
+}
+
+// ---- panels that are made when they come into view -----------------------------------------------------
+
+const seen = new IntersectionObserver((entries) => {
+  for (const entry of entries) if (entry.isIntersecting && entry.target.wanted) entry.target.wanted();
+}, { rootMargin: "200px" });
+
+const TITLES = { mistakes: "Mistakes", calibration: "Calibration", residuals: "Predicted against true", weights: "Weights" };
+
+function lazy(id, wanted, run, kind, show) {
+  const section = $(id);
+  if (!wanted) { section.hidden = true; section.wanted = null; return; }
+  const model = page.model;
+  const key = `${kind} ${model}${kind === "weights" && page.picked ? " picked" : ""}`;
+  if (section.key === `${run.row.id} ${key}` && section.childNodes.length) { section.hidden = false; return; }
+  section.key = `${run.row.id} ${key}`;
+  run.panels = run.panels || new Map();
+  section.hidden = false;
+  section.replaceChildren(el("h2", {}, TITLES[kind]), el("p", { class: "quiet" }, "is being made …"));
+  const current = () => page.focus === run.row.id && page.model === model;
+  section.wanted = async () => {
+    section.wanted = null;
+    let panel = run.panels.get(key);
+    if (!panel) {
+      try {
+        let which = model; // unless a person picked a model, the weights are those that say most
+        if (kind === "weights" && !page.picked) which = "linear" in run.detail.models ? "linear" : "";
+        const answer = await fetch(`panel?${new URLSearchParams({ id: run.row.id, kind, model: which })}`);
+        panel = answer.ok ? await answer.json() : { problem: await answer.text() };
+      } catch { panel = { problem: "the viewer does not answer" }; }
+      if (!panel.problem) run.panels.set(key, panel);
+    }
+    if (!current()) return;
+    if (panel.problem) section.replaceChildren(el("h2", {}, TITLES[kind]), el("p", { class: "quiet", dir: "auto" }, panel.problem));
+    else show(panel, run, section, kind);
+  };
+  seen.unobserve(section);
+  seen.observe(section);
+}
+
+function drawFigure(panel, run, section, kind) {
+  const place = el("div", { class: "figure" });
+  section.replaceChildren(el("h2", {}, TITLES[kind]), place);
+  whenPlotly(() => {
+    const layout = { ...panel.layout, dragmode: false };
+    if (layout.yaxis && layout.yaxis.scaleanchor) layout.height = Math.min(layout.height || 450, Math.round(1.1 * place.clientWidth) + 60);
+    Plotly.newPlot(place, panel.data, layout, config(() => null));
+    sizes.observe(place);
+  });
+}
+
+// ---- curves ----------------------------------------------------------------------------------------------
+
+const ready = [];
+function whenPlotly(work) { if (window.Plotly) work(); else ready.push(work); }
+
+function loadPlotly() {
+  page.plotly = true;
+  requestAnimationFrame(() => setTimeout(() => { // after the table has been painted
+    const script = el("script", { src: "plotly.js", async: true });
+    script.onload = () => { mark("plotly"); ready.splice(0).forEach((work) => work()); draw("curves"); };
+    script.onerror = () => { $("waiting").textContent = "The script for figures could not be read."; };
+    document.head.append(script);
+  }, 0));
+}
+
+function lines() {
+  const ids = page.shown ? [...page.shown].filter((id) => page.runs.has(id)) : [];
+  const choice = $("models").value || "auto";
+  const found = [];
+  for (const id of ids) {
+    const run = page.runs.get(id);
+    const models = [...new Set([...run.series.values()].map((series) => series.model))];
+    let wanted = models;
+    if (choice === "auto" && ids.length > 1) wanted = [models.includes(run.row.chosen) ? run.row.chosen : run.now.model || models[models.length - 1]];
+    else if (choice === "auto" || choice === "all") wanted = models.filter((name) => name !== BASELINE || models.length === 1);
+    else wanted = models.filter((name) => name === choice);
+    for (const model of wanted) if (models.includes(model)) found.push({ run, id, model, several: ids.length > 1 });
+  }
+  found.forEach((line, index) => {
+    line.key = `${line.id} ${line.model}`;
+    line.uid = `line${index}`;
+    line.color = line.several && new Set(found.map((other) => other.model)).size <= ids.length ? colorOf(line.id) : COLORS[index % COLORS.length];
+    line.get = (part, name) => line.run.series.get(`${part} ${name} ${line.model}`);
+    line.solved = Boolean(line.get("train", "objective") || line.get("train", "penalty"));
+    const first = Math.min(...[...line.run.series.values()].filter((series) => series.model === line.model && series.time.length).map((series) => series.time[0]));
+    const guess = line.run.now.steps && isNumber((line.run.row.facts || {}).epochs) ? line.run.now.steps / line.run.row.facts.epochs : null;
+    line.unit = { step: 1, time: 1, epoch: line.solved ? null : line.run.epochs[line.model] || guess };
+    line.first = first;
+  });
+  return found;
+}
+
+// Fade all lines but those of a legend's entry.
+function light(key) {
+  const line = key ? (page.lines || []).find((other) => other.key === key) : null;
+  for (const node of document.querySelectorAll(".plot .scatterlayer .trace")) {
+    node.style.opacity = !line || [...node.classList].some((name) => name.startsWith(`trace${line.uid}n`)) ? "" : "0.12";
+  }
+}
+
+const AXES = { epoch: "epoch", step: "step", time: "time (s)" };
+
+function places(line, series, axis) {
+  if (axis === "time") return series.time.map((time) => Math.max(0, time - line.first));
+  return axis === "step" ? series.step : series.step.map((step) => step / line.unit.epoch);
+}
+
+function thin(count, most, values) {
+  if (count <= most) return null;
+  const kept = [0];
+  const buckets = Math.max(1, Math.floor((most - 2) / 2));
+  for (let b = 0; b < buckets; b++) {
+    const [from, to] = [1 + Math.floor(b * (count - 2) / buckets), 1 + Math.floor((b + 1) * (count - 2) / buckets)];
+    let [low, high] = [from, from];
+    for (let i = from; i < to; i++) { if (values[i] < values[low]) low = i; if (values[i] > values[high]) high = i; }
+    if (to > from) kept.push(Math.min(low, high), ...(low === high ? [] : [Math.max(low, high)]));
+  }
+  return [...kept, count - 1];
+}
+
+// An exponential mean, free of the bias of its start.
+function smooth(values, weight) {
+  let [mean, total] = [0, 0];
+  return values.map((value) => {
+    mean = weight * mean + (1 - weight) * value;
+    total = weight * total + (1 - weight);
+    return mean / total;
+  });
+}
+
+function best(line) {
+  const series = line.get("valid", "loss");
+  if (!series) return null;
+  let found = -1;
+  series.value.forEach((value, i) => { if ((series.step[i] > 0 || series.step.length === 1) && (found < 0 || value < series.value[found])) found = i; });
+  return found < 0 ? null : { step: series.step[found], time: series.time[found] };
+}
+
+function nearest(series, step) {
+  let at = 0;
+  series.step.forEach((s, i) => { if (s <= step) at = i; });
+  return at;
+}
+
+function traces(drawn, axis, name, unit, smoothing) {
+  const made = [];
+  const levels = [];
+  const most = Math.max(60, Math.floor(MAX_POINTS / Math.max(1, drawn.length * (smoothing ? 3 : 2))));
+  let [low, high] = [Infinity, -Infinity];
+  for (const line of drawn) {
+    const who = label(line.several ? `${line.run.row.name} · ${line.model}` : line.model, 60);
+    const star = best(line);
+    let count = 0;
+    const uid = () => `${line.uid}n${count++}`;
+    for (const part of ["train", "valid"]) {
+      const series = line.get(part, name);
+      if (!series || !series.value.length) continue;
+      const what = part === "train" ? "training" : "validation";
+      const trace = {
+        type: "scatter", mode: "lines", showlegend: false, name: who,
+        uid: uid(), line: { color: line.color, width: drawn.length > 6 ? 1.25 : 2, dash: part === "train" ? "solid" : "dash" },
+        hovertemplate: `${who}<br>${what}: %{y:.5g} at %{x:.6g}<extra></extra>`,
+      };
+      if (axis === "epoch" && !line.unit.epoch) {
+        const at = star ? nearest(series, star.step) : series.value.length - 1;
+        levels.push({ ...trace, y: [unit * series.value[at], unit * series.value[at]], line: { ...trace.line, width: 1.5, dash: part === "train" ? "dot" : "dashdot" }, hovertemplate: `${who}<br>${what}, level of its best: %{y:.5g}<extra></extra>` });
+        continue;
+      }
+      const kept = thin(series.value.length, most, series.value);
+      const pick = (list) => (kept ? kept.map((i) => list[i]) : list);
+      const x = pick(places(line, series, axis));
+      const y = pick(series.value).map((value) => unit * value);
+      for (const place of [x[0], x[x.length - 1]]) { low = Math.min(low, place); high = Math.max(high, place); }
+      if (x.length <= 30) Object.assign(trace, { mode: "lines+markers", marker: { size: x.length === 1 ? 8 : 4, color: line.color } });
+      if (smoothing > 0 && part === "train" && y.length > 1) { // smoothed before it is thinned
+        made.push({ ...trace, uid: uid(), x, y, opacity: 0.2, hoverinfo: "skip", hovertemplate: null, line: { ...trace.line, width: 1 } });
+        made.push({ ...trace, x, y: pick(smooth(series.value, smoothing)).map((value) => unit * value) });
+      } else made.push({ ...trace, x, y });
+    }
+    const held = line.get("valid", name);
+    if (star && held && !(axis === "epoch" && !line.unit.epoch)) {
+      const at = nearest(held, star.step);
+      const x = places(line, { step: [held.step[at]], time: [held.time[at]] }, axis);
+      made.push({
+        type: "scatter", mode: "markers", showlegend: false, uid: uid(), x, y: [unit * held.value[at]],
+        marker: { symbol: "star", size: 12, color: line.color, line: { width: 1, color: INK } },
+        hovertemplate: `${who}<br>least validation loss<br>%{y:.5g} at %{x:.6g}<extra></extra>`,
+      });
+    }
+  }
+  if (low > high) [low, high] = [0, 1];
+  return [...levels.map((level) => ({ ...level, x: [low, high] })), ...made];
+}
+
+function config(numbers) {
+  const save = (format) => (node) => Plotly.downloadImage(node, { format, filename: "linnet" });
+  const more = [{ name: "save as SVG", icon: Plotly.Icons.camera, click: save("svg") }];
+  if (numbers()) more.push({ name: "save the numbers as CSV", icon: Plotly.Icons.disk, click: () => saveCsv(numbers()) });
+  return {
+    displaylogo: false, responsive: false, typesetMath: false, modeBarButtonsToAdd: more,
+    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
+  };
+}
+
+function saveCsv(rows) {
+  const cell = (value) => /[",\n\r]/.test(String(value)) ? `"${String(value).replace(/"/g, '""')}"` : String(value);
+  const url = URL.createObjectURL(new Blob([rows.map((row) => row.map(cell).join(",")).join("\n") + "\n"], { type: "text/csv" }));
+  const link = el("a", { href: url, download: "linnet.csv" });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(url), 1000);
+}
+
+function numbersOf(name) {
+  const rows = [["run", "model", "part", "step", "seconds", name]];
+  for (const line of lines()) {
+    for (const part of ["train", "valid"]) {
+      const series = line.get(part, name);
+      if (series) series.value.forEach((value, i) => rows.push([line.run.row.name, line.model, part, series.step[i], series.time[i], value]));
+    }
+  }
+  return rows;
+}
+
+const PLOTS = [
+  // where, value, title, unit, may be logarithmic, may be smoothed
+  ["main-plots", "loss", "loss", 1, true, true], ["main-plots", "accuracy", "accuracy (%)", 100, false, false],
+  ["main-plots", "rmse", "RMSE (unit of the target)", 1, true, false],
+  ["step-plots", "samples", "samples a second", 1, false, false], ["step-plots", "lr", "learning rate", 1, true, false],
+  ["step-plots", "gradient_max", "largest gradient entry", 1, true, true],
+];
+
+function drawCurves() {
+  const found = lines();
+  $("curves").hidden = !found.length;
+  drawModels();
+  drawLegend(found);
+  if (!window.Plotly) return;
+  $("waiting").hidden = true;
+  let axis = $("axis").value;
+  if (axis === "epoch" && !found.some((line) => line.unit.epoch)) axis = "step";
+  const drawn = found.filter((line) => !page.hidden.has(line.key));
+  page.lines = drawn;
+  if (!page.smoothed) $("smoothing").value = drawn.length > 3 ? 0.9 : 0; // until a person says
+  const smoothing = Number($("smoothing").value);
+  const there = PLOTS.filter(([where, name]) => {
+    const has = found.some((line) => line.get("train", name) || line.get("valid", name));
+    place(where, `plot-${name}`, has);
+    return has;
+  });
+  $("steps").hidden = !there.some(([where]) => where === "step-plots");
+  for (const [, name, title, unit, logs, noisy] of there) {
+    if (!near.has(`plot-${name}`)) continue;
+    const side = { gridcolor: GRID, zerolinecolor: GRID, linecolor: INK, automargin: true };
+    const type = logs && $("log").checked ? "log" : "linear";
+    const layout = {
+      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: INK, size: 12 }, hovermode: "closest",
+      margin: { l: 50, r: 12, t: 30, b: 42 }, uirevision: `${axis} ${type}`, showlegend: false,
+      title: { text: title, x: 0, xref: "paper", font: { size: 13 } },
+      xaxis: { ...side, title: { text: AXES[axis], standoff: 6 } }, yaxis: { ...side, type, exponentformat: "power", minexponent: 5, ...(name === "samples" ? { rangemode: "tozero", exponentformat: "SI" } : {}) },
+    };
+    Plotly.react($(`plot-${name}`), traces(drawn, axis, name, unit, noisy ? smoothing : 0), layout, config(() => numbersOf(name)));
+  }
+}
+
+// Make room for a plot, in the order of PLOTS, or take it away.
+function place(where, id, wanted) {
+  const node = $(id);
+  if (node && !wanted) { sizes.unobserve(node); nearness.unobserve(node); near.delete(id); Plotly.purge(node); node.remove(); }
+  if (node || !wanted) return;
+  const made = el("div", { class: "plot", id });
+  const after = PLOTS.slice(PLOTS.findIndex((plot) => id === `plot-${plot[1]}`) + 1).map((plot) => `plot-${plot[1]}`);
+  $(where).insertBefore(made, [...$(where).children].find((other) => after.includes(other.id)) || null);
+  sizes.observe(made);
+  nearness.observe(made);
+}
+
+// Only what is in view or nearly so is drawn.
+const near = new Set();
+const nearness = new IntersectionObserver((entries) => {
+  for (const { target, isIntersecting } of entries) {
+    if (isIntersecting) near.add(target.id); else near.delete(target.id);
+  }
+  free.curves = 0;
+  draw("curves");
+}, { rootMargin: "100px" });
+
+const sizes = new ResizeObserver((entries) => {
+  for (const { target } of entries) if (target.querySelector(".main-svg") && target.clientWidth) Plotly.Plots.resize(target);
+});
+
+function drawModels() {
+  const names = new Set();
+  for (const id of page.shown || []) for (const series of page.runs.get(id)?.series.values() || []) names.add(series.model);
+  const select = $("models");
+  const options = [["auto", "automatic"], ["all", "all"], ...[...names].map((name) => [name, name])];
+  if (select.options.length === options.length && options.every(([key], i) => select.options[i].value === key)) return;
+  const held = select.value || "auto";
+  select.replaceChildren(...options.map(([key, text]) => el("option", { value: key }, text)));
+  select.value = options.some(([key]) => key === held) ? held : "auto";
+}
+
+function drawLegend(found) {
+  const made = el("div", {}, found.map((line) => el("button", {
+    "data-key": line.key, "aria-pressed": String(!page.hidden.has(line.key)),
+    title: line.several ? `${line.run.row.name} · ${line.model}` : line.model,
+  }, el("span", { class: "swatch", style: { background: line.color } }),
+  line.several ? [el("bdi", {}, line.run.row.name), " · "] : null, el("bdi", {}, line.model))));
+  const legend = $("legend");
+  const now = el("div");
+  now.append(...[...legend.childNodes].map((node) => node.cloneNode(true)));
+  if (now.isEqualNode(made)) return;
+  const active = legend.contains(document.activeElement) ? document.activeElement.dataset.key : null;
+  legend.replaceChildren(...made.childNodes);
+  if (active) [...legend.children].find((node) => node.dataset.key === active)?.focus();
+}
+
+// ---- begin ---------------------------------------------------------------------------------------------------
+
+$("legend").addEventListener("click", (event) => {
+  const key = event.target.closest("button")?.dataset.key;
+  if (!key) return;
+  if (page.hidden.has(key)) page.hidden.delete(key); else page.hidden.add(key);
+  free.curves = 0;
+  draw("curves");
+});
+for (const [kind, on] of [["pointerover", true], ["focusin", true], ["pointerleave", false], ["focusout", false]]) {
+  $("legend").addEventListener(kind, (event) => light(on ? event.target.closest("button")?.dataset.key : null));
+}
+$("smoothing").addEventListener("input", () => { page.smoothed = true; });
+$("filter").addEventListener("input", () => { free.table = 0; draw("table"); });
+for (const id of ["models", "axis", "log", "smoothing"]) $(id).addEventListener("input", () => { free.curves = 0; draw("curves"); });
+document.addEventListener("visibilitychange", () => { if (document.hidden) { disconnect(); say("paused while hidden"); } else connect(); });
+window.addEventListener("pagehide", disconnect);
+if (location.search) history.replaceState(null, "", location.pathname + location.hash); // the cookie holds the key now
+connect();
