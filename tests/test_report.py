@@ -128,6 +128,18 @@ def test_the_warnings_of_the_doctor_stand_in_it(runs: Path, tmp_path: Path) -> N
     assert "-9999" in words
 
 
+def test_why_it_is_stuck_stands_in_it(tmp_path: Path) -> None:
+    run = linnet.train(
+        "digits", model=["linear", "mlp"], epochs=3, widths=[16], optimizer="sgd", lr=1e-5,
+        schedule="constant", out=tmp_path / "r",
+    )  # fmt: skip
+    claims = run.reasons()
+    assert claims and claims[0].model == "mlp"
+    words = " ".join(page(tmp_path, "r", out=tmp_path / "r.html").words)
+    for claim in claims:
+        assert str(claim) in words and claim.figures
+
+
 def test_train_writes_it_unless_asked_not_to(tmp_path: Path) -> None:
     words = ["train", "iris", "--model", "linear", "--out"]
     done = CliRunner().invoke(app, [*words, str(tmp_path / "a")])
