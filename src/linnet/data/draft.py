@@ -54,7 +54,6 @@ def draft(table: Table, reading: Reading) -> Dataset:
         notes.append(f"{lost:,} rows have no target and are left out, the first at {first}")
         found = [series.filter(labelled) for series in found]
     fields, records = _features(table, reading, kept, dividing)
-    notes += _left_out(fields)
     about, y, noted = _target(table, reading, found)
     division = None
     if dividing is not None:
@@ -64,6 +63,7 @@ def draft(table: Table, reading: Reading) -> Dataset:
         fields = tuple(f for f in fields if f.name != series.name or kind == "time")
         if kind != "time":
             notes.append(f"{series.name!r} divides the rows, and is left out of the examples")
+    notes += _left_out(fields)
     used = tuple(field.name for field in fields if field.used)
     if not used:
         kinds = ", ".join(f"{field.name} ({field.kind})" for field in fields[:8])
