@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -49,8 +50,8 @@ def a_run(root: Path, name: str, state: str = "running", **recipe: Any) -> Path:
 class Site:
     """A page that is served in a thread."""
 
-    def __init__(self, root: Path) -> None:
-        self.listener = launch.bind(root)
+    def __init__(self, root: Path, port: int = 0) -> None:
+        self.listener = launch.bind(root, port)
         self.port = self.listener.getsockname()[1]
         self.token = "a" * 40
         self.cookie = f"linnet-{self.port}={self.token}"
@@ -697,3 +698,127 @@ def test_panels_of_a_finished_run(site: Site, root: Path) -> None:
     assert 'has no model "../x"' in panel["problem"]
     panel = json.loads(site.get(f"/panel?id={row['id']}&kind=residuals")[2])
     assert "problem" in panel
+
+
+# ---- a real browser
+
+
+@pytest.fixture
+def browser() -> Iterator[Any]:
+    """Chromium; skips where there is none, or no Playwright."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium")
+    with playwright.sync_playwright() as play:
+        opened = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+class Seen:
+    """A page in a browser, what it asked for, and what it complained of."""
+
+    def __init__(self, browser: Any, site: Site) -> None:
+        self.page = browser.new_page(viewport={"width": 1280, "height": 1600})
+        self.asked: list[str] = []
+        self.complaints: list[str] = []
+        self.page.on("request", lambda request: self.asked.append(request.url))
+        self.page.on("console", lambda message: self.complaints.append(message.text))
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.complaints.append(dialog.message))
+        self.page.goto(f"http://127.0.0.1:{site.port}/?token={site.token}")
+
+    def quiet(self, site: Site) -> bool:
+        own = (f"http://127.0.0.1:{site.port}/", "data:", "blob:")
+        return not self.complaints and all(url.startswith(own) for url in self.asked)
+
+    def wait(self, script: str, seconds: float = 30) -> Any:
+        """Until a script gives something true (``wait_for_function`` needs eval, which the page's
+        policy forbids)."""
+        end = time.monotonic() + seconds
+        while not (found := self.page.evaluate(script)):
+            assert time.monotonic() < end, f"still not: {script}\n{self.page.inner_text('body')}"
+            self.page.wait_for_timeout(50)
+        return found
+
+
+@pytest.mark.slow
+def test_a_browser_sees_a_live_run_grow_and_crash(site: Site, root: Path, browser: Any) -> None:
+    trainer = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    try:
+        path = a_run(root, "one", lr=0.1)
+        status = files.read_json(path / "status.json")
+        files.write_json(path / "status.json", {**status, "pid": trainer.pid})
+        write(path, *(step(i, lr=0.1) for i in range(20)))
+        seen = Seen(browser, site)
+        drawn = "document.querySelector('#plot-loss .main-svg') && "
+        drawn += "document.getElementById('plot-loss').data[0].x.length"
+        assert seen.wait(drawn) == 20
+        write(path, *(step(i, lr=0.1) for i in range(20, 60)))
+        seen.wait("document.getElementById('plot-loss').data[0].x.length === 60")
+        a_run(root, "two", "finished", lr=0.2)
+        write(root / "two", *(step(i) for i in range(5)))
+        seen.wait("document.querySelector('#table').textContent.includes('two')")
+        seen.page.check("[aria-label='draw two']")
+        seen.wait("document.getElementById('legend').textContent.includes('two · mlp')")
+        trainer.kill()
+        trainer.wait()
+        seen.wait("document.querySelector('#table .crashed')", 10)
+        assert seen.quiet(site), (seen.complaints, seen.asked)
+    finally:
+        trainer.kill()
+
+
+@pytest.mark.slow
+def test_a_browser_shows_hostile_names_as_text(site: Site, root: Path, browser: Any) -> None:
+    for name in (HOSTILE, "x" * 240, "\u202eשלום \U0001f600", "%{x}<b>bold</b>"):
+        path = a_run(root, name, "failed", target=HOSTILE)
+        directory.write_status(path, "failed", HOSTILE)
+        write(path, *({**step(i), "model": HOSTILE} for i in range(5)))
+    seen = Seen(browser, site)
+    seen.wait("document.querySelector('#plot-loss .main-svg')")
+    assert seen.page.locator("#table tbody tr").count() == 4
+    assert seen.page.locator("main img, main b, header img").count() == 0
+    seen.page.set_viewport_size({"width": 390, "height": 844})
+    seen.wait("document.documentElement.scrollWidth <= 390")
+    assert seen.quiet(site), (seen.complaints, seen.asked)
+
+
+@pytest.mark.slow
+def test_a_browser_filters_mistakes_and_goes_on_after_a_restart(
+    site: Site, root: Path, browser: Any
+) -> None:
+    import linnet
+
+    run = linnet.train("digits", model="linear", out=root / "digits")
+    test = run.metrics["models"]["linear"]["test"]
+    confusion = test["confusion"]
+    i, j = next((i, j) for i in range(10) for j in range(10) if i != j and confusion[i][j])
+    seen = Seen(browser, site)
+    seen.wait("document.querySelector('#confusion td')")
+    seen.page.locator("#mistakes").scroll_into_view_if_needed()
+    wrong = sum(map(sum, confusion)) - sum(confusion[k][k] for k in range(10))
+    seen.wait(f"document.querySelectorAll('#mistakes figure img').length === {wrong}", 60)
+    cell = seen.page.locator(f"#confusion td[data-i='{i}'][data-j='{j}']")
+    cell.click()
+    count = "document.querySelectorAll('#mistakes figure').length"
+    assert seen.page.evaluate(count) == confusion[i][j]
+    cell.focus()
+    seen.page.keyboard.press("Enter")
+    assert seen.page.evaluate(count) == wrong
+    seen.page.keyboard.press("ArrowUp" if i else "ArrowDown")
+    seen.page.keyboard.press("Enter")
+    k = i - 1 if i else 1
+    assert seen.page.evaluate(count) == (0 if k == j else confusion[k][j])
+    assert seen.quiet(site), (seen.complaints, seen.asked)
+    port = site.port
+    site.close()
+    seen.wait("document.getElementById('link').textContent.includes('trying again')")
+    again = Site(root, port)
+    try:
+        seen.wait("document.getElementById('link').textContent === 'live'")
+        a_run(root, "later")
+        seen.wait("document.querySelector('#table').textContent.includes('later')")
+    finally:
+        again.close()

@@ -143,7 +143,7 @@ def state_of(path: Path) -> tuple[str | None, str | None]:
     here = (status.get("host"), status.get("boot_id")) == (platform.node(), boot_id())
     pid = status.get("pid")
     if here and isinstance(pid, int):
-        crashed = not _alive(pid)
+        crashed = not alive(pid)
     else:
         try:
             beat = datetime.fromisoformat(str(status.get("heartbeat")))
@@ -153,7 +153,8 @@ def state_of(path: Path) -> tuple[str | None, str | None]:
     return ("crashed", error) if crashed else (state, error)
 
 
-def _alive(pid: int) -> bool:
+def alive(pid: int) -> bool:
+    """Whether a process of this machine runs, also one of another user."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -61,5 +61,5 @@ async def _watch(server: uvicorn.Server, page: Page, pid: int | None, idle: bool
     while not server.should_exit:
         await asyncio.sleep(0.2)
         if idle and not page.streams and time.monotonic() - page.asked > IDLE_SECONDS:
-            server.should_exit = pid is None or not directory._alive(pid)
+            server.should_exit = pid is None or not directory.alive(pid)
     page.ending = True

@@ -388,14 +388,14 @@ function pickFocus(all) {
   if (!found || found.row.id === page.focus) return;
   if (named) page.chosen = true;
   page.focus = found.row.id;
-  page.model = page.pair = page.picked = null;
+  page.model = page.pair = page.picked = drawDetail.of = null;
   draw("run");
 }
 
 function focusOn(id) {
   page.focus = id;
   page.chosen = true;
-  page.model = page.pair = page.picked = null;
+  page.model = page.pair = page.picked = drawDetail.of = null;
   history.replaceState(null, "", `#${id}`);
   if (page.shown && !page.shown.has(id) && page.shown.size < MAX_SHOWN) {
     page.shown.add(id);
