@@ -241,9 +241,7 @@ def test_rare_categories_share_a_place() -> None:
     names = [f"c{n % 40}" for n in range(400)] + ["often"] * 100
     table = pl.DataFrame({"c": names, "y": np.arange(500) % 2})
     data = linnet.read(table, "y", max_categories=5)
-    assert data.schema.columns == ("c=c0", "c=c1", "c=c10", "c=often", "c=(other)") or (
-        data.schema.columns[-2:] == ("c=often", "c=(other)") and len(data.schema.columns) == 5
-    )
+    assert data.schema.columns == ("c=c0", "c=c1", "c=c10", "c=often", "c=(other)")
     assert data.x.sum(1).eq(1).all() and data.x[:, 4].sum() == 400 - 30
     with pytest.warns(LinnetWarning, match="counted as rare ones"):
         row = data.schema.encode(pl.DataFrame({"c": ["new"]}))

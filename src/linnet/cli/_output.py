@@ -20,6 +20,17 @@ Json = Annotated[bool, typer.Option("--json", help="Print strict JSON.")]
 Target = Annotated[
     str | None, typer.Option(help="The column to predict; of numbers, several: apples,oranges.")
 ]
+Task = Annotated[
+    str | None,
+    typer.Option(help="classification or regression; by default what it looks like."),
+]
+SplitColumn = Annotated[
+    str | None, typer.Option("--split-column", help="Says train, valid or test of each row.")
+]
+Group = Annotated[
+    str | None, typer.Option(help="The column whose rows of one value stay together.")
+]
+Time = Annotated[str | None, typer.Option(help="The column by which training is on the past.")]
 NoHeader = Annotated[
     bool, typer.Option("--no-header", help="The first line is data; columns are c0, c1, ...")
 ]

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from linnet.cli._output import (
+    Group,
     Json,
     NoHeader,
     OnBad,
     Setting,
+    SplitColumn,
     Target,
+    Task,
+    Time,
     command,
     names,
     print_json,
@@ -31,20 +35,11 @@ FORMAT = 1
 def doctor(
     data: Annotated[str, typer.Argument(help="A known name, a file or a folder.", metavar="DATA")],
     target: Target = None,
-    task: Annotated[
-        str | None,
-        typer.Option(help="classification or regression; by default what it looks like."),
-    ] = None,
+    task: Task = None,
     no_header: NoHeader = False,
-    split: Annotated[
-        str | None, typer.Option("--split-column", help="Says train, valid or test of each row.")
-    ] = None,
-    group: Annotated[
-        str | None, typer.Option(help="The column whose rows of one value stay together.")
-    ] = None,
-    time: Annotated[
-        str | None, typer.Option(help="The column by which training is on the past.")
-    ] = None,
+    split: SplitColumn = None,
+    group: Group = None,
+    time: Time = None,
     on_bad: OnBad = None,
     seed: Annotated[int | None, typer.Option(help="Fixes how the rows are divided.")] = None,
     setting: Setting = None,

@@ -9,11 +9,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from linnet.cli._output import (
+    Group,
     Json,
     NoHeader,
     OnBad,
     Setting,
+    SplitColumn,
     Target,
+    Task,
+    Time,
     command,
     names,
     print_json,
@@ -32,20 +36,11 @@ def train(
         str | None, typer.Argument(help="A known name, a file or a folder.", metavar="DATA")
     ] = None,
     target: Target = None,
-    task: Annotated[
-        str | None,
-        typer.Option(help="classification or regression; by default what it looks like."),
-    ] = None,
+    task: Task = None,
     no_header: NoHeader = False,
-    split: Annotated[
-        str | None, typer.Option("--split-column", help="Says train, valid or test of each row.")
-    ] = None,
-    group: Annotated[
-        str | None, typer.Option(help="The column whose rows of one value stay together.")
-    ] = None,
-    time: Annotated[
-        str | None, typer.Option(help="The column by which training is on the past.")
-    ] = None,
+    split: SplitColumn = None,
+    group: Group = None,
+    time: Time = None,
     on_bad: OnBad = None,
     model: Annotated[
         str | None, typer.Option(help="auto (linear,mlp), or names: linear, mlp, cnn.")
