@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint bench pictures clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -26,9 +26,13 @@ lint: $(VENV)/ready
 
 bench: $(VENV)/ready  ## the quick form of every benchmark
 	$(BIN)/python benchmarks/spine.py
+	$(BIN)/python benchmarks/record.py --quick
 	$(BIN)/python benchmarks/convex/run.py --quick --limit 5
 	$(BIN)/python benchmarks/training/epochs.py --quick
 	$(BIN)/python benchmarks/tables/run.py --quick
 
+pictures: $(VENV)/ready  ## the live page, the report and the page on data, to look at: pictures/index.html
+	$(BIN)/python benchmarks/pictures.py
+
 clean:
-	rm -rf $(VENV) runs .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) runs pictures .mypy_cache .pytest_cache .ruff_cache

@@ -63,10 +63,12 @@ def make(root: Path, runs: int, points: int) -> None:
 
 def viewer_of(root: Path) -> int:
     """The process that serves ``root``."""
-    for path in Path("/proc").iterdir():
-        with contextlib.suppress(OSError):
-            if path.name.isdigit() and str(root).encode() in (path / "cmdline").read_bytes():
-                return int(path.name)
+    for _ in range(40):  # it may not have begun yet
+        for path in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):
+                if path.name.isdigit() and str(root).encode() in (path / "cmdline").read_bytes():
+                    return int(path.name)
+        time.sleep(0.05)
     raise RuntimeError("the viewer has ended")
 
 
@@ -75,6 +77,7 @@ def end(root: Path) -> None:
     os.kill(process, signal.SIGTERM)
     while Path(f"/proc/{process}").exists():
         time.sleep(0.05)
+    time.sleep(1)  # until linnet.view knows of it
 
 
 def begin(root: Path) -> tuple[str, float]:

@@ -213,6 +213,7 @@ def test_the_notes_recipe_is_reached_from_the_command_line(tmp_path: Path) -> No
         "decimal",
         "encoding",
         "log_every",
+        "checkpoint_every",
     ]
     (tmp_path / "r.toml").write_text(done.stdout)
     again = linnet("train", "--config", "r.toml", "--print-recipe", cwd=tmp_path)

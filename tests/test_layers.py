@@ -21,12 +21,12 @@ LAYERS = [
     {"method"},
     {"solvers", "training", "evaluation", "inference", "checks"},
     {"recipe", "verdict", "figures"},
-    {"artifact", "diagnosis"},
-    {"runs"},
+    {"artifact", "diagnosis", "notebook"},
+    {"runs", "checkpoint"},
     {"compat"},
-    {"fit"},
-    {"estimators", "spine", "apply"},
-    {"report", "view", "sinks"},
+    {"fit", "progress", "view"},
+    {"estimators", "spine", "apply", "learning"},
+    {"report", "sinks", "displays"},
     {"cli"},
 ]
 ANYWHERE = {"", "__main__"}  # the package itself holds the version and lazy names

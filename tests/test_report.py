@@ -1,8 +1,10 @@
 """The report: one offline file whose numbers are the run's, and whose names are harmless."""
 
 import json
+import math
 import os
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,12 @@ from typer.testing import CliRunner
 import linnet
 from linnet import apply
 from linnet.cli import app
+from linnet.compat.visdom import Visdom
 from linnet.errors import InputError
 from linnet.report.html import data, put, table, tag
 from linnet.report.page import write
+from linnet.verdict import NAMES
+from test_view import Site
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -31,7 +36,9 @@ class Parsed(HTMLParser):
         self.links: list[str] = []
         self.scripts: dict[str, str] = {}
         self.words: list[str] = []
+        self.tables: list[list[list[str]]] = []
         self._script: str | None = None
+        self._cell = False
         self.feed(text)
 
     def handle_starttag(self, name: str, attributes: list[tuple[str, str | None]]) -> None:
@@ -40,15 +47,31 @@ class Parsed(HTMLParser):
         assert not [key for key in given if key.startswith("on")]
         self.links += [str(given[key]) for key in ("src", "href") if key in given]
         self._script = given.get("id") if name == "script" else None
+        if name == "table":
+            self.tables.append([])
+        elif name == "tr":
+            self.tables[-1].append([])
+        elif name in ("td", "th"):
+            self.tables[-1][-1].append("")
+            self._cell = True
 
     def handle_endtag(self, name: str) -> None:
         self._script = None
+        if name in ("td", "th"):
+            self._cell = False
 
     def handle_data(self, text: str) -> None:
         if self._script is not None:
             self.scripts[self._script] = self.scripts.get(self._script, "") + text
         else:
             self.words.append(text)
+            if self._cell:
+                self.tables[-1][-1][-1] += text
+
+    def table(self, *heads: str) -> list[list[str]]:
+        """The rows of the one table whose head begins with these words."""
+        (found,) = [t for t in self.tables if t and tuple(t[0][: len(heads)]) == heads]
+        return found[1:]
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +105,78 @@ def test_the_numbers_are_those_of_evaluate(runs: Path, tmp_path: Path) -> None:
         assert run.info["data"][key] in words
 
 
+def hold_numbers(run: Path, place: str, folder: Path) -> None:
+    """Every number in the reports of a run, embedded and shown, equals that of
+    ``linnet evaluate --json``."""
+    done = CliRunner().invoke(app, ["evaluate", str(run), place, "--json"])
+    assert done.exit_code == 0, done.output
+    models = json.loads(done.stdout)["models"]
+    for static in (False, True):
+        found = page(run.parent, run.name, static=static, out=folder / "r.html")
+        embedded = json.loads(found.scripts["numbers"])[run.name]
+        assert {name: each["test"] for name, each in embedded["models"].items()} == {
+            name: each["test"] for name, each in models.items()
+        }
+        rows = {row[0]: row for row in found.table("model", "validation loss")}
+        assert len(rows) == len(models)
+        for name, each in models.items():
+            mark = " (chosen)" if name == embedded["chosen"] else ""
+            row = rows[NAMES[name].removeprefix("the ") + mark]
+            assert row[3] == score(each["test"])
+            if "log_loss" in each["test"]:
+                loss = each["test"]["log_loss"]
+                assert row[4] == f"{loss:.4f} ({100 * math.exp(-loss):.2f} %)"
+        test = models[embedded["chosen"]]["test"]
+        assert score(test) in " ".join(found.words[: found.words.index("The models")])
+        if "classes" not in test:
+            continue
+        keys = ("precision", "recall", "f1")
+        for row, label, *numbers, support in zip(
+            found.table("class", *keys),
+            test["classes"],
+            *(test[key] for key in keys),
+            test["support"],
+            strict=True,
+        ):
+            shown = [f"{number:.4g}" for number in numbers]
+            assert row == [str(label), *shown, f"{support:,}"]
+        counts = [row[1:] for row in found.table("true \\ predicted")]
+        assert counts == [[f"{count:,}" for count in row] for row in test["confusion"]]
+
+
+def score(test: dict[str, Any]) -> str:
+    """A test score with its interval, as a person reads it."""
+    if "accuracy" in test:
+        low, high = test["accuracy_interval"]
+        return f"accuracy {100 * test['accuracy']:.2f} % ({100 * low:.2f} to {100 * high:.2f})"
+    low, high = test["rmse_interval"]
+    return f"RMSE {test['rmse']:.4g} ({low:.4g} to {high:.4g}), R2 {test['r2']:.3f}"
+
+
+def test_every_number_of_a_regression_is_that_of_evaluate(runs: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    hold_numbers(runs / "diabetes", "diabetes", tmp_path)
+
+
+def test_every_number_of_digits_is_that_of_evaluate(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    linnet.train("digits", epochs=2, widths=[16], penalty=[0.01], out=tmp_path / "digits")
+    hold_numbers(tmp_path / "digits", "digits", tmp_path)
+
+
+@pytest.mark.slow
+def test_the_report_of_mnist_is_small_and_its_numbers_are_those_of_evaluate(
+    mnist_folder: Path, tmp_path: Path
+) -> None:
+    pytest.importorskip("matplotlib")
+    linnet.train("mnist", epochs=1, penalty=[0.01], out=tmp_path / "mnist")
+    hold_numbers(tmp_path / "mnist", "mnist", tmp_path)
+    for static, most in ((False, 8 << 20), (True, 500_000)):
+        found = page(tmp_path, "mnist", static=static, out=tmp_path / "r.html")
+        assert (tmp_path / "r.html").stat().st_size <= most
+        assert not found.links or static
+
+
 def test_it_asks_nobody_for_anything(runs: Path, tmp_path: Path) -> None:
     for name in ("iris", "diabetes"):
         found = page(runs, name, out=tmp_path / "r.html")
@@ -97,6 +192,91 @@ def test_hostile_names_are_text(runs: Path, tmp_path: Path) -> None:
     assert "img" not in found.tags
     assert any(EVIL in word for word in found.words)
     assert json.loads(found.scripts["numbers"])[evil]["models"]["linear"]["test"]["classes"]
+
+
+@pytest.mark.slow
+def test_a_browser_shows_hostile_names_as_text_in_page_report_and_data(
+    tmp_path: Path,
+) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    pytest.importorskip("matplotlib")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium")
+    classes = ["<svg onload=alert(1)>", "</script><script>alert(1)</script>", "<b>bold</b>%{x}"]
+    link = '<a href="javascript:alert(1)">link</a>'
+    draws = np.random.default_rng(0)
+    y = draws.integers(0, 3, 300)
+    frame = pl.DataFrame(
+        {
+            EVIL: y + draws.normal(size=300),
+            link: draws.choice([EVIL, "<i>x</i>", "&lt;"], 300),
+            "y<br>": [classes[code] for code in y],
+        }
+    )
+    file = tmp_path / f"{EVIL}.csv"
+    frame.write_csv(file)
+    run = tmp_path / "runs" / EVIL
+    linnet.train(file, target="y<br>", epochs=3, widths=[4], out=run)
+    event = {"event": "step", "time": 9, "model": EVIL, "step": 1, "epoch": 0, "loss": 1, EVIL: 2}
+    with open(run / "events.jsonl", "a") as record:
+        record.write(json.dumps(event) + "\n")
+    viz = Visdom(run=run, env=EVIL)
+    viz.line([[1.0, 2.0]], [0.0], win=EVIL, opts={"title": EVIL, "legend": [link, "<b>b</b>"]})
+    viz.text(EVIL, win=link, opts={"title": link})
+    for name, static in (("report", False), ("static", True)):
+        write([run], tmp_path / f"{name}.html", static=static)
+    words = ["data", "show", str(file), "--target", "y<br>", "--view", "--out"]
+    done = CliRunner().invoke(app, [*words, str(tmp_path / "data.html")])
+    assert done.exit_code == 0, done.output
+    site = Site(tmp_path / "runs")
+    places = [f"http://127.0.0.1:{site.port}/?token={site.token}"]
+    places += [(tmp_path / f"{name}.html").as_uri() for name in ("report", "static", "data")]
+    try:
+        with playwright.sync_playwright() as play:
+            browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+            for place in places:
+                hold_harmless(browser.new_page(), place, [EVIL, link, *classes])
+            browser.close()
+    finally:
+        site.close()
+
+
+INJECTED = """[...document.querySelectorAll("*")].filter((element) =>
+    [...element.attributes].some((each) => each.name.startsWith("on")
+        || /javascript:/.test(each.value) && each.name.endsWith("href"))
+    || element.matches("img[src='x'], svg :is(a, image[href='x']), script:empty:not([src])")
+    || element.matches("body :is(b, i)") && element.textContent)
+    .map((element) => element.outerHTML.slice(0, 200))"""
+
+
+def hold_harmless(page: Any, place: str, names: list[str]) -> None:
+    """A page, seen from top to bottom, has no element of what the names say, but the names."""
+    said: list[str] = []
+
+    def refuse(dialog: Any) -> None:
+        said.append(dialog.message)
+        dialog.dismiss()
+
+    page.on("dialog", refuse)
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto(place)
+    wanted = ["#curves .main-svg", "#mistakes tbody tr", "#weights .main-svg"]
+    wanted = wanted if place.startswith("http") else []
+    for _ in range(30):  # much is drawn only when it is seen
+        for top in range(0, page.evaluate("document.documentElement.scrollHeight"), 400):
+            page.evaluate(f"scrollTo(0, {top})")
+            page.wait_for_timeout(100)
+        if all(page.locator(part).count() for part in wanted):
+            break
+    else:
+        raise AssertionError(page.inner_text("body"))
+    assert page.evaluate(INJECTED) == [], place
+    assert said == [], place
+    words = page.evaluate("document.body.textContent")
+    for name in names:
+        assert name in words, (place, name)
 
 
 def test_a_static_page_has_no_script_and_is_small(runs: Path, tmp_path: Path) -> None:

@@ -284,3 +284,19 @@ def test_the_commands_of_runs(runs: Path, tmp_path: Path) -> None:
     assert "bytes" in told("zip", str(runs / "iris-0"), "--out", str(tmp_path / "z.zip"))
     again = ["repeat", str(runs / "iris-0"), "--out", str(tmp_path / "again")]
     assert "to the last bit" in told(*again)
+
+
+def test_a_run_that_goes_on_can_be_looked_at(tmp_path: Path) -> None:
+    run = linnet.train("iris", model="linear", out=tmp_path / "r")
+    (tmp_path / "r" / "metrics.json").rename(tmp_path / "metrics.json")
+    directory.write_status(tmp_path / "r", "running")
+    live = linnet.Run(tmp_path / "r")
+    assert live.state == "running"
+    assert live.events() == run.events()
+    assert live.curves().plain() == run.curves().plain()
+    with pytest.raises(InputError, match=r"is running, and has no metrics\.json yet"):
+        _ = live.chosen
+    (tmp_path / "metrics.json").rename(tmp_path / "r" / "metrics.json")
+    assert live.metrics == run.metrics
+    with pytest.raises(InputError, match="not a run of linnet"):
+        linnet.Run(tmp_path)

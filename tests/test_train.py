@@ -14,6 +14,7 @@ from linnet.artifact import read_manifest
 from linnet.data.dataset import Dataset
 from linnet.errors import DataError, Diverged, InputError, LinnetWarning, RecipeError
 from linnet.recipe import Recipe, read_recipe, read_settings
+from linnet.runs import events
 
 FAST: dict[str, Any] = {"epochs": 3, "widths": [16], "penalty": [0.1, 0.01]}
 
@@ -345,3 +346,26 @@ def test_noise_gets_a_converged_line_that_does_not_earn_its_place(tmp_path: Path
     run = linnet.train((x, y), out=tmp_path / "r", epochs=3, widths=[16])
     line = run.metrics["models"]["linear"]["fit"]
     assert line["converged"] and line["penalty"] >= 1
+
+
+def test_training_rows_are_scored_beside_the_validation_rows(tmp_path: Path) -> None:
+    run = linnet.train("digits", epochs=3, out=tmp_path / "r")
+    split, dataset = run.split(), linnet.read("digits")
+    train, valid = (events.series(run.events())["mlp"][part] for part in ("train", "valid"))
+    scored = {
+        step: accuracy
+        for step, accuracy in zip(train["step"], train["accuracy"], strict=True)
+        if accuracy is not None
+    }
+    assert list(scored) == valid["step"]
+    rows = split["train"][:: -(-len(split["train"]) // len(split["valid"]))]
+    assert len(rows) <= len(split["valid"])
+    labels = dataset.schema.decode(dataset.codes[rows])
+    found = (run.models["mlp"].predict(dataset.x[rows]) == labels).mean()
+    assert scored[run.metrics["models"]["mlp"]["fit"]["best_step"]] == pytest.approx(found)
+    solid = [
+        trace["name"]
+        for trace in run.curves().data
+        if trace.get("yaxis") == "y2" and trace.get("line", {}).get("dash") == "solid"
+    ]
+    assert solid == ["linear", "mlp"]

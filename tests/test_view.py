@@ -1,5 +1,6 @@
 """The live page: who may ask, what is sent, how runs are followed, and when it ends."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -18,7 +19,7 @@ import pytest
 
 from linnet import files
 from linnet.errors import LinnetWarning, WorkError
-from linnet.runs import directory
+from linnet.runs import directory, events
 from linnet.view import app, guard, launch, server
 from linnet.view.app import Page
 from linnet.view.follow import Folder, Follower
@@ -168,7 +169,10 @@ def test_a_page_is_given_to_who_has_the_token_alone(site: Site) -> None:
     assert site.status("/", "GET", f"Cookie: linnet-{site.port}=no") == 403
     assert site.status("/", "GET", f'Cookie: a="; b; {{}}; {site.cookie}') == 200
     assert site.status(f"/?token={'b' * 40}", "GET", f"Cookie: {site.cookie}") == 403
-    for path in ("/page.js", "/page.css", "/plotly.js", "/stream", "/run?id=a", "/panel?id=a"):
+    for path in (
+        "/page.js", "/page.css", "/plotly.js", "/stream", "/run?id=a", "/panel?id=a",
+        "/windows?id=a", "/picture?id=a",
+    ):  # fmt: skip
         assert site.status(path) == 403
 
 
@@ -214,7 +218,7 @@ def test_a_foreign_origin_is_refused(site: Site) -> None:
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "HEAD", "TRACE"])
 def test_nothing_but_reading(site: Site, method: str) -> None:
-    for path in ("/", "/stream", "/run", "/panel"):
+    for path in ("/", "/stream", "/run", "/panel", "/windows", "/picture"):
         assert site.status(path, method, f"Cookie: {site.cookie}") == 405
 
 
@@ -524,6 +528,112 @@ def test_a_large_confusion_matrix_is_cut_to_the_classes_with_most_errors(tmp_pat
     assert found["confusion"][found["shown"].index(90)][found["shown"].index(99)] == 7
 
 
+def test_where_the_time_of_a_fit_went_is_told(tmp_path: Path) -> None:
+    path = a_run(tmp_path, "one")
+    spent = {"event": "spent", "time": 1, "model": "mlp", "step": 9, "batches": 0.5, "steps": 2.0}
+    write(path, {**spent, "steps": 1.0}, {**spent, "evaluate": "NaN", "memory": 1 << 30})
+    run = Follower(path, "one")
+    run.look()
+    run.read()
+    assert run.detail()["spent"] == {"mlp": {"batches": 0.5, "steps": 2.0}}
+    assert [point[3] for point in run.series["mlp", "train", "memory"].since(0)[1]] == [1 << 30]
+
+
+def test_flat_events_are_read_as_strictly_as_others(tmp_path: Path) -> None:
+    good = {"event": "step", "a": 1, "b": 0.25, "c": "\u00e9 \u2028", "d": None, "e": True}
+    lines = [
+        json.dumps(good), json.dumps({**good, "c": "x: y"}), json.dumps({**good, "a": {"b": 1}}),
+        json.dumps({**good, "c": "NaN"}), '{"event":"a","x":1e999}', '{"event":"a","x":-1e999}',
+        '{"event":"a","x":NaN}', '{"event":"a","x":Infinity}', '{"event":"a","a":1,"a":2}',
+        '{"event":"a","a":1,"a":": "}', '{"event":"a"}{}', '{"event":"a"},{"event":"b"}',
+        '{"event":"a"', "[1]", "", " ", '{"event":"a"}\r', '{"event":"a","x":' + "1" * 5000 + "}",
+        '{"event":"a","x":' + "[" * 200 + "]" * 200 + "}", '{"event":1}', '{"event":"a",}',
+        '{"event":"a","x":"\t"}', '{"event" :"a"}', '{"event":"a","x":[1e999]}',
+    ]  # fmt: skip
+    expected = []
+    for line in lines:
+        with contextlib.suppress(ValueError):
+            event = files.loads(line, "line")
+            if isinstance(event, dict) and isinstance(event.get("event"), str):
+                expected.append(event)
+    path = tmp_path / "events.jsonl"
+    path.write_bytes("\n".join([*lines, ""]).encode())
+    assert events.read_new(path)[0] == expected and len(expected) == 6
+    path.write_bytes(b'{"event":"a"}\n{"event":"\xff"}\n{"event":"b"}\n')
+    assert [event["event"] for event in events.read_new(path)[0]] == ["a", "b"]
+
+
+def test_a_long_record_is_read_in_parts(tmp_path: Path) -> None:
+    path = a_run(tmp_path, "one")
+    write(path, *(step(i) for i in range(300)), {"event": "x", "long": "y" * 5000}, step(300))
+    parts: list[Any] = []
+    offset = 0
+    while True:
+        found, end = events.read_new(path / "events.jsonl", offset, 1000)
+        if end == offset:
+            break
+        assert end - offset <= 1000 or any("long" in event for event in found)
+        parts += found
+        offset = end
+    assert parts == events.read_all(path / "events.jsonl") and len(parts) == 303
+
+
+def test_a_record_that_takes_long_is_shown_while_it_is_read(
+    site: Site, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from linnet.view import follow
+
+    path = a_run(root, "one", "finished")
+    write(path, *(step(i) for i in range(500)))
+    monkeypatch.setattr(follow, "READ_BYTES", 1 << 14)
+    monkeypatch.setattr(follow, "READ_SECONDS", 0)
+    seen: list[dict[str, Any]] = []
+    lengths = []
+    for event in site.stream():
+        seen.append(event)
+        if event["event"] == "tick":
+            lengths.append(len(curve(seen)))
+            if lengths[-1] == 500:
+                break
+    assert len(lengths) > 2 and lengths == sorted(lengths)
+
+
+def test_steps_of_any_form_are_taken_one_by_one(tmp_path: Path) -> None:
+    path = a_run(tmp_path, "one")
+    write(
+        path, {**step(0), "loss": "NaN"}, step(1), {**step(2), "step": "2"},
+        {**step(3), "time": None}, {**step(4), "epoch": "x"}, {**step(5), "loss": 10**400},
+        {**step(6), "step": -1}, step(7),
+    )  # fmt: skip
+    run = Follower(path, "one")
+    run.look()
+    run.read()
+    points = run.series["mlp", "train", "loss"].since(0)[1]
+    assert [point[1] for point in points] == [1, 4, 7]
+
+
+# ---- windows of programs
+
+
+def test_windows_and_pictures_are_given_by_the_ids_of_runs(site: Site, root: Path) -> None:
+    from linnet.compat.visdom import Visdom
+
+    path = a_run(root, "one")
+    viz = Visdom(run=path)
+    viz.image([[0.0, 1.0]], win="x")
+    (row,) = [e["data"] for e in site.until("tick") if e["event"] == "run"]
+    assert row["windows"] == (path / "visdom-main.jsonl").stat().st_size
+    news = json.loads(site.get(f"/windows?id={row['id']}&after=x&key=")[2])
+    (window,) = news["windows"]
+    name = window["pictures"][0]["id"]
+    status, headers, content = site.get(f"/picture?id={row['id']}&name={name}")
+    assert status == 200 and headers["Content-Type"] == "image/png"
+    assert content == (path / "media" / f"{name}.png").read_bytes()
+    for query in (f"id={row['id']}&name=../status", f"id=one&name={name}", f"name={name}", ""):
+        assert site.get(f"/picture?{query}")[0] == 404
+    assert site.get("/windows?id=../one")[0] == 404
+
+
 # ---- one curve
 
 
@@ -531,7 +641,7 @@ def test_a_curve_keeps_its_peaks_and_its_ends() -> None:
     series = Series()
     for index in range(50_000):
         value = 100.0 if index == 31_234 else -50.0 if index == 7 else (index * 7919 % 100) / 100
-        series.add(index, index / 10, value)
+        series.extend([(index, index / 10, value)])
         if index % 1000 == 999 or index % 7 == 0:
             series.settle(index + 1)
     _, points = series.since(0)
@@ -545,7 +655,7 @@ def test_what_is_sent_in_parts_is_what_is_sent_at_once() -> None:
     held: list[Any] = []
     series, seen = Series(), 0
     for index in range(20_000):
-        series.add(index, 0.0, float(index * 7919 % 1000))
+        series.extend([(index, 0.0, float(index * 7919 % 1000))])
         if index % 37 == 0:
             series.settle(index + 1)
             start, points = series.since(seen)
@@ -557,7 +667,7 @@ def test_what_is_sent_in_parts_is_what_is_sent_at_once() -> None:
     held[start:] = points
     whole = Series()
     for index in range(20_000):
-        whole.add(index, 0.0, float(index * 7919 % 1000))
+        whole.extend([(index, 0.0, float(index * 7919 % 1000))])
     whole.settle(20_000)
     assert held == whole.since(0)[1] == series.since(0)[1]
     assert len(points) < 40
@@ -822,3 +932,98 @@ def test_a_browser_filters_mistakes_and_goes_on_after_a_restart(
         seen.wait("document.querySelector('#table').textContent.includes('later')")
     finally:
         again.close()
+
+
+PROGRAM = """
+import sys, time
+import numpy as np
+from linnet.compat.visdom import Visdom
+
+viz = Visdom()
+viz.line([0.0], [0.0], win="loss", opts=dict(title=sys.argv[1], legend=["<b>loss</b>"]))
+for step in range(1, 4):
+    viz.image(np.full((8, 8), step * 60, np.uint8), win="x", opts=dict(caption=f"epoch {step}"))
+viz.text(f"{sys.argv[1]}<br>two", win="told", opts=dict(title="told"))
+print("ready", flush=True)
+for step in map(int, sys.stdin):
+    viz.line([1 / step], [step], win="loss", update="append")
+    viz.image(np.full((8, 8), 200, np.uint8), win="x", opts=dict(caption=f"epoch {step + 3}"))
+    viz.text(f"step {step}", win="told", append=True)
+"""
+
+
+@pytest.mark.slow
+def test_a_browser_shows_windows_that_grow_and_slides_through_their_pictures(
+    site: Site, root: Path, browser: Any
+) -> None:
+    program = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, HOSTILE], cwd=root.parent, text=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+    )  # fmt: skip
+    assert program.stdin is not None and program.stdout is not None
+    try:
+        assert program.stdout.readline() == "ready\n"
+        seen = Seen(browser, site)
+        plot = "document.querySelector('.window .plot')"
+        count = f"{plot} && {plot}.data && {plot}.data[0].x.length"
+        assert seen.wait(count) == 1
+        seen.wait("document.querySelector('#table .running')")
+        program.stdin.write("1\n2\n")
+        program.stdin.flush()
+        seen.wait(f"{plot}.data[0].x.length === 3")
+        text = "document.querySelector('.window pre').textContent"
+        seen.wait(f"{text}.endsWith('step 2')")
+        assert seen.page.evaluate(text) == f"{HOSTILE}\ntwo\nstep 1\nstep 2"
+        slider = seen.page.locator(".window input[type=range]")
+        seen.wait("document.querySelector('.window input[type=range]').max === '5'")
+        assert slider.input_value() == "5"  # the newest
+        note = "document.querySelector('.window img').parentNode.querySelector('p').textContent"
+        source = seen.page.locator(".window img").get_attribute("src")
+        slider.focus()
+        for key, place in (("ArrowLeft", 4), ("Home", 1), ("ArrowRight", 2)):
+            seen.page.keyboard.press(key)
+            assert slider.input_value() == str(place)
+            assert seen.page.evaluate(note).startswith(f"{place} of 5 · after ")
+            assert seen.page.evaluate(note).endswith(f"epoch {place}")
+        assert slider.get_attribute("aria-valuetext") == seen.page.evaluate(note)
+        assert seen.page.locator(".window img").get_attribute("src") != source
+        seen.wait("document.querySelector('.window img').naturalWidth === 8")
+        program.stdin.write("3\n")
+        program.stdin.flush()
+        seen.wait("document.querySelector('.window input[type=range]').max === '6'")
+        assert slider.input_value() == "2"  # who went back stays there
+        assert slider.evaluate("node => node === document.activeElement")
+        assert seen.page.locator(".window h3 img, .window pre img").count() == 0
+        program.kill()
+        program.wait()
+        seen.wait("document.querySelector('#table .crashed')", 10)
+        for width, scheme in ((390, "dark"), (1280, "light")):
+            seen.page.emulate_media(color_scheme=scheme)
+            seen.page.set_viewport_size({"width": width, "height": 844})
+            seen.wait(f"document.documentElement.scrollWidth <= {width}")
+        assert seen.quiet(site), (seen.complaints, seen.asked)
+    finally:
+        program.kill()
+        program.communicate()
+
+
+@pytest.mark.slow
+def test_a_browser_saves_what_it_shows_from_the_keyboard(
+    site: Site, root: Path, browser: Any
+) -> None:
+    path = a_run(root, "a,b", "finished")
+    write(path, *(step(i, lr=0.1) for i in range(3)))
+    seen = Seen(browser, site)
+    seen.wait("document.querySelector('#plot-loss .modebar-btn[tabindex]')")
+    found = {}
+    for kind in ("PNG", "SVG", "CSV"):
+        button = seen.page.locator(f"#plot-loss .modebar-btn[aria-label*='{kind}']")
+        button.focus()
+        with seen.page.expect_download() as waiting:
+            seen.page.keyboard.press("Enter")
+        found[kind] = Path(waiting.value.path()).read_bytes()
+    assert found["PNG"].startswith(b"\x89PNG") and b"<svg" in found["SVG"][:200]
+    assert found["CSV"].decode().splitlines()[:2] == [
+        "run,model,part,step,seconds,loss", '"a,b",mlp,train,0,0,1',
+    ]  # fmt: skip
+    assert seen.quiet(site), (seen.complaints, seen.asked)

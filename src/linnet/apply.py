@@ -18,7 +18,7 @@ from linnet.data.draft import conform
 from linnet.data.read import read_draft, read_raw
 from linnet.data.reading import Reading
 from linnet.errors import DataError, InputError
-from linnet.runs import directory
+from linnet.runs import archive, directory
 from linnet.runs.run import Run, load
 
 PARTS = ("auto", "all", "train", "test")
@@ -147,7 +147,7 @@ def part_rows(dataset: Dataset, place: Path, model: Artifact, part: str) -> tupl
     if dataset.test_rows:
         return (rows[:cut], part) if part == "train" else (rows[cut:], "test")
     own = dataset.fingerprint() == model.manifest.data.get("fingerprint")
-    if own and place.is_dir():
+    if own and _is_run(place):
         name = "train" if part == "train" else "test"
         found: Tensor = Run(place).split()[name]
         if len(found):
@@ -176,10 +176,15 @@ def _labels(model: Artifact, data: Dataset) -> np.ndarray[Any, Any] | None:
     return labels
 
 
+def _is_run(place: Path) -> bool:
+    """Whether it is a run's folder or zip, not a model file."""
+    inside = archive.run_place(place)
+    return inside != place or place.is_dir()
+
+
 def _models(place: Path, model: str | None) -> dict[str, Artifact]:
     """The models that are meant: of a run all of them, or the one that is named."""
-    if place.is_dir() and model is None:
+    if model is None and _is_run(place):
         return Run(place).models
-    path = directory.model_path(place, model)
-    found = artifact.load(path)
+    found = artifact.load(archive.model_place(place, model))
     return {found.manifest.model: found}

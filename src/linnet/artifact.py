@@ -21,6 +21,7 @@ from linnet import files
 from linnet.closed import Closed
 from linnet.data.schema import Schema
 from linnet.errors import InputError, ModelError
+from linnet.files import Place
 
 if TYPE_CHECKING:
     import numpy as np
@@ -164,7 +165,7 @@ def digest(manifest: dict[str, Any], content: Mapping[str, bytes | memoryview]) 
 
 
 @dataclass(frozen=True)
-class _Entry:
+class Entry:
     """Where the header says that a tensor lies."""
 
     dtype: str
@@ -173,12 +174,12 @@ class _Entry:
     stop: int
 
 
-def read_manifest(path: str | os.PathLike[str]) -> Manifest:
+def read_manifest(path: str | os.PathLike[str] | Place) -> Manifest:
     """The manifest alone, parsed and checked; the numbers are not read."""
-    return _read_header(Path(path))[0]
+    return _read_header(_place(path))[0]
 
 
-def load(path: str | os.PathLike[str], network: nn.Module | None = None) -> Artifact:
+def load(path: str | os.PathLike[str] | Place, network: nn.Module | None = None) -> Artifact:
     """Parse, audit, then construct the model in ``path``.
 
     A file holds numbers, never code: for a model that was trained from a module of the user's own,
@@ -191,7 +192,7 @@ def load(path: str | os.PathLike[str], network: nn.Module | None = None) -> Arti
     from linnet.recipe import objective_name, outputs
     from linnet.registry import lookup
 
-    path = Path(path)
+    path = _place(path)
     manifest, entries, begin, size = _read_header(path)
     source = str(path)
     if manifest.objective not in OBJECTIVES:
@@ -221,13 +222,7 @@ def load(path: str | os.PathLike[str], network: nn.Module | None = None) -> Arti
                 f'{path}: tensor "{name}" is {given.get(name, "missing")}; expected '
                 f"{wanted.get(name, 'none of that name')}"
             )
-    with open(path, "rb") as file:
-        file.seek(begin)
-        content = bytearray(file.read(size))
-    if len(content) != size:
-        raise ModelError(f"{path}: changed while it was read; expected {size} bytes of tensors")
-    view = memoryview(content)
-    parts = {name: view[entry.start : entry.stop] for name, entry in entries.items()}
+    parts = read_parts(path, entries, begin, size)
     if digest(manifest.plain(), parts) != manifest.provenance.get("sha256"):
         raise ModelError(
             f"{path}: the sha256 in its manifest is not that of its content: the file was damaged "
@@ -249,11 +244,43 @@ def load(path: str | os.PathLike[str], network: nn.Module | None = None) -> Arti
     return Artifact(manifest, built.eval(), objective)
 
 
-def _read_header(path: Path) -> tuple[Manifest, dict[str, _Entry], int, int]:
-    """The manifest, where each tensor lies, and where the tensors begin and how long they are."""
+def _place(path: str | os.PathLike[str] | Place) -> Place:
+    return path if isinstance(path, Place) else Path(path)
+
+
+def read_parts(
+    path: Place, entries: Mapping[str, Entry], begin: int, size: int
+) -> dict[str, memoryview]:
+    """The bytes of each tensor."""
     try:
-        with open(path, "rb") as file:
-            size = os.fstat(file.fileno()).st_size
+        with files.opened(path) as file:
+            file.seek(begin)
+            content = bytearray(file.read(size))
+    except OSError as error:
+        raise ModelError(f"{path}: cannot read: {error.strerror or error}") from error
+    if len(content) != size:
+        raise ModelError(f"{path}: changed while it was read; expected {size} bytes of tensors")
+    view = memoryview(content)
+    return {name: view[entry.start : entry.stop] for name, entry in entries.items()}
+
+
+def _read_header(path: Place) -> tuple[Manifest, dict[str, Entry], int, int]:
+    """The manifest, where each tensor lies, and where the tensors begin and how long they are."""
+    plain, entries, begin, size = read_header(path)
+    found = plain.get("format") if isinstance(plain, dict) else None
+    if isinstance(found, int) and found > FORMAT:
+        raise ModelError(
+            f"{path}: written in format {found}; this linnet reads up to {FORMAT}: upgrade linnet"
+        )
+    return Manifest.parse(plain, f"{path}: manifest", ModelError), entries, begin, size
+
+
+def read_header(path: Place) -> tuple[Any, dict[str, Entry], int, int]:
+    """The JSON in the metadata "linnet" of a safetensors file, and where its tensors are."""
+    try:
+        with files.opened(path) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
             head = file.read(8)
             length = int.from_bytes(head, "little")
             text = file.read(length) if length <= min(MAX_HEADER_BYTES, size - 8) else b""
@@ -284,17 +311,11 @@ def _read_header(path: Path) -> tuple[Manifest, dict[str, _Entry], int, int]:
         raise
     except InputError as error:
         raise ModelError(str(error)) from None
-    found = plain.get("format") if isinstance(plain, dict) else None
-    if isinstance(found, int) and found > FORMAT:
-        raise ModelError(
-            f"{path}: written in format {found}; this linnet reads up to {FORMAT}: upgrade linnet"
-        )
-    manifest = Manifest.parse(plain, f"{path}: manifest", ModelError)
     begin = 8 + length
-    return manifest, _entries(header, path, size - begin), begin, size - begin
+    return plain, _entries(header, path, size - begin), begin, size - begin
 
 
-def _entries(header: dict[str, Any], path: Path, size: int) -> dict[str, _Entry]:
+def _entries(header: dict[str, Any], path: Place, size: int) -> dict[str, Entry]:
     """The tensors of a header, which must cover ``size`` bytes without hole or overlap."""
     entries = {}
     for name, value in header.items():
@@ -314,7 +335,7 @@ def _entries(header: dict[str, Any], path: Path, size: int) -> dict[str, _Entry]
             need *= number
         if offsets[1] - offsets[0] != need or not need:
             raise ModelError(f"{fault} of shape {shape} needs {need} bytes, its offsets {offsets}")
-        entries[name] = _Entry(dtype, tuple(shape), *offsets)
+        entries[name] = Entry(dtype, tuple(shape), *offsets)
     position = 0
     for entry in sorted(entries.values(), key=lambda entry: entry.start):
         if entry.start != position:

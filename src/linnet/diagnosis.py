@@ -10,7 +10,7 @@ with ``benchmarks/diagnosis.py``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -32,6 +32,8 @@ Cause = Literal[
     "parts differ",
 ]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
+Prospect = Literal["more rows help", "more rows hardly help", "more rows unclear"]
+"""What a learning curve says; no cause of trouble."""
 
 SPIKE = 2.0
 """A training loss this many times that of the start, in most of five writings, was thrown up."""
@@ -65,6 +67,11 @@ UNSURE = 0.35
 judge labels by."""
 JUDGED = 100
 """On fewer held-out rows no label is judged."""
+WORTH = 0.05
+"""More rows help where twice as many brought the validation loss down by this share, the last time
+and on average of the last two, and this average surely by some. They hardly help where one of both
+was less, and surely less than ``MOST_WORTH``."""
+MOST_WORTH = 0.1
 
 
 @dataclass(frozen=True)
@@ -76,7 +83,7 @@ class Claim:
     most suspicious first. Names of classes and models in ``text`` are others' words: escape them.
     """
 
-    cause: Cause
+    cause: Cause | Prospect
     model: str
     text: str
     remedy: str
@@ -109,12 +116,14 @@ def diagnose(
     *,
     valid_rows: int | None = None,
     error: str | None = None,
+    changes: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> list[Claim]:
     """What holds the models of a run back, the weightiest first; nothing where all is well.
 
     ``events`` are those of ``runs.events.read_all``, ``metrics`` is ``metrics.json`` if the run has
     one, ``predictions`` are by model, ``valid_rows`` is in ``run.json``, ``error`` in
-    ``status.json``. Of a run that goes on, or failed, less can be told.
+    ``status.json``. Of a run that goes on, or failed, less can be told. ``changes`` are those of
+    the run's learning curve, if it has one: then it is also told whether more rows would help.
     """
     models = _curves(events)
     metrics = metrics or {}
@@ -141,7 +150,9 @@ def diagnose(
             claims += _labels(chosen, held)
         claims += _classes(chosen, own["test"])
         claims += _parts(chosen, own.get("valid"), own["test"], valid_rows)
-    return sorted(claims, key=lambda claim: _WEIGHT[claim.cause])
+    claims.sort(key=lambda claim: _WEIGHT[claim.cause])
+    told = {name: each for name, each in (changes or {}).items() if each and name != "constant"}
+    return claims + [_prospect(name, each) for name, each in told.items()]
 
 
 _WEIGHT: dict[str, int] = {
@@ -714,6 +725,66 @@ def _tail(found: int, of: int, chance: float) -> float:
     return min(1.0, total)
 
 
+# the learning curve
+
+
+def _prospect(model: str, changes: Sequence[Mapping[str, Any]]) -> Claim:
+    """Would more rows help? By how far the validation loss fell to that of all rows: from half of
+    them, and, as one fit may have been lucky, from a quarter, each as a share for twice the rows.
+    """
+    last, longer = (_Share.of(change) for change in (changes[-1], changes[-2:][0]))
+    figures = {
+        "rows before": last.before,
+        "rows": last.rows,
+        "fall": last.fall,
+        "fall low": last.low,
+        "fall high": last.high,
+        "rows long before": longer.before,
+        "long fall": longer.fall,
+        "long fall low": longer.low,
+        "long fall high": longer.high,
+    }
+    least = min(last.fall, longer.fall)
+    how = f"for twice as many training rows its validation loss {last}"
+    how += f", and {longer}" if longer != last else ""
+    if longer.low > 0 and least >= WORTH:
+        text, remedy = f"more data would help {{}}: {how}", "label or collect more rows"
+        return _claim("more rows help", model, text, remedy, figures)
+    if least < WORTH and min(last.high, longer.high) < MOST_WORTH:
+        text, remedy = f"more data would hardly help {{}}: {how}", "try other columns or models"
+        return _claim("more rows hardly help", model, text, remedy, figures)
+    text = f"whether more data would help {{}} cannot be told: {how}"
+    return _claim("more rows unclear", model, text, "give it more validation rows", figures)
+
+
+class _Share(NamedTuple):
+    """By which share of itself a loss fell for twice the rows, between ``before`` rows and all
+    ``rows``, and the 95 % interval of that share over validation rows."""
+
+    before: int
+    rows: int
+    fall: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, change: Mapping[str, Any]) -> _Share:
+        before, rows = int(change["before"]), int(change["rows"])
+        loss, doublings = float(change["loss_before"]), math.log2(rows / before)
+
+        def share(fall: float) -> float:
+            return float(1 - max(1 - fall / max(loss, 1e-300), 0.0) ** (1 / doublings))
+
+        falls = (change["fall"], *change["fall_interval"])
+        return cls(before, rows, *(share(float(fall)) for fall in falls))
+
+    def __str__(self) -> str:
+        went = "fell" if self.fall >= 0 else "rose"
+        where = f"between {self.before:,} and {self.rows:,} rows"
+        interval = f"95 % interval of the fall {100 * self.low:.1f} to {100 * self.high:.1f}"
+        return f"{went} by {100 * abs(self.fall):.1f} % {where} ({interval})"
+
+
 # words
 
 
@@ -728,7 +799,7 @@ def _label(label: Any) -> str:
 
 
 def _claim(
-    cause: Cause,
+    cause: Cause | Prospect,
     model: _Curve | str,
     text: str,
     remedy: str,

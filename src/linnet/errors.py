@@ -8,6 +8,7 @@ LinnetError
 └── WorkError (RuntimeError)     the request was right, the work failed; exit code 1
     ├── Diverged                 the loss or a weight is no longer finite
     ├── Blocked                  a check found what would make every result wrong
+    ├── Interrupted              somebody asked it to stop; exit code 130 or 143
     └── FetchError               a download failed or did not hold what it should
 
 LinnetWarning (UserWarning)      what was done, but is hardly meant
@@ -50,6 +51,15 @@ class Diverged(WorkError):
 
 class Blocked(WorkError):
     """A check found what would make every result wrong."""
+
+
+class Interrupted(WorkError):
+    """Somebody asked it to stop, by SIGINT or SIGTERM."""
+
+    def __init__(self, signal: int, message: str = "stopped") -> None:
+        super().__init__(message)
+        self.signal = signal
+        self.exit_code = 128 + signal
 
 
 class FetchError(WorkError):

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import math
 import os
+import zipfile
+import zlib
+from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from linnet.errors import InputError, WorkError
 
@@ -14,6 +19,46 @@ Json = Any
 """What strict JSON holds: dict, list, str, int, float, bool, None."""
 
 MAX_JSON_DEPTH = 100
+
+Place = Path | zipfile.Path
+"""A file or a folder: on disk, or within a zip that is held in memory (``runs.archive``)."""
+
+
+def opened(place: Place) -> BinaryIO:
+    """``place``, open to read; raises OSError, also of a damaged zip."""
+    if isinstance(place, Path):
+        return open(place, "rb")
+    try:
+        return BytesIO(place.read_bytes())
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
+        raise OSError(None, f"the zip is damaged: {error}") from error
+    except FileNotFoundError:
+        raise FileNotFoundError(None, "the zip holds no such file") from None
+
+
+class About(NamedTuple):
+    """What tells whether a file is another, or has changed."""
+
+    inode: int
+    size: int
+    changed: int
+
+
+def about(place: Place) -> About:
+    """Of a file; raises OSError. What is within a zip never changes."""
+    if isinstance(place, Path):
+        found = place.stat()
+        return About(found.st_ino, found.st_size, found.st_mtime_ns)
+    try:
+        return About(1, place.root.getinfo(place.at).file_size, 1)
+    except KeyError:
+        raise FileNotFoundError(None, "the zip holds no such file") from None
+
+
+def read(place: Place) -> bytes:
+    """All of the file; raises OSError."""
+    with opened(place) as file:
+        return file.read()
 
 
 def write(path: Path, content: bytes) -> None:
@@ -29,8 +74,11 @@ def write(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        if not isinstance(error, OSError):
+            raise
         reason = error.strerror or str(error)
         raise WorkError(f"{path}: cannot write {len(content):,} bytes: {reason}") from error
     sync_folder(path.parent)
@@ -50,12 +98,68 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def append(path: Path) -> BinaryIO:
-    """``path``, open to append whole lines, unbuffered: a line is with the system once written."""
+def append(path: Path, *, alone: bool = False) -> BinaryIO:
+    """``path``, open to append whole lines, unbuffered: a line is with the system once written.
+
+    Where the last line there is has no end, as a killed writer leaves it, it gets one.
+    ``alone`` locks the file against others who do until it is closed, or this process ends.
+    """
     try:
-        return open(path, "ab", buffering=0)
+        file = open(path, "a+b", buffering=0)  # noqa: SIM115
+        if alone and not _lock(file):
+            file.close()
+            raise InputError(f"{path}: another process writes it; wait for its end, or stop it")
+        if file.seek(0, os.SEEK_END):
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                file.write(b"\n")
+        return file
     except OSError as error:
         raise WorkError(f"{path}: cannot open to append: {error.strerror}") from error
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Whether no other process has ``file`` locked; then this one has."""
+    try:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except (ImportError, OSError):  # Windows, or a disk without locks: a heartbeat has to tell
+        return True
+    return True
+
+
+def write_line(file: BinaryIO, line: bytes) -> None:
+    """Append a whole line; where the disk takes but a part of it, the file is cut back."""
+    try:
+        written = file.write(line)
+        if written != len(line):
+            file.truncate(os.fstat(file.fileno()).st_size - written)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    except OSError as error:
+        raise WorkError(
+            f"{file.name}: cannot write {len(line):,} bytes: {error.strerror}; free some room, and "
+            "linnet train --resume goes on from the last checkpoint"
+        ) from error
+
+
+def sync(file: BinaryIO) -> None:
+    """Make what was written last through a power cut."""
+    try:
+        os.fsync(file.fileno())
+    except OSError as error:
+        raise WorkError(f"{file.name}: cannot be made to last: {error.strerror}") from error
+
+
+def make_folder(path: Path) -> None:
+    """The folder ``path``, there or made, lasting."""
+    try:
+        path.mkdir(exist_ok=True)
+    except OSError as error:
+        raise WorkError(f"{path}: cannot make this folder: {error.strerror}") from error
+    sync_folder(path.parent)
 
 
 def plain(value: Json) -> Json:
@@ -155,10 +259,10 @@ def _depth(text: str) -> int:
     return deepest
 
 
-def read_json(path: Path) -> Json:
+def read_json(path: Place) -> Json:
     """The strict JSON in ``path``."""
     try:
-        content = path.read_bytes()
+        content = read(path)
     except OSError as error:
         raise InputError(f"{path}: cannot read: {error.strerror}") from error
     return loads(content, str(path))

@@ -5,18 +5,23 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 from torch import nn
 
-from linnet import evaluation
+from linnet import evaluation, memory
 from linnet.artifact import Artifact, Layer, Manifest
+from linnet.checkpoint import Checkpoints
 from linnet.checks.finding import Finding
 from linnet.checks.module import check_parameters
+from linnet.data.batches import Batches
 from linnet.data.dataset import Dataset
 from linnet.errors import Blocked, Diverged, LinnetWarning
+from linnet.method import Method
 from linnet.networks._base import Network
 from linnet.networks.build import layers
 from linnet.networks.scaling import Scaling
@@ -26,6 +31,10 @@ from linnet.recipe import Recipe, objective_name
 from linnet.record import Record, Step
 
 CERTIFICATE = ("converged", "gradient_max", "objective", "gap", "penalty", "rank", "condition")
+
+SEEN_ROWS = 2_000
+"""Training rows that are scored as the validation rows are, at most as many as those: the gap
+between the two is what over-fitting is told from. On MNIST it takes a hundredth of an epoch."""
 
 
 def fit(
@@ -37,13 +46,16 @@ def fit(
     record: Record | None = None,
     start: Mapping[str, torch.Tensor] | None = None,
     module: nn.Module | None = None,
+    checkpoints: Checkpoints | None = None,
+    resume: Mapping[str, Any] | None = None,
 ) -> Artifact:
     """Fit the one model of a resolved recipe; ``valid`` may have no rows.
 
     The parameters kept are those with the lowest validation loss among the complete steps (each
     epoch, each penalty, not the start), or the last ones where there are no validation rows.
     ``start`` is the state of such a network, to go on from; ``module`` the user's own for the model
-    "custom", which is trained in place.
+    "custom", which is trained in place. ``checkpoints`` are made when they are due; ``resume`` is
+    the state in one of them: the fit goes on, to the same bits.
     """
     world, record = world or World(), record or Record()
     began = time.monotonic()
@@ -51,47 +63,75 @@ def fit(
     recipe.check(train.schema)
     train, valid = recipe.weigh(train, valid)
     network, objective = recipe.build(train.schema, module)
-    heed(check_parameters(network), record, model)
+    if resume is None:
+        heed(check_parameters(network), record, model)
     method = recipe.begin(network, objective, train, world, start)
     valid = valid.to(world.device)
-    record.write("begin", model=model, steps=method.steps)
-    heed(recipe.findings(network, objective, train), record, model)
-    losses = Losses()
-    best: tuple[float, Step, dict[str, torch.Tensor], dict[str, float]] | None = None
-    stale, reason, index, epoch = 0, None, 0, 0
-    for step in method:
+    seen = train.take(_spread(len(train), min(SEEN_ROWS, len(valid)))).to(world.device)
+    losses, best, spent = Losses(), Best(), Spent()
+    reason, index, epoch, earlier = None, 0, 0, 0.0
+    if resume is None:
+        record.write("begin", model=model, steps=method.steps)
+        heed(recipe.findings(network, objective, train), record, model)
+    else:
+        method.restore(resume["method"])
+        losses, best = Losses(**resume["losses"]), Best(**resume["best"])
+        spent = Spent(**resume["spent"])
+        reason, index, epoch, earlier = resume["at"]
+    step: Step
+    for step in heeding(method, checkpoints):
         ended = step.epoch > epoch or step.reason is not None
         index, epoch = step.index, step.epoch
         losses.add(step)
         if recipe.log_due(step, ended=ended) and step.values:
-            values = {**losses.take(step), **method.watch()}
-            losses.largest = max(losses.largest, values["gradient_max"])
-            record.write("step", model=model, step=index, epoch=epoch, **values)
-        if not step.complete:
-            continue
-        losses.check()
-        scores = evaluation.measure(method.scored, objective, valid) if len(valid) else {}
-        if scores:
-            record.write("evaluate", model=model, step=index, epoch=epoch, valid=scores)
-        loss = scores.get("loss", -float(index))  # without validation rows the last is kept
-        if not math.isfinite(loss):
-            raise losses.diverged(index, "validation losses")
-        if index == 0 and step.reason is None:
-            continue  # where the curve starts, but nothing that was fitted
-        if best is None or loss < best[0]:
-            state = {name: tensor.clone() for name, tensor in method.scored.state_dict().items()}
-            best, stale = (loss, step, state, scores), 0
-        elif len(valid):
-            stale += 1
-        if step.reason is not None:
-            reason = step.reason
-        if stale >= method.patience:
-            reason = f"no better validation loss {stale} times in a row"
-            break
-        method.observe(loss if scores else losses.since_complete())
-    assert best is not None
-    _, step, state, scores = best
-    network.load_state_dict(state)
+            values = losses.take(step)  # waits for the step
+            with spent.on("record"):
+                values |= method.watch()
+                losses.largest = max(losses.largest, values["gradient_max"])
+                record.write("step", model=model, step=index, epoch=epoch, **values)
+        if step.complete:
+            losses.check()
+            scores, learned = {}, {}
+            with spent.on("evaluate"):
+                if len(valid):
+                    scores = evaluation.measure(method.scored, objective, valid)
+                if scores and record.writes:
+                    learned = evaluation.measure(method.scored, objective, seen)
+            if scores:
+                record.write(
+                    "evaluate", model=model, step=index, epoch=epoch, valid=scores, train=learned
+                )
+            if index:
+                record.write("spent", model=model, step=index, **spent.told(method))
+            loss = scores.get("loss", -float(index))  # without validation rows the last is kept
+            if not math.isfinite(loss):
+                raise losses.diverged(index, "validation losses")
+            reason = step.reason or reason
+            given = start is not None and method.steps is not None  # weights of a net
+            if index or step.reason is not None or given:  # else nothing is fitted yet
+                best.judge(loss, step, method.scored, scores)
+                if best.stale >= method.patience:
+                    reason = f"no better validation loss {best.stale} times in a row"
+                    break
+                method.observe(loss if scores else losses.since_complete())
+        if checkpoints is not None and checkpoints.due(step):
+            with spent.on("record"):
+                record.sync()
+                checkpoints.save(
+                    {
+                        "model": model,
+                        "method": method.state(),
+                        "losses": vars(losses),
+                        "best": best.plain(),
+                        "spent": spent.plain(method),
+                        "at": [reason, index, epoch, earlier + time.monotonic() - began],
+                        "events": record.count,
+                        "seconds": record.seconds,
+                    }
+                )
+    assert best.step is not None
+    step, scores = best.step, best.scores
+    network.load_state_dict(best.state)
     if method.finish(network) and scores:
         scores = evaluation.measure(network, objective, valid)
     network.eval().cpu()
@@ -124,10 +164,24 @@ def fit(
     else:
         facts |= {"best_epoch": step.epoch, "epochs": epoch}
     record.write("fit", model=model, **facts)
-    provenance = {"seconds": round(time.monotonic() - began, 3)}
+    provenance = {"seconds": round(earlier + time.monotonic() - began, 3)}
     held = {"valid": scores} if scores else {}
     data = {"train_rows": len(train), "valid_rows": len(valid)}
     return wrap(recipe, network, objective, train, facts, held, data, provenance)
+
+
+def heeding(method: Method, checkpoints: Checkpoints | None) -> Iterator[Step]:
+    """The steps of a fit, during which a wish to stop is heeded."""
+    if checkpoints is None:
+        yield from method
+        return
+    with checkpoints.heeding():
+        yield from method
+
+
+def _spread(rows: int, most: int) -> torch.Tensor:
+    """At most ``most`` numbers of ``rows`` rows, evenly spread."""
+    return torch.arange(0, rows, -(-rows // most)) if most else torch.empty(0, dtype=torch.int64)
 
 
 def heed(findings: list[Finding], record: Record, model: str | None = None) -> None:
@@ -170,15 +224,84 @@ def wrap(
     return Artifact(manifest, network, objective)
 
 
+class Spent:
+    """Where the seconds of a fit go: two readings of the clock where a step is written or scored.
+
+    On a device that works by itself a step's time is what the processor waits for it, and that of
+    a batch what it takes to ask for it.
+    """
+
+    def __init__(
+        self, all: float = 0.0, batches: float = 0.0, evaluate: float = 0.0, record: float = 0.0
+    ) -> None:
+        """The seconds of a part that went on earlier."""
+        self._began = time.perf_counter() - all
+        self._batches = batches
+        self._seconds = {"evaluate": evaluate, "record": record}
+
+    @contextmanager
+    def on(self, part: str) -> Iterator[None]:
+        """Counts what is done within."""
+        began = time.perf_counter()
+        yield
+        self._seconds[part] += time.perf_counter() - began
+
+    def plain(self, method: Method) -> dict[str, float]:
+        """The seconds so far, as this is made of."""
+        made = getattr(method, "batches", None)
+        batches = self._batches + (made.seconds if isinstance(made, Batches) else 0.0)
+        return {"all": time.perf_counter() - self._began, "batches": batches, **self._seconds}
+
+    def told(self, method: Method) -> dict[str, float | int | None]:
+        """Seconds so far: ``batches`` (making them), ``steps`` (forward, backward, update),
+        ``evaluate``, ``record`` (checkpoints too); and ``memory``, the bytes held now."""
+        parts = self.plain(method)
+        rest = parts.pop("all") - sum(parts.values())
+        seconds: dict[str, float | None] = {}
+        seconds |= {key: round(value, 6) for key, value in {**parts, "steps": rest}.items()}
+        seconds["batches"] = seconds["batches"] or None  # a solver makes none
+        return {**seconds, "memory": memory.resident()}
+
+
+@dataclass
+class Best:
+    """The complete step with the least validation loss: what it was, and the network then."""
+
+    loss: float = math.inf
+    step: Step | None = None
+    state: dict[str, torch.Tensor] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+    stale: int = 0
+    """Complete steps in a row that were no better."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.step, Mapping):
+            self.step = Step(**self.step)
+
+    def judge(self, loss: float, step: Step, network: nn.Module, scores: dict[str, float]) -> None:
+        """Take in a complete step."""
+        if self.step is not None and not loss < self.loss:
+            self.stale += 1
+            return
+        self.loss, self.step, self.scores, self.stale = loss, step, scores, 0
+        self.state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+    def plain(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+        return {**vars(self), "step": None if self.step is None else vars(self.step)}
+
+
+@dataclass
 class Losses:
     """The training losses since they were last written; waits for no device until then."""
 
-    def __init__(self) -> None:
-        self.pending: list[tuple[int, torch.Tensor, torch.Tensor | float]] = []
-        self.total = self.rows = 0.0
-        self.stretch_total = self.stretch_rows = 0.0
-        self.largest = 0.0
-        self.rate: float | None = None
+    pending: list[tuple[int, torch.Tensor, torch.Tensor | float]] = field(default_factory=list)
+    total: float = 0.0
+    rows: float = 0.0
+    stretch_total: float = 0.0
+    stretch_rows: float = 0.0
+    largest: float = 0.0
+    rate: float | None = None
 
     def add(self, step: Step) -> None:
         """Take in one step."""

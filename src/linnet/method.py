@@ -27,6 +27,13 @@ class Method(ABC):
     def __iter__(self) -> Iterator[Step]:
         """Go."""
 
+    def state(self) -> dict[str, Any]:
+        """All that moves, after the last step: numbers, text, lists, mappings, tensors."""
+        return {}
+
+    def restore(self, state: Mapping[str, Any]) -> None:  # noqa: B027
+        """Stand as ``state`` says, before the first step: the next one is the one after it."""
+
     def observe(self, loss: float) -> None:  # noqa: B027
         """Take in the validation loss of a complete step; most have no use for it."""
 

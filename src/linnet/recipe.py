@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 import tomllib
 from itertools import product
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from linnet import files
 from linnet.data.reading import Reading, many
 from linnet.data.schema import Schema
 from linnet.errors import RecipeError
+from linnet.files import Place
 from linnet.networks import Activation
 
 if TYPE_CHECKING:
@@ -53,6 +54,16 @@ def _every(value: object) -> object:
     return value
 
 
+def _interval(value: Any) -> Any:
+    """``500`` steps, or ``30s``."""
+    if isinstance(value, str) and value != "auto" and not re.fullmatch(r"\d+(\.\d+)?s", value):
+        if value.isascii() and value.isdigit():
+            return int(value)
+        raise ValueError("expected steps, such as 500, or a time, such as 30s")
+    return value
+
+
+Interval = Annotated[Annotated[int, Field(ge=1)] | str, BeforeValidator(_interval)]
 Every = Annotated[Annotated[int, Field(ge=1)] | str, BeforeValidator(_every)]
 
 
@@ -135,6 +146,9 @@ class Recipe(Reading):
     min_delta: Annotated[float, Field(ge=0)] | None = None
     # the record
     log_every: Every = "auto"
+    checkpoint_every: Interval = "auto"
+    """Steps, or a time such as "30s", between checkpoints; "auto": the end of an epoch, but not
+    more often than every 5 seconds, and at least every 30."""
 
     @model_validator(mode="after")
     def _known(self) -> Recipe:
@@ -519,10 +533,10 @@ def outputs(schema: Schema) -> int:
     return {"squared": len(schema.targets), "logistic": 1, "softmax": len(schema.classes)}[name]
 
 
-def read_recipe(path: Path) -> dict[str, Any]:
+def read_recipe(path: Place) -> dict[str, Any]:
     """The settings in a TOML file."""
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(files.read(path).decode())
     except OSError as error:
         raise RecipeError(f"{path}: cannot read: {error.strerror}") from error
     except ValueError as error:

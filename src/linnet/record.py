@@ -41,20 +41,51 @@ class Record:
     """
 
     def __init__(
-        self, path: Path | None = None, echo: Callable[[Event], None] | None = None
+        self,
+        path: Path | None = None,
+        echo: Callable[[Event], None] | None = None,
+        *,
+        alone: bool = False,
     ) -> None:
-        self._file = files.append(path) if path else None
+        """``alone``: refused while another process writes the file so."""
+        self._file = files.append(path, alone=alone) if path else None
         self._echo = echo
         self._start = time.monotonic()
+        self.count = 0
+        """Events that count: those written, without those that a resume took back."""
+
+    def go_on(self, count: int, seconds: float, **values: Any) -> None:
+        """Go on after the first ``count`` events, the last of them at ``seconds``: those after them
+        are taken back."""
+        self._start = time.monotonic() - seconds
+        self.count = count
+        self.write("resume", events=count, **values)
+        self.count = count
+
+    @property
+    def seconds(self) -> float:
+        """Since the run began, the time between a kill and a resume left out."""
+        return time.monotonic() - self._start
+
+    def sync(self) -> None:
+        """Make what was written last through a power cut."""
+        if self._file is not None:
+            files.sync(self._file)
+
+    @property
+    def writes(self) -> bool:
+        """Whether anything becomes of what is written."""
+        return self._file is not None or self._echo is not None
 
     def write(self, event: str, **values: Any) -> None:
         """Append one event with the seconds since the record was opened."""
-        if self._file is None and self._echo is None:
+        if not self.writes:
             return
-        line: Event = {"event": event, "time": round(time.monotonic() - self._start, 6)}
+        line: Event = {"event": event, "time": round(self.seconds, 6)}
         line.update({key: _number(value) for key, value in values.items() if value is not None})
         if self._file is not None:
-            self._file.write(files.dumps(line).encode() + b"\n")
+            files.write_line(self._file, files.dumps(line).encode() + b"\n")
+        self.count += 1
         if self._echo is not None:
             self._echo(line)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
+import shlex
+import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from io import BytesIO
@@ -17,20 +19,23 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from linnet import evaluation, files
+from linnet import artifact, checkpoint, evaluation, files, progress
 from linnet.artifact import Artifact
+from linnet.checkpoint import Checkpoints, Stop
 from linnet.checks.doctor import examine
 from linnet.checks.finding import Finding
 from linnet.data.dataset import Dataset
 from linnet.data.read import read_draft
-from linnet.errors import RecipeError
+from linnet.errors import InputError, Interrupted, RecipeError
 from linnet.fit import fit, heed
 from linnet.parallel import World, choose_device
-from linnet.recipe import Recipe, read_recipe
+from linnet.recipe import Recipe
 from linnet.record import Event, Record
-from linnet.runs import about, directory
+from linnet.runs import about, archive, directory
+from linnet.runs.resume import check, differences, recipe_of
 from linnet.runs.run import Run
 from linnet.verdict import verdict
+from linnet.view import launch as live
 
 BASELINE = "constant"
 
@@ -41,8 +46,13 @@ def train(
     *,
     network: nn.Module | None = None,
     out: str | os.PathLike[str] | None = None,
-    echo: Callable[[Event], None] | None = None,
+    echo: Callable[[Event], None] | bool | None = None,
     to: Sequence[str] = (),
+    view: bool = False,
+    resume: str | os.PathLike[str] | None = None,
+    allow: Sequence[str] = (),
+    parent: str | os.PathLike[str] | None = None,
+    stop: Stop | None = None,
     **settings: Any,
 ) -> Run:
     """Fit the baseline, the line and the net; test each once; save everything in a run directory.
@@ -52,15 +62,35 @@ def train(
     ``model="linear"`` or ``epochs=5``. ``network`` is a module of your own, trained in place as the
     model "custom", beside the line: it takes scaled examples, pictures as (rows, channels, height,
     width), and returns raw outputs, without softmax. ``out`` is the directory of the run, by
-    default the next free one in ``runs/``. ``echo`` is called with every event that is recorded, to
-    show progress.
+    default the next free one in ``runs/``. ``echo=True`` shows progress: in a notebook a table that
+    changes in place, which is there unless ``echo=False``, else lines on standard error. Or it is
+    called with every event that is recorded.
 
     ``to`` names sinks that follow the run, each in a process of its own: "tensorboard", "mlflow",
-    "wandb", "trackio", "visdom".
+    "wandb", "trackio", "visdom". ``view`` starts the live page of the folder that holds the run,
+    and tells its address; it is a process of its own, and lives as long as this one.
+
+    ``resume`` is the directory of a run that was stopped or killed: it goes on from its newest
+    checkpoint, to the same bits, with its own recipe and data. What has changed since (``seed``,
+    ``threads``, ``data``, ...) is refused by name unless ``allow`` names it. A run that has
+    finished comes back as it is. ``parent`` is a run, or its zip, that a new one starts from: with
+    its recipe, where ``recipe`` or ``settings`` say nothing else, and its models' weights. ``stop``
+    is heeded after each step.
 
     The rows are split once. Penalty, epoch and model are chosen by validation rows; test rows are
     used once per model, at the end.
     """
+    past = None if parent is None else Run(parent, network)
+    if resume is not None:
+        if out is not None or parent is not None:
+            raise InputError("a run that goes on stays where it is: give resume alone")
+        if directory.state_of(Path(resume))[0] == "finished":
+            return Run(resume, network)
+        recipe = recipe or recipe_of(Path(resume))
+        data = _place(Path(resume), recipe) if data is None else data
+    elif past is not None:
+        recipe = recipe or recipe_of(past.place)
+        data = past.data_place() if data is None else data
     recipe = recipe or Recipe()
     if network is not None and "custom" not in recipe.model:
         named = settings.get(
@@ -79,23 +109,71 @@ def train(
         recipe = recipe.override({"data": str(data)})
     dataset, recipe, parts, findings = prepare(recipe.data if data is None else data, recipe)
     names = "auto" if recipe.model == Recipe().model else "-".join(recipe.model)
-    path = directory.create(Path(out) if out else None, dataset.name, names)
-    with directory.Heartbeat(path), closing(Record(path / directory.EVENTS, echo)) as record:
-        facts = {
-            "name": dataset.name,
-            "fingerprint": dataset.fingerprint(),
-            "rows": len(dataset),
-            **{f"{name}_rows": len(rows) for name, rows in parts.items()},
-        }
-        _describe(path, recipe, dataset, parts, facts)
-        record.write("start", format=directory.FORMAT, wall=directory.now(), data=dataset.name)
+    facts = {
+        "name": dataset.name,
+        "fingerprint": dataset.fingerprint(),
+        "rows": len(dataset),
+        **{f"{name}_rows": len(rows) for name, rows in parts.items()},
+    }
+    changed: dict[str, str] = {}
+    if resume is None:
+        path = directory.create(Path(out) if out else None, dataset.name, names)
+    else:
+        path = Path(resume)
+        made = {"fingerprint": facts["fingerprint"], "split": split_fingerprint(parts)}
+        changed = differences(path, recipe, made, torch.get_num_threads(), about.versions())
+        check(path, changed, allow)
+        directory.check_free(path)
+    address = live.start(path.parent, pid=os.getpid()) if view else None
+    with (
+        progress.shown(echo, address) as heard,
+        closing(Record(path / directory.EVENTS, heard, alone=True)) as record,
+        directory.Heartbeat(path),
+    ):
+        held = None if resume is None else checkpoint.newest(path / checkpoint.FOLDER)
+        if resume is not None:
+            _go_on(path, record, held, changed)
+        if resume is None or not (path / directory.RUN).is_file():
+            _describe(path, recipe, dataset, parts, facts, past)
+        if held is None:
+            record.write("start", format=directory.FORMAT, wall=directory.now(), data=dataset.name)
+            heed(findings, record)
         for name in to:
             directory.follow(path, name)
-        heed(findings, record)
-        metrics = _train(path, recipe, dataset, parts, facts, record, network)
+        try:
+            metrics = _train(path, recipe, dataset, parts, facts, record, network, held, past, stop)
+        except Interrupted as error:
+            raise Interrupted(
+                error.signal, f"stopped; go on with: linnet train --resume {shlex.quote(str(path))}"
+            ) from error
         files.write_json(path / directory.METRICS, metrics)
         record.write("end", chosen=metrics["chosen"])
+    shutil.rmtree(path / checkpoint.FOLDER, ignore_errors=True)
     return Run(path, network)
+
+
+def _place(path: Path, recipe: Recipe) -> str:
+    """Where the data of the run in ``path`` is, from here."""
+    if recipe.data is None:
+        raise RecipeError(f"{path}: it was trained on data in memory; give it: data=...")
+    return Run(path).data_place() if (path / directory.RUN).is_file() else recipe.data
+
+
+def _go_on(
+    path: Path, record: Record, held: Mapping[str, Any] | None, changed: Mapping[str, str]
+) -> None:
+    """Say in the record, and in ``run.json``, from where the run goes on."""
+    again = {"wall": directory.now(), "changed": dict(changed)}
+    if held is None:
+        record.go_on(0, 0.0, **again)
+        return
+    at = held.get("at") or [None, None]
+    record.go_on(held["events"], held["seconds"], model=held["model"], step=at[1], **again)
+    if changed:
+        info = files.read_json(path / directory.RUN)
+        files.write_json(
+            path / directory.RUN, {**info, "resumed": [*info.get("resumed", []), again]}
+        )
 
 
 def repeat(
@@ -104,12 +182,12 @@ def repeat(
     data: Any = None,
     network: nn.Module | None = None,
     out: str | os.PathLike[str] | None = None,
-    echo: Callable[[Event], None] | None = None,
+    echo: Callable[[Event], None] | bool | None = None,
 ) -> Run:
-    """Train again by the recipe of the run in ``place``; ``data`` and ``network`` stand for what no
-    recipe can name: data in memory, a module of your own."""
-    path = Path(place)
-    recipe = Recipe.make(read_recipe(path / directory.RECIPE), str(path / directory.RECIPE))
+    """Train again by the recipe of the run in ``place``, a folder or a zip; ``data`` and
+    ``network`` stand for what no recipe can name: data in memory, a module of your own."""
+    path = archive.run_place(Path(place))
+    recipe = recipe_of(path)
     if data is None and recipe.data is None:
         raise RecipeError(f"{path}: it was trained on data in memory; give it: data=...")
     return train(data, recipe, network=network, out=out, echo=echo)
@@ -147,14 +225,27 @@ def _train(
     facts: dict[str, Any],
     record: Record,
     network: nn.Module | None,
+    held: Mapping[str, Any] | None,
+    past: Run | None,
+    stop: Stop | None,
 ) -> dict[str, Any]:
     world = World(device=torch.device(recipe.device))
     rows, valid, test = (dataset.take(parts[name]) for name in ("train", "valid", "test"))
     models: dict[str, Artifact] = {}
+    saves = Checkpoints(path / checkpoint.FOLDER, recipe.checkpoint_every, stop)
+    held = held or {"model": None, "done": []}
     for name in (BASELINE, *recipe.model):
+        if name in held["done"]:
+            code = network if name == "custom" else None
+            models[name] = artifact.load(saves.place(name), code)
+            saves.done = [*saves.done, name]
+            continue
         models[name] = fit(
-            recipe.only(name), rows, valid, world=world, record=record, module=network
-        )
+            recipe.only(name), rows, valid, world=world, record=record, module=network,
+            start=_start(past, name, rows), checkpoints=saves,
+            resume=held if held["model"] == name else None,
+        )  # fmt: skip
+        saves.keep(models[name], {"events": record.count, "seconds": record.seconds})
     chosen = _choose(models)
     raws: dict[str, Tensor] = {}
     metrics: dict[str, Any] = {
@@ -187,6 +278,19 @@ def _train(
                 )
     metrics["verdict"] = verdict(metrics)
     return metrics
+
+
+def _start(past: Run | None, name: str, rows: Dataset) -> dict[str, Tensor] | None:
+    """The weights that a model starts from: those of the run before, where it has such a model."""
+    if past is None or name == BASELINE or name not in past.metrics["models"]:
+        return None
+    model = past.models[name]
+    if model.schema != rows.schema:
+        raise InputError(
+            f"{past.path} learned from other examples or classes than {rows.name} has; a run that "
+            "starts from it needs the same columns, or shape, and the same classes"
+        )
+    return dict(model.module.state_dict())
 
 
 def _choose(models: dict[str, Artifact]) -> str:
@@ -229,7 +333,12 @@ def _predictions(model: Artifact, raw: Tensor, test: Dataset, parts: dict[str, T
 
 
 def _describe(
-    path: Path, recipe: Recipe, dataset: Dataset, parts: dict[str, Tensor], facts: dict[str, Any]
+    path: Path,
+    recipe: Recipe,
+    dataset: Dataset,
+    parts: dict[str, Tensor],
+    facts: dict[str, Any],
+    past: Run | None,
 ) -> None:
     """``recipe.toml``, ``run.json`` and ``split.safetensors``: all that is known beforehand."""
     files.write(path / directory.RECIPE, recipe.toml().encode())
@@ -253,6 +362,7 @@ def _describe(
             "git": about.repository(),
             "directory": os.getcwd(),
             "threads": torch.get_num_threads(),
+            **({} if past is None else {"parent": str(past.path.resolve())}),
         },
     )
 

@@ -1,8 +1,10 @@
 """``linnet data``: list, show, fetch."""
 
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -18,6 +20,11 @@ from linnet.cli._output import (
     print_table,
     text,
 )
+
+if TYPE_CHECKING:
+    from linnet.data.dataset import Dataset
+    from linnet.data.table import Table
+    from linnet.recipe import Recipe
 
 WIDTH = 20
 """Letters of a value that are shown."""
@@ -59,11 +66,20 @@ def show(
     no_header: NoHeader = False,
     on_bad: OnBad = None,
     setting: Setting = None,
+    view: Annotated[
+        bool, typer.Option("--view", help="Make a page: samples per class, or distributions.")
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="The page to write; by default runs/NAME-data.html.", metavar="FILE"),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Counts per class, shape, dtype, range, mean and standard deviation; columns and their kinds.
 
-    A table is shown column by column: its kind, how many values are missing, how many differ.
+    A table is shown column by column: its kind, how many values are missing, how many differ. With
+    --view the same stands on a page, with a sheet of samples of each class, or how the values of
+    each column lie, and what the doctor finds; at a terminal a browser opens it.
     """
     from linnet.data.dataset import Dataset
     from linnet.data.draft import draft, overview
@@ -79,20 +95,63 @@ def show(
     recipe = Recipe.make({key: value for key, value in given.items() if value is not None})
     found = read_raw(data, recipe)
     facts: dict[str, Any] = {}
+    rows: Dataset | Table = found
     if isinstance(found, Dataset):
-        facts = found.select(recipe.classes, recipe.positive).describe()
+        rows = found.select(recipe.classes, recipe.positive)
+        facts = rows.describe()
     else:
         table = overview(found, recipe)
         facts = {"name": found.name, "rows": len(found), "table": table, "notes": list(found.notes)}
         if recipe.target:
-            described = draft(found, recipe).select(recipe.classes, recipe.positive).describe()
+            rows = draft(found, recipe).select(recipe.classes, recipe.positive)
+            described = rows.describe()
             facts |= {key: described[key] for key in TOLD if key in described}
     if json:
         print_json(facts)
-        return
+    else:
+        _print(facts, recipe.target or ())
+    if view or out is not None:
+        _page(facts, rows, recipe, out)
+
+
+def _page(
+    facts: Mapping[str, Any], rows: "Dataset | Table", recipe: "Recipe", out: Path | None
+) -> None:
+    """Write the page, say where it is, and open it where somebody is there to see it."""
+    from linnet.checks.doctor import examine
+    from linnet.data.dataset import Dataset
+    from linnet.data.draft import features
+    from linnet.figures import Figure, distributions, look, variables
+    from linnet.report.data import place, write
+
+    def figure() -> Figure:
+        if isinstance(rows, Dataset):
+            return look(rows)
+        fields, records = features(rows, recipe)
+        columns, left = variables(fields, records.numpy())
+        return distributions(columns, left_out=left)
+
+    target = out or place(str(facts["name"]))
+    write(facts, figure, examine(rows) if isinstance(rows, Dataset) else [], target)
+    print(f"page: {target}", file=sys.stderr)
+    if sys.stdout.isatty() and _has_screen():
+        import webbrowser
+
+        webbrowser.open(target.resolve().as_uri())
+
+
+def _has_screen() -> bool:
+    """Whether a browser would have a window: else it would take the terminal."""
+    if sys.platform in ("win32", "darwin"):
+        return True
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))
+
+
+def _print(facts: Mapping[str, Any], targets: Sequence[str]) -> None:
+    """The facts as lines and tables."""
     if "table" in facts:
         print(f"{facts['name']}: {facts['rows']:,} rows, {len(facts['table'])} columns")
-        _print_columns(facts["table"], recipe.target or ())
+        _print_columns(facts["table"], targets)
     else:
         own = f", the last {facts['test_rows']:,} its test part" if facts["test_rows"] else ""
         print(f"{facts['name']}: {facts['rows']:,} {facts['example']}s{own}")

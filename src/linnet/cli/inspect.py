@@ -16,10 +16,10 @@ def inspect(
 ) -> None:
     """Show what a model file says of itself, without loading the model."""
     from linnet.artifact import read_manifest
-    from linnet.runs.directory import model_path
+    from linnet.runs.archive import model_place
     from linnet.verdict import headline
 
-    path = model_path(place, model)
+    path = model_place(place, model)
     manifest = read_manifest(path)
     if json:
         print_json(manifest.plain())

@@ -1,26 +1,63 @@
 """``linnet report``."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from linnet.cli._output import command
+from linnet.cli._output import command, set_threads
 
 
 @command
 def report(
-    runs: Annotated[list[Path], typer.Argument(help="One run, or several.", metavar="RUN...")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="One run, or several: folders or zips.", metavar="RUN...")
+    ],
     out: Annotated[
         Path | None, typer.Option(help="The file to write; by default report.html in the run.")
     ] = None,
     static: Annotated[
         bool, typer.Option("--static", help="Pictures without script, small enough to mail.")
     ] = False,
+    learning_curve: Annotated[
+        bool,
+        typer.Option(
+            "--learning-curve",
+            help="Fit the models on 1/8, 1/4 and 1/2 of the rows too: would more data help?",
+        ),
+    ] = False,
 ) -> None:
     """One offline HTML file: the verdict, its reasons, curves, mistakes, how to do it again."""
+    if learning_curve:
+        _learn(runs)
     from linnet.report.page import write
 
-    target = out or (runs[0] / "report.html" if len(runs) == 1 else Path("report.html"))
+    first = runs[0]
+    beside = first / "report.html" if first.is_dir() else first.with_suffix(".html")
+    target = out or (beside if len(runs) == 1 else Path("report.html"))
     write(runs, target, static=static)
     print(f"{target}: {target.stat().st_size:,} bytes")
+
+
+def _learn(runs: list[Path]) -> None:
+    """Make the learning curves that are missing, and say what they say."""
+    from typing import get_args
+
+    from linnet.diagnosis import Prospect
+    from linnet.runs.learning import read
+    from linnet.runs.run import Run
+
+    for path in runs:
+        run = Run(path)
+        if read(run.place) is None:
+            from linnet import learning
+
+            set_threads()
+            if len(runs) > 1:
+                print(path, file=sys.stderr)
+            learning.learning_curve(run, echo=True)
+        for claim in run.reasons():
+            if claim.cause in get_args(Prospect):
+                about = f"{path}: " if len(runs) > 1 else ""
+                print(f"{about}{claim}")

@@ -10,7 +10,7 @@ from linnet.cli._output import Json, command, print_json, print_table, set_threa
 app = typer.Typer(help="Runs: list, show, compare, zip, repeat.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(help="A folder of runs.", metavar="FOLDER")]
-OneRun = Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN")]
+OneRun = Annotated[Path, typer.Argument(help="A run's folder, or its zip.", metavar="RUN")]
 
 
 @app.command("list")
@@ -48,13 +48,13 @@ def list_runs(
 def show(run: OneRun, json: Json = False) -> None:
     """The scores and the verdict of one run."""
     from linnet.cli.train import show as show_metrics
-    from linnet.runs import directory
+    from linnet.runs.run import Run
 
-    metrics = directory.read_metrics(run)
+    found = Run(run)
     if json:
-        print_json(metrics)
+        print_json(found.metrics)
     else:
-        show_metrics(metrics, run)
+        show_metrics(found)
 
 
 @app.command("compare")
@@ -65,14 +65,15 @@ def compare(
 ) -> None:
     """In what the recipes of runs differ, and their scores side by side."""
     from linnet.errors import InputError
-    from linnet.runs import query
+    from linnet.runs import archive, query
 
     if len(runs) < 2:
         raise InputError("name two runs or more to compare")
+    places = [archive.run_place(run) for run in runs]
     for run in runs:
-        if not run.is_dir():
+        if not run.exists():
             raise InputError(f"there is no run {run}")
-    rows = query.compare(runs)
+    rows = query.compare(places)
     if json:
         print_json({"format": 1, "runs": [str(run) for run in runs], "rows": dict(rows)})
         return
@@ -116,14 +117,13 @@ def repeat(
 
     Exit code 0 if they do, 1 if not.
     """
-    from linnet.cli._progress import Progress
+    from linnet.runs.archive import run_place
     from linnet.runs.repeat import agreement
     from linnet.spine import repeat as train_again
 
     set_threads()
-    with Progress() as progress:
-        again = train_again(run, out=out, echo=progress)
-    found = agreement(run, again.path)
+    again = train_again(run, out=out, echo=True)
+    found = agreement(run_place(run), again.path)
     if json:
         print_json(found)
     else:

@@ -2,7 +2,10 @@
 
 import math
 import os
+import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,6 +29,7 @@ from linnet.cli._output import (
 )
 
 if TYPE_CHECKING:
+    from linnet.checkpoint import Stop
     from linnet.errors import Diverged
     from linnet.runs.run import Run
 
@@ -54,6 +58,16 @@ def train(
     config: Annotated[
         Path | None, typer.Option(help="A recipe in TOML; flags come on top.")
     ] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Go on with a run that was stopped or killed.")
+    ] = None,
+    allow: Annotated[
+        list[str] | None,
+        typer.Option(help="With --resume: go on though this differs: seed, threads, data, ..."),
+    ] = None,
+    parent: Annotated[
+        Path | None, typer.Option("--from", help="Start a new run from the weights of this one.")
+    ] = None,
     print_recipe: Annotated[
         bool, typer.Option("--print-recipe", help="Print the resolved recipe and stop.")
     ] = False,
@@ -70,7 +84,11 @@ def train(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Fit the best line, then a net; test both on the same rows; save everything."""
+    """Fit the best line, then a net; test both on the same rows; save everything.
+
+    Ctrl-C once saves and stops, and says how to go on; twice stops at once.
+    """
+    from linnet.errors import InputError
     from linnet.recipe import Recipe, read_recipe, read_settings, sweep
 
     settings: dict[str, Any] = {} if config is None else read_recipe(config)
@@ -82,8 +100,16 @@ def train(
         flags["model"] = "auto" if model == "auto" else model.split(",")
     settings |= {key: value for key, value in flags.items() if value is not None}
     given = read_settings(setting or [])
-    settings |= {**given, "columns": {**settings.get("columns", {}), **given.get("columns", {})}}
+    columns = {**settings.get("columns", {}), **given.get("columns", {})}
+    settings |= {**given, **({"columns": columns} if columns else {})}
+    if (past := resume or parent) is not None:
+        from linnet.runs.archive import run_place
+        from linnet.runs.resume import recipe_of
+
+        settings = {**recipe_of(run_place(past)).plain(), **settings}
     recipes = [Recipe.make(each, source) for each in sweep(settings)]
+    if resume is not None and len(recipes) > 1:
+        raise InputError("--resume goes on with one run; give no lists of settings")
     sinks = to or []
     if sinks:
         from linnet.registry import lookup
@@ -95,8 +121,8 @@ def train(
     import warnings
 
     from linnet import spine
-    from linnet.cli._progress import Progress
     from linnet.errors import Diverged, LinnetWarning
+    from linnet.runs.directory import state_of
 
     warnings.simplefilter("ignore", LinnetWarning)  # the progress shows them
     if print_recipe:
@@ -107,16 +133,22 @@ def train(
         from linnet.cli.view import open_page
         from linnet.runs.directory import ROOT
 
-        root = (ROOT if out is None else out.parent if len(recipes) == 1 else out).resolve()
+        one = out if resume is None else resume
+        root = (ROOT if one is None else one.parent if len(recipes) == 1 else one).resolve()
         root.mkdir(parents=True, exist_ok=True)
         open_page(root, os.getpid())
+    if resume is not None and state_of(resume)[0] == "finished":
+        print(f"{resume} has finished: there is nothing to go on with", file=sys.stderr)
     if len(recipes) == 1:
-        with Progress() as progress:
-            run = spine.train(recipe=recipes[0], out=out, echo=progress, to=sinks)
+        with interruptible() as stop:
+            run = spine.train(
+                recipe=recipes[0], out=out, echo=True, to=sinks, resume=resume,
+                allow=allow or (), parent=parent, stop=stop,
+            )  # fmt: skip
         if json:
             print_json(run.metrics)
         else:
-            show(run.metrics, run.path)
+            show(run)
             for claim in run.reasons():
                 print(f"why: {claim}")
         if report:
@@ -133,9 +165,11 @@ def train(
         name = ",".join(f"{key}={value}" for key, value in varied.items())
         print(name, file=sys.stderr)
         try:
-            with Progress() as progress:
-                where = None if out is None else out / name
-                run = spine.train(recipe=recipe, out=where, echo=progress, to=sinks)
+            where = None if out is None else out / name
+            with interruptible() as stop:
+                run = spine.train(
+                    recipe=recipe, out=where, echo=True, to=sinks, parent=parent, stop=stop
+                )
             tried.append((varied, run))
             if report:
                 _report(run, quiet=True)
@@ -143,6 +177,31 @@ def train(
             print(f"error: {error}", file=sys.stderr)
             tried.append((varied, error))
     compare(tried, json=json)
+
+
+@contextmanager
+def interruptible() -> "Iterator[Stop]":
+    """While this goes on, SIGINT and SIGTERM ask to stop after the next step, where a fit goes on,
+    or else stop it here; a second one ends the process at once."""
+    from linnet.checkpoint import Stop
+    from linnet.errors import Interrupted
+
+    stop = Stop()
+
+    def asked(number: int, frame: object) -> None:
+        if stop.signal is not None:
+            os._exit(128 + number)
+        stop.signal = number
+        if not stop.heeded:
+            raise Interrupted(number)
+        os.write(2, b"\nsaving, then stopping; once more stops at once\n")
+
+    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _report(run: "Run", *, quiet: bool) -> None:
@@ -195,15 +254,14 @@ def compare(tried: "list[tuple[dict[str, Any], Run | Diverged]]", *, json: bool)
         raise best
     if not json:
         print("the first by validation loss:")
-        show(best.metrics, best.path)
+        show(best)
 
 
-def show(metrics: dict[str, Any], path: Path) -> None:
+def show(run: "Run") -> None:
     """The last lines: the models with their intervals, the verdict, why each stopped, the files."""
-    from linnet import files
-    from linnet.runs import directory
     from linnet.verdict import headline, percent
 
+    metrics = run.metrics
     models = metrics["models"]
     rows = []
     for name, scores in models.items():
@@ -233,7 +291,8 @@ def show(metrics: dict[str, Any], path: Path) -> None:
     if "mean" in scaling:
         mean, deviation = scaling["mean"], scaling["deviation"]
         print(f"pixels / 255 scaled by mean {mean:.4f} and deviation {deviation:.4f}")
-    about = files.read_json(path / directory.RUN)
+    about = run.info
+    end = os.sep if run.path.is_dir() else ""
     for note in about["data"]["notes"]:
         print(f"note: {note}")
-    print(f"on {about['device']}, {about['threads']} threads; files: {path}/")
+    print(f"on {about['device']}, {about['threads']} threads; files: {run.path}{end}")

@@ -14,7 +14,7 @@ from linnet.errors import InputError, LinnetWarning
 @command
 def view(
     runs: Annotated[
-        Path, typer.Argument(help="A folder of runs, or one run.", metavar="[RUNS]")
+        Path, typer.Argument(help="A folder of runs, one run, or the zip of one.", metavar="[RUNS]")
     ] = Path("runs"),
     port: Annotated[
         int,
@@ -22,8 +22,10 @@ def view(
     ] = 0,
 ) -> None:
     """Show runs in a browser, finished ones and those that go on; Ctrl-C ends it."""
-    if not runs.is_dir():
-        raise InputError(f"{runs} is no folder; name a folder of runs, or one run")
+    from linnet.runs.archive import run_place
+
+    if not runs.is_dir() and run_place(runs) == runs:
+        raise InputError(f"{runs} is no folder; name a folder of runs, or one run, or its zip")
     from linnet.view.launch import address_of, bind, token_of
     from linnet.view.server import serve
 

@@ -49,7 +49,6 @@ from linnet.errors import InputError
 from linnet.record import Record
 from linnet.runs import about, directory
 
-MEDIA = "media"
 VARIABLE = "LINNET_RUN"
 UPDATES = ("append", "replace", "insert", "new")
 """What ``update`` may say; the last two are older words for a line that is not there yet."""
@@ -581,7 +580,7 @@ class Visdom:
         append = bool((opts or {}).get("store_history"))
         update = "append" if append and win is not None else None
         environment, win, keep = self._window(env, win, "pictures", update)
-        file = Path(MEDIA) / f"{hashlib.sha256(content).hexdigest()[:32]}.png"
+        file = Path(windows.MEDIA) / f"{hashlib.sha256(content).hexdigest()[:32]}.png"
         path = environment.run / file
         if not path.exists():
             path.parent.mkdir(exist_ok=True)

@@ -25,14 +25,18 @@ import contextlib
 import hashlib
 import re
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from linnet import files
+from linnet.files import Place
 from linnet.record import Event
 from linnet.runs import events
 
 LINES = ("line", "scatter")
+MEDIA = "media"
+PICTURE = re.compile(rf"{MEDIA}/[0-9a-f]{{1,64}}\.png")
+"""Where the files of pictures are, and how they are called."""
+
 Numbers = list[float]
 
 
@@ -101,19 +105,25 @@ def folder_name(env: str) -> str:
     return f"visdom-{plain}"
 
 
-def environments(run: Path) -> dict[str, Path]:
+def environments(run: Place) -> dict[str, Place]:
     """The environments in a run's directory, by name: the file of each."""
     found = {}
-    for path in sorted(run.glob("visdom-*.jsonl")):
+    for path in records(run):
         env = _env(path)
         if env is not None:
             found[env] = path
     return found
 
 
-def _env(path: Path) -> str | None:
+def records(run: Place) -> list[Place]:
+    """The files of environments in a run's directory."""
+    found = (path for path in run.iterdir() if re.fullmatch(r"visdom-.*\.jsonl", path.name))
+    return sorted(found, key=lambda path: path.name)
+
+
+def _env(path: Place) -> str | None:
     """The name in the first event of ``path``."""
-    with open(path, "rb") as file:
+    with files.opened(path) as file:
         line = file.readline(1 << 20)
     try:
         event = files.loads(line, str(path))
@@ -122,7 +132,7 @@ def _env(path: Path) -> str | None:
     return str(event["env"]) if isinstance(event, dict) and "env" in event else None
 
 
-def windows(path: Path) -> dict[str, Window]:
+def windows(path: Place) -> dict[str, Window]:
     """The windows of the environment in the file ``path``, by name, oldest first."""
     state: dict[str, Window] = {}
     for event in events.read_all(path):
@@ -159,7 +169,7 @@ def _replay(state: dict[str, Window], event: Event) -> None:
         window = _window(state, win, "heatmap", opts, "update" in event)
         _paint(window, event)
     elif kind == "image":
-        if not re.fullmatch(r"media/[0-9a-f]+\.png", event["file"]):
+        if not PICTURE.fullmatch(event["file"]):
             return
         width, height = int(event["width"]), int(event["height"])
         caption = None if opts.get("caption") is None else str(opts["caption"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from time import perf_counter
 
 import torch
 from torch import Tensor
@@ -26,15 +27,20 @@ class Batches:
         joins = pairs and rest == 1
         self.sizes = [self.size] * whole + ([] if not rest or joins else [rest])
         self.sizes[-1] += joins
+        self.seconds = 0.0
+        """Spent on making batches so far, as the processor sees it."""
 
     def __len__(self) -> int:
         """Batches in an epoch."""
         return len(self.sizes)
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-        """Every row once, as (x, y, weight)."""
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        """Every row once, as (x, y, weight); without the first ``start`` batches."""
         order = torch.randperm(len(self.data), generator=generator(self.seed, "batches", epoch))
         data = self.data
-        for rows in order.to(data.x.device).split(self.sizes):
+        for rows in order.to(data.x.device).split(self.sizes)[start:]:
+            began = perf_counter()
             weight = None if data.weight is None else data.weight.index_select(0, rows)
-            yield data.x.index_select(0, rows), data.y.index_select(0, rows), weight
+            batch = data.x.index_select(0, rows), data.y.index_select(0, rows), weight
+            self.seconds += perf_counter() - began
+            yield batch

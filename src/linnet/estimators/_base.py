@@ -35,9 +35,11 @@ from linnet.data.reading import Reading
 from linnet.data.schema import Schema
 from linnet.data.sources.frames import Frames
 from linnet.errors import DataError, InputError, ModelError
+from linnet.estimators import _html
 from linnet.evaluation import predict_raw
 from linnet.fit import fit
 from linnet.parallel import World, choose_device
+from linnet.progress import shown
 from linnet.recipe import Recipe
 from linnet.record import Event, Record
 
@@ -63,6 +65,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     sums: bool = False
     """Whether fitting sums up all columns, and so finds by itself what is not finite."""
     device: str
+    verbose: Any = False
     _flat: bool = True
     _table: Schema | None = None
 
@@ -153,14 +156,21 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         }
         history: list[Event] = []
         try:
-            model = fit(
-                Recipe().override(settings),
-                train,
-                held,
-                world=World(device=choose_device(self._device)),
-                record=Record(echo=history.append),
-                start=start,
-            )
+            with shown(bool(self.verbose)) as heard:
+
+                def tell(event: Event) -> None:
+                    history.append(event)
+                    if heard is not None:
+                        heard(event)
+
+                model = fit(
+                    Recipe().override(settings),
+                    train,
+                    held,
+                    world=World(device=choose_device(self._device)),
+                    record=Record(echo=tell),
+                    start=start,
+                )
         except DataError as error:
             number = re.match(r"column (\d+):", str(error))
             if number is None or names is None:
@@ -191,6 +201,17 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         X = self._rows(X, reset=False)
         own = next(self.module_.parameters()).dtype
         return predict_raw(self.module_, _tensor(X).to(own)).cpu(), X.dtype
+
+    def _repr_html_inner(self) -> str:
+        """scikit-learn's diagram and, of a fitted estimator, what is known of the fit."""
+        diagram: str = super()._repr_html_inner()
+        return f"{diagram}{_html.fitted(self)}" if hasattr(self, "artifact_") else diagram
+
+    def _repr_mimebundle_(self, **settings: Any) -> dict[str, Any]:
+        bundle: dict[str, Any] = super()._repr_mimebundle_(**settings)
+        if "text/html" in bundle:
+            bundle["text/html"] = self._repr_html_inner()
+        return bundle
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to a file that ``linnet.load``, ``linnet evaluate`` and ``load``

@@ -26,7 +26,8 @@ class LogisticRegression(Explained, Classifier):
     of the mean loss plus penalty, in the scale of the columns, at which the fit has converged, by
     default 1e-11 in float64 and 1e-6 in float32; ``fit_intercept``; ``class_weight``, a mapping or
     "balanced"; ``random_state`` is there for scikit-learn's sake, nothing is random; ``max_iter``;
-    ``warm_start``, to go on from the coefficients of the last fit; ``device``.
+    ``warm_start``, to go on from the coefficients of the last fit; ``verbose``, to show progress,
+    in a notebook as a table that changes in place; ``device``.
 
     After ``fit``: ``classes_``, ``coef_`` (1 or classes, features), ``intercept_``, and the
     certificate: ``converged_``, ``stop_reason_``, ``n_iter_``; ``objective_``, what scikit-learn
@@ -51,6 +52,7 @@ class LogisticRegression(Explained, Classifier):
         random_state: Any = None,
         max_iter: int = 5000,
         warm_start: bool = False,
+        verbose: bool = False,
         device: str = "cpu",
     ) -> None:
         self.C = C
@@ -60,6 +62,7 @@ class LogisticRegression(Explained, Classifier):
         self.random_state = random_state
         self.max_iter = max_iter
         self.warm_start = warm_start
+        self.verbose = verbose
         self.device = device
 
     def fit(

@@ -35,6 +35,7 @@ class _Perceptron(Estimator):
         max_iter: int = 200,
         random_state: Any = None,
         tol: float = 1e-4,
+        verbose: bool = False,
         warm_start: bool = False,
         momentum: float = 0.9,
         nesterovs_momentum: bool = True,
@@ -55,6 +56,7 @@ class _Perceptron(Estimator):
         self.max_iter = max_iter
         self.random_state = random_state
         self.tol = tol
+        self.verbose = verbose
         self.warm_start = warm_start
         self.momentum = momentum
         self.nesterovs_momentum = nesterovs_momentum
@@ -185,7 +187,8 @@ class MLPClassifier(Classifier, _Perceptron):
     ``solver``: "adam" or "sgd"; ``alpha``, the L2 penalty on the weights, next to the sum of the
     losses as in scikit-learn; ``batch_size``, "auto" is min(200, rows); ``learning_rate_init``;
     ``max_iter``, the most epochs; ``random_state``; ``tol``, by which the training loss (over
-    the target's variance) must fall within ``n_iter_no_change`` epochs; ``warm_start``;
+    the target's variance) must fall within ``n_iter_no_change`` epochs; ``verbose``, to show
+    progress, in a notebook as a table that changes in place; ``warm_start``;
     ``momentum`` and ``nesterovs_momentum`` for "sgd", ``beta_1``, ``beta_2``, ``epsilon`` for
     "adam"; ``early_stopping``, to hold out ``validation_fraction`` of the rows, keep the best epoch
     on them, and stop after ``n_iter_no_change`` without a better one; ``device``.
@@ -226,7 +229,8 @@ class MLPRegressor(Regressor, _Perceptron):
     ``solver``: "adam" or "sgd"; ``alpha``, the L2 penalty on the weights, next to the sum of the
     losses as in scikit-learn; ``batch_size``, "auto" is min(200, rows); ``learning_rate_init``;
     ``max_iter``, the most epochs; ``random_state``; ``tol``, by which the training loss (over
-    the target's variance) must fall within ``n_iter_no_change`` epochs; ``warm_start``;
+    the target's variance) must fall within ``n_iter_no_change`` epochs; ``verbose``, to show
+    progress, in a notebook as a table that changes in place; ``warm_start``;
     ``momentum`` and ``nesterovs_momentum`` for "sgd", ``beta_1``, ``beta_2``, ``epsilon`` for
     "adam"; ``early_stopping``, to hold out ``validation_fraction`` of the rows, keep the best epoch
     on them, and stop after ``n_iter_no_change`` without a better one; ``device``.

@@ -46,11 +46,14 @@ def curves(
 ) -> Figure:
     """Loss and, of validation rows, accuracy or RMSE, side by side, of runs by name.
 
-    Training is solid, validation dashed; a star marks the least validation loss. ``x`` is what runs
-    to the right; "time" is in seconds since the model's fit began to write; "penalty" is that of
-    the line's path. A model that has no such thing, as the line has no epochs, is drawn as a level:
-    its loss and score where they are best. Where no model has epochs, "epoch" means the penalty, or
-    else the step.
+    Training is solid, validation dashed; a star marks the least validation loss. The training loss
+    is the mean over the steps as they were taken, dropout included; the training score is that of
+    at most 2,000 training rows, by the network as it was then.
+
+    ``x`` is what runs to the right; "time" is in seconds since the model's fit began to write;
+    "penalty" is that of the line's path. A model that has no such thing, as the line has no epochs,
+    is drawn as a level: its loss and score where they are best. Where no model has epochs, "epoch"
+    means the penalty, or else the step.
 
     ``log`` draws loss and RMSE on a log axis. ``smoothing`` from 0 to below 1 is the weight of the
     past in an exponential mean over the written training losses, free of the bias of its start;
@@ -300,6 +303,9 @@ def _level(
 ) -> tuple[Array, Array]:
     """The value at the best step, from end to end of the axis."""
     steps = numbers(curve.part(part).get("step", ()))
+    if len(values) == len(steps):
+        known = np.isfinite(values)
+        steps, values = steps[known], values[known]
     if not len(values) or len(values) != len(steps):
         return np.empty(0), np.empty(0)
     place = len(values) - 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import html
 import importlib.util
@@ -100,10 +101,17 @@ class Figure:
         files.write(place, content)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        return {
+        """Plotly's description and, where matplotlib is installed, a picture for front ends that do
+        not know Plotly: pages of notebooks, GitHub."""
+        bundle: dict[str, Any] = {
             "application/vnd.plotly.v1+json": {**self.plain(), "config": CONFIG},
             "text/plain": repr(self),
         }
+        if importlib.util.find_spec("matplotlib") is not None:
+            from linnet.figures.static import draw
+
+            bundle["image/png"] = base64.b64encode(draw(self, "png")).decode()
+        return bundle
 
 
 def plotly_script() -> str:

@@ -64,20 +64,48 @@ def draw(figure: Drawable, kind: str) -> bytes:
     }
     with matplotlib.rc_context(look), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        height = figure.layout.get("height", 420) / DOTS
-        size = (_width(figure.layout, height), height)
-        canvas = module.Figure(figsize=size, dpi=2 * DOTS, facecolor="white")
+        wide, height = size(figure)
+        canvas = module.Figure(figsize=(wide, height), dpi=2 * DOTS, facecolor="white")
         _Drawing(figure, canvas, height).draw()
         about = {} if kind == "png" else {"Date": None} if kind == "svg" else {"CreationDate": None}
         canvas.savefig(out, format=kind, metadata=about, bbox_inches="tight", pad_inches=0.15)
     return out.getvalue()
 
 
+def size(figure: Drawable) -> tuple[float, float]:
+    """Width and height that the figure is made for, in inches."""
+    height = figure.layout.get("height", 420) / DOTS
+    return _width(figure.layout, height), height
+
+
+def plot(figure: Drawable, axes: Any) -> list[Any]:
+    """Draw the figure into matplotlib's ``axes``, in the reader's own style.
+
+    Returns the axes of its panels: ``axes`` itself where there is one; of several each has axes of
+    its own inside of it.
+    """
+    matplotlib = import_module("matplotlib")
+    canvas = axes.get_figure(root=False)
+    height = axes.get_window_extent().height / canvas.dpi
+    with matplotlib.rc_context({"text.parse_math": False}):
+        drawing = _Drawing(figure, canvas, height, axes)
+        drawing.draw()
+    return list(drawing.axes.values())
+
+
 class _Drawing:
-    def __init__(self, figure: Drawable, canvas: Any, height: float) -> None:
+    """Draws on a whole canvas, or into the axes ``into``."""
+
+    def __init__(self, figure: Drawable, canvas: Any, height: float, into: Any = None) -> None:
         self.data, self.layout = figure.data, figure.layout
-        self.canvas, self.height = canvas, height
+        self.canvas, self.height, self.into = canvas, height, into
         self.axes: dict[str, Any] = {}
+        self.paper = 0.02, 0.02, 0.95, 0.95  # of the canvas: left, bottom, width, height
+        shifts = [one.get("yshift", 0) for one in self.layout.get("annotations", ())]
+        self.lift = max([0, *(shift - 8 for shift in shifts)])  # for a legend, which is below here
+        self.several = len({t.get("xaxis", "x") + t.get("yaxis", "y") for t in self.data}) > 1
+        if into is not None and self.several:
+            into.set_axis_off()
 
     def draw(self) -> None:
         layout = self.layout
@@ -102,13 +130,19 @@ class _Drawing:
         }
         if handles:
             across = max(1, min(4, 110 // (8 + max(map(len, handles)))))
-            self.canvas.legend(
+            place = self.canvas if self.into is None else self.into
+            below = 0.02 if self.into is None else -0.5
+            place.legend(
                 handles.values(), handles, loc="upper center", frameon=False, ncols=across,
-                bbox_to_anchor=(0.5, 0.02 / self.height), fontsize=8,
+                bbox_to_anchor=(0.5, below / self.height), fontsize=8,
             )  # fmt: skip
         words = _words(layout.get("title", {}).get("text", ""))
-        if words:
-            self.canvas.text(0.02, 1, words, fontsize=10, va="bottom")
+        if words and self.into is None:
+            top = layout.get("margin", {}).get("t", 0)
+            lines = top - 48 - self.lift if top > 48 else 0  # between the title and the panels
+            self.canvas.text(0.02, 1 + lines / DOTS / self.height, words, fontsize=10, va="bottom")
+        elif words:
+            self.into.set_title(words, fontsize=10, loc="left")
 
     def _axes(self, trace: Json) -> Any:
         """The axes of a trace, made on first use where the layout has them."""
@@ -117,9 +151,14 @@ class _Drawing:
             layout = self.layout
             left, right = self._axis(x).get("domain", (0, 1))
             low, high = self._axis(y).get("domain", (0, 1))
+            if self.into is not None:
+                place = (left, low, right - left, high - low)
+                self.axes[x + y] = self.into.inset_axes(place) if self.several else self.into
+                return self.axes[x + y]
             titled = bool(layout.get("xaxis", {}).get("title"))
             edge, foot = (0.09, 0.6 / self.height) if titled else (0.02, 0.02)
             wide, tall = 0.97 - edge, 0.97 - foot
+            self.paper = edge, foot, wide, tall
             place = (
                 edge + wide * left,
                 foot + tall * low,
@@ -156,15 +195,24 @@ class _Drawing:
             if plain.get("showgrid", True):
                 axes.grid(axis=side, color=INK, alpha=0.2, linewidth=0.6)
             axes.set_axisbelow(True)
+            if "nticks" in plain:
+                axes.locator_params(axis=side, nbins=plain["nticks"])
+                axes.tick_params(axis=side, labelsize=7)
             if "tickvals" in plain:
                 names = [_words(name) for name in plain["ticktext"]]
                 size = plain.get("tickfont", {}).get("size", 9 if len(names) <= 15 else 7)
+                size = 7 if "nticks" in plain else size  # as those without names
                 upright = side == "x" and sum(map(len, names)) > 60
+                getattr(axes, f"set_{side}ticks")([], minor=True)
                 getattr(axes, f"set_{side}ticks")(
                     plain["tickvals"], names, fontsize=size, rotation=90 if upright else 0
                 )
             if side == "x" and plain.get("anchor", y) != y:  # the axes below have its numbers
                 axes.tick_params(labelbottom=False)
+            elif not plain.get("showticklabels", True):
+                edge = "bottom" if side == "x" else "left"
+                axes.tick_params(**{edge: False, f"label{edge}": False})
+                axes.spines[edge].set_visible(plain.get("showline", True))
             else:
                 words = _words(plain.get("title", {}).get("text", ""))
                 getattr(axes, f"set_{side}label")(words)
@@ -188,16 +236,20 @@ class _Drawing:
                 alpha=trace.get("opacity", marker.get("opacity", 1)),
                 label=_label(trace),
             )  # fmt: skip
+        if "fillcolor" in trace:
+            axes.fill_between(x, y, color=trace["fillcolor"], linewidth=0)
         bars = trace.get("error_y")
         if bars:
             gaps = [bars["arrayminus"], bars["array"]]
             axes.errorbar(x, y, np.maximum(gaps, 0), fmt="none", ecolor=shade, elinewidth=1)
         if "text" in mode:
             above = trace.get("textposition", "").startswith("top")
+            side = "left" if trace.get("textposition", "").endswith("right") else "center"
+            lift = -4 if not above else 1 if side == "left" else 6
             size = 0.72 * trace.get("textfont", {}).get("size", 10)
             for at, height, words in zip(x, y, trace["text"], strict=True):
                 axes.annotate(
-                    _words(words), (at, height), xytext=(0, 6 if above else -4), ha="center",
+                    _words(words), (at, height), xytext=(0, lift), ha=side,
                     textcoords="offset points", va="bottom" if above else "top", fontsize=size,
                     annotation_clip=False,
                 )  # fmt: skip
@@ -205,9 +257,15 @@ class _Drawing:
     def _bar(self, axes: Any, trace: Json) -> None:
         shade, name = trace["marker"]["color"], _label(trace)
         if trace.get("orientation") == "h":
-            axes.barh(trace["y"], trace["x"], height=trace["width"], color=shade, label=name)
+            axes.barh(
+                trace["y"], trace["x"], height=trace["width"], color=shade, label=name,
+                left=trace.get("base", 0), alpha=trace["marker"].get("opacity", 1),
+            )  # fmt: skip
         else:
-            axes.bar(trace["x"], trace["y"], width=trace["width"], color=shade, label=name)
+            axes.bar(
+                trace["x"], trace["y"], width=trace["width"], color=shade, label=name,
+                bottom=trace.get("base", 0), alpha=trace["marker"].get("opacity", 1),
+            )  # fmt: skip
 
     def _heatmap(self, axes: Any, trace: Json) -> None:
         colors = import_module("matplotlib.colors")
@@ -249,6 +307,7 @@ class _Drawing:
         drawn.set_fontsize(7)
         drawn.auto_set_column_width(range(len(names)))
         for (row, _), cell in drawn.get_celld().items():
+            cell.set_facecolor("none")
             cell.set_edgecolor("#cccccc")
             cell.set_height(0.22 / self.height)
             if row == 0:
@@ -273,12 +332,20 @@ class _Drawing:
         ]
         up = {"bottom": "bottom", "top": "top", "middle": "center"}[one.get("yanchor", "middle")]
         key = one.get("xref", "x") + one.get("yref", "y")
-        axes = self.axes.get(key) or next(iter(self.axes.values()))
-        place = {"transform": axes.transAxes} if one.get("xref") == "paper" else {}
-        axes.text(
-            one["x"], one["y"], _words(one["text"]), ha=across, va=up,
-            fontsize=0.75 * one.get("font", {}).get("size", 12), **place,
-        )  # fmt: skip
+        font = one.get("font", {})
+        look = {
+            "ha": across, "va": up, "fontsize": 0.75 * font.get("size", 12),
+            "fontweight": "bold" if font.get("weight", 400) > 500 else "normal",
+        }  # fmt: skip
+        x, y, words = one["x"], one["y"], _words(one["text"])
+        if one.get("xref") != "paper":
+            self.axes[key].text(x, y, words, **look)
+        elif self.into is not None:
+            self.into.text(x, y, words, transform=self.into.transAxes, **look)
+        else:
+            left, bottom, wide, tall = self.paper
+            y = bottom + tall * y + max(0, one.get("yshift", 0) - self.lift) / DOTS / self.height
+            self.canvas.text(left + wide * x, y, words, **look)
 
 
 def _width(layout: Json, height: float) -> float:
@@ -309,4 +376,5 @@ def _label(trace: Json) -> str | None:
 
 
 def _ink(shade: str) -> str:
-    return DARK if shade == INK else shade
+    ink: str = import_module("matplotlib").rcParams["text.color"]
+    return ink if shade == INK else shade

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import shlex
-from collections.abc import Callable, Sequence
-from io import BytesIO
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from linnet import files
 from linnet.diagnosis import typical_probability
-from linnet.errors import InputError, LinnetError
-from linnet.figures.figure import CONFIG, Figure, plotly_script
-from linnet.report.html import Html, data, join, put, shown, table, tag
-from linnet.runs import directory, query
+from linnet.errors import InputError
+from linnet.figures import curves
+from linnet.report import windows
+from linnet.report.document import Document
+from linnet.report.html import Html, join, put, shown, table, tag
+from linnet.runs import directory, learning, query
+from linnet.runs.events import series
 from linnet.runs.run import Run
 from linnet.verdict import NAMES, headline, percent
-
-POLICY = (
-    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
-    "img-src data: blob:; base-uri 'none'; form-action 'none'"
-)
-
-STYLE = Path(__file__).with_name("report.css")
-WIDTH, COLOURS = 900, 32
-"""Of a picture in a static report."""
 
 MANY_CLASSES = 40
 """Of more classes the confusion matrix is a figure alone."""
@@ -38,27 +30,31 @@ def write(runs: Sequence[Path], out: Path, *, static: bool = False) -> None:
     """
     if not runs:
         raise InputError("name a run to report on")
-    page = Page(static=static)
-    parts = [page.run(Run(path)) for path in runs]
-    if len(runs) > 1:
-        parts.insert(0, page.comparison(runs))
-    title = ", ".join(path.resolve().name for path in runs)
-    files.write(out, page.document(title, join(parts)).encode())
+    report = Page(static=static)
+    labelled = _labelled(runs)
+    programs = {label: path for label, path in labelled.items() if windows.alone(path)}
+    found = {label: Run(path) for label, path in labelled.items() if label not in programs}
+    parts = [report.run(label, run) for label, run in found.items()]
+    parts += [windows.program(report, label, path) for label, path in programs.items()]
+    if len(found) > 1:
+        parts.insert(0, report.comparison(found))
+    files.write(out, report.page(", ".join(labelled), join(parts)).encode())
 
 
-class Page:
-    """Collects the figures of a page while its parts are made."""
+def _labelled(runs: Sequence[Path]) -> dict[str, Path]:
+    """Each run once, under its own name, or its whole path where another has the same."""
+    places = {path.resolve(): path for path in runs}
+    names = {where.name if where.is_dir() else where.stem: run for where, run in places.items()}
+    return names if len(names) == len(places) else {str(w): run for w, run in places.items()}
 
-    def __init__(self, *, static: bool) -> None:
-        self.static = static
-        self._figures: list[dict[str, Any]] = []
-        self._numbers: dict[str, Any] = {}
 
-    def run(self, run: Run) -> Html:
+class Page(Document):
+    """The report on runs."""
+
+    def run(self, name: str, run: Run) -> Html:
         """All there is to say of one run."""
         metrics, info = run.metrics, run.info
-        name = run.path.resolve().name
-        self._numbers[name] = metrics
+        self.numbers[name] = metrics
         chosen = run.chosen
         scores = metrics["models"][chosen]
         parts = [
@@ -67,53 +63,45 @@ class Page:
             self._reasons(run),
             tag("h2", "The models"),
             _scores(metrics),
-            self._figure("Curves", run.curves),
+            self.figure("Curves", run.curves),
+            _spent(run),
         ]
+        if windows.has(run.place):
+            parts.append(windows.windows(self, run.place))
+        if (run.place / directory.LEARNING).is_file():
+            parts.append(self.figure("Would more data help?", run.learning_curve))
+            parts.append(_fewer_rows(run))
         test = scores.get("test")
         if test and "confusion" in test:
             parts += [tag("h2", f"Class by class: {NAMES.get(chosen, chosen)}"), _classes(test)]
             if len(test["classes"]) <= MANY_CLASSES:
                 parts.append(_confusion(test))
             else:
-                parts.append(self._figure("Confusion", run.confusion))
-            parts.append(self._figure("Is a probability what it says?", run.calibration))
+                parts.append(self.figure("Confusion", run.confusion))
+            parts.append(self.figure("Is a probability what it says?", run.calibration))
         elif test:
-            parts.append(self._figure("Predicted against true", run.residuals))
+            parts.append(self.figure("Predicted against true", run.residuals))
         if test:
-            parts.append(self._figure("Mistakes", run.mistakes))
+            parts.append(self.figure("Mistakes", run.mistakes))
         if "linear" in metrics["models"]:
-            parts.append(self._figure("What the line weighs", lambda: run.weights("linear")))
+            parts.append(self.figure("What the line weighs", lambda: run.weights("linear")))
+        parts += [self.figure("What the training rows look like", run.examples)]
         parts += [_data(info), _again(run, info)]
         return tag("section", *parts)
 
-    def comparison(self, runs: Sequence[Path]) -> Html:
-        """In what runs differ, beside each other."""
+    def comparison(self, runs: Mapping[str, Run]) -> Html:
+        """In what runs differ, and their curves, beside each other."""
         rows = [
             [key, *(", ".join(map(str, v)) if isinstance(v, list) else v for v in values)]
-            for key, values in query.compare(runs)
+            for key, values in query.compare([run.place for run in runs.values()])
         ]
-        heads = ["", *(path.resolve().name for path in runs)]
-        return tag("section", tag("h1", "Beside each other"), table(heads, rows))
-
-    def document(self, title: str, body: Html) -> str:
-        """The whole file."""
-        style = Html(STYLE.read_text(encoding="utf-8"))
-        head = [
-            Html('<meta charset="utf-8">'),
-            tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
-            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            tag("title", f"{title}: linnet"),
-            tag("style", style),
-        ]
-        scripts = [tag("script", data(self._numbers), type="application/json", id="numbers")]
-        if self._figures:
-            scripts += [
-                tag("script", data(self._figures), type="application/json", id="figures"),
-                tag("script", Html(plotly_script().replace("</script", "<\\/script"))),
-                tag("script", Html(DRAW)),
-            ]
-        page = tag("html", tag("head", *head), tag("body", tag("main", body), *scripts), lang="en")
-        return f"<!doctype html>\n{page}\n"
+        every = {name: series(run.events()) for name, run in runs.items()}
+        return tag(
+            "section",
+            tag("h1", "Beside each other"),
+            table(["", *runs], rows),
+            self.figure("Their curves", lambda: curves(every)),
+        )
 
     def _reasons(self, run: Run) -> Html:
         """What holds the models back, and what the doctor warned of."""
@@ -124,50 +112,6 @@ class Page:
             if event["event"] == "finding" and event.get("severity") == "warning"
         ]
         return tag("ul", *found, class_="reasons") if found else Html()
-
-    def _figure(self, title: str, make: Callable[[], Figure]) -> Html:
-        """A figure under its title; where it cannot be made, why."""
-        try:
-            figure = make()
-        except LinnetError as error:
-            return join([tag("h2", title), tag("p", str(error), class_="none")])
-        if self.static:
-            from linnet.figures.static import draw
-
-            picture = base64.b64encode(_small(draw(figure, "png"))).decode()
-            source = f"data:image/png;base64,{picture}"
-            return join([tag("h2", title), tag("img", src=source, alt=title)])
-        self._figures.append({**figure.plain(), "config": CONFIG})
-        number = len(self._figures) - 1
-        return join([tag("h2", title), tag("div", class_="figure", id=f"figure{number}")])
-
-
-DRAW = """
-"use strict";
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const figures = JSON.parse(document.getElementById("figures").textContent);
-function draw() {
-  const ink = dark.matches ? "#dddddd" : "#222222";
-  figures.forEach((figure, number) => {
-    const layout = Object.assign({}, figure.layout, {font: {color: ink}});
-    Plotly.react("figure" + number, figure.data, layout, figure.config);
-  });
-}
-dark.addEventListener("change", draw);
-draw();
-"""
-
-
-def _small(png: bytes) -> bytes:
-    """A picture at most ``WIDTH`` wide in ``COLOURS`` colours: a third of the bytes."""
-    from PIL import Image
-
-    with Image.open(BytesIO(png)) as image:
-        picture = image.convert("RGB")
-    picture.thumbnail((WIDTH, 10 * WIDTH))
-    out = BytesIO()
-    picture.quantize(COLOURS).save(out, "PNG", optimize=True)
-    return out.getvalue()
 
 
 def _scores(metrics: dict[str, Any]) -> Html:
@@ -193,6 +137,26 @@ def _scores(metrics: dict[str, Any]) -> Html:
         "test log loss (typical probability of the right class)", "why it stopped", "fitted in",
     ]  # fmt: skip
     return table(heads, rows)
+
+
+def _spent(run: Run) -> Html:
+    """Where the seconds of each fit went, and the memory that the process held."""
+    last = {e["model"]: e for e in run.events() if e["event"] == "spent" and "model" in e}
+    last.pop("constant", None)
+    keys = ("batches", "steps", "evaluate", "record")
+    rows: list[list[Any]] = []
+    for model, event in last.items():
+        seconds = [event[key] if isinstance(event.get(key), float) else None for key in keys]
+        total = sum(s for s in seconds if s is not None) or 1.0
+        told = [None if s is None else f"{s:.2f} s ({100 * s / total:.1f} %)" for s in seconds]
+        memory = event.get("memory")
+        held = f"{memory / 1e6:,.0f} MB" if isinstance(memory, int) else None
+        rows.append([NAMES.get(model, model).removeprefix("the "), *told, held])
+    heads = [
+        "model", "making batches", "forward, backward, update", "evaluating",
+        "writing the record", "memory",
+    ]  # fmt: skip
+    return join([tag("h2", "Where the time went"), table(heads, rows)]) if rows else Html()
 
 
 def _log_loss(test: dict[str, Any] | None) -> str | None:
@@ -233,6 +197,25 @@ def _confusion(test: dict[str, Any]) -> Html:
     return tag("div", inner, class_="scroll")
 
 
+def _fewer_rows(run: Run) -> Html:
+    """How the learning curve was made, what it has no points of, and why."""
+    curve = learning.read(run.place)
+    if curve is None:
+        return Html()
+    drawn = {
+        "random": "drawn at random",
+        "classes": "drawn class by class",
+        "groups": "drawn by whole groups",
+        "latest": "the latest",
+    }[curve.drawn]
+    words = (
+        f"Fitted again on fewer training rows, {drawn}, each part within the next, with as many "
+        "steps; scored on the validation rows. Test rows have no part in it."
+    )
+    notes = tag("ul", *(tag("li", note) for note in curve.notes)) if curve.notes else Html()
+    return join([tag("p", words, class_="none"), notes])
+
+
 def _data(info: dict[str, Any]) -> Html:
     about = info.get("data", {})
     rows = [
@@ -263,7 +246,7 @@ def _again(run: Run, info: dict[str, Any]) -> Html:
         ["machine", f"{hardware.get('processor')}, {hardware.get('threads')} threads"],
         ["device", info.get("device")],
     ]
-    recipe = (run.path / directory.RECIPE).read_text(encoding="utf-8")
+    recipe = files.read(run.place / directory.RECIPE).decode()
     return join(
         [
             tag("h2", "Again"),

@@ -1,18 +1,135 @@
-"""A run as one portable file."""
+"""A run as one portable file: written, and read again without being unpacked on disk."""
 
 from __future__ import annotations
 
+import stat
 import zipfile
 from io import BytesIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from linnet import files
 from linnet.errors import InputError
+from linnet.files import Place
 from linnet.runs import directory
 
 LEFT_OUT = ("checkpoints",)
 TIME = (1980, 1, 1, 0, 0, 0)
 """Of every member, so that the same run gives the same bytes."""
+
+MAX_ZIP_BYTES = 1 << 30
+MAX_UNPACKED_BYTES = 1 << 30
+MAX_MEMBERS = 10_000
+MAX_DIRECTORY_BYTES = 4 << 20
+"""Of the list of members at the end of a zip."""
+
+END, END_BYTES, END_64 = b"PK\x05\x06", 22, b"PK\x06\x07"
+"""How the last record of a zip begins, how long it is without a comment, and how the one begins
+that stands before it where sizes need 64 bits (PKWARE's APPNOTE 4.3)."""
+
+
+def run_place(path: Path) -> Place:
+    """Where the files of a run are: the folder ``path``, or the inside of the zip ``path``.
+
+    A zip is held in memory and looked over first: its sizes, and that every name is a plain file's
+    below it. Nothing of it is written anywhere. Another file comes back as it is.
+    """
+    try:
+        if not path.is_file():
+            return path
+        with open(path, "rb") as file:
+            if file.read(2) != b"PK":
+                return path
+            if path.suffix.lower() != ".zip" and not zipfile.is_zipfile(path):
+                return path  # whoever wanted a model says what it is
+            size = file.seek(0, 2)
+            if size > MAX_ZIP_BYTES:
+                raise InputError(
+                    f"{path}: {size:,} bytes; a zip of a run has at most {MAX_ZIP_BYTES:,} "
+                    "(MAX_ZIP_BYTES); unpack it yourself and give the folder"
+                )
+            file.seek(0)
+            content = file.read(MAX_ZIP_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path}: cannot read: {error.strerror}") from error
+    if _of_64_bits(path, content):
+        return path
+    try:
+        packed = zipfile.ZipFile(BytesIO(content))
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise InputError(f"{path}: a damaged zip: {error}") from error
+    packed.filename = str(path)  # what messages call it
+    members = packed.infolist()
+    names = [member.filename for member in members]
+    tops = {name.partition("/")[0] for name in names}
+    top = f"{tops.pop()}/" if len(tops) == 1 and directory.RUN not in names else ""
+    if f"{top}{directory.RUN}" not in names:
+        return path  # some other zip: whoever wanted a run or a model says what it is
+    for member in members:
+        _check(path, member)
+    if len(set(names)) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"{path}: {twice!r} is in this zip twice")
+    total = sum(member.file_size for member in members)
+    if total > MAX_UNPACKED_BYTES:
+        raise InputError(
+            f"{path}: {total:,} bytes when unpacked; at most {MAX_UNPACKED_BYTES:,} "
+            "(MAX_UNPACKED_BYTES)"
+        )
+    return zipfile.Path(packed, top)
+
+
+def _of_64_bits(path: Path, content: bytes) -> bool:
+    """Whether it is such a zip, as PyTorch's are and ours are not; refused where its list of
+    members is missing, or too long to be read."""
+    place = content.rfind(END, max(0, len(content) - END_BYTES - 0xFFFF))
+    if content[-END_BYTES:].startswith(END):
+        place = len(content) - END_BYTES
+    if place < 0 or len(content) < place + END_BYTES:
+        raise InputError(f"{path}: a damaged zip: its end is missing; copy it again")
+    length = int.from_bytes(content[place + 12 : place + 16], "little")
+    count = int.from_bytes(content[place + 10 : place + 12], "little")
+    if END_64 in content[max(0, place - 20) : place]:
+        return True
+    if count > MAX_MEMBERS or length > MAX_DIRECTORY_BYTES:
+        raise InputError(
+            f"{path}: too many files for a zip of a run; at most {MAX_MEMBERS:,} (MAX_MEMBERS), "
+            f"their list at most {MAX_DIRECTORY_BYTES:,} bytes (MAX_DIRECTORY_BYTES)"
+        )
+    return False
+
+
+def _check(path: Path, member: zipfile.ZipInfo) -> None:
+    """Refuse a member that is no plain file or folder below the zip, or cannot be read."""
+    name, parts = member.filename, PurePosixPath(member.filename).parts
+    plain = "/".join(parts) == name.rstrip("/") and not name.endswith("//")
+    wrong = None
+    if not parts or not plain or ".." in parts or parts[0] == "/" or "\\" in name:
+        wrong = "a name that leads elsewhere"
+    elif not name.isprintable() or ":" in parts[0]:
+        wrong = "a name that is no file's"
+    elif stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        wrong = "a link or a device"
+    elif member.flag_bits & 0x1:
+        wrong = "encrypted"
+    elif member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        wrong = "packed in a way that is not stored or deflated"
+    if wrong is not None:
+        raise InputError(f"{path}: {name[:200]!r} in this zip is {wrong}; expected a run's files")
+
+
+def model_place(path: Path, model: str | None = None) -> Place:
+    """The model file that ``path`` means: itself, or of a run the chosen one or ``model``."""
+    place = run_place(path)
+    if place == path and path.is_file():
+        return path
+    if isinstance(place, Path) and not place.exists():
+        raise InputError(f"there is no run or model file {place}")
+    metrics = directory.read_metrics(place)
+    name = model or metrics["chosen"]
+    if name not in metrics["models"]:
+        known = ", ".join(metrics["models"])
+        raise InputError(f'{path} has no model "{name}"; it has {known}')
+    return place / f"{name}.safetensors"
 
 
 def pack(run: Path, out: Path, notebook: Path | None = None) -> int:

@@ -16,7 +16,8 @@ from types import TracebackType
 from typing import Any
 
 from linnet import files
-from linnet.errors import InputError, LinnetWarning, WorkError
+from linnet.errors import InputError, Interrupted, LinnetWarning, WorkError
+from linnet.files import Place
 
 FORMAT = 1
 ROOT = Path("runs")
@@ -26,6 +27,7 @@ SILENT_SECONDS = 30.0
 """A run elsewhere that has not been heard of for longer has crashed."""
 
 EVENTS, STATUS, METRICS = "events.jsonl", "status.json", "metrics.json"
+LEARNING = "learning_curve.json"
 
 
 def create(out: Path | None, data: str, model: str) -> Path:
@@ -74,6 +76,17 @@ def write_status(path: Path, state: str, error: str | None = None) -> None:
     )
 
 
+def check_free(path: Path) -> None:
+    """Refuse a run that another process writes, as its heartbeat tells; on the same machine the
+    lock on its record (``files.append``) tells too."""
+    if state_of(path)[0] == "running":
+        status = files.read_json(path / STATUS)
+        raise InputError(
+            f"{path} is being written by process {status.get('pid')} on {status.get('host')}; wait "
+            "for its end, or stop it first"
+        )
+
+
 class Heartbeat:
     """Keeps ``status.json`` fresh, from a thread, while a run goes on; then says how it ended."""
 
@@ -98,7 +111,8 @@ class Heartbeat:
         if error is None:
             write_status(self._path, "finished")
         else:
-            state = "failed" if isinstance(error, Exception) else "stopped"
+            asked = isinstance(error, Interrupted) or not isinstance(error, Exception)
+            state = "stopped" if asked else "failed"
             write_status(self._path, state, f"{type(error).__name__}: {error}")
 
     def _beat(self) -> None:
@@ -125,7 +139,7 @@ def follow(path: Path, sink: str) -> None:
     threading.Thread(target=process.wait, name=f"sync {sink}", daemon=True).start()
 
 
-def state_of(path: Path) -> tuple[str | None, str | None]:
+def state_of(path: Place) -> tuple[str | None, str | None]:
     """The state of the run in ``path`` and its error; "crashed" where nothing runs any more.
 
     Told at once on the same machine since its start (host and boot), else after
@@ -175,8 +189,10 @@ def boot_id() -> str | None:
         return None
 
 
-def read_metrics(path: Path) -> dict[str, Any]:
+def read_metrics(path: Place) -> dict[str, Any]:
     """``metrics.json`` of the run in ``path``; refused where the run has none or a newer one."""
+    if isinstance(path, Path) and not path.exists():
+        raise InputError(f"there is no run {path}")
     if not (path / METRICS).is_file():
         raise InputError(f"{path} holds no {METRICS}: not a run of linnet, or not finished")
     metrics: dict[str, Any] = files.read_json(path / METRICS)
@@ -188,20 +204,6 @@ def read_metrics(path: Path) -> dict[str, Any]:
             f"{FORMAT}: upgrade linnet"
         )
     return metrics
-
-
-def model_path(place: Path, model: str | None = None) -> Path:
-    """The model file that ``place`` means: itself, or of a run the chosen one or ``model``."""
-    if place.is_file():
-        return place
-    if not place.exists():
-        raise InputError(f"there is no run or model file {place}")
-    metrics = read_metrics(place)
-    name = model or metrics["chosen"]
-    if name not in metrics["models"]:
-        known = ", ".join(metrics["models"])
-        raise InputError(f'{place} has no model "{name}"; it has {known}')
-    return place / f"{name}.safetensors"
 
 
 def list_runs(root: Path) -> list[dict[str, Any]]:
@@ -216,7 +218,7 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
     return sorted(rows, key=lambda row: str(row["created"]))
 
 
-def describe(path: Path) -> dict[str, Any]:
+def describe(path: Place) -> dict[str, Any]:
     """One run in a row: name, state, data, when, and the chosen model's score if it has one."""
     state, error = state_of(path)
     run = files.read_json(path / RUN) if (path / RUN).is_file() else {}

@@ -7,11 +7,11 @@ import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from linnet import files
 from linnet.errors import InputError
+from linnet.files import Place
 from linnet.registry import suggest
 from linnet.runs import directory
 
@@ -128,7 +128,7 @@ def _value(word: str) -> Value:
     return word
 
 
-def facts(path: Path) -> dict[str, Any]:
+def facts(path: Place) -> dict[str, Any]:
     """All that can be asked of a run, by name.
 
     ``name state data created chosen``, every key of the recipe, the chosen model's scores
@@ -139,7 +139,7 @@ def facts(path: Path) -> dict[str, Any]:
     recipe = path / directory.RECIPE
     if recipe.is_file():
         try:
-            found |= tomllib.loads(recipe.read_text(encoding="utf-8"))
+            found |= tomllib.loads(files.read(recipe).decode())
         except (OSError, ValueError) as error:
             raise InputError(f"{recipe}: cannot read: {error}") from error
     found |= {k: about[k] for k in ("name", "state", "created", "data", "chosen")}
@@ -158,8 +158,8 @@ def facts(path: Path) -> dict[str, Any]:
 
 
 def select(
-    runs: Iterable[Path], where: str | None = None, sort: str | None = None
-) -> list[tuple[Path, dict[str, Any]]]:
+    runs: Iterable[Place], where: str | None = None, sort: str | None = None
+) -> list[tuple[Place, dict[str, Any]]]:
     """The runs of which every comparison of ``where`` holds, ordered by the keys of ``sort`` (with
     commas between; ``-key``: the largest first; runs that lack the key come last)."""
     comparisons = parse(where) if where else ()
@@ -190,7 +190,7 @@ COMPARED = (
 """What is shown of every run that is compared, where it has it."""
 
 
-def compare(runs: Sequence[Path]) -> list[tuple[str, list[Any]]]:
+def compare(runs: Sequence[Place]) -> list[tuple[str, list[Any]]]:
     """Each key of the recipes in which the runs differ, and their scores, with a value for each."""
     rows = [facts(path) for path in runs]
     recipes = [

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from linnet import files
+from linnet.files import Place
 from linnet.runs import directory
 
 MANY = 20
@@ -15,7 +15,7 @@ OF_TIME = ("seconds",)
 """What two runs need not agree in."""
 
 
-def agreement(first: Path, second: Path) -> dict[str, Any]:
+def agreement(first: Place, second: Place) -> dict[str, Any]:
     """Whether the scores and reasons of two runs are the same, to the last bit, and what differs in
     them, in their data, versions, threads and machine."""
     one, two = (directory.read_metrics(path)["models"] for path in (first, second))

@@ -7,23 +7,25 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from html import escape
 from io import BytesIO
 from math import isnan, prod
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from linnet import artifact, files
 from linnet.artifact import Artifact
 from linnet.errors import DataError, InputError, LinnetError, ModelError
+from linnet.files import Place
 from linnet.record import Event
-from linnet.runs import directory, events
+from linnet.runs import archive, directory, events, learning
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import nn
 
     from linnet.data.column import Column
+    from linnet.data.dataset import Dataset
     from linnet.data.schema import Schema
     from linnet.diagnosis import Claim
     from linnet.figures import Figure
@@ -33,16 +35,43 @@ if TYPE_CHECKING:
 
 
 class Run:
-    """What ``linnet train`` left in a directory."""
+    """What ``linnet train`` left in a directory, or the zip of it."""
 
     def __init__(self, path: str | os.PathLike[str], network: nn.Module | None = None) -> None:
         """``network`` is the code of the model "custom", where the run has one."""
         self.path = Path(path)
+        self.place: Place = archive.run_place(self.path)
+        """Where its files are: ``path`` itself, or the inside of a zip."""
         self._network = network
-        self.metrics: dict[str, Any] = directory.read_metrics(self.path)
+        if not self._runs or (self.place / directory.METRICS).is_file():
+            _ = self.metrics
 
     def __repr__(self) -> str:
         return f"Run({str(self.path)!r})"
+
+    @property
+    def name(self) -> str:
+        """What the run is called: its folder's name, or the zip's without the end."""
+        path = self.path.resolve()
+        return path.name if path.is_dir() else path.stem
+
+    @property
+    def _runs(self) -> bool:
+        """Whether it is a run at all, also one that has not finished."""
+        return (self.place / directory.EVENTS).is_file()
+
+    @property
+    def state(self) -> str | None:
+        """running, finished, stopped, failed, or crashed: nothing runs it any more."""
+        return directory.state_of(self.place)[0]
+
+    @cached_property
+    def metrics(self) -> dict[str, Any]:
+        """``metrics.json``: the scores. A run that has not finished has none, and says so; its
+        ``events()``, ``curves()`` and ``info`` are there."""
+        if self._runs and not (self.place / directory.METRICS).is_file():
+            raise InputError(f"{self.path} is {self.state}, and has no {directory.METRICS} yet")
+        return directory.read_metrics(self.place)
 
     @property
     def chosen(self) -> str:
@@ -64,7 +93,7 @@ class Run:
         """Every model of the run, by name; of a module of your own, a copy."""
         return {
             name: artifact.load(
-                self.path / f"{name}.safetensors",
+                self.place / f"{name}.safetensors",
                 copy.deepcopy(self._network) if name == "custom" else None,
             )
             for name in self.metrics["models"]
@@ -73,19 +102,41 @@ class Run:
     @cached_property
     def info(self) -> dict[str, Any]:
         """``run.json``: command, data, versions, hardware."""
-        info: dict[str, Any] = files.read_json(self.path / directory.RUN)
+        info: dict[str, Any] = files.read_json(self.place / directory.RUN)
         return info
 
     def split(self) -> dict[str, Any]:
         """Row numbers, int64 tensors, of the training, validation and test part."""
-        from safetensors.torch import load_file
+        from safetensors import SafetensorError
+        from safetensors.torch import load
 
-        parts: dict[str, Any] = load_file(self.path / directory.SPLIT)
+        path = self.place / directory.SPLIT
+        try:
+            parts: dict[str, Any] = load(files.read(path))
+        except (OSError, SafetensorError) as error:
+            raise InputError(f"{path}: cannot read: {error}") from error
         return parts
+
+    def draft(self, data: Any = None, model: str | None = None) -> Dataset:
+        """All rows of the run, a table's as records that are not yet encoded, read again from where
+        the run had them, or from ``data``, as the chosen model or ``model`` reads them; refused
+        where that is not what the run was made with."""
+        from linnet.data.read import read_draft
+        from linnet.data.reading import Reading
+
+        place = self.data_place() if data is None else data
+        recipe = self._manifest(model or self.chosen).recipe
+        names = Reading.model_fields
+        reading = Reading.parse({k: v for k, v in recipe.items() if k in names}, "recipe")
+        draft = read_draft(place, reading)
+        dataset = draft.learn(self.split()["train"], reading.max_categories)
+        if dataset.fingerprint() != self.info["data"]["fingerprint"]:
+            raise DataError(f"{place} is not what the run was made with: its fingerprint differs")
+        return draft
 
     def events(self) -> list[Event]:
         """Everything written while the run went on, in order; see ``linnet.runs.events``."""
-        return events.read_all(self.path / directory.EVENTS)
+        return events.read_all(self.place / directory.EVENTS)
 
     def reasons(self) -> list[Claim]:
         """Why is it stuck? What the record says holds the models back, the weightiest first."""
@@ -93,20 +144,52 @@ class Run:
 
         chosen, held = self.chosen, {}
         scores = self.metrics["models"][chosen].get("test", {})
-        if "confusion" in scores and (self.path / "predictions" / f"{chosen}.parquet").is_file():
+        if "confusion" in scores and (self.place / "predictions" / f"{chosen}.parquet").is_file():
             found = self._predictions(chosen)
             codes = _codes(found["y"], scores["classes"])
             if "p" in found:
                 held = {chosen: Predictions(found["row"], codes, found["p"])}
         rows = self.info.get("data", {}).get("valid_rows")
-        return diagnose(self.events(), self.metrics, held, valid_rows=rows)
+        curve = learning.read(self.place)
+        changes = {} if curve is None else curve.plain()["changes"]
+        return diagnose(self.events(), self.metrics, held, valid_rows=rows, changes=changes)
 
     def curves(self, x: Axis = "epoch", log: bool = False, smoothing: float = 0.0) -> Figure:
         """Loss and accuracy, or RMSE, of training and validation; see ``linnet.figures.curves``."""
         from linnet.figures import curves
 
-        series = events.series(self.events())
-        return curves({self.path.name: series}, x=x, log=log, smoothing=smoothing)
+        series = self._series()
+        return curves({self.name: series}, x=x, log=log, smoothing=smoothing)
+
+    def learning_curve(self) -> Figure:
+        """Validation loss and accuracy, or RMSE, by how many training rows the models had; refused
+        where it was not computed, which is ``linnet report RUN --learning-curve``."""
+        from linnet.figures import learning_curve
+
+        curve = learning.read(self.place)
+        if curve is None:
+            raise InputError(
+                f"{self.path}: no learning curve yet; linnet report {quote(str(self.path))} "
+                "--learning-curve fits the models on fewer rows, and keeps one"
+            )
+        plain = curve.plain()
+        return learning_curve(plain["points"], plain["score"], plain["valid_rows"])
+
+    def _series(self) -> dict[str, Any]:
+        """The curves; where the run started from another one's weights, behind that one's, up to
+        where those were."""
+        own = events.series(self.events())
+        parent = self.info.get("parent")
+        try:
+            past = Run(parent) if isinstance(parent, str) else None
+            before, models = ({}, {}) if past is None else (past._series(), past.metrics["models"])
+        except LinnetError:  # it is gone
+            return own
+        for name in own.keys() & before.keys() & models.keys():
+            fitted = models[name]["fit"]
+            if fitted.get("best_epoch"):  # of a net; a line has no epochs to join
+                own[name] = events.joined(before[name], own[name], fitted["best_step"])
+        return own
 
     def confusion(self, model: str | None = None) -> Figure:
         """Test rows by true and predicted class, of the chosen model or ``model``."""
@@ -178,6 +261,17 @@ class Run:
             **shown,
         )
 
+    def examples(self, data: Any = None) -> Figure:
+        """What the training rows look like: a sheet of pictures of each class, or how the values of
+        a table's columns lie; see ``linnet.figures.look``.
+
+        They are read again from where the run had them, or from ``data``; refused where that is not
+        what the run was made with.
+        """
+        from linnet.figures import look
+
+        return look(self.draft(data).take(self.split()["train"]))
+
     def weights(self, model: str | None = None) -> Figure:
         """The first layer's weights of the chosen model, or of ``model``: on pictures as pictures;
         on a table the line's coefficients, also where a net is chosen."""
@@ -221,25 +315,34 @@ class Run:
         )
 
     def _repr_html_(self) -> str:
+        """The verdict, the models with their curves and scores, and why they are stuck."""
+        from linnet.notebook import Html, curve, paragraph, put, table
         from linnet.verdict import headline
 
-        rows = ""
+        try:
+            written, reasons = events.series(self.events()), self.reasons()
+        except (LinnetError, OSError):  # the scores stand without them
+            written, reasons = {}, []
+        rows = []
         for name, found in self.metrics["models"].items():
-            valid, test = found.get("valid", {}), found.get("test")
-            loss = f"{valid['loss']:.4f}" if isinstance(valid.get("loss"), float) else "–"
+            parts = written.get(name, {})
+            lines = {
+                f"{words} loss": (part.get("step", ()), part.get("loss", ()))
+                for key, words in (("train", "training"), ("valid", "validation"))
+                if (part := parts.get(key, {})) and len(part.get("loss", ())) == len(part["step"])
+            }
+            test = found.get("test")
             score = headline(test) if test else "no test rows"
             star = " ★" if name == self.chosen else ""
-            cells = (name + star, loss, score, f"{found['fit']['seconds']:.1f} s")
-            rows += "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>"
-        head = "".join(
-            f"<th>{cell}</th>" for cell in ("model", "validation loss", "test", "fitted in")
-        )
-        return (
-            f"<div><p><b>{escape(self.path.name)}</b>: {escape(self.verdict)}</p>"
-            f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-            f"<p>★ chosen by validation loss; files: <code>{escape(str(self.path))}</code></p>"
-            "</div>"
-        )
+            loss = found.get("valid", {}).get("loss", "–")
+            seconds = f"{found['fit']['seconds']:.1f} s"
+            rows.append([name + star, loss, curve(lines), score, seconds])
+        head = ("model", "validation loss", "by step", "test", "fitted in")
+        told = [paragraph(f"Why: {claim}") for claim in reasons]
+        where = Html(f"<code>{put(str(self.path))}</code>")
+        last = paragraph("★ chosen by validation loss; – – validation; files: ", where)
+        title = paragraph(Html(f"<b>{put(self.name)}</b>: "), self.verdict)
+        return f"<div>{title}{table(head, rows)}{''.join(told)}{last}</div>"
 
     def _named(self, model: str | None) -> str:
         """The name of the model that is meant; refused where the run has none of it."""
@@ -268,17 +371,17 @@ class Run:
         return test
 
     def _manifest(self, model: str) -> artifact.Manifest:
-        return artifact.read_manifest(self.path / f"{model}.safetensors")
+        return artifact.read_manifest(self.place / f"{model}.safetensors")
 
     def _weight(self, model: str, tensor: str) -> Array:
         """A tensor of a model's file."""
-        from safetensors import SafetensorError, safe_open
+        from safetensors import SafetensorError
+        from safetensors.numpy import load
 
-        path = self.path / f"{model}.safetensors"
+        path = self.place / f"{model}.safetensors"
         try:
-            with safe_open(path, framework="numpy") as file:
-                weight: Array = file.get_tensor(tensor)
-        except (OSError, SafetensorError) as error:
+            weight: Array = load(files.read(path))[tensor]
+        except (OSError, SafetensorError, KeyError) as error:
             raise ModelError(f"{path}: cannot read the tensor {tensor}: {error}") from error
         return weight
 
@@ -286,9 +389,9 @@ class Run:
         """``row``, ``y``, ``prediction`` and, of classes, ``p`` of the test rows."""
         import polars
 
-        path = self.path / "predictions" / f"{model}.parquet"
+        path = self.place / "predictions" / f"{model}.parquet"
         try:
-            frame = polars.read_parquet(BytesIO(path.read_bytes()))
+            frame = polars.read_parquet(BytesIO(files.read(path)))
         except (OSError, polars.exceptions.PolarsError) as error:
             raise InputError(f"{path}: cannot read: {error}") from error
         missing = {"row", "y", "prediction"} - set(frame.columns)
@@ -303,17 +406,7 @@ class Run:
         """The examples of some rows, as ``mistakes`` takes them: ``pictures`` or a ``table``."""
         import torch
 
-        from linnet.data.read import read_draft
-        from linnet.data.reading import Reading
-
-        place = self._place() if data is None else data
-        recipe = self._manifest(model).recipe
-        names = Reading.model_fields
-        reading = Reading.parse({k: v for k, v in recipe.items() if k in names}, "recipe")
-        draft = read_draft(place, reading)
-        dataset = draft.learn(self.split()["train"], reading.max_categories)
-        if dataset.fingerprint() != self.info["data"]["fingerprint"]:
-            raise DataError(f"{place} is not what the run was made with: its fingerprint differs")
+        draft = self.draft(data, model)
         if rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= len(draft):
             raise DataError(f"a row of the predictions is not from 0 to {len(draft) - 1}")
         chosen = draft.take(torch.tensor(rows, dtype=torch.int64)).x.numpy()
@@ -329,12 +422,17 @@ class Run:
             }
         }
 
-    def _place(self) -> str:
+    def data_place(self) -> str:
         """Where the run's data was: a path that is not found here counts from the run's folder of
-        work."""
+        work; a known name is one, whatever lies there."""
+        from linnet.data import BUILTIN
+        from linnet.data.known import KNOWN
+
         place = self.info.get("data", {}).get("place")
         if not isinstance(place, str):
             raise DataError("the data was handed over from Python; give it as data=")
+        if place in BUILTIN or place in KNOWN:
+            return place
         there = Path(str(self.info.get("directory", "."))) / place
         return str(there) if not Path(place).exists() and there.exists() else place
 
@@ -347,7 +445,7 @@ def load(
     ``network`` is the code of a model that was trained from a module of your own: such a module,
     which takes the file's numbers.
     """
-    return artifact.load(directory.model_path(Path(place), model), network)
+    return artifact.load(archive.model_place(Path(place), model), network)
 
 
 def _codes(labels: Array, classes: Sequence[Any]) -> Array:

@@ -40,6 +40,9 @@ class Sink:
         if kind == "step":
             self.scalars(_numbers(f"{model}/train", event), step, wall)
         elif kind == "evaluate":
+            seen = event.get("train")
+            learned = {**seen, "loss": None} if isinstance(seen, dict) else None
+            self.scalars(_numbers(f"{model}/train", learned), step, wall)
             self.scalars(_numbers(f"{model}/valid", event.get("valid")), step, wall)
         elif kind == "test":
             self.summary(_numbers(f"{model}/test", event.get("test")), wall)

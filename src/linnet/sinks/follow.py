@@ -52,7 +52,12 @@ def follow(
             known = ", ".join(sink.options) or "none"
             raise RecipeError(f'the sink "{name}" has no option "{option}"; it has: {known}')
     if not run.is_dir():
-        raise InputError(f"there is no run {run}")
+        raise InputError(
+            f"{run} is no run's folder; a zip is only read, and how far a run was sent is written "
+            "beside it: unpack the zip"
+            if run.exists()
+            else f"there is no run {run}"
+        )
     begun = time.monotonic()
     while live and directory.state_of(run)[0] is None:
         if time.monotonic() - begun > STARTING_SECONDS:
@@ -110,7 +115,7 @@ class _Sending:
                 self._commit()
 
     def _send(self, events: list[Event], place: dict[str, Any]) -> None:
-        counted = {id(event) for event in without_undone(events)}
+        counted = {id(event) for event in without_undone(events, whole=False)}
         try:
             for index, event in enumerate(events):
                 if index < place["sent"]:

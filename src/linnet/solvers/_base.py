@@ -38,6 +38,15 @@ class Solver(ABC):
     def step(self, problem: LinearProblem, state: State) -> State:
         """The next state; its objective is no larger."""
 
+    def pack(self, state: State) -> dict[str, Any] | None:
+        """All of a state, to go on from it another time; None where a fit had better start anew, as
+        it takes but a step."""
+        return None
+
+    def unpack(self, problem: LinearProblem, packed: dict[str, Any]) -> State:
+        """The state that ``pack`` was given."""
+        raise NotImplementedError
+
     def certify(self, problem: LinearProblem, state: State) -> State:
         """The same state, judged by raw predictions computed afresh."""
         raw = problem.raw(state.theta)

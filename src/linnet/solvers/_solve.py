@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -62,6 +64,14 @@ class Solve(Method):
         self.max_iter = max_iter
         self.theta = theta
         self.problem, self.basis = problem.rotated()
+        self._stand: Callable[[], dict[str, Any]] = dict
+        self._restored: dict[str, Any] | None = None
+
+    def state(self) -> dict[str, Any]:
+        return self._stand()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._restored = dict(state)
 
     @torch.inference_mode()
     def __iter__(self) -> Iterator[Step]:
@@ -73,28 +83,52 @@ class Solve(Method):
             given[-1] *= problem.intercept
             values = [problem.value_and_gradient(one)[0] for one in (given, theta)]
             theta = given if values[0] < values[1] else theta  # it may be of other data
-        index = 0
-        yield self._begin(problem, theta)
-        if self.theta is None:
+        restored = self._restored or {}
+        index, first = restored.get("index", 0), restored.get("place", 0)
+        if self._restored is None:
+            yield self._begin(problem, theta)
+        packed = restored.get("state")
+        if "theta" in restored:
+            theta = restored["theta"].to(problem.home)
+        elif self.theta is None and packed is None:
             theta = self._by_samples(problem, theta)
-        for alpha in self.penalties:
+        for place, alpha in enumerate(self.penalties):
+            if place < first:
+                continue
             problem = self.problem.at(alpha)
-            state = self.solver.start(problem, theta)
-            last = index + self.max_iter
+            going = packed is not None
+            if packed is not None:
+                state = self.solver.unpack(problem, packed)
+            else:
+                state = self.solver.start(problem, theta)
+            last = restored["last"] if going else index + self.max_iter
+            start = {"index": index, "place": place, "theta": theta}
+            packed = None
             while True:
-                largest = problem.scaled(state.gradient)
-                if largest <= self.tol and state.steps:  # judged by predictions computed afresh
-                    state = self.solver.certify(problem, state)
+                if not going:
                     largest = problem.scaled(state.gradient)
-                reason = self._reason(problem, state, largest, index == last)
-                if reason is not None:
-                    break
-                if state.steps:
-                    yield self._step(index, problem, state)
+                    if largest <= self.tol and state.steps:  # judged by predictions computed afresh
+                        state = self.solver.certify(problem, state)
+                        largest = problem.scaled(state.gradient)
+                    reason = self._reason(problem, state, largest, index == last)
+                    if reason is not None:
+                        break
+                    if state.steps:
+                        self._stand = partial(self._amid, start, index, last, state)
+                        yield self._step(index, problem, state)
+                going = False
                 state = self.solver.step(problem, state)
                 index += not state.stuck
             theta = state.theta
+            self._stand = partial(dict, index=index, place=place + 1, theta=theta)
             yield self._step(index, problem, state, reason=reason)
+
+    def _amid(self, start: dict[str, Any], index: int, last: int, state: State) -> dict[str, Any]:
+        """What goes on from within a penalty, or else from its start."""
+        packed = self.solver.pack(state)
+        if packed is None:
+            return start
+        return {"index": index, "place": start["place"], "last": last, "state": packed}
 
     def _by_samples(self, problem: LinearProblem, theta: Tensor) -> Tensor:
         """The optimum of the largest sample, roughly, each sample starting at the one before.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -56,6 +57,7 @@ class Own:
     """What this solver carries from step to step."""
 
     curvature: Curvature
+    there: Tensor  # the raw predictions that the curvature is of
     steep: Tensor  # the curvature's inverse times the gradient
     memory: Memory | None
     trail: tuple[float, ...]  # the decrements since the curvature was estimated, there first
@@ -93,12 +95,54 @@ class LBFGS(Solver):
     def _anew(self, problem: LinearProblem, state: State, builds: int) -> State:
         """The same state with the curvature there."""
         assert state.raw is not None
-        random = generator(builds, "curvature", problem.world.rank)
-        curvature = Curvature(problem, state.raw, random, 2.0**builds)
+        curvature = self._curvature(problem, state.raw, builds)
         steep = curvature.solve(state.gradient)
         decrement = (state.gradient * steep).sum().item() / 2
-        own = Own(curvature, steep, None, (decrement,), builds + 1)
+        own = Own(curvature, state.raw, steep, None, (decrement,), builds + 1)
         return replace(state, decrement=decrement, own=own)
+
+    @staticmethod
+    def _curvature(problem: LinearProblem, raw: Tensor, builds: int) -> Curvature:
+        random = generator(builds, "curvature", problem.world.rank)
+        return Curvature(problem, raw, random, 2.0 ** min(builds, MOST_BUILDS))
+
+    def pack(self, state: State) -> dict[str, Any]:
+        own: Own = state.own
+        memory = own.memory
+        return {
+            "theta": state.theta,
+            "value": state.value,
+            "gradient": state.gradient,
+            "steps": state.steps,
+            "raw": state.raw,
+            "decrement": state.decrement,
+            "there": own.there,
+            "steep": own.steep,
+            "memory": None if memory is None else [memory.s, memory.y, memory.z],
+            "trail": list(own.trail),
+            "builds": own.builds,
+        }
+
+    def unpack(self, problem: LinearProblem, packed: dict[str, Any]) -> State:
+        given = {name: _there(value, problem) for name, value in packed.items()}
+        builds, memory = given["builds"], given["memory"]
+        own = Own(
+            self._curvature(problem, given["there"], builds - 1),
+            given["there"],
+            given["steep"],
+            None if memory is None else Memory(*memory),
+            tuple(given["trail"]),
+            builds,
+        )
+        return State(
+            given["theta"],
+            given["value"],
+            given["gradient"],
+            given["steps"],
+            raw=given["raw"],
+            decrement=given["decrement"],
+            own=own,
+        )
 
     def step(self, problem: LinearProblem, state: State) -> State:
         own: Own = state.own
@@ -154,13 +198,27 @@ class LBFGS(Solver):
         if not steps or not min(first, before, now) > 0:
             return False
         each = cost.step(problem) + own.curvature.price
-        build = 2.0 ** (own.builds - 1) * Curvature.cost(problem)
+        build = 2.0 ** min(own.builds - 1, MOST_BUILDS) * Curvature.cost(problem)
         if steps * each < build / 2:  # decrements are estimates and may rise for a while
             return False
         return math.log(before / now) / (last * each) < math.log(first / now) / (
             build + steps * each
         )
 
+
+def _there(value: Any, problem: LinearProblem) -> Any:
+    """What a checkpoint held, where the problem has it: rows where its rows lie, all else at its
+    home."""
+    if isinstance(value, list):
+        return [_there(item, problem) for item in value]
+    if not isinstance(value, Tensor):
+        return value
+    rows = value.dtype == problem.x.dtype and value.dim() == 2 and len(value) == len(problem.x)
+    return value.to(problem.x.device if rows else problem.home)
+
+
+MOST_BUILDS = 60
+"""More estimates than that are of no more rows: all of them have been in it for long."""
 
 TRIALS = 40
 """Step lengths that are tried before a direction is given up."""

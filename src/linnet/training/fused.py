@@ -37,6 +37,17 @@ class Fused:
         if not sgd:
             self._adam = torch._fused_adamw_ if kind is torch.optim.AdamW else torch._fused_adam_
 
+    def state_dict(self) -> dict[str, Any]:
+        """All that moves; the rates are set before every step."""
+        return {"steps": self.steps, "moments": [list(map(list, each)) for each in self.moments]}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Stand as ``state_dict()`` gave it."""
+        self.steps = state["steps"]
+        for mine, given in zip(self.moments, state["moments"], strict=True):
+            for here, there in zip(mine, given, strict=True):
+                torch._foreach_copy_(here, there) if here else None
+
     @torch.no_grad()
     def step(self) -> None:
         """One update from the gradients of the parameters."""

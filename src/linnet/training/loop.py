@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -91,11 +92,44 @@ class Train(Method):
         self.update = choose_update(network, loss, self.optimizer, plan, batches.size)
         self.schedule = lookup(SCHEDULES, plan.schedule, "schedule")
         self.plateau = Plateau(plan.pace)
+        self.index = 0
+        """Steps done."""
+
+        self._begun = self._over = False
+        self._best, self._stale = math.inf, 0
+        self._sums: list[tuple[Tensor, Rows]] = []
         self.scored = network
         self.average: Average[Network] | None = None
         if plan.averaging != "none":
             self.average = Average(network, plan.averaging, plan.average_decay)
             self.scored = self.average.network
+
+    def state(self) -> dict[str, Any]:
+        plateau = self.plateau
+        found: dict[str, Any] = {
+            "index": self.index,
+            "over": self._over,
+            "network": dict(self.network.state_dict()),
+            "optimizer": self.optimizer.state_dict(),
+            "plateau": [plateau.factor, plateau.best, plateau.stale],
+            "best": self._best,
+            "stale": self._stale,
+            "sums": [list(pair) for pair in self._sums],
+        }
+        if self.average is not None:
+            found["average"] = [self.average.count, dict(self.average.network.state_dict())]
+        return found
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self.index, self._over, self._begun = state["index"], state["over"], True
+        self.network.load_state_dict(state["network"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.plateau.factor, self.plateau.best, self.plateau.stale = state["plateau"]
+        self._best, self._stale = state["best"], state["stale"]
+        self._sums = [(total, rows) for total, rows in state["sums"]]
+        if self.average is not None:
+            self.average.count, weights = state["average"]
+            self.average.network.load_state_dict(weights)
 
     def observe(self, loss: float) -> None:
         """Take in the validation loss of a complete step."""
@@ -130,14 +164,19 @@ class Train(Method):
 
     def _steps(self, device: torch.device) -> Iterator[Step]:
         seed = seeder(self.network, device)
-        yield Step(0, complete=True)
+        if self._over:
+            return
+        if not self._begun:
+            yield Step(0, complete=True)
         plan, per_epoch = self.plan, len(self.batches)
         every = plan.evaluate_every or per_epoch
-        index, best, stale = 0, math.inf, 0
+        index = self.index
         self.network.train()
-        for epoch in range(plan.epochs):
-            sums: list[tuple[Tensor, Rows]] = []
-            for batch, (x, y, weight) in enumerate(self.batches.epoch(epoch), start=1):
+        for epoch in range(index // per_epoch, plan.epochs):
+            done = index % per_epoch
+            sums = self._sums if done else []
+            self._sums = sums
+            for batch, (x, y, weight) in enumerate(self.batches.epoch(epoch, done), start=done + 1):
                 rate = self._rate(index)
                 for group in self.optimizer.param_groups:
                     if isinstance(group["lr"], Tensor):
@@ -149,23 +188,24 @@ class Train(Method):
                 if seed is not None:
                     seed(derive(self.seed, "dropout", index))
                 shown, total, rows = self.update(x, y, weight)
-                index += 1
+                self.index = index = index + 1
                 last = batch == per_epoch
                 reason = None
                 if plan.min_delta is not None:
                     sums.append((total, rows))
                 if last and plan.min_delta is not None:
                     mean = sum(float(t) for t, _ in sums) / sum(float(r) for _, r in sums)
-                    stale = stale + 1 if mean > best - plan.min_delta else 0
-                    best = min(best, mean)
-                    if stale > plan.patience:
-                        reason = f"the training loss is no lower {stale} epochs in a row"
+                    self._stale = self._stale + 1 if mean > self._best - plan.min_delta else 0
+                    self._best = min(self._best, mean)
+                    if self._stale > plan.patience:
+                        reason = f"the training loss is no lower {self._stale} epochs in a row"
                 if index == self.steps and reason is None:
                     reason = f"all {plan.epochs} epochs done"
                 complete = index % every == 0 or reason is not None
+                self._over = reason is not None
                 if self.average is not None:
-                    done = epoch + 1 if last else index / per_epoch
-                    self.average.step(done, plan.epochs, complete=complete)
+                    epochs = epoch + 1 if last else index / per_epoch
+                    self.average.step(epochs, plan.epochs, complete=complete)
                 yield Step(
                     index,
                     {"loss_sum": shown, "rows": rows, "lr": rate},

@@ -21,7 +21,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from linnet import files
-from linnet.runs.directory import METRICS
+from linnet.runs.directory import LEARNING, METRICS
 from linnet.view import panels
 from linnet.view.follow import Folder, Follower
 from linnet.view.series import Point
@@ -68,6 +68,8 @@ class Page:
                 Route("/stream", self._stream),
                 Route("/run", self._run),
                 Route("/panel", self._panel),
+                Route("/windows", self._windows),
+                Route("/picture", self._picture),
             ]
         )
 
@@ -103,6 +105,33 @@ class Page:
 
         return Response(await asyncio.to_thread(detail), media_type="application/json")
 
+    async def _windows(self, request: Request) -> Response:
+        query = request.query_params
+        run, after = self.folder.runs.get(query.get("id", "")), query.get("after", "")
+        if run is None:
+            return PlainTextResponse("there is no such run", 404)
+        number = int(after) if after.isascii() and after.isdigit() and len(after) < 16 else 0
+
+        def news() -> bytes:
+            with self._lock:
+                behind = run.windows.read()
+                found = run.windows.news(number, query.get("key", ""), MAX_MESSAGE_BYTES - 12_000)
+                return files.dumps({**found, "more": found["more"] or behind}).encode()
+
+        return Response(await asyncio.to_thread(news), media_type="application/json")
+
+    async def _picture(self, request: Request) -> Response:
+        query = request.query_params
+        run = self.folder.runs.get(query.get("id", ""))
+        content = None
+        if run is not None:
+            content = await asyncio.to_thread(run.windows.picture, query.get("name", ""))
+        if content is None:
+            return PlainTextResponse("there is no such picture", 404)
+        return Response(
+            content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"}
+        )
+
     async def _panel(self, request: Request) -> Response:
         query = request.query_params
         run = self.folder.runs.get(query.get("id", ""))
@@ -110,7 +139,9 @@ class Page:
         if run is None or kind not in panels.KINDS:
             return PlainTextResponse("there is no such panel", 404)
         try:
-            made = (run.path / METRICS).stat().st_mtime_ns
+            made = files.about(run.place / METRICS).changed
+            if (run.place / LEARNING).is_file():  # it may come later
+                made += files.about(run.place / LEARNING).changed
         except OSError:
             return Response(b'{"problem":"it is made when the run has finished"}')
         key = (run.id, kind, model, made)
@@ -160,12 +191,14 @@ class Page:
                 for message in news:
                     yield message
                 changed = bool(news) or first
+                behind = False
                 for id in wanted:
                     if id not in runs or self.ending:
                         continue
-                    more, offsets[id] = await asyncio.to_thread(
+                    more, offsets[id], unread = await asyncio.to_thread(
                         self._news, runs[id], offsets.get(id, 0)
                     )
+                    behind = behind or unread
                     if (now := _now(runs[id])) != nows.get(id):
                         nows[id] = now
                         more.append(now)
@@ -179,7 +212,7 @@ class Page:
                     yield b":\n\n"
                     spoken = time.monotonic()
                 first = False
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(0 if behind else POLL_SECONDS)
         finally:
             self.streams -= 1
             self.asked = time.monotonic()
@@ -191,12 +224,14 @@ class Page:
                 self._looked = time.monotonic()
             return self.folder.runs
 
-    def _news(self, run: Follower, offset: int) -> tuple[list[bytes], int]:
-        """The run's curves after byte ``offset`` of its record, and where that ends now."""
+    def _news(self, run: Follower, offset: int) -> tuple[list[bytes], int, bool]:
+        """The run's curves after byte ``offset`` of its record, where that ends now, and whether
+        there is more to read."""
         with self._lock:
+            behind = False
             if time.monotonic() - self._read.get(run.id, -POLL_SECONDS) >= POLL_SECONDS:
-                run.read()
-                self._read[run.id] = time.monotonic()
+                behind = run.read()
+                self._read[run.id] = -POLL_SECONDS if behind else time.monotonic()
             found = []
             if not run.began <= offset <= run.offset:
                 if offset:
@@ -207,7 +242,7 @@ class Page:
                     about = {"id": run.id, "model": model, "part": part, "name": name}
                     start, points = series.since(offset)
                     found += _series(about, start, points)
-            return found, run.offset
+            return found, run.offset, behind
 
 
 def _first(runs: Iterable[Follower]) -> list[str]:

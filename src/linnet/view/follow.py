@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from linnet import files
 from linnet.errors import LinnetError
+from linnet.files import Place
 from linnet.record import Event
-from linnet.runs import directory, events, query
+from linnet.runs import archive, directory, events, query
+from linnet.view import windows
 from linnet.view.series import Series
 
 Json = dict[str, Any]
@@ -29,12 +33,20 @@ MAX_LETTERS = 300
 """Of a name or of a value that is shown in a row."""
 
 MAX_STEP = 2**53
+LARGE = 1e300
 
 RARELY = 10
 """How many looks apart the files of runs that have ended are looked at again."""
 
+READ_BYTES = 1 << 20
+READ_SECONDS = 0.5
+"""For how long a record is read on before what was found is shown."""
+
 RATE_SECONDS = 0.05
 """The least time over which samples a second are counted."""
+
+SPENT = ("batches", "steps", "evaluate", "record")
+"""Parts of a fit's time."""
 
 PLACE = ("event", "model", "step", "epoch", "time", "valid", "converged")
 """What is no value of a curve."""
@@ -65,6 +77,9 @@ class Folder:
 
 
 def _find(root: Path) -> Iterator[tuple[Path, str]]:
+    if root.is_file():  # the zip of a run
+        yield root, root.stem
+        return
     if (root / directory.STATUS).is_file():
         yield root, root.name
         return
@@ -92,6 +107,7 @@ class Follower:
 
     def __init__(self, path: Path, name: str) -> None:
         self.path = path
+        self.place: Place = archive.run_place(path)
         self.id = sha256(os.fsencode(path)).hexdigest()[:16]
         self.name = name
         self.row: Json | None = None
@@ -100,6 +116,9 @@ class Follower:
 
         self.version = 0
         """Counts the changes of its scores, which the page then asks for."""
+
+        self.windows = windows.Windows(path)
+        """What programs showed beside it with ``linnet.compat.visdom``."""
 
         self._seen: tuple[float, ...] = ()
         self._facts: Json = {}
@@ -115,6 +134,9 @@ class Follower:
 
         self.series: dict[Key, Series] = {}
         self.models: dict[str, Json] = {}
+        self.spent: dict[str, Json] = {}
+        """Where the seconds of each fit went so far."""
+
         self.findings: list[Json] = []
         self.now: Json = {}
         """What is being fitted, at which step, and its last scores."""
@@ -122,13 +144,12 @@ class Follower:
         self.units: dict[str, float] = {}
         """Steps of an epoch, by model."""
 
-        self._curves: dict[tuple[str, str], dict[str, Series | None]] = {}
         self._rates: dict[str, tuple[float, int]] = {}
 
     def look(self) -> None:
         """Bring the row up to date."""
         try:
-            state, error = directory.state_of(self.path)
+            state, error = directory.state_of(self.place)
             self._look_at_files()
             problem = None
         except (LinnetError, OSError, TypeError, AttributeError, KeyError) as wrong:
@@ -142,15 +163,16 @@ class Follower:
             **{key: _clip(self._about.get(key)) for key in ("created", "data", "chosen")},
             **{key: self._about.get(key) for key in ("metric", "value", "interval")},
             "facts": self._facts,
+            "windows": windows.size(self.path),
         }
 
     def _look_at_files(self) -> None:
         names = (directory.RECIPE, directory.RUN, directory.METRICS)
-        seen = tuple(_changed(self.path / name) for name in names)
+        seen = tuple(_changed(self.place / name) for name in names)
         if seen == self._seen:
             return
-        facts = query.facts(self.path)
-        about = directory.describe(self.path)
+        facts = query.facts(self.place)
+        about = directory.describe(self.place)
         plain = {
             _clip(key): _clip(value)
             for key, value in facts.items()
@@ -164,30 +186,35 @@ class Follower:
         self._seen = seen
         self.version += 1
 
-    def read(self) -> None:
-        """Take in what is new in the record: whole lines from the byte where it was left."""
-        path = self.path / directory.EVENTS
+    def read(self) -> bool:
+        """Take in what is new in the record, whole lines from the byte where it was left, for at
+        most about ``READ_SECONDS``; whether there is more."""
+        path = self.place / directory.EVENTS
+        began = time.monotonic()
         try:
-            about = path.stat()
+            about = files.about(path)
         except OSError:
-            return
-        if about.st_ino != self._inode or about.st_size < self.offset:  # another file in its place
-            again, self._inode = self._inode != 0, about.st_ino
+            return False
+        if about.inode != self._inode or about.size < self.offset:  # another file in its place
+            again, self._inode = self._inode != 0, about.inode
             self._reset()
-            self.began = about.st_size if again else 0
-        while about.st_size > self.offset:
+            self.began = about.size if again else 0
+        while about.size > self.offset:
             try:
-                found, end = events.read_new(path, self.offset)
+                found, end = events.read_new(path, self.offset, READ_BYTES)
             except LinnetError:
-                return
+                return False
             if end <= self.offset:
-                return
+                return False
             if any(event["event"] == "resume" for event in found):
                 self._read_anew(path)
-                return
+                return False
             self._take_all(found, end)
+            if time.monotonic() - began > READ_SECONDS:
+                return about.size > self.offset
+        return False
 
-    def _read_anew(self, path: Path) -> None:
+    def _read_anew(self, path: Place) -> None:
         """The whole record again, without what a resume took back."""
         self._reset()
         found: list[Event] = []
@@ -203,11 +230,20 @@ class Follower:
 
     def _take_all(self, found: list[Event], offset: int) -> None:
         """Events that end at byte ``offset`` of the record."""
-        for event in found:
-            self._take(event)
+        for _, alike in groupby(found, lambda event: (event["event"], event.get("model"), *event)):
+            self._take_alike(list(alike))
         for series in self.series.values():
             series.settle(offset)
         self.offset = offset
+
+    def _take_alike(self, alike: list[Event]) -> None:
+        """Events of one kind, of one model, with the same keys."""
+        model = alike[0].get("model")
+        if alike[0]["event"] == "step" and isinstance(model, str):
+            self._steps(model if len(model) <= MAX_LETTERS else str(_clip(model)), alike)
+            return
+        for event in alike:
+            self._take(event)
 
     def _take(self, event: Event) -> None:
         kind, model = event["event"], event.get("model")
@@ -221,10 +257,10 @@ class Follower:
             return
         if len(model) > MAX_LETTERS:
             model = str(_clip(model))
-        if kind == "step":
-            self._step(model, event)
-        elif kind == "evaluate":
+        if kind == "evaluate":
             self._evaluate(model, event)
+        elif kind == "spent":
+            self._spent(model, event)
         elif kind == "begin":
             self.now = {"model": model, "steps": _number(event.get("steps")), "step": 0}
             self._scores(model)
@@ -240,14 +276,29 @@ class Follower:
             self.models[model] = {}
         return self.models.get(model, {})
 
-    def _step(self, model: str, event: Event) -> None:
-        place = self._place(model, event)
-        if place is None:
+    def _steps(self, model: str, alike: list[Event]) -> None:
+        """Steps with the same keys, column by column: there may be very many."""
+        columns = dict(zip(alike[0], zip(*map(dict.values, alike), strict=True), strict=True))
+        steps, times, epochs = (columns.get(key, ()) for key in ("step", "time", "epoch"))
+        whole = set(map(type, steps)) == {int} and min(steps) >= 0 and max(steps) < MAX_STEP
+        if not whole or not times or not _numbers(times):
+            for event in alike if len(alike) > 1 else ():
+                self._steps(model, [event])
             return
-        self._add(model, "train", event, *place)
-        if "lr" in event and (rate := self._rate(model, *place)) is not None:
-            self.now["samples"] = rate
-            self._add(model, "train", {"samples": rate}, *place)
+        self.now |= {"model": model, "step": steps[-1]}
+        if set(map(type, epochs)) == {int}:
+            self._place_epoch(model, steps, epochs)
+        for name, values in columns.items():
+            series = self._series(model, "train", name, values)
+            if series is None:
+                continue
+            points = zip(steps, times, values, strict=True)
+            if _numbers(values):
+                series.extend(points)
+            else:
+                series.extend(point for point in points if _number(point[2]) is not None)
+        if "lr" in columns and self._batch is not None:
+            self._rate(model, steps, times)
 
     def _evaluate(self, model: str, event: Event) -> None:
         place, valid = self._place(model, event), event.get("valid")
@@ -255,6 +306,11 @@ class Follower:
             return
         step, time = place
         self._add(model, "valid", valid, step, time)
+        if isinstance(
+            seen := event.get("train"), dict
+        ):  # the loss of training is that of its steps
+            learned = {key: value for key, value in seen.items() if key != "loss"}
+            self._add(model, "train", learned, step, time)
         self._rates[model] = (time, step)
         held = {k: n for k, value in valid.items() if (n := _number(value)) is not None}
         self.now["valid"] = held
@@ -264,44 +320,66 @@ class Follower:
             scores["valid"] = held
             self.version += 1
 
+    def _spent(self, model: str, event: Event) -> None:
+        """Where the seconds of a fit went so far, and the memory it holds."""
+        place = self._place(model, event)
+        if place is None:
+            return
+        self._add(model, "train", {"memory": event.get("memory")}, *place)
+        parts = {key: n for key in SPENT if (n := _number(event.get(key))) is not None}
+        if len(self.spent) < MAX_SERIES or model in self.spent:
+            self.spent[model] = parts
+            self.version += 1
+
     def _place(self, model: str, event: Event) -> tuple[int, float] | None:
         """The step and the seconds of an event; None where it has none."""
         step, time, epoch = event.get("step"), _number(event.get("time")), event.get("epoch")
         if type(step) is not int or not 0 <= step < MAX_STEP or time is None:
             return None
-        if type(epoch) is int and epoch > 0 and step:  # the least is exact: a step that ends one
-            units = self.units
-            units[model] = min(step / epoch, units.get(model, math.inf))
-        self.now |= {"model": model, "step": step, "epoch": epoch}
+        self.now |= {"model": model, "step": step}
+        if type(epoch) is int:
+            self._place_epoch(model, (step,), (epoch,))
         return step, time
 
-    def _add(self, model: str, part: str, values: Json, step: int, time: float) -> None:
-        curves = self._curves.get((model, part))
-        if curves is None:
-            curves = self._curves[model, part] = dict.fromkeys(PLACE)
-        for name, value in values.items():
-            if name not in curves:
-                curves[name] = None
-                if len(self.series) < MAX_SERIES and _number(value) is not None:
-                    key = (model, part, str(_clip(name)))
-                    curves[name] = self.series.setdefault(key, Series())
-            series = curves[name]
-            if series is not None and _number(value) is not None:
-                series.add(step, time, value)
+    def _place_epoch(self, model: str, steps: tuple[int, ...], epochs: tuple[int, ...]) -> None:
+        """Steps of an epoch; the least is exact: it is that of a step that ends one."""
+        self.now["epoch"] = epochs[-1] if abs(epochs[-1]) < MAX_STEP else None
+        found = [s / e for s, e in zip(steps, epochs, strict=True) if s and 0 < e < MAX_STEP]
+        if found:
+            self.units[model] = min(*found, self.units.get(model, math.inf))
 
-    def _rate(self, model: str, step: int, time: float) -> float | None:
+    def _add(self, model: str, part: str, values: Json, step: int, time: float) -> None:
+        for name, value in values.items():
+            series = self._series(model, part, name, (value,))
+            if series is not None and _number(value) is not None:
+                series.extend([(step, time, value)])
+
+    def _series(self, model: str, part: str, name: str, values: tuple[Any, ...]) -> Series | None:
+        """The curve of a value; None for what is not the value of a curve, or no number so far."""
+        key = (model, part, name if len(name) <= MAX_LETTERS else str(_clip(name)))
+        if key in self.series:
+            return self.series[key]
+        if name in PLACE or len(self.series) >= MAX_SERIES:
+            return None
+        if all(_number(value) is None for value in values):
+            return None
+        return self.series.setdefault(key, Series())
+
+    def _rate(self, model: str, steps: tuple[int, ...], times: tuple[float, ...]) -> None:
         """Samples a second since the last time it was known, evaluation left out."""
-        if self._batch is None:
-            return None
-        before, done = self._rates.setdefault(model, (time, step))
-        if time - before < RATE_SECONDS:
-            return None
-        self._rates[model] = (time, step)
-        return self._batch * (step - done) / (time - before) if step > done else None
+        before, done = self._rates.get(model, (times[0], steps[0]))
+        for step, at in zip(steps, times, strict=True):
+            if at - before >= RATE_SECONDS:
+                if step > done and self._batch:
+                    rate = self._batch * (step - done) / (at - before)
+                    self.now["samples"] = rate
+                    self._add(model, "train", {"samples": rate}, step, at)
+                before, done = at, step
+        self._rates[model] = (before, done)
 
     def detail(self) -> Json:
         """All scores, the recipe, and where it was made."""
-        path = self.path
+        path = self.place
         metrics: Json = {"models": {name: dict(scores) for name, scores in self.models.items()}}
         about: Json = {}
         problem = None
@@ -323,6 +401,7 @@ class Follower:
             "models": models,
             **{key: metrics.get(key) for key in ("chosen", "comparisons", "verdict")},
             "findings": self.findings,
+            "spent": self.spent,
             "about": about,
             "problem": problem,
         }
@@ -345,18 +424,23 @@ def _matrix(test: Json) -> Json:
     return {"confusion": [[counts[i][j] for j in shown] for i in shown], "shown": shown}
 
 
-def _changed(path: Path) -> float:
+def _changed(path: Place) -> float:
     try:
-        return path.stat().st_mtime_ns
+        return files.about(path).changed
     except OSError:
         return 0
 
 
 def _number(value: Any) -> float | None:
-    """A finite number, or None."""
-    if (type(value) is float and math.isfinite(value)) or type(value) is int:
-        return value
-    return None
+    """A number that is not beyond all measure, or None."""
+    number = type(value) in (int, float) and -LARGE < value < LARGE
+    return value if number else None
+
+
+def _numbers(values: tuple[Any, ...]) -> bool:
+    """Whether each is such a number; none of them is NaN, which strict JSON does not have."""
+    plain = {int, float}.issuperset(map(type, values))
+    return plain and min(values) > -LARGE and max(values) < LARGE
 
 
 def _clip(value: Any, most: int = MAX_LETTERS) -> Any:

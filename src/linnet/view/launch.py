@@ -24,16 +24,21 @@ FIRST_PORT, PORTS = 49152, 16384
 BACKLOG = 64
 KEY_BYTES = 32
 
+_started: dict[Path, tuple[subprocess.Popen[bytes], str]] = {}
+"""The viewers that this process started, with their addresses."""
+
 
 def start(root: str | os.PathLike[str], *, pid: int | None = None, port: int = 0) -> str | None:
     """Start the viewer of ``root``, a folder of runs or one run, and give the page's address.
 
     It is another process, in a session of its own, that lives as long as the process ``pid``, and
     then until no page has asked for a minute. Nothing is waited for: a browser that comes before it
-    is ready is answered when it is. Where it cannot be started, a warning says why, and None comes
-    back.
+    is ready is answered when it is. One that this process started and that still runs is not
+    started again. Where it cannot be started, a warning says why, and None comes back.
     """
     path = Path(root).resolve()
+    if not port and path in _started and _started[path][0].poll() is None:
+        return _started[path][1]
     try:
         with bind(path, port) as listener:
             token = token_of(path, listener.getsockname()[1])
@@ -51,6 +56,7 @@ def start(root: str | os.PathLike[str], *, pid: int | None = None, port: int = 0
     except (OSError, ValueError, LinnetError) as error:
         warnings.warn(f"no live page: {error}", LinnetWarning, stacklevel=2)
         return None
+    _started[path] = process, address
     threading.Thread(target=process.wait, name="viewer", daemon=True).start()
     return address
 
@@ -67,6 +73,8 @@ def bind(root: Path, port: int = 0) -> socket.socket:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((HOST, number))
             listener.listen(BACKLOG)
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
+                route.connect(listener.getsockname())  # sends nothing; fails without a loopback
             return listener
         except OSError as error:
             listener.close()

@@ -16,7 +16,7 @@ from linnet.errors import LinnetError
 if TYPE_CHECKING:
     from linnet.runs.run import Run
 
-KINDS = ("calibration", "mistakes", "residuals", "weights")
+KINDS = ("calibration", "data", "learning", "mistakes", "residuals", "weights")
 SECONDS = 120
 MAX_BYTES = 32 << 20
 
@@ -62,12 +62,16 @@ def _problem(text: str) -> bytes:
 
 
 def make(run: Run, kind: str, model: str) -> dict[str, Any]:
-    """A panel of a model, or of the chosen one."""
+    """A panel of a model, or of the chosen one; "data" is of the run's training rows."""
     name = model or None
+    if kind == "data":
+        return run.examples().plain()
     if kind == "mistakes":
         figure = run.mistakes(name, count=MAX_MISTAKES)
         pictures = [image["source"] for image in figure.layout.get("images", ())]
         return {"title": figure.title, "columns": figure.columns, "pictures": pictures}
+    if kind == "learning":
+        return run.learning_curve().plain()
     made = {"calibration": run.calibration, "residuals": run.residuals, "weights": run.weights}
     return made[kind](name).plain()
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 BUCKETS = 800
 MAX_POINTS = 2 * BUCKETS + 1
 """Of a curve: the least and the largest value of each bucket, and the last point."""
@@ -31,8 +33,8 @@ class Bucket:
 class Series:
     """A curve of at most ``MAX_POINTS`` points.
 
-    Each bucket holds ``stride`` points; when there are ``BUCKETS`` whole ones, each two become one.
-    So peaks stay, and adding a point costs the same at any length.
+    Each bucket holds ``stride`` points; where more than ``BUCKETS`` would be needed, each two
+    become one. So peaks stay, and adding a point costs the same at any length.
     """
 
     def __init__(self) -> None:
@@ -44,21 +46,21 @@ class Series:
         self._buckets: list[Bucket] = []
         self._last: Point | None = None
 
-    def add(self, step: int, time: float, value: float) -> None:
-        """A point; it counts once it is settled."""
-        self._new.append((step, time, value))
+    def extend(self, points: Iterable[tuple[int, float, float]]) -> None:
+        """Points: step, seconds, value; they count once they are settled."""
+        self._new.extend(points)
 
     def settle(self, offset: int) -> None:
         """Put what was added, read from the record's bytes before ``offset``, into buckets."""
         points, self._new = self._new, []
         if not points:
             return
+        while self._count + len(points) > BUCKETS * self.stride:
+            self._merge(offset)
         values = [value for _, _, value in points]
         at = 0
         while at < len(points):
             filled = self._count % self.stride
-            if not filled and len(self._buckets) == BUCKETS:
-                self._merge(offset)
             part = values[at : at + self.stride - filled]
             place = at + part.index(min(part))
             low = (self._count + place - at, *points[place])
@@ -77,7 +79,8 @@ class Series:
         self.offset = offset
 
     def _merge(self, offset: int) -> None:
-        pairs = zip(self._buckets[::2], self._buckets[1::2], strict=True)
+        pairs = zip(self._buckets[::2], self._buckets[1::2], strict=False)
+        alone = self._buckets[-1:] if len(self._buckets) % 2 else []
         self._buckets = [
             Bucket(
                 min(a.low, b.low, key=_value),
@@ -85,7 +88,7 @@ class Series:
                 b.offset,
             )
             for a, b in pairs
-        ]
+        ] + alone
         self.stride *= 2
         self._merged = offset
 

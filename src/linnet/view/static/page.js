@@ -210,9 +210,9 @@ const mark = (name) => { if (!performance.getEntriesByName(name).length) perform
 
 // ---- drawing, once for many changes --------------------------------------------------------------
 
-const work = { table: drawTable, run: drawRun, curves: drawCurves };
+const work = { table: drawTable, run: drawRun, curves: drawCurves, windows: drawWindows };
 const due = new Set();
-const free = { table: 0, run: 0, curves: 0 }; // when each may be drawn again
+const free = { table: 0, run: 0, curves: 0, windows: 0 }; // when each may be drawn again
 let waiting = null;
 
 function draw(...parts) {
@@ -230,7 +230,7 @@ function drawDue() {
     work[part]();
     const took = performance.now() - begun;
     if (part === "curves" && window.Plotly) performance.measure("curves", { start: begun });
-    free[part] = performance.now() + Math.max(part === "curves" ? 450 : 100, 4 * took);
+    free[part] = performance.now() + Math.max(part === "curves" || part === "windows" ? 450 : 100, 4 * took);
   }
   if (due.size) {
     const next = Math.min(...[...due].map((part) => free[part]));
@@ -413,10 +413,11 @@ function colorOf(id) {
 // ---- one run ---------------------------------------------------------------------------------------
 
 function drawRun() {
+  draw("windows");
   const run = page.runs.get(page.focus);
   for (const id of ["run", "scores"]) $(id).hidden = !run;
   if (!run) {
-    for (const id of ["confusion", "mistakes", "classes", "residuals", "calibration", "weights", "about"]) $(id).hidden = true;
+    for (const id of ["confusion", "mistakes", "classes", "residuals", "calibration", "weights", "learning", "data", "about"]) $(id).hidden = true;
     return;
   }
   const { row, now } = run;
@@ -443,7 +444,7 @@ function drawRun() {
     run.drawn = detail;
     drawDetail(run);
   } else if (detail && drawDetail.of !== run) drawDetail(run);
-  if (!detail) $("scores").hidden = true;
+  if (!detail || !$("scores").childNodes.length) $("scores").hidden = true;
 }
 
 // Replace a section's content where it differs, and leave what has the focus where it can stay.
@@ -481,11 +482,14 @@ function drawDetail(run) {
   drawConfusion(run, test);
   drawClasses(test);
   drawAbout(run);
+  drawSpent(run);
   const done = run.row.state !== "running" && detail.chosen;
   lazy("mistakes", done && test, run, "mistakes", drawMistakes);
   lazy("calibration", done && test && test.classes, run, "calibration", drawFigure);
   lazy("residuals", done && test && !test.classes, run, "residuals", drawFigure);
   lazy("weights", done, run, "weights", drawFigure);
+  lazy("learning", done, run, "learning", drawFigure);
+  lazy("data", done, run, "data", drawFigure);
 }
 
 function drawScores(run) {
@@ -632,6 +636,24 @@ function drawMistakes(panel, run) {
   $("mistakes").hidden = false;
 }
 
+const PARTS = [["batches", "making batches"], ["steps", "forward, backward, update"], ["evaluate", "evaluating"], ["record", "writing the record"]];
+
+// Where the seconds of each fit went.
+function drawSpent(run) {
+  const rows = Object.entries(run.detail.spent || {}).filter(([name]) => name !== BASELINE).map(([name, spent]) => {
+    const total = PARTS.reduce((sum, [key]) => sum + Math.max(0, spent[key] || 0), 0) || 1e-9;
+    const share = (key) => Math.max(0, spent[key] || 0) / total;
+    const told = ([key]) => el("td", { class: "n" }, isNumber(spent[key]) ? `${spent[key].toFixed(2)} s (${percent(share(key), 1)})` : "–");
+    return [el("td", { dir: "auto" }, name),
+      el("td", {}, el("div", { class: "parts", "aria-hidden": "true" }, PARTS.map(([key], i) => el("i", { style: { width: `${100 * share(key)}%`, background: COLORS[i] } })))),
+      ...PARTS.map(told)];
+  });
+  const heads = ["model", "", ...PARTS.map(([, text], i) => el("th", { scope: "col", class: "n" }, text, el("span", { class: "swatch", style: { background: COLORS[i] } })))];
+  const made = rows.length ? [el("h3", {}, "Where the time goes"), scroll(table(heads, rows), "where the time goes")] : [];
+  $("spent").replaceChildren(...made);
+  if (rows.length) $("steps").hidden = false;
+}
+
 function drawAbout(run) {
   const { about, findings } = run.detail;
   const facts = Object.entries(run.row.facts || {}).filter(([key]) => !key.includes("."));
@@ -653,7 +675,11 @@ const seen = new IntersectionObserver((entries) => {
   for (const entry of entries) if (entry.isIntersecting && entry.target.wanted) entry.target.wanted();
 }, { rootMargin: "200px" });
 
-const TITLES = { mistakes: "Mistakes", calibration: "Calibration", residuals: "Predicted against true", weights: "Weights" };
+const TITLES = {
+  mistakes: "Mistakes", calibration: "Calibration", residuals: "Predicted against true", weights: "Weights",
+  learning: "Would more data help?", data: "The data",
+};
+const OPTIONAL = ["learning", "data"]; // without one there is nothing to say
 
 function lazy(id, wanted, run, kind, show) {
   const section = $(id);
@@ -664,7 +690,7 @@ function lazy(id, wanted, run, kind, show) {
   section.key = `${run.row.id} ${key}`;
   run.panels = run.panels || new Map();
   section.hidden = false;
-  section.replaceChildren(el("h2", {}, TITLES[kind]), el("p", { class: "quiet" }, "is being made …"));
+  section.replaceChildren(...(OPTIONAL.includes(kind) ? [] : [el("h2", {}, TITLES[kind]), el("p", { class: "quiet" }, "is being made …")]));
   const current = () => page.focus === run.row.id && page.model === model;
   section.wanted = async () => {
     section.wanted = null;
@@ -676,10 +702,11 @@ function lazy(id, wanted, run, kind, show) {
         const answer = await fetch(`panel?${new URLSearchParams({ id: run.row.id, kind, model: which })}`);
         panel = answer.ok ? await answer.json() : { problem: await answer.text() };
       } catch { panel = { problem: "the viewer does not answer" }; }
-      if (!panel.problem) run.panels.set(key, panel);
+      if (!panel.problem || OPTIONAL.includes(kind)) run.panels.set(key, panel);
     }
     if (!current()) return;
-    if (panel.problem) section.replaceChildren(el("h2", {}, TITLES[kind]), el("p", { class: "quiet", dir: "auto" }, panel.problem));
+    if (panel.problem && OPTIONAL.includes(kind)) section.hidden = true;
+    else if (panel.problem) section.replaceChildren(el("h2", {}, TITLES[kind]), el("p", { class: "quiet", dir: "auto" }, panel.problem));
     else show(panel, run, section, kind);
   };
   seen.unobserve(section);
@@ -691,10 +718,180 @@ function drawFigure(panel, run, section, kind) {
   section.replaceChildren(el("h2", {}, TITLES[kind]), place);
   whenPlotly(() => {
     const layout = { ...panel.layout, dragmode: false };
-    if (layout.yaxis && layout.yaxis.scaleanchor) layout.height = Math.min(layout.height || 450, Math.round(1.1 * place.clientWidth) + 60);
-    Plotly.newPlot(place, panel.data, layout, config(() => null));
+    const { xaxis, yaxis, margin } = layout;
+    if (yaxis && yaxis.scaleanchor && xaxis.range && yaxis.range) { // a sheet is as high as its width makes it
+      const tall = Math.abs((yaxis.range[1] - yaxis.range[0]) / (xaxis.range[1] - xaxis.range[0]));
+      layout.height = Math.min(layout.height, Math.round(tall * (place.clientWidth - margin.l - margin.r)) + margin.t + margin.b);
+    }
+    Plotly.newPlot(place, panel.data, layout, config(() => rowsOf(panel.data)));
+    reachable(place);
     sizes.observe(place);
   });
+}
+
+// ---- the windows of programs that draw with linnet.compat.visdom -----------------------------------------
+
+const cards = new Map(); // what shows a window: "run number" -> {node, kind, window, style, ...}
+
+async function askWindows(run) {
+  run.askingWindows = true;
+  const upTo = run.row.windows;
+  const held = run.windows = run.windows || { key: "", at: 0, all: new Map() };
+  try {
+    for (let more = true; more && page.focus === run.row.id;) {
+      const answer = await fetch(`windows?${new URLSearchParams({ id: run.row.id, after: held.at, key: held.key })}`);
+      if (!answer.ok) break;
+      const news = await answer.json();
+      if (news.key !== held.key) held.all.clear();
+      [held.key, held.at, more] = [news.key, news.at, news.more];
+      for (const window of news.windows) held.all.set(window.n, window);
+      for (const n of held.all.keys()) if (!news.there.includes(n)) held.all.delete(n);
+      draw("windows");
+      if (!more) run.askedWindows = upTo;
+    }
+  } catch { /* the stream says that nobody answers */ }
+  setTimeout(() => { run.askingWindows = false; draw("windows"); }, 500);
+}
+
+function drawWindows() {
+  const run = page.runs.get(page.focus);
+  if (run && run.row.windows && run.askedWindows !== run.row.windows && !run.askingWindows) askWindows(run);
+  const all = run && run.windows ? [...run.windows.all.values()].sort((a, b) => a.n - b.n) : [];
+  $("windows").hidden = !all.length;
+  const envs = [...new Set(all.map((window) => window.env))];
+  const select = $("env");
+  if (select.options.length !== envs.length || envs.some((env, i) => select.options[i].value !== env)) {
+    const held = select.value;
+    select.replaceChildren(...envs.map((env) => el("option", { value: env }, env)));
+    select.value = envs.includes(held) ? held : envs[0] || "";
+  }
+  select.parentNode.hidden = envs.length < 2;
+  const shown = all.filter((window) => window.env === select.value);
+  const lined = shown.some((window) => window.kind === "lines");
+  for (const id of ["windows-log", "windows-smoothing"]) $(id).parentNode.hidden = !lined;
+  const keys = new Set(shown.map((window) => `${run.row.id} ${window.n}`));
+  for (const [key, card] of cards) if (!keys.has(key)) { clear(card); card.node.remove(); cards.delete(key); }
+  shown.forEach((window, index) => {
+    const key = `${run.row.id} ${window.n}`;
+    if (!cards.has(key)) cards.set(key, { node: el("article", { class: "window" }), run });
+    const card = cards.get(key);
+    if ($("window-grid").children[index] !== card.node) $("window-grid").insertBefore(card.node, $("window-grid").children[index] || null);
+    drawWindow(card, window);
+  });
+}
+
+const PLOTTED = ["lines", "bars", "heatmap"];
+
+function clear(card) {
+  const { body } = card;
+  if (!body || !PLOTTED.includes(card.kind)) return;
+  sizes.unobserve(body);
+  nearness.unobserve(body);
+  near.delete(body.id);
+  if (window.Plotly) Plotly.purge(body);
+}
+
+function drawWindow(card, told) {
+  if (card.kind !== told.kind || card.title !== told.title) {
+    clear(card);
+    Object.assign(card, { kind: told.kind, title: told.title, drawn: null });
+    const heading = named("h3", told.title);
+    if (PLOTTED.includes(told.kind)) {
+      card.body = el("div", { class: "plot", id: `window-${card.run.row.id}-${told.n}` });
+      card.note = el("p", { class: "quiet" });
+      card.node.replaceChildren(heading, card.body, card.note);
+      sizes.observe(card.body);
+      nearness.observe(card.body);
+    } else if (told.kind === "pictures") {
+      card.image = el("img", { alt: told.title });
+      card.slider = el("input", { type: "range", min: 1, step: 1, "aria-label": `pictures shown in ${told.title}`, oninput: () => {
+        card.place = Number(card.slider.value) - 1;
+        showPicture(card);
+      } });
+      card.note = el("p", { class: "quiet", dir: "auto" });
+      card.place = null;
+      card.node.replaceChildren(heading, card.image, card.slider, card.note);
+    } else {
+      card.body = el("pre", { tabindex: 0, role: "region", "aria-label": told.title, dir: "auto" });
+      card.node.replaceChildren(heading, card.body);
+    }
+  }
+  if (PLOTTED.includes(told.kind)) plotWindow(card, told);
+  else if (card.drawn === told) return;
+  else if (told.kind === "pictures") {
+    const before = card.pictures && card.place !== null ? card.pictures[card.place] : null;
+    const last = told.pictures.length - 1;
+    const same = told.pictures.findIndex((one) => before && one.id === before.id && one.time === before.time);
+    const stays = before && card.place < card.pictures.length - 1; // who went back stays there
+    card.place = stays ? (same >= 0 ? same : Math.min(card.place, last)) : last;
+    card.pictures = told.pictures;
+    showPicture(card);
+  } else card.body.textContent = told.text;
+  card.drawn = told;
+}
+
+function showPicture(card) {
+  const { pictures, place, slider, image } = card;
+  const picture = pictures[place];
+  const source = `picture?${new URLSearchParams({ id: card.run.row.id, name: picture.id })}`;
+  if (image.getAttribute("src") !== source) image.setAttribute("src", source);
+  image.width = picture.width;
+  image.height = picture.height;
+  image.className = picture.width <= 400 ? "small" : "";
+  slider.max = pictures.length;
+  slider.value = place + 1;
+  slider.hidden = pictures.length < 2;
+  const told = [pictures.length > 1 ? `${place + 1} of ${pictures.length}` : null,
+    isNumber(picture.time) ? `after ${shown(picture.time)} s` : null, picture.caption].filter(Boolean).join(" · ");
+  slider.setAttribute("aria-valuetext", told);
+  card.note.textContent = told;
+}
+
+const unescape = (text) => String(text).replace(/&lt;/g, "<").replace(/&gt;/g, ">").replace(/&quot;/g, '"').replace(/&amp;/g, "&");
+
+function rowsOf(data) {
+  const rows = [["name", "x", "y"]];
+  for (const trace of data) {
+    if (trace.hoverinfo === "skip") continue;
+    if (Array.isArray(trace.z)) {
+      trace.z.forEach((row, i) => Array.from(row).forEach((value, j) => rows.push([trace.y ? unescape(trace.y[i]).trim() : i, trace.x ? unescape(trace.x[j]).trim() : j, value])));
+      rows[0] = ["row", "column", "value"];
+    } else if (trace.x && trace.y) Array.from(trace.y).forEach((y, i) => rows.push([unescape(trace.name || ""), trace.x[i], y]));
+  }
+  return rows;
+}
+
+function plotWindow(card, told) {
+  if (!window.Plotly || !near.has(card.body.id)) return;
+  const smoothing = Number($("windows-smoothing").value);
+  const log = $("windows-log").checked;
+  const style = `${smoothing} ${log}`;
+  if (card.drawn === told && card.style === style && card.body.data) return;
+  card.style = style;
+  const data = told.data.flatMap((trace, i) => {
+    const color = (trace.line && trace.line.color) || COLORS[i % COLORS.length];
+    const uid = `window${i}`;
+    if (trace.type === "heatmap") return [{ ...trace, uid, colorscale: [[0, "#d6e6f4"], [1, "#1f6fb4"]], colorbar: { thickness: 12, outlinewidth: 0 } }];
+    if (trace.type === "bar") return [{ ...trace, uid, marker: { color } }];
+    const line = { width: 1.75, ...trace.line, color };
+    const marker = { color, ...trace.marker };
+    if (smoothing > 0 && trace.mode.startsWith("lines") && trace.y.length > 2) {
+      const raw = { ...trace, uid: `${uid}raw`, mode: "lines", line: { ...line, width: 1 }, opacity: 0.25, showlegend: false, hoverinfo: "skip" };
+      const numbers = trace.y.map((value) => (isNumber(value) ? value : 0));
+      return [raw, { ...trace, uid, mode: "lines", line, y: smooth(numbers, smoothing) }];
+    }
+    return [{ ...trace, uid, line, marker }];
+  });
+  const side = { gridcolor: GRID, zerolinecolor: GRID, linecolor: INK, automargin: true, exponentformat: "power", minexponent: 5 };
+  const { xaxis, yaxis, ...more } = told.layout;
+  const layout = {
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: INK, size: 12 }, hovermode: "closest", dragmode: "zoom",
+    margin: { l: 45, r: 12, t: 8, b: 40 }, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, uirevision: style, ...more,
+    xaxis: { ...side, ...xaxis, title: { ...xaxis.title, standoff: 6 } }, yaxis: { ...side, ...yaxis, title: { ...yaxis.title, standoff: 6 }, ...(log && told.kind === "lines" ? { type: "log", range: null } : {}) },
+  };
+  card.note.textContent = told.left_out || "";
+  Plotly.react(card.body, data, layout, config(() => rowsOf(told.data)));
+  reachable(card.body);
 }
 
 // ---- curves ----------------------------------------------------------------------------------------------
@@ -706,7 +903,7 @@ function loadPlotly() {
   page.plotly = true;
   requestAnimationFrame(() => setTimeout(() => { // after the table has been painted
     const script = el("script", { src: "plotly.js", async: true });
-    script.onload = () => { mark("plotly"); ready.splice(0).forEach((work) => work()); draw("curves"); };
+    script.onload = () => { mark("plotly"); ready.splice(0).forEach((work) => work()); draw("curves", "windows"); };
     script.onerror = () => { $("waiting").textContent = "The script for figures could not be read."; };
     document.head.append(script);
   }, 0));
@@ -851,6 +1048,22 @@ function config(numbers) {
   };
 }
 
+// The buttons of a plot that save and reset it, for who has no mouse.
+function reachable(node) {
+  for (const button of node.querySelectorAll(".modebar-btn")) {
+    const title = button.getAttribute("data-title") || "";
+    if (!/PNG|SVG|CSV|Reset/.test(title)) continue;
+    for (const [key, value] of [["tabindex", 0], ["role", "button"], ["aria-label", title]]) button.setAttribute(key, value);
+  }
+}
+
+document.addEventListener("keydown", (event) => {
+  const button = event.target.closest(".modebar-btn");
+  if (!button || (event.key !== "Enter" && event.key !== " ")) return;
+  event.preventDefault();
+  button.dispatchEvent(new MouseEvent("click", { bubbles: true }));
+});
+
 function saveCsv(rows) {
   const cell = (value) => /[",\n\r]/.test(String(value)) ? `"${String(value).replace(/"/g, '""')}"` : String(value);
   const url = URL.createObjectURL(new Blob([rows.map((row) => row.map(cell).join(",")).join("\n") + "\n"], { type: "text/csv" }));
@@ -875,7 +1088,7 @@ const PLOTS = [
   ["main-plots", "loss", "loss", 1, true, true], ["main-plots", "accuracy", "accuracy (%)", 100, false, false],
   ["main-plots", "rmse", "RMSE (unit of the target)", 1, true, false],
   ["step-plots", "samples", "samples a second", 1, false, false], ["step-plots", "lr", "learning rate", 1, true, false],
-  ["step-plots", "gradient_max", "largest gradient entry", 1, true, true],
+  ["step-plots", "memory", "memory (MB)", 1e-6, false, false], ["step-plots", "gradient_max", "largest gradient entry", 1, true, true],
 ];
 
 function drawCurves() {
@@ -896,7 +1109,7 @@ function drawCurves() {
     place(where, `plot-${name}`, has);
     return has;
   });
-  $("steps").hidden = !there.some(([where]) => where === "step-plots");
+  $("steps").hidden = !$("spent").childNodes.length && !there.some(([where]) => where === "step-plots");
   for (const [, name, title, unit, logs, noisy] of there) {
     if (!near.has(`plot-${name}`)) continue;
     const side = { gridcolor: GRID, zerolinecolor: GRID, linecolor: INK, automargin: true };
@@ -908,6 +1121,7 @@ function drawCurves() {
       xaxis: { ...side, title: { text: AXES[axis], standoff: 6 } }, yaxis: { ...side, type, exponentformat: "power", minexponent: 5, ...(name === "samples" ? { rangemode: "tozero", exponentformat: "SI" } : {}) },
     };
     Plotly.react($(`plot-${name}`), traces(drawn, axis, name, unit, noisy ? smoothing : 0), layout, config(() => numbersOf(name)));
+    reachable($(`plot-${name}`));
   }
 }
 
@@ -929,8 +1143,8 @@ const nearness = new IntersectionObserver((entries) => {
   for (const { target, isIntersecting } of entries) {
     if (isIntersecting) near.add(target.id); else near.delete(target.id);
   }
-  free.curves = 0;
-  draw("curves");
+  free.curves = free.windows = 0;
+  draw("curves", "windows");
 }, { rootMargin: "100px" });
 
 const sizes = new ResizeObserver((entries) => {
@@ -977,6 +1191,7 @@ for (const [kind, on] of [["pointerover", true], ["focusin", true], ["pointerlea
 }
 $("smoothing").addEventListener("input", () => { page.smoothed = true; });
 $("filter").addEventListener("input", () => { free.table = 0; draw("table"); });
+for (const id of ["env", "windows-log", "windows-smoothing"]) $(id).addEventListener("input", () => { free.windows = 0; draw("windows"); });
 for (const id of ["models", "axis", "log", "smoothing"]) $(id).addEventListener("input", () => { free.curves = 0; draw("curves"); });
 document.addEventListener("visibilitychange", () => { if (document.hidden) { disconnect(); say("paused while hidden"); } else connect(); });
 window.addEventListener("pagehide", disconnect);

@@ -1,0 +1,99 @@
+"""What linnet knows of an estimator's fit, as small HTML below scikit-learn's diagram."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from linnet.notebook import Html, curve, paragraph, table
+
+Array = np.ndarray[Any, Any]
+
+MOST_NAMES, MOST_LETTERS = 10, 40
+MOST_ROWS, MOST_COLUMNS = 10, 6
+"""Of the table of coefficients: columns of X, and outputs."""
+
+
+def fitted(model: Any) -> Html:
+    """The end of the fit, its certificate, classes and features; the largest coefficients of a
+    line, the layers of a net."""
+    facts = model.artifact_.manifest.fit
+    sign = "⚠" if model.converged_ is False else "✓"
+    rows: list[list[Any]] = [["fit", f"{sign} {model.stop_reason_}"]]
+    rows.append([_steps(model), f"{int(np.max(model.n_iter_)):,}"])
+    objective, gap = facts.get("objective"), facts.get("gap")
+    if isinstance(objective, float):
+        bound = f", at most {gap:.1e} above the optimum" if gap else ", the optimum" * (gap == 0)
+        rows.append(["objective", f"{objective:.6g}{bound}"])
+    if hasattr(model, "loss_"):
+        rows.append(["training loss", Html(f"{model.loss_:.6g} {_learned(model)}")])
+    classes = getattr(model, "classes_", None)
+    if classes is not None:
+        rows.append(["classes", f"{len(classes):,}: {_listed(classes)}"])
+    names = getattr(model, "feature_names_in_", None)
+    count = f"{model.n_features_in_:,}"
+    rows.append(["features", count if names is None else f"{count}: {_listed(names)}"])
+    below = _coefficients(model) if hasattr(model, "coef_") else _layers(model)
+    return Html(f'<div style="font-size:smaller">{table([], rows)}{below}</div>')
+
+
+def _steps(model: Any) -> str:
+    return "epochs" if hasattr(model, "loss_") else "steps"
+
+
+def _learned(model: Any) -> Html:
+    """The training loss of each epoch, and of validation rows theirs."""
+    held = [event for event in model.history_ if event["event"] == "evaluate" and event["epoch"]]
+    losses = model.loss_curve_
+    return curve(
+        {
+            "training loss": (range(1, len(losses) + 1), losses),
+            "validation loss": ([e["epoch"] for e in held], [e["valid"]["loss"] for e in held]),
+        }
+    )
+
+
+def _listed(names: Array) -> str:
+    """The first few names."""
+    shown = ", ".join(str(name)[:MOST_LETTERS] for name in names[:MOST_NAMES])
+    return f"{shown}, …" if len(names) > MOST_NAMES else shown
+
+
+def _coefficients(model: Any) -> Html:
+    """The columns with the largest coefficients, and the intercept."""
+    coef, intercept = np.atleast_2d(model.coef_), np.atleast_1d(model.intercept_)
+    schema = model.artifact_.schema
+    outputs: Sequence[Any] = schema.targets
+    if schema.task == "classification":
+        outputs = list(model.classes_)[1 if len(coef) == 1 else 0 :]
+    kept = np.argsort(-np.abs(coef).max(0), kind="stable")[:MOST_ROWS]
+    most = slice(0, MOST_COLUMNS)
+    more = len(outputs) - MOST_COLUMNS
+    shown = [str(name)[: MOST_LETTERS // 2] for name in outputs[most]]
+    heading = ["column", *shown, *([f"+ {more} more"] if more > 0 else [])]
+    rest = [""] if more > 0 else []
+    rows = [
+        [schema.columns[index][:MOST_LETTERS], *coef[most, index].tolist(), *rest]
+        for index in kept.tolist()
+    ]
+    rows.append(["(intercept)", *intercept[most].tolist(), *rest])
+    left = coef.shape[1] - len(kept)
+    what = f"The {len(kept)} largest coefficients of {coef.shape[1]:,}" if left else "Coefficients"
+    unit = "log-odds" if schema.task == "classification" else "the target's unit"
+    return Html(paragraph(f"{what}, in {unit} per unit of the column:") + table(heading, rows))
+
+
+def _layers(model: Any) -> Html:
+    rows = [
+        [
+            layer["name"],
+            layer["kind"],
+            " × ".join(map(str, layer["output"])),
+            f"{layer['parameters']:,}",
+        ]
+        for layer in model.artifact_.layers()
+        if layer["kind"] not in ("Identity", "Flatten")
+    ]
+    return table(["layer", "kind", "output", "parameters"], rows)

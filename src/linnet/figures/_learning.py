@@ -1,0 +1,97 @@
+"""The learning curve: what a model gets right by how many rows it learned from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+from linnet.errors import InputError
+from linnet.figures._style import Json, axis, color, layout, numbers, short, text
+from linnet.figures.figure import Figure
+
+BASELINE = "constant"
+"""Left out beside other models: its level would flatten their curves."""
+
+GAP = 0.14
+"""Between the panels, as a share of the figure."""
+
+APART = 0.012
+"""By this power of ten models stand beside each other, so that each bar is seen."""
+
+
+def learning_curve(
+    points: Mapping[str, Sequence[Mapping[str, Any]]],
+    score: Literal["accuracy", "rmse"],
+    valid_rows: int,
+) -> Figure:
+    """Validation loss and accuracy, or RMSE, by training rows, side by side, with 95 % intervals.
+
+    ``points`` are by model, each with ``rows, loss, loss_interval, score, score_interval``.
+    ``columns`` has a row for each point.
+    """
+    shown = [name for name in points if points[name] and (name != BASELINE or len(points) == 1)]
+    if not shown:
+        raise InputError("a learning curve without a point")
+    classifies = score == "accuracy"
+    titles = {
+        "loss": "log loss (nats)" if classifies else "loss (half the squared error)",
+        "score": "accuracy (%)" if classifies else "RMSE (unit of the target)",
+    }
+    rows = sorted({int(point["rows"]) for name in shown for point in points[name]})
+    ticks = {"tickvals": rows, "ticktext": [f"{number:,}" for number in rows]}
+    title = f"{valid_rows:,} validation rows, 95 % intervals"
+    figure_layout = layout(title, height=420, hovermode="closest")
+    width = (1 - GAP) / 2
+    data: list[Json] = []
+    for panel, key in enumerate(titles):
+        end, left = ("", 0.0) if panel == 0 else ("2", width + GAP)
+        unit = 100.0 if key == "score" and classifies else 1.0
+        figure_layout[f"xaxis{end}"] = axis(
+            "training rows", domain=[left, left + width], anchor=f"y{end}", type="log",
+            **ticks,
+        )  # fmt: skip
+        figure_layout[f"yaxis{end}"] = axis(titles[key], anchor=f"x{end}")
+        for index, name in enumerate(shown):
+            curve = sorted(points[name], key=lambda point: int(point["rows"]))
+            at = [int(point["rows"]) for point in curve]
+            beside = 10 ** (APART * (index - (len(shown) - 1) / 2))
+            value = unit * numbers(point[key] for point in curve)
+            low, high = (
+                unit * numbers(point[f"{key}_interval"][side] for point in curve) for side in (0, 1)
+            )
+            data.append(
+                {
+                    "type": "scatter",
+                    "mode": "lines+markers",
+                    "name": text(name),
+                    "legendgroup": str(index),
+                    "showlegend": panel == 0,
+                    "x": short(beside * numbers(at)),
+                    "customdata": at,
+                    "y": short(value),
+                    "xaxis": f"x{end}",
+                    "yaxis": f"y{end}",
+                    "line": {"color": color(index), "width": 2},
+                    "marker": {"color": color(index), "size": 7},
+                    "error_y": {
+                        "type": "data", "symmetric": False, "thickness": 1, "width": 3,
+                        "array": short(high - value), "arrayminus": short(value - low),
+                    },
+                    "hovertemplate": "%{customdata:,} rows: %{y:.5g}",
+                }
+            )  # fmt: skip
+    return Figure(data, figure_layout, _columns(points, score))
+
+
+def _columns(points: Mapping[str, Sequence[Mapping[str, Any]]], score: str) -> dict[str, list[Any]]:
+    """Every point: model, rows, what it scored, and the line's penalty."""
+    every = [(name, point) for name, curve in points.items() for point in curve]
+    columns: dict[str, list[Any]] = {
+        "model": [name for name, _ in every],
+        "rows": [point["rows"] for _, point in every],
+    }
+    for key, title in (("loss", "loss"), ("score", score)):
+        columns[title] = [point[key] for _, point in every]
+        for side, end in enumerate(("low", "high")):
+            columns[f"{title}_{end}"] = [point[f"{key}_interval"][side] for _, point in every]
+    return {**columns, "penalty": [point.get("penalty") for _, point in every]}
