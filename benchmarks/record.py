@@ -13,6 +13,9 @@
    since the last record, the record. Beside it, whole epochs with and without logging, in turn;
    that ratio is only as fine as the machine is quiet.
 
+4. The share of that training that goes to checkpoints at the default interval: each is
+   flushed and fsynced in FOLDER, which should be on a disk. At most 2 %.
+
 ``--quick``: 2 repeats of 2 epochs, and 20,000 points for 100,000.
 """
 
@@ -35,6 +38,7 @@ import torch
 
 import linnet
 from linnet import fit as fits
+from linnet.checkpoint import Checkpoints
 from linnet.compat.visdom import Visdom
 from linnet.data.dataset import Dataset
 from linnet.recipe import Recipe
@@ -42,7 +46,7 @@ from linnet.record import Event, Record
 from linnet.spine import prepare
 from linnet.training.loop import Train
 
-MOST_MICROSECONDS, MOST_PERCENT = 50, 0.5
+MOST_MICROSECONDS, MOST_PERCENT, MOST_SAVING = 50, 0.5, 2
 BATCH = 500
 """Records timed at a time."""
 
@@ -170,6 +174,16 @@ def shares(train: Dataset, recipe: Recipe, path: Path) -> tuple[Shares, float]:
     return found, 1e6 * written[0] / path.read_text().count("\n")
 
 
+def saving(train: Dataset, recipe: Recipe, folder: Path) -> tuple[float, float]:
+    """Of a fit: the percentage of its time that goes to checkpoints, and how many there were."""
+    saves = Checkpoints(folder)
+    with counted([(Checkpoints, "save")]) as spent:
+        empty = train.take(NONE)
+        seconds = timed(lambda: fits.fit(recipe, train, empty, checkpoints=saves))
+    made = max((int(path.stem) for path in folder.glob("*.safetensors")), default=0)
+    return 100 * spent[0] / seconds, made
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=5)
@@ -231,6 +245,14 @@ def main() -> None:
             with_it = fitted(recipe, train, folder / f"{next(number)}.jsonl")
             ratios.append(with_it / fitted(silent, train, None))
         print(f"| a fit with logging over one without | {spread(ratios, '.4f')} | 1.005 |")
+
+        longer = recipe.override({"epochs": 8})
+        tried = [saving(train, longer, folder / f"saves{each}") for each in range(repeats)]
+        print(
+            f"| checkpoints, % of {longer.epochs} epochs, {min(n for _, n in tried):g} to "
+            f"{max(n for _, n in tried):g} of them | {spread([x for x, _ in tried])} | "
+            f"{MOST_SAVING} |"
+        )
 
 
 if __name__ == "__main__":

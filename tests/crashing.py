@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import builtins
 import errno
+import importlib
 import json
 import os
 import pickle
+import pkgutil
 import sys
 import traceback
 import warnings
@@ -29,6 +31,13 @@ import torch
 import linnet
 from linnet import files, spine
 from linnet.errors import LinnetError, LinnetWarning
+
+PARTS = ("checks", "data", "networks", "objectives", "runs", "solvers", "training")
+
+for part in PARTS:
+    package = importlib.import_module(f"linnet.{part}")
+    for found in pkgutil.walk_packages(package.__path__, f"linnet.{part}."):
+        importlib.import_module(found.name)
 
 SETTINGS: dict[str, Any] = {
     "model": ["linear", "mlp"], "epochs": 3, "batch_size": 16, "widths": [4], "dropout": 0.2,

@@ -32,6 +32,10 @@ from linnet.record import Record, Step
 
 CERTIFICATE = ("converged", "gradient_max", "objective", "gap", "penalty", "rank", "condition")
 
+WATCHED, WATCH_EVERY = 100, 50
+"""Of the steps that are written the first hundred, and then every fiftieth and those that end an
+epoch, say how large the gradient is: to find out costs as much as all the rest of a record."""
+
 SEEN_ROWS = 2_000
 """Training rows that are scored as the validation rows are, at most as many as those: the gap
 between the two is what over-fitting is told from. On MNIST it takes a hundredth of an epoch."""
@@ -86,8 +90,9 @@ def fit(
         if recipe.log_due(step, ended=ended) and step.values:
             values = losses.take(step)  # waits for the step
             with spent.on("record"):
-                values |= method.watch()
-                losses.largest = max(losses.largest, values["gradient_max"])
+                if step.index <= WATCHED or step.index % WATCH_EVERY == 0 or step.complete:
+                    values |= method.watch()
+                losses.largest = max(losses.largest, values.get("gradient_max", 0.0))
                 record.write("step", model=model, step=index, epoch=epoch, **values)
         if step.complete:
             losses.check()
@@ -324,12 +329,12 @@ class Losses:
         """Raise ``Diverged`` with the step at which a loss was first no longer finite."""
         if not self.pending:
             return
-        losses = torch.stack([loss for _, loss, _ in self.pending]).cpu().double()
-        bad = torch.nonzero(~losses.isfinite())
-        if len(bad):
-            raise self.diverged(self.pending[int(bad[0])][0], "training losses")
+        losses: list[float] = torch.stack([loss for _, loss, _ in self.pending]).tolist()
+        for (index, _, _), loss in zip(self.pending, losses, strict=True):
+            if not math.isfinite(loss):
+                raise self.diverged(index, "training losses")
         rows = sum(_number(rows) for _, _, rows in self.pending)
-        total = float(losses.sum())
+        total = math.fsum(losses)
         self.total, self.rows = self.total + total, self.rows + rows
         self.stretch_total, self.stretch_rows = self.stretch_total + total, self.stretch_rows + rows
         self.pending.clear()

@@ -6,6 +6,7 @@ import hashlib
 import os
 import platform
 import subprocess
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ GIT_SECONDS = 5
 MAX_DIFF_BYTES = 256 << 20
 
 
+@cache
 def versions() -> dict[str, str]:
     """Of linnet, Python, and the packages that a result may depend on."""
     found = {"linnet": __version__, "python": platform.python_version()}
