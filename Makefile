@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint bench pictures clean
+.PHONY: demo test fuzz lint bench pictures clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -17,7 +17,10 @@ demo: $(VENV)/ready  ## the main job, end to end, on data that ships with scikit
 	$(BIN)/linnet predict runs/demo digits --rows 0,10,193
 
 test: $(VENV)/ready  ## the quick tests; PYTEST_FLAGS="-m ''" runs the slow ones too
-	$(BIN)/python -m pytest $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_FLAGS)
+
+fuzz: $(VENV)/ready  ## 50,000 files changed at random for every reader; FUZZ_FLAGS="--inputs 1000 idx npz" for less
+	$(BIN)/python tests/fuzzing.py --keep tests/crashers $(FUZZ_FLAGS)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

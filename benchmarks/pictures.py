@@ -197,9 +197,11 @@ class Camera:
         page.goto(address)
         page.wait_for_timeout(2000)  # Plotly's script is read
         settle(page)
-        for place in range(0, page.evaluate("document.documentElement.scrollHeight"), HEIGHT // 2):
+        place = 0
+        while place < page.evaluate("document.documentElement.scrollHeight"):
             page.evaluate(f"scrollTo(0, {place})")  # some figures are drawn when they are seen
             page.wait_for_timeout(150)
+            place += HEIGHT // 2
         settle(page)
         across = page.evaluate("document.documentElement.scrollWidth")
         if across > width:

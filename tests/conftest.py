@@ -6,7 +6,10 @@ from pathlib import Path
 import pytest
 import torch
 
-torch.set_num_threads(2)
+WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
+torch.set_num_threads(2 if WORKERS == 1 else 1)
+if WORKERS > 1:  # children too
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture

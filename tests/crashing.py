@@ -1,8 +1,10 @@
 """Runs a small training again and again, each time with its k-th touch of the disk gone wrong.
 
 A program of its own: its children are forked from a process that has imported everything, has run
-no operation of PyTorch and has no threads. ``python crashing.py FOLDER kill|fail FIRST STRIDE``
-prints one line of JSON: how many points there were, how many were tried, and what was wrong.
+no operation of PyTorch and has no threads. ``python crashing.py FOLDER KIND FIRST STRIDE`` prints
+one line of JSON: how many points there were, how many were tried, and what was wrong. The kinds:
+``kill`` ends the process at a touch; ``fail`` refuses it, for want of room or by an error of the
+disk; ``power`` ends the process, and the disk forgets what nobody made it keep.
 """
 
 from __future__ import annotations
@@ -51,11 +53,18 @@ def data() -> tuple[Any, Any]:
     return (random.normal(size=(60, 3)) + y[:, None]).astype(np.float32), y
 
 
+Then = Callable[["Disk"], None]
+
+
 class Disk:
     """Counts what is done to the disk; at the ``at``-th time it does ``then`` instead."""
 
     def __init__(self, at: int | None, then: Callable[[], None]) -> None:
         self.count, self.at, self.then = 0, at, then
+        self.files: dict[int, tuple[str, int]] = {}
+        """By inode: where a file that was written is, and how much of it will last."""
+        self.renamed: dict[str, bytes | None] = {}
+        """What stood where something was renamed to, in folders that were not fsynced since."""
 
     def touch(self, half: Callable[[], None] | None = None) -> None:
         self.count += 1
@@ -64,8 +73,52 @@ class Disk:
                 half()
             self.then()
 
+    def note(self, path: str, *, anew: bool) -> None:
+        """A file is opened to be written."""
+        number = os.stat(path).st_ino
+        _, kept = self.files.get(number, (path, None))
+        if kept is None:
+            kept = 0 if anew else os.stat(path).st_size
+        self.files[number] = path, kept
+
+    def keep(self, descriptor: int) -> None:
+        """A file, or a folder, is fsynced: what was written to it so far will last."""
+        about = os.fstat(descriptor)
+        if about.st_ino in self.files:
+            self.files[about.st_ino] = self.files[about.st_ino][0], about.st_size
+        for name in [n for n in self.renamed if os.stat(os.path.dirname(n)).st_ino == about.st_ino]:
+            del self.renamed[name]
+
+    def move(self, one: str, two: str) -> None:
+        """A file is about to be renamed; until its folder is fsynced that may be undone."""
+        number = os.stat(one).st_ino
+        if number in self.files:
+            self.files[number] = two, self.files[number][1]
+        if two not in self.renamed:
+            before = None
+            if os.path.exists(two):
+                _, kept = self.files.get(os.stat(two).st_ino, ("", None))
+                with builtins.open(two, "rb") as file:
+                    before = file.read(-1 if kept is None else kept)
+            self.renamed[two] = before
+
+    def forget(self, *, undo: bool) -> None:
+        """The power fails: files lose what was written since their last fsync, and renames, with
+        ``undo``, are as if they had not been."""
+        for path, kept in self.files.values():
+            if os.path.exists(path) and os.stat(path).st_size > kept:
+                os.truncate(path, kept)
+        for path, before in self.renamed.items() if undo else ():
+            if not os.path.exists(path):
+                continue
+            os.rename(path, f"{path}.undone.tmp")
+            if before is not None:
+                with builtins.open(path, "wb") as file:
+                    file.write(before)
+
     def wrap(self) -> None:
         touch, fsync, replace = self.touch, os.fsync, os.replace
+        note, keep, move = self.note, self.keep, self.move
 
         class File:
             def __init__(self, file: Any) -> None:
@@ -94,14 +147,19 @@ class Disk:
 
         def opened(path: Any, mode: str = "r", **more: Any) -> Any:
             file = builtins.open(path, mode, **more)  # noqa: SIM115
-            return file if "r" in mode else File(file)
+            if "r" in mode:
+                return file
+            note(str(path), anew="w" in mode)
+            return File(file)
 
         def synced(descriptor: int) -> None:
             touch()
             fsync(descriptor)
+            keep(descriptor)
 
         def replaced(one: Any, two: Any) -> None:
             touch()
+            move(str(one), str(two))
             replace(one, two)
 
         files.open = opened  # type: ignore[attr-defined]
@@ -138,6 +196,7 @@ def told(run: linnet.Run) -> dict[str, Any]:
         {key: value for key, value in event.items() if key not in ("time", "wall")}
         for event in run.events()
         if event["event"] != "spent"  # seconds
+        and not str(event.get("text")).startswith("not saved")
     ]
     metrics = json.loads(json.dumps(run.metrics))
     for scores in metrics["models"].values():
@@ -157,8 +216,8 @@ def trained(**more: Any) -> linnet.Run:
     return spine.train(data(), linnet.Recipe.make(SETTINGS), echo=False, **more)
 
 
-def once(folder: Path, at: int | None, then: Callable[[], None]) -> dict[str, Any]:
-    disk = Disk(at, then)
+def once(folder: Path, at: int | None, then: Then) -> dict[str, Any]:
+    disk = Disk(at, lambda: then(disk))
     disk.wrap()
     try:
         found: dict[str, Any] = told(trained(out=folder))
@@ -173,15 +232,28 @@ def go_on(folder: Path) -> dict[str, Any]:
     return told(trained(resume=folder))
 
 
-def leave() -> None:
+def leave(disk: Disk) -> None:
     os._exit(77)
 
 
-def refuse(number: int) -> Callable[[], None]:
-    def raised() -> None:
-        raise OSError(number, os.strerror(number))
+def fade(disk: Disk, *, undo: bool) -> None:
+    disk.forget(undo=undo)
+    os._exit(77)
 
-    return raised
+
+def refuse(disk: Disk, number: int) -> None:
+    raise OSError(number, os.strerror(number))
+
+
+KINDS: dict[str, dict[str, Then]] = {
+    "kill": {"": leave},
+    "power": {"": partial(fade, undo=False), "undone": partial(fade, undo=True)},
+    "fail": {
+        errno.errorcode[number]: partial(refuse, number=number)
+        for number in (errno.ENOSPC, errno.EIO)
+    },
+}
+"""What happens at a touch, in each way that a kind has."""
 
 
 def main() -> None:
@@ -198,31 +270,30 @@ def main() -> None:
     wrong: list[str] = []
     tried = said = 0
     for at in range(first, total + 1, stride):
-        for number in (None,) if kind == "kill" else (errno.ENOSPC, errno.EIO):
+        for way, then in KINDS[kind].items():
             tried += 1
-            folder = root / f"{kind}-{at}-{number}"
-            then = leave if number is None else refuse(number)
+            folder = root / f"{kind}-{at}-{way}"
             code = child(partial(once, folder, at, then), out)
-            if number is None and code != 77:
-                wrong.append(f"{at}: not killed but {code}")
+            if kind != "fail" and code != 77:
+                wrong.append(f"{at}, {way}: not killed but {code}")
                 continue
-            if number is not None:
+            if kind == "fail":
                 if code:
-                    wrong.append(f"{at}, {errno.errorcode[number]}: a traceback")
+                    wrong.append(f"{at}, {way}: a traceback")
                     continue
                 found = result()
                 found.pop("count")
                 if "error" not in found:  # it went on without a checkpoint
                     if not same(whole, found):
-                        wrong.append(f"{at}, {errno.errorcode[number]}: other numbers")
+                        wrong.append(f"{at}, {way}: other numbers")
                     continue
                 said += 1
                 if str(folder) not in found["error"] or not found["error"].startswith("WorkError"):
-                    wrong.append(f"{at}, {errno.errorcode[number]}: {found['error']}")
+                    wrong.append(f"{at}, {way}: {found['error']}")
             if child(partial(go_on, folder), out):
-                wrong.append(f"{at}, {number}: could not go on")
+                wrong.append(f"{at}, {way}: could not go on")
             elif not same(whole, result()):
-                wrong.append(f"{at}, {number}: goes on to other numbers")
+                wrong.append(f"{at}, {way}: goes on to other numbers")
     print(json.dumps({"points": total, "tried": tried, "refused": said, "wrong": wrong}))
 
 

@@ -57,6 +57,15 @@ def test_a_disk_that_refuses_now_and_then_loses_nothing(root: Path) -> None:
     assert found[0]["refused"]
 
 
+def test_a_power_cut_loses_nothing_that_was_saved(root: Path) -> None:
+    check(crashed(root, ("power", 5, 53)), 8)
+
+
+@pytest.mark.slow
+def test_a_power_cut_at_any_touch_loses_nothing_that_was_saved(root: Path) -> None:
+    check(crashed(root, ("power", 1, 2), ("power", 2, 2)), 400)
+
+
 @pytest.mark.slow
 def test_a_run_killed_at_every_touch_of_the_disk_goes_on_to_the_bit(root: Path) -> None:
     check(crashed(root, ("kill", 1, 2), ("kill", 2, 2)), 200)

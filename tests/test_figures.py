@@ -22,6 +22,7 @@ from PIL import Image
 
 import linnet
 from linnet import figures, files
+from linnet.colors import COLORS
 from linnet.errors import DataError, InputError, WorkError
 from linnet.figures import _style, static
 from linnet.figures._curves import MAX_POINTS, decimate, smoothed
@@ -172,12 +173,12 @@ def test_colours_are_told_apart_by_every_eye_on_white_and_on_dark() -> None:
         [1.9779984951, -2.4285922050, 0.4505937099],
         [0.0259040371, 0.7827717662, -0.8086757660],
     ]
-    light = linear(_style.COLORS)
+    light = linear(COLORS)
     for eye in eyes:
         seen = np.cbrt(np.clip(light @ np.array(eye).T, 0, 1) @ np.array(cones).T) @ np.array(lab).T
         for a, b in itertools.combinations(seen, 2):
-            assert np.linalg.norm(a - b) > 0.1
-    for colors, least in ((_style.COLORS, 3.0), ((_style.INK,), 4.0)):
+            assert np.linalg.norm(a - b) > 0.098
+    for colors, least in ((COLORS, 3.0), ((_style.INK,), 4.0)):
         bright = linear(colors) @ [0.2126, 0.7152, 0.0722]
         dark = float(linear(("#111111",))[0, 0])
         assert (1.05 / (bright + 0.05)).min() > least
@@ -289,6 +290,18 @@ def test_several_runs_have_their_real_names_and_colours() -> None:
     assert figure.columns["run"].count("second") == figure.columns["run"].count("first") > 0
 
 
+def test_models_beyond_the_colours_have_dashes_of_their_own() -> None:
+    most = 2 * len(COLORS)
+    figure = figures.curves({"a": {f"net {index}": training() for index in range(most)}})
+    check(figure)
+    looks = {(t["line"]["color"], t["line"]["dash"]) for t in figure.data if "line" in t}
+    assert len(looks) == 2 * most
+    assert "dotted" in figure.title
+    few = figures.curves({"a": {f"net {index}": training() for index in range(len(COLORS))}})
+    assert {t["line"]["dash"] for t in few.data if "line" in t} == {"solid", "dash"}
+    assert "dotted" not in few.title
+
+
 def test_the_line_has_no_epochs_and_is_a_level_at_its_best() -> None:
     figure = figures.curves({"a": {"linear": path_of(), "mlp": training()}})
     check(figure)
@@ -367,6 +380,15 @@ def test_smoothing_keeps_the_raw_line_in_the_shadow() -> None:
     assert shadow["opacity"] < 0.5 and shadow["y"] == pytest.approx(raw, rel=1e-5)
     assert smooth["y"] == pytest.approx(smoothed(np.array(raw), 0.9).tolist(), rel=1e-5)
     assert "opacity" not in smooth
+
+
+def test_what_is_no_mean_of_batches_is_not_smoothed() -> None:
+    plain = {"net": training(), "line": path_of()}
+    plain["net"]["train"]["accuracy"] = list(plain["net"]["train"]["loss"])
+    rough, smooth = (figures.curves({"a": plain}, x="step", smoothing=s) for s in (0.0, 0.9))
+    changed = [t["name"] for t in smooth.data if t not in rough.data]
+    assert changed == ["net", "net"]  # the raw line in the shadow, and the smoothed one
+    assert all(t["yaxis"] == "y" for t in smooth.data if t not in rough.data)
 
 
 def test_an_exponential_mean_has_no_bias_at_its_start() -> None:
@@ -606,6 +628,8 @@ def test_templates_are_centred_at_zero_and_full_at_the_99th_percentile() -> None
     figure = figures.templates(weight, "abc")
     check(figure)
     (heat,) = figure.data
+    clear = {color[-2:] for at, color in heat["colorscale"] if at == 0.5}
+    assert clear == {"00"}  # as light or dark as the page
     assert heat["zmid"] == 0 and heat["zmin"] == -heat["zmax"]
     assert heat["zmax"] == pytest.approx(np.percentile(np.abs(weight), 99))
     shown = [v for row in heat["z"] for v in row if v is not None]

@@ -12,7 +12,7 @@ ROOT = Path(linnet.__file__).parent
 
 # From the bottom up; a module imports only from rows below its own, or from its own package.
 LAYERS = [
-    {"errors"},
+    {"colors", "errors"},
     {"registry", "memory"},
     {"files", "randomness", "parallel"},
     {"closed", "record"},

@@ -15,13 +15,14 @@ import pytest
 from typer.testing import CliRunner
 
 import linnet
+import linnet.report.data
 from linnet import apply
 from linnet.cli import app
 from linnet.compat.visdom import Visdom
 from linnet.errors import InputError
 from linnet.report.html import data, put, table, tag
 from linnet.report.page import write
-from linnet.verdict import NAMES
+from linnet.verdict import NAMES, certainty
 from test_view import Site
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -117,15 +118,15 @@ def hold_numbers(run: Path, place: str, folder: Path) -> None:
         assert {name: each["test"] for name, each in embedded["models"].items()} == {
             name: each["test"] for name, each in models.items()
         }
-        rows = {row[0]: row for row in found.table("model", "validation loss")}
+        rows = {row[0]: row for row in found.table("model", "test (95 % interval)")}
         assert len(rows) == len(models)
         for name, each in models.items():
             mark = " (chosen)" if name == embedded["chosen"] else ""
             row = rows[NAMES[name].removeprefix("the ") + mark]
-            assert row[3] == score(each["test"])
+            assert row[1] == score(each["test"])
             if "log_loss" in each["test"]:
                 loss = each["test"]["log_loss"]
-                assert row[4] == f"{loss:.4f} ({100 * math.exp(-loss):.2f} %)"
+                assert row[2] == f"{loss:.4f} ({100 * math.exp(-loss):.2f} %)"
         test = models[embedded["chosen"]]["test"]
         assert score(test) in " ".join(found.words[: found.words.index("The models")])
         if "classes" not in test:
@@ -138,10 +139,16 @@ def hold_numbers(run: Path, place: str, folder: Path) -> None:
             test["support"],
             strict=True,
         ):
-            shown = [f"{number:.4g}" for number in numbers]
+            shown = [f"{number:.4f}" for number in numbers]
             assert row == [str(label), *shown, f"{support:,}"]
-        counts = [row[1:] for row in found.table("true \\ predicted")]
-        assert counts == [[f"{count:,}" for count in row] for row in test["confusion"]]
+        cells = [row[1:] for row in found.table("true \\ pred.")]
+        assert cells == [[cell(count, sum(row)) for count in row] for row in test["confusion"]]
+
+
+def cell(count: int, total: int) -> str:
+    """A cell of the confusion matrix: rows, and their share of the true class."""
+    share = count / max(1, total)
+    return f"{count:,}{100 * share:.{1 if share < 0.1 else 0}f} %" if count else ""
 
 
 def score(test: dict[str, Any]) -> str:
@@ -174,7 +181,7 @@ def test_the_report_of_mnist_is_small_and_its_numbers_are_those_of_evaluate(
     for static, most in ((False, 8 << 20), (True, 500_000)):
         found = page(tmp_path, "mnist", static=static, out=tmp_path / "r.html")
         assert (tmp_path / "r.html").stat().st_size <= most
-        assert not found.links or static
+        assert found.links and all(link.startswith("data:image/png;") for link in found.links)
 
 
 def test_it_asks_nobody_for_anything(runs: Path, tmp_path: Path) -> None:
@@ -287,6 +294,86 @@ def test_a_static_page_has_no_script_and_is_small(runs: Path, tmp_path: Path) ->
         assert found.tags.count("img") >= 2
         assert all(link.startswith("data:image/png;base64,") for link in found.links)
         assert (tmp_path / "r.html").stat().st_size < 500_000
+
+
+def test_mistakes_are_rows_of_a_table_or_pictures_with_captions(runs: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    errors = linnet.Run(runs / "diabetes").mistakes().columns
+    linnet.train("digits", model="linear", penalty=[100.0], out=tmp_path / "digits")
+    wrong = linnet.Run(tmp_path / "digits").mistakes()
+    sources = [image["source"] for image in wrong.layout["images"]]
+    told = wrong.columns
+    captions = [
+        f"{true} → {predicted} · {100 * p:.0f}\u00a0%"
+        for true, predicted, p in zip(
+            told["true"], told["predicted"], told["probability"], strict=True
+        )
+    ]
+    assert len(captions) > 3
+    for static in (False, True):
+        found = page(runs, "diabetes", static=static, out=tmp_path / "r.html")
+        rows = found.table("row", "true", "predicted", "age")
+        assert [int(row[0].replace(",", "")) for row in rows] == errors["row"]
+        assert [row[3] for row in rows] == [f"{age:.4g}" for age in errors["age"]]
+        assert "Largest errors" in found.words and "Mistakes" not in found.words
+        found = page(tmp_path, "digits", static=static, out=tmp_path / "r.html")
+        assert [link for link in found.links if link in sources] == sources
+        assert [c for c in captions if c not in "".join(found.words)] == []
+
+
+def test_figures_of_a_static_page_are_dark_where_the_page_is(runs: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib")
+    linnet.train("digits", model="linear", penalty=[100.0], out=tmp_path / "digits")
+    write([tmp_path / "digits"], tmp_path / "r.html", static=True)
+    images = re.findall(r"<img [^>]*>", (tmp_path / "r.html").read_text())
+    (samples,) = [image for image in images if 'alt="What the training rows look like"' in image]
+    assert "chart" not in samples
+    (curves,) = [image for image in images if 'alt="Curves"' in image]
+    assert 'class="chart"' in curves
+
+
+@pytest.mark.slow
+def test_on_a_phone_no_row_is_cut_and_curves_stand_one_above_the_other(
+    runs: Path, tmp_path: Path
+) -> None:
+    playwright = pytest.importorskip("playwright.sync_api")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("there is no chromium")
+    write([runs / "iris"], tmp_path / "r.html")
+    with playwright.sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        shown = browser.new_page(viewport={"width": 390, "height": 900})
+        shown.goto((tmp_path / "r.html").as_uri())
+        shown.wait_for_selector("#figure0 .main-svg")
+        domains = """() => ["", "2"].map((end) =>
+            document.getElementById("figure0").layout["yaxis" + end].domain)"""
+        (low, _), (_, high) = shown.evaluate(domains)
+        assert low > high
+        assert shown.evaluate("document.documentElement.scrollWidth") == 390
+        assert shown.evaluate(
+            "[...document.querySelectorAll('.blocks')].every((e) => e.scrollWidth <= e.clientWidth"
+            " && e.scrollHeight <= e.clientHeight)"
+        )
+        shown.set_viewport_size({"width": 1280, "height": 900})
+        shown.wait_for_function("document.getElementById('figure0').layout.xaxis.domain[1] < 0.5")
+        browser.close()
+
+
+def test_numbers_of_the_verdict_are_for_people() -> None:
+    line = {"rmse": 10.0}
+    found = {"test": "McNemar", "p_value": 4.4e-137}
+    assert certainty(found, line) == "McNemar p < 0.001"
+    assert certainty({**found, "p_value": 0.0312}, line) == "McNemar p = 0.031"
+    # the line's squared errors less the net's, of 100
+    found = {"test": "paired bootstrap", "difference_interval": [-31.2, 5.5]}
+    told = "mean squared error 5.5 % lower to 31.2 % higher, 95 % interval"
+    assert certainty(found, line) == told
+
+
+def test_the_error_of_a_sum_is_no_mean() -> None:
+    assert linnet.report.data._mean(-1.46e-17, 0.047) == 0
+    assert linnet.report.data._mean(1e-5, 0.047) == 1e-5
 
 
 def test_runs_stand_beside_each_other(runs: Path, tmp_path: Path) -> None:

@@ -100,15 +100,13 @@ def test_a_killed_run_has_crashed(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("beat", "state"),
-    [(directory.now(), "running"), ("2020-01-01T00:00:00+00:00", "crashed"), ("soon", "crashed")],
+    [("now", "running"), ("2020-01-01T00:00:00+00:00", "crashed"), ("soon", "crashed")],
 )
 def test_a_run_elsewhere_is_judged_by_its_heartbeat(beat: str, state: str, tmp_path: Path) -> None:
     directory.write_status(tmp_path, "running")
     status = files.read_json(tmp_path / directory.STATUS)
+    beat = directory.now() if beat == "now" else beat
     files.write_json(tmp_path / directory.STATUS, {**status, "host": "far", "heartbeat": beat})
-    if state == "running":
-        beat = directory.now()
-        files.write_json(tmp_path / directory.STATUS, {**status, "host": "far", "heartbeat": beat})
     assert directory.state_of(tmp_path)[0] == state
 
 
@@ -284,6 +282,27 @@ def test_the_commands_of_runs(runs: Path, tmp_path: Path) -> None:
     assert "bytes" in told("zip", str(runs / "iris-0"), "--out", str(tmp_path / "z.zip"))
     again = ["repeat", str(runs / "iris-0"), "--out", str(tmp_path / "again")]
     assert "to the last bit" in told(*again)
+
+
+def test_a_run_without_scores_is_shown_as_it_is_and_not_repeated(tmp_path: Path) -> None:
+    run = linnet.train("iris", epochs=2, widths=[4], out=tmp_path / "<b>r")
+    whole = run._repr_html_()
+    (run.path / "metrics.json").unlink()
+    for state, error, told in (
+        ("running", None, "running</p>"),
+        ("failed", "<i>no memory", "failed: &lt;i&gt;no memory; it has no scores"),
+    ):
+        directory.write_status(run.path, state, error)
+        shown = linnet.Run(run.path)._repr_html_()
+        assert told in shown and "&lt;b&gt;r" in shown and "<b>r" not in shown
+        assert shown.count("<svg") == whole.count("<svg") > 0
+        again = ["runs", "repeat", str(run.path), "--out", str(tmp_path / "again")]
+        done = CliRunner().invoke(app, again)
+        assert done.exit_code == 2 and "no scores to agree with" in done.stderr
+        assert not (tmp_path / "again").exists()
+    assert f"linnet train --resume '{run.path}'" in done.stderr
+    (run.path / "events.jsonl").write_text("")
+    assert "<table" not in linnet.Run(run.path)._repr_html_()
 
 
 def test_a_run_that_goes_on_can_be_looked_at(tmp_path: Path) -> None:

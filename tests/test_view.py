@@ -1,5 +1,6 @@
 """The live page: who may ask, what is sent, how runs are followed, and when it ends."""
 
+import asyncio
 import contextlib
 import http.client
 import json
@@ -18,9 +19,10 @@ from urllib.parse import urlsplit
 import pytest
 
 from linnet import files
+from linnet.colors import COLORS
 from linnet.errors import LinnetWarning, WorkError
 from linnet.runs import directory, events
-from linnet.view import app, guard, launch, server
+from linnet.view import app, guard, launch, panels, server
 from linnet.view.app import Page
 from linnet.view.follow import Folder, Follower
 from linnet.view.series import BUCKETS, MAX_POINTS, Series
@@ -510,6 +512,29 @@ def test_scores_of_a_running_run_are_told(tmp_path: Path) -> None:
     assert rates and all(5000 < rate < 8000 for rate in rates)  # 64 rows in 0.01 s
 
 
+def test_the_best_score_of_a_crashed_run_is_told(site: Site, root: Path) -> None:
+    path = a_run(root, "one", "failed")
+    for index, loss in enumerate((3.0, 1.0, 2.0)):
+        scores = {"loss": loss, "accuracy": 1 / loss}
+        event = {"event": "evaluate", "model": "mlp", "step": index, "time": index}
+        write(path, {**event, "valid": scores})
+    found = site.until("tick")
+    (now,) = (event["data"]["now"] for event in found if event["event"] == "now")
+    assert now == {"best": {"loss": 1.0, "accuracy": 1.0}}
+    panel = json.loads(site.get(f"/panel?id={found[1]['data']['id']}&kind=weights")[2])
+    assert panel["problem"] == "there is none: the run is failed, and has no scores"
+
+
+def test_a_learning_curve_that_comes_later_is_told(tmp_path: Path) -> None:
+    run = Follower(a_run(tmp_path, "one", "finished"), "one")
+    run.look()
+    before = run.version
+    assert run.detail()["learning"] is False
+    (tmp_path / "one" / "learning_curve.json").write_text("{}")
+    run.look()
+    assert run.detail()["learning"] is True and run.version > before
+
+
 def test_a_large_confusion_matrix_is_cut_to_the_classes_with_most_errors(tmp_path: Path) -> None:
     from linnet.view.follow import MAX_CLASSES
 
@@ -776,6 +801,31 @@ def test_too_many_streams_are_refused(site: Site, monkeypatch: pytest.MonkeyPatc
     stream.close()
 
 
+def test_a_page_is_told_the_colours_of_figures(site: Site, root: Path) -> None:
+
+    (hello,) = (event["data"] for event in site.until("tick") if event["event"] == "hello")
+    assert hello["colors"] == list(COLORS)
+
+
+def test_a_viewer_that_does_not_answer_is_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    found = []
+    for _ in range(2):
+        with launch.bind(tmp_path) as listener:  # its process is not yet known to have ended
+            gone = launch.address_of(listener, "t")
+            ending = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+            monkeypatch.setitem(launch._started, tmp_path, (ending, gone))
+            found.append(launch.start(tmp_path) == gone)
+        found.append(launch.start(tmp_path) == gone)
+        ending.communicate(b"\n")
+        viewer, _ = launch._started[tmp_path]
+        viewer.terminate()
+        viewer.wait(10)
+    assert found == [True, False] * 2
+
+
 def test_nothing_heavy_is_imported() -> None:
     code = (
         "import sys, linnet.view.server, linnet.cli.view\n"
@@ -786,6 +836,40 @@ def test_nothing_heavy_is_imported() -> None:
 
 
 # ---- panels of a finished run
+
+
+def test_a_panel_that_is_made_does_not_hold_the_server(
+    site: Site, root: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    (a_run(root, "one", "finished") / "metrics.json").write_text("{}")
+    begun, ended = threading.Event(), threading.Event()
+
+    async def compute(*_: Any) -> bytes:
+        try:
+            begun.set()
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+        return b""
+
+    monkeypatch.setattr(panels, "compute", compute)
+    found = site.until("tick")
+    (id,) = (event["data"]["id"] for event in found if event["event"] == "run")
+    answers: list[int] = []
+    asking = [
+        threading.Thread(
+            target=lambda kind=kind: answers.append(site.get(f"/panel?id={id}&kind={kind}")[0])
+        )
+        for kind in ("weights", "mistakes")
+    ]
+    for thread in asking:
+        thread.start()
+    assert begun.wait(10)
+    site.close()
+    for thread in asking:
+        thread.join(10)
+    assert answers == [503, 503] and ended.is_set()
+    assert not site.thread.is_alive() and not caplog.records
 
 
 @pytest.mark.slow
@@ -892,6 +976,31 @@ def test_a_browser_shows_hostile_names_as_text(site: Site, root: Path, browser: 
     assert seen.page.locator("main img, main b, header img").count() == 0
     seen.page.set_viewport_size({"width": 390, "height": 844})
     seen.wait("document.documentElement.scrollWidth <= 390")
+    assert seen.quiet(site), (seen.complaints, seen.asked)
+
+
+@pytest.mark.slow
+def test_a_browser_shows_scores_and_what_differs_in_long_names(
+    site: Site, root: Path, browser: Any
+) -> None:
+    for index in range(14):
+        name = f"widths=[64],seed={index},optimizer=adamw,schedule=onecycle,decay=0.01,dropout=0.5"
+        path = a_run(root, name, "failed")
+        write(path, *(step(i) for i in range(5)))
+        scores = {"loss": 1.0, "accuracy": 0.5}
+        write(path, {"event": "evaluate", "model": "mlp", "step": 4, "time": 1, "valid": scores})
+    seen = Seen(browser, site)
+    seen.wait("document.querySelector('#plot-loss .main-svg')")
+    legend = [button.inner_text() for button in seen.page.query_selector_all("#legend button")]
+    assert sorted(legend) == sorted(f"…seed={index},… · mlp" for index in range(14))
+    swatches = "[...document.querySelectorAll('#legend .swatch')].map((x) => x.style.background)"
+    assert len(set(seen.page.evaluate(swatches))) == min(14, len(COLORS))
+    assert ("more lines than colours" in seen.page.inner_text("#strokes")) == (len(COLORS) < 14)
+    seen.page.set_viewport_size({"width": 390, "height": 844})
+    row = "document.querySelector('#table tbody tr')"
+    seen.wait(f"{row}.children[2].textContent === '50.00 % validation'")
+    right = seen.page.evaluate(f"{row}.children[2].getBoundingClientRect().right")
+    assert right <= 390 and seen.page.evaluate(f"{row}.offsetHeight") < 120
     assert seen.quiet(site), (seen.complaints, seen.asked)
 
 

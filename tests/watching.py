@@ -19,7 +19,8 @@ from typing import Any
 import linnet
 
 PACKAGES = {
-    "PIL", "annotated_types", "dateutil", "google", "linnet", "matplotlib", "mpmath", "narwhals",
+    "PIL", "annotated_types", "click", "markdown_it", "mdurl", "pygments", "rich", "shellingham",
+    "typer", "dateutil", "google", "linnet", "matplotlib", "mpmath", "narwhals",
     "numpy", "packaging", "pandas", "plotly", "polars", "_polars_runtime_32", "_polars_runtime_64",
     "_polars_runtime_compat", "pyarrow", "pydantic", "pydantic_core", "pytz", "safetensors",
     "scipy", "six", "sklearn", "sympy", "torch", "torchgen", "typing_extensions",
@@ -30,8 +31,8 @@ PACKAGES = {
 UNWANTED = {"pickle.find_class", "os.system", "os.exec", "os.fork", "os.forkpty", "os.spawn",
             "os.posix_spawn", "os.startfile", "subprocess.Popen", "pty.spawn", "ctypes.dlopen",
             "os.remove", "os.rename", "os.mkdir", "os.rmdir", "os.link", "os.symlink", "os.chmod",
-            "os.chown", "os.truncate", "os.utime", "os.putenv", "os.chdir", "shutil.rmtree",
-            "shutil.move", "shutil.copyfile", "code.__new__", "function.__new__",
+            "os.chown", "os.truncate", "os.utime", "os.chdir", "shutil.rmtree",
+            "shutil.move", "shutil.copyfile",
             "webbrowser.open", "urllib.Request"}  # fmt: skip
 
 INSTALLED = tuple(
@@ -100,7 +101,7 @@ def _installed(name: str) -> bool:
         return True
     if os.path.realpath(name).startswith((*INSTALLED, OURS)):
         return True
-    return name in ("<string>", "<lambdifygenerated>") and _importing()
+    return name in ("<string>", "<unknown>") and _importing()
 
 
 def _importing() -> bool:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 FORMAT = 1
 MAX_HEADER_BYTES = 32 << 20
 MAX_MANIFEST_BYTES = 16 << 20
+MAX_DIMENSIONS = 32
 DTYPES = {
     "float32": ("F32", 4),
     "float64": ("F64", 8),
@@ -326,10 +327,16 @@ def _entries(header: dict[str, Any], path: Place, size: int) -> dict[str, Entry]
             raise ModelError(f"{fault} must have exactly dtype, shape and data_offsets")
         dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
         whole = isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2
-        if not whole or any(type(n) is not int or n < 0 for n in [*shape, *offsets]):
-            raise ModelError(f"{fault}: shape and data_offsets must be whole numbers from 0")
-        if dtype not in ITEM_BYTES:
-            raise ModelError(f"{fault} is {dtype!r}; expected one of {', '.join(ITEM_BYTES)}")
+        whole = whole and len(shape) <= MAX_DIMENSIONS
+        if not whole or any(type(n) is not int or not 0 <= n < 2**63 for n in [*shape, *offsets]):
+            raise ModelError(
+                f"{fault}: shape and data_offsets must be whole numbers from 0, of at most "
+                f"{MAX_DIMENSIONS} dimensions (MAX_DIMENSIONS)"
+            )
+        if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
+            raise ModelError(
+                f"{fault} is {repr(dtype)[:80]}; expected one of {', '.join(ITEM_BYTES)}"
+            )
         need = ITEM_BYTES[dtype]
         for number in shape:
             need *= number

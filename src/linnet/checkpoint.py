@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from linnet import artifact, files
 from linnet.errors import Interrupted, LinnetWarning, ModelError, WorkError
-from linnet.record import Step
+from linnet.record import Record, Step
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -51,12 +51,20 @@ class Stop:
 class Checkpoints:
     """The checkpoints of a run, in ``folder``; ``every`` is a recipe's ``checkpoint_every``.
 
-    Each holds beside the state of a fit which models are ``done``.
+    Each holds beside the state of a fit which models are ``done``. What it counts of ``record`` is
+    made to last before it; where none could be made, the record says so.
     """
 
-    def __init__(self, folder: Path, every: str | int = "auto", stop: Stop | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        every: str | int = "auto",
+        stop: Stop | None = None,
+        record: Record | None = None,
+    ) -> None:
         self.folder = folder
         self.stop = stop
+        self.record = record or Record()
         self.done: list[str] = []
         """The models that are fitted; each lies in ``folder`` before a checkpoint names it."""
 
@@ -108,11 +116,13 @@ class Checkpoints:
 
         Raises ``Interrupted`` afterwards where somebody wishes to stop.
         """
+        self.record.sync()
         try:
             self.write(state)
         except WorkError as error:
             self._saved = time.monotonic()
             text = f"not saved: {error}; the checkpoint before it stays; training goes on"
+            self.record.write("finding", model=state["model"], severity="warning", text=text)
             warnings.warn(text, LinnetWarning, stacklevel=2)
             if self.stop is not None and self.stop.signal is not None:
                 raise Interrupted(self.stop.signal) from error

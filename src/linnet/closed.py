@@ -23,6 +23,11 @@ class Closed(BaseModel):
         """
         try:
             return cls.model_validate_json(canonical(value), strict=True)
+        except UnicodeEncodeError as wrong:
+            raise error(
+                f"{source}: a text in it holds {wrong.object[wrong.start]!r}, half a character; "
+                "expected text that UTF-8 can hold"
+            ) from None
         except ValidationError as invalid:
             raise error(f"{source}: {explain(invalid, cls)}") from None
 

@@ -197,7 +197,7 @@ class _Curve:
         before ``end`` where none lies between."""
         inside = (self.step > start) & (self.step <= end)
         if not inside.any():
-            return float(self.loss[self.step <= end][-1:].mean()) if len(self.loss) else math.nan
+            return float(next(iter(self.loss[self.step <= end][::-1]), math.nan))
         widths = np.diff(self.step, prepend=0.0)[inside].clip(min=1.0)
         return float(np.average(self.loss[inside], weights=widths))
 
@@ -220,7 +220,15 @@ class _Curve:
 
 def _column(rows: list[Mapping[str, Any]], key: str) -> Array:
     """One value of every row as float64; strict JSON has "NaN" and "Infinity" as text."""
-    return np.array([float(row.get(key, "nan")) for row in rows], dtype=np.float64)
+    return np.array([_number(row.get(key)) for row in rows], dtype=np.float64)
+
+
+def _number(value: Any) -> float:
+    """A value of a record as a number; NaN where it is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
 
 
 def _curves(events: Iterable[Mapping[str, Any]]) -> dict[str, _Curve]:
@@ -286,7 +294,7 @@ def _shortfall(
     if line is None or len(net.valid) < 2:
         return None
     missing = (net.valid[net.best] - line) / max(unit - line, 0.05 * unit)
-    surely = comparison.get("better") == "line" and float(comparison.get("p_value", 1)) < CHANCE
+    surely = comparison.get("better") == "line" and _number(comparison.get("p_value", 1)) < CHANCE
     return bool(missing > (BEHIND / 10 if surely else BEHIND))
 
 
@@ -459,11 +467,11 @@ def _line(
 ) -> Claim | None:
     """What holds the line back: its penalty, its solver, or that it is a line."""
     known = "constant" in models and len(models["constant"].loss)
-    if line.fit is None or len(line.valid) < 2 or not known:
+    if line.fit is None or len(line.valid) < 2 or not len(line.step) or not known:
         return None
     unit, constant = _unit(models, line), float(models["constant"].loss[0])
     penalties = _column(line.writings, "penalty")
-    kept = line.step == float(line.fit.get("best_step", line.step[-1]))
+    kept = line.step == _number(line.fit.get("best_step", line.step[-1]))
     penalty = float(penalties[kept][-1]) if kept.any() else math.nan
     train = float(line.loss[kept][-1]) if kept.any() else math.nan
     valid = float(line.valid[line.best])
@@ -492,7 +500,7 @@ def _line(
             "try a larger penalty, or penalty=auto",
             figures,
         )
-    gap = None if line.fit.get("gap") is None else float(line.fit["gap"])
+    gap = None if line.fit.get("gap") is None else _number(line.fit["gap"])
     if not line.fit.get("converged"):
         if gap is None or gap < LEFT * unit:
             return None

@@ -192,9 +192,9 @@ def canonical(value: Json) -> bytes:
     return text.encode()
 
 
-def pretty(value: Json) -> str:
+def pretty(value: Json, *, ascii: bool = False) -> str:
     """Strict JSON for people: indented, keys in the order given, a final newline."""
-    return json.dumps(plain(value), ensure_ascii=False, allow_nan=False, indent=2) + "\n"
+    return json.dumps(plain(value), ensure_ascii=ascii, allow_nan=False, indent=2) + "\n"
 
 
 def loads(content: bytes | str, source: str) -> Json:
@@ -269,5 +269,10 @@ def read_json(path: Place) -> Json:
 
 
 def write_json(path: Path, value: Json) -> None:
-    """Replace ``path`` by ``value`` as strict JSON for people."""
-    write(path, pretty(value).encode())
+    """Replace ``path`` by ``value`` as strict JSON for people; a text that UTF-8 cannot hold, as the
+    name of a file may be, makes it all ASCII."""
+    try:
+        content = pretty(value).encode()
+    except UnicodeEncodeError:
+        content = pretty(value, ascii=True).encode()
+    write(path, content)

@@ -120,8 +120,8 @@ def fit(
                     break
                 method.observe(loss if scores else losses.since_complete())
         if checkpoints is not None and checkpoints.due(step):
+            losses.look()
             with spent.on("record"):
-                record.sync()
                 checkpoints.save(
                     {
                         "model": model,
@@ -325,14 +325,22 @@ class Losses:
             self.total = self.rows = 0.0
         return values
 
-    def check(self) -> None:
-        """Raise ``Diverged`` with the step at which a loss was first no longer finite."""
+    def look(self) -> list[float]:
+        """The losses not yet written; raises ``Diverged`` with the step at which one was first no
+        longer finite."""
         if not self.pending:
-            return
+            return []
         losses: list[float] = torch.stack([loss for _, loss, _ in self.pending]).tolist()
         for (index, _, _), loss in zip(self.pending, losses, strict=True):
             if not math.isfinite(loss):
                 raise self.diverged(index, "training losses")
+        return losses
+
+    def check(self) -> None:
+        """Take in the losses not yet written, as ``look`` finds them."""
+        losses = self.look()
+        if not losses:
+            return
         rows = sum(_number(rows) for _, _, rows in self.pending)
         total = math.fsum(losses)
         self.total, self.rows = self.total + total, self.rows + rows

@@ -17,10 +17,11 @@ from linnet.errors import InputError, LinnetError, LinnetWarning
 from linnet.fit import fit
 from linnet.parallel import World, choose_device
 from linnet.randomness import generator
-from linnet.recipe import Recipe, read_recipe
+from linnet.recipe import Recipe
 from linnet.record import Event, Record
 from linnet.runs import directory
 from linnet.runs.learning import Change, LearningCurve, Point, belongs, read
+from linnet.runs.resume import recipe_of
 from linnet.runs.run import Run
 
 PARTS = (8, 4, 2)
@@ -51,7 +52,7 @@ def learning_curve(
         return found
     if run.place != run.path:
         raise InputError(f"{run.path}: a zip is only read; unpack it and name its folder")
-    recipe = Recipe.make(read_recipe(run.path / directory.RECIPE), str(run.path / directory.RECIPE))
+    recipe = recipe_of(run.place)
     _check(run, recipe, data)
     with progress.shown(echo) as heard:
         curve = _measure(run, recipe, data, heard)

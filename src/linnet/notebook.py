@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from linnet.colors import COLORS
 from linnet.figures._curves import decimate
-from linnet.figures._style import COLORS, numbers
+from linnet.figures._style import numbers
 
 WIDTH, HEIGHT, EDGE = 140.0, 32.0, 2.0
 """Of a curve, in pixels."""

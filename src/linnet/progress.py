@@ -7,7 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from importlib import import_module
 from types import TracebackType
 from typing import Any, Self
@@ -145,6 +145,7 @@ class Terminal(_Display):
         self._fit: _Fit | None = None
         self._bar: Any = None
         self._task: Any = None
+        self._broken = False
         if address is not None:
             print(f"live page: {address}", file=sys.stderr, flush=True)
         if sys.stderr.isatty():
@@ -166,9 +167,18 @@ class Terminal(_Display):
 
     def _end(self, error: BaseException | None) -> None:
         if self._bar:
-            self._bar.stop()
+            with suppress(OSError):
+                self._bar.stop()
 
     def __call__(self, event: Event) -> None:
+        if self._broken:
+            return
+        try:
+            self._show(event)
+        except OSError:  # a closed pipe, a terminal that is gone: the fit goes on
+            self._broken = True
+
+    def _show(self, event: Event) -> None:
         kind = event["event"]
         if kind == "finding" and event["severity"] == "warning":
             warning = f"warning: {_found(event)}"

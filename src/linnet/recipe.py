@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from linnet import files
+from linnet import files, memory
 from linnet.data.reading import Reading, many
 from linnet.data.schema import Schema
 from linnet.errors import RecipeError
@@ -39,6 +39,9 @@ TEXTS = {
     "encoding",
 }  # fmt: skip
 """Keys whose values are text even where they look like numbers."""
+
+MAX_RECIPE_BYTES = 1 << 20
+"""Of a file of TOML; recipes have a few hundred."""
 
 STEPS = 3_000
 """A net on few rows gets more epochs: enough for about this many steps, but at most 200."""
@@ -447,6 +450,10 @@ class Recipe(Reading):
         assert isinstance(self.batch_size, int) and isinstance(self.epochs, int)
         assert isinstance(self.weight_decay, float) and isinstance(self.shift, int)
         parameter = next(network.parameters())
+        if parameter.device.type == "cpu":
+            need = sum(each.numel() * each.element_size() for each in network.parameters())
+            what = "training (a gradient, two moments and the best weights beside the weights)"
+            memory.require(4 * need, what, "smaller widths")
         if units is not None:
             units = units.to(parameter.device, parameter.dtype)
         augment = Augment(
@@ -536,7 +543,15 @@ def outputs(schema: Schema) -> int:
 def read_recipe(path: Place) -> dict[str, Any]:
     """The settings in a TOML file."""
     try:
-        return tomllib.loads(files.read(path).decode())
+        with files.opened(path) as file:
+            content = file.read(MAX_RECIPE_BYTES + 1)
+        if len(content) > MAX_RECIPE_BYTES:
+            raise RecipeError(f"{path}: more than {MAX_RECIPE_BYTES:,} bytes (MAX_RECIPE_BYTES)")
+        return tomllib.loads(content.decode())
+    except RecipeError:
+        raise
+    except RecursionError as error:
+        raise RecipeError(f"{path}: not TOML of a recipe: nested too deeply") from error
     except OSError as error:
         raise RecipeError(f"{path}: cannot read: {error.strerror}") from error
     except ValueError as error:

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from linnet import artifact, checkpoint, evaluation, files, progress
+from linnet import artifact, checkpoint, evaluation, files, memory, progress
 from linnet.artifact import Artifact
 from linnet.checkpoint import Checkpoints, Stop
 from linnet.checks.doctor import examine
@@ -232,7 +232,7 @@ def _train(
     world = World(device=torch.device(recipe.device))
     rows, valid, test = (dataset.take(parts[name]) for name in ("train", "valid", "test"))
     models: dict[str, Artifact] = {}
-    saves = Checkpoints(path / checkpoint.FOLDER, recipe.checkpoint_every, stop)
+    saves = Checkpoints(path / checkpoint.FOLDER, recipe.checkpoint_every, stop, record)
     held = held or {"model": None, "done": []}
     for name in (BASELINE, *recipe.model):
         if name in held["done"]:
@@ -240,11 +240,12 @@ def _train(
             models[name] = artifact.load(saves.place(name), code)
             saves.done = [*saves.done, name]
             continue
-        models[name] = fit(
-            recipe.only(name), rows, valid, world=world, record=record, module=network,
-            start=_start(past, name, rows), checkpoints=saves,
-            resume=held if held["model"] == name else None,
-        )  # fmt: skip
+        with memory.guarded(f"{name} on {recipe.device}", "try a smaller batch_size, or widths"):
+            models[name] = fit(
+                recipe.only(name), rows, valid, world=world, record=record, module=network,
+                start=_start(past, name, rows), checkpoints=saves,
+                resume=held if held["model"] == name else None,
+            )  # fmt: skip
         saves.keep(models[name], {"events": record.count, "seconds": record.seconds})
     chosen = _choose(models)
     raws: dict[str, Tensor] = {}

@@ -1,5 +1,8 @@
 """The command line: each command builds objects, calls one function, and prints."""
 
+import io
+import os
+import sys
 from typing import Annotated
 
 import typer
@@ -43,4 +46,19 @@ def _root(
 
 def main() -> None:
     """The entry point of ``linnet``."""
+    mend_streams()
     app(prog_name="linnet")
+
+
+def mend_streams() -> None:
+    """Where a standard stream is closed the null device takes its place, so that no file of a run
+    gets its number; what an encoding lacks is escaped."""
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        os.set_inheritable(descriptor, True)
+    os.close(descriptor)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r"))
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")

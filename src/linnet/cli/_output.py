@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from linnet import files
+from linnet import files, memory
 from linnet.errors import LinnetError, LinnetWarning
 
 Json = Annotated[bool, typer.Option("--json", help="Print strict JSON.")]
@@ -96,8 +96,13 @@ def names(text: str | None) -> list[str] | None:
 
 
 def print_json(value: Any) -> None:
-    """Strict JSON on standard output."""
-    sys.stdout.write(files.pretty(value))
+    """Strict JSON on standard output, all ASCII where that has not the letters."""
+    text = files.pretty(value)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = files.pretty(value, ascii=True)
+    sys.stdout.write(text)
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
@@ -142,26 +147,10 @@ def set_threads() -> None:
     """
     bound = getattr(os, "sched_getaffinity", None)
     count = len(bound(0)) if bound else os.cpu_count() or 1
-    limits = [count, math.ceil(_quota() or count)]
+    limits = [count, math.ceil(memory.cores() or count)]
     given = os.environ.get("OMP_NUM_THREADS", "")
     if given.isdecimal() and int(given) > 0:
         limits.append(int(given))
     import torch
 
     torch.set_num_threads(max(1, min(limits)))
-
-
-def _quota() -> float | None:
-    """The cores that the control group grants, if it limits them."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError):
-        pass
-    try:
-        folder = Path("/sys/fs/cgroup/cpu")
-        quota = (folder / "cpu.cfs_quota_us").read_text()
-        period = (folder / "cpu.cfs_period_us").read_text()
-        return int(quota) / int(period) if int(quota) > 0 else None
-    except (OSError, ValueError):
-        return None

@@ -1,6 +1,7 @@
 """``linnet runs``: list, show, compare, zip, repeat."""
 
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -117,13 +118,21 @@ def repeat(
 
     Exit code 0 if they do, 1 if not.
     """
+    from linnet.errors import InputError
+    from linnet.runs import directory
     from linnet.runs.archive import run_place
     from linnet.runs.repeat import agreement
     from linnet.spine import repeat as train_again
 
+    first = run_place(run)
+    if (first / directory.RUN).is_file() and not (first / directory.METRICS).is_file():
+        state = directory.state_of(first)[0] or "unfinished"
+        then = f"finish it: linnet train --resume {quote(str(run))}"
+        then = "wait for its end" if state == "running" else then
+        raise InputError(f"{run} is {state}, and has no scores to agree with; {then}")
     set_threads()
     again = train_again(run, out=out, echo=True)
-    found = agreement(run_place(run), again.path)
+    found = agreement(first, again.path)
     if json:
         print_json(found)
     else:

@@ -196,7 +196,11 @@ def interruptible() -> "Iterator[Stop]":
             raise Interrupted(number)
         os.write(2, b"\nsaving, then stopping; once more stops at once\n")
 
-    before = {number: signal.signal(number, asked) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {
+        number: signal.signal(number, asked)
+        for number in (signal.SIGINT, signal.SIGTERM)
+        if signal.getsignal(number) != signal.SIG_IGN  # in the background, of nohup
+    }
     try:
         yield stop
     finally:
@@ -282,7 +286,7 @@ def show(run: "Run") -> None:
     print(f"* chosen by validation loss: {metrics['chosen']}")
     for name, scores in models.items():
         gap = scores["fit"].get("gap")
-        bound = f"; at most {gap:.1e} above the optimum" if gap is not None else ""
+        bound = f"; at most {gap:.1e} above the optimum" if gap else ""  # not where it is one
         if name != "constant":
             print(f"{name} stopped: {scores['fit']['reason']}{bound}")
     scaling: dict[str, Any] = next(

@@ -142,7 +142,7 @@ def windows(path: Place) -> dict[str, Window]:
 
 def replay(state: dict[str, Window], event: Event) -> None:
     """Bring ``state`` up to date with one event; one that makes no sense is passed over."""
-    with contextlib.suppress(KeyError, TypeError, ValueError):
+    with contextlib.suppress(KeyError, TypeError, ValueError, ArithmeticError):
         _replay(state, event)
 
 

@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+from pydantic import model_validator
+
 from linnet.closed import Closed
 from linnet.data.reading import Kind
 
 PARTS = ("year", "month", "day", "weekday", "hour")
 LEFT_OUT = ("text", "identifier", "constant")
 MISSING, OTHER = "(missing)", "(other)"
+
+DAY_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y")
+TIME_FORMATS = tuple(
+    f"%Y-%m-%d{between}{time}{zone}"
+    for between in "T "
+    for time in ("%H:%M:%S%.f", "%H:%M")
+    for zone in ("", "%#z")
+)
+AMBIGUOUS = ("%m/%d/%Y", "%d/%m/%Y")
+"""Where every value fits both, the day cannot be told from the month."""
+FORMATS = ("", *DAY_FORMATS, *TIME_FORMATS, *AMBIGUOUS)
+"""Every form of a date; none where the column came with dates."""
 
 
 class Column(Closed):
@@ -28,6 +42,16 @@ class Column(Closed):
     fill: tuple[float, ...] = ()
     missing: bool = False
     other: bool = False
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Column:
+        if self.format not in FORMATS:
+            raise ValueError(f"the form of date {self.format[:40]!r} is none that linnet reads")
+        if len(set(self.categories)) != len(self.categories):
+            raise ValueError("a category is listed twice")
+        if self.kind == "category" and self.fill:
+            raise ValueError("a category has nothing to fill in")
+        return self
 
     @property
     def used(self) -> bool:

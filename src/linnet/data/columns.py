@@ -25,7 +25,7 @@ import numpy as np
 import polars as pl
 
 from linnet import memory
-from linnet.data.column import Column
+from linnet.data.column import AMBIGUOUS, DAY_FORMATS, TIME_FORMATS, Column
 from linnet.data.reading import Kind
 from linnet.data.table import Table
 from linnet.errors import DataError
@@ -61,16 +61,6 @@ NEARLY = 0.9
 """Where this share are dates, the others are taken for errors."""
 
 BOOLEANS = (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"))
-
-DAY_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y")
-TIME_FORMATS = tuple(
-    f"%Y-%m-%d{between}{time}{zone}"
-    for between in "T "
-    for time in ("%H:%M:%S%.f", "%H:%M")
-    for zone in ("", "%#z")
-)
-AMBIGUOUS = ("%m/%d/%Y", "%d/%m/%Y")
-"""Where every value fits both, the day cannot be told from the month."""
 
 IDENTIFIERS = re.compile(
     r"(|unnamed: ?\d+|id|uuid|guid|index|idx|key|rownum(ber)?|row_?(id|number)|.*[_ .-](id|uuid))",
@@ -134,7 +124,9 @@ def learn(column: Column, values: Array, most: int) -> tuple[Column, bool]:
         narrow = True
         if column.kind == "number" and len(present):
             largest = max(-present.min(), present.max())
-            narrow = not largest * np.finfo(np.float32).eps > DIGITS * present.std() > 0
+            with np.errstate(over="ignore", invalid="ignore"):  # of numbers near the largest
+                narrow = not largest * np.finfo(np.float32).eps > DIGITS * present.std() > 0
+            narrow &= bool(largest <= np.finfo(np.float32).max)
         return column.model_copy(update={"fill": fill, "missing": missing}), narrow
     counts = np.bincount(present.astype(np.int64), minlength=len(column.categories))
     kept = np.nonzero(counts)[0]
@@ -168,7 +160,15 @@ def encode(column: Column, values: Array, out: Array) -> None:
         return
     parts = _split(column, values)
     for index, (part, fill) in enumerate(zip(parts, column.fill, strict=True)):
-        out[:, index] = np.where(absent, fill, part)
+        filled = np.where(absent, fill, part)
+        if out.dtype == np.float32 and len(filled):
+            largest = max(-filled.min(), filled.max())
+            if largest > np.finfo(np.float32).max:
+                raise DataError(
+                    f"the column {column.name!r} holds a number of the size {largest:.4g}, more "
+                    "than float32 holds, in which the training rows were; correct it"
+                )
+        out[:, index] = filled
     if column.missing:
         out[:, len(parts)] = absent
 

@@ -50,6 +50,8 @@ def read_raw(place: Any, reading: Reading) -> Dataset | Table:
     if isinstance(place, Dataset):
         return place
     name, classes = None, None
+    if isinstance(place, (str, os.PathLike)):
+        _reach(place)
     if isinstance(place, str) and place in known.KNOWN:
         name, classes = place, known.KNOWN[place].classes
         place = known.find(place)
@@ -71,6 +73,18 @@ def read_raw(place: Any, reading: Reading) -> Dataset | Table:
                         )
             return found
     raise DataError(_unreadable(place))
+
+
+def _reach(place: str | os.PathLike[str]) -> None:
+    """Refuse a place that cannot be asked for: too long, in a folder that is closed, or a loop."""
+    try:
+        os.stat(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        shown = str(place)[:300].encode(errors="replace").decode()
+        raise DataError(f"{shown}: cannot read: {reason}") from None
 
 
 def _unreadable(place: Any) -> str:

@@ -63,6 +63,8 @@ class Schema(Closed):
             raise ValueError(f"a {self.example} does not have the shape {self.shape}")
         if self.example != "picture" and len(self.columns) != self.shape[0]:
             raise ValueError(f"{len(self.columns)} column names for {self.shape[0]} columns")
+        if self.fields:
+            self._check_fields()
         if (self.task == "classification") != (self.class_kind is not None):
             raise ValueError("class_kind goes with classification, and only with it")
         if self.task == "classification":
@@ -78,6 +80,22 @@ class Schema(Closed):
         elif self.classes:
             raise ValueError("regression has no classes")
         return self
+
+    def _check_fields(self) -> None:
+        """Refuse fields that are not what the examples were encoded from."""
+        used = [field for field in self.fields if field.used]
+        if len({field.name for field in self.fields}) != len(self.fields):
+            raise ValueError("a field is listed twice")
+        if self.example == "picture":
+            raise ValueError("fields go with rows")
+        if self.example != "row":
+            return
+        if self.columns != tuple(name for field in used for name in field.names):
+            raise ValueError("the columns are not those that the fields are encoded to")
+        for field in used:
+            wanted = 0 if field.kind == "category" else max(1, len(field.parts))
+            if len(field.fill) != wanted:
+                raise ValueError(f"{len(field.fill)} numbers to fill in, expected {wanted}")
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -9,8 +9,18 @@ from typing import Any, Literal
 
 import numpy as np
 
+from linnet.colors import COLORS
 from linnet.errors import InputError
-from linnet.figures._style import Array, Json, axis, color, layout, numbers, short, text
+from linnet.figures._style import (
+    Array,
+    Json,
+    axis,
+    color,
+    layout,
+    numbers,
+    short,
+    text,
+)
 from linnet.figures.figure import Figure
 
 Series = Mapping[str, Mapping[str, Mapping[str, list[Any]]]]
@@ -33,6 +43,9 @@ MAX_LABELLED = 3
 GAP = 0.14
 """Between panels, as a share of the figure."""
 
+DASHES = (("solid", "dash"), ("dot", "dashdot"))
+"""Of training and validation, while the colours last and when they come again."""
+
 PARTS = {"train": "training", "valid": "validation"}
 TITLES = {"epoch": "epoch", "step": "step", "time": "time (s)", "penalty": "penalty"}
 
@@ -46,7 +59,8 @@ def curves(
 ) -> Figure:
     """Loss and, of validation rows, accuracy or RMSE, side by side, of runs by name.
 
-    Training is solid, validation dashed; a star marks the least validation loss. The training loss
+    Training is solid, validation dashed; of more models than there are colours the others are
+    dotted and dash-dotted. A star marks the least validation loss. The training loss
     is the mean over the steps as they were taken, dropout included; the training score is that of
     at most 2,000 training rows, by the network as it was then.
 
@@ -56,8 +70,9 @@ def curves(
     means the penalty, or else the step.
 
     ``log`` draws loss and RMSE on a log axis. ``smoothing`` from 0 to below 1 is the weight of the
-    past in an exponential mean over the written training losses, free of the bias of its start;
-    the raw line stays, faint. ``columns`` has a row for each event; times there are the events'.
+    past in an exponential mean over the training losses that a net wrote, free of the bias of its
+    start; the raw line stays, faint. ``columns`` has a row for each event; times there are the
+    events'.
     """
     if x not in TITLES:
         raise InputError(f'x="{x}" is no axis of curves; known: {", ".join(TITLES)}')
@@ -87,8 +102,10 @@ def curves(
     ends = (float(reach.min()), float(reach.max())) if len(reach) else (0.0, 1.0)
     for index, (curve, places) in enumerate(zip(found, drawn, strict=True)):
         data += _traces(curve, places, panels, index, ends, smoothing, several, len(found))
+    dotted = len(found) > len(COLORS)
+    solid, dashed = ("solid or dotted", "dashed or dash-dotted") if dotted else ("solid", "dashed")
     figure_layout = layout(
-        "solid: training · dashed: validation · ★ best",
+        f"{solid}: training · {dashed}: validation · ★ best",
         height=400 + 10 * len(found),
         hovermode="closest",
     )
@@ -183,7 +200,7 @@ class _Curve:
         """Seconds since the first event; they go on after a resume, which starts the clock anew."""
         times = np.concatenate([given["train"], given["valid"]])
         steps = np.concatenate([numbers(self.part(part).get("step", ())) for part in PARTS])
-        if not len(times):
+        if not len(times) or len(times) != len(steps):  # a record of which a part is missing
             return dict(given)
         order = np.argsort(steps, kind="stable")
         passed = np.diff(times[order], prepend=times[order][0])
@@ -224,6 +241,7 @@ def _traces(
     name = text(curve.model)
     name = f"{text(curve.run)} · {name}" if several else name
     shade = color(index)
+    dash = dict(zip(PARTS, DASHES[index // len(COLORS) % len(DASHES)], strict=True))
     best = curve.best()
     level = not any(len(place) for place in places.values())
     traces: list[Json] = []
@@ -256,12 +274,13 @@ def _traces(
                 "line": {
                     "color": shade,
                     "width": 2,
-                    "dash": "dash" if part == "valid" else "solid",
+                    "dash": dash[part],
                 },
                 "hovertemplate": what + "<br>%{x}: %{y:.5g}",
             }
             named = True
-            smooth = smoothing > 0 and part == "train" and not level and len(values) > 1
+            smooth = smoothing > 0 and part == "train" and panel == "loss" and len(values) > 1
+            smooth = smooth and not curve.solved and not level
             if smooth:
                 shadow = {**trace, "showlegend": False, "opacity": 0.25, "hoverinfo": "skip"}
                 del shadow["hovertemplate"]
@@ -272,6 +291,8 @@ def _traces(
         if best is None or level or "step" not in curve.valid:
             continue
         score = numbers(curve.valid.get(panel, ()))
+        if best >= len(places["valid"]):  # a record of which a part is missing
+            continue
         where = places["valid"][best]
         if best < len(score) and np.isfinite(score[best]) and np.isfinite(where):
             epoch = curve.valid.get("epoch", [None])[best] if not curve.solved else None

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from linnet.colors import COLORS
 from linnet.errors import InputError
 from linnet.figures._mistakes import data_uri, picture_png
-from linnet.figures._style import COLORS, GRID, Array, Json, color, layout, note, short, text
+from linnet.figures._style import GRID, Array, Json, color, layout, note, short, text
 from linnet.figures.figure import Figure
 from linnet.randomness import derive
 
@@ -53,6 +54,9 @@ LARGEST = 1e100
 
 FAR = 10
 """Numbers that make a column's range so many times as wide as 98 % of them are left aside."""
+
+MAX_GROUPS = 8
+"""Classes that are told apart; of more, the others are one."""
 
 LINES = {1: 6, 2: 6, 3: 5, 4: 5}
 """Categories of a column that are shown, by the number of classes."""
@@ -354,8 +358,8 @@ def _groups(target: Variable | None, looked: Any, rows: int) -> tuple[list[str],
     there = np.nonzero(counts)[0]
     told = [f"by {_raw(target.name, 20)}: shares of each class's rows"]
     kept = there
-    if len(there) > len(COLORS):
-        kept = np.sort(there[np.argsort(-counts[there], kind="stable")[: len(COLORS) - 1]])
+    if len(there) > MAX_GROUPS:
+        kept = np.sort(there[np.argsort(-counts[there], kind="stable")[: MAX_GROUPS - 1]])
         told.append(f"{len(kept)} most frequent of {len(there):,} classes, others as one")
     place = np.full(len(counts), len(kept))
     place[kept] = np.arange(len(kept))

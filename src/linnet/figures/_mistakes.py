@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
+from linnet.colors import COLORS
 from linnet.errors import InputError
-from linnet.figures._style import CLEAR, COLORS, GRID, INK, Array, axis, layout, note, short, text
+from linnet.figures._style import CLEAR, GRID, INK, Array, axis, layout, note, short, text
 from linnet.figures.figure import Figure
 
 ACROSS = 6
@@ -39,7 +40,8 @@ def worst(y: Any, prediction: Any, p: Any = None) -> Array:
     """
     y, prediction = np.asarray(y), np.asarray(prediction)
     if p is None:
-        error = np.square(prediction - y).reshape(len(y), -1).sum(1)
+        with np.errstate(over="ignore", invalid="ignore"):  # of numbers near the largest there are
+            error = np.square(prediction - y).reshape(len(y), -1).sum(1)
         return np.argsort(-error, kind="stable")
     p = np.asarray(p)
     sure = p.max(1) if p.ndim == 2 else p

@@ -8,23 +8,23 @@ from typing import Any
 
 import numpy as np
 
+from linnet.colors import COLORS
+
 Array = np.ndarray[Any, Any]
 Json = dict[str, Any]
-
-COLORS = (
-    "#3c96ff", "#c3871e", "#a51eb4", "#2d6a6a", "#c30f0f", "#ff3cc3", "#788778", "#8700ff",
-)  # fmt: skip
-"""Each has a contrast of 3 or more with white and with #111111, and any two are at least 0.1 apart
-in OKLab, also to eyes without one of the three cones (Machado et al. 2009): found by search. Okabe
-and Ito's have 0.08, and some of them fade on white."""
 
 INK = "#7a7a7a"
 """Of text: a contrast of 4.3 with white and with #111111."""
 
 GRID = "rgba(128,128,128,0.25)"
 SEQUENTIAL = [[0.0, "#d6e6f4"], [1.0, "#1f6fb4"]]
-DIVERGING = [[0.0, "#2166ac"], [0.5, "#f2f2f2"], [1.0, "#b2182b"]]
+DIVERGING = [[0.0, "#2f78c8ff"], [0.5, "#2f78c800"], [0.5, "#d6303f00"], [1.0, "#d6303fff"]]
+"""What is next to 0 has the colour of the paper, light or dark."""
+
 CLEAR = "rgba(0,0,0,0)"
+
+MARGIN = {"l": 60, "r": 20, "t": 48, "b": 48}
+"""Pixels around the panels; above them stands the title alone."""
 
 MAX_NAME = 40
 """Characters of a name that a figure shows."""
@@ -87,7 +87,7 @@ def layout(title: str, **more: Any) -> Json:
         "font": {"color": INK, "size": 12},
         "hoverlabel": {"namelength": -1},
         "modebar": {"bgcolor": CLEAR, "color": INK, "activecolor": COLORS[0]},
-        "margin": {"l": 60, "r": 20, "t": 48, "b": 48},
+        "margin": dict(MARGIN),
         "legend": {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "x": 0},
         **more,
     }

@@ -9,7 +9,6 @@ import numpy as np
 
 from linnet.errors import InputError
 from linnet.figures._style import (
-    COLORS,
     DIVERGING,
     Array,
     axis,
@@ -27,6 +26,12 @@ MAX_TILES = 36
 MAX_PIXELS = 48
 """Height and width of a template as it is shown: larger ones are averaged over blocks."""
 
+SIDE, WIDE = 190, 960
+"""Pixels of a template, and of all beside each other, where there is room."""
+
+MAX_BESIDE = 8
+"""Outputs whose coefficients are bars beside each other."""
+
 MAX_BARS = 30
 """Columns that are shown, those with the largest coefficients."""
 
@@ -35,7 +40,7 @@ CHANNELS = {1: ("",), 3: (", red", ", green", ", blue")}
 
 def templates(weight: Any, names: Sequence[Any], title: str = "Weights") -> Figure:
     """One picture for each row of ``weight`` (templates, channels, height, width): what speaks for
-    it is red, what speaks against it blue, 0 between them.
+    it is red, what speaks against it blue, 0 clear.
 
     The colours are full at the 99th percentile of the weights' sizes, so that a few pixels which
     are hardly ever lit do not hide the rest. ``columns`` has every weight shown or not, with
@@ -89,23 +94,31 @@ def templates(weight: Any, names: Sequence[Any], title: str = "Weights") -> Figu
         "zmid": 0,
         "zmax": full,
         "colorscale": DIVERGING,
-        "colorbar": {"title": {"text": "weight"}, "thickness": 12},
+        "colorbar": {
+            "title": {"text": "weight", "side": "top"}, "thickness": 10, "orientation": "h",
+            "x": 0, "xanchor": "left", "len": 0.5, "nticks": 5,
+            "y": 0, "yanchor": "top", "outlinewidth": 0,
+        },
         "hoverongaps": False,
         "hovertemplate": "weight %{z:.3g}<extra></extra>",
-    }
+    }  # fmt: skip
     hidden = {"visible": False, "constrain": "domain"}
+    tall = min(WIDE, SIDE * across) * sheet.shape[0] / sheet.shape[1]
     return Figure(
         [heat],
         layout(
             text(title, 200),
             annotations=captions,
-            xaxis={**hidden, "range": [-0.5, sheet.shape[1] - 0.5]},
-            yaxis={**hidden, "range": [sheet.shape[0] - 0.5, -0.5], "scaleanchor": "x"},
-            height=80 + 120 * down,
-            margin={"l": 8, "r": 8, "t": 48, "b": 8},
+            xaxis={**hidden, "range": [-0.5, sheet.shape[1] - 0.5], "constraintoward": "left"},
+            yaxis={
+                **hidden, "range": [sheet.shape[0] - 0.5, -0.5], "scaleanchor": "x",
+                "constraintoward": "top",
+            },
+            height=48 + 64 + round(tall),
+            margin={"l": 8, "r": 8, "t": 48, "b": 64},
         ),
         columns,
-    )
+    )  # fmt: skip
 
 
 def coefficients(
@@ -141,7 +154,7 @@ def coefficients(
         "zeroline": False,
     }
     data: list[dict[str, Any]]
-    if len(names) <= len(COLORS):
+    if len(names) <= MAX_BESIDE:
         thick = 0.8 / len(names)
         data = [
             {
@@ -160,7 +173,7 @@ def coefficients(
             }
             for index, name in enumerate(names)
         ]
-        across = axis(text(unit, 120))
+        across = axis(text(unit))
     else:
         full = float(np.abs(kept).max()) or 1.0
         data = [
@@ -176,7 +189,7 @@ def coefficients(
             }
         ]
         across = axis(
-            text(unit, 120),
+            text(unit),
             tickvals=list(range(len(names))),
             ticktext=[text(name, 18) for name in names],
         )

@@ -11,8 +11,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from linnet.colors import COLORS
 from linnet.errors import WorkError
-from linnet.figures._style import COLORS, INK, Json
+from linnet.figures._style import INK, Json
 
 DOTS = 100
 """Pixels of Plotly's an inch; a .png has twice as many dots."""
@@ -26,7 +27,7 @@ DARK = "#333333"
 MOST_LETTERS, TABLE_LETTERS = 24, 150
 """Of a cell, and of all cells beside each other; columns that do not fit are counted."""
 
-DASHES = {"dash": (0, (5, 3)), "dot": (0, (1, 2)), "solid": "solid"}
+DASHES = {"dash": (0, (5, 3)), "dot": (0, (1, 2)), "dashdot": (0, (5, 2, 1, 2)), "solid": "solid"}
 MARKERS = {"star": "*", "square": "s"}
 
 

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
+from linnet import memory
 from linnet.errors import InputError, ModelError
 from linnet.networks import NETWORKS
 from linnet.networks._base import MAX_PARAMETERS, Network
@@ -47,6 +48,8 @@ def build(
         size = sum(tensor.numel() for tensor in make(parsed).state_dict().values())
     if size > MAX_PARAMETERS:
         raise ModelError(f"{source}: {size:,} parameters; at most {MAX_PARAMETERS:,}")
+    need = size * DTYPES[dtype].itemsize
+    memory.require(need, f"{source}: a network of {size:,} parameters", "smaller widths")
     with torch.random.fork_rng(devices=[]):  # nn.Linear draws weights that nobody uses
         return make(parsed).to(DTYPES[dtype])
 

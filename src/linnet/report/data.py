@@ -54,12 +54,18 @@ def write(
         ]
         parts += [tag("h2", "Classes"), table(["class", "rows", "share"], rows)]
     elif "task" in facts:
-        keys = ("target_mean", "target_deviation")
-        targets = zip(
-            facts["targets"], *facts["target_range"], *(facts[key] for key in keys), strict=True
-        )
+        targets = [
+            (name, low, high, _mean(mean, deviation), deviation)
+            for name, low, high, mean, deviation in zip(
+                facts["targets"],
+                *facts["target_range"],
+                facts["target_mean"],
+                facts["target_deviation"],
+                strict=True,
+            )
+        ]
         heads = ["target", "from", "to", "mean", "deviation"]
-        parts += [tag("h2", "Target"), table(heads, [list(row) for row in targets])]
+        parts += [tag("h2", "Target"), table(heads, targets)]
     if "table" in facts:
         parts += [tag("h2", "Columns"), _columns(facts)]
     notes = [str(one) for one in findings if one.severity == "note"]
@@ -84,12 +90,17 @@ def _summary(facts: Mapping[str, Any]) -> list[str]:
         words = [
             f"{facts['rows']:,} {facts['example']}s{own}",
             f"each {shape} {facts['dtype']}",
-            f"values {low:g} to {high:g}, mean {facts['mean']:.6g}, standard deviation "
-            f"{facts['deviation']:.6g}",
+            f"values {low:g} to {high:g}, mean {_mean(facts['mean'], facts['deviation']):.4g}, "
+            f"standard deviation {facts['deviation']:.4g}",
         ]
     if "task" in facts:
         words.append(f"target {', '.join(facts['targets'])} ({facts['task']})")
     return words
+
+
+def _mean(mean: float, deviation: float) -> float:
+    """A mean, 0 where it is nothing but the error of a sum."""
+    return 0.0 if abs(mean) < 1e-12 * deviation else mean
 
 
 def _columns(facts: Mapping[str, Any]) -> Html:
@@ -109,9 +120,7 @@ def _columns(facts: Mapping[str, Any]) -> Html:
         ]
         for column in facts["table"]
     ]
-    return table(
-        ["column", "kind", "missing", "distinct", "range", "examples"], rows, class_="columns"
-    )
+    return table(["column", "kind", "missing", "distinct", "range", "examples"], rows, blocks=True)
 
 
 def _list(title: str, items: Sequence[str], **attributes: str) -> Html:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Callable
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from linnet.errors import LinnetError
+from linnet.figures._style import MARGIN
 from linnet.figures.figure import CONFIG, Figure, plotly_script
-from linnet.report.html import Html, data, join, tag
+from linnet.report.html import Html, data, join, scroll, tag
 
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
@@ -20,6 +22,9 @@ POLICY = (
 STYLE = Path(__file__).with_name("report.css")
 WIDTH, COLOURS = 900, 32
 """Of a picture in a static report."""
+
+BARE = 28
+"""Pixels above a figure whose title stands in words above it."""
 
 
 class Document:
@@ -35,20 +40,29 @@ class Document:
         self._figures: list[dict[str, Any]] = []
 
     def figure(self, title: str, make: Callable[[], Figure]) -> Html:
-        """A figure under its title; where it cannot be made, why."""
+        """A figure under its title, its own in words that wrap; if it cannot be made, why."""
+        head = tag("h2", title)
         try:
             figure = make()
         except LinnetError as error:
-            return join([tag("h2", title), tag("p", str(error), class_="none")])
+            return join([head, tag("p", str(error), class_="none")])
+        if figure.layout.get("margin", {}).get("t") == MARGIN["t"]:  # nothing but its title there
+            told = tag("p", figure.title, class_="none") if figure.title else ""
+            head = join([head, told])
+            bare = {**figure.layout, "title": {"text": ""}}
+            bare["margin"] = {**bare["margin"], "t": BARE}
+            bare["height"] = bare.get("height", 420) - MARGIN["t"] + BARE
+            figure = replace(figure, layout=bare)
         if self.static:
             from linnet.figures.static import draw
 
             picture = base64.b64encode(_small(draw(figure, "png"))).decode()
             source = f"data:image/png;base64,{picture}"
-            return join([tag("h2", title), tag("img", src=source, alt=title)])
+            kind = None if figure.layout.get("images") else "chart"
+            return join([head, scroll(tag("img", src=source, alt=title, class_=kind), "drawn")])
         self._figures.append({**figure.plain(), "config": CONFIG})
         number = len(self._figures) - 1
-        return join([tag("h2", title), tag("div", class_="figure", id=f"figure{number}")])
+        return join([head, tag("div", class_="figure", id=f"figure{number}")])
 
     def page(self, title: str, body: Html) -> str:
         """The whole file."""
@@ -74,13 +88,33 @@ class Document:
 DRAW = """
 "use strict";
 const dark = matchMedia("(prefers-color-scheme: dark)");
+const narrow = matchMedia("(max-width: 600px)");
 const figures = JSON.parse(document.getElementById("figures").textContent);
+
+// Panels beside each other: on a narrow screen one above the other.
+function stack(figure) {
+  const {data, layout} = figure;
+  const axes = Object.keys(layout).filter((key) => key.startsWith("xaxis"));
+  const ends = axes.map((key) => key.slice(5));
+  if (ends.length < 2 || ends.some((end) => layout["yaxis" + end].domain)) return;
+  layout.height = 120 + 230 * ends.length;
+  ends.forEach((end, place) => {
+    layout["xaxis" + end].domain = [0, 1];
+    const top = 1 - place / (ends.length - 0.2);
+    layout["yaxis" + end].domain = [Math.max(0, top - 0.8 / (ends.length - 0.2)), top];
+  });
+  for (const trace of data) if (trace.mode === "markers+text") trace.mode = "markers";
+}
+
 function draw() {
   const ink = dark.matches ? "#dddddd" : "#222222";
-  figures.forEach((figure, number) => {
-    const layout = Object.assign({}, figure.layout, {font: {color: ink}});
+  figures.forEach((plain, number) => {
+    const figure = structuredClone(plain);
+    const layout = figure.layout;
     const place = document.getElementById("figure" + number);
     const {xaxis, yaxis, margin} = layout;
+    layout.font = {color: ink};
+    if (narrow.matches) stack(figure);
     if (yaxis && yaxis.scaleanchor && xaxis.range && yaxis.range) {
       const wide = Math.abs(xaxis.range[1] - xaxis.range[0]);
       const tall = Math.abs(yaxis.range[1] - yaxis.range[0]);
@@ -91,6 +125,7 @@ function draw() {
   });
 }
 dark.addEventListener("change", draw);
+narrow.addEventListener("change", draw);
 draw();
 """
 

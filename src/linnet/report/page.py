@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,11 +10,11 @@ from typing import Any
 
 from linnet import files
 from linnet.diagnosis import typical_probability
-from linnet.errors import InputError
-from linnet.figures import curves
+from linnet.errors import InputError, LinnetError
+from linnet.figures import Figure, curves
 from linnet.report import windows
 from linnet.report.document import Document
-from linnet.report.html import Html, join, put, shown, table, tag
+from linnet.report.html import Fixed, Html, join, put, scroll, shown, table, tag
 from linnet.runs import directory, learning, query
 from linnet.runs.events import series
 from linnet.runs.run import Run
@@ -21,6 +22,15 @@ from linnet.verdict import NAMES, headline, percent
 
 MANY_CLASSES = 40
 """Of more classes the confusion matrix is a figure alone."""
+
+SMOOTHING = 0.7
+"""Of the training loss, whose raw line stays in the shadow."""
+
+MAX_COLUMNS = 20
+"""Columns of a table that are shown beside a mistake."""
+
+MAX_SHEET_BYTES = 100 << 10
+"""Of the pictures of mistakes in a static report; larger ones are drawn as one."""
 
 
 def write(runs: Sequence[Path], out: Path, *, static: bool = False) -> None:
@@ -63,7 +73,7 @@ class Page(Document):
             self._reasons(run),
             tag("h2", "The models"),
             _scores(metrics),
-            self.figure("Curves", run.curves),
+            self.figure("Curves", lambda: run.curves(smoothing=SMOOTHING)),
             _spent(run),
         ]
         if windows.has(run.place):
@@ -82,7 +92,8 @@ class Page(Document):
         elif test:
             parts.append(self.figure("Predicted against true", run.residuals))
         if test:
-            parts.append(self.figure("Mistakes", run.mistakes))
+            what = "Mistakes" if "confusion" in test else "Largest errors"
+            parts.append(self._mistakes(run, what))
         if "linear" in metrics["models"]:
             parts.append(self.figure("What the line weighs", lambda: run.weights("linear")))
         parts += [self.figure("What the training rows look like", run.examples)]
@@ -100,8 +111,23 @@ class Page(Document):
             "section",
             tag("h1", "Beside each other"),
             table(["", *runs], rows),
-            self.figure("Their curves", lambda: curves(every)),
+            self.figure("Their curves", lambda: curves(every, smoothing=SMOOTHING)),
         )
+
+    def _mistakes(self, run: Run, title: str) -> Html:
+        """What the chosen model gets wrong: pictures, or rows of a table."""
+        try:
+            figure = run.mistakes()
+        except LinnetError as error:
+            return join([tag("h2", title), tag("p", str(error), class_="none")])
+        sources = [image["source"] for image in figure.layout.get("images", ())]
+        if self.static and sum(map(len, sources)) > MAX_SHEET_BYTES:
+            return self.figure(title, lambda: figure)
+        # without a mistake the words stand in the figure
+        notes = figure.layout.get("annotations", ())
+        words = figure.title or " ".join(html.unescape(note["text"]) for note in notes)
+        shown = _sheet(figure, sources) if sources else _rows(figure)
+        return join([tag("h2", title), tag("p", words, class_="none"), shown])
 
     def _reasons(self, run: Run) -> Html:
         """What holds the models back, and what the doctor warned of."""
@@ -120,23 +146,25 @@ def _scores(metrics: dict[str, Any]) -> Html:
         valid, test, fit = scores.get("valid", {}), scores.get("test"), scores["fit"]
         held = percent(valid["accuracy"]) if "accuracy" in valid else valid.get("rmse")
         mark = " (chosen)" if name == metrics["chosen"] else ""
-        gap = fit.get("gap")
+        gap = fit.get("gap") or 0  # of the constant, which is the optimum
         rows.append(
             [
                 f"{NAMES.get(name, name).removeprefix('the ')}{mark}",
-                valid.get("loss"),
-                held,
                 headline(test) if test else None,
                 _log_loss(test),
-                fit["reason"] + ("" if gap is None else f"; at most {gap:.1e} above the optimum"),
+                held,
+                valid.get("loss"),
+                fit["reason"] + (f"; at most {gap:.1e} above the optimum" if gap else ""),
                 f"{fit['seconds']:.1f} s",
             ]
         )
     heads = [
-        "model", "validation loss", "validation", "test (95 % interval)",
-        "test log loss (typical probability of the right class)", "why it stopped", "fitted in",
+        "model", "test (95 % interval)", "test log loss (typical probability)", "validation",
+        "validation loss", "why it stopped", "fitted in",
     ]  # fmt: skip
-    return table(heads, rows)
+    if all(row[2] is None for row in rows):  # of numbers
+        heads, *rows = [[*row[:2], *row[3:]] for row in (heads, *rows)]
+    return table(heads, rows, blocks=True)
 
 
 def _spent(run: Run) -> Html:
@@ -156,7 +184,9 @@ def _spent(run: Run) -> Html:
         "model", "making batches", "forward, backward, update", "evaluating",
         "writing the record", "memory",
     ]  # fmt: skip
-    return join([tag("h2", "Where the time went"), table(heads, rows)]) if rows else Html()
+    if not rows:
+        return Html()
+    return join([tag("h2", "Where the time went"), table(heads, rows, blocks=True)])
 
 
 def _log_loss(test: dict[str, Any] | None) -> str | None:
@@ -167,34 +197,72 @@ def _log_loss(test: dict[str, Any] | None) -> str | None:
 
 
 def _classes(test: dict[str, Any]) -> Html:
-    keys = ("precision", "recall", "f1", "support")
+    keys = ("precision", "recall", "f1")
     rows = [
-        [str(label), *(test[key][index] for key in keys)]
+        [str(label), *(Fixed(test[key][index]) for key in keys), test["support"][index]]
         for index, label in enumerate(test["classes"])
     ]
-    return table(["class", *keys], rows)
+    return table(["class", *keys, "support"], rows)
 
 
 def _confusion(test: dict[str, Any]) -> Html:
-    """True classes down, predicted ones across; shaded by the share of the row."""
+    """True classes down, predicted ones across: rows and their share of the true class; shaded by
+    it, and the errors by their share of the largest one."""
     labels = [str(label) for label in test["classes"]]
+    shares = [[n / (sum(counts) or 1) for n in counts] for counts in test["confusion"]]
+    wrong = [x for i, row in enumerate(shares) for j, x in enumerate(row) if i != j]
+    most = max(wrong, default=0) or 1
     rows = []
-    for label, counts in zip(labels, test["confusion"], strict=True):
-        total = sum(counts) or 1
-        cells = [
-            tag(
-                "td",
-                shown(count),
-                class_="n",
-                style=f"--share:{count / total:.3f}",
-                title=f"{100 * count / total:.1f} % of true {label}",
+    for i, (label, counts) in enumerate(zip(labels, test["confusion"], strict=True)):
+        cells = []
+        for j, (count, share) in enumerate(zip(counts, shares[i], strict=True)):
+            told = f"true {label}, predicted {labels[j]}: {count:,} rows, {100 * share:.1f} %"
+            part = tag("small", f"{100 * share:.{1 if share < 0.1 else 0}f} %")
+            shade = f"--share:{share if i == j else share / most:.3f}"
+            cells.append(
+                tag(
+                    "td",
+                    *([f"{count:,}", part] if count else []),
+                    class_="wrong" if count and i != j else None,
+                    style=shade if count else "--share:0",
+                    title=told,
+                )
             )
-            for count in counts
-        ]
-        rows.append(tag("tr", tag("th", label, scope="row"), *cells))
-    head = tag("tr", tag("th", "true \\ predicted"), *(tag("th", x, scope="col") for x in labels))
+        rows.append(tag("tr", tag("th", label, scope="row", title=label), *cells))
+    heads = (tag("th", label, scope="col", title=label) for label in labels)
+    head = tag("tr", tag("th", "true \\ pred."), *heads)
     inner = tag("table", tag("thead", head), tag("tbody", *rows), class_="confusion")
-    return tag("div", inner, class_="scroll")
+    words = "Test rows by true class (down) and predicted one (across); share of the true class."
+    return join([tag("p", words, class_="none"), scroll(inner)])
+
+
+def _sheet(figure: Figure, sources: list[str]) -> Html:
+    """Pictures with what they are, what they were taken for, and how surely."""
+    columns = figure.columns
+    chances = columns.get("probability", [None] * len(sources))
+    made = []
+    for source, row, true, predicted, p in zip(
+        sources, columns["row"], columns["true"], columns["predicted"], chances, strict=True
+    ):
+        words = f"{_value(true)} → {_value(predicted)}"
+        told = f"row {row:,}: true {words}" + ("" if p is None else f", probability {p:.4f}")
+        sure = "" if p is None else f" · {100 * p:.0f}\u00a0%"
+        caption = tag("figcaption", words, sure, title=told)
+        made.append(tag("figure", tag("img", src=source, alt=told), caption))
+    return tag("div", *made, class_="sheet")
+
+
+def _rows(figure: Figure) -> Html:
+    """Rows of a table with their prediction in front; nothing of none."""
+    told = 4 if "probability" in figure.columns else 3
+    columns = dict(list(figure.columns.items())[: told + MAX_COLUMNS])
+    rows = [[_value(cell) for cell in row] for row in zip(*columns.values(), strict=True)]
+    return table(list(columns), rows) if rows else Html()
+
+
+def _value(value: Any) -> Any:
+    """A value of a prediction, or of a column, as a cell."""
+    return ", ".join(str(shown(part)) for part in value) if isinstance(value, list) else value
 
 
 def _fewer_rows(run: Run) -> Html:
@@ -234,7 +302,7 @@ def _again(run: Run, info: dict[str, Any]) -> Html:
     git, hardware = info.get("git") or {}, info.get("hardware", {})
     state = git.get("commit")
     if git.get("dirty"):
-        state = f"{state}, with changes (sha256 {git['changes']})"
+        state = f"{state}, with changes (sha256 {git.get('changes')})"
     versions = ", ".join(f"{k} {v}" for k, v in info.get("versions", {}).items())
     rows: list[list[Any]] = [
         ["repeat", f"linnet runs repeat {shlex.quote(str(run.path))}"],
@@ -246,7 +314,7 @@ def _again(run: Run, info: dict[str, Any]) -> Html:
         ["machine", f"{hardware.get('processor')}, {hardware.get('threads')} threads"],
         ["device", info.get("device")],
     ]
-    recipe = files.read(run.place / directory.RECIPE).decode()
+    recipe = files.read(run.place / directory.RECIPE).decode(errors="replace")
     return join(
         [
             tag("h2", "Again"),

@@ -39,6 +39,7 @@ def create(out: Path | None, data: str, model: str) -> Path:
             path = ROOT / f"{stem[:100]}-{number}"
             try:
                 path.mkdir(parents=True)
+                files.sync_folder(path.parent)
                 return path
             except FileExistsError:
                 number += 1
@@ -52,6 +53,7 @@ def create(out: Path | None, data: str, model: str) -> Path:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise WorkError(f"{out}: cannot make this folder: {error.strerror}") from error
+    files.sync_folder(out.parent)
     return out
 
 
@@ -83,7 +85,7 @@ def check_free(path: Path) -> None:
         status = files.read_json(path / STATUS)
         raise InputError(
             f"{path} is being written by process {status.get('pid')} on {status.get('host')}; wait "
-            "for its end, or stop it first"
+            f"for its end, or stop it first; where it is gone for certain, remove {path / STATUS}"
         )
 
 

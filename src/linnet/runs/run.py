@@ -70,7 +70,8 @@ class Run:
         """``metrics.json``: the scores. A run that has not finished has none, and says so; its
         ``events()``, ``curves()`` and ``info`` are there."""
         if self._runs and not (self.place / directory.METRICS).is_file():
-            raise InputError(f"{self.path} is {self.state}, and has no {directory.METRICS} yet")
+            yet = " yet" if self.state == "running" else ""
+            raise InputError(f"{self.path} is {self.state}, and has no {directory.METRICS}{yet}")
         return directory.read_metrics(self.place)
 
     @property
@@ -300,11 +301,12 @@ class Run:
                 return templates(shaped, outputs, "Weights of the line, one picture a class")
             unit = "log-odds" if schema.task == "classification" else "unit of the target"
             scaled = manifest.network.get("scale") != "none"
-            unit += " per deviation of the column (of one of 0 and 1: per 1)" if scaled else ""
+            unit += " per deviation" if scaled else ""
             title = "Coefficients of the line"
             if len(outputs) == 1:
                 title += f", for {schema.targets[0]}"
                 title += f" = {outputs[0]}" if schema.task == "classification" else ""
+            title += ", per standard deviation of a column (1 of one of 0 and 1)" if scaled else ""
             return coefficients(weight, schema.columns, outputs, title, unit)
         units = [f"unit {index}" for index in range(len(weight))]
         shape = weight.shape[1:] if name == "cnn" else schema.shape
@@ -315,34 +317,49 @@ class Run:
         )
 
     def _repr_html_(self) -> str:
-        """The verdict, the models with their curves and scores, and why they are stuck."""
+        """The verdict, the models with their curves and scores, and why they are stuck; of a run
+        without scores its state, and the curves so far."""
         from linnet.notebook import Html, curve, paragraph, put, table
         from linnet.verdict import headline
 
+        scored = (self.place / directory.METRICS).is_file()
         try:
-            written, reasons = events.series(self.events()), self.reasons()
+            written = events.series(self.events())
+            reasons = self.reasons() if scored else []
         except (LinnetError, OSError):  # the scores stand without them
             written, reasons = {}, []
+
+        def drawn(name: str) -> Html:
+            return curve(
+                {
+                    f"{words} loss": (part.get("step", ()), part.get("loss", ()))
+                    for key, words in (("train", "training"), ("valid", "validation"))
+                    if (part := written.get(name, {}).get(key, {}))
+                    and len(part.get("loss", ())) == len(part["step"])
+                }
+            )
+
+        where = Html(f"<code>{put(str(self.path))}</code>")
+        name = Html(f"<b>{put(self.name)}</b>: ")
+        if not scored:
+            state, error = directory.state_of(self.place)
+            told = f"{state}: {error}" if error else state or "unfinished"
+            title = paragraph(name, told if state == "running" else f"{told}; it has no scores")
+            curves = table(("model", "by step"), [[model, drawn(model)] for model in written])
+            last = paragraph("– – validation; files: ", where)
+            return f"<div>{title}{curves if written else ''}{last}</div>"
         rows = []
-        for name, found in self.metrics["models"].items():
-            parts = written.get(name, {})
-            lines = {
-                f"{words} loss": (part.get("step", ()), part.get("loss", ()))
-                for key, words in (("train", "training"), ("valid", "validation"))
-                if (part := parts.get(key, {})) and len(part.get("loss", ())) == len(part["step"])
-            }
+        for model, found in self.metrics["models"].items():
             test = found.get("test")
             score = headline(test) if test else "no test rows"
-            star = " ★" if name == self.chosen else ""
+            star = " ★" if model == self.chosen else ""
             loss = found.get("valid", {}).get("loss", "–")
             seconds = f"{found['fit']['seconds']:.1f} s"
-            rows.append([name + star, loss, curve(lines), score, seconds])
+            rows.append([model + star, loss, drawn(model), score, seconds])
         head = ("model", "validation loss", "by step", "test", "fitted in")
-        told = [paragraph(f"Why: {claim}") for claim in reasons]
-        where = Html(f"<code>{put(str(self.path))}</code>")
+        why = "".join(paragraph(f"Why: {claim}") for claim in reasons)
         last = paragraph("★ chosen by validation loss; – – validation; files: ", where)
-        title = paragraph(Html(f"<b>{put(self.name)}</b>: "), self.verdict)
-        return f"<div>{title}{table(head, rows)}{''.join(told)}{last}</div>"
+        return f"<div>{paragraph(name, self.verdict)}{table(head, rows)}{why}{last}</div>"
 
     def _named(self, model: str | None) -> str:
         """The name of the model that is meant; refused where the run has none of it."""

@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from linnet import files
+from linnet.colors import COLORS
 from linnet.runs.directory import LEARNING, METRICS
 from linnet.view import panels
 from linnet.view.follow import Folder, Follower
@@ -30,6 +31,7 @@ STATIC = Path(__file__).parent / "static"
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
 POLL_SECONDS = 0.5
+ENDING_SECONDS = 0.2
 QUIET_SECONDS = 10.0
 """After so long without news a line is sent that says nothing, so that a broken line is noticed."""
 
@@ -143,18 +145,37 @@ class Page:
             if (run.place / LEARNING).is_file():  # it may come later
                 made += files.about(run.place / LEARNING).changed
         except OSError:
-            return Response(b'{"problem":"it is made when the run has finished"}')
+            told = "it is made when the run has finished"
+            if (state := (run.row or {}).get("state")) != "running":
+                told = f"there is none: the run is {state}, and has no scores"
+            return Response(files.dumps({"problem": told}), media_type="application/json")
         key = (run.id, kind, model, made)
         if key not in self._panels:
-            async with self._computing:
-                if key not in self._panels:
-                    self._panels[key] = await panels.compute(run.path, kind, model)
-                    while sum(map(len, self._panels.values())) > MAX_KEPT_BYTES:
-                        self._panels.popitem(last=False)
+            if not await self._unless_ending(self._keep(key, run.path)):
+                return PlainTextResponse("the viewer ends", 503)
             if key not in self._panels:
                 return Response(b'{"problem":"too large to show"}', media_type="application/json")
         self._panels.move_to_end(key)
         return Response(self._panels[key], media_type="application/json")
+
+    async def _keep(self, key: tuple[Any, ...], run: Path) -> None:
+        """Make a panel, one at a time, and keep it."""
+        _, kind, model, _ = key
+        async with self._computing:
+            if key not in self._panels:
+                self._panels[key] = await panels.compute(run, kind, model)
+                while sum(map(len, self._panels.values())) > MAX_KEPT_BYTES:
+                    self._panels.popitem(last=False)
+
+    async def _unless_ending(self, work: Coroutine[Any, Any, None]) -> bool:
+        """Do some work to its end, or until the server ends; whether it was done."""
+        task = asyncio.create_task(work)
+        while not (await asyncio.wait((task,), timeout=ENDING_SECONDS))[0]:
+            if self.ending:
+                task.cancel()
+        if not task.cancelled():
+            task.result()
+        return not task.cancelled()
 
     async def _stream(self, request: Request) -> Response:
         if self.streams >= MAX_STREAMS:
@@ -174,7 +195,7 @@ class Page:
         self.streams += 1
         try:
             yield b"retry: 1000\n\n"
-            yield _message("hello", {"root": str(self.folder.root)})
+            yield _message("hello", {"root": str(self.folder.root), "colors": COLORS})
             rows: dict[str, bytes] = {}
             nows: dict[str, bytes] = {}
             spoken = time.monotonic()
@@ -274,7 +295,7 @@ def _row(run: Follower) -> bytes:
 
 def _now(run: Follower) -> bytes:
     state = (run.row or {}).get("state")
-    now = run.now if state == "running" else {}
+    now = run.now if state == "running" else {k: v for k, v in run.now.items() if k == "best"}
     about = {"id": run.id, "now": now, "version": run.version, "epochs": run.units}
     return _message("now", about)
 

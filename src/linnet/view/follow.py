@@ -139,7 +139,8 @@ class Follower:
 
         self.findings: list[Json] = []
         self.now: Json = {}
-        """What is being fitted, at which step, and its last scores."""
+        """What is being fitted, at which step, and its scores: the last, "valid", and those of the
+        least validation loss, "best"."""
 
         self.units: dict[str, float] = {}
         """Steps of an epoch, by model."""
@@ -167,7 +168,7 @@ class Follower:
         }
 
     def _look_at_files(self) -> None:
-        names = (directory.RECIPE, directory.RUN, directory.METRICS)
+        names = (directory.RECIPE, directory.RUN, directory.METRICS, directory.LEARNING)
         seen = tuple(_changed(self.place / name) for name in names)
         if seen == self._seen:
             return
@@ -317,7 +318,7 @@ class Follower:
         scores = self._scores(model)
         best = scores.get("valid")
         if step > 0 and "loss" in held and (best is None or held["loss"] < best["loss"]):
-            scores["valid"] = held
+            scores["valid"] = self.now["best"] = held
             self.version += 1
 
     def _spent(self, model: str, event: Event) -> None:
@@ -400,6 +401,7 @@ class Follower:
             "id": self.id,
             "models": models,
             **{key: metrics.get(key) for key in ("chosen", "comparisons", "verdict")},
+            "learning": (path / directory.LEARNING).is_file(),
             "findings": self.findings,
             "spent": self.spent,
             "about": about,

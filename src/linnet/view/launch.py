@@ -12,6 +12,7 @@ import threading
 import warnings
 from hashlib import sha256
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from linnet import files
 from linnet.data.known import cache
@@ -33,12 +34,14 @@ def start(root: str | os.PathLike[str], *, pid: int | None = None, port: int = 0
 
     It is another process, in a session of its own, that lives as long as the process ``pid``, and
     then until no page has asked for a minute. Nothing is waited for: a browser that comes before it
-    is ready is answered when it is. One that this process started and that still runs is not
+    is ready is answered when it is. One that this process started and that still answers is not
     started again. Where it cannot be started, a warning says why, and None comes back.
     """
     path = Path(root).resolve()
-    if not port and path in _started and _started[path][0].poll() is None:
-        return _started[path][1]
+    if not port and path in _started:
+        process, address = _started[path]
+        if process.poll() is None and _answers(address):  # it may have ended a moment ago
+            return address
     try:
         with bind(path, port) as listener:
             token = token_of(path, listener.getsockname()[1])
@@ -87,6 +90,16 @@ def bind(root: Path, port: int = 0) -> socket.socket:
 def address_of(listener: socket.socket, token: str) -> str:
     """The first address of a page."""
     return f"http://{HOST}:{listener.getsockname()[1]}/?token={token}"
+
+
+def _answers(address: str) -> bool:
+    """Whether somebody still listens there."""
+    place = urlsplit(address)
+    try:
+        socket.create_connection((HOST, place.port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 def token_of(root: Path, port: int) -> str:

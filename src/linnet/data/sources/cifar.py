@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
+from linnet import memory
 from linnet.data.dataset import Dataset
 from linnet.data.reading import Label, Reading
 from linnet.data.sources._source import Array, assemble
@@ -83,6 +84,7 @@ def _is_pickle(path: Path) -> bool:
 def _read(path: Path, labels: int, classes: int) -> tuple[Array, Array]:
     """The pictures and (fine) labels in one file."""
     try:
+        memory.require(path.stat().st_size, str(path))
         content = np.fromfile(path, np.uint8)
     except OSError as error:
         raise DataError(f"{path}: cannot read: {error.strerror}") from error

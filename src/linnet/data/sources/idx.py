@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from linnet import memory
 from linnet.data.dataset import Dataset
 from linnet.data.reading import Label, Reading
 from linnet.data.sources._source import Array, assemble
@@ -136,6 +137,7 @@ def _parse(file: io.BufferedIOBase, path: Path, dimensions: int, most: int) -> A
     need = prod(shape)
     if need > most - len(head):  # told before any memory is taken
         raise _short(path, shape, what[dimensions], most - len(head))
+    memory.require(need, str(path))
     content = bytearray(need)
     have = 0
     view = memoryview(content)

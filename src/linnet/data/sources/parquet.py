@@ -7,6 +7,7 @@ import os
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
@@ -144,8 +145,6 @@ def _look(path: Path) -> tuple[Footer, Stamp]:
 
 def _read(path: Path, footer: Footer, stamp: Stamp, names: list[str]) -> polars.DataFrame:
     """The columns ``names``; what was looked over and what polars reads are the same bytes."""
-    import polars
-
     source = _shown(path)
     try:
         with open(path, "rb") as file:
@@ -160,16 +159,41 @@ def _read(path: Path, footer: Footer, stamp: Stamp, names: list[str]) -> polars.
     length = locate(content[:4], content[-8:], size, source)
     if parse(content[size - 8 - length : size - 8], size - 8 - length, source) != footer:
         raise _changed(path)
-    held = check_pages(memoryview(content), footer, names, source)
-    memory.require(held, source)
-    try:
-        frame = polars.read_parquet(
-            io.BytesIO(content),
-            columns=names,
-            use_statistics=False,
-            hive_partitioning=False,
-            glob=False,
+    frame = _decode(content, footer, names, source)
+    if frame.columns != names or len(frame) != footer.rows:
+        raise DataError(
+            f"{source}: polars reads {len(frame):,} rows and {frame.width:,} columns of "
+            f"{footer.rows:,} and {len(names):,}; fetch or copy it again"
         )
+    return frame
+
+
+def read_content(content: bytes, source: str) -> polars.DataFrame:
+    """All columns of a Parquet file that is held in memory, looked over first, nested ones too."""
+    length = locate(content[:4], content[-8:], len(content), source)
+    begin = len(content) - 8 - length
+    footer = parse(content[begin:-8], begin, source)
+    need = sum(max(chunk.unpacked, 8 * chunk.values) for chunk in footer.chunks)
+    if need > RATIO_FROM and need > MAX_RATIO * len(content):
+        raise _too_dense(source, need, len(content))
+    memory.require(need, source)
+    return _decode(content, footer, [column.name for column in footer.columns], source)
+
+
+def _decode(content: bytes, footer: Footer, names: list[str], source: str) -> polars.DataFrame:
+    """The columns ``names``, once the headers of all their pages are looked over."""
+    import polars
+
+    memory.require(check_pages(memoryview(content), footer, names, source), source)
+    try:
+        with _quiet():
+            return polars.read_parquet(
+                io.BytesIO(content),
+                columns=names,
+                use_statistics=False,
+                hive_partitioning=False,
+                glob=False,
+            )
     except MemoryError:
         raise
     except (Exception, polars.exceptions.PanicException) as error:  # its decoders raise many kinds
@@ -177,12 +201,31 @@ def _read(path: Path, footer: Footer, stamp: Stamp, names: list[str]) -> polars.
         raise DataError(
             f"{source}: polars cannot read it: {reason}; fetch or copy it again"
         ) from error
-    if frame.columns != names or len(frame) != footer.rows:
-        raise DataError(
-            f"{source}: polars reads {len(frame):,} rows and {frame.width:,} columns of "
-            f"{footer.rows:,} and {len(names):,}; fetch or copy it again"
-        )
-    return frame
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps what polars prints of its own panics, which become errors, from standard error."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # it is closed
+        yield
+        return
+    try:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, 2)
+        os.close(nothing)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+
+
+def _too_dense(source: str, need: int, size: int) -> DataError:
+    return DataError(
+        f"{source}: declares {need:,} bytes of values in a file of {size:,}; at most "
+        f"{MAX_RATIO:,} times its size (MAX_RATIO): fetch it again from one you trust"
+    )
 
 
 def _columns(frames: list[polars.DataFrame]) -> Iterator[tuple[str, polars.Series]]:
@@ -252,10 +295,7 @@ def _weigh(
             if footer.columns[chunk.column].name in names
         )
         if need > RATIO_FROM and need > MAX_RATIO * size:
-            raise DataError(
-                f"{_shown(path)}: declares {need:,} bytes of values in a file of {size:,}; at most "
-                f"{MAX_RATIO:,} times its size (MAX_RATIO): fetch it again from one you trust"
-            )
+            raise _too_dense(_shown(path), need, size)
         total += need
     memory.require(total + max(size for _, (size, _) in looks), source)
 

@@ -1,7 +1,6 @@
 "use strict";
 // The live page. Everything that comes from a run is put in as text, never as markup.
 
-const COLORS = ["#3c96ff", "#c3871e", "#a51eb4", "#2d6969", "#c30f0f", "#ff3cc3", "#788778", "#8700ff"];
 const INK = "#7a7a7a";
 const GRID = "rgba(128,128,128,0.25)";
 const BASELINE = "constant";
@@ -9,6 +8,8 @@ const STATES = ["running", "finished", "stopped", "failed", "crashed"];
 const MAX_COLUMNS = 12;   // of what differs between recipes
 const MAX_POINTS = 16000; // of all lines of a plot
 const MAX_SHOWN = 50;     // runs whose curves are asked for
+const LONG = 24;          // characters of a name whose parts that all others have too are left out
+const NAME = 44;          // characters of a name that are shown
 const SHEET = 60;         // mistakes shown at a time
 const NAMES = {
   constant: "the constant", linear: "the line", mlp: "the perceptron",
@@ -28,6 +29,8 @@ const page = {
   pair: null,           // [true, predicted] that the mistakes are filtered by
   source: null,
   plotly: false,
+  named: 0,             // how many runs had been there when their names were made brief
+  colors: ["#7a7a7a"],  // of curves, as the server tells them
 };
 
 // ---- elements, as text -------------------------------------------------------------------------
@@ -60,7 +63,7 @@ function shown(value) {
   if (!isNumber(value)) return Array.isArray(value) ? value.map(shown).join(", ") : String(value);
   if (Number.isInteger(value) && Math.abs(value) < 1e12) return value.toLocaleString("en");
   const size = Math.abs(value);
-  return size < 1e-3 || size >= 1e6 ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+  return size < 1e-5 || size >= 1e6 ? String(Number(value.toPrecision(3)).toExponential()) : String(Number(value.toPrecision(4)));
 }
 
 function headline(scores) {
@@ -77,12 +80,35 @@ function headline(scores) {
   return isNumber(scores.loss) ? `loss ${shown(scores.loss)}` : "–";
 }
 
+// A score that breaks before its interval alone.
+const unbroken = (text) => el("span", {}, text.split(/ (?=\(|R2 )/).flatMap((part) => [el("span", { class: "short" }, part), " "]));
+const chance = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`);
+
+// A name of at most so many characters: of a longer one the middle is left out.
+function cut(name, most) {
+  const text = Array.from(String(name));
+  const tail = Math.floor(most / 3);
+  return text.length > most ? [...text.slice(0, most - tail - 1), "…", ...text.slice(-tail)].join("") : text.join("");
+}
+
+// Names by what differs: of long ones the parts that all of them have are left out.
+function brief(names) {
+  const parts = (name) => name.split(/(?<=[,;_\s/-])/);
+  const bare = (part) => part.replace(/[,;_\s/-]$/, "");
+  const counts = new Map(); // in how many names a part is
+  for (const name of names) for (const part of new Set(parts(name).map(bare))) counts.set(part, (counts.get(part) || 0) + 1);
+  const made = names.map((name) => {
+    if (names.length < 2 || name.length <= LONG) return name;
+    const kept = parts(name).map((part) => (counts.get(bare(part)) === names.length ? null : part));
+    return kept.map((part, i) => part ?? (i && kept[i - 1] === null ? "" : "…")).join("");
+  });
+  const plain = made.every((name, i) => name === names[i] || name.length >= 8);
+  return plain && new Set(made).size === new Set(names).size ? made : names;
+}
+
 // A name as Plotly shows it: no markup, no template, one short line.
 function label(name, most = 40) {
-  let text = Array.from(String(name).replace(/[\p{C}\p{Z}]+/gu, " "));
-  const tail = Math.floor(most / 3);
-  if (text.length > most) text = [...text.slice(0, most - tail - 1), "…", ...text.slice(-tail)];
-  return text.join("").replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/%\{/g, "%\u200b{");
+  return cut(String(name).replace(/[\p{C}\p{Z}]+/gu, " "), most).replace(/&/g, "&amp;").replace(/</g, "&lt;").replace(/>/g, "&gt;").replace(/%\{/g, "%\u200b{");
 }
 
 function table(headings, rows, props = {}) {
@@ -121,6 +147,7 @@ function connect() {
     if (source.readyState === EventSource.CLOSED) setTimeout(() => source === page.source && connect(), 2000);
   };
   on("hello", (data) => {
+    page.colors = data.colors;
     $("root").textContent = $("root").title = data.root;
     document.title = `${data.root.split("/").pop()} · linnet`;
   });
@@ -132,7 +159,9 @@ function connect() {
   on("run", takeRow);
   on("gone", (data) => {
     page.runs.delete(data.id);
+    page.named = 0;
     if (page.shown) page.shown.delete(data.id);
+    palette.delete(data.id);
     if (page.focus === data.id) page.focus = null;
     draw("table", "run", "curves");
   });
@@ -168,7 +197,7 @@ function reconnect() {
 function takeRow(row) {
   let run = page.runs.get(row.id);
   if (!run) {
-    run = { row, now: {}, version: -1, epochs: {}, series: new Map(), detail: null, asked: -2 };
+    run = { row, brief: row.name, now: {}, version: -1, epochs: {}, series: new Map(), detail: null, asked: -2 };
     page.runs.set(row.id, run);
     if (page.shown && row.state === "running" && !page.shown.has(row.id) && page.shown.size < MAX_SHOWN) {
       page.shown.add(row.id);
@@ -243,9 +272,9 @@ function drawDue() {
 function scoreOf(run) {
   const { row, now } = run;
   if (isNumber(row.value)) return { name: row.metric, value: row.value, held: "test" };
-  const valid = now.valid || {};
+  const best = now.best || {};
   for (const name of ["accuracy", "rmse", "loss"]) {
-    if (isNumber(valid[name])) return { name, value: valid[name], held: "validation" };
+    if (isNumber(best[name])) return { name, value: best[name], held: "validation" };
   }
   return { name: null, value: null };
 }
@@ -310,12 +339,15 @@ function order(a, b) {
 function drawTable() {
   const all = [...page.runs.values()];
   if (page.focus === null || !page.runs.has(page.focus) || !page.chosen) pickFocus(all);
+  if (page.named !== all.length) brief(all.map((run) => run.row.name)).forEach((name, i) => { all[i].brief = cut(name, NAME); });
+  page.named = all.length;
   const differ = differing(all);
   const keys = differ.filter((key) => key !== "data").slice(0, MAX_COLUMNS);
   const data = new Set(all.map((run) => run.row.data)).size > 1 || all.length === 1;
   const kept = all.filter(filterOf($("filter").value)).sort(order);
   $("count").textContent = all.length < 2 ? "" : `${whole(kept.length)} of ${whole(all.length)}`;
-  const columns = [["name", "run"], ["state", "state"], ["score", "score"], ["chosen", "model"],
+  const any = (key) => all.some((run) => !none(value(run, key)));
+  const columns = [["name", "run"], ...(any("score") ? [["score", "score"]] : []), ["state", "state"], ...(any("chosen") ? [["chosen", "model"]] : []),
     ...(data ? [["data", "data"]] : []), ["created", "made"], ...keys.map((key) => [key, key])];
   const heads = [el("th", { scope: "col" }, el("span", { title: "drawn among the curves" }, "draw")), ...columns.map(([key, text]) => {
     const sorted = page.sort.key === key;
@@ -347,7 +379,7 @@ function rowOf(run, columns) {
       return el("td", {}, el("button", {
         class: "open name", dir: "auto", title: row.name, "data-key": `open ${row.id}`,
         "aria-current": row.id === page.focus ? "true" : null, onclick: () => focusOn(row.id),
-      }, row.name));
+      }, run.brief));
     }
     if (key === "state") {
       const { now } = run;
@@ -358,7 +390,8 @@ function rowOf(run, columns) {
       const score = scoreOf(run);
       if (score.name === null) return el("td", { class: "n" }, "–");
       const text = score.name === "accuracy" ? percent(score.value) : `${score.name === "rmse" ? "RMSE" : score.name} ${shown(score.value)}`;
-      return el("td", { class: "n", title: `${score.held} rows` }, text + (score.held === "test" ? "" : " (validation)"));
+      const title = score.held === "test" ? "test rows" : "validation rows, at the least validation loss so far";
+      return el("td", { class: "n", title }, text, score.held === "test" ? null : el("small", {}, " validation"));
     }
     if (key === "created") return el("td", { title: row.created }, row.created ? row.created.slice(0, 16).replace("T", " ") : "–");
     const found = value(run, key);
@@ -367,7 +400,8 @@ function rowOf(run, columns) {
   const box = el("input", {
     type: "checkbox", "data-key": `draw ${row.id}`, "aria-label": `draw ${row.name}`, onchange: (event) => {
       if (!page.shown) page.shown = new Set();
-      if (event.target.checked && page.shown.size < MAX_SHOWN) page.shown.add(row.id); else page.shown.delete(row.id);
+      if (event.target.checked && page.shown.size < MAX_SHOWN) page.shown.add(row.id);
+      else { page.shown.delete(row.id); palette.delete(row.id); }
       event.target.checked = page.shown.has(row.id);
       reconnect();
       draw("table", "curves");
@@ -404,9 +438,13 @@ function focusOn(id) {
   draw("table", "run", "curves");
 }
 
+// The colours of drawn runs: to each the one that the fewest others have.
 const palette = new Map();
 function colorOf(id) {
-  if (!palette.has(id)) palette.set(id, COLORS[palette.size % COLORS.length]);
+  if (!palette.has(id)) {
+    const uses = page.colors.map((color) => [...palette.values()].filter((other) => other === color).length);
+    palette.set(id, page.colors[uses.indexOf(Math.min(...uses))]);
+  }
   return palette.get(id);
 }
 
@@ -428,7 +466,8 @@ function drawRun() {
   if (row.state === "running" && now.model) {
     const told = [NAMES[now.model] || now.model, now.steps ? `step ${whole(now.step)} of ${whole(now.steps)}` : `step ${whole(now.step || 0)}`];
     if (now.epoch) told.push(`epoch ${now.epoch}`);
-    if (now.valid) told.push(`validation ${headline(now.valid)}`);
+    if (now.valid) told.push(`validation ${headline(now.valid)} now`);
+    if (now.best) told.push(`${headline(now.best)} at its best`);
     if (now.samples) told.push(`${whole(now.samples)} samples a second`);
     parts.push(el("p", {}, told.join(" · ")));
     if (now.steps) parts.push(el("progress", { max: now.steps, value: Math.min(now.step, now.steps), "aria-label": "steps done" }));
@@ -488,7 +527,7 @@ function drawDetail(run) {
   lazy("calibration", done && test && test.classes, run, "calibration", drawFigure);
   lazy("residuals", done && test && !test.classes, run, "residuals", drawFigure);
   lazy("weights", done, run, "weights", drawFigure);
-  lazy("learning", done, run, "learning", drawFigure);
+  lazy("learning", done && detail.learning, run, "learning", drawFigure);
   lazy("data", done, run, "data", drawFigure);
 }
 
@@ -500,26 +539,31 @@ function drawScores(run) {
   const low = Math.min(...intervals.map((found) => found[0]));
   const high = Math.max(...intervals.map((found) => found[2]));
   const pad = (high - low) * 0.05 || 0.01;
+  const tested = names.some((name) => models[name].test);
+  const aside = tested ? "validation" : null; // left out on a phone
   const rows = names.map((name) => {
     const { valid, test, fit } = models[name];
     const label = name + (name === chosen ? " ★" : "");
     const bounds = intervalOf(test);
     return [el("td", { dir: "auto" }, el("button", {
       "aria-pressed": String(page.model === name), title: "show this model below", onclick: () => { page.model = name; page.picked = true; page.pair = null; drawDetail(run); },
-    }, label)), headline(valid), headline(test),
-    bounds ? bar(bounds, low - pad, high + pad, headline(test)) : "–",
+    }, label)), ...(tested ? [el("td", { class: "score" }, unbroken(headline(test))), bounds ? bar(bounds, low - pad, high + pad, headline(test)) : "–"] : []),
+    el("td", { class: aside }, unbroken(headline(valid))),
     fit && isNumber(fit.seconds) ? `${fit.seconds.toFixed(1)} s` : "–", (fit && fit.reason) || "–"];
   });
   const told = Object.entries(comparisons || {}).map(([name, found]) => {
     const who = `${NAMES[name] || name} against the line`;
     if (found.test === "McNemar") {
-      return `${who}: right alone on ${whole(found.only_net_right)} test rows, the line alone on ${whole(found.only_line_right)}; McNemar p = ${shown(found.p_value)}`;
+      return `${who}: right alone on ${whole(found.only_net_right)} test rows, the line alone on ${whole(found.only_line_right)}; McNemar ${chance(found.p_value)}`;
     }
     const [a, b] = found.difference_interval || [];
-    return `${who}: difference of squared errors ${shown(found.difference)} (${shown(a)} to ${shown(b)}, 95 %)`;
+    const all = models.linear && models.linear.test ? models.linear.test.rmse ** 2 : 0;
+    if (!all) return `${who}: difference of squared errors ${shown(found.difference)} (${shown(a)} to ${shown(b)}, 95 %)`;
+    const change = (end) => `${Math.abs(100 * end / all).toFixed(1)} % ${end < 0 ? "higher" : "lower"}`;
+    return `${who}: mean squared error ${change(b)} to ${change(a)}, 95 % interval`;
   });
   fill("scores", names.length ? [el("h2", {}, "The line against the net"),
-    scroll(table(["model", "validation", "test (95 % interval)", "", "fitted in", "stopped because"], rows), "scores"),
+    scroll(table(["model", ...(tested ? ["test (95 % interval)", ""] : []), el("th", { scope: "col", class: aside }, "validation, at its best"), "fitted in", "stopped because"], rows), "scores"),
     ...told.map((text) => el("p", { class: "quiet", dir: "auto" }, text)),
     chosen ? el("p", { class: "quiet" }, "★ chosen by validation loss; a model's name shows it in the panels below") : null] : []);
 }
@@ -562,7 +606,7 @@ function drawConfusion(run, test) {
     }, count ? [whole(count), el("small", {}, percent(share, share < 0.1 ? 1 : 0))] : "");
   })));
   const grid = el("table", { class: "matrix", role: "grid", "aria-label": "confusion matrix" },
-    el("thead", {}, el("tr", {}, el("th", {}, "true ↓ predicted →"), names.map((name) => el("th", { scope: "col", dir: "auto", title: name }, name)))),
+    el("thead", {}, el("tr", {}, el("th", { title: "true classes down, predicted ones across" }, "true\u00a0\\ pred."), names.map((name) => el("th", { scope: "col", dir: "auto", title: name }, name)))),
     el("tbody", {}, body));
   const cells = [...grid.querySelectorAll("td")];
   const start = cells.find((cell) => cell.getAttribute("aria-selected") === "true") || cells[0];
@@ -624,7 +668,7 @@ function drawMistakes(panel, run) {
   let body;
   if (panel.pictures && panel.pictures.length) {
     body = el("div", { class: "sheet" }, part.map((i) => el("figure", { title: `row ${columns.row[i]}: true ${columns.true[i]}, predicted ${columns.predicted[i]} ${probability(i)}` },
-      el("img", { src: panel.pictures[i].startsWith("data:image/") ? panel.pictures[i] : "data:,", alt: `row ${columns.row[i]}`, loading: "lazy" }),
+      el("img", { src: panel.pictures[i].startsWith("data:image/") ? panel.pictures[i] : "data:,", alt: `row ${columns.row[i]}` }),
       el("figcaption", { dir: "auto" }, `${shown(columns.true[i])} → ${shown(columns.predicted[i])} ${probability(i)}`))));
   } else {
     const names = Object.keys(columns);
@@ -645,10 +689,10 @@ function drawSpent(run) {
     const share = (key) => Math.max(0, spent[key] || 0) / total;
     const told = ([key]) => el("td", { class: "n" }, isNumber(spent[key]) ? `${spent[key].toFixed(2)} s (${percent(share(key), 1)})` : "–");
     return [el("td", { dir: "auto" }, name),
-      el("td", {}, el("div", { class: "parts", "aria-hidden": "true" }, PARTS.map(([key], i) => el("i", { style: { width: `${100 * share(key)}%`, background: COLORS[i] } })))),
+      el("td", {}, el("div", { class: "parts", "aria-hidden": "true" }, PARTS.map(([key], i) => el("i", { style: { width: `${100 * share(key)}%`, background: page.colors[i] } })))),
       ...PARTS.map(told)];
   });
-  const heads = ["model", "", ...PARTS.map(([, text], i) => el("th", { scope: "col", class: "n" }, text, el("span", { class: "swatch", style: { background: COLORS[i] } })))];
+  const heads = ["model", "", ...PARTS.map(([, text], i) => el("th", { scope: "col", class: "n" }, text, el("span", { class: "swatch", style: { background: page.colors[i] } })))];
   const made = rows.length ? [el("h3", {}, "Where the time goes"), scroll(table(heads, rows), "where the time goes")] : [];
   $("spent").replaceChildren(...made);
   if (rows.length) $("steps").hidden = false;
@@ -679,7 +723,7 @@ const TITLES = {
   mistakes: "Mistakes", calibration: "Calibration", residuals: "Predicted against true", weights: "Weights",
   learning: "Would more data help?", data: "The data",
 };
-const OPTIONAL = ["learning", "data"]; // without one there is nothing to say
+const OPTIONAL = ["learning", "data"]; // where there is none there is nothing to say
 
 function lazy(id, wanted, run, kind, show) {
   const section = $(id);
@@ -690,7 +734,7 @@ function lazy(id, wanted, run, kind, show) {
   section.key = `${run.row.id} ${key}`;
   run.panels = run.panels || new Map();
   section.hidden = false;
-  section.replaceChildren(...(OPTIONAL.includes(kind) ? [] : [el("h2", {}, TITLES[kind]), el("p", { class: "quiet" }, "is being made …")]));
+  section.replaceChildren(el("h2", {}, TITLES[kind]), el("p", { class: "quiet" }, "is being made …"));
   const current = () => page.focus === run.row.id && page.model === model;
   section.wanted = async () => {
     section.wanted = null;
@@ -718,12 +762,14 @@ function drawFigure(panel, run, section, kind) {
   section.replaceChildren(el("h2", {}, TITLES[kind]), place);
   whenPlotly(() => {
     const layout = { ...panel.layout, dragmode: false };
-    const { xaxis, yaxis, margin } = layout;
-    if (yaxis && yaxis.scaleanchor && xaxis.range && yaxis.range) { // a sheet is as high as its width makes it
-      const tall = Math.abs((yaxis.range[1] - yaxis.range[0]) / (xaxis.range[1] - xaxis.range[0]));
-      layout.height = Math.min(layout.height, Math.round(tall * (place.clientWidth - margin.l - margin.r)) + margin.t + margin.b);
-    }
-    Plotly.newPlot(place, panel.data, layout, config(() => rowsOf(panel.data)));
+    const { xaxis, yaxis, margin, height } = layout;
+    const sheet = yaxis && yaxis.scaleanchor && xaxis.range && yaxis.range; // as high as its width makes it
+    const tall = sheet ? Math.abs((yaxis.range[1] - yaxis.range[0]) / (xaxis.range[1] - xaxis.range[0])) : 0;
+    place.fit = () => {
+      const width = place.clientWidth;
+      return { width, height: sheet ? Math.min(height, Math.round(tall * (width - margin.l - margin.r)) + margin.t + margin.b) : height };
+    };
+    Plotly.newPlot(place, panel.data, { ...layout, ...place.fit() }, config(() => rowsOf(panel.data)));
     reachable(place);
     sizes.observe(place);
   });
@@ -842,7 +888,7 @@ function showPicture(card) {
   slider.value = place + 1;
   slider.hidden = pictures.length < 2;
   const told = [pictures.length > 1 ? `${place + 1} of ${pictures.length}` : null,
-    isNumber(picture.time) ? `after ${shown(picture.time)} s` : null, picture.caption].filter(Boolean).join(" · ");
+    isNumber(picture.time) ? `after ${picture.time.toFixed(1)} s` : null, picture.caption].filter(Boolean).join(" · ");
   slider.setAttribute("aria-valuetext", told);
   card.note.textContent = told;
 }
@@ -869,7 +915,7 @@ function plotWindow(card, told) {
   if (card.drawn === told && card.style === style && card.body.data) return;
   card.style = style;
   const data = told.data.flatMap((trace, i) => {
-    const color = (trace.line && trace.line.color) || COLORS[i % COLORS.length];
+    const color = (trace.line && trace.line.color) || page.colors[i % page.colors.length];
     const uid = `window${i}`;
     if (trace.type === "heatmap") return [{ ...trace, uid, colorscale: [[0, "#d6e6f4"], [1, "#1f6fb4"]], colorbar: { thickness: 12, outlinewidth: 0 } }];
     if (trace.type === "bar") return [{ ...trace, uid, marker: { color } }];
@@ -925,7 +971,7 @@ function lines() {
   found.forEach((line, index) => {
     line.key = `${line.id} ${line.model}`;
     line.uid = `line${index}`;
-    line.color = line.several && new Set(found.map((other) => other.model)).size <= ids.length ? colorOf(line.id) : COLORS[index % COLORS.length];
+    line.color = line.several && new Set(found.map((other) => other.model)).size <= ids.length ? colorOf(line.id) : page.colors[index % page.colors.length];
     line.get = (part, name) => line.run.series.get(`${part} ${name} ${line.model}`);
     line.solved = Boolean(line.get("train", "objective") || line.get("train", "penalty"));
     const first = Math.min(...[...line.run.series.values()].filter((series) => series.model === line.model && series.time.length).map((series) => series.time[0]));
@@ -994,7 +1040,7 @@ function traces(drawn, axis, name, unit, smoothing) {
   const most = Math.max(60, Math.floor(MAX_POINTS / Math.max(1, drawn.length * (smoothing ? 3 : 2))));
   let [low, high] = [Infinity, -Infinity];
   for (const line of drawn) {
-    const who = label(line.several ? `${line.run.row.name} · ${line.model}` : line.model, 60);
+    const who = label(line.several ? `${line.run.brief} · ${line.model}` : line.model, 60);
     const star = best(line);
     let count = 0;
     const uid = () => `${line.uid}n${count++}`;
@@ -1009,7 +1055,7 @@ function traces(drawn, axis, name, unit, smoothing) {
       };
       if (axis === "epoch" && !line.unit.epoch) {
         const at = star ? nearest(series, star.step) : series.value.length - 1;
-        levels.push({ ...trace, y: [unit * series.value[at], unit * series.value[at]], line: { ...trace.line, width: 1.5, dash: part === "train" ? "dot" : "dashdot" }, hovertemplate: `${who}<br>${what}, level of its best: %{y:.5g}<extra></extra>` });
+        levels.push({ ...trace, y: [unit * series.value[at], unit * series.value[at]], line: { ...trace.line, width: drawn.length > 6 ? 1 : 1.5, dash: part === "train" ? "dot" : "dashdot" }, hovertemplate: `${who}<br>${what}, level of its best: %{y:.5g}<extra></extra>` });
         continue;
       }
       const kept = thin(series.value.length, most, series.value);
@@ -1029,7 +1075,7 @@ function traces(drawn, axis, name, unit, smoothing) {
       const x = places(line, { step: [held.step[at]], time: [held.time[at]] }, axis);
       made.push({
         type: "scatter", mode: "markers", showlegend: false, uid: uid(), x, y: [unit * held.value[at]],
-        marker: { symbol: "star", size: 12, color: line.color, line: { width: 1, color: INK } },
+        marker: { symbol: "star", size: drawn.length > 6 ? 9 : 12, color: line.color, line: { width: drawn.length > 6 ? 0.5 : 1, color: INK } },
         hovertemplate: `${who}<br>least validation loss<br>%{y:.5g} at %{x:.6g}<extra></extra>`,
       });
     }
@@ -1102,7 +1148,6 @@ function drawCurves() {
   if (axis === "epoch" && !found.some((line) => line.unit.epoch)) axis = "step";
   const drawn = found.filter((line) => !page.hidden.has(line.key));
   page.lines = drawn;
-  if (!page.smoothed) $("smoothing").value = drawn.length > 3 ? 0.9 : 0; // until a person says
   const smoothing = Number($("smoothing").value);
   const there = PLOTS.filter(([where, name]) => {
     const has = found.some((line) => line.get("train", name) || line.get("valid", name));
@@ -1110,6 +1155,8 @@ function drawCurves() {
     return has;
   });
   $("steps").hidden = !$("spent").childNodes.length && !there.some(([where]) => where === "step-plots");
+  const classifies = found.some((line) => line.get("valid", "accuracy") || line.get("train", "accuracy"));
+  drawStrokes(drawn, axis, smoothing > 0);
   for (const [, name, title, unit, logs, noisy] of there) {
     if (!near.has(`plot-${name}`)) continue;
     const side = { gridcolor: GRID, zerolinecolor: GRID, linecolor: INK, automargin: true };
@@ -1117,12 +1164,22 @@ function drawCurves() {
     const layout = {
       paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: INK, size: 12 }, hovermode: "closest",
       margin: { l: 50, r: 12, t: 30, b: 42 }, uirevision: `${axis} ${type}`, showlegend: false,
-      title: { text: title, x: 0, xref: "paper", font: { size: 13 } },
-      xaxis: { ...side, title: { text: AXES[axis], standoff: 6 } }, yaxis: { ...side, type, exponentformat: "power", minexponent: 5, ...(name === "samples" ? { rangemode: "tozero", exponentformat: "SI" } : {}) },
+      title: { text: name === "loss" && classifies ? "log loss (nats)" : title, x: 0, xref: "paper", font: { size: 13 } },
+      xaxis: { ...side, title: { text: AXES[axis], standoff: 6 } }, yaxis: { ...side, type, exponentformat: "power", minexponent: 5, ...(name === "samples" ? { rangemode: "tozero", tickformat: "~s" } : name === "memory" ? { rangemode: "tozero", tickformat: "," } : {}) },
     };
     Plotly.react($(`plot-${name}`), traces(drawn, axis, name, unit, noisy ? smoothing : 0), layout, config(() => numbersOf(name)));
     reachable($(`plot-${name}`));
   }
+}
+
+// What the strokes and colours of the curves mean.
+function drawStrokes(drawn, axis, smoothed) {
+  const level = (line) => axis === "epoch" && !line.unit.epoch;
+  const told = [];
+  if (!drawn.every(level)) told.push(`training solid${smoothed ? " (the loss smoothed; faint: as it was)" : ""}, validation dashed, ★ least validation loss`);
+  if (drawn.some(level)) told.push("without epochs a level, at its best: training dotted, validation dash-dotted");
+  if (new Set(drawn.map((line) => line.color)).size < drawn.length) told.push("there are more lines than colours: pointing at a name shows its own alone");
+  $("strokes").textContent = told.join("; ");
 }
 
 // Make room for a plot, in the order of PLOTS, or take it away.
@@ -1148,7 +1205,11 @@ const nearness = new IntersectionObserver((entries) => {
 }, { rootMargin: "100px" });
 
 const sizes = new ResizeObserver((entries) => {
-  for (const { target } of entries) if (target.querySelector(".main-svg") && target.clientWidth) Plotly.Plots.resize(target);
+  for (const { target } of entries) {
+    if (!target.querySelector(".main-svg") || !target.clientWidth) continue;
+    if (!target.fit) Plotly.Plots.resize(target);
+    else if (target.fit().width !== target.layout.width) Plotly.relayout(target, target.fit());
+  }
 });
 
 function drawModels() {
@@ -1167,7 +1228,7 @@ function drawLegend(found) {
     "data-key": line.key, "aria-pressed": String(!page.hidden.has(line.key)),
     title: line.several ? `${line.run.row.name} · ${line.model}` : line.model,
   }, el("span", { class: "swatch", style: { background: line.color } }),
-  line.several ? [el("bdi", {}, line.run.row.name), " · "] : null, el("bdi", {}, line.model))));
+  line.several ? [el("bdi", {}, line.run.brief), " · "] : null, el("bdi", {}, line.model))));
   const legend = $("legend");
   const now = el("div");
   now.append(...[...legend.childNodes].map((node) => node.cloneNode(true)));
@@ -1189,7 +1250,6 @@ $("legend").addEventListener("click", (event) => {
 for (const [kind, on] of [["pointerover", true], ["focusin", true], ["pointerleave", false], ["focusout", false]]) {
   $("legend").addEventListener(kind, (event) => light(on ? event.target.closest("button")?.dataset.key : null));
 }
-$("smoothing").addEventListener("input", () => { page.smoothed = true; });
 $("filter").addEventListener("input", () => { free.table = 0; draw("table"); });
 for (const id of ["env", "windows-log", "windows-smoothing"]) $(id).addEventListener("input", () => { free.windows = 0; draw("windows"); });
 for (const id of ["models", "axis", "log", "smoothing"]) $(id).addEventListener("input", () => { free.curves = 0; draw("curves"); });
