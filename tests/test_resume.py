@@ -323,7 +323,7 @@ def test_a_checkpoint_holds_plain_values_alone(tmp_path: Path) -> None:
 
 def test_checkpoints_are_made_when_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now)
+    monkeypatch.setattr("linnet.checkpoint.time.monotonic", lambda: now)
 
     def due(saves: Checkpoints, at: float, index: int = 1, *, complete: bool = False) -> bool:
         nonlocal now
