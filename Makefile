@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test fuzz lint bench pictures clean
+.PHONY: demo test fuzz lint audit bench pictures clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -26,6 +26,9 @@ lint: $(VENV)/ready
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+audit: $(VENV)/ready  ## whether an advisory concerns a pinned version; without a network it is skipped, and says so
+	$(BIN)/python -m pytest -m '' -k known_to_be_vulnerable tests/test_environment.py
 
 bench: $(VENV)/ready  ## the quick form of every benchmark
 	$(BIN)/python benchmarks/spine.py

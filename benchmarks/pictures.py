@@ -216,7 +216,7 @@ class Camera:
     def _picture(self, of: Any, what: str, width: int, scheme: str, **more: Any) -> None:
         path = self.out / f"{what}-{width}-{scheme}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
-        of.screenshot(path=path, **more)
+        of.screenshot(path=path, timeout=120_000, **more)
         self.taken.append(path.relative_to(self.out).as_posix())
 
 

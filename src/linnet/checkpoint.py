@@ -73,7 +73,7 @@ class Checkpoints:
         self._seconds = (
             float(every.removesuffix("s")) if isinstance(every, str) and every != "auto" else None
         )
-        self._number = max(map(_number, _every(folder)), default=0)
+        self._number = max(map(_number, kept(folder)), default=0)
         self._saved = time.monotonic()
         self._failed = False
 
@@ -155,7 +155,7 @@ class Checkpoints:
         files.write(path, save(held, {"linnet": files.canonical(plain).decode()}))
         self._number += 1
         self._saved = time.monotonic()
-        for old in _every(self.folder)[:-KEPT]:
+        for old in kept(self.folder)[:-KEPT]:
             old.unlink(missing_ok=True)
 
     def clear(self) -> None:
@@ -165,7 +165,7 @@ class Checkpoints:
 
 def newest(folder: Path) -> dict[str, Any] | None:
     """The state in the newest whole checkpoint in ``folder``; a damaged one is warned of."""
-    for path in reversed(_every(folder)):
+    for path in reversed(kept(folder)):
         try:
             return read(path)
         except ModelError as error:
@@ -248,7 +248,7 @@ def decode(value: Any, tensors: Mapping[str, Tensor]) -> Any:
     return float(held)
 
 
-def _every(folder: Path) -> list[Path]:
+def kept(folder: Path) -> list[Path]:
     """The checkpoints in ``folder``, the newest last."""
     if not folder.is_dir():
         return []

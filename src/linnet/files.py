@@ -7,8 +7,10 @@ import errno
 import json
 import math
 import os
+import stat
 import zipfile
 import zlib
+from collections import Counter
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -19,21 +21,35 @@ Json = Any
 """What strict JSON holds: dict, list, str, int, float, bool, None."""
 
 MAX_JSON_DEPTH = 100
+MAX_JSON_BYTES = 64 << 20
+"""Of a file of JSON that is read whole."""
 
 Place = Path | zipfile.Path
 """A file or a folder: on disk, or within a zip that is held in memory (``runs.archive``)."""
 
 
 def opened(place: Place) -> BinaryIO:
-    """``place``, open to read; raises OSError, also of a damaged zip."""
+    """``place``, open to read; raises OSError, also of a damaged zip, and of what is no plain file:
+    a pipe would never end."""
     if isinstance(place, Path):
-        return open(place, "rb")
+        file = open(place, "rb", opener=_at_once)  # noqa: SIM115
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            file.close()
+            raise OSError(errno.EINVAL, "it is no plain file")
+        return file
     try:
-        return BytesIO(place.read_bytes())
-    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
-        raise OSError(None, f"the zip is damaged: {error}") from error
-    except FileNotFoundError:
+        size = place.root.getinfo(place.at).file_size
+        with place.root.open(place.at) as member:
+            return BytesIO(member.read(size))  # never more than it declares
+    except KeyError:
         raise FileNotFoundError(None, "the zip holds no such file") from None
+    except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
+        raise OSError(None, f"the zip is damaged: {str(error)[:200]}") from error
+
+
+def _at_once(path: str, flags: int) -> int:
+    """Open a path without waiting for whoever is at a pipe's other end."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 class About(NamedTuple):
@@ -206,8 +222,7 @@ def loads(content: bytes | str, source: str) -> Json:
     def pairs(items: list[tuple[str, Json]]) -> dict[str, Json]:
         result = dict(items)
         if len(result) != len(items):
-            keys = [key for key, _ in items]
-            twice = next(key for key in keys if keys.count(key) > 1)
+            twice = Counter(key for key, _ in items).most_common(1)[0][0]
             raise InputError(f"{source}: the JSON key {twice!r} stands twice in one object")
         return result
 
@@ -262,17 +277,16 @@ def _depth(text: str) -> int:
 def read_json(path: Place) -> Json:
     """The strict JSON in ``path``."""
     try:
-        content = read(path)
+        with opened(path) as file:
+            content = file.read(MAX_JSON_BYTES + 1)
+        if len(content) > MAX_JSON_BYTES:
+            raise InputError(f"{path}: more than {MAX_JSON_BYTES:,} bytes (MAX_JSON_BYTES)")
     except OSError as error:
         raise InputError(f"{path}: cannot read: {error.strerror}") from error
     return loads(content, str(path))
 
 
 def write_json(path: Path, value: Json) -> None:
-    """Replace ``path`` by ``value`` as strict JSON for people; a text that UTF-8 cannot hold, as the
-    name of a file may be, makes it all ASCII."""
-    try:
-        content = pretty(value).encode()
-    except UnicodeEncodeError:
-        content = pretty(value, ascii=True).encode()
-    write(path, content)
+    """Replace ``path`` by ``value`` as strict JSON for people; half characters, as the name of a
+    file may hold, become "?"."""
+    write(path, pretty(value).encode(errors="replace"))

@@ -26,7 +26,7 @@ from linnet.checks.doctor import examine
 from linnet.checks.finding import Finding
 from linnet.data.dataset import Dataset
 from linnet.data.read import read_draft
-from linnet.errors import InputError, Interrupted, RecipeError
+from linnet.errors import Diverged, InputError, Interrupted, RecipeError
 from linnet.fit import fit, heed
 from linnet.parallel import World, choose_device
 from linnet.recipe import Recipe
@@ -146,6 +146,11 @@ def train(
             raise Interrupted(
                 error.signal, f"stopped; go on with: linnet train --resume {shlex.quote(str(path))}"
             ) from error
+        except Diverged as error:
+            if not checkpoint.kept(path / checkpoint.FOLDER):
+                raise
+            words = f"linnet train --resume {shlex.quote(str(path))} --set lr=... --allow lr"
+            raise Diverged(f"{error}; or go on from the checkpoint before it: {words}") from error
         files.write_json(path / directory.METRICS, metrics)
         record.write("end", chosen=metrics["chosen"])
     shutil.rmtree(path / checkpoint.FOLDER, ignore_errors=True)
@@ -170,7 +175,7 @@ def _go_on(
     at = held.get("at") or [None, None]
     record.go_on(held["events"], held["seconds"], model=held["model"], step=at[1], **again)
     if changed:
-        info = files.read_json(path / directory.RUN)
+        info = directory.read_info(path)
         files.write_json(
             path / directory.RUN, {**info, "resumed": [*info.get("resumed", []), again]}
         )

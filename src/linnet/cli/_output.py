@@ -8,7 +8,6 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
 import typer

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -194,7 +194,8 @@ def interruptible() -> "Iterator[Stop]":
         stop.signal = number
         if not stop.heeded:
             raise Interrupted(number)
-        os.write(2, b"\nsaving, then stopping; once more stops at once\n")
+        with suppress(OSError):  # nobody may read it
+            os.write(2, b"\nsaving, then stopping; once more stops at once\n")
 
     before = {
         number: signal.signal(number, asked)

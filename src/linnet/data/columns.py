@@ -120,7 +120,7 @@ def learn(column: Column, values: Array, most: int) -> tuple[Column, bool]:
     present = values[~absent] if missing else values
     if column.kind != "category":
         parts = _split(column, present)
-        fill = tuple(float(part.mean()) if len(part) else 0.0 for part in parts)
+        fill = tuple(_mean(part) if len(part) else 0.0 for part in parts)
         narrow = True
         if column.kind == "number" and len(present):
             largest = max(-present.min(), present.max())
@@ -136,6 +136,13 @@ def learn(column: Column, values: Array, most: int) -> tuple[Column, bool]:
     categories = tuple(column.categories[code] for code in kept)
     update = {"categories": categories, "missing": missing, "other": other}
     return column.model_copy(update=update), True
+
+
+def _mean(part: Array) -> float:
+    """The mean of numbers, also where their sum is larger than any."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        mean = float(part.mean())
+    return mean if np.isfinite(mean) else float((part / len(part)).sum())
 
 
 def recode(column: Column, values: Array, before: Column) -> Array:

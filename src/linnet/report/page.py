@@ -182,7 +182,7 @@ def _spent(run: Run) -> Html:
         rows.append([NAMES.get(model, model).removeprefix("the "), *told, held])
     heads = [
         "model", "making batches", "forward, backward, update", "evaluating",
-        "writing the record", "memory",
+        "record and checkpoints", "memory",
     ]  # fmt: skip
     if not rows:
         return Html()

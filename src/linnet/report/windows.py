@@ -65,7 +65,7 @@ def program(document: Document, name: str, path: Path) -> Html:
     """A run that is a program's windows alone."""
     place = archive.run_place(path)
     state, error = directory.state_of(place)
-    info = files.read_json(place / directory.RUN) if (place / directory.RUN).is_file() else {}
+    info = directory.read_info(place) if (place / directory.RUN).is_file() else {}
     rows: list[list[Any]] = [
         ["state", state if error is None else f"{state}: {error}"],
         ["command", shlex.join(str(word) for word in info.get("command", []))],

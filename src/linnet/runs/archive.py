@@ -48,7 +48,7 @@ def run_place(path: Path) -> Place:
                     "(MAX_ZIP_BYTES); unpack it yourself and give the folder"
                 )
             file.seek(0)
-            content = file.read(MAX_ZIP_BYTES + 1)
+            content = file.read(size + 1)
     except OSError as error:
         raise InputError(f"{path}: cannot read: {error.strerror}") from error
     if _of_64_bits(path, content):
@@ -138,7 +138,7 @@ def pack(run: Path, out: Path, notebook: Path | None = None) -> int:
     All of the run but checkpoints, with ``requirements.txt`` of the exact versions, and the
     ``notebook`` or script given. Links are not followed.
     """
-    info = files.read_json(run / directory.RUN)
+    info = directory.read_info(run)
     directory.read_metrics(run)  # refuses what is no finished run
     members = {
         path.relative_to(run).as_posix(): path
@@ -147,7 +147,7 @@ def pack(run: Path, out: Path, notebook: Path | None = None) -> int:
         and not path.is_symlink()
         and path.relative_to(run).parts[0] not in LEFT_OUT
     }
-    versions = info.get("versions", {}) if isinstance(info, dict) else {}
+    versions = info.get("versions", {})
     lines = [f"{name}=={version}\n" for name, version in versions.items() if name != "python"]
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:

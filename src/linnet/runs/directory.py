@@ -153,7 +153,9 @@ def state_of(path: Place) -> tuple[str | None, str | None]:
         return None, None
     if not isinstance(status, dict):
         return None, None
-    state, error = status.get("state"), status.get("error")
+    state, error = (status.get(key) for key in ("state", "error"))
+    if not isinstance(state, str) or not isinstance(error, str | None):
+        return None, None
     if state != "running":
         return state, error
     here = (status.get("host"), status.get("boot_id")) == (platform.node(), boot_id())
@@ -205,7 +207,16 @@ def read_metrics(path: Place) -> dict[str, Any]:
             f"{path / METRICS}: written in format {metrics['format']}; this linnet reads up to "
             f"{FORMAT}: upgrade linnet"
         )
-    return metrics
+    from linnet.runs import sound  # pydantic takes a while to import
+
+    return sound.metrics(metrics, str(path / METRICS))
+
+
+def read_info(path: Place) -> dict[str, Any]:
+    """``run.json`` of the run in ``path``."""
+    from linnet.runs import sound
+
+    return sound.info(files.read_json(path / RUN), str(path / RUN))
 
 
 def list_runs(root: Path) -> list[dict[str, Any]]:
@@ -223,7 +234,7 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
 def describe(path: Place) -> dict[str, Any]:
     """One run in a row: name, state, data, when, and the chosen model's score if it has one."""
     state, error = state_of(path)
-    run = files.read_json(path / RUN) if (path / RUN).is_file() else {}
+    run = read_info(path) if (path / RUN).is_file() else {}
     metrics = read_metrics(path) if (path / METRICS).is_file() else {}
     chosen = metrics.get("chosen")
     test = metrics.get("models", {}).get(chosen, {}).get("test", {})

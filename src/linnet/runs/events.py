@@ -54,9 +54,55 @@ def read_new(path: Place, offset: int = 0, most: int = MAX_READ_BYTES) -> tuple[
                 event = files.loads(line, str(path))
             except ValueError:
                 continue
-        if isinstance(event, dict) and isinstance(event.get("event"), str):
+        if isinstance(event, dict) and isinstance(event.get("event"), str) and _sound(event):
             found.append(event)
     return found, offset + end
+
+
+MAX_WHOLE = 2**53
+"""Whole numbers beyond it are none that anything counted."""
+
+LARGEST = 1e300
+
+NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+"""How strict JSON tells of numbers that are not finite."""
+
+_WHOLE = ("step", "epoch", "steps", "best_step", "events")
+_TEXT = ("model", "text", "reason", "severity", "wall")
+_SCORES = ("valid", "train")
+_ROWS = ("step", "evaluate")
+
+
+def _sound(found: Event) -> bool:
+    """Whether a line of ``events.jsonl`` is one that can be worked with."""
+    rows = found["event"] in _ROWS
+    if rows and "step" not in found:
+        return False
+    seconds = found["event"] == "spent"  # its "steps" are the seconds of them
+    for key, value in found.items():
+        kind = type(value)
+        if key in _WHOLE and not (seconds and key == "steps"):
+            if value is not None and (kind is not int or not 0 <= value <= MAX_WHOLE):
+                return False
+            if value is None and key == "step":
+                return False
+        elif key in _TEXT:
+            if kind is not str:
+                return False
+        elif key in _SCORES:
+            if kind is not dict or not all(map(_number, value.values())):
+                return False
+        elif (rows or key == "time") and not _number(value) and kind not in (bool, type(None)):
+            if key == "event":
+                continue
+            return False
+    return found["event"] != "finding" or "text" in found
+
+
+def _number(value: Any) -> bool:
+    if type(value) in (int, float):
+        return bool(-LARGEST <= value <= LARGEST)
+    return value in NOT_FINITE if type(value) is str else False
 
 
 def _quickly(line: str) -> Event | None:

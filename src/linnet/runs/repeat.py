@@ -19,7 +19,7 @@ def agreement(first: Place, second: Place) -> dict[str, Any]:
     """Whether the scores and reasons of two runs are the same, to the last bit, and what differs in
     them, in their data, versions, threads and machine."""
     one, two = (directory.read_metrics(path)["models"] for path in (first, second))
-    made = [files.read_json(path / directory.RUN) for path in (first, second)]
+    made = [directory.read_info(path) for path in (first, second)]
     scores = _differences(one, two, "")
     around = []
     for key in ("data.fingerprint", "data.split", "threads", "versions", "hardware", "git"):

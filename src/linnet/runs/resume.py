@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from linnet import files
 from linnet.errors import InputError, RecipeError
 from linnet.files import Place
 from linnet.recipe import Recipe, read_recipe
@@ -48,7 +47,7 @@ def differences(
     }
     if not (path / directory.RUN).is_file():
         return found  # it ended before it said more
-    info = files.read_json(path / directory.RUN)
+    info = directory.read_info(path)
     made = info.get("data", {})
     if made.get("fingerprint") != data["fingerprint"]:
         found["data"] = "not what the run was made with: its fingerprint is another"

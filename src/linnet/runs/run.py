@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from io import BytesIO
 from math import isnan, prod
 from pathlib import Path
 from shlex import quote
@@ -103,11 +102,11 @@ class Run:
     @cached_property
     def info(self) -> dict[str, Any]:
         """``run.json``: command, data, versions, hardware."""
-        info: dict[str, Any] = files.read_json(self.place / directory.RUN)
-        return info
+        return directory.read_info(self.place)
 
     def split(self) -> dict[str, Any]:
         """Row numbers, int64 tensors, of the training, validation and test part."""
+        import torch
         from safetensors import SafetensorError
         from safetensors.torch import load
 
@@ -116,6 +115,11 @@ class Run:
             parts: dict[str, Any] = load(files.read(path))
         except (OSError, SafetensorError) as error:
             raise InputError(f"{path}: cannot read: {error}") from error
+        if set(parts) != {"train", "valid", "test"} or any(
+            rows.dtype != torch.int64 or rows.dim() != 1 or (rows < 0).any()
+            for rows in parts.values()
+        ):
+            raise InputError(f"{path}: expected the row numbers train, valid and test")
         return parts
 
     def draft(self, data: Any = None, model: str | None = None) -> Dataset:
@@ -130,8 +134,11 @@ class Run:
         names = Reading.model_fields
         reading = Reading.parse({k: v for k, v in recipe.items() if k in names}, "recipe")
         draft = read_draft(place, reading)
-        dataset = draft.learn(self.split()["train"], reading.max_categories)
-        if dataset.fingerprint() != self.info["data"]["fingerprint"]:
+        split = self.split()
+        if any(len(rows) and rows.max() >= len(draft) for rows in split.values()):
+            raise DataError(f"{place} is not what the run was made with: {len(draft):,} rows")
+        dataset = draft.learn(split["train"], reading.max_categories)
+        if dataset.fingerprint() != self.info.get("data", {}).get("fingerprint"):
             raise DataError(f"{place} is not what the run was made with: its fingerprint differs")
         return draft
 
@@ -404,12 +411,12 @@ class Run:
 
     def _predictions(self, model: str) -> dict[str, Array]:
         """``row``, ``y``, ``prediction`` and, of classes, ``p`` of the test rows."""
-        import polars
+        from linnet.data.sources.parquet import read_content
 
         path = self.place / "predictions" / f"{model}.parquet"
         try:
-            frame = polars.read_parquet(BytesIO(files.read(path)))
-        except (OSError, polars.exceptions.PolarsError) as error:
+            frame = read_content(files.read(path), str(path))
+        except OSError as error:
             raise InputError(f"{path}: cannot read: {error}") from error
         missing = {"row", "y", "prediction"} - set(frame.columns)
         if missing:
@@ -451,7 +458,14 @@ class Run:
         if place in BUILTIN or place in KNOWN:
             return place
         there = Path(str(self.info.get("directory", "."))) / place
-        return str(there) if not Path(place).exists() and there.exists() else place
+        return str(there) if not _exists(Path(place)) and _exists(there) else place
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # such as a name that is too long
+        return False
 
 
 def load(

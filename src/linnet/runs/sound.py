@@ -16,15 +16,7 @@ from linnet.data.reading import Label
 from linnet.data.schema import MAX_CLASSES
 from linnet.errors import InputError
 from linnet.files import canonical
-from linnet.record import Event
-
-MAX_WHOLE = 2**53
-"""Whole numbers beyond it are none that anything counted."""
-
-LARGEST = 1e300
-
-NOT_FINITE = ("NaN", "Infinity", "-Infinity")
-"""How strict JSON tells of numbers that are not finite."""
+from linnet.runs.events import LARGEST, MAX_WHOLE
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 """Of a model, and so of its files: nothing that leads elsewhere."""
@@ -124,7 +116,7 @@ class Metrics(_Open):
 
     format: int
     chosen: str
-    verdict: str = ""
+    verdict: str
     models: Annotated[dict[str, Model], Field(min_length=1, max_length=100)]
     comparisons: Annotated[dict[str, Comparison], Field(max_length=100)] = Field(
         default_factory=dict
@@ -187,13 +179,6 @@ class Info(_Open):
     parent: str | None = None
 
 
-class Status(_Open):
-    """``status.json``."""
-
-    state: str | None = None
-    error: str | None = None
-
-
 def metrics(value: Any, source: str) -> dict[str, Any]:
     """``metrics.json`` as it was read, if it holds what it must; ``source`` is named in errors."""
     models = value.get("models") if isinstance(value, dict) else None
@@ -215,11 +200,6 @@ def info(value: Any, source: str) -> dict[str, Any]:
     return _sound(Info, value, source)
 
 
-def status(value: Any, source: str) -> dict[str, Any]:
-    """``status.json`` as it was read, if it holds what it must; ``source`` is named in errors."""
-    return _sound(Status, value, source)
-
-
 def _sound(shape: type[BaseModel], value: Any, source: str) -> dict[str, Any]:
     try:
         shape.model_validate_json(canonical(value), strict=True)
@@ -231,40 +211,3 @@ def _sound(shape: type[BaseModel], value: Any, source: str) -> dict[str, Any]:
         raise InputError(f"{source}: a text in it holds half a character") from None
     result: dict[str, Any] = value
     return result
-
-
-_WHOLE = ("step", "epoch", "steps", "best_step", "events")
-_TEXT = ("model", "text", "reason", "severity", "wall")
-_SCORES = ("valid", "train")
-_ROWS = ("step", "evaluate")
-
-
-def event(found: Event) -> bool:
-    """Whether a line of ``events.jsonl`` is one that can be worked with."""
-    rows = found["event"] in _ROWS
-    if rows and "step" not in found:
-        return False
-    for key, value in found.items():
-        kind = type(value)
-        if key in _WHOLE:
-            if value is not None and (kind is not int or not 0 <= value <= MAX_WHOLE):
-                return False
-            if value is None and key == "step":
-                return False
-        elif key in _TEXT:
-            if kind is not str:
-                return False
-        elif key in _SCORES:
-            if kind is not dict or not all(map(_number, value.values())):
-                return False
-        elif (rows or key == "time") and not _number(value) and kind not in (bool, type(None)):
-            if key == "event":
-                continue
-            return False
-    return found["event"] != "finding" or "text" in found
-
-
-def _number(value: Any) -> bool:
-    if type(value) in (int, float):
-        return bool(-LARGEST <= value <= LARGEST)
-    return value in NOT_FINITE if type(value) is str else False

@@ -388,7 +388,7 @@ class Follower:
             if (path / directory.METRICS).is_file():
                 metrics = directory.read_metrics(path)
             if (path / directory.RUN).is_file():
-                about = files.read_json(path / directory.RUN)
+                about = directory.read_info(path)
         except (LinnetError, OSError) as error:
             problem = str(error)
         models = {}

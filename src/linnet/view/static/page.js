@@ -680,7 +680,7 @@ function drawMistakes(panel, run) {
   $("mistakes").hidden = false;
 }
 
-const PARTS = [["batches", "making batches"], ["steps", "forward, backward, update"], ["evaluate", "evaluating"], ["record", "writing the record"]];
+const PARTS = [["batches", "making batches"], ["steps", "forward, backward, update"], ["evaluate", "evaluating"], ["record", "record and checkpoints"]];
 
 // Where the seconds of each fit went.
 function drawSpent(run) {
