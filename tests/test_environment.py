@@ -1,0 +1,996 @@
+"""A hostile place: signals, refused and full disks, odd names, closed streams, strange folders."""
+
+import errno
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import tomllib
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import linnet
+from linnet import checkpoint, files, memory, spine
+from linnet.cli import _output
+from linnet.errors import WorkError
+from linnet.record import Record
+from linnet.runs import directory, events
+from test_cli import linnet as command
+
+LINNET = [sys.executable, "-P", "-m", "linnet"]
+QUIET = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
+NET = [
+    "--model", "mlp", "--set", "epochs=20", "--set", "widths=8", "--set", "checkpoint_every=10",
+    "--no-report", "--no-view",
+]  # fmt: skip
+LINE = ["--model", "linear", "--set", "penalty=0.01", "--no-report", "--no-view"]
+
+posix = pytest.mark.skipif(os.name != "posix", reason="what POSIX has")
+
+
+def run(*words: object, **more: Any) -> "subprocess.CompletedProcess[str]":
+    """A command in a process of its own."""
+    environment = {**os.environ, **QUIET, **more.pop("env", {})}
+    return subprocess.run(
+        [*LINNET, *map(str, words)],
+        **{"capture_output": True, "text": True, "timeout": 120, "env": environment, **more},
+    )
+
+
+def weights(path: Path) -> dict[str, bytes]:
+    """The bytes of a net's tensors."""
+    state = linnet.load(path, "mlp").module.state_dict()
+    return {name: tensor.numpy().tobytes() for name, tensor in state.items()}
+
+
+def state(path: Path) -> str | None:
+    return directory.state_of(path)[0]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run that nothing disturbed."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert command("train", "digits", *NET, "--out", "r", cwd=folder).returncode == 0
+    return folder / "r"
+
+
+def at(monkeypatch: pytest.MonkeyPatch, count: int, event: str, act: Callable[[], None]) -> None:
+    """``act`` when the ``count``-th event of this kind is written."""
+    write, seen = Record.write, 0
+
+    def written(record: Record, kind: str, /, **values: Any) -> None:
+        nonlocal seen
+        write(record, kind, **values)
+        seen += kind == event
+        if kind == event and seen == count:
+            act()
+
+    monkeypatch.setattr(Record, "write", written)
+
+
+# signals
+
+
+@posix
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_says_how_to_go_on_and_loses_no_bit(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    with monkeypatch.context() as patch:
+        at(patch, 100, "step", lambda: os.kill(os.getpid(), number))
+        done = command("train", "digits", *NET, "--out", "my run", cwd=tmp_path)
+    assert done.returncode == 128 + number and done.stdout == ""
+    assert "error: stopped; go on with: linnet train --resume 'my run'" in done.stderr
+    assert state(tmp_path / "my run") == "stopped"
+    again = command("train", "--resume", "my run", "--no-report", cwd=tmp_path)
+    assert again.returncode == 0, again.stderr
+    assert weights(tmp_path / "my run") == weights(whole)
+    once_more = command("train", "--resume", "my run", "--no-report", cwd=tmp_path)
+    assert once_more.returncode == 0
+    assert "my run has finished: there is nothing to go on with" in once_more.stderr
+
+
+@posix
+def test_a_signal_before_there_is_a_run_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spine, "prepare", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    done = command("train", "digits", *NET, "--out", "r", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (143, "error: stopped\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@posix
+def test_a_signal_before_the_first_step_is_a_new_start_later(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        at(patch, 1, "start", lambda: os.kill(os.getpid(), signal.SIGINT))
+        done = command("train", "digits", *NET, "--out", "r", cwd=tmp_path)
+    assert done.returncode == 130 and state(tmp_path / "r") == "stopped"
+    assert command("train", "--resume", "r", "--no-report", cwd=tmp_path).returncode == 0
+    assert weights(tmp_path / "r") == weights(whole)
+
+
+STUCK = """
+import sys, time
+from linnet import files
+from linnet.cli import main
+
+whole = files.write
+
+def write(path, content):
+    if path.parent.name == "checkpoints":
+        print("stuck", flush=True)
+        time.sleep(60)
+    whole(path, content)
+
+files.write = write
+main()
+"""
+
+
+def ask(process: "subprocess.Popen[str]", number: int, words: str) -> None:
+    """Send a signal, and wait until standard error has the words."""
+    process.send_signal(number)
+    assert process.stderr is not None
+    for line in process.stderr:
+        if words in line:
+            return
+    raise AssertionError(words)
+
+
+def restored() -> None:
+    """A child must not inherit that somebody ignores SIGINT, as a shell does in the background."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
+@posix
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_a_second_signal_ends_even_a_save_that_hangs(whole: Path, tmp_path: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-P", "-c", STUCK, "train", "digits", *NET, "--out", "r"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        env={**os.environ, **QUIET}, preexec_fn=restored,
+    )  # fmt: skip
+    assert process.stdout is not None and process.stdout.readline() == "stuck\n"
+    ask(process, signal.SIGINT, "saving, then stopping; once more stops at once")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert state(tmp_path / "r") == "crashed"
+    done = run("train", "--resume", "r", "--no-report", "--allow", "threads", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert state(tmp_path / "r") == "finished"
+
+
+@posix
+@pytest.mark.slow
+@pytest.mark.multiprocess
+@pytest.mark.parametrize("number", [signal.SIGINT])
+def test_a_process_that_is_asked_to_stop_goes_on_to_the_bit(tmp_path: Path, number: int) -> None:
+    words = [*NET, "--set", "epochs=120", "--set", "patience=120"]
+    process = subprocess.Popen(
+        [*LINNET, "train", "digits", *words, "--out", "r"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+        env={**os.environ, **QUIET}, preexec_fn=restored,
+    )  # fmt: skip
+    until(lambda: any(e["event"] == "step" for e in events.read_all(tmp_path / "r/events.jsonl")))
+    process.send_signal(number)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert "go on with: linnet train --resume r" in said
+    assert state(tmp_path / "r") == "stopped"
+    for more in (["--resume", "r"], ["digits", *words, "--out", "whole"]):
+        done = run("train", *more, "--no-report", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert weights(tmp_path / "r") == weights(tmp_path / "whole")
+
+
+def until(done: Callable[[], bool], seconds: float = 60) -> None:
+    end = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+@posix
+def test_a_signal_that_is_ignored_stays_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        at(monkeypatch, 2, "step", lambda: os.kill(os.getpid(), signal.SIGINT))
+        done = command("train", "iris", *LINE, "--out", "r", cwd=tmp_path)
+        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done.returncode == 0, done.stderr
+
+
+def test_training_in_a_thread_needs_no_signals(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    with ThreadPoolExecutor(2) as pool:
+        paths = list(
+            pool.map(
+                lambda name: linnet.train("iris", model="linear", out=tmp_path / name).path, "ab"
+            )
+        )
+    assert [state(path) for path in paths] == ["finished"] * 2
+    assert signal.getsignal(signal.SIGINT) == before
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_mnist_killed_at_20_moments_goes_on_to_the_bit(mnist_folder: Path, tmp_path: Path) -> None:
+    """Four runs, each killed five times; a moment is counted from the first event on, and lies in
+    reading, solving, training, testing, writing, or in what goes on anew."""
+    words = ["--model", "mlp", "--set", "widths=16", "--set", "epochs=3"]
+    words += ["--set", "checkpoint_every=37", "--no-report", "--no-view"]
+    whole = run("train", "mnist", *words, "--out", "whole", cwd=tmp_path)
+    assert whole.returncode == 0, whole.stderr
+    draws = Random(7)
+    moments = [[draws.uniform(0, 2.5) for _ in range(5)] for _ in range(4)]
+
+    def killed(number: int) -> int:
+        path, kills = tmp_path / str(number), 0
+        for moment in moments[number]:
+            start = ["mnist", *words, "--out", path]
+            if (path / "recipe.toml").is_file():
+                start = ["--resume", path, "--no-report", "--no-view"]
+            elif path.exists():
+                shutil.rmtree(path)
+            record = path / "events.jsonl"
+            size = record.stat().st_size if record.exists() else 0
+            process = subprocess.Popen(
+                [*LINNET, "train", *map(str, start)], cwd=tmp_path,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **QUIET},
+            )  # fmt: skip
+            until(lambda: record.exists() and record.stat().st_size > size)  # noqa: B023
+            time.sleep(moment)
+            process.kill()
+            kills += process.wait() == -signal.SIGKILL
+        done = run("train", "--resume", path, "--no-report", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+        assert weights(path) == weights(tmp_path / "whole"), moments[number]
+        assert told(path) == told(tmp_path / "whole"), moments[number]
+        return kills
+
+    with ThreadPoolExecutor(2) as pool:
+        assert sum(pool.map(killed, range(4))) == 20
+
+
+def told(path: Path) -> list[dict[str, Any]]:
+    """The record without what the clock says."""
+    return [
+        {key: value for key, value in event.items() if key not in ("time", "wall")}
+        for event in linnet.Run(path).events()
+        if event["event"] != "spent"
+    ]
+
+
+# disks
+
+
+def test_a_checkpoint_that_is_not_saved_is_told_and_recorded(
+    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failed: list[Path] = []
+    write = files.write
+
+    def full(path: Path, content: bytes) -> None:
+        if path.name == "00000003.safetensors" and not failed:
+            failed.append(path)
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "fsync", refused(errno.ENOSPC))
+                write(path, content)
+        write(path, content)
+
+    monkeypatch.setattr(files, "write", full)
+    done = command("train", "digits", *NET, "--out", "r", cwd=tmp_path)
+    assert done.returncode == 0 and failed
+    words = "mlp: not saved: r/checkpoints/00000003.safetensors: cannot write "
+    assert f"warning: {words}" in done.stderr
+    assert "bytes: No space left on device; the checkpoint before it stays" in done.stderr
+    found = [e for e in linnet.Run(tmp_path / "r").events() if e["event"] == "finding"]
+    assert [e["text"] for e in found if e["text"].startswith("not saved")]
+    assert weights(tmp_path / "r") == weights(whole)
+
+
+def refused(number: int) -> Callable[..., Any]:
+    def raised(*_: object, **__: object) -> Any:
+        raise OSError(number, os.strerror(number))
+
+    return raised
+
+
+REFUSALS = [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.EACCES]
+
+
+@pytest.mark.parametrize("number", REFUSALS)
+@pytest.mark.parametrize("call", ["fsync", "replace"])
+def test_what_a_disk_refuses_is_told_with_the_bytes_and_loses_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
+) -> None:
+    path = tmp_path / "a.json"
+    files.write(path, b"before")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, refused(number))
+        with pytest.raises(WorkError) as told:
+            files.write(path, b"x" * 12_345)
+    assert str(told.value) == f"{path}: cannot write 12,345 bytes: {os.strerror(number)}"
+    assert path.read_bytes() == b"before" and os.listdir(tmp_path) == ["a.json"]
+
+
+def test_a_failed_fsync_of_the_record_ends_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The system may have dropped what it could not write: a later fsync would lie."""
+    count, sync = 0, files.sync
+
+    def failing(file: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == 4:
+            with monkeypatch.context() as patch:
+                patch.setattr(os, "fsync", refused(errno.EIO))
+                sync(file)
+        sync(file)
+
+    monkeypatch.setattr(files, "sync", failing)
+    done = command("train", "digits", *NET, "--out", "r", cwd=tmp_path)
+    assert done.returncode == 1 and count == 4
+    assert "r/events.jsonl: cannot be made to last: Input/output error" in done.stderr
+    assert state(tmp_path / "r") == "failed"
+
+
+LIMITED = """
+import resource
+from linnet.cli import main
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
+main()
+"""
+
+
+@posix
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_a_limit_on_files_loses_nothing_that_was_saved(tmp_path: Path) -> None:
+    words = [*NET, "--set", "epochs=40", "--set", "patience=40", "--set", "log_every=1"]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", LIMITED, "train", "digits", *words, "--out", "r"],
+        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **QUIET},
+    )  # fmt: skip
+    assert done.returncode == 1, done.stderr
+    assert "error: r/events.jsonl: cannot write 1" in done.stderr  # it took but a part of a line
+    assert "free some room, and linnet train --resume goes on" in done.stderr
+    assert "Traceback" not in done.stderr and state(tmp_path / "r") == "failed"
+    assert checkpoint.newest(tmp_path / "r" / "checkpoints") is not None
+    for more in (["--resume", "r"], ["digits", *words, "--out", "whole"]):
+        done = run("train", *more, "--no-report", cwd=tmp_path)
+        assert done.returncode == 0, done.stderr
+    assert weights(tmp_path / "r") == weights(tmp_path / "whole")
+    assert told(tmp_path / "r") == told(tmp_path / "whole")
+
+
+FULL = """
+set -eu
+mount -t tmpfs -o size=SIZE none small
+"$@" --out small/r && exit 3 || code=$?
+[ $code = 1 ] && [ ! -e small/r/metrics.json ]
+mount -o remount,size=50m small
+"$1" -P -m linnet train --resume small/r --no-report
+cp -r small/r there
+"""
+
+
+@posix
+@pytest.mark.slow
+@pytest.mark.multiprocess
+@pytest.mark.parametrize("size", ["64k", "200k"])
+def test_a_disk_that_is_full_and_gets_room_goes_on_to_the_bit(
+    whole: Path, tmp_path: Path, size: str
+) -> None:
+    alone = ["unshare", "--map-root-user", "--mount"]
+    (tmp_path / "small").mkdir()
+    trial = [*alone, "mount", "-t", "tmpfs", "none", str(tmp_path / "small")]
+    if shutil.which("unshare") is None or subprocess.run(trial, capture_output=True).returncode:
+        pytest.skip("no disk can be mounted here")
+    words = [*NET, "--set", "log_every=1", "--set", "widths=64"]
+    script = ["sh", "-c", FULL.replace("SIZE", size), "sh", *LINNET, "train", "digits", *words]
+    done = subprocess.run(
+        [*alone, *script], capture_output=True, text=True, cwd=tmp_path,
+        env={**os.environ, **QUIET}, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "No space left on device" in done.stderr and "Traceback" not in done.stderr
+    assert run("train", "digits", *words, "--out", "whole", cwd=tmp_path).returncode == 0
+    assert weights(tmp_path / "there") == weights(tmp_path / "whole")
+
+
+@posix
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_a_small_dev_shm_is_enough(tmp_path: Path) -> None:
+    """Nothing of linnet's takes shared memory."""
+    alone = ["unshare", "--map-root-user", "--mount", "sh", "-c"]
+    script = 'mount -t tmpfs -o size=4k none /dev/shm && exec "$@"'
+    if shutil.which("unshare") is None or not Path("/dev/shm").is_dir():
+        pytest.skip("no /dev/shm can be mounted here")
+    if subprocess.run([*alone, script, "sh", "true"], capture_output=True).returncode:
+        pytest.skip("no /dev/shm can be mounted here")
+    done = subprocess.run(
+        [*alone, script, "sh", *LINNET, "train", "digits", *NET, "--out", "r"],
+        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **QUIET},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert state(tmp_path / "r") == "finished"
+
+
+def test_a_folder_that_is_removed_meanwhile_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at(monkeypatch, 30, "step", lambda: shutil.rmtree(tmp_path / "r"))
+    done = command("train", "digits", *NET, "--out", "r", cwd=tmp_path)
+    assert done.returncode == 1, done.stderr
+    assert "not saved: r/checkpoints: cannot make this folder: No such file" in done.stderr
+    assert "error: r/" in done.stderr and not (tmp_path / "r").exists()
+
+
+def test_a_path_that_is_too_long_is_refused_before_any_work(tmp_path: Path) -> None:
+    for out in ("a" * 300, "/".join(["a" * 200] * 30)):
+        done = command("train", "iris", *LINE, "--out", out, cwd=tmp_path)
+        assert done.returncode == 1
+        assert done.stderr.endswith(": cannot make this folder: File name too long\n")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["../x", "-rf", "nul", "emoji \U0001f600\n and a line", "é", "a;b"]
+)
+def test_a_run_of_any_name_can_be_read_and_gone_on_with(tmp_path: Path, name: str) -> None:
+    work = tmp_path / "work"
+    work.mkdir()
+    done = command("train", "iris", *LINE, f"--out={name}", cwd=work)
+    assert done.returncode == 0, done.stderr
+    assert state(work / name) == "finished"
+    assert command("train", f"--resume={name}", "--no-report", cwd=work).returncode == 0
+    assert command("runs", "show", "--", name, cwd=work).returncode == 0
+    assert command("inspect", "--", name, cwd=work).returncode == 0
+
+
+def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for name in ("file", ".", ""):
+        done = command("train", "iris", *LINE, "--out", name, cwd=tmp_path)
+        assert done.returncode == 2 and "is there and not empty; name a new folder" in done.stderr
+    assert (tmp_path / "file").read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
+
+
+@posix
+@pytest.mark.parametrize("mask", [0o022, 0o077])
+def test_modes_are_those_of_the_umask(tmp_path: Path, mask: int) -> None:
+    before = os.umask(mask)
+    try:
+        done = command("train", "iris", *LINE, "--out", "r", cwd=tmp_path)
+    finally:
+        os.umask(before)
+    assert done.returncode == 0
+    for path in (tmp_path / "r", *(tmp_path / "r").rglob("*")):
+        wanted = (0o777 if path.is_dir() else 0o666) & ~mask
+        assert path.stat().st_mode & 0o777 == wanted, path
+
+
+def test_the_record_of_a_run_holds_no_variables_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WANDB_API_KEY", "a-secret-that-nobody-may-read")
+    assert command("train", "iris", *LINE, "--out", "r", cwd=tmp_path).returncode == 0
+    for path in (tmp_path / "r").rglob("*"):
+        assert path.is_dir() or b"a-secret-that" not in path.read_bytes(), path
+
+
+def test_what_is_written_is_renamed_within_its_own_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """So another file system than that of the temporary folder changes nothing."""
+    replace, moved = os.replace, []
+
+    def replaced(one: Any, two: Any) -> None:
+        moved.append((Path(one).parent, Path(two).parent))
+        replace(one, two)
+
+    monkeypatch.setattr(os, "replace", replaced)
+    memory = Path("/dev/shm")
+    other = os.access(memory, os.W_OK) and memory.stat().st_dev != tmp_path.stat().st_dev
+    out = memory / f"linnet-{os.getpid()}" if other else tmp_path / "r"
+    try:
+        assert command("train", "digits", *NET, "--out", out, cwd=tmp_path).returncode == 0
+        assert len(moved) > 10 and all(one == two for one, two in moved)
+    finally:
+        shutil.rmtree(out, ignore_errors=True)
+
+
+PLAIN = """
+import importlib, io, json, os, pkgutil, sys
+from contextlib import redirect_stderr, redirect_stdout
+import polars, polars.io, sklearn.datasets, scipy.linalg, rich.table, rich.console, torch
+import linnet
+for found in pkgutil.walk_packages(linnet.__path__, "linnet."):
+    if not found.name.endswith("__main__"):
+        importlib.import_module(found.name)
+from linnet.cli import main
+
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(65534)
+    os.setuid(65534)
+told = []
+for words in json.loads(sys.argv[1]):
+    sys.argv = ["linnet", *words]
+    out = io.StringIO()
+    try:
+        with redirect_stdout(out), redirect_stderr(out):
+            main()
+    except SystemExit as ended:
+        told.append([ended.code or 0, out.getvalue()])
+print(json.dumps(told))
+"""
+
+
+@posix
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_what_may_not_be_read_or_written_is_told(tmp_path: Path) -> None:
+    """As a user without rights: nobody, where the tests run as root."""
+    for folder in (tmp_path, *tmp_path.parents[:2]):
+        if os.getuid() == 0 and folder.stat().st_uid == 0:
+            folder.chmod(0o755)
+    shut, secret = tmp_path / "shut", tmp_path / "secret.csv"
+    (tmp_path / "a.csv").write_text("a,y\n" + "1,2\n2,3\n4,4\n" * 20)
+    stopped = tmp_path / "stopped"
+    command("train", "a.csv", "--target", "y", *LINE, "--out", "stopped", cwd=tmp_path)
+    shutil.copytree(stopped, tmp_path / "done")
+    for name in ("metrics.json", "status.json"):
+        (stopped / name).unlink()
+    (tmp_path / "empty").mkdir()
+    secret.write_text("a,y\n1,2\n")
+    secret.chmod(0)
+    shut.mkdir()
+    words = ["train", str(tmp_path / "a.csv"), "--target", "y", *LINE]
+    cases = [
+        ([*words, "--out", str(shut / "r")], 1, "shut/r: cannot make this folder"),
+        (words, 1, "runs/a-linear-1: cannot make this folder"),
+        ([*words, "--out", str(tmp_path / "empty")], 1, "empty/events.jsonl: cannot open"),
+        (["train", "--resume", str(stopped)], 1, "stopped/events.jsonl: cannot open"),
+        (["train", str(secret), "--target", "y"], 2, "secret.csv: cannot"),
+        (["data", "show", str(secret)], 2, "secret.csv: cannot"),
+        (["report", str(tmp_path / "done"), "--out", str(shut / "x.html")], 1, "shut/x.html"),
+        (["runs", "show", str(tmp_path / "done")], 0, "linear"),
+        (["inspect", str(tmp_path / "done")], 0, "linear"),
+    ]
+    open_to_read = [tmp_path / "empty", shut, stopped, *stopped.rglob("*")]
+    for path in open_to_read:
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", PLAIN, json.dumps([words for words, *_ in cases])],
+            capture_output=True, text=True, cwd=shut, env={**os.environ, **QUIET, "HOME": "/"},
+        )  # fmt: skip
+    finally:
+        for path in open_to_read:
+            path.chmod(0o755)
+    assert done.returncode == 0, done.stderr
+    for (words, code, said), (got, out) in zip(cases, json.loads(done.stdout), strict=True):
+        assert got == code, (words, out)
+        assert said in out and "Traceback" not in out, (words, out)
+        assert code == 0 or "Permission denied" in out, (words, out)
+    assert list(shut.iterdir()) == [] and list((tmp_path / "empty").iterdir()) == []
+
+
+def elsewhere(path: Path, beat: str) -> None:
+    """As if a process of another machine wrote the run, last heard of at ``beat``."""
+    status = json.loads((path / "status.json").read_text())
+    status |= {"state": "running", "host": "another", "boot_id": "another", "heartbeat": beat}
+    (path / "status.json").write_text(json.dumps(status))
+
+
+@pytest.fixture
+def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A run that was asked to stop amid its net."""
+    with monkeypatch.context() as patch:
+        at(patch, 100, "step", lambda: os.kill(os.getpid(), signal.SIGTERM))
+        assert command("train", "digits", *NET, "--out", "r", cwd=tmp_path).returncode == 143
+    return tmp_path / "r"
+
+
+@posix
+def test_a_run_of_another_machine_is_left_alone_until_it_is_silent(
+    whole: Path, stopped: Path
+) -> None:
+    words = ["train", "--resume", stopped, "--no-report"]
+    for beat in (directory.now(), "2999-01-01T00:00:00+00:00"):  # a clock of the future, too
+        elsewhere(stopped, beat)
+        done = command(*words, cwd=stopped.parent)
+        assert done.returncode == 2
+        assert f"{stopped} is being written by process" in done.stderr
+        assert f"on another; wait for its end, or stop it first; where it is gone for certain, " \
+            f"remove {stopped}/status.json" in done.stderr  # fmt: skip
+    elsewhere(stopped, "2020-01-01T00:00:00+00:00")
+    assert command(*words, cwd=stopped.parent).returncode == 0
+    assert weights(stopped) == weights(whole)
+
+
+@posix
+def test_clocks_and_times_of_files_decide_nothing(
+    whole: Path, stopped: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for path in sorted((stopped / "checkpoints").iterdir()):
+        os.utime(path, (1e9, 1e9))
+    monkeypatch.setattr(time, "time", lambda: 0.0)
+    monkeypatch.setattr(directory, "now", lambda: "1999-01-01T00:00:00+00:00")
+    done = command("train", "--resume", stopped, "--no-report", cwd=stopped.parent)
+    assert done.returncode == 0, done.stderr
+    assert weights(stopped) == weights(whole)
+    times = [event["time"] for event in linnet.Run(stopped).events()]
+    assert times == sorted(times)
+
+
+@posix
+def test_another_device_is_refused_and_allowed_by_name(stopped: Path) -> None:
+    recipe = stopped / "recipe.toml"
+    recipe.write_text(recipe.read_text().replace('device = "cpu"', 'device = "cuda:7"'))
+    words = ["train", "--resume", stopped, "--no-report"]
+    done = command(*words, cwd=stopped.parent)
+    assert done.returncode == 1 and "device cuda:7 was asked for, but PyTorch" in done.stderr
+    done = command(*words, "--device", "cpu", cwd=stopped.parent)
+    assert done.returncode == 2
+    assert "device is cpu, and was cuda:7" in done.stderr and "--allow device" in done.stderr
+    done = command(*words, "--device", "cpu", "--allow", "device", cwd=stopped.parent)
+    assert done.returncode == 0, done.stderr
+    (again,) = linnet.Run(stopped).info["resumed"]
+    assert again["changed"] == {"device": "cpu, and was cuda:7"}
+
+
+# the place a command runs in
+
+FOREIGN = ("torch", "csv", "json", "numpy", "typer", "polars", "starlette", "socket")
+
+
+@pytest.fixture
+def trap(tmp_path: Path) -> Path:
+    """A folder with files called as what is imported; each tells when it is."""
+    folder = tmp_path / "trap"
+    folder.mkdir()
+    for name in FOREIGN:
+        text = f"open({str(tmp_path / 'imported')!r}, 'a').write('{name} ')\nraise SystemExit(9)\n"
+        (folder / f"{name}.py").write_text(text)
+    return folder
+
+
+def entry() -> list[str]:
+    """The command as it is installed."""
+    place = Path(sys.executable).with_name("linnet")
+    if not place.exists():
+        pytest.skip("the command is not installed")
+    return [str(place)]
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_nothing_is_imported_from_where_a_command_runs(trap: Path) -> None:
+    imported = trap.parent / "imported"
+    shutil.copy(trap / "csv.py", trap / "linnet.py")  # python -m linnet would take it, as told
+    for words in (entry(), [sys.executable, "-m", "linnet"]):
+        for more in (
+            ["train", "iris", *LINE[:-1], "--view", "--out", f"r{len(words)}"],
+            ["runs", "sync", f"r{len(words)}", "--to", "tensorboard"],
+        ):
+            done = subprocess.run(
+                [*words, *more], capture_output=True, text=True, cwd=trap,
+                env={**os.environ, **QUIET}, timeout=120,
+            )  # fmt: skip
+            assert not imported.exists(), imported.read_text()
+            assert done.returncode == 0 or "pip install" in done.stderr, done.stderr
+        (trap / "linnet.py").unlink(missing_ok=True)
+    before = Path.cwd()
+    os.chdir(trap)
+    try:
+        directory.follow(trap / "r3", "tensorboard")
+        panel = subprocess.run(
+            [sys.executable, "-P", "-m", "linnet.view.panels"], capture_output=True, text=True,
+            input=json.dumps({"run": str(trap / "r3"), "kind": "weights", "model": ""}),
+        )  # fmt: skip
+        assert "data" in json.loads(panel.stdout)
+        for thread in threading.enumerate():
+            if thread.name.startswith(("sync", "viewer")):
+                thread.join(60)
+    finally:
+        os.chdir(before)
+    assert not imported.exists(), imported.read_text()
+
+
+def test_every_child_is_started_without_the_working_directory() -> None:
+    """``-P``, wherever a process of Python's is started."""
+    started = [
+        (path, line.strip())
+        for path in Path(linnet.__file__).parent.rglob("*.py")
+        for line in path.read_text().splitlines()
+        if "sys.executable" in line
+    ]
+    assert len(started) >= 3 and all('"-P", "-m"' in line for _, line in started), started
+
+
+def test_threads_follow_the_control_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "GROUP", tmp_path)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    given: list[int] = []
+    monkeypatch.setattr(torch, "set_num_threads", given.append)
+    for line in ("200000 100000", "max 100000", "150000 100000", "1000 100000", "nonsense"):
+        (tmp_path / "cpu.max").write_text(f"{line}\n")
+        _output.set_threads()
+    assert given == [2, 64, 2, 1, 64]
+    (tmp_path / "cpu.max").unlink()
+    (tmp_path / "cpu").mkdir()
+    (tmp_path / "cpu/cpu.cfs_quota_us").write_text("300000\n")
+    (tmp_path / "cpu/cpu.cfs_period_us").write_text("100000\n")
+    _output.set_threads()
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    _output.set_threads()
+    assert given[-2:] == [3, 2]
+
+
+def test_memory_follows_the_control_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "GROUP", tmp_path)
+    free = memory.available()
+    assert free is not None and free > 3_000_000
+    (tmp_path / "memory.max").write_text("max\n")
+    (tmp_path / "memory.current").write_text("1000000\n")
+    assert memory.available() != 2_000_000
+    (tmp_path / "memory.max").write_text("3000000\n")
+    assert memory.available() == 2_000_000
+    (tmp_path / "big.csv").write_text("a,y\n" + "1.5,2\n" * 400_000)
+    done = command("train", "big.csv", "--target", "y", *LINE, cwd=tmp_path)
+    assert done.returncode == 2, done.stderr
+    assert "GB of memory, and 0.00 GB are free; give fewer rows" in done.stderr
+    for path in tmp_path.glob("memory.*"):
+        path.unlink()
+    (tmp_path / "memory").mkdir()
+    (tmp_path / "memory/memory.limit_in_bytes").write_text("5000000")
+    (tmp_path / "memory/memory.usage_in_bytes").write_text("6000000")
+    assert memory.available() == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["trian", "digits"], "No such command 'trian'. Did you mean 'train'"),
+        (["train", "digits", "--sede", "3"], "--seed"),
+        (["train", "digits", "--set", "epoch=3"], 'did you mean "epochs"'),
+        (["train", "digits", "--set", "optimizer=adm"], 'did you mean "adam"'),
+        (["train", "digits", "--model", "mpl"], 'did you mean "mlp"'),
+        (["train", "digits", "--device", "cupu"], 'did you mean "cpu"'),
+        (["train", "digitz"], 'did you mean "digits"'),
+        (["train", "digits", "--to", "tensorbord"], 'did you mean "tensorboard"'),
+        (["train", "digits", "--set", "epochs"], "epochs"),
+        (["train", "digits", "--seed", "x"], "--seed"),
+        (["runs", "lst"], "Did you mean 'list'"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_slip_of_the_pen_is_named(tmp_path: Path, words: list[str], said: str) -> None:
+    done = command(*words, cwd=tmp_path)
+    assert done.returncode == 2 and said in done.stderr, done.stderr
+    assert "Traceback" not in done.stderr and list(tmp_path.iterdir()) == []
+
+
+TABLE = "größe,naïve,y\n" + "".join(f"{i % 7}.5,ß{i % 3},{i * 3 % 11}\n" for i in range(60))
+
+
+@posix
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_names_beyond_ascii_where_only_ascii_is_known(tmp_path: Path) -> None:
+    (tmp_path / "größe.csv").write_text(TABLE, encoding="utf-8")
+    shell = {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "TERM": "dumb"}
+    for words in (
+        ["train", "größe.csv", "--target", "y", "--task", "regression", *LINE, "--out", "läuft"],
+        ["data", "show", "größe.csv"],
+        ["runs", "show", "läuft"],
+        ["inspect", "läuft"],
+        ["report", "läuft"],
+    ):
+        done = run(*words, cwd=tmp_path, env=shell)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.isascii() and done.stderr.isascii()
+    done = run("data", "show", "größe.csv", "--json", cwd=tmp_path, env=shell)
+    columns = json.loads(done.stdout)["table"]
+    assert columns[0]["name"] == "größe" and done.stdout.isascii()
+    assert (tmp_path / "läuft" / "report.html").is_file()
+
+
+@posix
+def test_names_that_no_encoding_holds_are_printed_escaped(tmp_path: Path) -> None:
+    name = os.fsdecode(b"\xff\xfe")
+    done = command("train", "iris", *LINE, "--out", name, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    listed = run("runs", "list", tmp_path)
+    assert listed.returncode == 0, listed.stderr
+    assert r"\udcff\udcfe" in listed.stdout
+    told = run("runs", "list", tmp_path, "--json")
+    assert json.loads(told.stdout)[0]["name"] == name
+
+
+@posix
+@pytest.mark.slow
+@pytest.mark.multiprocess
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_change_nothing(tmp_path: Path, closed: str) -> None:
+    words = ["sh", "-c", f'exec "$@" {closed}', "sh", *LINNET, "train", "iris", *LINE[:-2]]
+    done = subprocess.run(
+        [*words, "--out", "r"], cwd=tmp_path, env={**os.environ, **QUIET}, capture_output=True
+    )
+    assert done.returncode == 0, done.stderr
+    record = events.read_all(tmp_path / "r" / "events.jsonl")
+    lines = (tmp_path / "r" / "events.jsonl").read_bytes().splitlines()
+    assert len(record) == len(lines) and record[-1]["event"] == "end"
+
+
+@posix
+@pytest.mark.slow
+@pytest.mark.multiprocess
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_a_pipe_that_nobody_reads_does_not_end_a_fit(
+    whole: Path, tmp_path: Path, stream: str
+) -> None:
+    one, two = os.pipe()
+    os.close(one)
+    others: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: two}
+    done = subprocess.run(
+        [*LINNET, "train", "digits", *NET, "--out", "r"], text=True, cwd=tmp_path, **others,
+        env={**os.environ, **QUIET},
+    )  # fmt: skip
+    os.close(two)
+    assert done.returncode == (1 if stream == "stdout" else 0)
+    assert "Traceback" not in f"{done.stdout}{done.stderr}"
+    assert state(tmp_path / "r") == "finished"
+
+
+@posix
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_without_a_home_all_works(tmp_path: Path) -> None:
+    bare = dict(os.environ)
+    for key in ("HOME", "XDG_CACHE_HOME"):
+        bare.pop(key, None)
+    for home in ({}, {"HOME": "/dev/null/home"}, {"HOME": ""}):
+        name = f"r{len(list(tmp_path.iterdir()))}"
+        done = subprocess.run(
+            [*LINNET, "train", "iris", *LINE[:-1], "--view", "--out", name],
+            capture_output=True, text=True, cwd=tmp_path, env={**bare, **QUIET, **home},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "live page: http://127.0.0.1" in done.stderr
+
+
+TERMINAL = """
+import os, pty, sys
+code = pty.spawn(sys.argv[1:])
+sys.exit(os.waitstatus_to_exitcode(code))
+"""
+
+
+@posix
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_a_dumb_terminal_gets_no_escapes_that_move(tmp_path: Path) -> None:
+    words = [*LINNET, "train", "digits", *NET, "--out", "r"]
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", TERMINAL, *words], capture_output=True, cwd=tmp_path,
+        stdin=subprocess.DEVNULL, env={**os.environ, **QUIET, "TERM": "dumb"}, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    assert b"chosen by validation loss" in done.stdout and b"\x1b[" not in done.stdout
+
+
+def test_a_process_forked_after_threads_predicts(tmp_path: Path) -> None:
+    """Threads of PyTorch's do not come along with a fork: a child that is to train starts anew
+    ("forkserver", "spawn"); one that reads and predicts on one thread is well."""
+    model = linnet.train("iris", model="linear", out=tmp_path / "r").model
+    x = linnet.read("iris").x.numpy()
+    here = model.predict(x)
+    torch.ones(400, 400) @ torch.ones(400, 400)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python warns of forks with threads
+        pid = os.fork()
+    if not pid:
+        code = 1
+        try:
+            torch.set_num_threads(1)
+            code = 0 if np.array_equal(linnet.load(tmp_path / "r").predict(x), here) else 2
+        finally:
+            os._exit(code)
+    end = time.monotonic() + 60
+    while (done := os.waitpid(pid, os.WNOHANG))[0] == 0:
+        if time.monotonic() > end:
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(0.05)
+    assert os.waitstatus_to_exitcode(done[1]) == 0
+
+
+# what it stands on
+
+
+ROOT = Path(__file__).parents[1]
+
+FIRST_WITHOUT = {
+    "h11": ("0.16.0", "CVE-2025-43859"),
+    "pillow": ("12.2.0", "CVE-2026-40192"),
+    "pyarrow": ("14.0.1", "CVE-2023-47248"),
+    "pydantic": ("2.4.0", "CVE-2024-3772"),
+    "scikit-learn": ("1.5.0", "CVE-2024-5206"),
+    "starlette": ("1.0.1", "CVE-2026-48710"),
+    "torch": ("2.6.0", "CVE-2025-32434"),
+}
+"""The first versions that an advisory does not concern."""
+
+
+def test_floors_are_above_the_advisories_and_what_is_installed_is_above_the_floors() -> None:
+    version = pytest.importorskip("packaging.version").Version
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    asked = [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    floors = dict(line.split(">=") for line in asked)
+    for name, (first, advisory) in FIRST_WITHOUT.items():
+        assert version(floors[name]) >= version(first), advisory
+    for name in (line.split(">=")[0] for line in project["dependencies"]):
+        assert version(metadata.version(name)) >= version(floors[name]), name
+    pinned = dict(
+        line.lower().replace("_", "-").split("==")
+        for line in (ROOT / "constraints.txt").read_text().splitlines()
+        if "==" in line
+    )
+    for name, floor in floors.items():
+        assert name not in pinned or version(pinned[name]) >= version(floor), name
+
+
+@pytest.mark.slow
+@pytest.mark.multiprocess
+def test_no_version_that_is_installed_by_make_is_known_to_be_vulnerable() -> None:
+    """``make audit``: asks the index of packages; skipped, with the reason, where it cannot be
+    asked or tells nothing."""
+    place = Path(sys.executable).with_name("pip-audit")
+    command = str(place) if place.exists() else shutil.which("pip-audit")
+    if command is None:
+        pytest.skip("pip-audit is not installed")
+    words = ["--requirement", str(ROOT / "constraints.txt"), "--no-deps", "--disable-pip"]
+    done = subprocess.run(
+        [command, *words, "--format", "json", "--progress-spinner", "off"],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    if not done.stdout.startswith("{"):
+        pytest.skip(f"the index could not be asked: {done.stderr.strip().splitlines()[-1]}")
+    every = json.loads(done.stdout)["dependencies"]
+    looked_up = [one for one in every if "skip_reason" not in one]
+    if not looked_up:
+        pytest.skip(f"the index tells nothing: {every[0]['skip_reason']}")
+    found = [
+        f"{one['name']} {one['version']}: {', '.join(fault['id'] for fault in one['vulns'])}"
+        for one in looked_up
+        if one["vulns"]
+    ]
+    assert found == [], f"of {len(looked_up)} packages"
