@@ -28,6 +28,7 @@ lint: $(VENV)/ready
 	$(BIN)/mypy
 
 audit: $(VENV)/ready  ## whether an advisory concerns a pinned version; without a network it is skipped, and says so
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt 'pip-audit>=2.9'
 	$(BIN)/python -m pytest -m '' -k known_to_be_vulnerable tests/test_environment.py
 
 bench: $(VENV)/ready  ## the quick form of every benchmark
