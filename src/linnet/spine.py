@@ -153,6 +153,7 @@ def train(
             raise Diverged(f"{error}; or go on from the checkpoint before it: {words}") from error
         files.write_json(path / directory.METRICS, metrics)
         record.write("end", chosen=metrics["chosen"])
+        record.sync()
     shutil.rmtree(path / checkpoint.FOLDER, ignore_errors=True)
     return Run(path, network)
 
