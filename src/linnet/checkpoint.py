@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-import shutil
 import time
 import warnings
 from collections.abc import Iterator, Mapping
@@ -75,7 +74,6 @@ class Checkpoints:
         )
         self._number = max(map(_number, kept(folder)), default=0)
         self._saved = time.monotonic()
-        self._failed = False
 
     def keep(self, model: Artifact, state: Mapping[str, Any]) -> None:
         """A model is fitted; a checkpoint of that is made if the last one is old."""
@@ -157,10 +155,6 @@ class Checkpoints:
         self._saved = time.monotonic()
         for old in kept(self.folder)[:-KEPT]:
             old.unlink(missing_ok=True)
-
-    def clear(self) -> None:
-        """Remove them all: the run has finished."""
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def newest(folder: Path) -> dict[str, Any] | None:
