@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from linnet.checkpoint import Checkpoints
 from linnet.data.dataset import Dataset
 from linnet.errors import InputError, Interrupted, LinnetWarning, RecipeError
 from linnet.fit import fit
-from linnet.recipe import Recipe
+from linnet.recipe import Recipe, read_recipe
 from linnet.record import Event, Record, Step
 from linnet.runs import archive, directory, events
 
@@ -241,6 +242,7 @@ def test_what_is_allowed_is_recorded(tmp_path: Path) -> None:
     run = linnet.train(resume=path, epochs=6, allow=["epochs"])
     assert run.metrics["models"]["mlp"]["fit"]["epochs"] == 6
     assert run.info["resumed"][0]["changed"] == {"epochs": "6, and was 4"}
+    assert read_recipe(run.path / "recipe.toml")["epochs"] == 6  # it alone repeats the run
 
 
 def test_other_data_other_threads_other_versions_are_refused(
@@ -356,3 +358,15 @@ def test_a_run_starts_from_the_weights_of_another(tmp_path: Path, whole: linnet.
     assert len(one["loss"]) == 5 and max(both["x"]) == pytest.approx(best + 2)
     with pytest.raises(InputError, match="needs the same columns"):
         linnet.train("wine", parent=whole.path, valid="auto", out=tmp_path / "other")
+
+
+def test_a_run_that_names_itself_as_its_parent_has_curves(
+    whole: linnet.Run, tmp_path: Path
+) -> None:
+    path = tmp_path / "own"
+    shutil.copytree(whole.path, path)
+    info = json.loads((path / "run.json").read_text())
+    (path / "run.json").write_text(json.dumps({**info, "parent": str(path)}))
+    assert linnet.Run(path).curves().data
+    (path / "run.json").unlink()
+    assert linnet.Run(path).curves().plain()["data"]

@@ -230,11 +230,7 @@ def load(path: str | os.PathLike[str] | Place, network: nn.Module | None = None)
             "or edited; copy it again from where it was made"
         )
     built = build(manifest.model, spec, manifest.dtype, source, network)
-    kinds = {code: getattr(torch, name) for name, (code, _) in DTYPES.items()}
-    tensors = {
-        name: torch.frombuffer(parts[name], dtype=kinds[entry.dtype]).reshape(entry.shape)
-        for name, entry in entries.items()
-    }
+    tensors = tensors_of(entries, parts)
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
             raise ModelError(f'{path}: tensor "{name}" holds numbers that are not finite')
@@ -263,6 +259,17 @@ def read_parts(
         raise ModelError(f"{path}: changed while it was read; expected {size} bytes of tensors")
     view = memoryview(content)
     return {name: view[entry.start : entry.stop] for name, entry in entries.items()}
+
+
+def tensors_of(entries: Mapping[str, Entry], parts: Mapping[str, memoryview]) -> dict[str, Tensor]:
+    """The tensors, over the bytes of ``parts``."""
+    import torch
+
+    kinds = {code: getattr(torch, name) for name, (code, _) in DTYPES.items()}
+    return {
+        name: torch.frombuffer(parts[name], dtype=kinds[entry.dtype]).reshape(entry.shape)
+        for name, entry in entries.items()
+    }
 
 
 def _read_header(path: Place) -> tuple[Manifest, dict[str, Entry], int, int]:

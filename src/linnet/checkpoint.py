@@ -170,8 +170,6 @@ def newest(folder: Path) -> dict[str, Any] | None:
 
 def read(path: Path) -> dict[str, Any]:
     """The state in a checkpoint."""
-    import torch
-
     plain, entries, begin, size = artifact.read_header(path)
     if not isinstance(plain, dict) or plain.keys() != {"format", "state", "provenance"}:
         raise ModelError(f"{path}: no checkpoint of linnet")
@@ -181,13 +179,8 @@ def read(path: Path) -> dict[str, Any]:
     parts = artifact.read_parts(path, entries, begin, size)
     if artifact.digest(plain, parts) != made.get("sha256"):
         raise ModelError(f"{path}: damaged: the sha256 in it is not that of its content")
-    kinds = {code: getattr(torch, name) for name, (code, _) in artifact.DTYPES.items()}
-    tensors = {
-        name: torch.frombuffer(parts[name], dtype=kinds[entry.dtype]).reshape(entry.shape)
-        for name, entry in entries.items()
-    }
     try:
-        state = decode(plain["state"], tensors)
+        state = decode(plain["state"], artifact.tensors_of(entries, parts))
     except (KeyError, TypeError, ValueError) as error:
         raise ModelError(f"{path}: no state of a fit") from error
     if not isinstance(state, dict):

@@ -132,7 +132,7 @@ def train(
     ):
         held = None if resume is None else checkpoint.newest(path / checkpoint.FOLDER)
         if resume is not None:
-            _go_on(path, record, held, changed)
+            _go_on(path, record, held, recipe, changed)
         if resume is None or not (path / directory.RUN).is_file():
             _describe(path, recipe, dataset, parts, facts, past)
         if held is None:
@@ -166,16 +166,22 @@ def _place(path: Path, recipe: Recipe) -> str:
 
 
 def _go_on(
-    path: Path, record: Record, held: Mapping[str, Any] | None, changed: Mapping[str, str]
+    path: Path,
+    record: Record,
+    held: Mapping[str, Any] | None,
+    recipe: Recipe,
+    changed: Mapping[str, str],
 ) -> None:
-    """Say in the record, and in ``run.json``, from where the run goes on."""
+    """Say in the record from where the run goes on; of what has changed ``run.json`` tells, and
+    ``recipe.toml`` is what the run is made by from here on."""
     again = {"wall": directory.now(), "changed": dict(changed)}
     if held is None:
         record.go_on(0, 0.0, **again)
-        return
-    at = held.get("at") or [None, None]
-    record.go_on(held["events"], held["seconds"], model=held["model"], step=at[1], **again)
-    if changed:
+    else:
+        at = held.get("at") or [None, None]
+        record.go_on(held["events"], held["seconds"], model=held["model"], step=at[1], **again)
+    if changed and (path / directory.RUN).is_file():
+        files.write(path / directory.RECIPE, recipe.toml().encode())
         info = directory.read_info(path)
         files.write_json(
             path / directory.RUN, {**info, "resumed": [*info.get("resumed", []), again]}

@@ -213,12 +213,15 @@ def series(events: Iterable[Event]) -> dict[str, Parts]:
 
 def joined(before: Parts, own: Parts, step: int) -> Parts:
     """Two series of a model as one: ``own`` began where ``before`` was at ``step``."""
-    last = {"step": step, "epoch": 0, "time": 0.0}
-    for part in before.values():
-        for place, at in enumerate(part.get("step", ())):
-            if at <= step:
-                for key in ("epoch", "time"):
-                    last[key] = max(last[key], part.get(key, [0] * (place + 1))[place] or 0)
+    last = {"step": step}
+    for key in ("epoch", "time"):
+        reached = [
+            value
+            for part in before.values()
+            for at, value in zip(part.get("step", ()), part.get(key, ()), strict=False)
+            if at <= step and value is not None
+        ]
+        last[key] = max(reached, default=0)
     result: Parts = {}
     for name in dict.fromkeys([*before, *own]):
         first, second = before.get(name, {}), own.get(name, {})

@@ -33,6 +33,10 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 
+MAX_PARENTS = 20
+"""Runs, each from the weights of the one before, whose curves are drawn as one."""
+
+
 class Run:
     """What ``linnet train`` left in a directory, or the zip of it."""
 
@@ -183,14 +187,16 @@ class Run:
         plain = curve.plain()
         return learning_curve(plain["points"], plain["score"], plain["valid_rows"])
 
-    def _series(self) -> dict[str, Any]:
+    def _series(self, parents: int = MAX_PARENTS) -> dict[str, Any]:
         """The curves; where the run started from another one's weights, behind that one's, up to
         where those were."""
         own = events.series(self.events())
-        parent = self.info.get("parent")
         try:
-            past = Run(parent) if isinstance(parent, str) else None
-            before, models = ({}, {}) if past is None else (past._series(), past.metrics["models"])
+            parent = self.info.get("parent")
+            if parent is None or not parents:
+                return own
+            past = Run(parent)
+            before, models = past._series(parents - 1), past.metrics["models"]
         except LinnetError:  # it is gone
             return own
         for name in own.keys() & before.keys() & models.keys():
