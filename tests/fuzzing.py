@@ -559,10 +559,12 @@ def case(reader: str, seed: int, index: int, places: Sequence[Files]) -> tuple[i
     rng = random.Random(f"{seed}/{reader}/{index}")
     at = rng.randrange(len(places))
     only = READERS[reader].only
-    names = [name for name in places[at] if not only or name.endswith(only)]
+    names = sorted(name for name in places[at] if not only or name.endswith(only))
     name = rng.choice(names)
     ending = name.rpartition(".")[2]
-    others = [v for place in places for k, v in place.items() if k.rpartition(".")[2] == ending]
+    others = [
+        place[other] for place in places for other in sorted(place) if other.endswith(f".{ending}")
+    ]
     return at, name, mutate(rng, name, places[at][name], others)
 
 

@@ -15,6 +15,7 @@ from linnet import checkpoint, memory
 from linnet.errors import DataError, Diverged, LinnetWarning, RecipeError, WorkError
 from linnet.estimators.mlp import MLPClassifier
 from linnet.fit import Losses
+from linnet.randomness import generator
 from linnet.record import Step
 from linnet.runs import directory, events
 from test_cli import linnet as command
@@ -81,13 +82,21 @@ def test_a_loss_that_is_nan_is_neither_best_nor_saved(tmp_path: Path) -> None:
     few: dict[str, Any] = {"model": "custom", "epochs": 30, "batch_size": 16}
     with pytest.raises(
         Diverged,
-        match=r"training losses are no longer finite at step 1\d;.* or go on from the checkpoint "
+        match=r"training losses are no longer finite at step 1\d;.* its batch was rows (\d+, ){10}"
+        r"\.\.\. \(16, all in events.jsonl\); or go on from the checkpoint "
         r"before it: linnet train --resume .*r --set lr=\.\.\. --allow lr",
-    ):
+    ) as caught:
         linnet.train(
             (X, CLASSES), network=Broken(13), checkpoint_every=1, log_every="1 epochs",
             out=tmp_path / "r", **few,
         )  # fmt: skip
+    at = int(str(caught.value).split("at step ")[1].split(";")[0]) - 1
+    (diverged,) = (e for e in events.read_all(tmp_path / "r" / "events.jsonl")
+                   if e["event"] == "diverged")  # fmt: skip
+    train = linnet.Run(tmp_path / "r").split()["train"]
+    per_epoch = -(-len(train) // 16)
+    order = torch.randperm(len(train), generator=generator(0, "batches", at // per_epoch))
+    assert diverged["rows"] == train[order.split(16)[at % per_epoch]].sort().values.tolist()
     held = checkpoint.newest(tmp_path / "r" / "checkpoints")
     assert held is not None and held["at"][1] > 8
     tensors = [*held["method"]["network"].values(), *held["best"]["state"].values()]
@@ -349,3 +358,29 @@ def test_tiny_numbers_are_not_lost(kind: str, size: float) -> None:
     one = linnet.LinearRegression().fit(tiny, NUMBERS)
     other = linnet.LinearRegression().fit(X, NUMBERS)
     assert np.allclose(one.predict(tiny), other.predict(X), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize(("kind", "size"), [("f4", 1e-22), ("f4", 1e-40), ("f8", 1e-160)])
+def test_numbers_too_tiny_to_be_squared_are_refused_by_name(kind: str, size: float) -> None:
+    tiny = X.astype(kind)
+    tiny[:, 1] = 3.0
+    tiny[:, 2] = (X[:, 2] * size).astype(kind)
+    for model, y in ((linnet.LinearRegression(), NUMBERS), (linnet.LogisticRegression(), CLASSES)):
+        with pytest.raises(DataError, match=r"column 2: its numbers are all within .* multiply"):
+            model.fit(tiny, y)
+    tiny[:, 2] = size  # a constant, however small, is none of them
+    assert np.isfinite(linnet.LinearRegression().fit(tiny, NUMBERS).predict(tiny)).all()
+
+
+def test_a_deviation_that_no_float32_divides_by_is_refused_by_name(tmp_path: Path) -> None:
+    tiny = X.astype("f4")
+    tiny[:, 3] *= 1e-40
+    for model in ("linear", "mlp"):
+        with pytest.raises(DataError, match="column 3: the numbers have a deviation of 1e-40"):
+            linnet.train((tiny, CLASSES), model=model, epochs=1, out=tmp_path / model)
+    tiny = X.astype("f4")
+    tiny[:, 3] *= 1e-22  # the first layer gives it another unit
+    run = linnet.train((tiny, CLASSES), model="linear", out=tmp_path / "scaled")
+    same = linnet.train((X.astype("f4"), CLASSES), model="linear", out=tmp_path / "same")
+    one, other = (r.metrics["models"]["linear"]["test"] for r in (run, same))
+    assert one["log_loss"] == pytest.approx(other["log_loss"], rel=1e-4)

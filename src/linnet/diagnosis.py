@@ -781,7 +781,8 @@ class _Share(NamedTuple):
         loss, doublings = float(change["loss_before"]), math.log2(rows / before)
 
         def share(fall: float) -> float:
-            return float(1 - max(1 - fall / max(loss, 1e-300), 0.0) ** (1 / doublings))
+            left = max(1 - fall / max(loss, 1e-300), 0.0)  # of the loss
+            return -math.expm1(min(math.log(left) / doublings, 700.0)) if left else 1.0
 
         falls = (change["fall"], *change["fall_interval"])
         return cls(before, rows, *(share(float(fall)) for fall in falls))

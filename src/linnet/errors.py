@@ -16,6 +16,8 @@ LinnetWarning (UserWarning)      what was done, but is hardly meant
 Every message says what was given, what was expected, and what to do.
 """
 
+from collections.abc import Sequence
+
 
 class LinnetError(Exception):
     """Any error that linnet raises on purpose."""
@@ -46,7 +48,10 @@ class WorkError(LinnetError, RuntimeError):
 
 
 class Diverged(WorkError):
-    """The loss or a weight is no longer finite."""
+    """The loss or a weight is no longer finite; ``rows`` are those of the batch at which a loss was
+    it first, by their places among the training rows, where there was one."""
+
+    rows: Sequence[int] = ()
 
 
 class Blocked(WorkError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,14 +72,14 @@ def fit(
     method = recipe.begin(network, objective, train, world, start)
     valid = valid.to(world.device)
     seen = train.take(_spread(len(train), min(SEEN_ROWS, len(valid)))).to(world.device)
-    losses, best, spent = Losses(), Best(), Spent()
+    losses, best, spent = Losses(method.batch), Best(), Spent()
     reason, index, epoch, earlier = None, 0, 0, 0.0
     if resume is None:
         record.write("begin", model=model, steps=method.steps)
         heed(recipe.findings(network, objective, train), record, model)
     else:
         method.restore(resume["method"])
-        losses, best = Losses(**resume["losses"]), Best(**resume["best"])
+        losses, best = Losses(method.batch, **resume["losses"]), Best(**resume["best"])
         spent = Spent(**resume["spent"])
         reason, index, epoch, earlier = resume["at"]
     step: Step
@@ -126,7 +126,7 @@ def fit(
                     {
                         "model": model,
                         "method": method.state(),
-                        "losses": vars(losses),
+                        "losses": losses.plain(),
                         "best": best.plain(),
                         "spent": spent.plain(method),
                         "at": [reason, index, epoch, earlier + time.monotonic() - began],
@@ -300,6 +300,8 @@ class Best:
 class Losses:
     """The training losses since they were last written; waits for no device until then."""
 
+    batch: Callable[[int], Sequence[int]] = lambda step: ()
+    """The rows of a step's batch, asked for where its loss is not finite."""
     pending: list[tuple[int, torch.Tensor, torch.Tensor | float]] = field(default_factory=list)
     total: float = 0.0
     rows: float = 0.0
@@ -333,7 +335,9 @@ class Losses:
         losses: list[float] = torch.stack([loss for _, loss, _ in self.pending]).tolist()
         for (index, _, _), loss in zip(self.pending, losses, strict=True):
             if not math.isfinite(loss):
-                raise self.diverged(index, "training losses")
+                error = self.diverged(index, "training losses")
+                error.rows = self.batch(index)
+                raise error
         return losses
 
     def check(self) -> None:
@@ -346,6 +350,10 @@ class Losses:
         self.total, self.rows = self.total + total, self.rows + rows
         self.stretch_total, self.stretch_rows = self.stretch_total + total, self.stretch_rows + rows
         self.pending.clear()
+
+    def plain(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+        return {name: value for name, value in vars(self).items() if name != "batch"}
 
     def since_complete(self) -> float:
         """The mean since the last time this was asked."""

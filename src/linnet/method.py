@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from linnet.networks._base import Network
@@ -40,6 +40,10 @@ class Method(ABC):
     def watch(self) -> dict[str, float]:
         """What else is written of a step; may wait for the device."""
         return {}
+
+    def batch(self, step: int) -> Sequence[int]:
+        """The training rows that a step has taken, by their places; none where it takes all."""
+        return ()
 
     def finish(self, network: Network) -> bool:
         """The last touch to the ``network`` that is kept; whether there was one."""

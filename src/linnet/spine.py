@@ -39,6 +39,9 @@ from linnet.view import launch as live
 
 BASELINE = "constant"
 
+SHOWN_ROWS = 10
+"""Of a batch whose loss is not finite, that a message names."""
+
 
 def train(
     data: Any = None,
@@ -147,10 +150,7 @@ def train(
                 error.signal, f"stopped; go on with: linnet train --resume {shlex.quote(str(path))}"
             ) from error
         except Diverged as error:
-            if not checkpoint.kept(path / checkpoint.FOLDER):
-                raise
-            words = f"linnet train --resume {shlex.quote(str(path))} --set lr=... --allow lr"
-            raise Diverged(f"{error}; or go on from the checkpoint before it: {words}") from error
+            raise Diverged(f"{error}{_remedy(path, record, parts['train'], error)}") from error
         files.write_json(path / directory.METRICS, metrics)
         record.write("end", chosen=metrics["chosen"])
         record.sync()
@@ -186,6 +186,21 @@ def _go_on(
         files.write_json(
             path / directory.RUN, {**info, "resumed": [*info.get("resumed", []), again]}
         )
+
+
+def _remedy(path: Path, record: Record, train: Tensor, error: Diverged) -> str:
+    """More words on a fit that diverged: the rows of the batch, which the record keeps whole, and
+    how to go on."""
+    words = ""
+    if len(error.rows):
+        rows = sorted(train[list(error.rows)].tolist())
+        record.write("diverged", rows=rows)
+        some = ", ".join(map(str, rows[:SHOWN_ROWS])) + ", ..." * (len(rows) > SHOWN_ROWS)
+        words = f"; its batch was rows {some} ({len(rows):,}, all in {directory.EVENTS})"
+    if checkpoint.kept(path / checkpoint.FOLDER):
+        again = f"linnet train --resume {shlex.quote(str(path))} --set lr=... --allow lr"
+        words += f"; or go on from the checkpoint before it: {again}"
+    return words
 
 
 def repeat(

@@ -34,11 +34,16 @@ class Batches:
         """Batches in an epoch."""
         return len(self.sizes)
 
+    def rows(self, epoch: int, device: torch.device | None = None) -> tuple[Tensor, ...]:
+        """The numbers (rows,) of each batch's rows."""
+        order = torch.randperm(len(self.data), generator=generator(self.seed, "batches", epoch))
+        batches: tuple[Tensor, ...] = order.to(device).split(self.sizes)
+        return batches
+
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
         """Every row once, as (x, y, weight); without the first ``start`` batches."""
-        order = torch.randperm(len(self.data), generator=generator(self.seed, "batches", epoch))
         data = self.data
-        for rows in order.to(data.x.device).split(self.sizes)[start:]:
+        for rows in self.rows(epoch, data.x.device)[start:]:
             began = perf_counter()
             weight = None if data.weight is None else data.weight.index_select(0, rows)
             batch = data.x.index_select(0, rows), data.y.index_select(0, rows), weight

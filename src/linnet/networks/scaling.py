@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from linnet.data.dataset import moments
+from linnet.errors import DataError
 
 Scale = Literal["none", "pixel", "standard"]
 
@@ -45,6 +46,14 @@ class Scaling(nn.Module):
             return
         constant = deviation <= 1e-12 * mean.abs()
         factor = torch.where(constant, 1.0, 1 / deviation)
+        huge = (factor > torch.finfo(self.factor.dtype).max).nonzero()
+        if len(huge):
+            place = "" if self.scale == "pixel" else f"column {int(huge[0, 0])}: "
+            raise DataError(
+                f"{place}the numbers have a deviation of {deviation.flatten()[huge[0, 0]]:.1g}, "
+                f"too small for {str(self.factor.dtype).removeprefix('torch.')}; give them another "
+                "unit: multiply them"
+            )
         self.shift.copy_(mean.reshape(self.shift.shape))
         self.factor.copy_(factor.reshape(self.factor.shape))
 

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
 
 from linnet import files
 from linnet.closed import Closed
 from linnet.errors import InputError
 from linnet.files import Place
 from linnet.runs import directory
+from linnet.runs.events import LARGEST, MAX_WHOLE
 
 FORMAT = 1
+
+Rows = Annotated[int, Field(ge=1, le=MAX_WHOLE)]
+Finite = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 class Point(Closed):
@@ -21,24 +27,30 @@ class Point(Closed):
     95 % over validation rows. ``penalty`` is the line's, chosen anew.
     """
 
-    rows: int
-    loss: float
-    loss_interval: tuple[float, float]
-    score: float
-    score_interval: tuple[float, float]
-    penalty: float | None = None
+    rows: Rows
+    loss: Finite
+    loss_interval: tuple[Finite, Finite]
+    score: Finite
+    score_interval: tuple[Finite, Finite]
+    penalty: Finite | None = None
 
 
 class Change(Closed):
     """By how much a model's validation loss fell from ``before`` training rows to all ``rows``: the
     mean of the differences on the same validation rows, and their 95 % interval."""
 
-    before: int
-    rows: int
-    loss_before: float
-    loss: float
-    fall: float
-    fall_interval: tuple[float, float]
+    before: Rows
+    rows: Rows
+    loss_before: Finite
+    loss: Finite
+    fall: Finite
+    fall_interval: tuple[Finite, Finite]
+
+    @model_validator(mode="after")
+    def _more(self) -> Change:
+        if self.rows <= self.before:
+            raise ValueError(f"from {self.before} to {self.rows} rows there are no more of them")
+        return self
 
 
 class LearningCurve(Closed):
@@ -49,7 +61,7 @@ class LearningCurve(Closed):
     format: Literal[1] = 1
     of: dict[str, str]
     score: Literal["accuracy", "rmse"]
-    valid_rows: int
+    valid_rows: Rows
     drawn: Literal["random", "classes", "groups", "latest"]
     points: dict[str, tuple[Point, ...]]
     changes: dict[str, tuple[Change, ...]]

@@ -428,6 +428,8 @@ class Run:
         if missing:
             raise InputError(f"{path}: the columns {', '.join(sorted(missing))} are missing")
         found = {name: frame[name].to_numpy() for name in frame.columns}
+        if found["row"].dtype.kind not in "iu":
+            raise InputError(f"{path}: the column row holds no whole numbers")
         if "p" in found and (found["p"].ndim != 2 or found["p"].dtype.kind != "f"):
             raise InputError(f"{path}: the column p holds no list of numbers of equal length a row")
         return found

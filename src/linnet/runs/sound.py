@@ -99,6 +99,14 @@ class Model(_Open):
     valid: Valid | None = None
     test: Test | None = None
 
+    @model_validator(mode="after")
+    def _alike(self) -> Model:
+        if self.valid is not None and self.test is not None:
+            kinds = [(each.accuracy is None, each.rmse is None) for each in (self.valid, self.test)]
+            if kinds[0] != kinds[1]:
+                raise ValueError("validation and test rows are not scored alike")
+        return self
+
 
 class Comparison(_Open):
     """A net against the line."""

@@ -170,7 +170,7 @@ class LinearProblem:
     def _columns(self) -> Columns:
         if self.objective.quadratic:
             variance = self.moments.xx.diagonal() / self.moments.total
-            return Columns(self.moments.mean_x, variance.clamp(min=0).sqrt())
+            return self._large(Columns(self.moments.mean_x, variance.clamp(min=0).sqrt()))
         inputs = self.x.shape[1]
         shift = self.x.new_zeros(inputs)
         if self.intercept and len(self.x):
@@ -192,9 +192,25 @@ class LinearProblem:
                 f"{str(self.x.dtype).removeprefix('torch.')}; replace it, or divide the column"
             )
         if not self.intercept:
-            return Columns(torch.zeros_like(mean), square.sqrt())
+            return self._large(Columns(torch.zeros_like(mean), square.sqrt()))
         deviation = (square - mean.square()).clamp(min=0).sqrt()
-        return Columns(mean + self._wide(shift), deviation)
+        return self._large(Columns(mean + self._wide(shift), deviation))
+
+    def _large(self, found: Columns) -> Columns:
+        """The columns, none of which varies so little that its squares lose their digits."""
+        least = 16 * torch.finfo(self.x.dtype).tiny ** 0.5
+        few = (found.deviation < least).nonzero().flatten()
+        if len(few) and len(self.x):
+            held = self.x[:, few.to(self.x.device)]
+            spread = self._wide(held.amax(0)) - self._wide(held.amin(0))
+            small = few[(spread > 0) & (spread < least) & (found.mean[few].abs() < least)]
+            if len(small):
+                raise DataError(
+                    f"column {int(small[0])}: its numbers are all within {least:.1g} of 0, too "
+                    f"small for sums in {str(self.x.dtype).removeprefix('torch.')}; give it "
+                    "another unit: multiply the column"
+                )
+        return found
 
     # the objective and its derivatives
 

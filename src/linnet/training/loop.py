@@ -142,6 +142,11 @@ class Train(Method):
         ends = [end for gradient in every if gradient.numel() for end in gradient.aminmax()]
         return {"gradient_max": float(torch.stack(ends).abs().max())}
 
+    def batch(self, step: int) -> list[int]:
+        epoch, batch = divmod(step - 1, len(self.batches))
+        rows: list[int] = self.batches.rows(epoch)[batch].tolist()
+        return rows
+
     def finish(self, network: Network) -> bool:
         """Recompute the statistics of batch norms where that is asked for; whether it was done."""
         if not self.plan.recompute_norm:
