@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test fuzz lint audit bench pictures clean
+.PHONY: demo test fuzz lint audit bench pictures readme docs lessons clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -17,7 +17,7 @@ demo: $(VENV)/ready  ## the main job, end to end, on data that ships with scikit
 	$(BIN)/linnet predict runs/demo digits --rows 0,10,193
 
 test: $(VENV)/ready  ## the quick tests; PYTEST_FLAGS="-m ''" runs the slow ones too
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST_FLAGS)
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
 
 fuzz: $(VENV)/ready  ## 50,000 files changed at random for every reader; FUZZ_FLAGS="--inputs 1000 idx npz" for less
 	$(BIN)/python tests/fuzzing.py --keep tests/crashers $(FUZZ_FLAGS)
@@ -41,5 +41,21 @@ bench: $(VENV)/ready  ## the quick form of every benchmark
 pictures: $(VENV)/ready  ## the live page, the report and the page on data, to look at: pictures/index.html
 	$(BIN)/python benchmarks/pictures.py
 
+readme: $(VENV)/ready  ## the pictures in the README, from a run on MNIST: docs/pictures
+	$(BIN)/python benchmarks/readme.py
+
+docs: $(VENV)/ready  ## the site, the lessons run: docs/_build/html/index.html; DOCS_FLAGS="-D nb_execution_mode=off" runs none
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(BIN)/python docs/commands.py
+	$(BIN)/python -m sphinx -b html -W --keep-going -d docs/_build/doctrees $(DOCS_FLAGS) docs docs/_build/html
+
+$(VENV)/lessons: $(VENV)/ready
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lessons]'
+	$(BIN)/jupytext-config --settings-file $(VENV)/etc/jupyter/labconfig/default_setting_overrides.json set-default-viewer markdown myst
+	touch $@
+
+lessons: $(VENV)/lessons  ## docs/lessons as notebooks in JupyterLab; LESSONS_FLAGS=--no-browser starts the server alone
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/jupyter lab --ServerApp.root_dir=docs/lessons $(LESSONS_FLAGS)
+
 clean:
-	rm -rf $(VENV) runs pictures .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) runs pictures docs/_build .mypy_cache .pytest_cache .ruff_cache

@@ -1,7 +1,10 @@
 """What several tests share."""
 
 import os
+from collections import Counter
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -10,6 +13,33 @@ WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 torch.set_num_threads(2 if WORKERS == 1 else 1)
 if WORKERS > 1:  # children too
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+LONG = "tests/test_lessons.py::test_a_lesson_runs"
+"""How the names of tests begin that are each as long as a whole file of others."""
+
+
+def share(nodeid: str) -> str:
+    """What one worker takes whole: a file, whose tests share fixtures, or one long test."""
+    return nodeid if nodeid.startswith(LONG) else nodeid.split("::", 1)[0]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Side by side the long tests go first, then the files with the most tests."""
+    if WORKERS > 1:
+        sizes = Counter(share(item.nodeid) for item in items)
+        items.sort(key=lambda i: (not i.nodeid.startswith(LONG), -sizes[share(i.nodeid)]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """``--dist loadfile``, by ``share``. (Groups, ``--dist loadgroup``, are not heeded by xdist 3.8
+    with pytest 9.2: it names them in a place that pytest no longer reads.)"""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    scheduler = import_module("xdist.scheduler").LoadFileScheduling(config, log)
+    scheduler._split_scope = share
+    return scheduler
 
 
 @pytest.fixture

@@ -26,7 +26,7 @@ LAYERS = [
     {"compat"},
     {"fit", "progress", "view"},
     {"estimators", "spine", "apply", "learning"},
-    {"report", "sinks", "displays"},
+    {"report", "sinks", "displays", "scripts"},
     {"cli"},
 ]
 ANYWHERE = {"", "__main__"}  # the package itself holds the version and lazy names

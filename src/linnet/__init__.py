@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from linnet.estimators.mlp import MLPClassifier, MLPRegressor
     from linnet.recipe import Recipe
     from linnet.runs.run import Run, load
+    from linnet.scripts.eject import eject
     from linnet.spine import train
 
 __version__ = "0.1.0"
@@ -30,6 +31,7 @@ __all__ = [
     "Recipe",
     "Ridge",
     "Run",
+    "eject",
     "load",
     "read",
     "train",
@@ -46,6 +48,7 @@ _HOMES = {
     "Recipe": "linnet.recipe",
     "Ridge": "linnet.estimators.linear",
     "Run": "linnet.runs.run",
+    "eject": "linnet.scripts.eject",
     "load": "linnet.runs.run",
     "read": "linnet.data.read",
     "train": "linnet.spine",

@@ -686,10 +686,12 @@ def _parts(
     else:
         a, b = float(valid["rmse"]), float(test["rmse"])
         low, high = (float(value) for value in test["rmse_interval"])
-        own = (high**2 - low**2) / (2 * 1.96)  # deviation of the mean square of the test rows
-        scale = (a / b) ** 2 * math.sqrt(rows / valid_rows) if b > 0 else 0.0
+        own = (high * high - low * low) / (2 * 1.96)  # deviation of the test rows' mean square
+        scale = a / b * (a / b) * math.sqrt(rows / valid_rows) if b > 0 else 0.0
         deviation = math.hypot(own, own * scale) / max(a + b, 1e-300)  # of the difference of roots
         spread = 1.96 * own * scale
+        if not math.isfinite(deviation + a * a):
+            return []
         intervals = (math.sqrt(max(a * a - spread, 0)), math.sqrt(a * a + spread), low, high)
         what = "RMSE"
         words = [f"{value:.4g}" for value in (a, *intervals[:2], b, *intervals[2:])]

@@ -430,17 +430,15 @@ class Recipe(Reading):
                 max_iter=self.max_iter,
                 theta=theta,
             )
-        units = None if objective.classifies else bare.moments.deviations
-        return self._training(network, objective, train, units)
+        return self._training(network, objective, train)
 
-    def _training(
-        self, network: Network, objective: Objective, train: Dataset, units: Tensor | None
-    ) -> Train:
+    def _training(self, network: Network, objective: Objective, train: Dataset) -> Train:
         """A net's fit by mini-batches of ``train``, which lies where the network does."""
         from dataclasses import replace
 
         from linnet.data.augment import Augment
         from linnet.data.batches import Batches
+        from linnet.networks.scaling import Rescaling
         from linnet.training.finder import find_rate
         from linnet.training.loop import Plan, Train
         from linnet.training.norms import batch_norms
@@ -454,8 +452,8 @@ class Recipe(Reading):
             need = sum(each.numel() * each.element_size() for each in network.parameters())
             what = "training (a gradient, two moments and the best weights beside the weights)"
             memory.require(4 * need, what, "smaller widths")
-        if units is not None:
-            units = units.to(parameter.device, parameter.dtype)
+        last = network.get_submodule("rescaling")
+        units = last.factor if isinstance(last, Rescaling) else None
         augment = Augment(
             self.shift, self.flip, self.cutout, train.x[:1000].float().mean().item()
         )  # fmt: skip

@@ -8,7 +8,19 @@ from typing import Annotated
 import typer
 
 from linnet import __version__
-from linnet.cli import data, doctor, evaluate, inspect, predict, report, runs, sync, train, view
+from linnet.cli import (
+    data,
+    doctor,
+    eject,
+    evaluate,
+    inspect,
+    predict,
+    report,
+    runs,
+    sync,
+    train,
+    view,
+)
 
 app = typer.Typer(
     name="linnet",
@@ -27,6 +39,7 @@ app.add_typer(data.app, name="data")
 runs.app.command("sync")(sync.sync)
 app.add_typer(runs.app, name="runs")
 app.command("report")(report.report)
+app.command("eject")(eject.eject)
 app.command("view")(view.view)
 
 

@@ -149,7 +149,7 @@ def facts(path: Place) -> dict[str, Any]:
         return found
     for name, scores in metrics["models"].items():
         for part, values in scores.items():
-            for key, value in values.items():
+            for key, value in values.items() if isinstance(values, dict) else ():
                 if isinstance(value, (bool, int, float, str)):
                     found[f"{name}.{part}.{key}"] = value
                     if name == metrics["chosen"]:

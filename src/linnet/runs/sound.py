@@ -93,11 +93,11 @@ class Valid(_Open):
 
 
 class Model(_Open):
-    """Scores of a model."""
+    """Scores of a model; of no rows there are none, and not null."""
 
     fit: Fit
-    valid: Valid | None = None
-    test: Test | None = None
+    valid: Valid = None  # type: ignore[assignment]
+    test: Test = None  # type: ignore[assignment]
 
     @model_validator(mode="after")
     def _alike(self) -> Model:

@@ -95,12 +95,6 @@ class Moments:
             intercept,
         )
 
-    @property
-    def deviations(self) -> Tensor:
-        """The deviation of each number to predict, (outputs,); 1 where it is constant."""
-        variance = (self.yy / self.total).clamp(min=0)
-        return torch.where(variance > 0, variance, 1.0).sqrt()
-
     def __add__(self, other: Moments) -> Moments:
         """The moments of both sets of rows together: Chan, Golub and LeVeque (1983)."""
         total = self.total + other.total

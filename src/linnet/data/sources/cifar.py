@@ -24,12 +24,12 @@ class Cifar:
     """
 
     def matches(self, place: object) -> bool:
-        return isinstance(place, Path) and place.is_dir() and _find(place) is not None
+        return isinstance(place, Path) and place.is_dir() and find(place) is not None
 
     def read(
         self, place: Path, reading: Reading, classes: tuple[Label, ...] | None = None
     ) -> Dataset:
-        found = _find(place)
+        found = find(place)
         assert found is not None
         folder, labels = found
         if not labels:
@@ -56,7 +56,7 @@ class Cifar:
         )
 
 
-def _find(place: Path) -> tuple[Path, int] | None:
+def find(place: Path) -> tuple[Path, int] | None:
     """The folder with the files, and the labels of each picture: 0 where they are pickles."""
     below = ("", "cifar-10-batches-bin", "cifar-100-binary")
     pickles = ("cifar-10-batches-py", "cifar-100-python")

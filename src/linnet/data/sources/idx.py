@@ -60,12 +60,12 @@ class Idx:
 def find_folder(place: Path) -> Path | None:
     """Where below ``place`` the training pictures lie, torchvision's layout included."""
     for folder in (place, place / "raw", place / "MNIST" / "raw"):
-        if _find(folder, "train", "images") is not None:
+        if find(folder, "train", "images") is not None:
             return folder
     return None
 
 
-def _find(folder: Path, part: str, what: str) -> Path | None:
+def find(folder: Path, part: str, what: str) -> Path | None:
     stem = f"{PARTS[part]}-{what}"
     number = 3 if what == "images" else 1
     for middle in ("-", "."):
@@ -77,14 +77,14 @@ def _find(folder: Path, part: str, what: str) -> Path | None:
 
 
 def _has(folder: Path, part: str) -> bool:
-    images, labels = (_find(folder, part, what) for what in ("images", "labels"))
+    images, labels = (find(folder, part, what) for what in ("images", "labels"))
     if (images is None) != (labels is None):
         raise DataError(f"{folder}: {images or labels} has no {'labels' if images else 'images'}")
     return images is not None
 
 
 def _read_part(folder: Path, part: str, classes: tuple[Label, ...] | None) -> tuple[Array, Array]:
-    paths = [_find(folder, part, what) for what in ("images", "labels")]
+    paths = [find(folder, part, what) for what in ("images", "labels")]
     assert paths[0] and paths[1]
     images, labels = read_idx(paths[0], 3), read_idx(paths[1], 1)
     if len(images) != len(labels):

@@ -1,0 +1,32 @@
+"""``linnet eject``."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from linnet.cli._output import command
+
+
+@command
+def eject(
+    run: Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN")],
+    style: Annotated[
+        str, typer.Option(help="tensors, module or sequential: how the network is written.")
+    ] = "module",
+    model: Annotated[
+        str | None, typer.Option(help="One model of the run, by name; by default the chosen one.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="A .npz to write the encoded rows to, which the script reads: for tables, folders "
+            "of pictures, and whatever else NumPy cannot read."
+        ),
+    ] = None,
+) -> None:
+    """Print a script that trains the model again with torch and numpy, and without linnet."""
+    from linnet.scripts.eject import eject as write
+
+    sys.stdout.write(write(run, style, model=model, encoded=data))  # type: ignore[arg-type]

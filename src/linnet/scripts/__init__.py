@@ -1,0 +1,1 @@
+"""Standalone scripts: a run's model trained again without linnet."""

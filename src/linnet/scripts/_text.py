@@ -1,0 +1,62 @@
+"""Pieces of code as text."""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from itertools import pairwise
+
+WIDTH = 100
+
+
+def code(text: str, **pieces: str) -> str:
+    """``text`` without its indentation; ``$name`` stands for a piece, each of whose lines is
+    indented as the line is on which it stands. A line that is nothing but an empty piece goes."""
+    lines = []
+    for line in textwrap.dedent(text).strip("\n").split("\n"):
+        indent = line[: len(line) - len(line.lstrip())]
+        shown = {k: textwrap.indent(v, indent).removeprefix(indent) for k, v in pieces.items()}
+        whole = re.sub(r"\$(\w+)", partial(_piece, shown), line)
+        if whole.strip() or not line.strip().startswith("$"):
+            lines.append(whole.rstrip())
+    return "\n".join(lines)
+
+
+def _piece(pieces: Mapping[str, str], match: re.Match[str]) -> str:
+    return pieces[match[1]]
+
+
+def commas(values: Iterable[object]) -> str:
+    """Values with commas between them."""
+    return ", ".join(map(str, values))
+
+
+def spread(start: str, items: Sequence[str], end: str, indent: int = 0) -> str:
+    """``start``, items with commas, ``end``: on one line, or on as many as they need; the first one
+    stands ``indent`` columns in."""
+    body = commas(items)
+    if indent + len(start) + len(body) + len(end) <= WIDTH:
+        return f"{start}{body}{end}"
+    if indent + 4 + len(body) <= WIDTH and not end.startswith(("}", "]")):
+        return f"{start}\n    {body}\n{end}"
+    return f"{start}\n" + "".join(f"    {item},\n" for item in items) + end
+
+
+def script(*sections: str) -> str:
+    """Sections with two empty lines around those that define something, one between others."""
+    kept = [section.strip("\n") for section in sections if section.strip()]
+    text = kept[0]
+    for before, section in pairwise(kept):
+        defines = section.startswith(("def ", "class ", "@")) or _ends_in_block(before)
+        text += ("\n\n\n" if defines else "\n\n") + section
+    return text + "\n"
+
+
+def _ends_in_block(section: str) -> bool:
+    """Whether a section ends within a function or class."""
+    for line in reversed(section.split("\n")):
+        if line and not line[0].isspace() and line[0] not in ")]}":
+            return line.startswith(("def ", "class ", "@"))
+    return False
