@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import linnet
+from linnet import apply
 from linnet.artifact import read_manifest
 from linnet.checks.finding import Finding
 from linnet.checks.module import check_module
@@ -462,7 +463,6 @@ def test_inspect_needs_no_code(lenet: tuple[linnet.Run, Lenet]) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        ["evaluate", "RUN", "digits"],
         ["evaluate", "RUN", "digits", "--model", "custom"],
         ["evaluate", "RUN/custom.safetensors", "digits"],
         ["predict", "RUN", "digits", "--model", "custom"],
@@ -1163,3 +1163,15 @@ def test_a_refused_module_keeps_its_weights(tmp_path: Path) -> None:
     with pytest.raises(ModelError):
         linnet.load(run.path, "custom", network=other)
     assert torch.equal(linear(other, 1).weight, before)
+
+
+def test_evaluate_scores_the_line_beside_a_module_of_ones_own(tmp_path: Path) -> None:
+    """Its code is not in the file: it is left out by name, and the others are scored."""
+    run = linnet.train(
+        "iris", network=nn.Linear(4, 3), model=("linear", "custom"), epochs=2, out=tmp_path / "r"
+    )
+    found = apply.evaluate(run.path, "iris")
+    assert set(found["models"]) == {"constant", "linear"}
+    assert "custom is left out" in found["data"]["notes"][-1]
+    test = found["models"]["linear"]["test"]
+    assert test["accuracy"] == run.metrics["models"]["linear"]["test"]["accuracy"]

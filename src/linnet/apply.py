@@ -21,6 +21,9 @@ from linnet.errors import DataError, InputError
 from linnet.runs import archive, directory
 from linnet.runs.run import Run, load
 
+OWN = "custom"
+"""The model that is a module of the user's own."""
+
 PARTS = ("auto", "all", "train", "test")
 
 
@@ -47,6 +50,9 @@ def evaluate(
         },
         "models": {},
     }
+    if model is None and _is_run(Path(place)) and OWN in Run(place).metrics["models"]:
+        words = f"{OWN} is left out: it is a module of your own, whose code no file brings"
+        result["data"]["notes"].append(words)
     for name, each in models.items():
         raw = evaluation.predict_raw(each.module, chosen.x)
         seed = each.manifest.recipe["seed"]
@@ -183,8 +189,9 @@ def _is_run(place: Path) -> bool:
 
 
 def _models(place: Path, model: str | None) -> dict[str, Artifact]:
-    """The models that are meant: of a run all of them, or the one that is named."""
+    """The models that are meant: of a run all whose code is linnet's, or the one that is named."""
     if model is None and _is_run(place):
-        return Run(place).models
+        names = [name for name in Run(place).metrics["models"] if name != OWN]
+        return {name: load(place, name) for name in names}
     found = artifact.load(archive.model_place(place, model))
     return {found.manifest.model: found}

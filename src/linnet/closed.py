@@ -48,7 +48,8 @@ def explain(invalid: ValidationError, model: type[BaseModel]) -> str:
     place = ".".join(
         str(part) for i, part in enumerate(first["loc"]) if not i or not _is_kind(part)
     )
-    place = place or "the whole"
+    if not place:  # settings that do not go together
+        return str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         names = model.model_fields if len(first["loc"]) == 1 else ()
         hint = f"; {suggest(str(first['loc'][-1]), names)}" if names else ""

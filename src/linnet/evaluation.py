@@ -46,7 +46,7 @@ def measure(network: nn.Module, objective: Objective, data: Dataset) -> dict[str
         hits = (objective.probabilities(raw).argmax(1) == data.codes.to(raw.device)).sum()
         scores["accuracy"] = hits.item() / len(data)
     else:
-        scores["rmse"] = (raw - y.reshape(raw.shape)).square().mean().sqrt().item()
+        scores["rmse"] = (objective.mean(raw) - y.reshape(raw.shape)).square().mean().sqrt().item()
     return scores
 
 

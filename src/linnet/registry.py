@@ -7,12 +7,16 @@ from typing import Any
 
 from linnet.errors import RecipeError
 
+LISTED = 30
+"""Names in a message, at most."""
+
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """``did you mean "x"?`` for the nearest of ``names``, else the whole list."""
+    """``did you mean "x"?`` for the nearest of ``names``, else a list of them."""
     known = sorted(names)
     close = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
-    return f'did you mean "{close[0]}"?' if close else f"known: {', '.join(known)}"
+    more = ", ..." if len(known) > LISTED else ""
+    return f'did you mean "{close[0]}"?' if close else f"known: {', '.join(known[:LISTED])}{more}"
 
 
 def lookup(table: Mapping[str, str], name: str, kind: str) -> Any:

@@ -112,11 +112,10 @@ def train(
         raise InputError("--resume goes on with one run; give no lists of settings")
     sinks = to or []
     if sinks:
-        from linnet.registry import lookup
-        from linnet.sinks import SINKS
+        from linnet.sinks import find
 
         for name in sinks:
-            lookup(SINKS, name, "sink")
+            find(name)
     set_threads()
     import warnings
 
@@ -300,4 +299,5 @@ def show(run: "Run") -> None:
     end = os.sep if run.path.is_dir() else ""
     for note in about["data"]["notes"]:
         print(f"note: {note}")
-    print(f"on {about['device']}, {about['threads']} threads; files: {run.path}{end}")
+    threads = f"{about['threads']} thread{'s' * (about['threads'] != 1)}"
+    print(f"on {about['device']}, {threads}; files: {run.path}{end}")

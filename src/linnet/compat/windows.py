@@ -25,6 +25,7 @@ import contextlib
 import hashlib
 import re
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from linnet import files
@@ -132,8 +133,9 @@ def _env(path: Place) -> str | None:
     return str(event["env"]) if isinstance(event, dict) and "env" in event else None
 
 
-def windows(path: Place) -> dict[str, Window]:
+def windows(path: Place | str) -> dict[str, Window]:
     """The windows of the environment in the file ``path``, by name, oldest first."""
+    path = Path(path) if isinstance(path, str) else path
     state: dict[str, Window] = {}
     for event in events.read_all(path):
         replay(state, event)
