@@ -1175,3 +1175,30 @@ def test_evaluate_scores_the_line_beside_a_module_of_ones_own(tmp_path: Path) ->
     assert "custom is left out" in found["data"]["notes"][-1]
     test = found["models"]["linear"]["test"]
     assert test["accuracy"] == run.metrics["models"]["linear"]["test"]["accuracy"]
+
+
+class HalfListed(nn.Module):
+    """One layer that is registered, and others in a plain list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 8)
+        self.rest = [nn.ReLU(), nn.Linear(8, 3)]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        for layer in self.rest:
+            x = layer(x)
+        return x
+
+
+def test_layers_that_are_not_registered_are_found(tmp_path: Path) -> None:
+    """They would not be trained, and a module that takes the file's numbers would lack them."""
+    with pytest.raises(
+        Blocked, match=r"uses 2 tensors .* of shape \(3, 8\), \(3,\): .*nn\.ModuleList"
+    ):
+        linnet.train("iris", network=HalfListed(), model="custom", out=tmp_path / "r")
+    frozen = HalfListed()
+    for layer in frozen.rest:
+        layer.requires_grad_(False)  # on purpose: nothing is missing but what does not train
+    linnet.train("iris", network=frozen, model="custom", epochs=1, out=tmp_path / "s")

@@ -117,6 +117,17 @@ def _tried(trial: Custom, objective: Objective, x: Tensor, y: Tensor) -> list[Fi
     found = _shaped(out, trial, objective, len(x), shape)
     if found:
         return found
+    strange = _unregistered(out, trial.module)
+    if strange:
+        shapes = ", ".join(str(tuple(tensor.shape)) for tensor in strange[:5])
+        return [
+            Finding(
+                f"its forward uses {len(strange)} tensors that want a gradient and are no "
+                f"parameters of it, of shape {shapes}: they would not be trained, nor kept",
+                "a list of layers must be an nn.ModuleList, a tensor an nn.Parameter",
+                severity="stop",
+            )
+        ]
     if not out.isfinite().all():
         return [Finding("its first outputs are not finite", "look at its initial weights", "stop")]
     try:
@@ -146,6 +157,23 @@ def _tried(trial: Custom, objective: Objective, x: Tensor, y: Tensor) -> list[Fi
             )
         )
     return found
+
+
+def _unregistered(out: Tensor, module: nn.Module) -> list[Tensor]:
+    """The leaves of the graph of ``out`` that want a gradient and that the module does not know."""
+    known = {id(parameter) for parameter in module.parameters()}
+    found: dict[int, Tensor] = {}
+    seen, nodes = set(), [out.grad_fn]
+    while nodes:
+        node = nodes.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        leaf = getattr(node, "variable", None)
+        if isinstance(leaf, Tensor) and id(leaf) not in known:
+            found[id(leaf)] = leaf
+        nodes += [before for before, _ in node.next_functions]
+    return list(found.values())
 
 
 def _differentiated(trial: Custom, objective: Objective, x: Tensor, y: Tensor) -> float:
