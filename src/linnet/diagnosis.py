@@ -396,13 +396,14 @@ def _unfinished(
     }
     if line is not None:
         figures["validation loss of the line"] = line
-    if came < HARDLY and last > first / 2 > 0:
+    if (came < HARDLY or end > unit) and last > first / 2 > 0:
+        worse = f" (the best constant has {unit:.4g})" if end > unit else ""
         return _claim(
             "rate too low",
             net,
             f"the learning rate of {{}} ({figures['learning rate']:.3g}) is too low: its "
-            f"validation loss came only from {start:.4g} to {end:.4g}, and falls at the end as it "
-            "did at the beginning",
+            f"validation loss came only from {start:.4g} to {end:.4g}{worse}, and falls at the end "
+            "as it did at the beginning",
             "try ten or a hundred times as much, or lr=find",
             {**figures, "fall in the first third": first, "fall in the last third": last},
         )
