@@ -64,9 +64,14 @@ def verdict(metrics: dict[str, Any]) -> str:
         net_name = NAMES.get(name, name)
         if not comparison["significant"]:
             sentences.append(
-                f"{net_name} does not earn its place: {what} may be chance; the line is the "
-                "simpler model."
+                f"{net_name} does not earn its place: {what}: the difference may be chance, and "
+                "the line is the simpler model."
             )
+            if metrics.get("chosen") == name:
+                sentences.append(
+                    "Its validation loss is the lowest all the same, so predictions are its own; "
+                    "--model linear takes the line."
+                )
         elif comparison["better"] == "net":
             sentences.append(f"{net_name} earns its place: {what}.")
         else:
