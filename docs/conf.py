@@ -39,7 +39,7 @@ nitpicky = True
 html_theme = "furo"
 html_title = f"linnet {release}"
 html_copy_source = False
-html_show_sphinx = False
+html_show_sphinx = html_show_copyright = False
 html_math_renderer = "mathml"
 html_theme_options = {"top_of_page_buttons": []}
 
