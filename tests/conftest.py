@@ -15,7 +15,7 @@ if WORKERS > 1:  # children too
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-LONG = "tests/test_lessons.py::test_a_lesson_runs"
+LONG = ("tests/test_lessons.py::test_a_lesson_runs", "tests/test_crash.py::", "tests/test_kills.py")
 """How the names of tests begin that are each as long as a whole file of others."""
 
 

@@ -571,6 +571,10 @@ def test_what_may_not_be_read_or_written_is_told(tmp_path: Path) -> None:
     secret.write_text("a,y\n1,2\n")
     secret.chmod(0)
     shut.mkdir()
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    shutil.copytree(stopped, closed / "done")
+    closed.chmod(0o700)
     words = ["train", str(tmp_path / "a.csv"), "--target", "y", *LINE]
     cases = [
         ([*words, "--out", str(shut / "r")], 1, "shut/r: cannot make this folder"),
@@ -581,6 +585,20 @@ def test_what_may_not_be_read_or_written_is_told(tmp_path: Path) -> None:
         (["data", "show", str(secret)], 2, "secret.csv: cannot"),
         (["report", str(tmp_path / "done"), "--out", str(shut / "x.html")], 1, "shut/x.html"),
         (["runs", "show", str(tmp_path / "done")], 0, "linear"),
+        *(
+            ([*words, str(closed / "done")], 2, "closed/done")
+            for words in (
+                ["report"],
+                ["report", "--learning-curve"],
+                ["inspect"],
+                ["eject"],
+                ["train", "--resume"],
+                ["train", "--from"],
+                ["runs", "show"],
+                ["runs", "zip"],
+                ["runs", "sync", "--to", "visdom"],
+            )
+        ),
         (["inspect", str(tmp_path / "done")], 0, "linear"),
     ]
     open_to_read = [tmp_path / "empty", shut, stopped, *stopped.rglob("*")]

@@ -62,6 +62,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except BrokenPipeError:
             os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads on: end quietly
             raise typer.Exit(1) from None
+        except OSError as error:  # a place that nobody asked about first
+            _fail(f"error: {error.filename or 'a file'}: {error.strerror or error}", 1, debug)
         except MemoryError:
             _fail("error: out of memory; give fewer rows, or a smaller model", 1, debug)
 

@@ -1,5 +1,6 @@
 """``linnet report``."""
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -34,7 +35,7 @@ def report(
     from linnet.report.page import write
 
     first = runs[0]
-    beside = first / "report.html" if first.is_dir() else first.with_suffix(".html")
+    beside = first / "report.html" if os.path.isdir(first) else first.with_suffix(".html")
     target = out or (beside if len(runs) == 1 else Path("report.html"))
     write(runs, target, static=static)
     print(f"{target}: {target.stat().st_size:,} bytes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import os
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -54,7 +55,9 @@ def write(runs: Sequence[Path], out: Path, *, static: bool = False) -> None:
 def _labelled(runs: Sequence[Path]) -> dict[str, Path]:
     """Each run once, under its own name, or its whole path where another has the same."""
     places = {path.resolve(): path for path in runs}
-    names = {where.name if where.is_dir() else where.stem: run for where, run in places.items()}
+    names = {
+        where.name if os.path.isdir(where) else where.stem: run for where, run in places.items()
+    }
     return names if len(names) == len(places) else {str(w): run for w, run in places.items()}
 
 

@@ -9,6 +9,7 @@ it had sent in its last two seconds. Training knows nothing of this process.
 from __future__ import annotations
 
 import contextlib
+import os
 import time
 import warnings
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from linnet import files
 from linnet.errors import InputError, LinnetWarning, RecipeError, WorkError
 from linnet.record import Event
 from linnet.runs import directory
+from linnet.runs.archive import run_place
 from linnet.runs.events import read_new, without_undone
 from linnet.sinks import SINKS, find
 from linnet.sinks.base import Sink
@@ -51,11 +53,12 @@ def follow(
         if option not in sink.options:
             known = ", ".join(sink.options) or "none"
             raise RecipeError(f'the sink "{name}" has no option "{option}"; it has: {known}')
-    if not run.is_dir():
+    place = run_place(run)  # says why it cannot be read
+    if not os.path.isdir(run):
         raise InputError(
             f"{run} is no run's folder; a zip is only read, and how far a run was sent is written "
             "beside it: unpack the zip"
-            if run.exists()
+            if place != run or run.exists()
             else f"there is no run {run}"
         )
     begun = time.monotonic()
