@@ -1,7 +1,10 @@
 """``linnet eject``: scripts without linnet that train the same models, to the bit."""
 
+import ast
+import json
 import re
 import runpy
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -321,6 +324,43 @@ def test_what_cannot_be_ejected_is_refused_by_name(tmp_path: Path) -> None:
         eject(norms)
     with pytest.raises(InputError, match=r"the encoded rows are a \.npz"):
         eject(run, encoded=tmp_path / "rows.csv")
+
+
+def test_no_file_of_a_run_gets_code_into_a_script(tmp_path: Path, monkeypatch: Any) -> None:
+    """Names and versions of ``run.json``, and of files of data, stay text."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    rows = random.integers(0, 256, (40, 1 + 3072), dtype=np.uint8)
+    rows[:, 0] = np.arange(40) % 10
+    evil = '"""\nraise SystemExit("ran")\n"""\\" + exit() + \'\'\'${x}'
+    place = Path("data/cifar10")
+    place.mkdir(parents=True)
+    monkeypatch.setenv("LINNET_DATA", str(tmp_path / "data"))
+    names = ["data_batch_1.bin", 'data_batch_2"]; exit(); [".bin', "test_batch.bin"]
+    for name in names[::2]:
+        (place / name).write_bytes(rows.tobytes())
+    run = linnet.train("cifar10", model="linear", penalty=0.1, out="r")
+
+    def shape(script: str) -> str:
+        tree = ast.parse(script)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                node.value = ""
+        return ast.dump(tree)
+
+    honest = eject("r", "tensors")
+    info = json.loads(Path("r/run.json").read_text())
+    info["data"]["name"] = evil
+    info["versions"]["torch"] = evil
+    Path("r/run.json").write_text(json.dumps(info))
+    hostile = eject("r", "tensors")
+    assert hostile != honest and shape(hostile) == shape(honest)
+    folder = tmp_path / 'quote"; exit() #'
+    shutil.copytree("r", folder)
+    assert shape(eject(folder, "tensors")) == shape(honest)
+    (place / names[1]).write_bytes(rows.tobytes())  # what another linnet may have counted
+    assert shape(eject("r", "tensors")).count("Constant") == shape(honest).count("Constant") + 1
+    assert run.chosen == "linear"
 
 
 def test_the_command_prints_a_script_that_runs_alone(tmp_path: Path) -> None:

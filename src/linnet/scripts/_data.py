@@ -12,7 +12,7 @@ from linnet.data.reading import Label
 from linnet.data.schema import Schema
 from linnet.data.sources import cifar, idx
 from linnet.recipe import Recipe
-from linnet.scripts._text import code, spread
+from linnet.scripts._text import code, quoted, spread
 
 
 @dataclass(frozen=True)
@@ -96,7 +96,9 @@ def _builtin(place: str, recipe: Recipe, schema: Schema) -> Reader:
 def _idx(folder: Path, recipe: Recipe, schema: Schema, names: Sequence[Label] | None) -> Reader:
     parts = [part for part in idx.PARTS if idx.find(folder, part, "images") is not None]
     files = {
-        what: [f'idx("{path.name}")' for part in parts if (path := idx.find(folder, part, what))]
+        what: [
+            f"idx({quoted(path.name)})" for part in parts if (path := idx.find(folder, part, what))
+        ]
         for what in ("images", "labels")
     }
     read = code(
@@ -142,7 +144,7 @@ def _cifar(folder: Path, recipe: Recipe, schema: Schema, names: Sequence[Label])
         x = torch.from_numpy(rows[:, $labels:].reshape(-1, 3, 32, 32))
         y = torch.from_numpy(rows[:, $code]).long()
         """,
-        files=spread("names = [", [f'"{name}"' for name in files], "]"),
+        files=spread("names = [", [quoted(name) for name in files], "]"),
         width=str(cifar.PIXELS + labels),
         labels=str(labels),
         code=str(labels - 1),

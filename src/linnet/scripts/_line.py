@@ -27,7 +27,7 @@ def line(facts: Facts) -> str:
 
 
 def _objective(facts: Facts) -> str:
-    penalty = facts.manifest.fit.get("penalty") or 0.0
+    penalty = facts.fitted("penalty") or 0.0
     return code(
         """
         ALPHA = $penalty  # the penalty that the run chose by its validation rows
@@ -129,7 +129,7 @@ def _exact(facts: Facts) -> str:
 
 
 def _end(facts: Facts) -> str:
-    found = facts.manifest.fit.get("objective")
+    found = facts.fitted("objective")
     words = _layers.names(facts.net, facts.style)
     (here, weight), (there, bias) = words.items()
     part = "test" if "test" in facts.parts else "train"

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from linnet.artifact import Manifest
+from linnet.errors import InputError
 from linnet.recipe import Recipe, objective_name
 from linnet.scripts._data import Reader
 from linnet.scripts._layers import Plan, Style
-from linnet.scripts._text import code
+from linnet.scripts._text import code, plain, quoted
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,13 @@ class Facts:
     soft: bool
     parts: frozenset[str]
     """Which of train, valid and test have rows."""
+
+    def fitted(self, key: str) -> float | None:
+        """A number of the model's account of its fit."""
+        value = self.manifest.fit.get(key)
+        if value is not None and type(value) not in (int, float):
+            raise InputError(f"{self.run}: {key} of the fit is {value!r}, and no number")
+        return None if value is None else float(value)  # type: ignore[arg-type]
 
     @property
     def objective(self) -> str:
@@ -67,7 +75,7 @@ class Facts:
 def about(facts: Facts, what: str, same: str) -> str:
     """The docstring of a script: what it trains, what it needs, what comes out."""
     threads = f" and {facts.threads} thread{'s' * (facts.threads > 1)}" if facts.threads else ""
-    torch = facts.versions.get("torch", "").split("+")[0]
+    torch = plain(facts.versions.get("torch", "").split("+")[0])
     others = ", and scikit-learn for the data" if "sklearn" in "".join(facts.reader.imports) else ""
     text = (
         f"It needs torch and numpy{others}, and nothing of linnet. It reads the run's row numbers. "
@@ -75,7 +83,9 @@ def about(facts: Facts, what: str, same: str) -> str:
     )
     return "\n".join(
         [
-            textwrap.shorten(f"Trains {what} on {facts.data} as linnet did", 96, placeholder=" ...")
+            textwrap.shorten(
+                f"Trains {what} on {plain(facts.data)} as linnet did", 96, placeholder=" ..."
+            )
             + ".",
             "",
             *textwrap.wrap(text, 96),
@@ -103,9 +113,9 @@ def head(facts: Facts, docstring: str, sections: Sequence[str]) -> str:
     )  # fmt: skip
     others = used("import numpy as np", "import torch", "import torch.nn.functional as F")
     others += [*facts.reader.imports, *used("from torch import nn")]
-    constants = [f"RUN = Path({_quoted(str(facts.run))})"]
+    constants = [f"RUN = Path({quoted(str(facts.run))})"]
     if facts.reader.place is not None:
-        constants.append(f"DATA = Path({_quoted(facts.reader.place)})")
+        constants.append(f"DATA = Path({quoted(facts.reader.place)})")
     if "SEED" in text:
         constants.append(f"SEED = {facts.recipe.seed}")
     settings = []
@@ -115,12 +125,6 @@ def head(facts: Facts, docstring: str, sections: Sequence[str]) -> str:
         settings.append("torch.set_default_dtype(torch.float64)")
     parts = [f'"""{docstring}"""', "\n".join(imports), "\n".join(others), "\n".join(constants)]
     return "\n\n".join([*parts, *(["\n".join(settings)] if settings else [])])
-
-
-def _quoted(text: str) -> str:
-    """A Python string, in double quotes."""
-    inner = repr(text + "'")[1:-2]  # an apostrophe within has double quotes put around it
-    return '"' + inner + '"'
 
 
 FILE = '''

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +27,16 @@ def code(text: str, **pieces: str) -> str:
 
 def _piece(pieces: Mapping[str, str], match: re.Match[str]) -> str:
     return pieces[match[1]]
+
+
+def quoted(text: str) -> str:
+    """A string as Python has it, in double quotes, whatever stands in it."""
+    return json.dumps(text, ensure_ascii=False).encode(errors="backslashreplace").decode()
+
+
+def plain(text: str) -> str:
+    """Text from a file as part of a docstring, which it cannot end."""
+    return "".join(letter for letter in text if letter.isprintable() and letter not in '"\\')
 
 
 def commas(values: Iterable[object]) -> str:

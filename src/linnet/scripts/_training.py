@@ -175,7 +175,7 @@ def _optimizer(facts: Facts) -> str:
 
 
 def _lr(facts: Facts) -> float:
-    found = facts.manifest.fit.get("lr_found")
+    found = facts.fitted("lr_found")
     rate = facts.recipe.lr if found is None else found
     assert isinstance(rate, float)
     return rate
