@@ -11,7 +11,6 @@ import numpy as np
 
 from linnet import files, spine
 from linnet.errors import InputError
-from linnet.recipe import Recipe
 from linnet.registry import suggest
 from linnet.runs.resume import recipe_of
 from linnet.runs.run import Run
@@ -68,7 +67,7 @@ def eject(
                 f"{run.path}: its data takes more than NumPy to read; name a file for the encoded "
                 "rows, which the script reads: --data encoded.npz"
             )
-        weighted, soft = _encode(run, recipe, Path(encoded), data)
+        weighted, soft = _encode(run, Path(encoded), data)
         reader = _data.encoded(str(encoded), artifact.schema, weighted, soft)
     facts = Facts(
         run=run.path,
@@ -88,13 +87,13 @@ def eject(
     return _line.line(facts) if name == "linear" else _training.net(facts)
 
 
-def _encode(run: Run, recipe: Recipe, place: Path, data: Any) -> tuple[bool, bool]:
+def _encode(run: Run, place: Path, data: Any) -> tuple[bool, bool]:
     """Write all rows, encoded as the run's training rows say, and whether they have weights and
     soft targets."""
     if place.suffix != ".npz":
         raise InputError(f"{place}: the encoded rows are a .npz")
-    whole = recipe_of(run.place)
-    found = spine.prepare(run.data_place() if data is None else data, whole).data
+    given = run.data_place() if data is None else data
+    found = spine.prepare(given, recipe_of(run.place)).data
     if found.fingerprint() != run.info.get("data", {}).get("fingerprint"):
         raise InputError(f"{run.path}: {found.name} is not the data that the run was made with")
     arrays = {"x": found.x.numpy(), "y": found.y.numpy()}
