@@ -15,6 +15,7 @@ Fails where a page complained on its console, asked another machine, or is wider
 from __future__ import annotations
 
 import argparse
+import contextlib
 import html
 import json
 import math
@@ -23,7 +24,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +279,24 @@ def index(taken: list[str], out: Path) -> None:
     (out / "index.html").write_text(page + body)
 
 
+@contextlib.contextmanager
+def chromium() -> Iterator[Any]:
+    """A browser without a window; ends with a word where there is none."""
+    place = shutil.which("chromium") or shutil.which("google-chrome")
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        place = None
+    if place is None:
+        raise SystemExit("this needs Chromium (apt-get install chromium) and Playwright")
+    with sync_playwright() as play:
+        browser = play.chromium.launch(executable_path=place, args=["--no-sandbox"])
+        try:
+            yield browser
+        finally:
+            browser.close()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("scenes", nargs="*", help=f"by default all: {', '.join(SCENES)}")
@@ -289,21 +308,12 @@ def main() -> None:
         return
     if unknown := set(given.scenes) - set(SCENES):
         parser.error(f"no scene {', '.join(sorted(unknown))}")
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        chromium = None
-    if chromium is None:
-        raise SystemExit("this needs Chromium (apt-get install chromium) and Playwright")
-    with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with chromium() as browser:
         camera = Camera(browser, given.out)
         for name in given.scenes or SCENES:
             before = len(camera.taken)
             scene(camera, name, given.out)
             print(f"{name}: {len(camera.taken) - before} pictures", flush=True)
-        browser.close()
     taken = sorted(path.relative_to(given.out).as_posix() for path in given.out.glob("*/*.png"))
     index(taken, given.out)
     for text in camera.wrong:

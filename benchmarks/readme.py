@@ -16,7 +16,6 @@ import argparse
 import io
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -25,7 +24,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from pictures import SCHEMES, here, settle
+from pictures import SCHEMES, chromium, here, settle
 from PIL import Image
 
 from linnet.runs import directory
@@ -94,17 +93,9 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--out", type=Path, default=Path("docs/pictures"))
     given = parser.parse_args()
-    chromium = shutil.which("chromium") or shutil.which("google-chrome")
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        chromium = None
-    if chromium is None:
-        raise SystemExit("this needs Chromium (apt-get install chromium) and Playwright")
     if not here("mnist"):
         raise SystemExit("this needs MNIST: LINNET_DATA should be the folder above mnist/")
-    with tempfile.TemporaryDirectory(prefix="linnet-") as place, sync_playwright() as play:
-        browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+    with tempfile.TemporaryDirectory(prefix="linnet-") as place, chromium() as browser:
         root = Path(place).resolve() / "runs"
         root.mkdir()
         run = root / "mnist-auto-1"
@@ -122,7 +113,6 @@ def main() -> None:
             raise SystemExit(train.returncode)
         report = (run / "report.html").as_uri()
         take(browser, report, "#figure0", given.out / "report", log=False)
-        browser.close()
     put(printed)
     print(printed)
 

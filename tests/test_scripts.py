@@ -75,20 +75,28 @@ def clean(script: str, folder: Path) -> None:
     assert not re.search(r"^\s*(import|from) linnet", script, re.M)
 
 
-def same(run: linnet.Run, tmp_path: Path, monkeypatch: Any, capsys: Any, **given: Any) -> str:
-    """All three styles of a run's net end with its bits; the last script."""
-    every = []
+def ejected(
+    run: linnet.Run, styles: Any, tmp_path: Path, monkeypatch: Any, capsys: Any, **given: Any
+) -> Iterator[tuple[str, dict[str, Any], str]]:
+    """Each style's script, which is looked at and run: what it saved, what it printed."""
     monkeypatch.chdir(tmp_path)
-    for style in STYLES:
+    for style in styles:
         script = eject(run.path.name, style, **given)
         clean(script, tmp_path)
-        saved, told = follow(script, tmp_path, monkeypatch, capsys)
+        yield script, *follow(script, tmp_path, monkeypatch, capsys)
+
+
+def same(run: linnet.Run, tmp_path: Path, monkeypatch: Any, capsys: Any, **given: Any) -> str:
+    """All three styles of a run's net end with its bits; the last script."""
+    every, scripts = [], []
+    for script, saved, told in ejected(run, STYLES, tmp_path, monkeypatch, capsys, **given):
         assert told.endswith("the same weights as the run, to the bit: yes\n"), told
+        scripts.append(script)
         every.append([value for name, value in saved.items() if "num_batches" not in name])
     for other in every[1:]:
         assert len(other) == len(every[0])
         assert all(np.array_equal(one, two) for one, two in zip(every[0], other, strict=True))
-    return script
+    return scripts[-1]
 
 
 NETS: dict[str, dict[str, Any]] = {
@@ -229,11 +237,7 @@ def near(
     """The line's objective is the run's within 1e-6, no prediction is ``worst`` away; the styles
     agree to the bit. A run in float32 is itself that far from the optimum."""
     every = []
-    monkeypatch.chdir(tmp_path)
-    for style in styles:
-        script = eject(run.path.name, style, **given)
-        clean(script, tmp_path)
-        saved, told = follow(script, tmp_path, monkeypatch, capsys)
+    for _, saved, told in ejected(run, styles, tmp_path, monkeypatch, capsys, **given):
         (numbers,) = re.findall(r"objective ([\d.]+), the run's is ([\d.]+)", told)
         found, wanted = map(float, numbers)
         assert abs(found - wanted) <= 1e-6 * max(1.0, wanted), told

@@ -35,7 +35,7 @@ def evaluate(
     ``part`` "auto" means the rows to judge by: the test part that the data came with; else, where
     the data is the run's own, the run's test rows; else all rows.
     """
-    models = _models(Path(place), model)
+    models, notes = _models(Path(place), model)
     first = next(iter(models.values()))
     dataset = for_model(first, data)
     rows, part = part_rows(dataset, Path(place), first, part)
@@ -46,13 +46,10 @@ def evaluate(
             "name": dataset.name,
             "part": part,
             "rows": len(rows),
-            "notes": list(dataset.notes),
+            "notes": [*dataset.notes, *notes],
         },
         "models": {},
     }
-    if model is None and _is_run(Path(place)) and OWN in Run(place).metrics["models"]:
-        words = f"{OWN} is left out: it is a module of your own, whose code no file brings"
-        result["data"]["notes"].append(words)
     for name, each in models.items():
         raw = evaluation.predict_raw(each.module, chosen.x)
         seed = each.manifest.recipe["seed"]
@@ -188,10 +185,14 @@ def _is_run(place: Path) -> bool:
     return inside != place or place.is_dir()
 
 
-def _models(place: Path, model: str | None) -> dict[str, Artifact]:
-    """The models that are meant: of a run all whose code is linnet's, or the one that is named."""
+def _models(place: Path, model: str | None) -> tuple[dict[str, Artifact], list[str]]:
+    """The models that are meant: of a run all whose code is linnet's, or the one that is named; and
+    what is left out, in words."""
     if model is None and _is_run(place):
-        names = [name for name in Run(place).metrics["models"] if name != OWN]
-        return {name: load(place, name) for name in names}
-    found = artifact.load(archive.model_place(place, model))
-    return {found.manifest.model: found}
+        run = Run(place)
+        names = [name for name in run.metrics["models"] if name != OWN]
+        left = f"{OWN} is left out: it is a module of your own, whose code no file brings"
+        found = {name: artifact.load(run.place / f"{name}.safetensors") for name in names}
+        return found, [left] if OWN in run.metrics["models"] else []
+    one = artifact.load(archive.model_place(place, model))
+    return {one.manifest.model: one}, []

@@ -33,7 +33,7 @@ FUNCTIONS = {
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer with weights: ``make`` is its constructor, ``run`` what the run's file calls it."""
+    """A layer with weights; ``run`` is what the run's file calls it."""
 
     kind: Literal["linear", "conv", "norm"]
     number: int
@@ -45,8 +45,10 @@ class Layer:
     def name(self) -> str:
         return f"{self.kind}{self.number}"
 
-    @property
-    def make(self) -> str:
+    def make(self, net: Plan) -> str:
+        """Its module."""
+        if self.kind == "norm":
+            return f"nn.BatchNorm{'2d' if net.kind == 'cnn' else '1d'}({commas(self.sizes)})"
         bias = "" if self.bias else ", bias=False"
         if self.kind == "conv":
             return f"nn.Conv2d({commas(self.sizes)}, 3, padding=1{bias})"
@@ -72,12 +74,6 @@ class Plan:
     def modes(self) -> bool:
         """Whether training differs from evaluation."""
         return self.draws or self.norm
-
-    @property
-    def drop(self) -> str:
-        """The functional call of dropout."""
-        alpha = ACTIVATIONS[self.activation].dropout.__name__ == "AlphaDropout"
-        return "F.alpha_dropout" if alpha else "F.dropout"
 
 
 def plan(kind: str, spec: Mapping[str, Any]) -> Plan:
@@ -133,7 +129,7 @@ def _named(net: Plan, style: Style, index: int, part: str) -> str:
 
 
 def _tensor(layer: Layer, part: str) -> str:
-    """w1, b1, and of norms g1, s1, m1, v1; of convolutions c1, d1."""
+    """w1, b1; of convolutions c1, d1; of norms g1, h1, m1, v1."""
     letters = {
         "linear": {"weight": "w", "bias": "b"},
         "conv": {"weight": "c", "bias": "d"},
@@ -166,9 +162,11 @@ def _steps(net: Plan, style: Style) -> list[tuple[int | None, str]]:
 
 
 def _dropped(net: Plan, style: Style) -> str:
+    kind = ACTIVATIONS[net.activation].dropout.__name__
     if style == "sequential":
-        return f"nn.{ACTIVATIONS[net.activation].dropout.__name__}({net.dropout!r})"
-    return f"{net.drop}(x, {net.dropout!r}, {'self.' if style == 'module' else ''}training)"
+        return f"nn.{kind}({net.dropout!r})"
+    call = "F.alpha_dropout" if kind == "AlphaDropout" else "F.dropout"
+    return f"{call}(x, {net.dropout!r}, {'self.' if style == 'module' else ''}training)"
 
 
 def _places(net: Plan) -> dict[int, int]:
@@ -242,12 +240,8 @@ def _tensors(net: Plan) -> str:
 
 
 def _module(net: Plan) -> str:
-    made, calls = [], []
-    for layer in net.layers:
-        make = layer.make
-        if layer.kind == "norm":
-            make = f"nn.BatchNorm{'2d' if net.kind == 'cnn' else '1d'}({layer.sizes[0]})"
-        made.append(f"self.{layer.name} = {make}")
+    made = [f"self.{layer.name} = {layer.make(net)}" for layer in net.layers]
+    calls = []
     for index, step in _steps(net, "module"):
         if index is None:
             calls.append(f"x = {step}")
@@ -281,14 +275,10 @@ def _module(net: Plan) -> str:
 
 
 def _sequential(net: Plan) -> str:
-    made = []
-    for index, step in _steps(net, "sequential"):
-        if index is None:
-            made.append(step)
-            continue
-        layer = net.layers[index]
-        norm = f"nn.BatchNorm{'2d' if net.kind == 'cnn' else '1d'}({layer.sizes[0]})"
-        made.append(norm if layer.kind == "norm" else layer.make)
+    made = [
+        step if index is None else net.layers[index].make(net)
+        for index, step in _steps(net, "sequential")
+    ]
     return code(
         """
         # the network
@@ -353,9 +343,8 @@ def drawn(net: Plan, style: Style) -> str:
 
 def _weight(net: Plan, style: Style, index: int, part: str = "weight") -> str:
     """A layer's tensor as an expression."""
-    layer = net.layers[index]
-    if style == "tensors":
-        return _tensor(layer, part)
-    if style == "module":
-        return f"model.{layer.name}.{part}"
-    return f"model[{_places(net)[index]}].{part}"
+    name = _named(net, style, index, part)
+    if style == "sequential":
+        place, _ = name.split(".")
+        return f"model[{place}].{part}"
+    return name if style == "tensors" else f"model.{name}"
