@@ -1,4 +1,4 @@
-"""What `linnet.diagnosis` tells of runs whose trouble is known, and of healthy ones.
+"""What `linnet.insight.diagnosis` tells of runs whose trouble is known, and of healthy ones.
 
     python benchmarks/diagnosis.py [CASES] [FIRST SEED]
 
@@ -6,7 +6,7 @@ Every case is a whole run of `linnet.train` with one thing wrong, the same on se
 digits, breast_cancer, wine and diabetes as scikit-learn ships them, generated tables, and 2,500
 rows of mnist, titanic and adult where LINNET_DATA holds them. A case is told rightly where the
 first claim names its cause; of a healthy run nothing must be told. The thresholds of
-`linnet.diagnosis` were set on seeds from 1,000 on; the test, and this benchmark unless told
+`linnet.insight.diagnosis` were set on seeds from 1,000 on; the test, and this benchmark unless told
 otherwise, use seeds from 0 on.
 """
 
@@ -32,8 +32,8 @@ from sklearn import datasets
 from torch import nn
 
 import linnet
-from linnet.diagnosis import CAUSES, Claim, Predictions, diagnose
 from linnet.errors import Diverged, LinnetWarning
+from linnet.insight.diagnosis import CAUSES, Claim, Predictions, diagnose
 from linnet.runs import directory, events
 
 HEALTHY = "healthy"

@@ -7,7 +7,7 @@ many more: generated tables, and mnist, adult and diamonds where LINNET_DATA hol
 learning curve says of the line and the net whether more rows would help. Then both are fitted on
 twice the rows, as many steps, and scored on thousands of rows that nothing has seen: the share by
 which that loss is lower is the truth; of nets by the means of three fits. More rows help where it
-is WORTH or more. The limits in `linnet.diagnosis` were set on seeds from 1,000 on.
+is WORTH or more. The limits in `linnet.insight.diagnosis` were set on seeds from 1,000 on.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ import numpy as np
 import torch
 
 import linnet
-from linnet import evaluation
-from linnet.artifact import Artifact
 from linnet.data.dataset import Dataset
-from linnet.diagnosis import WORTH, Prospect
 from linnet.errors import LinnetWarning
-from linnet.fit import fit
-from linnet.learning import learning_curve, same_steps
-from linnet.recipe import Recipe, read_recipe
+from linnet.experiment.learning_curve import learning_curve, same_steps
+from linnet.fit.artifact import Artifact
+from linnet.fit.fit import fit
+from linnet.fit.recipe import Recipe, read_recipe
+from linnet.insight import evaluation
+from linnet.insight.diagnosis import WORTH, Prospect
 
 Arrays = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]
 UNSEEN = 20_000

@@ -31,9 +31,9 @@ from typing import Any
 import numpy as np
 
 import linnet
-from linnet.report.page import write
 from linnet.runs import directory
-from linnet.view import start
+from linnet.show.report.page import write
+from linnet.show.view import start
 
 WIDTHS, SCHEMES = (1280, 390), ("light", "dark")
 HEIGHT = 900

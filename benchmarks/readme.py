@@ -28,7 +28,7 @@ from pictures import SCHEMES, chromium, here, settle
 from PIL import Image
 
 from linnet.runs import directory
-from linnet.view import start
+from linnet.show.view import start
 
 WIDTH = 1280
 SCALE = 2

@@ -37,14 +37,14 @@ import numpy as np
 import torch
 
 import linnet
-from linnet import fit as fits
-from linnet.checkpoint import Checkpoints
 from linnet.compat.visdom import Visdom
+from linnet.core.record import Event, Record
 from linnet.data.dataset import Dataset
-from linnet.recipe import Recipe
-from linnet.record import Event, Record
-from linnet.spine import prepare
-from linnet.training.loop import Train
+from linnet.experiment.train import prepare
+from linnet.fit import fit as fits
+from linnet.fit.checkpoint import Checkpoints
+from linnet.fit.recipe import Recipe
+from linnet.net.loop import Train
 
 MOST_MICROSECONDS, MOST_PERCENT, MOST_SAVING = 50, 0.5, 2
 BATCH = 500
@@ -88,7 +88,7 @@ def steps_of(train: Dataset, recipe: Recipe) -> list[Event]:
 
 
 def write(record: Record, steps: list[Event], count: int) -> None:
-    """``count`` records, as `linnet.fit` writes them."""
+    """``count`` records, as `linnet.fit.fit` writes them."""
     for number in range(count):
         event = dict(steps[number % len(steps)])
         name, _ = event.pop("event"), event.pop("time")

@@ -27,8 +27,8 @@ from sklearn.neural_network import MLPClassifier
 
 import linnet
 from linnet.cli._output import set_threads
-from linnet.fit import fit
-from linnet.recipe import Recipe
+from linnet.fit.fit import fit
+from linnet.fit.recipe import Recipe
 
 REPEATS = 3
 

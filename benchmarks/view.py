@@ -33,7 +33,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from linnet.runs import directory
-from linnet.view import start
+from linnet.show.view import start
 
 STARTS = 5
 
@@ -77,7 +77,7 @@ def end(root: Path) -> None:
     os.kill(process, signal.SIGTERM)
     while Path(f"/proc/{process}").exists():
         time.sleep(0.05)
-    time.sleep(1)  # until linnet.view knows of it
+    time.sleep(1)  # until linnet.show.view knows of it
 
 
 def begin(root: Path) -> tuple[str, float]:

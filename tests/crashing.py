@@ -31,10 +31,11 @@ import sklearn.metrics  # noqa: F401
 import torch
 
 import linnet
-from linnet import files, spine
+from linnet.core import files
 from linnet.errors import LinnetError, LinnetWarning
+from linnet.experiment.train import train
 
-PARTS = ("checks", "data", "networks", "objectives", "runs", "solvers", "training")
+PARTS = ("data", "insight", "line", "net", "networks", "objectives", "runs")
 
 for part in PARTS:
     package = importlib.import_module(f"linnet.{part}")
@@ -213,7 +214,7 @@ def same(one: Any, two: Any) -> bool:
 
 
 def trained(**more: Any) -> linnet.Run:
-    return spine.train(data(), linnet.Recipe.make(SETTINGS), echo=False, **more)
+    return train(data(), linnet.Recipe.make(SETTINGS), echo=False, **more)
 
 
 def once(folder: Path, at: int | None, then: Then) -> dict[str, Any]:

@@ -222,7 +222,7 @@ def parquet_seeds(folder: Path) -> list[Files]:
 
 
 def recipe_seeds(folder: Path) -> list[Files]:
-    from linnet.recipe import Recipe
+    from linnet.fit.recipe import Recipe
 
     own = b"""model = "auto"
 seed = 3
@@ -381,7 +381,7 @@ def read_table_raw(place: Path) -> object:
 
 
 def read_recipe(place: Path) -> object:
-    from linnet.recipe import Recipe, read_recipe
+    from linnet.fit.recipe import Recipe, read_recipe
 
     recipe = Recipe.make(read_recipe(place / "r.toml"), "r.toml")
     return Recipe.make(_toml(recipe.toml()), "r.toml")
@@ -396,7 +396,7 @@ def _toml(text: str) -> dict[str, Any]:
 def read_model(place: Path) -> object:
     import numpy as np
 
-    from linnet import artifact
+    from linnet.fit import artifact
 
     model = artifact.load(place / "m.safetensors")
     schema = model.schema
@@ -427,7 +427,8 @@ def _each(*calls: Callable[[], object]) -> None:
 
 def read_run(place: Path) -> object:
     """What lists, compares and opens runs."""
-    from linnet.runs import directory, learning, query
+    from linnet.runs import directory, query
+    from linnet.runs.curve import read as read_curve
     from linnet.runs.run import Run
 
     def opened() -> None:
@@ -439,15 +440,15 @@ def read_run(place: Path) -> object:
 
     _each(
         opened, lambda: directory.describe(place), lambda: query.facts(place),
-        lambda: query.compare([place, place]), lambda: learning.read(place),
+        lambda: query.compare([place, place]), lambda: read_curve(place),
     )  # fmt: skip
     return None
 
 
 def read_report(place: Path) -> object:
     """What draws a run: every figure of the report and of a notebook."""
-    from linnet.report import page
     from linnet.runs.run import Run
+    from linnet.show.report import page
 
     run = Run(place)
     _each(
@@ -469,10 +470,10 @@ def read_zip(place: Path) -> object:
 
 
 def read_events(place: Path) -> object:
-    from linnet.diagnosis import diagnose
     from linnet.figures import curves
+    from linnet.insight.diagnosis import diagnose
     from linnet.runs import events
-    from linnet.view.follow import Follower
+    from linnet.show.view.follower import Follower
 
     found = events.read_all(place / "events.jsonl")
     series = events.series(found)
@@ -493,10 +494,10 @@ def read_events(place: Path) -> object:
 
 
 def read_visdom(place: Path) -> object:
-    from linnet.compat import windows
-    from linnet.report.document import Document
-    from linnet.report.windows import windows as drawn
-    from linnet.view.windows import Windows
+    from linnet.integrations.compat import windows
+    from linnet.show.report.document import Document
+    from linnet.show.report.windows import windows as drawn
+    from linnet.show.view.windows import Windows
 
     for path in windows.environments(place).values():
         windows.windows(path)

@@ -13,13 +13,14 @@ import torch
 from typer.testing import CliRunner
 
 import linnet
-from linnet import apply, spine
 from linnet.cli import app
 from linnet.errors import InputError, ModelError
-from linnet.report import page
+from linnet.experiment.evaluate import evaluate
+from linnet.experiment.train import repeat
 from linnet.runs import archive, directory, query
 from linnet.runs.repeat import agreement
 from linnet.runs.run import Run
+from linnet.show.report import page
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def test_a_zip_says_what_its_folder_says(folder: Path, packed: Path) -> None:
 
 
 def test_a_zip_is_taken_wherever_a_run_is(folder: Path, packed: Path, tmp_path: Path) -> None:
-    assert apply.evaluate(packed, "digits") == apply.evaluate(folder, "digits")
+    assert evaluate(packed, "digits") == evaluate(folder, "digits")
     x = linnet.read("digits").x[:5]
     assert (linnet.load(packed).predict(x) == linnet.load(folder).predict(x)).all()
     one, two = (query.facts(archive.run_place(path)) for path in (folder, packed))
@@ -69,7 +70,7 @@ def test_a_zip_is_taken_wherever_a_run_is(folder: Path, packed: Path, tmp_path: 
         result = CliRunner().invoke(app, words)
         assert result.exit_code == 0, (words, result.output)
         assert json.loads(result.stdout)
-    again = spine.repeat(packed, out=tmp_path / "again")
+    again = repeat(packed, out=tmp_path / "again")
     assert agreement(archive.run_place(packed), again.path)["agrees"]
     assert sorted(path.name for path in folder.parent.iterdir()) == ["own", "own.zip"]
 
@@ -224,7 +225,7 @@ def test_another_zip_is_no_run_and_no_model(tmp_path: Path) -> None:
 
 
 def test_the_live_page_shows_a_zip(packed: Path, folder: Path) -> None:
-    from linnet.view.follow import Folder
+    from linnet.show.view.follower import Folder
 
     shown, own = Folder(packed), Folder(folder)
     for each in (shown, own):

@@ -12,9 +12,9 @@ import pytest
 import torch
 
 import linnet
-from linnet.artifact import load, read_manifest
+from linnet.core.files import canonical
 from linnet.errors import ModelError
-from linnet.files import canonical
+from linnet.fit.artifact import load, read_manifest
 
 FAST: dict[str, Any] = {"epochs": 2, "widths": [8], "penalty": [0.1]}
 

@@ -17,31 +17,31 @@ from torch import Tensor, nn
 from torch.optim import lr_scheduler, swa_utils
 
 import linnet
-from linnet import evaluation
-from linnet.artifact import Artifact
+from linnet.core.parallel import World
+from linnet.core.randomness import derive, generator
+from linnet.core.record import Event, Record
 from linnet.data.augment import Augment
 from linnet.data.batches import Batches
 from linnet.data.dataset import Dataset
 from linnet.data.split import Split
 from linnet.errors import Diverged, LinnetWarning, RecipeError
-from linnet.fit import fit
-from linnet.networks._base import Network
+from linnet.fit.artifact import Artifact
+from linnet.fit.fit import fit
+from linnet.fit.recipe import Recipe
+from linnet.insight import evaluation
+from linnet.net import OPTIMIZERS, OPTIONS, SCHEDULES
+from linnet.net.averaging import Average
+from linnet.net.finder import find_rate
+from linnet.net.loop import Plan, Train
+from linnet.net.norms import batch_norms, recompute_norms
+from linnet.net.optimizers import Settings
+from linnet.net.perceptron import KERNELS, Perceptron
+from linnet.net.schedules import Pace, one_cycle
+from linnet.net.update import Autograd
 from linnet.networks.activations import ACTIVATIONS, draw
+from linnet.networks.base import Network
 from linnet.networks.build import build
-from linnet.objectives._base import Objective
-from linnet.parallel import World
-from linnet.randomness import derive, generator
-from linnet.recipe import Recipe
-from linnet.record import Event, Record
-from linnet.training import OPTIMIZERS, OPTIONS, SCHEDULES
-from linnet.training.averaging import Average
-from linnet.training.finder import find_rate
-from linnet.training.loop import Plan, Train
-from linnet.training.norms import batch_norms, recompute_norms
-from linnet.training.optimizers import Settings
-from linnet.training.perceptron import KERNELS, Perceptron
-from linnet.training.schedules import Pace, one_cycle
-from linnet.training.update import Autograd
+from linnet.objectives.base import Objective
 
 ROWS = 70
 

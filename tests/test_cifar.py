@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+from linnet.data.pictures.cifar import Cifar
 from linnet.data.reading import Reading
-from linnet.data.sources.cifar import Cifar
 from linnet.errors import DataError
 
 RANDOM = np.random.default_rng(0)

@@ -16,10 +16,10 @@ import pytest
 import torch
 from PIL import Image
 
-from linnet.compat import windows
-from linnet.compat.visdom import INSTEAD, Visdom
-from linnet.compat.windows import Window
 from linnet.errors import InputError
+from linnet.integrations.compat import windows
+from linnet.integrations.compat.visdom import INSTEAD, Visdom
+from linnet.integrations.compat.windows import Window
 from linnet.runs import directory
 
 CURVE = """

@@ -18,11 +18,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from linnet import memory
+from linnet.core import memory
 from linnet.data.reading import MISSING, Reading
-from linnet.data.sources import _header, _records, _text
-from linnet.data.sources.csv import Csv
 from linnet.data.table import Table
+from linnet.data.text import header, lines, reader
+from linnet.data.text.csv import Csv
 from linnet.errors import DataError
 
 SPACES = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(
@@ -33,8 +33,8 @@ SPACES = "\t\n\x0b\x0c\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join
 @pytest.fixture(params=[1, 7, 40, 4 << 20])
 def chunked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     """Chunks of few bytes, so that their bounds are everywhere."""
-    monkeypatch.setattr(_records, "CHUNK_BYTES", request.param)
-    monkeypatch.setattr(_text, "BYTES_A_COLUMN", 0)
+    monkeypatch.setattr(lines, "CHUNK_BYTES", request.param)
+    monkeypatch.setattr(reader, "BYTES_A_COLUMN", 0)
     return int(request.param)
 
 
@@ -208,8 +208,8 @@ def test_first_fault_is_told_even_before_a_quote_amiss(tmp_path: Path, chunked: 
 def test_quote_that_is_never_closed_is_bounded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_records, "CHUNK_BYTES", 50)
-    monkeypatch.setattr(_records, "MAX_RECORD_BYTES", 400)
+    monkeypatch.setattr(lines, "CHUNK_BYTES", 50)
+    monkeypatch.setattr(lines, "MAX_RECORD_BYTES", 400)
     path = put(tmp_path, 'a,b\n1,2\n3,"' + "x,y\n" * 10_000)
     said = refused(path)
     assert "line 3: a quote opens here and is not closed within 400 bytes" in said
@@ -342,8 +342,8 @@ def test_columns_are_left_out_and_unknown_ones_told(tmp_path: Path, chunked: int
 
 
 def test_too_many_columns_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    wide = ",".join(f"c{n}" for n in range(_header.MAX_COLUMNS + 1))
-    said = refused(put(tmp_path, wide + "\n" + "1," * _header.MAX_COLUMNS + "1\n"))
+    wide = ",".join(f"c{n}" for n in range(header.MAX_COLUMNS + 1))
+    said = refused(put(tmp_path, wide + "\n" + "1," * header.MAX_COLUMNS + "1\n"))
     assert "100,001 fields; at most 100,000 (MAX_COLUMNS)" in said
 
 
@@ -473,8 +473,8 @@ def test_commas_that_may_be_of_thousands_are_told(tmp_path: Path, chunked: int) 
 def test_a_column_that_turns_out_text_is_read_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_records, "CHUNK_BYTES", 100)
-    monkeypatch.setattr(_text, "BYTES_A_COLUMN", 0)
+    monkeypatch.setattr(lines, "CHUNK_BYTES", 100)
+    monkeypatch.setattr(reader, "BYTES_A_COLUMN", 0)
     zips = [f"{n}" for n in range(10000, 10999)] + ["01234"]
     rows = [f'{code},{n},"{n}\n,"' for n, code in enumerate(zips)]
     for name, data in (("t.csv", "\n".join(["a,b,c", *rows]).encode()),):
@@ -487,8 +487,8 @@ def test_a_column_that_turns_out_text_is_read_again(
 def test_what_does_not_fit_in_memory_is_refused_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_records, "CHUNK_BYTES", 1000)
-    monkeypatch.setattr(_text, "BYTES_A_COLUMN", 0)
+    monkeypatch.setattr(lines, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(reader, "BYTES_A_COLUMN", 0)
     content = b"a,b\n" + b"1,2\n" * 10_000  # 160 kB as numbers
     for data, free, fits in [
         (content, 200_000, True),
@@ -510,10 +510,10 @@ def test_what_does_not_fit_in_memory_is_refused_before(
 def test_file_that_changes_while_it_is_read(
     what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_records, "CHUNK_BYTES", 1000)
-    monkeypatch.setattr(_text, "BYTES_A_COLUMN", 0)
+    monkeypatch.setattr(lines, "CHUNK_BYTES", 1000)
+    monkeypatch.setattr(reader, "BYTES_A_COLUMN", 0)
     path = put(tmp_path, "a,b\n" + "1,2\n" * 1000)
-    real = _records.split
+    real = lines.split
 
     def split(*args: Any, **kwargs: Any) -> Any:
         if what == "grown":
@@ -525,7 +525,7 @@ def test_file_that_changes_while_it_is_read(
             os.utime(path, ns=(1, 1))
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(_text, "split", split)
+    monkeypatch.setattr(reader, "split", split)
     assert "changed while it was read; read it again" in refused(path)
 
 
@@ -600,13 +600,13 @@ def test_text_is_what_the_csv_module_reads(
     rows, separator, end, seed = made
     text = written(rows, separator, end, seed, spaces)
     if not spaces:
-        reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-        assert [row for row in reader if row] == rows
+        plain = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+        assert [row for row in plain if row] == rows
     path = put(folder, text.encode("utf-16" if utf16 else "utf-8"))
     names = {f"c{n}": "text" for n in range(len(rows[0]))}
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_records, "CHUNK_BYTES", size)
-        patch.setattr(_text, "BYTES_A_COLUMN", 0)
+        patch.setattr(lines, "CHUNK_BYTES", size)
+        patch.setattr(reader, "BYTES_A_COLUMN", 0)
         table = load(path, separator=separator, header=False, columns=names)
     found = list(zip(*(column.to_list() for column in table.columns.values()), strict=True))
     assert found == [tuple(map(kept, row)) for row in rows]
@@ -655,8 +655,8 @@ def test_kinds_are_what_each_value_says(
     columns = [list(map(kept, column)) for column in zip(*rows, strict=True)]
     kinds = [kind(column, separator != ",") for column in columns]
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_records, "CHUNK_BYTES", size)
-        patch.setattr(_text, "BYTES_A_COLUMN", 0)
+        patch.setattr(lines, "CHUNK_BYTES", size)
+        patch.setattr(reader, "BYTES_A_COLUMN", 0)
         if "error" in kinds:
             assert (
                 f'column "c{kinds.index("error")}"'
@@ -688,8 +688,8 @@ def test_any_text_is_read_or_refused_alike_in_chunks_of_any_size(
 
     def outcome(size: int) -> object:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(_records, "CHUNK_BYTES", size)
-            patch.setattr(_text, "BYTES_A_COLUMN", 0)
+            patch.setattr(lines, "CHUNK_BYTES", size)
+            patch.setattr(reader, "BYTES_A_COLUMN", 0)
             try:
                 table = load(path, on_bad=on_bad, separator=",")
             except DataError as error:
@@ -740,7 +740,7 @@ import resource, sys
 from pathlib import Path
 import polars, numpy
 from linnet.data.reading import Reading
-from linnet.data.sources.csv import Csv
+from linnet.data.text.csv import Csv
 Csv().read(Path(sys.argv[2]), Reading())
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 table = Csv().read(Path(sys.argv[1]), Reading())

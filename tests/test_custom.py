@@ -19,15 +19,15 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import linnet
-from linnet import apply
-from linnet.artifact import read_manifest
-from linnet.checks.finding import Finding
-from linnet.checks.module import check_module
+from linnet.core.registry import lookup
 from linnet.data.dataset import Dataset
 from linnet.errors import Blocked, InputError, LinnetWarning, ModelError, RecipeError
+from linnet.experiment.evaluate import evaluate
+from linnet.fit.artifact import read_manifest
+from linnet.insight.checks.finding import Finding
+from linnet.insight.checks.module import check_module
 from linnet.networks.custom import Custom
 from linnet.objectives import OBJECTIVES
-from linnet.registry import lookup
 
 FAST: dict[str, Any] = {"epochs": 3, "penalty": [0.01], "lr": 0.01}
 
@@ -509,7 +509,7 @@ def test_python_without_a_module_is_refused_alike(tmp_path: Path) -> None:
 def test_the_recipe_of_a_run_says_custom_and_goes_on_from_python(
     lenet: tuple[linnet.Run, Lenet], tmp_path: Path
 ) -> None:
-    settings = linnet.recipe.read_recipe(lenet[0].path / "recipe.toml")
+    settings = linnet.fit.recipe.read_recipe(lenet[0].path / "recipe.toml")
     recipe = linnet.Recipe.make(settings)
     assert recipe.model == ("linear", "custom")
     torch.manual_seed(0)
@@ -1170,7 +1170,7 @@ def test_evaluate_scores_the_line_beside_a_module_of_ones_own(tmp_path: Path) ->
     run = linnet.train(
         "iris", network=nn.Linear(4, 3), model=("linear", "custom"), epochs=2, out=tmp_path / "r"
     )
-    found = apply.evaluate(run.path, "iris")
+    found = evaluate(run.path, "iris")
     assert set(found["models"]) == {"constant", "linear"}
     assert "custom is left out" in found["data"]["notes"][-1]
     test = found["models"]["linear"]["test"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from linnet.diagnosis import CAUSES, Claim, Predictions, diagnose, typical_probability
+from linnet.insight.diagnosis import CAUSES, Claim, Predictions, diagnose, typical_probability
 
 UNIT = 2.3
 """The loss of the constant in the records below."""
@@ -439,7 +439,7 @@ def test_parts_of_numbers_that_differ_are_told() -> None:
 
 def test_diagnosis_imports_neither_torch_nor_scikit_learn() -> None:
     code = (
-        "import sys, linnet.diagnosis;"
+        "import sys, linnet.insight.diagnosis;"
         "sys.exit(bool({'torch', 'sklearn', 'scipy', 'polars'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-P", "-c", code], check=False).returncode == 0

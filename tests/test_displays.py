@@ -23,8 +23,8 @@ from sklearn.preprocessing import StandardScaler
 
 import linnet
 from linnet import LogisticRegression, MLPClassifier, MLPRegressor, Ridge, figures
-from linnet.displays import CurvesDisplay, MistakesDisplay, ReliabilityDisplay, WeightsDisplay
 from linnet.errors import InputError
+from linnet.show.displays import CurvesDisplay, MistakesDisplay, ReliabilityDisplay, WeightsDisplay
 
 matplotlib = pytest.importorskip("matplotlib", reason="matplotlib is not installed")
 matplotlib.use("Agg")

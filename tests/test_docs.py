@@ -29,11 +29,11 @@ import linnet
 from linnet.cli import app
 from linnet.data import SOURCES
 from linnet.errors import LinnetWarning
+from linnet.fit.recipe import Recipe
+from linnet.integrations.sinks import SINKS
+from linnet.line import SOLVERS
 from linnet.networks import NETWORKS
 from linnet.objectives import OBJECTIVES
-from linnet.recipe import Recipe
-from linnet.sinks import SINKS
-from linnet.solvers import SOLVERS
 from test_cli import linnet as command
 
 ROOT = Path(__file__).parent.parent
@@ -148,16 +148,16 @@ def leaves(known: Any = None, words: tuple[str, ...] = ()) -> Iterator[tuple[tup
 PUBLIC = {
     "linnet": None,
     "linnet.errors": None,
-    "linnet.displays": None,
+    "linnet.show.displays": None,
     "linnet.figures": None,
-    "linnet.view": None,
+    "linnet.show.view": None,
     "linnet.compat.visdom": None,
-    "linnet.sinks": None,
-    "linnet.sinks.base": None,
-    "linnet.sinks.follow": None,
-    "linnet.learning": ("learning_curve",),
-    "linnet.diagnosis": ("Claim",),
-    "linnet.inference": ("Inference",),
+    "linnet.integrations.sinks": None,
+    "linnet.integrations.sinks.base": None,
+    "linnet.integrations.sinks.follower": None,
+    "linnet.experiment.learning_curve": ("learning_curve",),
+    "linnet.insight.diagnosis": ("Claim",),
+    "linnet.insight.inference": ("Inference",),
 }
 """The modules that people import from; of some of them these names alone."""
 
@@ -326,7 +326,7 @@ def test_the_code_of_a_page_runs(
         pytest.skip("LINNET_DATA does not point at a folder with mnist/")
     if small_data is not None:
         monkeypatch.setenv("LINNET_DATA", str(small_data))
-    monkeypatch.setattr("linnet.recipe.STEPS", 300)  # a tenth of the usual steps
+    monkeypatch.setattr("linnet.fit.recipe.STEPS", 300)  # a tenth of the usual steps
     run_page(page, as_script, place, small_data)
 
 

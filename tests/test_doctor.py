@@ -20,16 +20,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from linnet.checks._look import log_chance, pairs
-from linnet.checks.doctor import CHECKS, GRAVITY, examine
-from linnet.checks.duplicates import keys
-from linnet.checks.finding import Finding
 from linnet.data.dataset import Dataset
 from linnet.data.read import read, read_draft
 from linnet.data.reading import Reading
 from linnet.data.split import Split
 from linnet.errors import Blocked
-from linnet.spine import train
+from linnet.experiment.train import train
+from linnet.insight.checks._look import log_chance, pairs
+from linnet.insight.checks.doctor import CHECKS, GRAVITY, examine
+from linnet.insight.checks.duplicates import keys
+from linnet.insight.checks.finding import Finding
 
 ROWS = 400
 SEEDS = range(5)

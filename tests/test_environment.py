@@ -23,10 +23,11 @@ import pytest
 import torch
 
 import linnet
-from linnet import checkpoint, files, memory, spine
 from linnet.cli import _output
+from linnet.core import files, memory
+from linnet.core.record import Record
 from linnet.errors import WorkError
-from linnet.record import Record
+from linnet.fit import checkpoint
 from linnet.runs import directory, events
 from test_cli import linnet as command
 
@@ -108,7 +109,9 @@ def test_a_signal_saves_says_how_to_go_on_and_loses_no_bit(
 def test_a_signal_before_there_is_a_run_leaves_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(spine, "prepare", lambda *_: os.kill(os.getpid(), signal.SIGTERM))
+    monkeypatch.setattr(
+        "linnet.experiment.train.prepare", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+    )
     done = command("train", "digits", *NET, "--out", "r", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (143, "error: stopped\n")
     assert list(tmp_path.iterdir()) == []
@@ -730,7 +733,7 @@ def test_nothing_is_imported_from_where_a_command_runs(trap: Path) -> None:
     try:
         directory.follow(trap / "r3", "tensorboard")
         panel = subprocess.run(
-            [sys.executable, "-P", "-m", "linnet.view.panels"], capture_output=True, text=True,
+            [sys.executable, "-P", "-m", "linnet.show.view.panels"], capture_output=True, text=True,
             input=json.dumps({"run": str(trap / "r3"), "kind": "weights", "model": ""}),
         )  # fmt: skip
         assert "data" in json.loads(panel.stdout)

@@ -29,7 +29,7 @@ from sklearn.utils.estimator_checks import check_estimator
 
 import linnet
 from linnet.errors import ModelError
-from linnet.inference import NoInference
+from linnet.insight.inference import NoInference
 
 NETS: dict[str, Any] = {  # a loss never falls by 10, so they stop soon, and count as converged
     "hidden_layer_sizes": (8,), "tol": 10.0, "n_iter_no_change": 4, "random_state": 0,

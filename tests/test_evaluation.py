@@ -6,10 +6,10 @@ import torch
 from sklearn import metrics
 
 import linnet
-from linnet import evaluation
+from linnet.insight import evaluation
+from linnet.insight.verdict import verdict
 from linnet.objectives.softmax import Softmax
 from linnet.objectives.squared import Squared
-from linnet.verdict import verdict
 
 
 def test_scores_of_classes_equal_scikit_learns() -> None:

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from linnet.core.registry import lookup
 from linnet.objectives import OBJECTIVES
-from linnet.objectives._base import Objective
-from linnet.registry import lookup
+from linnet.objectives.base import Objective
 
 ROWS = 40
 

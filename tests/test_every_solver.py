@@ -11,15 +11,15 @@ import torch
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from torch import Tensor
 
+from linnet.core.record import Step
+from linnet.core.registry import lookup
+from linnet.line import SOLVERS
+from linnet.line.lbfgs import LBFGS, Search
+from linnet.line.moments import Moments
+from linnet.line.problem import LinearProblem
+from linnet.line.solve import Solve
 from linnet.networks.linear import Linear
 from linnet.objectives import OBJECTIVES
-from linnet.record import Step
-from linnet.registry import lookup
-from linnet.solvers import SOLVERS
-from linnet.solvers._solve import Solve
-from linnet.solvers.lbfgs import LBFGS, Search
-from linnet.solvers.moments import Moments
-from linnet.solvers.problem import LinearProblem
 
 TARGETS = {"diabetes": "squared", "breast_cancer": "logistic", "iris": "softmax", "wine": "softmax"}
 

@@ -21,11 +21,12 @@ import pytest
 from PIL import Image
 
 import linnet
-from linnet import figures, files
-from linnet.colors import COLORS
+from linnet import figures
+from linnet.core import files
 from linnet.errors import DataError, InputError, WorkError
 from linnet.figures import _style, static
 from linnet.figures._curves import MAX_POINTS, decimate, smoothed
+from linnet.figures.colors import COLORS
 
 EVIL = (
     "<b>bold</b>",
@@ -508,7 +509,7 @@ def test_reliability_has_the_upper_edge_in_its_bin() -> None:
 
 
 def test_intervals_of_bins_are_wilsons() -> None:
-    from linnet.evaluation import wilson
+    from linnet.insight.evaluation import wilson
 
     y, p = guessed(200, 3)
     found = figures.reliability(y, p)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from linnet import files
+from linnet.core import files
 from linnet.errors import InputError, WorkError
 
 json_values = st.recursive(

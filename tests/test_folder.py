@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from linnet.data.memory.arrays import Arrays
+from linnet.data.pictures import folder
+from linnet.data.pictures.cifar import Cifar
+from linnet.data.pictures.folder import Folder, open_picture
 from linnet.data.reading import Reading
-from linnet.data.sources import folder
-from linnet.data.sources.arrays import Arrays
-from linnet.data.sources.cifar import Cifar
-from linnet.data.sources.folder import Folder, open_picture
 from linnet.errors import DataError
 
 RANDOM = np.random.default_rng(0)

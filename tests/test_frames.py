@@ -15,10 +15,10 @@ import pyarrow as pa
 import pyarrow.csv
 import pytest
 
+from linnet.data.memory.frames import Frames
 from linnet.data.reading import Reading
-from linnet.data.sources._columns import to_table
-from linnet.data.sources.frames import Frames
 from linnet.data.table import Table
+from linnet.data.text.columns import to_table
 from linnet.errors import DataError
 
 DAY = dt.date(2020, 2, 29)
@@ -380,15 +380,15 @@ def test_columns_of_unequal_length() -> None:
 
 
 def test_text_said_many_times_is_weighed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("linnet.data.sources._columns.LARGE_TEXT", 100)
-    monkeypatch.setattr("linnet.memory.available", lambda: 1000)
+    monkeypatch.setattr("linnet.data.text.columns.LARGE_TEXT", 100)
+    monkeypatch.setattr("linnet.core.memory.available", lambda: 1000)
     frame = pl.DataFrame({"a": ["x" * 60] * 10})
     assert 'column "a" needs about' in refuse(frame)
 
 
 def test_matching_imports_no_library_of_frames() -> None:
     program = (
-        "import sys; from linnet.data.sources.frames import Frames; import numpy; "
+        "import sys; from linnet.data.memory.frames import Frames; import numpy; "
         "assert not Frames().matches(numpy.zeros(3)) and not Frames().matches('x'); "
         "found = {'pandas', 'polars', 'pyarrow', 'narwhals'} & set(sys.modules); "
         "assert not found, found"
@@ -403,7 +403,7 @@ sys.modules["pyarrow"] = None
 import datetime as dt
 import pandas as pd
 from linnet.data.reading import Reading
-from linnet.data.sources.frames import Frames
+from linnet.data.memory.frames import Frames
 frame = pd.DataFrame({
     "text": ["a", None, "b"], "real": [1.5, None, 2.0], "whole": [1, 2, 3],
     "flag": pd.array([True, None, False], dtype="boolean"), "some": [True, None, False],

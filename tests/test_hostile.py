@@ -33,11 +33,13 @@ from typer.testing import CliRunner
 
 import linnet
 from fuzzing import csv_seeds, idx_seeds, lay, npz_seeds, parquet_seeds, picture_seeds
-from linnet import artifact, memory
 from linnet.cli import app
-from linnet.data.sources import arrays, folder
+from linnet.core import memory
+from linnet.data.memory import arrays
+from linnet.data.pictures import folder
 from linnet.errors import InputError, LinnetError, ModelError, RecipeError
-from linnet.recipe import read_recipe
+from linnet.fit import artifact
+from linnet.fit.recipe import read_recipe
 from linnet.runs import archive, directory, events
 from linnet.runs.run import Run
 from watching import watch
@@ -724,13 +726,13 @@ def test_scores_that_cannot_be_are_refused_by_name(fault: str, copy: Path) -> No
 def test_a_file_of_json_too_long_to_be_ours_is_not_read(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("linnet.files.MAX_JSON_BYTES", 100)
+    monkeypatch.setattr("linnet.core.files.MAX_JSON_BYTES", 100)
     assert "MAX_JSON_BYTES" in refused(copy, Run)
 
 
 @shaped
 def test_keys_twice_among_very_many_are_found_quickly(tmp_path: Path) -> None:
-    from linnet import files
+    from linnet.core import files
 
     keys = ",".join(f'"k{i}":0' for i in range(200_000))
     (tmp_path / "a.json").write_text(f'{{{keys},"k199999":1}}')

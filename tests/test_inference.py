@@ -10,7 +10,7 @@ from sklearn.datasets import load_diabetes, load_iris
 from sklearn.linear_model import LogisticRegression
 
 from linnet.errors import InputError
-from linnet.inference import Inference, NoInference, infer
+from linnet.insight.inference import Inference, NoInference, infer
 
 SIZES = np.array([1e-4, 1.0, 1e4])
 ROBUST = ["HC0", "HC1", "HC2", "HC3"]

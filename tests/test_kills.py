@@ -20,7 +20,7 @@ import pytest
 import torch
 
 import linnet
-from linnet.record import Event
+from linnet.core.record import Event
 from linnet.runs import directory, events
 from test_view import Site
 
@@ -144,7 +144,7 @@ def until(done: Callable[[], bool], seconds: float = SECONDS) -> None:
 def test_a_killed_trainer_loses_nothing_and_the_page_says_crashed(
     site: Site, tmp_path: Path
 ) -> None:
-    context.set_forkserver_preload(["linnet.spine", "linnet.checks.doctor"])
+    context.set_forkserver_preload(["linnet.experiment.train", "linnet.insight.checks.doctor"])
     told = Told(site)
     every = moments()
     paths = [site.page.folder.root / f"run{number:02}" for number in range(KILLS)]

@@ -14,20 +14,20 @@ from torch import nn
 from typer.testing import CliRunner
 
 import linnet
-from linnet import files
 from linnet.cli import app
+from linnet.core import files
 from linnet.data.dataset import Dataset
 from linnet.data.schema import Schema
 from linnet.data.split import Division
-from linnet.diagnosis import MOST_WORTH, WORTH, diagnose
 from linnet.errors import DataError, InputError
+from linnet.experiment.learning_curve import MIN_ROWS, learning_curve, nested, same_steps
 from linnet.figures import learning_curve as figure
 from linnet.figures.static import draw
-from linnet.fit import fit
-from linnet.learning import MIN_ROWS, learning_curve, nested, same_steps
-from linnet.recipe import Recipe, read_recipe
+from linnet.fit.fit import fit
+from linnet.fit.recipe import Recipe, read_recipe
+from linnet.insight.diagnosis import MOST_WORTH, WORTH, diagnose
+from linnet.runs.curve import read
 from linnet.runs.directory import LEARNING
-from linnet.runs.learning import read
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -150,7 +150,7 @@ def test_it_is_the_same_again_and_kept(digits: linnet.Run, monkeypatch: pytest.M
     path.unlink()
     learning_curve(digits)
     assert path.read_bytes() == first
-    monkeypatch.setattr("linnet.learning.fit", None)
+    monkeypatch.setattr("linnet.experiment.learning_curve.fit", None)
     assert learning_curve(digits) == read(digits.path)
     assert json.loads(first)["format"] == 1
 
@@ -214,7 +214,7 @@ def test_a_part_learns_its_columns_from_its_own_rows(
             return model
         return fit(recipe, train, valid, **more)
 
-    monkeypatch.setattr("linnet.learning.fit", spy)
+    monkeypatch.setattr("linnet.experiment.learning_curve.fit", spy)
     learning_curve(run)
     rows = len(run.split()["train"])
     assert seen == [n for n in (rows // 8, rows // 4, rows // 2) if n >= MIN_ROWS]
@@ -298,8 +298,8 @@ def test_the_command_makes_it_once_for_each_run(tmp_path: Path) -> None:
 
 
 def test_a_report_shows_it_when_it_is_there(digits: linnet.Run, tmp_path: Path) -> None:
-    from linnet.report.page import write
-    from linnet.view.panels import KINDS, make
+    from linnet.show.report.page import write
+    from linnet.show.view.panels import KINDS, make
 
     write([digits.path], tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()

@@ -15,16 +15,16 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import linnet
-from linnet import files
 from linnet.cli import app
 from linnet.cli import data as command
+from linnet.core import files
 from linnet.data.read import read_draft
 from linnet.data.reading import Reading
 from linnet.errors import InputError
 from linnet.figures import Figure, Variable, distributions, look, samples
 from linnet.figures import _data as limits
-from linnet.report.data import place
-from linnet.view import panels
+from linnet.show.report.data import place
+from linnet.show.view import panels
 
 EVIL = "<img src=x onerror=alert(1)>%{x}</script>"
 
@@ -397,7 +397,7 @@ def test_a_run_shows_its_training_rows(run: linnet.Run) -> None:
 
 
 def test_the_report_shows_them_and_stays_small(run: linnet.Run, tmp_path: Path) -> None:
-    from linnet.report.page import write
+    from linnet.show.report.page import write
 
     write([run.path], tmp_path / "r.html")
     page = Tags((tmp_path / "r.html").read_text()).json

@@ -7,12 +7,12 @@ import pytest
 import torch
 from torch import nn
 
+from linnet.core.randomness import generator
 from linnet.errors import ModelError
 from linnet.networks import NETWORKS
-from linnet.networks._base import Network
+from linnet.networks.base import Network
 from linnet.networks.build import build, layers
 from linnet.networks.scaling import Rescaling, Scaling
-from linnet.randomness import generator
 
 SPECS: dict[str, dict[str, Any]] = {
     "constant": {},

@@ -25,10 +25,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import linnet
-from linnet import LogisticRegression, MLPClassifier, MLPRegressor, Ridge, notebook, progress
+from linnet import LogisticRegression, MLPClassifier, MLPRegressor, Ridge
 from linnet.errors import LinnetWarning
 from linnet.estimators._html import fitted
-from linnet.view import launch
+from linnet.figures import notebook
+from linnet.show import progress
+from linnet.show.view import launch
 
 EVIL = ("<script>alert(1)</script>", '"><img src=x onerror=alert(2)>', "&lt;i&gt;", "long" * 500)
 DATA = {
@@ -276,7 +278,7 @@ def test_a_notebook_is_drawn_at_most_four_times_a_second(
     kernel: Kernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [100.0]
-    monkeypatch.setattr("linnet.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("linnet.show.progress.time.monotonic", lambda: now[0])
     with progress.shown(None) as heard:
         assert heard is not None
         heard({"event": "begin", "time": 0.0, "model": "mlp", "steps": 20_000})
@@ -362,7 +364,7 @@ def test_lines_come_now_and_then_also_without_validation_rows(
     capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = [0.0]
-    monkeypatch.setattr("linnet.progress.time.monotonic", lambda: now[0])
+    monkeypatch.setattr("linnet.show.progress.time.monotonic", lambda: now[0])
     with progress.shown(True) as heard:
         assert heard is not None
         heard({"event": "begin", "time": 0.0, "model": "mlp", "steps": 20})
@@ -547,6 +549,6 @@ def test_a_browser_runs_nothing_that_a_name_holds(
 
 
 def test_nothing_is_imported_for_a_notebook_beforehand() -> None:
-    code = "import sys, linnet.progress; assert 'IPython' not in sys.modules, 'IPython'"
+    code = "import sys, linnet.show.progress; assert 'IPython' not in sys.modules, 'IPython'"
     subprocess.run([sys.executable, "-P", "-c", code], check=True, timeout=60)
-    assert importlib.util.find_spec("linnet.progress") is not None
+    assert importlib.util.find_spec("linnet.show.progress") is not None

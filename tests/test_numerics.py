@@ -11,12 +11,13 @@ import pytest
 import torch
 
 import linnet
-from linnet import checkpoint, memory
+from linnet.core import memory
+from linnet.core.randomness import generator
+from linnet.core.record import Step
 from linnet.errors import DataError, Diverged, LinnetWarning, RecipeError, WorkError
 from linnet.estimators.mlp import MLPClassifier
-from linnet.fit import Losses
-from linnet.randomness import generator
-from linnet.record import Step
+from linnet.fit import checkpoint
+from linnet.fit.fit import Losses
 from linnet.runs import directory, events
 from test_cli import linnet as command
 

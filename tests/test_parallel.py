@@ -9,14 +9,14 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
+from linnet.core.parallel import World, choose_device
 from linnet.errors import RecipeError, WorkError
+from linnet.line import solve as solving
+from linnet.line.lbfgs import LBFGS
+from linnet.line.moments import Moments
+from linnet.line.problem import LinearProblem
 from linnet.networks.linear import Linear
 from linnet.objectives.softmax import Softmax
-from linnet.parallel import World, choose_device
-from linnet.solvers import _solve
-from linnet.solvers.lbfgs import LBFGS
-from linnet.solvers.moments import Moments
-from linnet.solvers.problem import LinearProblem
 
 SHARES = [(0, 100), (100, 150), (150, 150)]  # of 150 rows; the last rank has none
 
@@ -31,9 +31,9 @@ def solve(rows: slice, world: World) -> tuple[torch.Tensor, torch.Tensor, float 
     )  # fmt: skip
     theta = torch.linspace(-1, 1, 15, dtype=torch.float64).reshape(5, 3)
     _, gradient = problem.value_and_gradient(theta)
-    _solve.SAMPLE = 40  # so that samples of the rows are taken too
+    solving.SAMPLE = 40  # so that samples of the rows are taken too
     network = Linear(Linear.Spec(inputs=(4,), outputs=3, scale="none")).double()
-    method = _solve.Solve(network, problem, LBFGS(), penalties=[0.01], tol=1e-11, max_iter=500)
+    method = solving.Solve(network, problem, LBFGS(), penalties=[0.01], tol=1e-11, max_iter=500)
     *_, last = method
     assert last.values["converged"]
     with torch.no_grad():

@@ -16,11 +16,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from linnet.data.memory.frames import Frames
+from linnet.data.parquet import parquet
+from linnet.data.parquet.footer import Broken, Compact, locate, parse
+from linnet.data.parquet.parquet import Parquet
 from linnet.data.reading import Reading
-from linnet.data.sources import parquet
-from linnet.data.sources._footer import Broken, Compact, locate, parse
-from linnet.data.sources.frames import Frames
-from linnet.data.sources.parquet import Parquet
 from linnet.data.table import Table
 from linnet.errors import DataError
 
@@ -428,7 +428,7 @@ def test_a_footer_longer_than_the_file(tmp_path: Path) -> None:
 
 
 def test_a_footer_too_long_to_look_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("linnet.data.sources._footer.MAX_FOOTER", 100)
+    monkeypatch.setattr("linnet.data.parquet.footer.MAX_FOOTER", 100)
     assert "at most 100 (MAX_FOOTER)" in refuse(written(tmp_path / "a.parquet"))
 
 
@@ -543,7 +543,7 @@ def test_a_footer_written_again_is_read(tmp_path: Path) -> None:
 
 def test_more_values_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = written(tmp_path / "a.parquet", {"a": list(range(2_000_000))})
-    monkeypatch.setattr("linnet.memory.available", lambda: 10_000_000)
+    monkeypatch.setattr("linnet.core.memory.available", lambda: 10_000_000)
     assert f"{path} needs about 0.0" in refuse(path)
     assert "are free; give fewer rows" in refuse(path)
 
@@ -551,7 +551,7 @@ def test_more_values_than_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 def test_far_more_values_than_a_file_of_its_size_holds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("linnet.memory.available", lambda: None)
+    monkeypatch.setattr("linnet.core.memory.available", lambda: None)
     path = written(tmp_path / "a.parquet", {"a": [1], "b": [2]})
     whole = path.read_bytes()
     with_footer(path, lambda f: f.at(4, 0, 1, 0, 3, 0).set(6, 6, zigzag(2 * 10**9)))

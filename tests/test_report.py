@@ -15,14 +15,14 @@ import pytest
 from typer.testing import CliRunner
 
 import linnet
-import linnet.report.data
-from linnet import apply
+import linnet.show.report.data
 from linnet.cli import app
 from linnet.compat.visdom import Visdom
 from linnet.errors import InputError
-from linnet.report.html import data, put, table, tag
-from linnet.report.page import write
-from linnet.verdict import NAMES, certainty
+from linnet.experiment.evaluate import evaluate
+from linnet.insight.verdict import NAMES, certainty
+from linnet.show.report.html import data, put, table, tag
+from linnet.show.report.page import write
 from test_view import Site
 
 EVIL = "<img src=x onerror=alert(1)>"
@@ -96,7 +96,7 @@ def page(folder: Path, *names: str, static: bool = False, out: Path) -> Parsed:
 def test_the_numbers_are_those_of_evaluate(runs: Path, tmp_path: Path) -> None:
     found = page(runs, "iris", out=tmp_path / "r.html")
     numbers = json.loads(found.scripts["numbers"])["iris"]["models"]
-    again = apply.evaluate(runs / "iris", "iris")["models"]
+    again = evaluate(runs / "iris", "iris")["models"]
     for name, scores in again.items():
         assert numbers[name]["test"] == scores["test"]
     words = " ".join(found.words)
@@ -372,8 +372,8 @@ def test_numbers_of_the_verdict_are_for_people() -> None:
 
 
 def test_the_error_of_a_sum_is_no_mean() -> None:
-    assert linnet.report.data._mean(-1.46e-17, 0.047) == 0
-    assert linnet.report.data._mean(1e-5, 0.047) == 1e-5
+    assert linnet.show.report.data._mean(-1.46e-17, 0.047) == 0
+    assert linnet.show.report.data._mean(1e-5, 0.047) == 1e-5
 
 
 def test_runs_stand_beside_each_other(runs: Path, tmp_path: Path) -> None:

@@ -12,13 +12,14 @@ import torch
 from torch import nn
 
 import linnet
-from linnet import checkpoint, spine
-from linnet.checkpoint import Checkpoints
+from linnet.core.record import Event, Record, Step
 from linnet.data.dataset import Dataset
 from linnet.errors import InputError, Interrupted, LinnetWarning, RecipeError
-from linnet.fit import fit
-from linnet.recipe import Recipe, read_recipe
-from linnet.record import Event, Record, Step
+from linnet.fit import checkpoint
+from linnet.fit.checkpoint import Checkpoints
+from linnet.fit.fit import fit
+from linnet.fit.prepare import prepare
+from linnet.fit.recipe import Recipe, read_recipe
 from linnet.runs import archive, directory, events
 
 
@@ -27,7 +28,7 @@ def parts(settings: dict[str, Any], rows: int = 400) -> tuple[Recipe, Dataset, D
     data = linnet.read("digits")
     pictures = data.x[:rows].numpy()
     some = (pictures if "shift" in settings else pictures.reshape(rows, -1), data.y[:rows].numpy())
-    dataset, recipe, rows_of, _ = spine.prepare(some, Recipe.make(settings))
+    dataset, recipe, rows_of, _ = prepare(some, Recipe.make(settings))
     train, valid = (dataset.take(rows_of[name]) for name in ("train", "valid"))
     return recipe.only(recipe.model[-1]), train, valid
 
@@ -325,7 +326,7 @@ def test_a_checkpoint_holds_plain_values_alone(tmp_path: Path) -> None:
 
 def test_checkpoints_are_made_when_due(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now = 0.0
-    monkeypatch.setattr("linnet.checkpoint.time.monotonic", lambda: now)
+    monkeypatch.setattr("linnet.fit.checkpoint.time.monotonic", lambda: now)
 
     def due(saves: Checkpoints, at: float, index: int = 1, *, complete: bool = False) -> bool:
         nonlocal now

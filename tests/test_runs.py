@@ -13,10 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 import linnet
-from linnet import files, spine
 from linnet.cli import app
+from linnet.core import files
 from linnet.errors import InputError
-from linnet.runs import about, archive, directory, events, query
+from linnet.experiment.train import repeat
+from linnet.runs import archive, directory, events, provenance, query
 from linnet.runs.repeat import agreement
 
 
@@ -37,19 +38,19 @@ def test_a_run_tells_where_it_was_made(tmp_path: Path) -> None:
 
 
 def test_the_state_of_the_code_is_told(tmp_path: Path) -> None:
-    assert about.repository(tmp_path) is None
+    assert provenance.repository(tmp_path) is None
     git(tmp_path, "init", "-q")
-    assert about.repository(tmp_path) is None  # nothing committed yet
+    assert provenance.repository(tmp_path) is None  # nothing committed yet
     (tmp_path / "a.py").write_text("1")
     git(tmp_path, "add", ".")
     git(tmp_path, "commit", "-qm", "a")
-    clean = about.repository(tmp_path)
+    clean = provenance.repository(tmp_path)
     assert clean is not None and len(clean["commit"]) == 40
     assert clean["dirty"] is False and clean["changes"] is None
     seen = set()
     for name, text in (("a.py", "2"), ("a.py", "3"), ("b.py", "1"), ("b.py", "2")):
         (tmp_path / name).write_text(text)
-        found = about.repository(tmp_path)
+        found = provenance.repository(tmp_path)
         assert found is not None and found["dirty"] and found["commit"] == clean["commit"]
         seen.add(found["changes"])
     assert len(seen) == 4
@@ -68,7 +69,7 @@ def test_no_program_of_a_repository_is_run(tmp_path: Path) -> None:
     for key in ("core.fsmonitor", "diff.external", "diff.evil.command", "diff.evil.textconv"):
         git(tmp_path, "config", key, str(program))
     (tmp_path / "a.py").write_text("2")
-    found = about.repository(tmp_path)
+    found = provenance.repository(tmp_path)
     assert found is not None and found["dirty"] and not canary.exists()
 
 
@@ -253,7 +254,7 @@ def test_a_run_is_packed_alike_twice(runs: Path, tmp_path: Path) -> None:
 
 
 def test_a_repeated_run_agrees_and_another_does_not(runs: Path, tmp_path: Path) -> None:
-    again = spine.repeat(runs / "iris-0", out=tmp_path / "r")
+    again = repeat(runs / "iris-0", out=tmp_path / "r")
     found = agreement(runs / "iris-0", again.path)
     assert found["agrees"] and "to the last bit" in found["verdict"]
     found = agreement(runs / "iris-0", runs / "iris-1")
@@ -265,8 +266,8 @@ def test_data_in_memory_is_asked_for(tmp_path: Path) -> None:
     iris = linnet.read("iris")
     linnet.train((iris.x.numpy(), iris.y.numpy()), model="linear", out=tmp_path / "r")
     with pytest.raises(InputError, match="trained on data in memory; give it"):
-        spine.repeat(tmp_path / "r")
-    spine.repeat(tmp_path / "r", data=(iris.x.numpy(), iris.y.numpy()), out=tmp_path / "s")
+        repeat(tmp_path / "r")
+    repeat(tmp_path / "r", data=(iris.x.numpy(), iris.y.numpy()), out=tmp_path / "s")
     assert agreement(tmp_path / "r", tmp_path / "s")["agrees"]
 
 

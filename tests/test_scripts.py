@@ -18,10 +18,10 @@ import torch
 import linnet
 from linnet.data.reading import Reading
 from linnet.errors import InputError
-from linnet.recipe import Recipe
-from linnet.scripts._layers import FUNCTIONS
-from linnet.scripts.eject import eject
-from linnet.training import OPTIMIZERS, SCHEDULES
+from linnet.fit.recipe import Recipe
+from linnet.integrations.eject._layers import FUNCTIONS
+from linnet.integrations.eject.eject import eject
+from linnet.net import OPTIMIZERS, SCHEDULES
 from test_cli import linnet as command
 
 pytestmark = pytest.mark.filterwarnings("ignore::linnet.errors.LinnetWarning")

@@ -20,12 +20,12 @@ from typer.testing import CliRunner
 import linnet
 from linnet.cli.sync import sync
 from linnet.compat.visdom import Visdom
+from linnet.core.record import Event, Record
 from linnet.errors import InputError, LinnetWarning, RecipeError, WorkError
-from linnet.record import Event, Record
+from linnet.integrations.sinks import SINKS, find, follower
+from linnet.integrations.sinks.base import Sink, identity, picture_path, recipe
+from linnet.integrations.sinks.visdom import _templates
 from linnet.runs import directory, events
-from linnet.sinks import SINKS, find, follow
-from linnet.sinks.base import Sink, identity, picture_path, recipe
-from linnet.sinks.visdom import _templates
 
 PACKAGES = {"mlflow": "mlflow", "tensorboard": "tensorboard", "trackio": "trackio"}
 PACKAGES |= {"visdom": "visdom", "wandb": "wandb"}
@@ -70,7 +70,7 @@ def memory(monkeypatch: pytest.MonkeyPatch) -> type[Memory]:
     for name in ("events", "calls", "failures"):
         monkeypatch.setattr(Memory, name, [])
     monkeypatch.setitem(SINKS, "memory", f"{__name__}:Memory")
-    monkeypatch.setattr(follow, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(follower, "POLL_SECONDS", 0.05)
     return Memory
 
 
@@ -135,7 +135,7 @@ def test_another_package_brings_a_sink(tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def test_a_run_arrives_under_the_names_of_its_models(run: Path, memory: type[Memory]) -> None:
-    count = follow.follow(run, "memory", {"colour": "red"})
+    count = follower.follow(run, "memory", {"colour": "red"})
     record = events.read_all(run / "events.jsonl")
     assert memory.calls[0] == ("open", {"colour": "red"}) and memory.calls[-1] == ("close",)
     assert count == len(memory.events) > len(record)
@@ -156,7 +156,7 @@ def test_a_run_arrives_under_the_names_of_its_models(run: Path, memory: type[Mem
         times = [call[3] for call in scalars]
         assert times == sorted(times)
         first = given[0][1]
-        assert times[0] - follow._wall(begun, 0) == pytest.approx(first, abs=1e-5)
+        assert times[0] - follower._wall(begun, 0) == pytest.approx(first, abs=1e-5)
     scores = {k: v for call in memory.calls if call[0] == "summary" for k, v in call[1].items()}
     metrics = directory.read_metrics(run)["models"]
     assert scores["mlp/test/accuracy"] == metrics["mlp"]["test"]["accuracy"]
@@ -164,7 +164,7 @@ def test_a_run_arrives_under_the_names_of_its_models(run: Path, memory: type[Mem
 
 
 def test_windows_of_programs_arrive_too(run: Path, memory: type[Memory]) -> None:
-    follow.follow(run, "memory")
+    follower.follow(run, "memory")
     points = [c for c in memory.calls if c[0] == "scalars" and "main/two/b" in c[1]]
     assert [(call[2], call[1]["main/two/b"]) for call in points] == [(i, i) for i in range(5)]
     assert ("text", "main/pred", "<i>[1 2 3]</i>") in memory.calls
@@ -175,14 +175,14 @@ def test_windows_of_programs_arrive_too(run: Path, memory: type[Memory]) -> None
 
 def test_a_second_sync_sends_only_what_is_new(tmp_path: Path, memory: type[Memory]) -> None:
     run = write_run(tmp_path / "run", 10)
-    assert follow.follow(run, "memory") == 11
-    assert follow.follow(run, "memory") == 0
+    assert follower.follow(run, "memory") == 11
+    assert follower.follow(run, "memory") == 0
     with open(run / "events.jsonl", "a") as file:
         file.write('{"event":"step","time":1,"model":"mlp","step":10,"loss":0.5}\n{"event":"st')
-    assert follow.follow(run, "memory") == 1  # and the torn line waits
+    assert follower.follow(run, "memory") == 1  # and the torn line waits
     with open(run / "events.jsonl", "a") as file:
         file.write('ep","time":2,"model":"mlp","step":11,"loss":0.5}\n')
-    assert follow.follow(run, "memory") == 1
+    assert follower.follow(run, "memory") == 1
     assert steps_of(memory.events) == list(range(12))
     walls = [event["wall"] for event in memory.events]
     assert walls == sorted(walls) and walls[-1] - time.time() < 60  # the start is remembered
@@ -196,7 +196,7 @@ def test_a_failing_service_is_tried_again(
     memory.failures += [ConnectionError("gone"), TimeoutError("slow")]
     monkeypatch.setattr(memory, "at", 5)
     with pytest.warns(LinnetWarning, match="memory: write failed: .*; trying again") as warned:
-        follow.follow(run, "memory")
+        follower.follow(run, "memory")
     assert len(warned) == 2
     assert steps_of(memory.events) == list(range(10))
 
@@ -212,11 +212,11 @@ def test_a_dead_service_is_given_up_and_goes_on_later(
         pytest.warns(LinnetWarning, match="trying again"),
         pytest.raises(WorkError, match=r"given up after 0.2 s.*goes on from here") as error,
     ):
-        follow.follow(run, "memory", patience=0.2)
+        follower.follow(run, "memory", patience=0.2)
     assert error.value.exit_code == 1
     assert {name: (run / name).read_bytes() for name in before} == before
     memory.failures.clear()
-    follow.follow(run, "memory")
+    follower.follow(run, "memory")
     assert steps_of(memory.events) == list(range(10))
 
 
@@ -227,9 +227,9 @@ def test_a_stopped_sync_goes_on_where_it_was(
     memory.failures += [KeyboardInterrupt()]
     monkeypatch.setattr(memory, "at", 5)
     with pytest.raises(KeyboardInterrupt):
-        follow.follow(run, "memory")
+        follower.follow(run, "memory")
     assert memory.calls[-1] == ("close",)
-    follow.follow(run, "memory")
+    follower.follow(run, "memory")
     assert steps_of(memory.events) == list(range(10))
 
 
@@ -239,7 +239,7 @@ def test_what_a_resume_took_back_is_not_sent(tmp_path: Path, memory: type[Memory
     record.write("resume", model="mlp", step=4)
     record.write("step", model="mlp", step=5, loss=2.0)
     record.close()
-    follow.follow(run, "memory")
+    follower.follow(run, "memory")
     assert steps_of(memory.events) == [0, 1, 2, 3, 4, 5]
     assert memory.events[-1]["loss"] == 2.0
 
@@ -247,7 +247,7 @@ def test_what_a_resume_took_back_is_not_sent(tmp_path: Path, memory: type[Memory
 TRAINER = """
 import os, signal, sys, time
 from pathlib import Path
-from linnet.record import Record
+from linnet.core.record import Record
 from linnet.runs import directory
 path = Path(sys.argv[1])
 path.mkdir()
@@ -269,7 +269,7 @@ def test_a_live_run_is_followed_to_its_end(tmp_path: Path, memory: type[Memory],
     with subprocess.Popen([sys.executable, "-c", TRAINER, str(run), how]) as trainer:
         while not run.is_dir():
             time.sleep(0.01)
-        follow.follow(run, "memory", live=True)
+        follower.follow(run, "memory", live=True)
         assert trainer.poll() is not None or how == "end"
     assert steps_of(memory.events) == list(range(40))
 
@@ -278,14 +278,14 @@ def test_wrong_requests_are_refused(
     tmp_path: Path, memory: type[Memory], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with pytest.raises(RecipeError, match='no option "color"; it has: colour'):
-        follow.follow(write_run(tmp_path / "run", 1), "memory", {"color": "red"})
+        follower.follow(write_run(tmp_path / "run", 1), "memory", {"color": "red"})
     with pytest.raises(InputError, match="there is no run"):
-        follow.follow(tmp_path / "none", "memory")
+        follower.follow(tmp_path / "none", "memory")
     with pytest.raises(InputError, match=r"holds no events.jsonl"):
-        follow.follow(tmp_path, "memory")
-    monkeypatch.setattr(follow, "STARTING_SECONDS", 0.1)
+        follower.follow(tmp_path, "memory")
+    monkeypatch.setattr(follower, "STARTING_SECONDS", 0.1)
     with pytest.raises(InputError, match=r"holds no events.jsonl"):
-        follow.follow(tmp_path, "memory", live=True)
+        follower.follow(tmp_path, "memory", live=True)
 
 
 @pytest.mark.parametrize(("name", "package"), PACKAGES.items())
@@ -295,7 +295,7 @@ def test_a_missing_package_is_one_line_with_what_to_do(
     for module in [package, *(m for m in sys.modules if m.startswith(f"{package}."))]:
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(WorkError, match=rf'pip install "linnet\[{name}\]"'):
-        follow.follow(write_run(tmp_path / "run", 1), name)
+        follower.follow(write_run(tmp_path / "run", 1), name)
 
 
 def test_the_command_says_how_much_was_sent(tmp_path: Path, memory: type[Memory]) -> None:
@@ -339,7 +339,7 @@ def send(run: Path, name: str, *options: str, **variables: str) -> None:
     source = f"""
 import sys
 from pathlib import Path
-from linnet.sinks.follow import follow
+from linnet.integrations.sinks.follower import follow
 options = dict(text.split("=", 1) for text in sys.argv[2:])
 print("sent", follow(Path(sys.argv[1]), {name!r}, options, patience=5))
 """
@@ -363,7 +363,7 @@ def read(source: str, *arguments: str, **variables: str) -> Any:
 
 
 def all_events(run: Path) -> list[Event]:
-    return [event for path in follow._records(run) for event in events.read_all(path)]
+    return [event for path in follower._records(run) for event in events.read_all(path)]
 
 
 def curve(run: Path, model: str, part: str, key: str) -> list[list[float]]:
@@ -585,7 +585,7 @@ def test_a_visdom_server_that_is_not_there_is_given_up(run: Path) -> None:
     source = """
 import sys
 from pathlib import Path
-from linnet.sinks.follow import follow
+from linnet.integrations.sinks.follower import follow
 follow(Path(sys.argv[1]), "visdom", {"port": sys.argv[2]}, patience=0.1)
 """
     command = [sys.executable, "-c", source, str(run), str(port)]

@@ -22,12 +22,14 @@ from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from typer.testing import CliRunner
 
 import linnet
-from linnet import apply, memory
 from linnet.cli import app
+from linnet.core import memory
 from linnet.data import columns
 from linnet.data.read import read_draft
 from linnet.data.reading import Reading
 from linnet.errors import DataError, InputError, LinnetWarning, RecipeError
+from linnet.experiment.evaluate import evaluate
+from linnet.experiment.predict import predict
 
 Values = Mapping[str, Any]
 DRAWS = np.random.default_rng(0)
@@ -548,7 +550,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_evaluation_gives_the_runs_own_scores(made: Path) -> None:
     run = linnet.Run(made / "r")
-    again = apply.evaluate(made / "r", made / "t.csv")
+    again = evaluate(made / "r", made / "t.csv")
     assert again["data"]["part"] == "test"
     own = {name: {"test": scores["test"]} for name, scores in run.metrics["models"].items()}
     assert again["models"] == own
@@ -557,10 +559,10 @@ def test_evaluation_gives_the_runs_own_scores(made: Path) -> None:
 
 def test_columns_go_by_name(made: Path, tmp_path: Path) -> None:
     table = frame()
-    usual = apply.predict(made / "r", made / "t.csv")
+    usual = predict(made / "r", made / "t.csv")
     names = list(reversed(table.columns))
     table.select(names).with_columns(more=pl.lit("<b>")).write_csv(tmp_path / "u.csv")
-    other = apply.predict(made / "r", tmp_path / "u.csv")
+    other = predict(made / "r", tmp_path / "u.csv")
     for mine, theirs in ((usual.p, other.p), (usual.y, other.y)):
         assert mine is not None and theirs is not None and np.array_equal(mine, theirs)
     assert other.notes == ("columns that the model does not know: 'more'",)
@@ -568,10 +570,10 @@ def test_columns_go_by_name(made: Path, tmp_path: Path) -> None:
     with pytest.raises(
         DataError, match=r"the columns 'colour', 'open' are missing; it has 'number'"
     ):
-        apply.predict(made / "r", tmp_path / "v.csv")
+        predict(made / "r", tmp_path / "v.csv")
     table.with_columns(number=pl.lit("low")).write_csv(tmp_path / "w.csv")
     with pytest.raises(DataError, match=r"line 2, column .number.: .low. is no number"):
-        apply.predict(made / "r", tmp_path / "w.csv")
+        predict(made / "r", tmp_path / "w.csv")
     with pytest.raises(DataError, match=r"row 0: the column 'number' has 'low', expected a number"):
         linnet.load(made / "r").predict(table.with_columns(number=pl.lit("low")))
     with pytest.raises(
@@ -587,29 +589,29 @@ def test_columns_go_by_name(made: Path, tmp_path: Path) -> None:
 def test_rows_without_labels_are_predicted(made: Path, tmp_path: Path) -> None:
     table = frame()
     table.drop("y").write_csv(tmp_path / "u.csv")
-    assert apply.predict(made / "r", tmp_path / "u.csv").y is None
+    assert predict(made / "r", tmp_path / "u.csv").y is None
     with pytest.raises(DataError, match="the target 'y' is missing"):
-        apply.evaluate(made / "r", tmp_path / "u.csv")
+        evaluate(made / "r", tmp_path / "u.csv")
     some = ["good", "", "strange", *["bad"] * (ROWS - 3)]
     table.with_columns(y=pl.Series(some)).write_csv(tmp_path / "v.csv")
-    found = apply.predict(made / "r", tmp_path / "v.csv")
+    found = predict(made / "r", tmp_path / "v.csv")
     assert found.y is not None and found.y[:4].tolist() == ["good", None, None, "bad"]
     with pytest.raises(DataError, match=r"line 4: the label 'strange' is not among the classes"):
-        apply.evaluate(made / "r", tmp_path / "v.csv")
+        evaluate(made / "r", tmp_path / "v.csv")
     some[2] = ""
     table.with_columns(y=pl.Series(some)).write_csv(tmp_path / "w.csv")
-    scored = apply.evaluate(made / "r", tmp_path / "w.csv")["data"]
+    scored = evaluate(made / "r", tmp_path / "w.csv")["data"]
     assert scored["rows"] == ROWS - 2 and "2 rows have no target" in scored["notes"][0]
 
 
 def test_chosen_classes_and_one_against_the_rest(tmp_path: Path) -> None:
     table = frame(y=DRAWS.choice(["a", "b", "c"], ROWS))
     two = linnet.train(table, target="y", classes=["a", "c"], model="linear", out=tmp_path / "2")
-    again = apply.evaluate(tmp_path / "2", table)
+    again = evaluate(tmp_path / "2", table)
     assert again["models"]["linear"]["test"] == two.metrics["models"]["linear"]["test"]
     rest = linnet.train(table, target="y", positive="b", model="linear", out=tmp_path / "p")
     assert rest.model.schema.classes == ("not b", "b")
-    again = apply.evaluate(tmp_path / "p", table)
+    again = evaluate(tmp_path / "p", table)
     assert again["models"]["linear"]["test"] == rest.metrics["models"]["linear"]["test"]
 
 

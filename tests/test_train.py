@@ -10,10 +10,10 @@ import pytest
 import torch
 
 import linnet
-from linnet.artifact import read_manifest
 from linnet.data.dataset import Dataset
 from linnet.errors import DataError, Diverged, InputError, LinnetWarning, RecipeError
-from linnet.recipe import Recipe, read_recipe, read_settings
+from linnet.fit.artifact import read_manifest
+from linnet.fit.recipe import Recipe, read_recipe, read_settings
 from linnet.runs import events
 
 FAST: dict[str, Any] = {"epochs": 3, "widths": [16], "penalty": [0.1, 0.01]}
@@ -203,10 +203,10 @@ def test_classes_and_positive(tmp_path: Path) -> None:
     assert some.model.schema.classes == (3, 7) and some.model.manifest.objective == "logistic"
     rest = linnet.train("digits", positive=5, model="linear", out=tmp_path / "rest")
     assert rest.model.schema.names == ("not 5", "5")
-    from linnet import apply
+    from linnet.experiment.evaluate import evaluate
 
     for run in (some, rest):
-        again = apply.evaluate(run.path, "digits")["models"]["linear"]["test"]
+        again = evaluate(run.path, "digits")["models"]["linear"]["test"]
         assert again == run.metrics["models"]["linear"]["test"]
 
 
@@ -326,7 +326,7 @@ def test_one_loop_for_pictures_of_every_shape(make: Any, tmp_path: Path) -> None
 
 @pytest.mark.slow
 def test_mnist_reaches_what_is_promised(mnist_folder: Path, tmp_path: Path) -> None:
-    from linnet import apply
+    from linnet.experiment.evaluate import evaluate
 
     run = linnet.train("mnist", out=tmp_path / "r")
     line, net = run.metrics["models"]["linear"], run.metrics["models"]["mlp"]
@@ -334,7 +334,7 @@ def test_mnist_reaches_what_is_promised(mnist_folder: Path, tmp_path: Path) -> N
     assert line["test"]["accuracy"] >= 0.920
     assert net["test"]["accuracy"] >= 0.983
     assert sum(layer["parameters"] for layer in run.models["linear"].layers()) == 7850
-    again = apply.evaluate(run.path, "mnist")
+    again = evaluate(run.path, "mnist")
     for name, scores in run.metrics["models"].items():
         assert again["models"][name]["test"] == scores["test"]
 

@@ -10,20 +10,20 @@ import torch
 from torch import nn
 
 import linnet
-from linnet.artifact import Artifact
+from linnet.core.randomness import generator
+from linnet.core.record import Event, Record, Step
 from linnet.data.batches import Batches
 from linnet.data.dataset import Dataset
-from linnet.fit import Losses, fit
-from linnet.networks._base import Network
+from linnet.fit.artifact import Artifact
+from linnet.fit.fit import Losses, fit
+from linnet.fit.recipe import Recipe
+from linnet.net.loop import Plan, Train
+from linnet.net.optimizers import Settings
+from linnet.net.schedules import Pace, constant, one_cycle
+from linnet.networks.base import Network
 from linnet.objectives import OBJECTIVES
 from linnet.objectives.softmax import Softmax
 from linnet.objectives.squared import Squared
-from linnet.randomness import generator
-from linnet.recipe import Recipe
-from linnet.record import Event, Record, Step
-from linnet.training.loop import Plan, Train
-from linnet.training.optimizers import Settings
-from linnet.training.schedules import Pace, constant, one_cycle
 
 
 def small(task: str) -> Dataset:

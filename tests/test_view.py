@@ -18,14 +18,14 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from linnet import files
-from linnet.colors import COLORS
+from linnet.core import files
 from linnet.errors import LinnetWarning, WorkError
+from linnet.figures.colors import COLORS
 from linnet.runs import directory, events
-from linnet.view import app, guard, launch, panels, server
-from linnet.view.app import Page
-from linnet.view.follow import Folder, Follower
-from linnet.view.series import BUCKETS, MAX_POINTS, Series
+from linnet.show.view import app, guard, launch, panels, server
+from linnet.show.view.app import Page
+from linnet.show.view.follower import Folder, Follower
+from linnet.show.view.series import BUCKETS, MAX_POINTS, Series
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -536,7 +536,7 @@ def test_a_learning_curve_that_comes_later_is_told(tmp_path: Path) -> None:
 
 
 def test_a_large_confusion_matrix_is_cut_to_the_classes_with_most_errors(tmp_path: Path) -> None:
-    from linnet.view.follow import MAX_CLASSES
+    from linnet.show.view.follower import MAX_CLASSES
 
     path = a_run(tmp_path, "one")
     count = 100
@@ -606,12 +606,12 @@ def test_a_long_record_is_read_in_parts(tmp_path: Path) -> None:
 def test_a_record_that_takes_long_is_shown_while_it_is_read(
     site: Site, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from linnet.view import follow
+    from linnet.show.view import follower
 
     path = a_run(root, "one", "finished")
     write(path, *(step(i) for i in range(500)))
-    monkeypatch.setattr(follow, "READ_BYTES", 1 << 14)
-    monkeypatch.setattr(follow, "READ_SECONDS", 0)
+    monkeypatch.setattr(follower, "READ_BYTES", 1 << 14)
+    monkeypatch.setattr(follower, "READ_SECONDS", 0)
     seen: list[dict[str, Any]] = []
     lengths = []
     for event in site.stream():
@@ -828,7 +828,7 @@ def test_a_viewer_that_does_not_answer_is_started_again(
 
 def test_nothing_heavy_is_imported() -> None:
     code = (
-        "import sys, linnet.view.server, linnet.cli.view\n"
+        "import sys, linnet.show.view.server, linnet.cli.view\n"
         "heavy = {'torch', 'sklearn', 'numpy', 'polars', 'plotly', 'pydantic'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )

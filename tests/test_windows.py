@@ -9,15 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from linnet import files
-from linnet.compat import draw
-from linnet.compat import windows as kept
 from linnet.compat.visdom import Visdom
-from linnet.compat.windows import Line, Window
-from linnet.report.page import write
+from linnet.core import files
+from linnet.integrations.compat import draw
+from linnet.integrations.compat import windows as kept
+from linnet.integrations.compat.windows import Line, Window
 from linnet.runs import directory
-from linnet.view import windows as followed
-from linnet.view.windows import Windows
+from linnet.show.report.page import write
+from linnet.show.view import windows as followed
+from linnet.show.view.windows import Windows
 
 EVIL = "<img src=x onerror=alert(1)>%{x}"
 MOST = 60_000
@@ -237,7 +237,7 @@ def test_the_report_of_a_program_has_its_windows(tmp_path: Path, static: bool) -
 def test_the_report_holds_no_more_pictures_than_it_may(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from linnet.report import windows
+    from linnet.show.report import windows
 
     run = a_run(tmp_path / "run")
     viz = Visdom(run=run)

@@ -277,7 +277,7 @@ def path(repeats: int) -> None:
     import torch
     from sklearn.linear_model import RidgeCV
 
-    from linnet.solvers.moments import Moments
+    from linnet.line.moments import Moments
 
     x, y = problems.numbers(100_000, 100)
     x, y = x.astype(np.float64), y.astype(np.float64)
@@ -308,16 +308,16 @@ def shapes(repeats: int) -> None:
     """The way the solver starts, chosen by the number of rows, against each way alone."""
     import torch
 
+    from linnet.line import solve
+    from linnet.line.lbfgs import LBFGS
+    from linnet.line.problem import LinearProblem
     from linnet.networks.linear import Linear
     from linnet.objectives.logistic import Logistic
     from linnet.objectives.softmax import Softmax
-    from linnet.solvers import _solve
-    from linnet.solvers.lbfgs import LBFGS
-    from linnet.solvers.problem import LinearProblem
 
     sizes = [(10**n, 10) for n in (2, 3, 4, 5)] + [(10**n, 100) for n in (2, 3, 4, 5)]
     sizes += [(10_000, 1000), (100_000, 1000)]
-    least = _solve.SAMPLE
+    least = solve.SAMPLE
     ways = {"chosen": least, "samples": 600, "all rows": 10**9}
     print("\n## 30 shapes, seconds to a gap of 1e-6 (float32)\n")
     print("| rows | columns | classes | chosen | samples | all rows | chosen / best |")
@@ -332,14 +332,14 @@ def shapes(repeats: int) -> None:
             for turn in range(repeats if rows * columns * classes < 10**9 else 2):
                 curves = {}
                 for way, sample in ways.items():
-                    _solve.SAMPLE = sample
+                    solve.SAMPLE = sample
                     start = time.perf_counter()
                     kind = Softmax() if classes > 2 else Logistic()
                     problem = LinearProblem(kind, data, codes, outputs=outputs)
                     spec = Linear.Spec(inputs=(columns,), outputs=outputs, scale="none")
                     curves[way] = [
                         (time.perf_counter() - start, float(step.values["objective"]))
-                        for step in _solve.Solve(
+                        for step in solve.Solve(
                             Linear(spec), problem, LBFGS(), penalties=[1 / rows], tol=1e-6,
                             max_iter=1000,
                         )
@@ -354,7 +354,7 @@ def shapes(repeats: int) -> None:
             worst = max(worst, ratio)
             cells = " | ".join(f"{middle[way]:.3g}" for way in ways)
             print(f"| {rows} | {columns} | {classes} | {cells} | {ratio:.2f} |", flush=True)
-    _solve.SAMPLE = least
+    solve.SAMPLE = least
     print(f"\nworst ratio {worst:.2f}; to reach: never more than 2")
 
 

@@ -72,7 +72,7 @@ def by_reader() -> Callable[[Path], object]:
     import polars  # noqa: F401  imported when it is first needed, and so not timed elsewhere
 
     from linnet.data.reading import Reading
-    from linnet.data.sources.csv import Csv
+    from linnet.data.text.csv import Csv
 
     return lambda path: Csv().read(path, Reading())
 

@@ -6,7 +6,7 @@ MNIST's 60,000 rows, 784-512-256-128-64-10 with ReLU, SGD at 0.01 with momentum 
 cross entropy, pixels normalised by 0.1307 and 0.3081. Each rival lives in a process of its own and
 makes one fit of 1 + repeats epochs; it stops at the end of each epoch until it is told to go on, so
 that all take their epochs in turn, on the same cores with as many threads. The first epoch, with
-all setting up, warms and is not counted. An epoch of linnet is one of ``linnet.fit.fit`` as
+all setting up, warms and is not counted. An epoch of linnet is one of ``linnet.fit.fit.fit`` as
 ``linnet train`` calls it, every step recorded, looked at for divergence and some written to a file.
 R is the rival's time over linnet's, the medians. Test accuracy is that after all the epochs.
 

@@ -6,17 +6,17 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from linnet.artifact import Artifact
     from linnet.data.dataset import Dataset
     from linnet.data.read import read
     from linnet.errors import LinnetError
     from linnet.estimators.linear import LinearRegression, Ridge
     from linnet.estimators.logistic import LogisticRegression
     from linnet.estimators.mlp import MLPClassifier, MLPRegressor
-    from linnet.recipe import Recipe
+    from linnet.experiment.train import train
+    from linnet.fit.artifact import Artifact
+    from linnet.fit.recipe import Recipe
+    from linnet.integrations.eject.eject import eject
     from linnet.runs.run import Run, load
-    from linnet.scripts.eject import eject
-    from linnet.spine import train
 
 __version__ = "0.1.0"
 
@@ -38,20 +38,20 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Artifact": "linnet.artifact",
+    "Artifact": "linnet.fit.artifact",
     "Dataset": "linnet.data.dataset",
     "LinearRegression": "linnet.estimators.linear",
     "LinnetError": "linnet.errors",
     "LogisticRegression": "linnet.estimators.logistic",
     "MLPClassifier": "linnet.estimators.mlp",
     "MLPRegressor": "linnet.estimators.mlp",
-    "Recipe": "linnet.recipe",
+    "Recipe": "linnet.fit.recipe",
     "Ridge": "linnet.estimators.linear",
     "Run": "linnet.runs.run",
-    "eject": "linnet.scripts.eject",
+    "eject": "linnet.integrations.eject.eject",
     "load": "linnet.runs.run",
     "read": "linnet.data.read",
-    "train": "linnet.spine",
+    "train": "linnet.experiment.train",
 }
 
 

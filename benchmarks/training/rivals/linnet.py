@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from problem import BATCH, LR, MEAN, MOMENTUM, SD, WIDTHS, Predict, Task, Tick
 
-from linnet import evaluation
-from linnet.fit import fit
-from linnet.recipe import Recipe
-from linnet.record import Event, Record
-from linnet.spine import prepare
+from linnet.core.record import Event, Record
+from linnet.experiment.train import prepare
+from linnet.fit.fit import fit
+from linnet.fit.recipe import Recipe
+from linnet.insight import evaluation
 
 SETTINGS = {
     "model": "mlp",

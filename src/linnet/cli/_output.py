@@ -12,7 +12,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-from linnet import files, memory
+from linnet.core import files, memory
 from linnet.errors import LinnetError, LinnetWarning
 
 Json = Annotated[bool, typer.Option("--json", help="Print strict JSON.")]

@@ -24,7 +24,7 @@ from linnet.cli._output import (
 if TYPE_CHECKING:
     from linnet.data.dataset import Dataset
     from linnet.data.table import Table
-    from linnet.recipe import Recipe
+    from linnet.fit.recipe import Recipe
 
 WIDTH = 20
 """Letters of a value that are shown."""
@@ -84,7 +84,7 @@ def show(
     from linnet.data.dataset import Dataset
     from linnet.data.draft import draft, overview
     from linnet.data.read import read_raw
-    from linnet.recipe import Recipe, read_settings
+    from linnet.fit.recipe import Recipe, read_settings
 
     given: dict[str, Any] = {
         "target": names(target),
@@ -118,11 +118,11 @@ def _page(
     facts: Mapping[str, Any], rows: "Dataset | Table", recipe: "Recipe", out: Path | None
 ) -> None:
     """Write the page, say where it is, and open it where somebody is there to see it."""
-    from linnet.checks.doctor import examine
     from linnet.data.dataset import Dataset
     from linnet.data.draft import features
     from linnet.figures import Figure, distributions, look, variables
-    from linnet.report.data import place, write
+    from linnet.insight.checks.doctor import examine
+    from linnet.show.report.data import place, write
 
     def figure() -> Figure:
         if isinstance(rows, Dataset):

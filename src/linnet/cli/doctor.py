@@ -23,9 +23,9 @@ from linnet.cli._output import (
 )
 
 if TYPE_CHECKING:
-    from linnet.checks.finding import Finding
     from linnet.data.dataset import Dataset
-    from linnet.recipe import Recipe
+    from linnet.fit.recipe import Recipe
+    from linnet.insight.checks.finding import Finding
 
 FORMAT = 1
 """The format of what ``--json`` prints."""
@@ -49,7 +49,7 @@ def doctor(
 
     Exit code 1 if something found would stop training.
     """
-    from linnet.recipe import Recipe, read_settings
+    from linnet.fit.recipe import Recipe, read_settings
 
     flags: dict[str, Any] = {"data": data, "target": names(target), "task": task, "seed": seed}
     flags |= {"split": split, "group": group, "time": time, "on_bad": on_bad}
@@ -58,7 +58,7 @@ def doctor(
     recipe = Recipe.make({**settings, **read_settings(setting or [])}, "doctor")
     set_threads()
 
-    from linnet.checks.doctor import CHECKS, GRAVITY, examine
+    from linnet.insight.checks.doctor import CHECKS, GRAVITY, examine
 
     draft, findings = _read(recipe)
     valid = None if recipe.valid == "auto" else recipe.valid
@@ -90,9 +90,9 @@ def _read(recipe: "Recipe") -> "tuple[Dataset, list[Finding]]":
 
     What would be refused is a finding that stops, where the rest can be read without it.
     """
-    from linnet.checks.finding import Finding
     from linnet.data.read import read_draft
     from linnet.errors import DataError
+    from linnet.insight.checks.finding import Finding
 
     refused = ""
     try:

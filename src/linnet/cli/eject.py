@@ -27,6 +27,6 @@ def eject(
     ] = None,
 ) -> None:
     """Print a script that trains the model again with torch and numpy, and without linnet."""
-    from linnet.scripts.eject import eject as write
+    from linnet.integrations.eject.eject import eject as write
 
     sys.stdout.write(write(run, style, model=model, encoded=data))  # type: ignore[arg-type]

@@ -20,10 +20,10 @@ def evaluate(
 ) -> None:
     """Score a saved model, or all models of a run, on data."""
     set_threads()
-    from linnet import apply
-    from linnet.verdict import headline
+    from linnet.experiment import evaluate as work
+    from linnet.insight.verdict import headline
 
-    result = apply.evaluate(run, data, model=model, part=part)
+    result = work.evaluate(run, data, model=model, part=part)
     if json:
         print_json(result)
         return

@@ -15,9 +15,9 @@ def inspect(
     json: Json = False,
 ) -> None:
     """Show what a model file says of itself, without loading the model."""
-    from linnet.artifact import read_manifest
+    from linnet.fit.artifact import read_manifest
+    from linnet.insight.verdict import headline
     from linnet.runs.archive import model_place
-    from linnet.verdict import headline
 
     path = model_place(place, model)
     manifest = read_manifest(path)

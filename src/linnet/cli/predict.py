@@ -47,14 +47,14 @@ def predict(
     if len(inputs) != 1:
         missing = next((n for n in inputs if not Path(n).exists()), inputs[0])
         raise InputError(f"{missing} is no picture that is there; give pictures, or one data set")
-    from linnet import apply
+    from linnet.experiment.predict import predict
 
-    found = apply.predict(run, inputs[0], model=model, part=part, rows=_numbers(rows))
+    found = predict(run, inputs[0], model=model, part=part, rows=_numbers(rows))
     columns = found.columns()
     for note in found.notes:
         print(f"note: {note}", file=sys.stderr)
     if out is not None:
-        from linnet import files
+        from linnet.core import files
 
         parquet = out.suffix.lower() == ".parquet"
         files.write(out, _parquet(columns) if parquet else _csv(columns))
@@ -118,7 +118,7 @@ def _pictures(
 ) -> None:
     import numpy as np
 
-    from linnet.data.sources.folder import open_picture
+    from linnet.data.pictures.folder import open_picture
     from linnet.runs.run import load
 
     artifact = load(run, model)

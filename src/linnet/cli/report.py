@@ -32,7 +32,7 @@ def report(
     """One offline HTML file: the verdict, its reasons, curves, mistakes, how to do it again."""
     if learning_curve:
         _learn(runs)
-    from linnet.report.page import write
+    from linnet.show.report.page import write
 
     first = runs[0]
     beside = first / "report.html" if os.path.isdir(first) else first.with_suffix(".html")
@@ -45,14 +45,14 @@ def _learn(runs: list[Path]) -> None:
     """Make the learning curves that are missing, and say what they say."""
     from typing import get_args
 
-    from linnet.diagnosis import Prospect
-    from linnet.runs.learning import read
+    from linnet.insight.diagnosis import Prospect
+    from linnet.runs.curve import read
     from linnet.runs.run import Run
 
     for path in runs:
         run = Run(path)
         if read(run.place) is None:
-            from linnet import learning
+            from linnet.experiment import learning_curve as learning
 
             set_threads()
             if len(runs) > 1:

@@ -119,10 +119,10 @@ def repeat(
     Exit code 0 if they do, 1 if not.
     """
     from linnet.errors import InputError
+    from linnet.experiment.train import repeat as train_again
     from linnet.runs import directory
     from linnet.runs.archive import run_place
     from linnet.runs.repeat import agreement
-    from linnet.spine import repeat as train_again
 
     first = run_place(run)
     if (first / directory.RUN).is_file() and not (first / directory.METRICS).is_file():

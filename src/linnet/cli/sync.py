@@ -24,7 +24,7 @@ def sync(
 ) -> None:
     """Send a run's record to a service, from wherever the last time stopped."""
     from linnet.errors import InputError
-    from linnet.sinks import follow as following
+    from linnet.integrations.sinks import follower
 
     options = {}
     for text in option or []:
@@ -32,5 +32,5 @@ def sync(
         if not equals:
             raise InputError(f"--option {text}: expected key=value, such as port=8097")
         options[key] = value
-    count = following.follow(run, to, options, live=follow)
+    count = follower.follow(run, to, options, live=follow)
     print(f"{count:,} events of {run} sent to {to}")

@@ -29,8 +29,8 @@ from linnet.cli._output import (
 )
 
 if TYPE_CHECKING:
-    from linnet.checkpoint import Stop
     from linnet.errors import Diverged
+    from linnet.fit.checkpoint import Stop
     from linnet.runs.run import Run
 
 
@@ -89,7 +89,7 @@ def train(
     Ctrl-C once saves and stops, and says how to go on; twice stops at once.
     """
     from linnet.errors import InputError
-    from linnet.recipe import Recipe, read_recipe, read_settings, sweep
+    from linnet.fit.recipe import Recipe, read_recipe, read_settings, sweep
 
     settings: dict[str, Any] = {} if config is None else read_recipe(config)
     source = "recipe" if config is None else str(config)
@@ -112,21 +112,22 @@ def train(
         raise InputError("--resume goes on with one run; give no lists of settings")
     sinks = to or []
     if sinks:
-        from linnet.sinks import find
+        from linnet.integrations.sinks import find
 
         for name in sinks:
             find(name)
     set_threads()
     import warnings
 
-    from linnet import spine
     from linnet.errors import Diverged, LinnetWarning
+    from linnet.experiment.train import train
+    from linnet.fit.prepare import prepare
     from linnet.runs.directory import state_of
 
     warnings.simplefilter("ignore", LinnetWarning)  # the progress shows them
     if print_recipe:
         for recipe in recipes:
-            print(spine.prepare(recipe.data, recipe).recipe.toml(), end="")
+            print(prepare(recipe.data, recipe).recipe.toml(), end="")
         return
     if view or (view is None and sys.stdout.isatty() and sys.stderr.isatty()):
         from linnet.cli.view import open_page
@@ -140,7 +141,7 @@ def train(
         print(f"{resume} has finished: there is nothing to go on with", file=sys.stderr)
     if len(recipes) == 1:
         with interruptible() as stop:
-            run = spine.train(
+            run = train(
                 recipe=recipes[0], out=out, echo=True, to=sinks, resume=resume,
                 allow=allow or (), parent=parent, stop=stop,
             )  # fmt: skip
@@ -166,9 +167,7 @@ def train(
         try:
             where = None if out is None else out / name
             with interruptible() as stop:
-                run = spine.train(
-                    recipe=recipe, out=where, echo=True, to=sinks, parent=parent, stop=stop
-                )
+                run = train(recipe=recipe, out=where, echo=True, to=sinks, parent=parent, stop=stop)
             tried.append((varied, run))
             if report:
                 _report(run, quiet=True)
@@ -182,8 +181,8 @@ def train(
 def interruptible() -> "Iterator[Stop]":
     """While this goes on, SIGINT and SIGTERM ask to stop after the next step, where a fit goes on,
     or else stop it here; a second one ends the process at once."""
-    from linnet.checkpoint import Stop
     from linnet.errors import Interrupted
+    from linnet.fit.checkpoint import Stop
 
     stop = Stop()
 
@@ -211,7 +210,7 @@ def interruptible() -> "Iterator[Stop]":
 def _report(run: "Run", *, quiet: bool) -> None:
     """Write the run's report; where that cannot be done, say so: the run itself is done."""
     from linnet.errors import LinnetError
-    from linnet.report.page import write
+    from linnet.show.report.page import write
 
     target = run.path / "report.html"
     try:
@@ -263,7 +262,7 @@ def compare(tried: "list[tuple[dict[str, Any], Run | Diverged]]", *, json: bool)
 
 def show(run: "Run") -> None:
     """The last lines: the models with their intervals, the verdict, why each stopped, the files."""
-    from linnet.verdict import headline, percent
+    from linnet.insight.verdict import headline, percent
 
     metrics = run.metrics
     models = metrics["models"]

@@ -26,8 +26,8 @@ def view(
 
     if not runs.is_dir() and run_place(runs) == runs:
         raise InputError(f"{runs} is no folder; name a folder of runs, or one run, or its zip")
-    from linnet.view.launch import address_of, bind, token_of
-    from linnet.view.server import serve
+    from linnet.show.view.launch import address_of, bind, token_of
+    from linnet.show.view.server import serve
 
     root = runs.resolve()
     with bind(root, port) as listener:
@@ -39,7 +39,7 @@ def view(
 def open_page(root: Path, pid: int) -> None:
     """Start the live page of ``root`` for the trainer ``pid``, without waiting for it, and print
     its address; where it cannot be started, print why."""
-    from linnet.view import start
+    from linnet.show.view import start
 
     with warnings.catch_warnings():
         warnings.simplefilter("always", LinnetWarning)

@@ -1,1 +1,1 @@
-"""The calls of other tools, writing linnet's records."""
+"""Names that people type; the code is in ``linnet.integrations.compat``."""

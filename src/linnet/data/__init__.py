@@ -1,15 +1,15 @@
 """Places of data, read into one kind of ``Dataset``."""
 
 SOURCES = {
-    "builtin": "linnet.data.sources.builtin:Builtin",
-    "frames": "linnet.data.sources.frames:Frames",
-    "memory": "linnet.data.sources.memory:Memory",
-    "arrays": "linnet.data.sources.arrays:Arrays",
-    "idx": "linnet.data.sources.idx:Idx",
-    "cifar": "linnet.data.sources.cifar:Cifar",
-    "parquet": "linnet.data.sources.parquet:Parquet",
-    "csv": "linnet.data.sources.csv:Csv",
-    "folder": "linnet.data.sources.folder:Folder",
+    "builtin": "linnet.data.memory.builtin:Builtin",
+    "frames": "linnet.data.memory.frames:Frames",
+    "memory": "linnet.data.memory.memory:Memory",
+    "arrays": "linnet.data.memory.arrays:Arrays",
+    "idx": "linnet.data.pictures.idx:Idx",
+    "cifar": "linnet.data.pictures.cifar:Cifar",
+    "parquet": "linnet.data.parquet.parquet:Parquet",
+    "csv": "linnet.data.text.csv:Csv",
+    "folder": "linnet.data.pictures.folder:Folder",
 }
 """Every source, in the order in which a place is offered to them."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from linnet.randomness import generator
+from linnet.core.randomness import generator
 
 
 @dataclass(frozen=True)

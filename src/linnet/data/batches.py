@@ -8,8 +8,8 @@ from time import perf_counter
 import torch
 from torch import Tensor
 
+from linnet.core.randomness import generator
 from linnet.data.dataset import Dataset
-from linnet.randomness import generator
 
 
 class Batches:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import model_validator
 
-from linnet.closed import Closed
+from linnet.core.closed import Closed
 from linnet.data.reading import Kind
 
 PARTS = ("year", "month", "day", "weekday", "hour")

@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import numpy as np
 import polars as pl
 
-from linnet import memory
+from linnet.core import memory
 from linnet.data.column import AMBIGUOUS, DAY_FORMATS, TIME_FORMATS, Column
 from linnet.data.reading import Kind
 from linnet.data.table import Table

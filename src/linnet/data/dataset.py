@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from linnet.core.files import canonical
+from linnet.core.registry import suggest
 from linnet.data import columns
 from linnet.data.reading import Label, Reading
 from linnet.data.schema import Schema
 from linnet.data.split import Division, Split, split
 from linnet.errors import DataError, RecipeError
-from linnet.files import canonical
-from linnet.registry import suggest
 
 BLOCK = 1 << 16
 """Rows whose bytes are hashed at once."""

@@ -10,6 +10,7 @@ import polars as pl
 import torch
 from torch import Tensor
 
+from linnet.core.registry import suggest
 from linnet.data import columns
 from linnet.data.column import Column
 from linnet.data.dataset import Dataset
@@ -18,7 +19,6 @@ from linnet.data.schema import MAX_CLASSES, Schema
 from linnet.data.split import Division
 from linnet.data.table import Table
 from linnet.errors import DataError
-from linnet.registry import suggest
 
 MAX_TARGET_CODES = 20
 """Whole numbers with more different values than this are numbers to predict, not classes."""

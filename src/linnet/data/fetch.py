@@ -19,10 +19,10 @@ from urllib.error import HTTPError
 from urllib.parse import urlsplit
 from urllib.request import HTTPRedirectHandler, Request, build_opener
 
-from linnet import files
+from linnet.core import files
+from linnet.core.registry import suggest
 from linnet.data.known import KNOWN, Known, RemoteFile, cache
 from linnet.errors import DataError, FetchError, WorkError
-from linnet.registry import suggest
 
 TIMEOUT = 30.0
 CHUNK = 1 << 18

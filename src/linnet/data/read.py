@@ -10,13 +10,13 @@ from typing import Any
 
 import torch
 
+from linnet.core.registry import lookup, suggest
 from linnet.data import BUILTIN, SOURCES, known
 from linnet.data.dataset import Dataset
 from linnet.data.draft import draft
 from linnet.data.reading import Reading
 from linnet.data.table import Table
 from linnet.errors import DataError, RecipeError
-from linnet.registry import lookup, suggest
 
 
 def read(place: Any, target: str | Sequence[str] | None = None, **settings: Any) -> Dataset:

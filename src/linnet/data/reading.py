@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
-from linnet.closed import Closed
+from linnet.core.closed import Closed
 
 Kind = Literal["number", "category", "boolean", "date", "text", "identifier", "constant"]
 """What a column of a table is. Text, identifiers and constants are left out of the examples."""

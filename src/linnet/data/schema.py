@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
 
-from linnet.closed import Closed
+from linnet.core.closed import Closed
+from linnet.core.registry import suggest
 from linnet.data.column import Column
 from linnet.data.reading import Label, Reading
 from linnet.errors import DataError, LinnetWarning
-from linnet.registry import suggest
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,7 +112,7 @@ class Schema(Closed):
         import numpy as np
         import torch
 
-        from linnet.data.sources.frames import Frames
+        from linnet.data.memory.frames import Frames
 
         if self.fields and Frames().matches(raw):
             return self.encode_table(Frames().read(raw, Reading(missing=self.missing)))

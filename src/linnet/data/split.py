@@ -9,8 +9,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
+from linnet.core.randomness import generator
 from linnet.errors import RecipeError
-from linnet.randomness import generator
 
 MIN_ROWS_TO_HOLD_OUT = 20
 """With fewer rows none is held out: a score on two or three rows would say nothing."""

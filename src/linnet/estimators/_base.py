@@ -26,22 +26,22 @@ from sklearn.utils.validation import (
 )
 from torch import Tensor
 
-from linnet import artifact
-from linnet.artifact import Artifact
+from linnet.core.parallel import World, choose_device
+from linnet.core.record import Event, Record
 from linnet.data.columns import expand
 from linnet.data.dataset import Dataset
 from linnet.data.draft import features
+from linnet.data.memory.frames import Frames
 from linnet.data.reading import Reading
 from linnet.data.schema import Schema
-from linnet.data.sources.frames import Frames
 from linnet.errors import DataError, InputError, ModelError
 from linnet.estimators import _html
-from linnet.evaluation import predict_raw
-from linnet.fit import fit
-from linnet.parallel import World, choose_device
-from linnet.progress import shown
-from linnet.recipe import Recipe
-from linnet.record import Event, Record
+from linnet.fit import artifact
+from linnet.fit.artifact import Artifact
+from linnet.fit.fit import fit
+from linnet.fit.recipe import Recipe
+from linnet.insight.evaluation import predict_raw
+from linnet.show.progress import shown
 
 Array = np.ndarray[Any, Any]
 SOFT = 1e-6

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from linnet.notebook import Html, curve, paragraph, table
+from linnet.figures.notebook import Html, curve, paragraph, table
 
 Array = np.ndarray[Any, Any]
 

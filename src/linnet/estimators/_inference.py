@@ -8,7 +8,7 @@ import numpy as np
 
 from linnet.errors import InputError
 from linnet.estimators._base import Array, Estimator, _weights
-from linnet.inference import Inference, NoInference, infer
+from linnet.insight.inference import Inference, NoInference, infer
 
 
 class Explained(Estimator):

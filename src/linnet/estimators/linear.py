@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from linnet.artifact import Artifact
 from linnet.data.dataset import Dataset
 from linnet.data.schema import Schema
 from linnet.errors import InputError
 from linnet.estimators._base import Array, Regressor, _tensor, _weights
 from linnet.estimators._inference import Explained
-from linnet.fit import wrap
-from linnet.recipe import Recipe
-from linnet.solvers.moments import Moments
+from linnet.fit.artifact import Artifact
+from linnet.fit.fit import wrap
+from linnet.fit.recipe import Recipe
+from linnet.line.moments import Moments
 
 
 class _LeastSquares(Explained, Regressor):

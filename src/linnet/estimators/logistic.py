@@ -7,11 +7,11 @@ from typing import Any, Self
 import numpy as np
 from torch import Tensor
 
-from linnet.artifact import Artifact
 from linnet.errors import InputError
 from linnet.estimators._base import Array, Classifier
 from linnet.estimators._inference import Explained
 from linnet.estimators.linear import coefficients
+from linnet.fit.artifact import Artifact
 
 
 class LogisticRegression(Explained, Classifier):

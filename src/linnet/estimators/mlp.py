@@ -8,9 +8,9 @@ import numpy as np
 from sklearn.model_selection import train_test_split
 from torch import Tensor
 
-from linnet.artifact import Artifact
 from linnet.errors import InputError
 from linnet.estimators._base import Array, Classifier, Estimator, Regressor, _weights
+from linnet.fit.artifact import Artifact
 from linnet.networks.activations import ACTIVATIONS
 
 ALIASES = {"logistic": "sigmoid"}

@@ -1,22 +1,26 @@
 """Figures: numbers in, a Plotly figure of plain dicts out; the same for page, report and notebook.
 
-Nothing here imports Plotly, torch or scikit-learn.
+Nothing here imports Plotly, torch or scikit-learn; a name is imported when it is first used, so
+that the live page, which needs the colours alone, starts without NumPy.
 """
 
-from linnet.figures._calibration import (
-    Reliability,
-    brier_score,
-    calibration,
-    expected_calibration_error,
-    reliability,
-)
-from linnet.figures._confusion import confusion
-from linnet.figures._curves import curves
-from linnet.figures._data import Variable, distributions, look, samples, variables
-from linnet.figures._learning import learning_curve
-from linnet.figures._mistakes import data_uri, mistakes, picture_png, residuals, worst
-from linnet.figures._weights import coefficients, templates
-from linnet.figures.figure import Figure
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from linnet.figures._calibration import (
+        Reliability,
+        brier_score,
+        calibration,
+        expected_calibration_error,
+        reliability,
+    )
+    from linnet.figures._confusion import confusion
+    from linnet.figures._curves import curves
+    from linnet.figures._data import Variable, distributions, look, samples, variables
+    from linnet.figures._learning import learning_curve
+    from linnet.figures._mistakes import data_uri, mistakes, picture_png, residuals, worst
+    from linnet.figures._weights import coefficients, templates
+    from linnet.figures.figure import Figure
 
 __all__ = [
     "Figure",
@@ -41,3 +45,38 @@ __all__ = [
     "variables",
     "worst",
 ]
+
+_HOMES = {
+    "Figure": "linnet.figures.figure",
+    "Reliability": "linnet.figures._calibration",
+    "Variable": "linnet.figures._data",
+    "brier_score": "linnet.figures._calibration",
+    "calibration": "linnet.figures._calibration",
+    "coefficients": "linnet.figures._weights",
+    "confusion": "linnet.figures._confusion",
+    "curves": "linnet.figures._curves",
+    "data_uri": "linnet.figures._mistakes",
+    "distributions": "linnet.figures._data",
+    "expected_calibration_error": "linnet.figures._calibration",
+    "learning_curve": "linnet.figures._learning",
+    "look": "linnet.figures._data",
+    "mistakes": "linnet.figures._mistakes",
+    "picture_png": "linnet.figures._mistakes",
+    "reliability": "linnet.figures._calibration",
+    "residuals": "linnet.figures._mistakes",
+    "samples": "linnet.figures._data",
+    "templates": "linnet.figures._weights",
+    "variables": "linnet.figures._data",
+    "worst": "linnet.figures._mistakes",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a name on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'linnet.figures' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value

@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from linnet.colors import COLORS
 from linnet.errors import InputError
 from linnet.figures._style import INK, Array, axis, layout, note, short
+from linnet.figures.colors import COLORS
 from linnet.figures.figure import Figure
 
 BINS = 15

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 
-from linnet.colors import COLORS
 from linnet.errors import InputError
 from linnet.figures._style import (
     Array,
@@ -21,6 +20,7 @@ from linnet.figures._style import (
     short,
     text,
 )
+from linnet.figures.colors import COLORS
 from linnet.figures.figure import Figure
 
 Series = Mapping[str, Mapping[str, Mapping[str, list[Any]]]]

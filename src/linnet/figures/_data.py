@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linnet.colors import COLORS
+from linnet.core.randomness import derive
 from linnet.errors import InputError
 from linnet.figures._mistakes import data_uri, picture_png
 from linnet.figures._style import GRID, Array, Json, color, layout, note, short, text
+from linnet.figures.colors import COLORS
 from linnet.figures.figure import Figure
-from linnet.randomness import derive
 
 if TYPE_CHECKING:
     from linnet.data.column import Column

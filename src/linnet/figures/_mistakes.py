@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from linnet.colors import COLORS
 from linnet.errors import InputError
 from linnet.figures._style import CLEAR, GRID, INK, Array, axis, layout, note, short, text
+from linnet.figures.colors import COLORS
 from linnet.figures.figure import Figure
 
 ACROSS = 6

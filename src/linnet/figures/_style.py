@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from linnet.colors import COLORS
+from linnet.figures.colors import COLORS
 
 Array = np.ndarray[Any, Any]
 Json = dict[str, Any]

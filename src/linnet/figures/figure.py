@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from linnet import files
+from linnet.core import files
 from linnet.errors import InputError, WorkError
 
 CONFIG = {"displaylogo": False, "responsive": True, "typesetMath": False}

@@ -11,9 +11,9 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from linnet.colors import COLORS
 from linnet.errors import WorkError
 from linnet.figures._style import INK, Json
+from linnet.figures.colors import COLORS
 
 DOTS = 100
 """Pixels of Plotly's an inch; a .png has twice as many dots."""

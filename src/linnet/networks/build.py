@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
-from linnet import memory
+from linnet.core import memory
+from linnet.core.registry import lookup
 from linnet.errors import InputError, ModelError
 from linnet.networks import NETWORKS
-from linnet.networks._base import MAX_PARAMETERS, Network
-from linnet.registry import lookup
+from linnet.networks.base import MAX_PARAMETERS, Network
 
 DTYPES = {"uint8": torch.uint8, "float32": torch.float32, "float64": torch.float64}
 

@@ -8,8 +8,8 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from linnet.networks import Activation
-from linnet.networks._base import Network, NetworkSpec
 from linnet.networks.activations import ACTIVATIONS, draw_all
+from linnet.networks.base import Network, NetworkSpec
 from linnet.networks.scaling import Rescaling, Scale, Scaling
 
 

@@ -3,7 +3,10 @@
 import torch
 from torch import Tensor, nn
 
-from linnet.networks._base import Network, NetworkSpec
+from linnet.networks.base import Network, NetworkSpec
+
+BASELINE = "constant"
+"""The name of the baseline among the models of a run."""
 
 
 class Constant(Network):

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from linnet.errors import InputError
-from linnet.networks._base import Network, NetworkSpec
+from linnet.networks.base import Network, NetworkSpec
 from linnet.networks.scaling import Rescaling, Scale, Scaling
 
 

@@ -5,7 +5,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from linnet.networks._base import Network, NetworkSpec
+from linnet.networks.base import Network, NetworkSpec
 from linnet.networks.scaling import Scale, Scaling
 
 

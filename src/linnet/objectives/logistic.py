@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from linnet.objectives._base import Objective
+from linnet.objectives.base import Objective
 
 
 class Logistic(Objective):

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from linnet.objectives._base import Objective
+from linnet.objectives.base import Objective
 
 
 class Squared(Objective):

@@ -7,9 +7,9 @@ import zipfile
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
-from linnet import files
+from linnet.core import files
+from linnet.core.files import Place
 from linnet.errors import InputError
-from linnet.files import Place
 from linnet.runs import directory
 
 LEFT_OUT = ("checkpoints",)

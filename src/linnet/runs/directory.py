@@ -15,9 +15,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from linnet import files
+from linnet.core import files
+from linnet.core.files import Place
 from linnet.errors import InputError, Interrupted, LinnetWarning, WorkError
-from linnet.files import Place
 
 FORMAT = 1
 ROOT = Path("runs")
@@ -207,16 +207,16 @@ def read_metrics(path: Place) -> dict[str, Any]:
             f"{path / METRICS}: written in format {metrics['format']}; this linnet reads up to "
             f"{FORMAT}: upgrade linnet"
         )
-    from linnet.runs import sound  # pydantic takes a while to import
+    from linnet.runs import validation  # pydantic takes a while to import
 
-    return sound.metrics(metrics, str(path / METRICS))
+    return validation.metrics(metrics, str(path / METRICS))
 
 
 def read_info(path: Place) -> dict[str, Any]:
     """``run.json`` of the run in ``path``."""
-    from linnet.runs import sound
+    from linnet.runs import validation
 
-    return sound.info(files.read_json(path / RUN), str(path / RUN))
+    return validation.info(files.read_json(path / RUN), str(path / RUN))
 
 
 def list_runs(root: Path) -> list[dict[str, Any]]:

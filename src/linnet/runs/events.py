@@ -8,10 +8,10 @@ import os
 from collections.abc import Iterable
 from typing import Any
 
-from linnet import files
+from linnet.core import files
+from linnet.core.files import Place
+from linnet.core.record import Event
 from linnet.errors import DataError
-from linnet.files import Place
-from linnet.record import Event
 
 MAX_READ_BYTES = 64 << 20
 """What is read at once of a file that may be of any length."""

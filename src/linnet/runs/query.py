@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from linnet import files
+from linnet.core import files
+from linnet.core.files import Place
+from linnet.core.registry import suggest
 from linnet.errors import InputError
-from linnet.files import Place
-from linnet.registry import suggest
 from linnet.runs import directory
 
 Value = str | int | float | bool

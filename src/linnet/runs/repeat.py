@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from linnet import files
-from linnet.files import Place
+from linnet.core import files
+from linnet.core.files import Place
 from linnet.runs import directory
 
 MANY = 20

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from linnet.core.files import Place
+from linnet.core.registry import suggest
 from linnet.errors import InputError, RecipeError
-from linnet.files import Place
-from linnet.recipe import Recipe, read_recipe
-from linnet.registry import suggest
+from linnet.fit.recipe import Recipe, read_recipe
 from linnet.runs import directory
 
 FREE = ("checkpoint_every", "data")

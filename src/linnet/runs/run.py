@@ -12,12 +12,14 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from linnet import artifact, files
-from linnet.artifact import Artifact
+from linnet.core import files
+from linnet.core.files import Place
+from linnet.core.record import Event
 from linnet.errors import DataError, InputError, LinnetError, ModelError
-from linnet.files import Place
-from linnet.record import Event
-from linnet.runs import archive, directory, events, learning
+from linnet.fit import artifact
+from linnet.fit.artifact import Artifact
+from linnet.runs import archive, directory, events
+from linnet.runs.curve import read as read_curve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,9 +28,9 @@ if TYPE_CHECKING:
     from linnet.data.column import Column
     from linnet.data.dataset import Dataset
     from linnet.data.schema import Schema
-    from linnet.diagnosis import Claim
     from linnet.figures import Figure
     from linnet.figures._curves import Axis
+    from linnet.insight.diagnosis import Claim
 
     Array = np.ndarray[Any, Any]
 
@@ -152,7 +154,7 @@ class Run:
 
     def reasons(self) -> list[Claim]:
         """Why is it stuck? What the record says holds the models back, the weightiest first."""
-        from linnet.diagnosis import Predictions, diagnose
+        from linnet.insight.diagnosis import Predictions, diagnose
 
         chosen, held = self.chosen, {}
         scores = self.metrics["models"][chosen].get("test", {})
@@ -162,7 +164,7 @@ class Run:
             if "p" in found:
                 held = {chosen: Predictions(found["row"], codes, found["p"])}
         rows = self.info.get("data", {}).get("valid_rows")
-        curve = learning.read(self.place)
+        curve = read_curve(self.place)
         changes = {} if curve is None else curve.plain()["changes"]
         return diagnose(self.events(), self.metrics, held, valid_rows=rows, changes=changes)
 
@@ -178,7 +180,7 @@ class Run:
         where it was not computed, which is ``linnet report RUN --learning-curve``."""
         from linnet.figures import learning_curve
 
-        curve = learning.read(self.place)
+        curve = read_curve(self.place)
         if curve is None:
             raise InputError(
                 f"{self.path}: no learning curve yet; linnet report {quote(str(self.path))} "
@@ -332,8 +334,8 @@ class Run:
     def _repr_html_(self) -> str:
         """The verdict, the models with their curves and scores, and why they are stuck; of a run
         without scores its state, and the curves so far."""
-        from linnet.notebook import Html, curve, paragraph, put, table
-        from linnet.verdict import headline
+        from linnet.figures.notebook import Html, curve, paragraph, put, table
+        from linnet.insight.verdict import headline
 
         scored = (self.place / directory.METRICS).is_file()
         try:
@@ -417,7 +419,7 @@ class Run:
 
     def _predictions(self, model: str) -> dict[str, Array]:
         """``row``, ``y``, ``prediction`` and, of classes, ``p`` of the test rows."""
-        from linnet.data.sources.parquet import read_content
+        from linnet.data.parquet.parquet import read_content
 
         path = self.place / "predictions" / f"{model}.parquet"
         try:

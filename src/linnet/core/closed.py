@@ -1,0 +1,67 @@
+"""Frozen pydantic models that refuse what they do not know: recipe, schema, manifest, networks."""
+
+import re
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from linnet.core.files import canonical
+from linnet.core.registry import suggest
+from linnet.errors import InputError
+
+
+class Closed(BaseModel):
+    """A frozen record with exactly the fields it declares."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def parse(cls, value: Any, source: str, error: type[InputError] = InputError) -> Self:
+        """Build from plain JSON values; ``source`` is named in errors.
+
+        Nothing is converted but lists to tuples and whole numbers to floats.
+        """
+        try:
+            return cls.model_validate_json(canonical(value), strict=True)
+        except UnicodeEncodeError as wrong:
+            raise error(
+                f"{source}: a text in it holds {wrong.object[wrong.start]!r}, half a character; "
+                "expected text that UTF-8 can hold"
+            ) from None
+        except ValidationError as invalid:
+            raise error(f"{source}: {explain(invalid, cls)}") from None
+
+    def plain(self) -> dict[str, Any]:
+        """The fields as plain JSON values."""
+        return self.model_dump(mode="json")
+
+
+def explain(invalid: ValidationError, model: type[BaseModel]) -> str:
+    """The first finding of pydantic in one line, with a did-you-mean for unknown keys.
+
+    Where several kinds of value are allowed, it is what the kind nearest to the value says.
+    """
+    errors = invalid.errors(include_url=False)
+    first = errors[0]
+    if any(map(_is_kind, first["loc"][1:])) and not isinstance(first["input"], str):
+        first = [error for error in errors if error["loc"][:1] == first["loc"][:1]][-1]
+    place = ".".join(
+        str(part) for i, part in enumerate(first["loc"]) if not i or not _is_kind(part)
+    )
+    if not place:  # settings that do not go together
+        return str(first["msg"]).removeprefix("Value error, ")
+    if first["type"] == "extra_forbidden":
+        names = model.model_fields if len(first["loc"]) == 1 else ()
+        hint = f"; {suggest(str(first['loc'][-1]), names)}" if names else ""
+        return f'unknown key "{place}"{hint}'
+    if first["type"] == "missing":
+        return f'the key "{place}" is missing'
+    given = repr(first["input"])
+    given = given if len(given) <= 80 else given[:77] + "..."
+    return f'"{place}" is {given}: {first["msg"].removeprefix("Value error, ")}'
+
+
+def _is_kind(part: int | str) -> bool:
+    """Whether it names a kind of value among several, and no place."""
+    kinds = {"literal", "constrained", "function", "tuple", "int", "float", "bool", "str"}
+    return isinstance(part, str) and bool(kinds & set(re.split(r"[^a-z]", part)))

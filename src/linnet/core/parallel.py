@@ -1,0 +1,55 @@
+"""One process or many: the only module that knows ``torch.distributed`` and picks a device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+import torch.distributed as dist
+
+from linnet.core.registry import suggest
+from linnet.errors import RecipeError, WorkError
+
+
+@dataclass(frozen=True)
+class World:
+    """The processes that fit one model together; alone, every method is the identity.
+
+    Under torchrun each rank holds a share of the rows and every sum runs over all of them.
+    """
+
+    rank: int = 0
+    size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+
+    def sum(self, value: torch.Tensor) -> torch.Tensor:
+        """The sum of ``value`` over all ranks, the same bits on each; a rank with no rows joins."""
+        if self.size > 1:
+            value = value.clone()
+            dist.all_reduce(value)
+        return value
+
+
+def choose_device(name: str) -> torch.device:
+    """The device called ``name``: "auto" is CUDA where there is one, else the CPU.
+
+    An absent device is refused: there is never a silent fall back to the CPU.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    kinds = ("auto", "cpu", "cuda", "mps")
+    kind, _, index = name.partition(":")
+    if kind == "gpu":
+        raise RecipeError(f'unknown device "{name}"; did you mean "cuda"?')
+    if kind not in kinds or (index and not index.isdecimal()) or (index and kind != "cuda"):
+        raise RecipeError(f'unknown device "{name}"; {suggest(kind, kinds)} (cuda:1 picks one)')
+    if kind == "cuda":
+        count = torch.cuda.device_count()
+        if not torch.cuda.is_available() or int(index or 0) >= count:
+            raise WorkError(
+                f"device {name} was asked for, but PyTorch {torch.__version__} sees {count} CUDA "
+                "devices here; use --device cpu, or install a CUDA build and a matching driver"
+            )
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise WorkError(f"device mps was asked for, but PyTorch {torch.__version__} sees none here")
+    return torch.device(name)

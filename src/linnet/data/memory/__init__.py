@@ -1,0 +1,1 @@
+"""Data that is in memory already."""

@@ -1,0 +1,212 @@
+"""NumPy archives: ``.npz`` with ``X, y`` or ``x_train, y_train, x_test, y_test``.
+
+Read without NumPy's own reader, as NEP 1 (numpy.lib.format) describes the format: numbers and text
+alone, so there is nothing in a file that could be evaluated or unpickled, and no array is made
+before its size is that of its bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import zipfile
+import zlib
+from math import prod
+from pathlib import Path
+
+import numpy as np
+
+from linnet.core import memory
+from linnet.data.dataset import Dataset
+from linnet.data.reading import Reading
+from linnet.data.source import Array, assemble
+from linnet.errors import DataError
+
+MAX_NPZ_BYTES = 64 << 30
+"""An archive that declares more decompressed bytes than this is refused."""
+
+MAX_NPZ_ARRAYS = 1_000
+MAX_NPY_HEADER_BYTES = 10_000
+MAX_NPY_DIMENSIONS = 32
+
+MAX_DEFLATE_RATIO = 1_032
+"""Deflate cannot do better (zlib's technical notes)."""
+
+MAGIC = b"\x93NUMPY"
+VERSIONS = [bytearray((major, 0)) for major in (1, 2, 3)]
+HEADER = re.compile(
+    r"""\{\s*['"]descr['"]\s*:\s*['"](?P<dtype>[<>|=]?[a-zA-Z]\d{0,9})['"]\s*,"""
+    r"""\s*['"]fortran_order['"]\s*:\s*(?P<fortran>True|False)\s*,"""
+    r"""\s*['"]shape['"]\s*:\s*\((?P<shape>[\dL,\s]*)\)\s*,?\s*\}\s*"""
+)
+KINDS = {"b1", *(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)), "f2", "f4", "f8"}
+LAST_CODE, SURROGATES = 0x10FFFF, (0xD800, 0xDFFF)
+"""Of Unicode: the last code point, and those that no text may hold."""
+
+
+class Arrays:
+    """A file whose name ends in ``.npz``."""
+
+    def matches(self, place: object) -> bool:
+        return isinstance(place, Path) and place.suffix.lower() == ".npz" and place.is_file()
+
+    def read(self, place: Path, reading: Reading) -> Dataset:
+        return from_mapping(_load(place), place.stem, str(place))
+
+
+def from_mapping(arrays: dict[str, Array], name: str, place: str) -> Dataset:
+    """``X, y``, or ``x_train, y_train`` with or without ``x_test, y_test``, in any case."""
+    given: dict[str, Array] = {}
+    for key, value in arrays.items():
+        if key.lower() in given:
+            raise DataError(f'{place}: "{key}" is there twice, in capitals and without')
+        given[key.lower()] = value
+    if {"x", "y"} <= given.keys():
+        return assemble(given["x"], given["y"], name=name)
+    if not {"x_train", "y_train"} <= given.keys():
+        raise DataError(
+            f"{place}: holds {', '.join(arrays) or 'nothing'}; expected X and y, or x_train, "
+            "y_train, x_test, y_test"
+        )
+    x, y, tests = given["x_train"], given["y_train"], 0
+    if ("x_test" in given) != ("y_test" in given):
+        raise DataError(f"{place}: has only one of x_test and y_test; expected both or neither")
+    for key in given.keys() & {"x_train", "y_train", "x_test", "y_test"}:
+        if not given[key].ndim:
+            raise DataError(f"{place}: {key} is a single value; expected one for each row")
+    if "x_test" in given:
+        parts = (x, given["x_test"]), (y, given["y_test"])
+        for what, (train, test) in zip("xy", parts, strict=True):
+            if train.shape[1:] != test.shape[1:] or train.dtype.kind != test.dtype.kind:
+                raise DataError(
+                    f"{place}: {what}_train is {train.dtype} {train.shape[1:]} a row, {what}_test "
+                    f"{test.dtype} {test.shape[1:]}; expected the same"
+                )
+        if len(given["x_test"]) != len(given["y_test"]):
+            raise DataError(
+                f"{place}: {len(given['x_test'])} test examples, but {len(given['y_test'])} targets"
+            )
+        tests = len(given["x_test"])
+        x, y = (np.concatenate(pair) for pair in parts)
+        if len(x) - tests != len(y) - tests:
+            raise DataError(f"{place}: {len(x) - tests} examples, but {len(y) - tests} targets")
+    return assemble(x, y, name=name, test_rows=tests)
+
+
+def _load(path: Path) -> dict[str, Array]:
+    """Every array of the archive; objects, which only pickle can read, are refused."""
+    try:
+        with open(path, "rb") as file:
+            size = file.seek(0, 2)
+            with zipfile.ZipFile(file) as archive:
+                entries = archive.infolist()
+                _check(path, entries, size)
+                return {
+                    entry.filename.removesuffix(".npy"): _array(path, archive, entry)
+                    for entry in entries
+                }
+    except OSError as error:
+        raise DataError(f"{path}: cannot read: {error.strerror or error}") from error
+    except (
+        ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error,
+    ) as error:  # what zipfile raises of one that is damaged  # fmt: skip
+        if isinstance(error, DataError):
+            raise
+        raise _unreadable(path, str(error)) from error
+
+
+def _unreadable(path: Path, why: str) -> DataError:
+    return DataError(
+        f"{path}: cannot be read as .npz: {why}; expected plain arrays written by numpy.savez "
+        "(Python objects are refused)"
+    )
+
+
+def _check(path: Path, entries: list[zipfile.ZipInfo], size: int) -> None:
+    """Refuse, before any array is read, what cannot be in a file of ``size`` bytes, or not fit."""
+    if len(entries) > MAX_NPZ_ARRAYS:
+        raise DataError(
+            f"{path}: holds {len(entries):,} arrays; at most {MAX_NPZ_ARRAYS:,} (MAX_NPZ_ARRAYS)"
+        )
+    names = [entry.filename for entry in entries]
+    for entry in entries:
+        name = entry.filename[:200]
+        if names.count(entry.filename) > 1:
+            raise _unreadable(path, f"{name!r} is there twice")
+        if not name.endswith(".npy") or not name.isprintable():
+            raise _unreadable(path, f"{name!r} in it is no .npy")
+        packed = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: MAX_DEFLATE_RATIO}
+        ratio = packed.get(entry.compress_type)
+        if ratio is None or entry.flag_bits & 1:
+            raise _unreadable(path, f"{name!r} is encrypted, or not stored or deflated")
+        if entry.file_size > ratio * entry.compress_size:
+            raise _unreadable(
+                path, f"{name!r} declares {entry.file_size:,} bytes in {entry.compress_size:,}"
+            )
+    if sum(entry.compress_size for entry in entries) > size:
+        raise _unreadable(path, f"its arrays declare more bytes than its {size:,}")
+    declared = sum(entry.file_size for entry in entries)
+    if declared > MAX_NPZ_BYTES:
+        raise DataError(
+            f"{path}: declares {declared:,} bytes; at most {MAX_NPZ_BYTES:,} (MAX_NPZ_BYTES)"
+        )
+    memory.require(declared, str(path))
+
+
+def _array(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
+    """One ``.npy``, writable, in this machine's byte order."""
+    with archive.open(entry) as member:
+        content = bytearray(member.read(entry.file_size))  # never more, whatever is packed there
+    name = entry.filename
+    if len(content) != entry.file_size:
+        raise _unreadable(path, f"{name} ends after {len(content):,} of {entry.file_size:,} bytes")
+    if content[:6] != MAGIC or content[6:8] not in VERSIONS:
+        raise _unreadable(path, f"{name} does not begin as a .npy of version 1 to 3")
+    begin = 10 if content[6] == 1 else 12  # where its length, of 2 or 4 bytes, ends
+    length = int.from_bytes(content[8:begin], "little")
+    if length > min(MAX_NPY_HEADER_BYTES, len(content) - begin):
+        raise _unreadable(
+            path, f"the header of {name} declares {length:,} bytes; at most "
+            f"{MAX_NPY_HEADER_BYTES:,} (MAX_NPY_HEADER_BYTES)",
+        )  # fmt: skip
+    header = content[begin : begin + length].decode("latin-1")
+    begin += length
+    match = HEADER.fullmatch(header)
+    if match is None:
+        raise _unreadable(path, f"the header of {name} is {header.strip()[:100]!r}")
+    kind = match["dtype"].lstrip("<>|=")
+    if kind.startswith("O"):
+        raise _unreadable(path, f"{name} holds Python objects")
+    text = re.fullmatch("U([1-9][0-9]{0,5})", kind)
+    if kind not in KINDS and not text:
+        raise _unreadable(path, f"{name} is of the kind {match['dtype']!r}, no numbers and no text")
+    sizes = [part.strip().removesuffix("L") for part in match["shape"].split(",")]
+    if sizes[-1] == "":
+        sizes.pop()
+    if any(not part.isdecimal() or len(part) > 18 for part in sizes):
+        raise _unreadable(path, f"the shape of {name} is ({match['shape'][:100]})")
+    shape = tuple(map(int, sizes))
+    if len(shape) > MAX_NPY_DIMENSIONS:
+        raise _unreadable(
+            path, f"{name} has {len(shape)} dimensions; at most {MAX_NPY_DIMENSIONS} "
+            "(MAX_NPY_DIMENSIONS)",
+        )  # fmt: skip
+    dtype = np.dtype(match["dtype"])
+    need = dtype.itemsize * prod(shape)
+    if need != len(content) - begin:
+        raise _unreadable(
+            path, f"{name} of shape {shape} needs {need:,} bytes, holds {len(content) - begin:,}"
+        )
+    if not need:
+        raise DataError(f"{path}: {name} of shape {shape} has no rows, or no columns")
+    flat = np.frombuffer(content, dtype, offset=begin)
+    flat = flat.astype(dtype.newbyteorder("="), copy=False)
+    if text and _no_text(flat.view(np.uint32)):
+        raise _unreadable(path, f"{name} holds text that is no Unicode")
+    if kind == "b1" and flat.view(np.uint8).max() > 1:
+        raise _unreadable(path, f"{name} holds booleans that are neither 0 nor 1")
+    return flat.reshape(shape, order="F" if match["fortran"] == "True" else "C")
+
+
+def _no_text(codes: Array) -> bool:
+    least, most = SURROGATES
+    return bool(codes.max() > LAST_CODE or ((codes >= least) & (codes <= most)).any())

@@ -1,0 +1,1 @@
+"""Pictures: IDX, CIFAR, folders."""

@@ -1,0 +1,206 @@
+"""What the first records of a text file tell: its separator, and the names of its columns."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from linnet.core.registry import suggest
+from linnet.data.reading import Reading
+from linnet.data.text.lines import (
+    LINE,
+    RETURN,
+    Fault,
+    line_ends,
+    outside,
+    quotes_in,
+    record_ends,
+    shown,
+    split,
+    trimmed,
+)
+from linnet.errors import DataError
+
+MAX_COLUMNS = 100_000
+"""A file whose first record has more fields is refused."""
+
+SEPARATORS = ",;\t|"
+"""What a separator is sought among, ..."""
+
+SOUGHT_RECORDS, SOUGHT_BYTES = 100, 1 << 20
+"""... in so many of the first records, and bytes."""
+
+NUMERAL = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([eE][+-]?[0-9]+)?")
+
+HEADLESS = "if the first line holds values, not names: --no-header"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How the records of a file are cut, and which of its columns are in use.
+
+    The names of columns take the first ``head`` bytes and ``lines`` lines.
+    """
+
+    separator: int | None
+    names: tuple[str, ...]
+    use: tuple[int, ...]
+    head: int
+    lines: int
+    notes: tuple[str, ...]
+
+
+def find_layout(data: bytes, path: Path, reading: Reading) -> Layout:
+    """The layout of a file whose first records are ``data``; a ``Fault`` where they are amiss."""
+    head = len(data) - len(data.lstrip())
+    head = max(data.rfind(b"\n", 0, head), data.rfind(b"\r", 0, head)) + 1  # blank lines
+    if head == len(data):
+        raise DataError(f"{path}: holds nothing but spaces; expected a table, a row a line")
+    if head and reading.on_bad != "skip":
+        raise Fault(
+            0,
+            f" is blank; expected {'the names of the columns' if reading.header else 'a row'}; "
+            "remove it, or leave such lines out (--set on_bad=skip)",
+        )
+    notes: tuple[str, ...] = ()
+    if head:
+        blank = line_ends(data, head)
+        notes = (f"left out: {blank:,} blank line{'s' * (blank > 1)} at the beginning",)
+    separator = _given(reading.separator) if reading.separator != "auto" else None
+    if reading.separator == "auto":
+        separator = _sought(data[head:], path)
+    first, size = _cells(data[head:], separator, line_ends(data, head))
+    if len(first) > MAX_COLUMNS:
+        raise DataError(
+            f"{path}: line {1 + line_ends(data, head)} has {len(first):,} fields; at most "
+            f"{MAX_COLUMNS:,} (MAX_COLUMNS) columns are read"
+        )
+    names = tuple(first)
+    if reading.header:
+        data_like = any(map(NUMERAL.fullmatch, names)) and names != tuple(
+            map(str, range(len(names)))
+        )
+        where = f"{path}: line {1 + line_ends(data, head)}"
+        _check_names(names, where, f"; {HEADLESS}" if data_like else "")
+        if data_like:
+            notes += ("the first line looks like data; --no-header reads it as such",)
+        head += size
+    else:
+        names = tuple(f"c{index}" for index in range(len(first)))
+    if len(names) == 1 and reading.separator == "auto":
+        notes += (
+            "one column: no comma, semicolon, tab or bar separates values; --set separator=... "
+            "names another separator",
+        )
+    for name in reading.drop:
+        if name not in names:
+            hint = suggest(name, names)
+            raise DataError(
+                f'{path}: there is no column "{shown(name)}", named in drop; '
+                f"{hint if len(hint) <= 400 else hint[:400] + '...'}"
+            )
+    use = tuple(index for index, name in enumerate(names) if name not in reading.drop)
+    if not use:
+        raise DataError(f"{path}: drop names every column; leave some")
+    return Layout(separator, names, use, head, line_ends(data, head), notes)
+
+
+def _given(separator: str) -> int:
+    if not separator.isascii() or separator in '"\r\n\0':
+        raise DataError(
+            f'separator="{shown(separator)}" cannot separate values; expected one ASCII character '
+            "that is no quote and no line end"
+        )
+    return ord(separator)
+
+
+def _sought(data: bytes, path: Path) -> int | None:
+    """The separator that cuts the first records into as many fields each."""
+    sample = data[:SOUGHT_BYTES]
+    stops = record_ends(sample)
+    if not len(stops):
+        sample = data
+        stops = record_ends(sample)
+    if not len(stops):  # a quote is amiss, which will be told
+        stops = np.array([len(sample) - 1])
+    b = np.frombuffer(sample, np.uint8)
+    starts = np.concatenate(([0], stops[:-1] + 1))
+    filled = stops > starts
+    filled[1:] &= ~((b[stops[1:]] == LINE) & (b[stops[:-1]] == RETURN) & (stops[1:] == starts[1:]))
+    starts, stops = starts[filled][:SOUGHT_RECORDS], stops[filled][:SOUGHT_RECORDS]
+    quotes = quotes_in(b)
+    alike: list[tuple[float, int, str]] = []
+    best: tuple[float, str | None] = (0.0, None)
+    for separator in SEPARATORS:
+        at = outside(np.flatnonzero(b == ord(separator)), quotes)
+        counts = np.searchsorted(at, stops) - np.searchsorted(at, starts)
+        if not len(counts) or not counts.any():
+            continue
+        kinds, times = np.unique(counts, return_counts=True)
+        usual, share = int(kinds[times == times.max()][-1]), float(times.max()) / len(counts)
+        if share == 1:
+            spans = zip(starts[:20].tolist(), stops[:20].tolist(), strict=True)
+            numeric = _numeric(sample, spans, separator)
+            alike.append((numeric, usual, separator))
+        elif usual and share > best[0]:
+            best = share, separator
+    tabs = path.name.lower().removesuffix(".gz").endswith((".tsv", ".tab"))
+    if tabs and any(separator == "\t" for *_, separator in alike):
+        return ord("\t")
+    chosen = max(alike)[-1] if alike else best[1]
+    return None if chosen is None else ord(chosen)
+
+
+def _numeric(sample: bytes, spans: Iterable[tuple[int, int]], separator: str) -> float:
+    """Which part of the values of records are numbers if cut by ``separator``; of two separators
+    that fit, this tells those of values from those of decimals."""
+    fields = [
+        field.strip()
+        for start, stop in spans
+        for field in sample[start:stop].decode(errors="replace").split(separator)
+    ]
+    return sum(map(bool, map(NUMERAL.fullmatch, fields))) / len(fields)
+
+
+def _cells(data: bytes, separator: int | None, line: int) -> tuple[list[str], int]:
+    """The values of the first record, and its bytes with its line end."""
+    ends = record_ends(data)
+    size = int(ends[0]) + 1 if len(ends) else len(data)
+    size += data[size - 1 : size + 1] == b"\r\n"
+    try:
+        records = trimmed(split(data[:size], separator, None, last=True), separator)
+    except Fault as fault:
+        raise Fault(line + fault.line, fault.text, fault.byte) from fault
+    cells: list[str] = []
+    start = 0
+    for end in records.ends.tolist():
+        cell = records.data[start:end].decode().strip()
+        if cell[:1] == '"':
+            cell = cell[1:-1].replace('""', '"').strip()
+        cells.append(cell)
+        start = end + 1
+    return cells, size
+
+
+def _check_names(names: Sequence[str], where: str, hint: str) -> None:
+    known: dict[str, int] = {}
+    for index, name in enumerate(names):
+        if not name:
+            what = f"{where}: the column {index + 1} of {len(names)} has no name"
+            if index == 0 and len(names) > 1 and all(names[1:]):
+                what += ": if it is an index, write the file without it (index=False), or name it"
+            else:
+                what += "; give it one"
+            raise DataError(what + hint)
+        same = known.setdefault(unicodedata.normalize("NFC", name), index)
+        if same != index:
+            alike = "" if names[same] == name else ", in two forms of Unicode"
+            raise DataError(
+                f"{where}: the columns {same + 1} and {index + 1} are both called "
+                f'"{shown(name)}"{alike}; rename one{hint}'
+            )

@@ -1,0 +1,425 @@
+"""Reads a text file of a table, chunk by chunk in threads, into columns."""
+
+from __future__ import annotations
+
+import os
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass, replace
+from math import isfinite
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+import polars as pl
+
+from linnet.core import memory
+from linnet.data.reading import Reading
+from linnet.data.table import Table
+from linnet.data.text.header import Layout, find_layout
+from linnet.data.text.kinds import Column, Judge
+from linnet.data.text.lines import (
+    BLANK_LINE,
+    MAX_NAMED,
+    MAX_RECORD_BYTES,
+    Array,
+    Chunks,
+    Fault,
+    Records,
+    Stream,
+    shown,
+    split,
+    trimmed,
+)
+from linnet.data.text.values import BLANK, NUMERIC, Look, Tally, examine, text_of
+from linnet.errors import DataError
+
+STRING_BYTES = 16
+"""What polars keeps for each string, be it ever so short."""
+
+MAX_CHUNK_BYTES, BYTES_A_COLUMN = 32 << 20, 1_600
+"""Chunks are larger, up to the first, for tables of many columns, as each has its own cost."""
+
+
+def read_text(path: Path, reading: Reading) -> Table:
+    """The table in the text file ``path``."""
+    try:
+        with open(path, "rb") as file:
+            return _Reader(file, path, reading).table()
+    except OSError as error:
+        raise DataError(f"{path}: cannot read: {error.strerror or error}") from error
+
+
+@dataclass(frozen=True)
+class _Part:
+    """What came of a chunk of ``size`` bytes: its records, their own bytes aside, and its values
+    by column."""
+
+    size: int
+    records: Records
+    values: list[pl.Series]
+    tallies: list[Tally]
+
+
+class _Lines:
+    """On which line each row is."""
+
+    def __init__(self) -> None:
+        self._rows: list[int] = []
+        self._lines: list[int] = []
+        self._at: list[Array | None] = []
+
+    def add(self, row: int, line: int, at: Array | None) -> None:
+        """Rows from ``row`` on are on the lines from ``line`` on, or ``at`` so many after it."""
+        self._rows.append(row)
+        self._lines.append(line)
+        self._at.append(None if at is None else at.astype(np.int32))
+
+    def __call__(self, row: int) -> int:
+        chunk = bisect_right(self._rows, row) - 1
+        within, at = row - self._rows[chunk], self._at[chunk]
+        return self._lines[chunk] + (within if at is None else int(at[within]))
+
+
+class _Reader:
+    """One reading of one file."""
+
+    def __init__(self, file: BinaryIO, path: Path, reading: Reading) -> None:
+        self._file = file
+        self._path = path
+        self._reading = reading
+        self._skip = reading.on_bad == "skip"
+        self._empty = sorted({word.strip() for word in reading.empty})
+        self._look = Look(reading.empty)
+        self._stream = Stream(file, path, reading.encoding)
+        self._layout: Layout | None = None
+        self._schema: dict[str, type[pl.String]] = {}
+        self._comma = False
+        self._blanks = False  # around values, in some chunk
+        self._columns: list[Column] = []
+        self._more: set[int] = set()  # columns known to hold more than numbers
+        self._left_out = 0
+        self._named: list[str] = []
+
+    def table(self) -> Table:
+        before = os.fstat(self._file.fileno())
+        try:
+            return self._table(before)
+        except DataError as error:
+            if self._changed(before):
+                raise self._moved() from error
+            raise
+
+    def _table(self, before: os.stat_result) -> Table:
+        lines, rows, asked = _Lines(), 0, 0
+        with closing(self._parts(self._examined)) as parts:
+            for line, part in parts:
+                lines.add(rows, line, part.records.at)
+                for index, values in enumerate(part.values):
+                    column = self._columns[index]
+                    column.parts.append(values)
+                    column.tally.add(part.tallies[index], rows)
+                    if column.tally.others or column.tally.codes:
+                        self._more.add(index)
+                rows += part.records.rows
+                asked = self._require(part, asked, before.st_size)
+        if self._layout is None:
+            raise DataError(f"{self._path}: holds nothing; expected a table, a row a line")
+        if not rows:
+            what = "the names of the columns, and no rows" if self._reading.header else "no rows"
+            raise DataError(f"{self._path}: holds {what}; expected a row a line")
+        judge = Judge(self._path, lines, self._reading.decimal)
+        forms = [judge.form(column) for column in self._columns]
+        again = [i for i, form in enumerate(forms) if judge.changed(self._columns[i], form)]
+        if again:
+            self._read_again(again)
+        if self._changed(before):
+            raise self._moved()
+        notes = list(self._layout.notes)
+        table = {}
+        for column, form in zip(self._columns, forms, strict=True):
+            table[column.name] = judge.finish(column, form)
+            if form == "comma" and column.tally.other:
+                value = shown(column.tally.other[1])
+                notes.append(f'"{shown(column.name)}" is read with decimal commas, as in {value}')
+        if self._left_out:
+            more = ", ..." if self._left_out > len(self._named) else ""
+            notes.append(
+                f"left out: {self._left_out:,} row{'s' * (self._left_out > 1)} without "
+                f"{len(self._layout.names)} fields: {', '.join(self._named)}{more}"
+            )
+        name = self._path.name
+        stem = Path(name[:-3] if name.lower().endswith(".gz") else name).stem
+        return Table(table, stem, lines, tuple(notes))
+
+    # What is done with each chunk
+
+    def _parts(self, work: Callable[[bytes, bool], _Part]) -> Generator[tuple[int, _Part]]:
+        """What ``work``, in threads, makes of each chunk with rows, and the line it begins on.
+
+        The first fault by line is the one that is told.
+        """
+        workers = min(_cores(), pl.thread_pool_size())
+        chunks = self._chunks()
+        pending: deque[tuple[int, Future[_Part]]] = deque()
+        blank: tuple[int, int] | None = None
+        line, byte, failure, more = 1, 0, None, True
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                while more or pending:
+                    if more:
+                        try:
+                            data, last = next(chunks)
+                        except StopIteration:
+                            more = False
+                        except (Fault, DataError) as error:  # once those before it are told
+                            more, failure = False, error
+                        else:
+                            pending.append((len(data), pool.submit(work, data, last)))
+                            ahead = max(1, min(workers + 1, MAX_CHUNK_BYTES // len(data)))
+                            if len(pending) < ahead:
+                                continue
+                    if byte == 0 and self._layout is not None:
+                        line, byte = 1 + self._layout.lines, self._layout.head
+                    if not pending:
+                        break
+                    size, future = pending.popleft()
+                    try:
+                        part = future.result()
+                    except Fault as fault:
+                        if blank and not self._skip:
+                            raise self._blank(blank[0]) from None
+                        raise self._told(fault, line, byte) from fault
+                    records = part.records
+                    if blank and (records.rows or records.left_out):
+                        if not self._skip:
+                            raise self._blank(blank[0])
+                        first, count = blank
+                        some = range(first, first + min(count, MAX_NAMED))
+                        self._leave_out(count, [(at, "is blank") for at in some])
+                        blank = None
+                    self._leave_out(
+                        records.left_out, [(line + at, what) for at, what in records.named]
+                    )
+                    if records.blank:
+                        at, count = records.blank
+                        blank = (blank[0], blank[1] + count) if blank else (line + at, count)
+                    if records.rows:
+                        yield line, part
+                    line += records.lines
+                    byte += size
+            finally:
+                pool.shutdown(cancel_futures=True)
+        if isinstance(failure, Fault):
+            raise self._told(failure, line, None) from failure
+        if failure is not None:
+            raise failure
+
+    def _chunks(self) -> Iterator[tuple[bytes, bool]]:
+        """The chunks of records after the names of the columns."""
+        self._stream = Stream(self._file, self._path, self._reading.encoding)
+        chunks = Chunks(self._stream)
+        begun, blank = False, b""
+        for data, last in chunks:
+            if not begun:
+                data = blank + data
+                if not data.strip() and len(data) <= MAX_RECORD_BYTES:
+                    blank = data
+                    continue
+                begun = True
+                if self._layout is None:
+                    self._begin(data)
+                layout = self._known
+                chunks.separator = layout.separator
+                size = BYTES_A_COLUMN * len(layout.names)
+                chunks.size = max(chunks.size, min(MAX_CHUNK_BYTES, size))
+                data = data[layout.head :]
+            if data:
+                yield data, last
+
+    def _begin(self, data: bytes) -> None:
+        """Settle, from the first chunk, what the file's form is."""
+        try:
+            self._layout = form = find_layout(data, self._path, self._reading)
+        except Fault as fault:
+            raise self._told(fault, 1, 0) from fault
+        self._schema = {str(index): pl.String for index in range(len(form.names))}
+        names, declared = (form.names[index] for index in form.use), self._reading.columns
+        self._columns = [Column(name, declared.get(name)) for name in names]
+        decimal = self._reading.decimal
+        self._comma = decimal == "," or (decimal == "auto" and form.separator != ord(","))
+
+    def _examined(self, data: bytes, last: bool) -> _Part:
+        """Every column in use, as numbers where it is."""
+        layout = self._known
+        records, frame, flags = self._split(data, last, layout.use, typed=True)
+        values, tallies = [], []
+        columns = self._columns if records.rows else []
+        for index, (column, series) in enumerate(zip(columns, frame, strict=True)):
+            if series.dtype == pl.Float64:
+                tally = Tally(numbers=len(series), lead=len(series))
+            elif column.textual:
+                series, tally = text_of(series, int(flags[index]), self._empty), Tally()
+            else:
+                as_text = index in self._more
+                series, tally = examine(
+                    series, int(flags[index]), self._empty, as_text, self._comma
+                )
+            values.append(series)
+            tallies.append(tally)
+        return _Part(len(data), records, values, tallies)
+
+    def _read_again(self, again: Sequence[int]) -> None:
+        """Take these columns as text."""
+        layout = self._known
+        use = tuple(layout.use[index] for index in again)
+
+        def work(data: bytes, last: bool) -> _Part:
+            records, frame, flags = self._split(data, last, use, typed=False)
+            texts = [
+                text_of(series, int(flag), self._empty)
+                for series, flag in zip(frame, flags, strict=True)
+            ]
+            return _Part(len(data), records, texts, [])
+
+        left_out, named = self._left_out, list(self._named)
+        sizes = [len(part) for part in self._columns[again[0]].parts]
+        for index in again:
+            self._columns[index].parts = []
+        with closing(self._parts(work)) as parts:
+            for _, part in parts:
+                for index, values in zip(again, part.values, strict=True):
+                    self._columns[index].parts.append(values)
+        self._left_out, self._named = left_out, named
+        if sizes != [len(part) for part in self._columns[again[0]].parts]:
+            raise self._moved()
+
+    def _split(
+        self, data: bytes, last: bool, use: tuple[int, ...], *, typed: bool
+    ) -> tuple[Records, list[pl.Series], Array]:
+        """The records of a chunk, and columns of them as text with what they may hold.
+
+        If ``typed``, those that by their bytes can be nothing but numbers, and are, as numbers.
+        """
+        layout = self._known
+        width = len(layout.names)
+        records = split(data, layout.separator, width, last=last, skip=self._skip)
+        if not records.rows:
+            return replace(records, data=b"", ends=records.ends[:0]), [], np.zeros(0, np.uint8)
+        part = None if len(use) == width else list(use)
+        which = None if part is None else np.array(part)
+        flags = None if records.spaced or self._blanks else self._look(records, width, which)
+        if flags is None or (flags & BLANK).any():
+            self._blanks = True
+            records = trimmed(records, layout.separator)
+            flags = self._look(records, width, which)
+        frame = None
+        if typed:
+            numbers = [
+                place
+                for index, place in enumerate(use)
+                if flags[index] == NUMERIC
+                and index not in self._more
+                and not self._columns[index].textual
+            ]
+            frame = self._numbers(records, part, numbers)
+        if frame is None:
+            try:
+                frame = self._cut(records, part, self._schema)
+            except pl.exceptions.PolarsError as error:
+                raise DataError(f"{self._path}: polars cannot split it: {error}") from error
+        if frame.height != records.rows:  # told rather than wrong
+            raise DataError(
+                f"{self._path}: polars finds {frame.height:,} rows where there are {records.rows:,}"
+            )
+        return replace(records, data=b"", ends=records.ends[:0]), frame.get_columns(), flags
+
+    def _numbers(
+        self, records: Records, part: list[int] | None, numbers: list[int]
+    ) -> pl.DataFrame | None:
+        """The columns at the places ``numbers`` as numbers, or None if one of them holds more."""
+        try:
+            types = dict.fromkeys(map(str, numbers), pl.Float64)
+            frame = self._cut(records, part, {**self._schema, **types})
+        except pl.exceptions.PolarsError:
+            return None
+        for series in frame:
+            if series.dtype == pl.Float64 and (
+                series.null_count() or not isfinite(float(series.sum()))
+            ):
+                return None
+        return frame
+
+    def _cut(
+        self, records: Records, part: list[int] | None, schema: dict[str, Any]
+    ) -> pl.DataFrame:
+        return pl.read_csv(
+            records.data,
+            has_header=False,
+            schema=schema,
+            columns=part,
+            separator="\x01" if self._known.separator is None else chr(self._known.separator),
+        )
+
+    # What is told
+
+    @property
+    def _known(self) -> Layout:
+        assert self._layout is not None
+        return self._layout
+
+    def _told(self, fault: Fault, line: int, byte: int | None) -> DataError:
+        """A fault in a chunk that begins at a line and a byte, or in the stream itself."""
+        at = ""
+        if fault.byte is not None and byte is None:
+            at = f", byte {fault.byte}"
+        elif fault.byte is not None and byte is not None and self._stream.plain:
+            at = f", byte {self._stream.mark + byte + fault.byte}"
+        return DataError(f"{self._path}: line {line + fault.line}{at}{fault.text}")
+
+    def _blank(self, line: int) -> DataError:
+        return DataError(f"{self._path}: line {line}{BLANK_LINE}")
+
+    def _leave_out(self, count: int, named: Sequence[tuple[int, str]]) -> None:
+        self._left_out += count
+        room = MAX_NAMED - len(self._named)
+        self._named += [f"line {line} {what}" for line, what in named][: max(0, room)]
+
+    def _changed(self, before: os.stat_result) -> bool:
+        after = os.fstat(self._file.fileno())
+        return (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
+
+    def _moved(self) -> DataError:
+        return DataError(
+            f"{self._path}: changed while it was read; read it again when nothing writes to it"
+        )
+
+    def _require(self, part: _Part, asked: int, size: int) -> int:
+        """Refuse a table that does not fit, from its first part, or as an unpacked file grows."""
+        made, taken = self._stream.made, self._stream.taken
+        if not self._stream.packed and not asked:
+            whole = size * made / taken
+            memory.require(int(self._bytes() * (whole / part.size)), str(self._path))
+        if self._stream.packed and made >= 2 * asked:
+            memory.require(self._bytes(), f"{self._path}, of which {made:,} bytes are unpacked,")
+            return made
+        return asked or 1
+
+    def _bytes(self) -> int:
+        parts = (part for column in self._columns for part in column.parts)
+        views = STRING_BYTES  # polars does not count them
+        return sum(
+            int(part.estimated_size()) + views * len(part) * (part.dtype == pl.String)
+            for part in parts
+        )
+
+
+def _cores() -> int:
+    """How many threads can run at once."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1

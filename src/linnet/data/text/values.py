@@ -1,0 +1,271 @@
+"""The values of a text file's columns: which are numbers, and what becomes of a column.
+
+Chunks are examined by themselves, in threads; what a column is depends on all of them. A chunk
+whose values are all numbers is kept as numbers, else as text; a column that is text in the end, but
+was kept as numbers somewhere, is read a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import isfinite
+
+import numpy as np
+import polars as pl
+
+from linnet.data.text.lines import QUOTE, RETURN, SPACE, TAB, Array, Records
+
+NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
+
+CODE = r"^[+-]?(0[0-9]+|[1-9][0-9]{14,}[1-9]0*)$"
+"""Digits that are no number: with a leading zero, or more of them than a number can hold."""
+
+COMMA = r"^[+-]?(0|[1-9][0-9]*),[0-9]+([eE][+-]?[0-9]+)?$"
+"""A number with a decimal comma."""
+
+THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
+"""Of those, what may as well be a whole number, written in groups of three."""
+
+MAX_DIGITS = 15
+"""Every whole number of so many digits has a float64 of its own."""
+
+SPACED, NUMERIC, CODED, EMPTY, BLANK, WIDE = 1, 2, 4, 8, 16, 32
+"""What a column may hold, by the bytes of its values: spaces around them; numbers; codes; values
+that mean missing; of the spaces, such as can be trimmed, and such as are not ASCII."""
+
+ZERO, NINE, PLUS, MINUS, POINT = b"09+-."
+
+BLOCK = 1 << 17
+"""About so many values are looked at in one go."""
+
+
+class Look:
+    """Tells from the bytes of values what is worth a look at them as text."""
+
+    def __init__(self, empty: frozenset[str]) -> None:
+        words = {word.strip().encode() for word in empty}
+        self._longest = max(map(len, words), default=0)
+        self._empty = np.zeros((self._longest + 1, 256), np.bool_)
+        for word in words - {b""}:
+            self._empty[len(word), word[0]] = True
+        edge = np.zeros(256, np.uint8)
+        edge[: SPACE + 1] = SPACED
+        edge[[SPACE, TAB]] |= BLANK
+        edge[128:] = WIDE
+        self._last = edge.tobytes()
+        edge[[*range(ZERO, NINE + 1), PLUS, MINUS, POINT]] |= NUMERIC
+        edge[[PLUS, MINUS, ZERO]] |= CODED  # perhaps
+        edge[np.flatnonzero(self._empty.any(axis=0))] |= EMPTY  # perhaps
+        self._first = edge.tobytes()
+
+    def __call__(self, records: Records, width: int, use: Array | None) -> Array:
+        """What each column, or each in ``use``, may hold."""
+        b = np.frombuffer(records.data, np.uint8)
+        returns = b"\r" in records.data
+        flags = np.zeros(width if use is None else len(use), np.uint8)
+        step = max(1, BLOCK // width) * width
+        for start in range(0, len(records.ends), step):  # few at a time, which stay in cache
+            end = records.ends[start : start + step].copy()
+            first = int(records.ends[start - 1]) + 1 if start else 0
+            flags |= self._block(b, first, end, width, use, returns, records.quoted)
+        return flags
+
+    def _block(
+        self,
+        b: Array,
+        start: int,
+        end: Array,
+        width: int,
+        use: Array | None,
+        returns: bool,
+        quotes: bool,
+    ) -> Array:
+        """What columns hold in records whose fields end at ``end``, the first from ``start`` on."""
+        begin = np.empty_like(end)
+        begin[:1] = start
+        np.add(end[:-1], 1, out=begin[1:])
+        if returns:
+            end[width - 1 :: width] -= b.take(end[width - 1 :: width] - 1) == RETURN
+        if use is not None:
+            begin = begin.reshape(-1, width)[:, use].reshape(-1)
+            end = end.reshape(-1, width)[:, use].reshape(-1)
+        first = b.take(begin)
+        if quotes:
+            quoted = first == QUOTE
+            begin += quoted
+            end -= quoted
+            first = b.take(begin)
+        length = end - begin
+        end -= 1
+        flags: Array = _mapped(first, self._first)
+        flags |= _mapped(b.take(end), self._last)
+        void = np.flatnonzero(length <= 0)
+        flags[void] = 0
+        there = np.bitwise_or.reduce(flags) if len(flags) else 0
+        if there & EMPTY:
+            _settle(flags, EMPTY, lambda at: self._are_empty(length[at], first[at]))
+        if there & CODED:
+            _settle(flags, CODED, lambda at: _zeros(b, begin[at], first[at]))
+        if there & WIDE:
+            _settle(flags, WIDE, lambda at: _wide_spaces(b, begin[at], end[at]))
+            flags[np.flatnonzero(flags & WIDE)] |= SPACED
+        some = np.flatnonzero(length > MAX_DIGITS)
+        for step in (1, 2, 3):  # a point there, so no code
+            some = some[b.take(begin[some] + step) != POINT]
+        flags[some] |= CODED
+        if quotes:
+            flags[quoted] &= ~np.uint8(BLANK)
+            flags[void] = EMPTY  # polars has null for what is between separators, "" if quoted
+        return _columns_of(flags, width if use is None else len(use))
+
+    def _are_empty(self, length: Array, first: Array) -> Array:
+        known: Array = self._empty[np.minimum(length, self._longest), first]
+        return known & (length <= self._longest)
+
+
+def _mapped(values: Array, table: bytes) -> Array:
+    return np.frombuffer(bytearray(values.tobytes().translate(table)), np.uint8)
+
+
+def _settle(flags: Array, flag: int, judge: Callable[[Array], Array]) -> None:
+    """Take a flag from where it was set by the first byte, and wrongly."""
+    some = np.flatnonzero((flags & flag) != 0)
+    flags[some[~judge(some)]] &= ~np.uint8(flag)
+
+
+def _zeros(b: Array, begin: Array, first: Array) -> Array:
+    """Whether values begin with a zero and another digit, signs aside."""
+    after = b.take(begin + 1)  # there always is a line's end
+    zeros: Array = (first == ZERO) & (after >= ZERO) & (after <= NINE)
+    signed = np.flatnonzero((first != ZERO) & (after == ZERO))
+    after = b.take(begin[signed] + 2)
+    zeros[signed[(after >= ZERO) & (after <= NINE)]] = True
+    return zeros
+
+
+def _wide_spaces(b: Array, begin: Array, last: Array) -> Array:
+    """Whether values may begin or end with a space that is not ASCII."""
+    found = np.zeros(len(begin), np.bool_)
+    for one, two in ((b[begin], b[begin + 1]), (b[last - 1], b[last])):
+        found |= (one == 0xC2) & ((two == 0x85) | (two == 0xA0))
+    for one, two in ((b[begin], b[begin + 1]), (b[last - 2], b[last - 1])):
+        found |= (one == 0xE1) & (two == 0x9A)
+        found |= (one == 0xE2) & ((two == 0x80) | (two == 0x81))
+        found |= (one == 0xE3) & (two == 0x80)
+    return found
+
+
+def _columns_of(flags: Array, width: int) -> Array:
+    """Flags of rows and columns, joined column by column: some rows at a time, as NumPy is slow
+    where rows are short."""
+    fold = max(1, 1024 // width)
+    whole = len(flags) // (width * fold) * width * fold
+    most = np.bitwise_or.reduce(flags[:whole].reshape(-1, width * fold), axis=0)
+    rest = flags[whole:].reshape(-1, width)
+    joined: Array = np.bitwise_or.reduce(np.concatenate((most.reshape(-1, width), rest)), axis=0)
+    return joined
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many of a column's values are what. Numbers do not count codes, others do count commas.
+
+    ``other`` is the first that is neither number nor code, ``plain`` the first that is none even
+    with a decimal comma, ``huge`` the first number that float64 cannot hold: row and value.
+    ``lead`` counts the numbers before ``other``.
+    """
+
+    numbers: int = 0
+    codes: int = 0
+    others: int = 0
+    commas: int = 0
+    thousands: int = 0
+    lead: int = 0
+    other: tuple[int, str] | None = None
+    plain: tuple[int, str] | None = None
+    huge: tuple[int, str] | None = None
+
+    def add(self, later: Tally, row: int) -> None:
+        """Join what was found ``row`` rows on."""
+        if self.other is None:
+            self.lead = self.numbers + later.lead
+        self.numbers += later.numbers
+        self.codes += later.codes
+        self.others += later.others
+        self.commas += later.commas
+        self.thousands += later.thousands
+        self.other = self.other or _moved(later.other, row)
+        self.plain = self.plain or _moved(later.plain, row)
+        self.huge = self.huge or _moved(later.huge, row)
+
+
+def _moved(found: tuple[int, str] | None, row: int) -> tuple[int, str] | None:
+    return None if found is None else (found[0] + row, found[1])
+
+
+def text_of(values: pl.Series, flags: int, empty: Sequence[str]) -> pl.Series:
+    """Values without spaces around them, null where they mean missing."""
+    if flags & SPACED:
+        values = values.str.strip_chars()
+    if flags & (SPACED | EMPTY):
+        missing = values.is_in(empty)
+        if missing.any():
+            values = pl.select(pl.when(~missing).then(values)).to_series()
+    return values
+
+
+def examine(
+    values: pl.Series, flags: int, empty: Sequence[str], as_text: bool, comma: bool
+) -> tuple[pl.Series, Tally]:
+    """Numbers if all of ``values`` are and ``as_text`` is not asked, else the text; and a tally.
+
+    ``comma`` says whether decimal commas are looked for.
+    """
+    text = text_of(values, flags, empty)
+    present = len(text) - text.null_count()
+    if not flags & (NUMERIC | SPACED):
+        if not present:
+            return (text if as_text else text.cast(pl.Float64)), Tally()
+        row = int(text.is_not_null().arg_max() or 0)
+        found = row, str(text[row])
+        return text, Tally(others=present, other=found, plain=found)
+    numbers = text.cast(pl.Float64, strict=False)
+    failed = numbers.null_count() - (len(text) - present)
+    if not failed and not flags & CODED and isfinite(float(numbers.sum())):
+        return (text if as_text else numbers), Tally(numbers=present, lead=present)
+    tally = Tally()
+    if flags & (CODED | SPACED):
+        likely = text.filter(~text.str.contains(".", literal=True))
+        tally.codes = int(likely.str.contains(CODE).sum())
+    # Not by a pattern over all values: polars reads as numbers what NUMBER matches, inf and nan.
+    odd = (numbers.is_null() & text.is_not_null()) | ~numbers.is_finite().fill_null(True)
+    rows = odd.arg_true()
+    if len(rows):
+        words = text.gather(rows)
+        beyond = ~numbers.gather(rows).is_finite().fill_null(True)
+        huge = beyond & words.str.contains(NUMBER)
+        codes = huge & words.str.contains(CODE)  # digits beyond float64 are codes
+        huge &= ~codes
+        other = ~(huge | codes)
+        tally.huge = _first(rows, words, huge)
+        tally.other = tally.plain = _first(rows, words, other)
+        tally.others = int(other.sum())
+        if comma and tally.others:
+            held = words.str.contains(",", literal=True)
+            with_comma = words.filter(held)
+            matches = with_comma.str.contains(COMMA)
+            tally.commas = int(matches.sum())
+            tally.thousands = int(with_comma.filter(matches).str.contains(THOUSANDS).sum())
+            tally.plain = _first(rows, words, other & ~words.str.contains(COMMA))
+    tally.numbers = present - tally.codes - tally.others
+    tally.lead = tally.numbers
+    if tally.other is not None:
+        tally.lead = tally.other[0] - numbers[: tally.other[0]].null_count()
+    keep = as_text or bool(tally.codes or tally.others or tally.huge)
+    return (text if keep else numbers), tally
+
+
+def _first(rows: pl.Series, words: pl.Series, which: pl.Series) -> tuple[int, str] | None:
+    found = which.arg_true()
+    return (int(rows[found[0]]), str(words[found[0]])) if len(found) else None

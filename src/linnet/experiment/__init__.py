@@ -1,0 +1,1 @@
+"""The product: train, sweep, evaluate, predict."""

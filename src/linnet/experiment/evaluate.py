@@ -1,0 +1,62 @@
+"""Score a finished model on data."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from linnet.experiment.predict import for_model, is_run, part_rows
+from linnet.fit import artifact
+from linnet.fit.artifact import Artifact
+from linnet.insight import evaluation
+from linnet.runs import archive, directory
+from linnet.runs.run import Run
+
+OWN = "custom"
+"""The model that is a module of the user's own."""
+
+
+def evaluate(
+    place: str | os.PathLike[str], data: Any, *, model: str | None = None, part: str = "auto"
+) -> dict[str, Any]:
+    """The scores of every model of a run, or of one model, on rows of ``data``.
+
+    ``part`` "auto" means the rows to judge by: the test part that the data came with; else, where
+    the data is the run's own, the run's test rows; else all rows.
+    """
+    models, notes = _models(Path(place), model)
+    first = next(iter(models.values()))
+    dataset = for_model(first, data)
+    rows, part = part_rows(dataset, Path(place), first, part)
+    chosen = dataset.take(rows)
+    result: dict[str, Any] = {
+        "format": directory.FORMAT,
+        "data": {
+            "name": dataset.name,
+            "part": part,
+            "rows": len(rows),
+            "notes": [*dataset.notes, *notes],
+        },
+        "models": {},
+    }
+    for name, each in models.items():
+        raw = evaluation.predict_raw(each.module, chosen.x)
+        seed = each.manifest.recipe["seed"]
+        assert isinstance(seed, int)
+        scores = evaluation.score(each.objective, each.schema, raw, chosen, seed)
+        result["models"][name] = {"test": scores}
+    return result
+
+
+def _models(place: Path, model: str | None) -> tuple[dict[str, Artifact], list[str]]:
+    """The models that are meant: of a run all whose code is linnet's, or the one that is named; and
+    what is left out, in words."""
+    if model is None and is_run(place):
+        run = Run(place)
+        names = [name for name in run.metrics["models"] if name != OWN]
+        left = f"{OWN} is left out: it is a module of your own, whose code no file brings"
+        found = {name: artifact.load(run.place / f"{name}.safetensors") for name in names}
+        return found, [left] if OWN in run.metrics["models"] else []
+    one = artifact.load(archive.model_place(place, model))
+    return {one.manifest.model: one}, []

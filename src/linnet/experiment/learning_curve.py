@@ -1,0 +1,274 @@
+"""Would more data help? A run's models, fitted again on ever fewer of its training rows."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from linnet.core import files
+from linnet.core.parallel import World, choose_device
+from linnet.core.randomness import generator
+from linnet.core.record import Event, Record
+from linnet.data.dataset import Dataset
+from linnet.errors import InputError, LinnetError, LinnetWarning
+from linnet.fit.artifact import Artifact
+from linnet.fit.fit import fit
+from linnet.fit.recipe import Recipe
+from linnet.insight import evaluation
+from linnet.networks.constant import BASELINE
+from linnet.runs import directory
+from linnet.runs.curve import Change, LearningCurve, Point, belongs, read
+from linnet.runs.resume import recipe_of
+from linnet.runs.run import Run
+from linnet.show import progress
+
+PARTS = (8, 4, 2)
+"""An eighth, a quarter and a half of the training rows."""
+
+MIN_ROWS = 20
+"""On fewer rows nothing is fitted."""
+
+
+def learning_curve(
+    run: Run, *, data: Any = None, echo: Callable[[Event], None] | bool | None = None
+) -> LearningCurve:
+    """The scores of a run's models by how many rows they were fitted on, kept in the run.
+
+    Each model of the recipe is fitted on an eighth, a quarter and a half of the run's own training
+    rows, each part within the next; the model on all of them is the run's. All are scored on the
+    run's validation rows: the test rows are not touched. A part learns its columns, scaling and
+    penalty from its own rows. Where the run has a curve already, that one comes back.
+
+    The data is read again from where the run had it, or is ``data``; other data is refused.
+    ``echo`` is as in ``linnet.train``: True shows progress, or it is called with every event of the
+    fits.
+    """
+    found = read(run.place)
+    if found is not None:
+        return found
+    if run.place != run.path:
+        raise InputError(f"{run.path}: a zip is only read; unpack it and name its folder")
+    recipe = recipe_of(run.place)
+    _check(run, recipe, data)
+    with progress.shown(echo) as heard:
+        curve = _measure(run, recipe, data, heard)
+    files.write_json(run.path / directory.LEARNING, curve.plain())
+    return curve
+
+
+def _check(run: Run, recipe: Recipe, data: Any) -> None:
+    """Refuse a run that cannot have a learning curve."""
+    if "custom" in recipe.model:
+        raise InputError(
+            f"{run.path}: no learning curve of a module of your own: it cannot be fitted anew, as "
+            "a run does not keep the weights that it began with; for the line's, or that of "
+            "linnet's own nets, train with model=linear or model=mlp"
+        )
+    if "valid" not in run.metrics["models"][BASELINE]:
+        raise InputError(
+            f"{run.path}: a learning curve is scored on validation rows, and this run has none; "
+            "train with valid=0.2 or more rows"
+        )
+    if data is None and run.info.get("data", {}).get("place") is None:
+        raise InputError(
+            f"{run.path}: it was trained on data handed over from Python, which is needed again; "
+            "from there: "
+            "linnet.experiment.learning_curve.learning_curve(linnet.Run(path), data=...)"
+        )
+
+
+class _Scored(NamedTuple):
+    """A point, and the loss of each validation row (rows,), weighted."""
+
+    point: Point
+    losses: Tensor
+
+
+def _measure(
+    run: Run, recipe: Recipe, data: Any, echo: Callable[[Event], None] | None
+) -> LearningCurve:
+    draft, split = run.draft(data), run.split()
+    world = World(device=choose_device(recipe.device))
+    train, valid = _encode(draft, split["train"], split["valid"], recipe)
+    _, valid = recipe.weigh(train, valid)
+    models = (BASELINE, *recipe.model)
+    scored: dict[str, list[_Scored]] = {name: [] for name in models}
+    notes = []
+    drawn, parts = nested(train, recipe.seed)
+    for rows in parts:
+        missing = _missing(train, rows)
+        if missing:
+            notes.append(f"not fitted on {len(rows):,} rows: {missing}")
+            continue
+        own, held = _encode(draft, split["train"][rows], split["valid"], recipe)
+        for name in models:
+            each = same_steps(recipe.only(name), len(rows), len(train))
+            record = Record(echo=None if echo is None else _named(echo, f"{name} on {len(rows):,}"))
+            try:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", LinnetWarning)  # the run has warned already
+                    model = fit(each, own, held, world=world, record=record)
+            except LinnetError as error:
+                notes.append(f"{name} was not fitted on {len(rows):,} rows: {error}")
+                continue
+            scored[name].append(_score(model, held.x, valid, len(rows), recipe.seed))
+    for name in models:
+        whole = _score(run.models[name], valid.x, valid, len(train), recipe.seed)
+        kept = run.metrics["models"][name]["valid"]
+        score = kept["accuracy"] if "accuracy" in kept else kept["rmse"]
+        point = whole.point.model_copy(update={"loss": kept["loss"], "score": score})
+        scored[name].append(_Scored(point, whole.losses))
+    return LearningCurve(
+        of=belongs(run.place),
+        score="accuracy" if train.schema.task == "classification" else "rmse",
+        valid_rows=len(valid),
+        drawn=drawn,
+        points={name: tuple(each.point for each in found) for name, found in scored.items()},
+        changes={
+            name: tuple(_change(before, found[-1], recipe.seed) for before in found[:-1])
+            for name, found in scored.items()
+        },
+        notes=tuple(notes),
+    )
+
+
+def _encode(
+    draft: Dataset, train: Tensor, valid: Tensor, recipe: Recipe
+) -> tuple[Dataset, Dataset]:
+    """The rows numbered ``train`` and ``valid`` as the first of them say; no other row is seen."""
+    rows = draft.take(torch.cat([train, valid]))
+    every = torch.arange(len(rows))
+    encoded = rows.learn(every[: len(train)], recipe.max_categories)
+    return encoded.take(every[: len(train)]), encoded.take(every[len(train) :])
+
+
+def nested(train: Dataset, seed: int) -> tuple[str, list[Tensor]]:
+    """How parts of the rows of ``train`` are drawn, and the positions (rows,), rising, of each, the
+    smallest first, within the next.
+
+    Classes keep their proportions, and each has a row in every part that is large enough; whole
+    groups are drawn where rows were divided by group. Where they were divided by time a part is the
+    latest rows: the validation rows follow it as closely as they follow all rows, so that what
+    is seen is the worth of a longer past and not of a staler one.
+    """
+    rows, division = len(train), train.division
+    draws = generator(seed, "learning curve")
+    if division is not None and division.kind != "split":
+        values, place, sizes = division.values.unique(return_inverse=True, return_counts=True)
+        latest = division.kind == "time"
+        order = (
+            torch.arange(len(values)).flip(0)
+            if latest
+            else torch.randperm(len(values), generator=draws)
+        )
+        rank = torch.empty_like(order)
+        rank[order] = torch.arange(len(values))
+        reached = sizes[order].cumsum(0)
+        cuts = [int((reached - rows / part).abs().argmin()) for part in PARTS]
+        parts = [torch.nonzero(rank[place] <= cut).flatten() for cut in cuts]
+        drawn = "latest" if latest else "groups"
+    else:
+        order, drawn = torch.randperm(rows, generator=draws), "random"
+        if train.schema.task == "classification":
+            order, drawn = order[_by_class(train.codes[order])], "classes"
+        parts = [order[: rows // part].sort().values for part in PARTS]
+    sizes_of = {len(part): part for part in parts if len(part) < rows}
+    return drawn, [part for size, part in sizes_of.items() if size]
+
+
+def _by_class(codes: Tensor) -> Tensor:
+    """An order of rows, whose class codes (rows,) are given, of which any beginning has the classes
+    in their proportions: row i of the n of a class stands at i/n of the way."""
+    by_class = codes.argsort(stable=True)
+    sizes = codes.bincount()
+    starts = sizes.cumsum(0) - sizes
+    among = torch.arange(len(codes)) - starts[codes[by_class]]
+    return by_class[(among.double() / sizes[codes[by_class]]).argsort(stable=True)]
+
+
+def _missing(train: Dataset, rows: Tensor) -> str | None:
+    """Why a part of the rows is too small to fit."""
+    if len(rows) < MIN_ROWS:
+        return f"fewer than {MIN_ROWS}"
+    if train.schema.task == "classification":
+        absent = set(train.codes.tolist()) - set(train.codes[rows].tolist())
+        if absent:
+            names = ", ".join(train.schema.names[code] for code in sorted(absent)[:5])
+            return f"{len(absent)} classes have none of them ({names})"
+    return None
+
+
+def same_steps(recipe: Recipe, rows: int, whole: int) -> Recipe:
+    """The recipe of one model with as many steps on ``rows`` rows as it has on ``whole``, scored
+    after as many: a curve shows what rows are worth, not what longer training is."""
+    if recipe.model[0] in (BASELINE, "linear"):
+        return recipe
+    assert isinstance(recipe.batch_size, int) and isinstance(recipe.epochs, int)
+    before, now = (math.ceil(n / min(recipe.batch_size, n)) for n in (whole, rows))
+    every = recipe.evaluate_every
+    if isinstance(every, str):
+        number = every.split("e")[0]
+        every = (1 if number == "auto" else int(number)) * before
+    longer = {
+        "epochs": max(1, round(recipe.epochs * before / now)),
+        "evaluate_every": every,
+        "warmup": recipe.warmup * before / now,
+    }
+    if recipe.schedule == "step":
+        longer["step_size"] = max(1, round(recipe.step_size * before / now))
+    elif recipe.schedule == "exponential":
+        longer["gamma"] = recipe.gamma ** (now / before)
+    return recipe.model_copy(update=longer)
+
+
+def _named(echo: Callable[[Event], None], name: str) -> Callable[[Event], None]:
+    """What hears the events of a fit as those of ``name``, but no findings: the run has told
+    them."""
+    return lambda event: None if event["event"] == "finding" else echo({**event, "model": name})
+
+
+def _score(model: Artifact, x: Tensor, valid: Dataset, rows: int, seed: int) -> _Scored:
+    """What a model that was fitted on ``rows`` rows predicts of the validation rows: ``x`` as it
+    takes them, targets and weights those of ``valid``."""
+    objective = model.objective
+    raw = evaluation.predict_raw(model.module, x)
+    losses = objective.loss(raw, valid.y.double() if valid.y.is_floating_point() else valid.y)
+    if valid.weight is not None:
+        weight = valid.weight.double()
+        losses = losses * weight / weight.mean()
+    if objective.classifies:
+        hits = int((objective.probabilities(raw).argmax(1) == valid.codes).sum())
+        score = hits / len(valid)
+        interval = evaluation.wilson(hits, len(valid))
+    else:
+        errors = (objective.mean(raw) - valid.y.double().reshape(raw.shape)).square().mean(1)
+        score = float(errors.mean().sqrt())
+        low, high = evaluation.bootstrap(errors.numpy(), seed)
+        interval = math.sqrt(max(low, 0.0)), math.sqrt(high)
+    point = Point(
+        rows=rows,
+        loss=float(losses.mean()),
+        loss_interval=evaluation.bootstrap(losses.numpy(), seed),
+        score=score,
+        score_interval=interval,
+        penalty=model.manifest.fit.get("penalty"),
+    )
+    return _Scored(point, losses)
+
+
+def _change(before: _Scored, after: _Scored, seed: int) -> Change:
+    """By how much the loss fell, on the same validation rows."""
+    falls = before.losses - after.losses
+    return Change(
+        before=before.point.rows,
+        rows=after.point.rows,
+        loss_before=before.point.loss,
+        loss=after.point.loss,
+        fall=float(falls.mean()),
+        fall_interval=evaluation.bootstrap(falls.numpy(), seed),
+    )

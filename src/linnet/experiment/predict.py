@@ -1,0 +1,150 @@
+"""Predict with a finished model."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from linnet.data.dataset import Dataset
+from linnet.data.draft import conform
+from linnet.data.read import read_draft, read_raw
+from linnet.data.reading import Reading
+from linnet.errors import DataError, InputError
+from linnet.fit.artifact import Artifact
+from linnet.insight import evaluation
+from linnet.runs import archive
+from linnet.runs.run import Run, load
+
+PARTS = ("auto", "all", "train", "test")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Predictions for some rows of a data set; ``row`` counts from its first row."""
+
+    row: Tensor  # (rows,) int64
+    y: np.ndarray[Any, Any] | None  # labels (rows,), or numbers (rows,) or (rows, targets)
+    prediction: np.ndarray[Any, Any]
+    p: np.ndarray[Any, Any] | None  # (rows, classes)
+    classes: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    def columns(self) -> dict[str, np.ndarray[Any, Any]]:
+        """``row, y, prediction`` and ``p_<class>``, each (rows,)."""
+        columns: dict[str, np.ndarray[Any, Any]] = {"row": self.row.numpy()}
+        for name, values in (("y", self.y), ("prediction", self.prediction)):
+            if values is None:
+                continue
+            if values.ndim == 1:
+                columns[name] = values
+            else:
+                columns |= {f"{name}_{index}": column for index, column in enumerate(values.T)}
+        if self.p is not None:
+            columns |= {f"p_{name}": self.p[:, i] for i, name in enumerate(self.classes)}
+        return columns
+
+
+def predict(
+    place: str | os.PathLike[str],
+    data: Any,
+    *,
+    model: str | None = None,
+    part: str = "all",
+    rows: tuple[int, ...] | None = None,
+) -> Predictions:
+    """The chosen model's predictions for the rows of a data set; ``rows`` count within ``part``."""
+    each = load(place, model)
+    dataset = for_model(each, data, labelled=part != "all")
+    numbers, part = part_rows(dataset, Path(place), each, part)
+    if rows is not None:
+        for row in rows:
+            if not 0 <= row < len(numbers):
+                raise InputError(
+                    f"there is no row {row}: {part} of {dataset.name} has the rows 0 to "
+                    f"{len(numbers) - 1}"
+                )
+        numbers = numbers[torch.tensor(rows, dtype=torch.int64)]
+    chosen = dataset.take(numbers)
+    raw = evaluation.predict_raw(each.module, chosen.x)
+    classes = each.objective.classifies
+    return Predictions(
+        numbers,
+        _labels(each, chosen),
+        each.decide(raw),
+        each.objective.probabilities(raw).numpy() if classes else None,
+        each.schema.names,
+        dataset.notes,
+    )
+
+
+def for_model(model: Artifact, data: Any, *, labelled: bool = True) -> Dataset:
+    """``data`` read as the model's training data was: the same target, classes and terms.
+
+    ``labelled`` leaves out a table's rows without a target; else all rows stay.
+    """
+    recipe = model.manifest.recipe
+    reading = Reading.parse({k: recipe[k] for k in Reading.model_fields if k in recipe}, "recipe")
+    if not model.schema.fields:
+        return read_draft(data, reading).conform(model.schema)
+    table = read_raw(data, model.schema.reading(reading))
+    if isinstance(table, Dataset):
+        raise DataError(f"{table.name} is no table, and the model learned from one")
+    return conform(
+        table,
+        model.schema,
+        labelled=labelled,
+        positive=reading.positive is not None,
+        chosen=reading.classes is not None,
+    )
+
+
+def part_rows(dataset: Dataset, place: Path, model: Artifact, part: str) -> tuple[Tensor, str]:
+    """The row numbers of a part of the data, and the part's name with "auto" resolved."""
+    if part not in PARTS:
+        raise InputError(f'unknown part "{part}"; known: {", ".join(PARTS)}')
+    rows = torch.arange(len(dataset))
+    cut = len(dataset) - dataset.test_rows
+    if part == "all":
+        return rows, part
+    if dataset.test_rows:
+        return (rows[:cut], part) if part == "train" else (rows[cut:], "test")
+    own = dataset.fingerprint() == model.manifest.data.get("fingerprint")
+    if own and is_run(place):
+        name = "train" if part == "train" else "test"
+        found: Tensor = Run(place).split()[name]
+        if len(found):
+            return found, name
+    if part == "auto":
+        return rows, "all"
+    raise InputError(
+        f'{dataset.name} has no part "{part}" that is known here: it came with no test part, and '
+        "is not the data of this run"
+    )
+
+
+def _labels(model: Artifact, data: Dataset) -> np.ndarray[Any, Any] | None:
+    """The targets of ``data``, None where a row has none; None for data without any."""
+    if data.y.dim() == 2 and not data.y.shape[1]:
+        return None
+    if not model.objective.classifies:
+        return data.y.numpy()
+    known = data.codes >= 0
+    if not known.any():
+        return None
+    labels = model.schema.decode(data.codes.clamp(min=0))
+    if not known.all():
+        labels = labels.astype(object)
+        labels[~known.numpy()] = None
+    return labels
+
+
+def is_run(place: Path) -> bool:
+    """Whether it is a run's folder or zip, not a model file."""
+    inside = archive.run_place(place)
+    return inside != place or place.is_dir()

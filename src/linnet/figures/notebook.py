@@ -1,0 +1,101 @@
+"""Small HTML for notebooks: tables and curves without script, for light and dark, all escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from linnet.figures._curves import decimate
+from linnet.figures._style import numbers
+from linnet.figures.colors import COLORS
+
+WIDTH, HEIGHT, EDGE = 140.0, 32.0, 2.0
+"""Of a curve, in pixels."""
+
+MOST_POINTS, MOST_LETTERS = 120, 400
+"""Of a curve, and of a cell."""
+
+CELL = "text-align:left;vertical-align:middle;padding:2px 12px 2px 0"
+HEAD = f"{CELL};font-weight:bold;border-bottom:1px solid rgba(128,128,128,0.6)"
+NUMBER = f"{CELL};text-align:right;white-space:nowrap"
+TABLE = "border-collapse:collapse;border:none;margin:4px 0"
+
+
+class Html(str):
+    """Text that is HTML already; all other text is escaped where it is put in."""
+
+
+def put(value: Any, most: int | None = None) -> str:
+    """``value`` as HTML; of a longer text the first ``most`` letters."""
+    if isinstance(value, Html):
+        return value
+    words = str(value)
+    return escape(words if most is None or len(words) <= most else words[: most - 1] + "…")
+
+
+def paragraph(*content: Any) -> Html:
+    """A line of text."""
+    return Html(f'<p style="margin:4px 0">{"".join(map(put, content))}</p>')
+
+
+def table(headings: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Html:
+    """A table; numbers (with four digits) stand to the right. Without headings the first cell of
+    each row is what the row is."""
+
+    def cell(value: Any, style: str = CELL) -> str:
+        if isinstance(value, float):
+            return f'<td style="{NUMBER}">{value:.4g}</td>'
+        return f'<td style="{style}">{put(value, MOST_LETTERS)}</td>'
+
+    rows = [list(row) for row in rows]
+    head = "".join(
+        f'<th style="{HEAD}{";text-align:right" * any(isinstance(row[i], float) for row in rows)}">'
+        f"{put(value, MOST_LETTERS)}</th>"
+        for i, value in enumerate(headings)
+    )
+    head = f"<thead>{_row(head)}</thead>" if head else ""
+    first = CELL if headings else f"{CELL};font-weight:bold;white-space:nowrap"
+    body = "".join(_row(cell(name, first) + "".join(map(cell, rest))) for name, *rest in rows)
+    return Html(f'<table style="{TABLE}">{head}<tbody>{body}</tbody></table>')
+
+
+def _row(cells: str) -> str:
+    return f'<tr style="background:none">{cells}</tr>'
+
+
+def curve(lines: Mapping[str, tuple[Sequence[Any], Sequence[Any]]]) -> Html:
+    """A picture of curves by name, each its places and values (points,); validation is dashed.
+
+    What is not finite is left out, as is a curve of one point; without any curve there is no text.
+    """
+    found = {}
+    for name, line in lines.items():
+        x, y = map(numbers, line)
+        held = np.isfinite(x) & np.isfinite(y)
+        if held.sum() > 1:
+            found[name] = x[held], y[held]
+    if not found:
+        return Html("")
+    x, y = (np.concatenate([line[side] for line in found.values()]) for side in (0, 1))
+    left, low = x.min(), y.min()
+    across, up = float(np.ptp(x)) or 1.0, float(np.ptp(y)) or 1.0
+    drawn = ""
+    for name, (at, values) in found.items():
+        kept = decimate(values, MOST_POINTS)
+        right = EDGE + (WIDTH - 2 * EDGE) * (at[kept] - left) / across
+        down = HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * (values[kept] - low) / up
+        points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(right, down, strict=True))
+        dash = ' stroke-dasharray="4 3"' if name.startswith("validation") else ""
+        drawn += (
+            f'<polyline points="{points}" fill="none" stroke="{COLORS[0]}" stroke-width="1.5"'
+            f"{dash}/>"
+        )
+    told = "; ".join(f"{name} from {v[0]:.4g} to {v[-1]:.4g}" for name, (_, v) in found.items())
+    size = f'width="{WIDTH:g}" height="{HEIGHT:g}" viewBox="0 0 {WIDTH:g} {HEIGHT:g}"'
+    return Html(
+        f'<svg {size} role="img" aria-label="{escape(told)}" style="vertical-align:middle">'
+        f"<title>{escape(told)}</title>{drawn}</svg>"
+    )

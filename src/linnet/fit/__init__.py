@@ -1,0 +1,1 @@
+"""One model: from recipe and rows to an artifact."""

@@ -1,0 +1,360 @@
+"""A model as one file: tensors and a manifest, nothing that could run.
+
+The file is a ``.safetensors`` with exactly one metadata key, ``linnet``: the manifest as canonical
+strict JSON. Loading parses, audits (names, shapes, dtypes, finite values, sha256, a closed set of
+networks), then constructs. Reading the manifest needs no torch.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import ConfigDict, Field, JsonValue
+
+from linnet.core import files
+from linnet.core.closed import Closed
+from linnet.core.files import Place
+from linnet.data.schema import Schema
+from linnet.errors import InputError, ModelError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor, nn
+
+    from linnet.networks.base import Network
+    from linnet.objectives.base import Objective
+
+FORMAT = 1
+MAX_HEADER_BYTES = 32 << 20
+MAX_MANIFEST_BYTES = 16 << 20
+MAX_DIMENSIONS = 32
+DTYPES = {
+    "float32": ("F32", 4),
+    "float64": ("F64", 8),
+    "float16": ("F16", 2),
+    "bfloat16": ("BF16", 2),
+    "int64": ("I64", 8),
+    "int32": ("I32", 4),
+    "int16": ("I16", 2),
+    "int8": ("I8", 1),
+    "uint8": ("U8", 1),
+    "bool": ("BOOL", 1),
+}
+"""PyTorch's dtypes as safetensors names them, with the bytes of a number."""
+
+ITEM_BYTES = dict(DTYPES.values())
+
+MAGICS = {
+    b"PK\x03\x04": "a zip archive (PyTorch's .pt, .npz or .keras)",
+    b"\x80": "a pickle (.pkl, .joblib or an old .pt)",
+    b"\x89HDF": "an HDF5 file",
+    b"\x1f\x8b": "a gzip file",
+}
+
+
+class Layer(Closed):
+    """One layer of a network: its output shape is that of one example."""
+
+    name: str
+    kind: str
+    output: tuple[int, ...]
+    parameters: int
+    trainable: int
+
+
+class Manifest(Closed):
+    """Everything about a model but its numbers. Two runs of one recipe differ in ``provenance``."""
+
+    model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
+
+    format: Literal[1] = 1
+    model: str
+    objective: str
+    network: dict[str, JsonValue]
+    dtype: Literal["float32", "float64"]
+    layers: tuple[Layer, ...]
+    schema_: Schema = Field(alias="schema")
+    recipe: dict[str, JsonValue]
+    fit: dict[str, JsonValue]
+    scores: dict[str, JsonValue]
+    data: dict[str, JsonValue]
+    provenance: dict[str, JsonValue]
+
+    def plain(self) -> dict[str, Any]:
+        return self.model_dump(mode="json", by_alias=True)
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A fitted model: ``module`` is the real ``nn.Module``, in evaluation mode."""
+
+    manifest: Manifest
+    module: Network
+    objective: Objective
+
+    @property
+    def schema(self) -> Schema:
+        """What one example is and what is predicted."""
+        return self.manifest.schema_
+
+    def raw(self, x: Any) -> Tensor:
+        """Raw predictions (rows, outputs) in float64, of one example or a batch."""
+        from linnet.insight.evaluation import predict_raw
+
+        return predict_raw(self.module, self.schema.encode(x))
+
+    def predict(self, x: Any) -> np.ndarray[Any, Any]:
+        """Labels (rows,), or numbers (rows,) or (rows, targets), of one example or a batch."""
+        return self.decide(self.raw(x))
+
+    def predict_proba(self, x: Any) -> np.ndarray[Any, Any]:
+        """The probability of each class, (rows, classes), of one example or a batch."""
+        if not self.objective.classifies:
+            raise InputError(f"{self.manifest.model} predicts numbers; use predict")
+        return self.objective.probabilities(self.raw(x)).cpu().numpy()
+
+    def decide(self, raw: Tensor) -> np.ndarray[Any, Any]:
+        """What raw predictions (rows, outputs) predict: labels, or numbers."""
+        if self.objective.classifies:
+            return self.schema.decode(self.objective.probabilities(raw).argmax(1))
+        numbers = self.objective.mean(raw).cpu().numpy()
+        return numbers[:, 0] if numbers.shape[1] == 1 else numbers
+
+    def layers(self) -> list[dict[str, Any]]:
+        """Each layer's name, kind, output shape, parameters and how many train."""
+        return [layer.plain() for layer in self.manifest.layers]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the file, whole or not at all."""
+        from safetensors.torch import save
+
+        state = {k: v.detach().cpu().contiguous() for k, v in self.module.state_dict().items()}
+        places = Counter(tensor.data_ptr() for tensor in state.values())
+        tensors = {  # the format has no shared tensors
+            name: tensor.clone() if places[tensor.data_ptr()] > 1 else tensor
+            for name, tensor in state.items()
+        }
+        manifest = self.manifest.plain()
+        manifest["provenance"].pop("sha256", None)
+        content = {name: bytes_of(tensor) for name, tensor in tensors.items()}
+        manifest["provenance"]["sha256"] = digest(manifest, content)
+        text = files.canonical(manifest).decode()
+        files.write(Path(path), save(tensors, {"linnet": text}))
+
+
+def bytes_of(tensor: Tensor) -> bytes:
+    """The bytes of a contiguous tensor on the CPU."""
+    import torch
+
+    return tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
+
+
+def digest(manifest: dict[str, Any], content: Mapping[str, bytes | memoryview]) -> str:
+    """The sha256 over the manifest (without the sha256 itself) and the tensors, by name."""
+    provenance = {k: v for k, v in manifest["provenance"].items() if k != "sha256"}
+    result = hashlib.sha256(files.canonical({**manifest, "provenance": provenance}))
+    for name in sorted(content):
+        result.update(name.encode() + b"\0")
+        result.update(content[name])
+    return result.hexdigest()
+
+
+@dataclass(frozen=True)
+class Entry:
+    """Where the header says that a tensor lies."""
+
+    dtype: str
+    shape: tuple[int, ...]
+    start: int
+    stop: int
+
+
+def read_manifest(path: str | os.PathLike[str] | Place) -> Manifest:
+    """The manifest alone, parsed and checked; the numbers are not read."""
+    return _read_header(_place(path))[0]
+
+
+def load(path: str | os.PathLike[str] | Place, network: nn.Module | None = None) -> Artifact:
+    """Parse, audit, then construct the model in ``path``.
+
+    A file holds numbers, never code: for a model that was trained from a module of the user's own,
+    ``network`` is such a module, which then takes the file's numbers.
+    """
+    import torch
+
+    from linnet.core.registry import lookup
+    from linnet.fit.recipe import objective_name, outputs
+    from linnet.networks.build import build, layers
+    from linnet.objectives import OBJECTIVES
+
+    path = _place(path)
+    manifest, entries, begin, size = _read_header(path)
+    source = str(path)
+    if manifest.objective not in OBJECTIVES:
+        raise ModelError(f'{path}: unknown objective "{manifest.objective}"')
+    expected = objective_name(manifest.schema_), outputs(manifest.schema_)
+    spec = manifest.network
+    found = manifest.objective, spec.get("outputs")
+    if found != expected:
+        raise ModelError(f"{path}: its objective and outputs are {found}; expected {expected}")
+    if spec.get("inputs") != list(manifest.schema_.shape):
+        raise ModelError(
+            f"{path}: the network takes {spec.get('inputs')}, the schema gives "
+            f"{list(manifest.schema_.shape)}"
+        )
+    if network is not None and manifest.model != "custom":
+        raise ModelError(f"{path}: a {manifest.model} is built from the file; network= is too much")
+    with torch.device("meta"):
+        empty = build(manifest.model, spec, manifest.dtype, source, network)
+    wanted = {
+        name: (DTYPES[str(tensor.dtype).removeprefix("torch.")][0], tuple(tensor.shape))
+        for name, tensor in empty.state_dict().items()
+    }
+    given = {name: (entry.dtype, entry.shape) for name, entry in entries.items()}
+    for name in sorted(wanted.keys() | given.keys()):
+        if wanted.get(name) != given.get(name):
+            raise ModelError(
+                f'{path}: tensor "{name}" is {given.get(name, "missing")}; expected '
+                f"{wanted.get(name, 'none of that name')}"
+            )
+    parts = read_parts(path, entries, begin, size)
+    if digest(manifest.plain(), parts) != manifest.provenance.get("sha256"):
+        raise ModelError(
+            f"{path}: the sha256 in its manifest is not that of its content: the file was damaged "
+            "or edited; copy it again from where it was made"
+        )
+    built = build(manifest.model, spec, manifest.dtype, source, network)
+    tensors = tensors_of(entries, parts)
+    for name, tensor in tensors.items():
+        if not tensor.isfinite().all():
+            raise ModelError(f'{path}: tensor "{name}" holds numbers that are not finite')
+    if layers(built, manifest.schema_.dtype) != [layer.plain() for layer in manifest.layers]:
+        raise ModelError(f"{path}: its table of layers is not that of its network")
+    built.load_state_dict(tensors)
+    objective: Objective = lookup(OBJECTIVES, manifest.objective, "objective")()
+    return Artifact(manifest, built.eval(), objective)
+
+
+def _place(path: str | os.PathLike[str] | Place) -> Place:
+    return path if isinstance(path, Place) else Path(path)
+
+
+def read_parts(
+    path: Place, entries: Mapping[str, Entry], begin: int, size: int
+) -> dict[str, memoryview]:
+    """The bytes of each tensor."""
+    try:
+        with files.opened(path) as file:
+            file.seek(begin)
+            content = bytearray(file.read(size))
+    except OSError as error:
+        raise ModelError(f"{path}: cannot read: {error.strerror or error}") from error
+    if len(content) != size:
+        raise ModelError(f"{path}: changed while it was read; expected {size} bytes of tensors")
+    view = memoryview(content)
+    return {name: view[entry.start : entry.stop] for name, entry in entries.items()}
+
+
+def tensors_of(entries: Mapping[str, Entry], parts: Mapping[str, memoryview]) -> dict[str, Tensor]:
+    """The tensors, over the bytes of ``parts``."""
+    import torch
+
+    kinds = {code: getattr(torch, name) for name, (code, _) in DTYPES.items()}
+    return {
+        name: torch.frombuffer(parts[name], dtype=kinds[entry.dtype]).reshape(entry.shape)
+        for name, entry in entries.items()
+    }
+
+
+def _read_header(path: Place) -> tuple[Manifest, dict[str, Entry], int, int]:
+    """The manifest, where each tensor lies, and where the tensors begin and how long they are."""
+    plain, entries, begin, size = read_header(path)
+    found = plain.get("format") if isinstance(plain, dict) else None
+    if isinstance(found, int) and found > FORMAT:
+        raise ModelError(
+            f"{path}: written in format {found}; this linnet reads up to {FORMAT}: upgrade linnet"
+        )
+    return Manifest.parse(plain, f"{path}: manifest", ModelError), entries, begin, size
+
+
+def read_header(path: Place) -> tuple[Any, dict[str, Entry], int, int]:
+    """The JSON in the metadata "linnet" of a safetensors file, and where its tensors are."""
+    try:
+        with files.opened(path) as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            head = file.read(8)
+            length = int.from_bytes(head, "little")
+            text = file.read(length) if length <= min(MAX_HEADER_BYTES, size - 8) else b""
+    except OSError as error:
+        raise ModelError(f"{path}: cannot read: {error.strerror}") from error
+    if not text.startswith(b"{"):
+        kind = next((kind for magic, kind in MAGICS.items() if head.startswith(magic)), None)
+        raise ModelError(
+            f"{path}: {kind or 'no safetensors file'}, not a model of linnet; expected a "
+            f".safetensors file that linnet wrote, its header at most {MAX_HEADER_BYTES:,} bytes "
+            "(MAX_HEADER_BYTES); other formats can run code, so they are never opened"
+        )
+    try:
+        header = files.loads(text, f"{path}: header")
+        metadata = header.pop("__metadata__", None)
+        if not isinstance(metadata, dict) or set(metadata) != {"linnet"}:
+            raise ModelError(
+                f'{path}: safetensors, but not of linnet: expected exactly the metadata "linnet"'
+            )
+        body = metadata["linnet"]
+        if not isinstance(body, str) or len(body) > MAX_MANIFEST_BYTES:
+            raise ModelError(
+                f"{path}: the manifest is no text of at most {MAX_MANIFEST_BYTES:,} characters "
+                "(MAX_MANIFEST_BYTES)"
+            )
+        plain = files.loads(body, f"{path}: manifest")
+    except ModelError:
+        raise
+    except InputError as error:
+        raise ModelError(str(error)) from None
+    begin = 8 + length
+    return plain, _entries(header, path, size - begin), begin, size - begin
+
+
+def _entries(header: dict[str, Any], path: Place, size: int) -> dict[str, Entry]:
+    """The tensors of a header, which must cover ``size`` bytes without hole or overlap."""
+    entries = {}
+    for name, value in header.items():
+        fault = f'{path}: tensor "{name}"'
+        if not name.replace(".", "").replace("_", "").isalnum() or not name.isascii():
+            raise ModelError(f"{path}: the tensor name {name!r} is not a name of linnet's")
+        if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
+            raise ModelError(f"{fault} must have exactly dtype, shape and data_offsets")
+        dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
+        whole = isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2
+        whole = whole and len(shape) <= MAX_DIMENSIONS
+        if not whole or any(type(n) is not int or not 0 <= n < 2**63 for n in [*shape, *offsets]):
+            raise ModelError(
+                f"{fault}: shape and data_offsets must be whole numbers from 0, of at most "
+                f"{MAX_DIMENSIONS} dimensions (MAX_DIMENSIONS)"
+            )
+        if not isinstance(dtype, str) or dtype not in ITEM_BYTES:
+            raise ModelError(
+                f"{fault} is {repr(dtype)[:80]}; expected one of {', '.join(ITEM_BYTES)}"
+            )
+        need = ITEM_BYTES[dtype]
+        for number in shape:
+            need *= number
+        if offsets[1] - offsets[0] != need or not need:
+            raise ModelError(f"{fault} of shape {shape} needs {need} bytes, its offsets {offsets}")
+        entries[name] = Entry(dtype, tuple(shape), *offsets)
+    position = 0
+    for entry in sorted(entries.values(), key=lambda entry: entry.start):
+        if entry.start != position:
+            raise ModelError(f"{path}: tensors overlap or leave a hole at byte {position}")
+        position = entry.stop
+    if position != size:
+        raise ModelError(f"{path}: {size:,} bytes of tensors; its header declares {position:,}")
+    return entries

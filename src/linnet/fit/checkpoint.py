@@ -1,0 +1,247 @@
+"""Where a run can go on: all that moves, in files that are whole or not there.
+
+A checkpoint is one ``.safetensors``: the tensors under path names, all else as JSON. It is for the
+same version of linnet and is no model. The newest is the one with the largest number; clocks are
+not asked. The one before it is kept, and stands in where the newest is damaged.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from linnet.core import files
+from linnet.core.record import Record, Step
+from linnet.errors import Interrupted, LinnetWarning, ModelError, WorkError
+from linnet.fit import artifact
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from linnet.fit.artifact import Artifact
+
+FOLDER = "checkpoints"
+FORMAT = 1
+KEPT = 2
+
+EPOCH_SECONDS = 5.0
+"""By default a checkpoint is made at the end of an epoch, if the last one is older than this."""
+
+MOST_SECONDS = 30.0
+"""... and at any step, if the last one is older than this."""
+
+NAME = re.compile(r"(\d{8})\.safetensors")
+
+
+class Stop:
+    """A wish to stop, which a fit heeds after its next step, once its checkpoint is made."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+        self.heeded = False
+        """Whether a fit goes on that will heed it."""
+
+
+class Checkpoints:
+    """The checkpoints of a run, in ``folder``; ``every`` is a recipe's ``checkpoint_every``.
+
+    Each holds beside the state of a fit which models are ``done``. What it counts of ``record`` is
+    made to last before it; where none could be made, the record says so.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        every: str | int = "auto",
+        stop: Stop | None = None,
+        record: Record | None = None,
+    ) -> None:
+        self.folder = folder
+        self.stop = stop
+        self.record = record or Record()
+        self.done: list[str] = []
+        """The models that are fitted; each lies in ``folder`` before a checkpoint names it."""
+
+        self._unsaved: list[Artifact] = []
+        self._steps = every if isinstance(every, int) else None
+        self._seconds = (
+            float(every.removesuffix("s")) if isinstance(every, str) and every != "auto" else None
+        )
+        self._number = max(map(_number, kept(folder)), default=0)
+        self._saved = time.monotonic()
+
+    def keep(self, model: Artifact, state: Mapping[str, Any]) -> None:
+        """A model is fitted; a checkpoint of that is made if the last one is old."""
+        self.done = [*self.done, model.manifest.model]
+        self._unsaved.append(model)
+        if self.due(Step(0, complete=True)):
+            self.save({**state, "model": None})
+
+    def place(self, model: str) -> Path:
+        """Where a model that is done lies."""
+        return self.folder / f"{model}.safetensors"
+
+    @contextlib.contextmanager
+    def heeding(self) -> Iterator[None]:
+        """While a fit goes on, which makes a checkpoint before it stops."""
+        if self.stop is None:
+            yield
+            return
+        self.stop.heeded = True
+        try:
+            yield
+        finally:
+            self.stop.heeded = False
+
+    def due(self, step: Step) -> bool:
+        """Whether the state after ``step`` is to be saved."""
+        if self.stop is not None and self.stop.signal is not None:
+            return True
+        if self._steps is not None:
+            return step.index > 0 and step.index % self._steps == 0
+        age = time.monotonic() - self._saved
+        if self._seconds is not None:
+            return age >= self._seconds
+        return age >= MOST_SECONDS or (step.complete and age >= EPOCH_SECONDS)
+
+    def save(self, state: Mapping[str, Any]) -> None:
+        """Make a checkpoint of ``state``; where the disk refuses, warn and go on.
+
+        Raises ``Interrupted`` afterwards where somebody wishes to stop.
+        """
+        self.record.sync()
+        try:
+            self.write(state)
+        except WorkError as error:
+            self._saved = time.monotonic()
+            text = f"not saved: {error}; the checkpoint before it stays; training goes on"
+            self.record.write("finding", model=state["model"], severity="warning", text=text)
+            warnings.warn(text, LinnetWarning, stacklevel=2)
+            if self.stop is not None and self.stop.signal is not None:
+                raise Interrupted(self.stop.signal) from error
+            return
+        if self.stop is not None and self.stop.signal is not None:
+            raise Interrupted(self.stop.signal)
+
+    def write(self, state: Mapping[str, Any]) -> None:
+        """Make a checkpoint of ``state``: numbers, text, lists, mappings and tensors."""
+        import torch
+        from safetensors.torch import save
+
+        tensors: dict[str, Tensor] = {}
+        plain = {
+            "format": FORMAT,
+            "state": encode({**state, "done": self.done}, tensors),
+            "provenance": {},
+        }
+        held = {
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
+            for name, tensor in tensors.items()  # a copy each: the format has no shared tensors
+        }
+        content = {name: artifact.bytes_of(tensor) for name, tensor in held.items()}
+        plain["provenance"] = {"sha256": artifact.digest(plain, content)}
+        files.make_folder(self.folder)
+        while self._unsaved:
+            self._unsaved[0].save(self.place(self._unsaved[0].manifest.model))
+            self._unsaved.pop(0)
+        path = self.folder / f"{self._number + 1:08d}.safetensors"
+        files.write(path, save(held, {"linnet": files.canonical(plain).decode()}))
+        self._number += 1
+        self._saved = time.monotonic()
+        for old in kept(self.folder)[:-KEPT]:
+            old.unlink(missing_ok=True)
+
+
+def newest(folder: Path) -> dict[str, Any] | None:
+    """The state in the newest whole checkpoint in ``folder``; a damaged one is warned of."""
+    for path in reversed(kept(folder)):
+        try:
+            return read(path)
+        except ModelError as error:
+            text = f"{error}; the checkpoint before it is taken"
+            warnings.warn(text, LinnetWarning, stacklevel=2)
+    return None
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The state in a checkpoint."""
+    plain, entries, begin, size = artifact.read_header(path)
+    if not isinstance(plain, dict) or plain.keys() != {"format", "state", "provenance"}:
+        raise ModelError(f"{path}: no checkpoint of linnet")
+    made = plain["provenance"]
+    if plain["format"] != FORMAT or not isinstance(made, dict):
+        raise ModelError(f"{path}: a checkpoint of another version of linnet")
+    parts = artifact.read_parts(path, entries, begin, size)
+    if artifact.digest(plain, parts) != made.get("sha256"):
+        raise ModelError(f"{path}: damaged: the sha256 in it is not that of its content")
+    try:
+        state = decode(plain["state"], artifact.tensors_of(entries, parts))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path}: no state of a fit") from error
+    if not isinstance(state, dict):
+        raise ModelError(f"{path}: no state of a fit")
+    return state
+
+
+def encode(value: Any, tensors: dict[str, Tensor]) -> Any:
+    """``value`` as strict JSON, its tensors put into ``tensors`` under names of their own."""
+    import torch
+
+    if isinstance(value, torch.Tensor):
+        if not value.numel():
+            return {"empty": [str(value.dtype).removeprefix("torch."), list(value.shape)]}
+        name = f"t{len(tensors)}"
+        tensors[name] = value
+        return {"tensor": name}
+    if isinstance(value, Mapping):
+        pairs = [[encode(key, tensors), encode(item, tensors)] for key, item in value.items()]
+        return {"map": pairs}
+    if isinstance(value, tuple):
+        return {"tuple": [encode(item, tensors) for item in value]}
+    if isinstance(value, list):
+        return [encode(item, tensors) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return {"float": str(value)}
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    raise TypeError(f"{type(value).__name__} is nothing that a checkpoint holds")
+
+
+def decode(value: Any, tensors: Mapping[str, Tensor]) -> Any:
+    """What ``encode`` was given."""
+    import torch
+
+    if isinstance(value, list):
+        return [decode(item, tensors) for item in value]
+    if not isinstance(value, dict):
+        return value
+    ((kind, held),) = value.items()
+    if kind == "tensor":
+        return tensors[held].clone()  # where tensors usually lie: some kernels' bits depend on it
+    if kind == "empty":
+        name, shape = held
+        if name not in artifact.DTYPES:
+            raise ValueError(name)
+        return torch.empty(shape, dtype=getattr(torch, name))
+    if kind == "map":
+        return {decode(key, tensors): decode(item, tensors) for key, item in held}
+    if kind == "tuple":
+        return tuple(decode(item, tensors) for item in held)
+    return float(held)
+
+
+def kept(folder: Path) -> list[Path]:
+    """The checkpoints in ``folder``, the newest last."""
+    if not folder.is_dir():
+        return []
+    return sorted(path for path in folder.iterdir() if NAME.fullmatch(path.name))
+
+
+def _number(path: Path) -> int:
+    return int(path.name.partition(".")[0])

@@ -1,0 +1,39 @@
+"""From a place to rows that can be fitted: read, divide, look over, encode."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from torch import Tensor
+
+from linnet.core.parallel import choose_device
+from linnet.data.dataset import Dataset
+from linnet.data.read import read_draft
+from linnet.errors import RecipeError
+from linnet.fit.recipe import Recipe
+from linnet.insight.checks.doctor import examine
+from linnet.insight.checks.finding import Finding
+
+
+class Prepared(NamedTuple):
+    """The data, the recipe resolved for it, the row numbers of its parts, what the doctor found."""
+
+    data: Dataset
+    recipe: Recipe
+    parts: dict[str, Tensor]
+    findings: list[Finding]
+
+
+def prepare(place: Any, recipe: Recipe) -> Prepared:
+    """Read, divide, look over, encode: all that comes before the first fit."""
+    if place is None:
+        raise RecipeError("no data: name a data set, a file or a folder")
+    device = str(choose_device(recipe.device))
+    draft = read_draft(place, recipe)
+    valid = None if recipe.valid == "auto" else recipe.valid
+    split = draft.split(test=recipe.test, valid=valid, seed=recipe.seed)
+    findings = examine(draft, split)
+    dataset = draft.learn(split.train, recipe.max_categories)
+    recipe.check(dataset.schema)
+    recipe = recipe.resolve(dataset, split).override({"device": device})
+    return Prepared(dataset, recipe, split._asdict(), findings)

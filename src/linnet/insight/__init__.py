@@ -1,0 +1,1 @@
+"""Judging data, fits and models: takes rows and models, never a run."""

@@ -1,0 +1,238 @@
+"""Columns that give the target away: copies of it, and such as decide it alone."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from linnet.data.dataset import Dataset
+from linnet.data.split import Split
+from linnet.insight.checks._look import (
+    CHANCE,
+    Array,
+    Feature,
+    Target,
+    features,
+    leave_out,
+    log_chance,
+    pairs,
+    sample,
+    targets,
+)
+from linnet.insight.checks.finding import Finding
+
+FEW = 10
+"""A column of numbers with no more different values, or no more than there are classes, may stand
+for classes. One with more may well tell two classes apart by a limit, as measurements do."""
+
+DECIDED = 0.999
+"""A column that tells the class of this share of the rows decides it."""
+
+UNDECIDED = 0.01
+"""Of the rows that are not of the largest class, at most this share may be told wrong: where one
+class is rare, any column is right for nearly all rows."""
+
+EXACT = 1e-5
+"""A line through all rows to within this share of the target's quartile distance is exact: float32
+and numbers written with seven digits keep that much."""
+
+ALIKE = 0.9999
+"""A larger correlation is that of a copy that was rounded."""
+
+WHY = "a model would read the answer off it, and that answer is not there when it is used"
+
+
+def leakage(data: Dataset, split: Split | None) -> list[Finding]:
+    """At most one finding for each column.
+
+    All rows count. What a shuffled target would show too is left out (``log_chance``), so a small
+    table says nothing. A copy stops only where it is there in half of the rows, and is not all
+    there is to learn from.
+    """
+    several = targets(data)
+    limit = math.log(CHANCE / max(1, len(data.schema.columns) * len(several)))
+    found = []
+    for feature in features(data):
+        known = ~np.isnan(feature.values)
+        for target in several:
+            with np.errstate(all="ignore"):
+                leak = _leak(feature, known, target, limit)
+            if leak is None:
+                continue
+            what, copy = leak
+            stops = copy and 2 * int(known.sum()) >= len(data) and len(data.schema.columns) > 1
+            found.append(
+                Finding(
+                    what + ("" if known.all() or not copy else ", wherever it is not missing"),
+                    leave_out(data, feature.name)
+                    + ("" if copy else ", unless it is truly known before the target is"),
+                    "stop" if stops else "warning",
+                    where=f"column {feature.name!r}",
+                    count=int(known.sum()),
+                    why=WHY,
+                )
+            )
+            break
+    return found
+
+
+def _leak(feature: Feature, known: Array, target: Target, limit: float) -> tuple[str, bool] | None:
+    """What gives the target away, in words, and whether it is a copy."""
+    values = _few(feature, known, max(FEW, len(target.classes)))
+    if values is not None:
+        different, codes = values
+        found = _by_codes(feature, different, codes, target, limit)
+    else:
+        found = _by_absence(feature, known, target, limit)
+    if found is not None or target.classes or feature.kind == "category":
+        return found
+    x, y = feature.values, target.values
+    if not known.all():
+        x, y = x[known], y[known]
+    if len(x) < 2:
+        return None
+    found = _by_line(feature, x, target, y) if values is None else None
+    return found or _by_order(feature, x, target, y, limit)
+
+
+def _few(feature: Feature, known: Array, most: int) -> tuple[Array, Array] | None:
+    """The different values, and the code (rows,) of each row, the next one where it is missing;
+    None of a column of numbers with more than ``most``."""
+    values = feature.values
+    if feature.kind == "category":
+        count = len(feature.categories)
+        codes = np.where(known, values, count).astype(np.int64)
+        return np.arange(count, dtype=np.float64), codes
+    present = values if known.all() else values[known]
+    different = np.unique(present[sample(len(present))])
+    if len(different) <= most:
+        others = present[~np.isin(present, different)]
+        different = np.union1d(different, others)
+    if not 0 < len(different) <= most:
+        return None
+    return different, np.searchsorted(different, values)  # NaN comes after all
+
+
+def _by_codes(
+    feature: Feature, different: Array, codes: Array, target: Target, limit: float
+) -> tuple[str, bool] | None:
+    if not target.classes and 2 * target.count > len(codes):
+        return None  # numbers that hardly repeat: no few values could tell them
+    rows, columns, counts = pairs(codes, target.codes, len(different) + 1, target.count)
+    there = rows < len(different)
+    one, other = rows[there], columns[there]
+    if len(one) > 1 and _once(one) and _once(other):
+        ways = math.lgamma(len(one) + 1)  # so many ways there are to rename
+        if log_chance(one, other, counts[there]) + ways < limit:
+            return _renamed(feature, different[one], target, other), True
+    right = _decided(rows, columns, counts, target, limit)
+    if right is None:
+        return None
+    return f"the column {feature.name!r} alone tells the target {target.name!r} {right}", False
+
+
+def _renamed(feature: Feature, values: Array, target: Target, codes: Array) -> str:
+    names = [(feature.label(v), target.label(c)) for v, c in zip(values, codes, strict=True)]
+    what = f"the column {feature.name!r} is the target {target.name!r}"
+    if all(mine == theirs for mine, theirs in names):
+        return f"{what} once more"
+    shown = ", ".join(f"{mine!r} is {theirs!r}" for mine, theirs in names[:3])
+    return f"{what} under another name: {shown}{', ...' if len(names) > 3 else ''}"
+
+
+def _by_absence(
+    feature: Feature, known: Array, target: Target, limit: float
+) -> tuple[str, bool] | None:
+    """Whether the value is missing, where that tells the target."""
+    if known.all() or not target.classes:
+        return None
+    table = pairs((~known).astype(np.int64), target.codes, 2, target.count)
+    right = _decided(*table, target, limit)
+    if right is None:
+        return None
+    what = f"whether the column {feature.name!r} is missing tells the target {target.name!r}"
+    return f"{what} {right}", False
+
+
+def _once(codes: Array) -> bool:
+    return len(np.unique(codes)) == len(codes)
+
+
+def _decided(
+    rows: Array, columns: Array, counts: Array, target: Target, limit: float
+) -> str | None:
+    """Of how many rows the target is told by the code in ``rows``, if it is of nearly all.
+
+    A code of a single row tells nothing. The chance is that of any table that is as pure: a class
+    for each code, and any other for each row told wrong.
+    """
+    sizes = np.bincount(rows, weights=counts)
+    best = np.zeros(len(sizes))
+    np.maximum.at(best, rows, counts)
+    total = int(counts.sum())
+    wrong = total - int(best[sizes > 1].sum())
+    rest = total - int(np.bincount(columns, weights=counts).max())
+    if not rest or wrong > (1 - DECIDED) * total or wrong > UNDECIDED * rest:
+        return None
+    ways = np.count_nonzero(sizes) * math.log(target.count)
+    ways += wrong * math.log(total * target.count)
+    if log_chance(rows, columns, counts) + ways >= limit:
+        return None
+    return f"in {total - wrong:,} of {total:,} rows"
+
+
+def _by_line(feature: Feature, x: Array, target: Target, y: Array) -> tuple[str, bool] | None:
+    """A number that is the target times one number plus another, or nearly."""
+    some = sample(len(x))
+    if not abs(_line(x[some], y[some])[0]) > ALIKE - 1e-3:
+        return None
+    correlation, slope, left = _line(x, y)
+    low, high = np.quantile(y, (0.25, 0.75))
+    scale = float(high - low) or float(y.std())
+    what = f"the column {feature.name!r} is"
+    if np.abs(left).max() <= EXACT * scale:
+        start = float(y.mean() - slope * x.mean())
+        start = 0.0 if abs(start) <= EXACT * scale else start
+        if abs(slope - 1) <= EXACT and not start:
+            return f"{what} the target {target.name!r} once more", True
+        sign = "-" if start < 0 else "+"
+        formula = f"{slope:.6g} times it" + (f" {sign} {abs(start):.6g}" if start else "")
+        return f"{what} the target {target.name!r} in another unit (the target is {formula})", True
+    if abs(correlation) > ALIKE:
+        return f"{what} nearly the target {target.name!r} (correlation {correlation:.6f})", False
+    return None
+
+
+def _line(x: Array, y: Array) -> tuple[float, float, Array]:
+    """The correlation, and the slope and residuals of the least-squares line from x to y."""
+    x, y = x - x.mean(), y - y.mean()
+    xx, xy, yy = float(x @ x), float(x @ y), float(y @ y)
+    if not (0 < xx < math.inf and 0 < yy < math.inf):
+        return 0.0, 0.0, y
+    return xy / math.sqrt(xx) / math.sqrt(yy), xy / xx, y - xy / xx * x
+
+
+def _by_order(
+    feature: Feature, x: Array, target: Target, y: Array, limit: float
+) -> tuple[str, bool] | None:
+    """A number that has the order of the target: its logarithm, its square, or its bin."""
+    for sign in (1, -1):
+        some = sample(len(x))
+        if not (_ordered(x[some], sign * y[some]) and _ordered(x, sign * y)):
+            continue
+        one, two = (np.unique(each, return_inverse=True)[1] for each in (x, y))
+        table = pairs(one, two, len(x), len(x))
+        if log_chance(*table) + math.log(2) < limit:
+            order = "same order" if sign > 0 else "opposite order"
+            return (
+                f"the column {feature.name!r} puts all rows into the {order} as the target "
+                f"{target.name!r}",
+                False,
+            )
+    return None
+
+
+def _ordered(x: Array, y: Array) -> bool:
+    """Whether rows can stand so that neither of both ever falls."""
+    return bool((np.diff(y[np.lexsort((y, x))]) >= 0).all())

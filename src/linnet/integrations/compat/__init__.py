@@ -1,0 +1,1 @@
+"""The calls of other tools, writing linnet's records."""

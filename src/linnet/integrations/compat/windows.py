@@ -1,0 +1,231 @@
+"""What a program showed through ``linnet.compat.visdom``: its windows, read back.
+
+An *environment* is a set of windows with a name, and one append-only file of events in a run's
+directory, ``visdom-<env>.jsonl``, of which this module reads the state after the last event. Every
+text in it comes from a program: escape it before it is shown.
+
+The events, each with ``time`` (seconds since the last "start") and ``win`` (the window's name):
+
+- ``start``: ``env``, ``wall`` (ISO 8601), ``format``
+- ``line``, ``scatter``: ``lines``, a list of ``{name, x, y[, z, labels]}``; ``update`` is "append"
+  or "replace" (only these lines), or absent (all of the window is new); with "remove", ``name``
+- ``bar``: ``lines`` as above, where ``x`` may be names
+- ``heatmap``: ``z``, a list of rows; ``update`` is "replace" or "appendRow", "appendColumn",
+  "prependRow", "prependColumn"; or "remove"
+- ``image``: ``file`` (in the run's directory), ``width`` and ``height`` in pixels, ``append``
+- ``text``: ``text``, ``append``
+- ``close``: without ``win``, every window
+
+Any but "close" may have ``opts``, as the program gave them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from linnet.core import files
+from linnet.core.files import Place
+from linnet.core.record import Event
+from linnet.runs import events
+
+LINES = ("line", "scatter")
+MEDIA = "media"
+PICTURE = re.compile(rf"{MEDIA}/[0-9a-f]{{1,64}}\.png")
+"""Where the files of pictures are, and how they are called."""
+
+Numbers = list[float]
+
+
+@dataclass
+class Line:
+    """One named line, set of points or set of bars; ``x``, ``y`` and ``z`` are equally long.
+
+    A number may be NaN or infinite. ``points`` says that it is drawn as points without a line;
+    ``labels`` are texts beside the points.
+    """
+
+    name: str
+    x: list[Any] = field(default_factory=list)
+    y: Numbers = field(default_factory=list)
+    z: Numbers | None = None
+    labels: list[str] | None = None
+    points: bool = False
+
+
+@dataclass
+class Picture:
+    """A picture shown: its file below the run's directory, its size in pixels, its caption."""
+
+    file: str
+    width: int
+    height: int
+    caption: str | None = None
+    time: float = 0.0
+
+
+@dataclass
+class Window:
+    """The state of one window.
+
+    ``kind`` is "lines" (lines and points), "bars", "heatmap", "pictures" or "text", and says which
+    of the others is filled. Of pictures the last is the one shown; those shown before it are kept,
+    oldest first. ``matrix`` is a list of rows, ``rows`` and ``columns`` are their names, if given.
+    """
+
+    name: str
+    kind: str
+    opts: dict[str, Any] = field(default_factory=dict)
+    lines: list[Line] = field(default_factory=list)
+    matrix: list[Numbers] = field(default_factory=list)
+    rows: list[str] | None = None
+    columns: list[str] | None = None
+    pictures: list[Picture] = field(default_factory=list)
+    text: str = ""
+
+    @property
+    def title(self) -> str:
+        """The title that the program gave, else the window's name."""
+        return str(self.opts.get("title") or self.name)
+
+
+def file_name(env: str) -> str:
+    """``visdom-<env>.jsonl``; what no file name can hold is left out, and a digest added."""
+    return f"{folder_name(env)}.jsonl"
+
+
+def folder_name(env: str) -> str:
+    """``visdom-<env>``, made fit for the name of a file or folder, different for every ``env``."""
+    plain = re.sub(r"[^A-Za-z0-9_-]", "_", env)[:80]
+    if plain != env:
+        plain += "-" + hashlib.sha256(env.encode(errors="replace")).hexdigest()[:8]
+    return f"visdom-{plain}"
+
+
+def environments(run: Place) -> dict[str, Place]:
+    """The environments in a run's directory, by name: the file of each."""
+    found = {}
+    for path in records(run):
+        env = _env(path)
+        if env is not None:
+            found[env] = path
+    return found
+
+
+def records(run: Place) -> list[Place]:
+    """The files of environments in a run's directory."""
+    found = (path for path in run.iterdir() if re.fullmatch(r"visdom-.*\.jsonl", path.name))
+    return sorted(found, key=lambda path: path.name)
+
+
+def _env(path: Place) -> str | None:
+    """The name in the first event of ``path``."""
+    with files.opened(path) as file:
+        line = file.readline(1 << 20)
+    try:
+        event = files.loads(line, str(path))
+    except ValueError:
+        return None
+    return str(event["env"]) if isinstance(event, dict) and "env" in event else None
+
+
+def windows(path: Place | str) -> dict[str, Window]:
+    """The windows of the environment in the file ``path``, by name, oldest first."""
+    path = Path(path) if isinstance(path, str) else path
+    state: dict[str, Window] = {}
+    for event in events.read_all(path):
+        replay(state, event)
+    return state
+
+
+def replay(state: dict[str, Window], event: Event) -> None:
+    """Bring ``state`` up to date with one event; one that makes no sense is passed over."""
+    with contextlib.suppress(KeyError, TypeError, ValueError, ArithmeticError):
+        _replay(state, event)
+
+
+def _replay(state: dict[str, Window], event: Event) -> None:
+    kind, win = event["event"], str(event.get("win"))
+    opts = dict(event.get("opts") or {})
+    if kind == "close":
+        if "win" in event:
+            state.pop(win, None)
+        else:
+            state.clear()
+    elif kind in (*LINES, "bar"):
+        if event.get("update") == "remove":
+            if win in state:
+                state[win].lines = [n for n in state[win].lines if n.name != event.get("name")]
+            return
+        window = _window(state, win, "bars" if kind == "bar" else "lines", opts, "update" in event)
+        for line in event["lines"]:
+            _draw(window, line, event.get("update") == "append", kind == "scatter")
+    elif kind == "heatmap":
+        if event.get("update") == "remove":
+            state.pop(win, None)
+            return
+        window = _window(state, win, "heatmap", opts, "update" in event)
+        _paint(window, event)
+    elif kind == "image":
+        if not PICTURE.fullmatch(event["file"]):
+            return
+        width, height = int(event["width"]), int(event["height"])
+        caption = None if opts.get("caption") is None else str(opts["caption"])
+        picture = Picture(event["file"], width, height, caption, float(event["time"]))
+        _window(state, win, "pictures", opts, True).pictures.append(picture)
+    elif kind == "text":
+        window = _window(state, win, "text", opts, bool(event.get("append")))
+        text = re.sub(r"<br\s*/?>", "\n", str(event["text"]))
+        window.text = f"{window.text}\n{text}" if event.get("append") else text
+
+
+def _window(
+    state: dict[str, Window], name: str, kind: str, opts: dict[str, Any], keep: bool
+) -> Window:
+    """The window as it is, if it is to be kept and can be; else a new one in its place."""
+    if keep and name in state and state[name].kind == kind:
+        state[name].opts.update(opts)
+    else:
+        state[name] = Window(name, kind, dict(opts))
+    return state[name]
+
+
+def _draw(window: Window, new: dict[str, Any], append: bool, points: bool) -> None:
+    name = str(new["name"])
+    line = next((line for line in window.lines if line.name == name), None)
+    if line is None:
+        line = Line(name, points=points)
+        window.lines.append(line)
+    elif not append:
+        line.x, line.y, line.z, line.labels, line.points = [], [], None, None, points
+    line.x += [x if window.kind == "bars" and isinstance(x, str) else float(x) for x in new["x"]]
+    line.y += map(float, new["y"])
+    if "z" in new:
+        line.z = (line.z or []) + [float(z) for z in new["z"]]
+    if "labels" in new:
+        line.labels = (line.labels or []) + [str(label) for label in new["labels"]]
+
+
+def _paint(window: Window, event: Event) -> None:
+    z: list[Numbers] = [[float(value) for value in row] for row in event["z"]]
+    rows, columns = event.get("rows"), event.get("columns")
+    where = event.get("update", "replace")
+    if where == "replace" or not window.matrix:
+        window.matrix, window.rows, window.columns = z, rows, columns
+    elif where in ("appendRow", "prependRow"):
+        window.matrix = _join(window.matrix, z, where == "prependRow")
+        if window.rows and rows:
+            window.rows = _join(window.rows, rows, where == "prependRow")
+    else:
+        front = where == "prependColumn"
+        window.matrix = [_join(a, b, front) for a, b in zip(window.matrix, z, strict=True)]
+        if window.columns and columns:
+            window.columns = _join(window.columns, columns, front)
+
+
+def _join(old: list[Any], new: list[Any], front: bool) -> list[Any]:
+    return new + old if front else old + new

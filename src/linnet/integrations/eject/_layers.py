@@ -1,0 +1,350 @@
+"""A network in three styles: raw tensors, a class, ``nn.Sequential``.
+
+Each names its tensors in ``state``, a dict that shares their memory, and its weights and biases in
+``parameters``, in the order in which ``linnet.networks`` has them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+from typing import Any, Literal
+
+from linnet.integrations.eject._text import code, commas, spread
+from linnet.networks.activations import ACTIVATIONS
+
+Style = Literal["tensors", "module", "sequential"]
+
+FUNCTIONS = {
+    "relu": "F.relu({})",
+    "leaky_relu": "F.leaky_relu({})",
+    "tanh": "torch.tanh({})",
+    "sigmoid": "torch.sigmoid({})",
+    "selu": "F.selu({})",
+    "gelu": "F.gelu({})",
+    "silu": "F.silu({})",
+    "softplus": "F.softplus({})",
+    "identity": "{}",
+}
+"""Each activation as a call."""
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer with weights; ``run`` is what the run's file calls it."""
+
+    kind: Literal["linear", "conv", "norm"]
+    number: int
+    run: str
+    sizes: tuple[int, ...]
+    bias: bool = True
+
+    @property
+    def name(self) -> str:
+        return f"{self.kind}{self.number}"
+
+    def make(self, net: Plan) -> str:
+        """Its module."""
+        if self.kind == "norm":
+            return f"nn.BatchNorm{'2d' if net.kind == 'cnn' else '1d'}({commas(self.sizes)})"
+        bias = "" if self.bias else ", bias=False"
+        if self.kind == "conv":
+            return f"nn.Conv2d({commas(self.sizes)}, 3, padding=1{bias})"
+        return f"nn.Linear({commas(self.sizes)}{bias})"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A network's layers in their order, and what stands between them."""
+
+    kind: Literal["linear", "mlp", "cnn"]
+    layers: tuple[Layer, ...]
+    activation: str = "identity"
+    dropout: float = 0.0
+    norm: bool = False
+
+    @property
+    def draws(self) -> bool:
+        """Whether a step draws random numbers."""
+        return self.dropout > 0
+
+    @property
+    def modes(self) -> bool:
+        """Whether training differs from evaluation."""
+        return self.draws or self.norm
+
+
+def plan(kind: str, spec: Mapping[str, Any]) -> Plan:
+    """The plan of a network of linnet's own."""
+    inputs, outputs = spec["inputs"], spec["outputs"]
+    if kind == "linear":
+        return Plan("linear", (Layer("linear", 1, "linear", (prod(inputs), outputs)),))
+    norm, layers, place = spec["batch_norm"], [], 0
+    if kind == "mlp":
+        sizes = (prod(inputs), *spec["widths"])
+        step = 2 + norm + bool(spec["dropout"])
+        first: Literal["linear", "conv"] = "linear"
+    else:
+        sizes, step, first = (inputs[0], *spec["channels"]), 3 + norm, "conv"
+    for number, (before, after) in enumerate(pairwise(sizes), start=1):
+        layers.append(Layer(first, number, f"hidden.{place}", (before, after), not norm))
+        if norm:
+            layers.append(Layer("norm", number, f"hidden.{place + 1}", (after,)))
+        place += step
+    last = sizes[-1]
+    if kind == "cnn":
+        halved = 2 ** len(spec["channels"])
+        last *= (inputs[1] // halved) * (inputs[2] // halved)
+    number = len(sizes) if kind == "mlp" else 1
+    layers.append(Layer("linear", number, "output", (last, outputs)))
+    return Plan("mlp" if kind == "mlp" else "cnn", tuple(layers), spec["activation"],
+                spec["dropout"], norm)  # fmt: skip
+
+
+def written(net: Plan, style: Style) -> str:
+    """The network's definition, and ``state`` and ``parameters``."""
+    return {"tensors": _tensors, "module": _module, "sequential": _sequential}[style](net)
+
+
+def names(net: Plan, style: Style) -> dict[str, str]:
+    """What the run's file calls each tensor of ``state``."""
+    found = {}
+    for index, layer in enumerate(net.layers):
+        parts = ["weight", "bias"] if layer.bias else ["weight"]
+        parts += ["running_mean", "running_var"] if layer.kind == "norm" else []
+        for part in parts:
+            found[_named(net, style, index, part)] = f"{layer.run}.{part}"
+    return found
+
+
+def _named(net: Plan, style: Style, index: int, part: str) -> str:
+    layer = net.layers[index]
+    if style == "tensors":
+        return _tensor(layer, part)
+    if style == "module":
+        return f"{layer.name}.{part}"
+    return f"{_places(net)[index]}.{part}"
+
+
+def _tensor(layer: Layer, part: str) -> str:
+    """w1, b1; of convolutions c1, d1; of norms g1, h1, m1, v1."""
+    letters = {
+        "linear": {"weight": "w", "bias": "b"},
+        "conv": {"weight": "c", "bias": "d"},
+        "norm": {"weight": "g", "bias": "h", "running_mean": "m", "running_var": "v"},
+    }[layer.kind]
+    return f"{letters[part]}{layer.number}"
+
+
+def _steps(net: Plan, style: Style) -> list[tuple[int | None, str]]:
+    """What happens to ``x`` in turn: the number of a layer or None, and the code."""
+    steps: list[tuple[int | None, str]] = []
+    inside = style == "sequential"
+    final = len(net.layers) - 1
+    for index, layer in enumerate(net.layers):
+        if net.kind == "cnn" and index == final:
+            steps.append((None, "nn.Flatten()" if inside else "x.flatten(1)"))
+            if net.dropout:
+                steps.append((None, _dropped(net, style)))
+        steps.append((index, ""))
+        if index == final or (net.norm and layer.kind != "norm"):
+            continue
+        if net.kind == "cnn":
+            steps.append((None, "nn.MaxPool2d(2)" if inside else "F.max_pool2d(x, 2)"))
+        if net.activation != "identity":
+            activation = f"nn.{ACTIVATIONS[net.activation].module.__name__}()"
+            steps.append((None, activation if inside else FUNCTIONS[net.activation].format("x")))
+        if net.kind == "mlp" and net.dropout:
+            steps.append((None, _dropped(net, style)))
+    return steps
+
+
+def _dropped(net: Plan, style: Style) -> str:
+    kind = ACTIVATIONS[net.activation].dropout.__name__
+    if style == "sequential":
+        return f"nn.{kind}({net.dropout!r})"
+    call = "F.alpha_dropout" if kind == "AlphaDropout" else "F.dropout"
+    return f"{call}(x, {net.dropout!r}, {'self.' if style == 'module' else ''}training)"
+
+
+def _places(net: Plan) -> dict[int, int]:
+    """Where in the ``nn.Sequential`` each layer stands."""
+    steps = _steps(net, "sequential")
+    return {index: place for place, (index, _) in enumerate(steps) if index is not None}
+
+
+def _tensors(net: Plan) -> str:
+    made, calls, parameters, state = [], [], [], []
+    for layer in net.layers:
+        weight, bias = _tensor(layer, "weight"), _tensor(layer, "bias")
+        if layer.kind == "norm":
+            mean, variance = _tensor(layer, "running_mean"), _tensor(layer, "running_var")
+            (width,) = layer.sizes
+            made.append(f"{weight}, {bias} = torch.ones({width}), torch.zeros({width})")
+            made.append(f"{mean}, {variance} = torch.zeros({width}), torch.ones({width})")
+            state += [weight, bias, mean, variance]
+            parameters += [weight, bias]
+            continue
+        before, after = layer.sizes
+        if layer.kind == "conv":
+            made.append(
+                f"{weight} = torch.empty({after}, {before}, 3, 3)"
+                ".to(memory_format=torch.channels_last)"
+            )
+        else:
+            made.append(f"{weight} = torch.empty({after}, {before})")
+        if layer.bias:
+            made.append(f"{bias} = torch.zeros({after})")
+        state += [weight, *([bias] if layer.bias else [])]
+        parameters += [weight, *([bias] if layer.bias else [])]
+    for index, step in _steps(net, "tensors"):
+        if index is None:
+            calls.append(f"x = {step}")
+            continue
+        layer = net.layers[index]
+        weight, bias = _tensor(layer, "weight"), _tensor(layer, "bias")
+        if layer.kind == "norm":
+            mean, variance = _tensor(layer, "running_mean"), _tensor(layer, "running_var")
+            calls.append(f"x = F.batch_norm(x, {mean}, {variance}, {weight}, {bias}, training)")
+        elif layer.kind == "conv":
+            given = bias if layer.bias else "None"
+            calls.append(f"x = F.conv2d(x, {weight}, {given}, padding=1)")
+        else:
+            given = f", {bias}" if layer.bias else ""
+            calls.append(f"x = F.linear(x, {weight}{given})")
+    calls[-1] = calls[-1].replace("x = ", "return ", 1)
+    argument = ", training=False" if net.modes else ""
+    held = [f'"{name}": {name}.detach()' for name in state]
+    return code(
+        """
+        # the network; F.linear(x, w, b) is x @ w.T + b
+
+        $made
+        $parameters
+        for parameter in parameters:
+            parameter.requires_grad_()
+        $state
+
+
+        def model(x$argument):
+            $calls
+        """,
+        made="\n".join(made),
+        state=spread("state = {", held, "}  # shares their memory"),
+        parameters=spread("parameters = [", parameters, "]"),
+        argument=argument,
+        calls="\n".join(calls),
+    )
+
+
+def _module(net: Plan) -> str:
+    made = [f"self.{layer.name} = {layer.make(net)}" for layer in net.layers]
+    calls = []
+    for index, step in _steps(net, "module"):
+        if index is None:
+            calls.append(f"x = {step}")
+        else:
+            calls.append(f"x = self.{net.layers[index].name}(x)")
+    calls[-1] = calls[-1].replace("x = ", "return ", 1)
+    name = {"linear": "Line", "mlp": "Perceptron", "cnn": "CNN"}[net.kind]
+    return code(
+        """
+        # the network
+
+
+        class $name(nn.Module):
+            def __init__(self):
+                super().__init__()
+                $made
+
+            def forward(self, x):
+                $calls
+
+
+        model = $name()$last
+        state = model.state_dict()  # shares the model's memory
+        parameters = list(model.parameters())
+        """,
+        name=name,
+        last=_last(net),
+        made="\n".join(made),
+        calls="\n".join(calls),
+    )
+
+
+def _sequential(net: Plan) -> str:
+    made = [
+        step if index is None else net.layers[index].make(net)
+        for index, step in _steps(net, "sequential")
+    ]
+    return code(
+        """
+        # the network
+
+        model = nn.Sequential(
+            $made
+        )$last
+        state = model.state_dict()  # shares the model's memory
+        parameters = list(model.parameters())
+        """,
+        made="\n".join(f"{each}," for each in made),
+        last=_last(net),
+    )
+
+
+def _last(net: Plan) -> str:
+    """Channels lie last in memory, which is quicker on a CPU."""
+    return ".to(memory_format=torch.channels_last)" if net.kind == "cnn" else ""
+
+
+def drawn(net: Plan, style: Style) -> str:
+    """Initial weights."""
+    hidden = [
+        _weight(net, style, index)
+        for index, layer in enumerate(net.layers[:-1])
+        if layer.kind != "norm"
+    ]
+    biases = [
+        _weight(net, style, index, "bias")
+        for index, layer in enumerate(net.layers)
+        if layer.bias and layer.kind != "norm"
+    ]
+    activation = ACTIVATIONS[net.activation]
+    if activation.fan == "in":
+        about = "He et al. (2015): signals keep their size"
+        draw = 'nn.init.kaiming_normal_(weight, nonlinearity="linear", generator=draws)'
+        draw += f"\nweight *= {activation.gain!r}" if activation.gain != 1 else ""
+    else:
+        about = "Glorot and Bengio (2010): signals keep their size"
+        draw = f"nn.init.xavier_normal_(weight, {activation.gain!r}, generator=draws)"
+    last = _weight(net, style, len(net.layers) - 1)
+    return code(
+        """
+        # initial weights, a function of SEED; $about
+
+        draws = generator("weights", "$kind")
+        with torch.no_grad():
+            $hidden
+                $draw
+            nn.init.xavier_normal_($last, generator=draws)
+            $biases
+                bias.zero_()
+        """,
+        about=about,
+        kind=net.kind,
+        hidden=spread("for weight in [", hidden, "]:", 4),
+        biases=spread("for bias in [", biases, "]:", 4),
+        draw=draw,
+        last=last,
+    )
+
+
+def _weight(net: Plan, style: Style, index: int, part: str = "weight") -> str:
+    """A layer's tensor as an expression."""
+    name = _named(net, style, index, part)
+    if style == "sequential":
+        place, _ = name.split(".")
+        return f"model[{place}].{part}"
+    return name if style == "tensors" else f"model.{name}"

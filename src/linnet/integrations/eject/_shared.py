@@ -1,0 +1,315 @@
+"""What the scripts of lines and nets have in common: from the imports to the examples."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from linnet.errors import InputError
+from linnet.fit.artifact import Manifest
+from linnet.fit.recipe import Recipe, objective_name
+from linnet.integrations.eject._data import Reader
+from linnet.integrations.eject._layers import Plan, Style
+from linnet.integrations.eject._text import code, plain, quoted
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that a script is made of."""
+
+    run: Path
+    name: str
+    style: Style
+    recipe: Recipe
+    manifest: Manifest
+    reader: Reader
+    net: Plan
+    threads: int | None
+    versions: dict[str, str]
+    data: str
+    weighted: bool
+    soft: bool
+    parts: frozenset[str]
+    """Which of train, valid and test have rows."""
+
+    def fitted(self, key: str) -> float | None:
+        """A number of the model's account of its fit."""
+        value = self.manifest.fit.get(key)
+        if value is not None and type(value) not in (int, float):
+            raise InputError(f"{self.run}: {key} of the fit is {value!r}, and no number")
+        return None if value is None else float(value)  # type: ignore[arg-type]
+
+    @property
+    def objective(self) -> str:
+        return objective_name(self.manifest.schema_)
+
+    @property
+    def classifies(self) -> bool:
+        return self.objective != "squared"
+
+    @property
+    def wide(self) -> bool:
+        return self.manifest.dtype == "float64"
+
+    @property
+    def cast(self) -> str:
+        """The method that makes a tensor of the network's dtype."""
+        return "double" if self.wide else "float"
+
+    @property
+    def score(self) -> str:
+        return "accuracy" if self.classifies else "RMSE"
+
+    @property
+    def bytes(self) -> bool:
+        return self.manifest.schema_.dtype == "uint8"
+
+    @property
+    def weights(self) -> bool:
+        """Whether rows have weights."""
+        return self.weighted or self.recipe.class_weight is not None
+
+
+def about(facts: Facts, what: str, same: str) -> str:
+    """The docstring of a script: what it trains, what it needs, what comes out."""
+    threads = f" and {facts.threads} thread{'s' * (facts.threads > 1)}" if facts.threads else ""
+    torch = plain(facts.versions.get("torch", "").split("+")[0])
+    others = ", and scikit-learn for the data" if "sklearn" in "".join(facts.reader.imports) else ""
+    text = (
+        f"It needs torch and numpy{others}, and nothing of linnet. It reads the run's row numbers. "
+        f"With PyTorch {torch}, the same kind of CPU{threads}, it ends with {same}."
+    )
+    return "\n".join(
+        [
+            textwrap.shorten(
+                f"Trains {what} on {plain(facts.data)} as linnet did", 96, placeholder=" ..."
+            )
+            + ".",
+            "",
+            *textwrap.wrap(text, 96),
+            "",
+            f"Written by: linnet eject RUN --style {facts.style}",
+            "",
+        ]
+    )
+
+
+def head(facts: Facts, docstring: str, sections: Sequence[str]) -> str:
+    """The docstring, the imports that the sections need, and the constants."""
+    text = "\n".join(sections)
+
+    def used(*lines: str) -> list[str]:
+        found = []
+        for line in lines:
+            name = line.split(" as ")[-1].split()[-1]
+            if f"{name}." in text or name == "Path":
+                found.append(line)
+        return found
+
+    imports = used(
+        "import gzip", "import hashlib", "import json", "import math", "from pathlib import Path"
+    )  # fmt: skip
+    others = used("import numpy as np", "import torch", "import torch.nn.functional as F")
+    others += [*facts.reader.imports, *used("from torch import nn")]
+    constants = [f"RUN = Path({quoted(str(facts.run))})"]
+    if facts.reader.place is not None:
+        constants.append(f"DATA = Path({quoted(facts.reader.place)})")
+    if "SEED" in text:
+        constants.append(f"SEED = {facts.recipe.seed}")
+    settings = []
+    if facts.threads:
+        settings.append(f"torch.set_num_threads({facts.threads})  # others sum up in another order")
+    if facts.wide or facts.name == "linear":
+        settings.append("torch.set_default_dtype(torch.float64)")
+    parts = [f'"""{docstring}"""', "\n".join(imports), "\n".join(others), "\n".join(constants)]
+    return "\n\n".join([*parts, *(["\n".join(settings)] if settings else [])])
+
+
+FILE = '''
+def tensors(path):
+    """The tensors of a .safetensors file: how long its header is, the header in JSON, numbers."""
+    content = path.read_bytes()
+    start = 8 + int.from_bytes(content[:8], "little")
+    kinds = {"F32": np.float32, "F64": np.float64, "I64": np.int64}
+    found = {}
+    for name, entry in json.loads(content[8:start]).items():
+        if name != "__metadata__":
+            first, last = entry["data_offsets"]
+            numbers = np.frombuffer(content[start + first : start + last], kinds[entry["dtype"]])
+            found[name] = torch.from_numpy(numbers.reshape(entry["shape"]).copy())
+    return found
+'''
+
+RANDOM = '''
+def number(*purpose):
+    """All that is random is a function of SEED and a purpose: nothing has to be remembered."""
+    key = "\\0".join(map(str, (SEED, *purpose))).encode()
+    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") >> 1
+
+
+def generator(*purpose):
+    return torch.Generator().manual_seed(number(*purpose))
+'''
+
+
+def rows(facts: Facts) -> str:
+    """The parts of the data, each with its examples, targets and weights."""
+    lines = ['rows = tensors(RUN / "split.safetensors")']
+    for part in ("train", "valid", "test"):
+        if part in facts.parts:
+            lines.append(f'x_{part}, y_{part} = x[rows["{part}"]], y[rows["{part}"]]')
+    weighting = facts.recipe.class_weight
+    if weighting is not None:
+        lines.append("")
+        count = len(facts.manifest.schema_.classes)
+        codes = "y_train.argmax(1)" if facts.soft else "y_train"
+        if isinstance(weighting, str):
+            lines += [
+                "# each class weighs as much as every other",
+                f"counts = torch.bincount({codes}, minlength={count}).double()",
+                f"by_class = len(x_train) / ({count} * counts.clamp(min=1))",
+            ]
+        else:
+            lines.append(f"by_class = torch.tensor({list(weighting)}, dtype=torch.float64)")
+    if facts.weights:
+        for part in ("train", "valid"):
+            if part not in facts.parts:
+                continue
+            terms = []
+            if weighting is not None:
+                of = f"y_{part}.double() @ by_class" if facts.soft else f"by_class[y_{part}]"
+                terms.append(of)
+            if facts.weighted:
+                terms.append(f'weight[rows["{part}"]]')
+            lines.append(f"w_{part} = {' * '.join(terms)}")
+    return "\n".join(lines)
+
+
+def scaling(facts: Facts) -> str:
+    """From examples as they are to numbers of about mean 0 and deviation 1."""
+    recipe, kind = facts.recipe, facts.manifest.network["scale"]
+    spec = facts.manifest.network
+    flat = "" if facts.net.kind == "cnn" else ".flatten(1)"
+    last = ".contiguous(memory_format=torch.channels_last)" if facts.net.kind == "cnn" else ""
+    bounds = facts.net.kind == "mlp" and kind == "standard"
+    cast = facts.cast
+    if kind == "none":
+        return code(
+            """
+            def scale(x):
+                return x.$cast()$flat$last
+            """,
+            cast=cast,
+            flat=flat,
+            last=last,
+        )
+    if not isinstance(recipe.scaling, str):
+        mean, deviation = recipe.scaling
+        unit = 255.0 if facts.bytes else 1.0
+        made = code(
+            """
+            # inputs are scaled by a mean and a deviation that were given$units
+            shift, factor = torch.tensor([$mean]), torch.tensor([$factor])
+            """,
+            units=", in units of 255" if facts.bytes else "",
+            mean=repr(mean * unit), factor=repr(1 / (deviation * unit)),
+        )  # fmt: skip
+    elif kind == "pixel" and facts.bytes:
+        made = code(
+            """
+            # pixels are scaled by their mean and deviation in the training rows
+            counts = torch.bincount(x_train.flatten(), minlength=256).double()
+            values = torch.arange(256, dtype=torch.float64)
+            mean = (counts * values).sum() / counts.sum()
+            variance = (counts * (values - mean).square()).sum() / counts.sum()
+            shift, factor = mean.$cast().reshape(1), (1 / variance.sqrt()).$cast().reshape(1)
+            """,
+            cast=cast,
+        )
+    elif kind == "pixel":
+        made = code(
+            """
+            # pixels are scaled by their mean and deviation in the training rows
+            mean, deviation = x_train.double().mean(), x_train.double().std(correction=0)
+            shift, factor = mean.$cast().reshape(1), (1 / deviation).$cast().reshape(1)
+            """,
+            cast=cast,
+        )
+    else:
+        width = 1
+        for size in spec["inputs"]:  # type: ignore[union-attr]
+            width *= int(size)  # type: ignore[arg-type]
+        made = code(
+            """
+            # columns have mean 0 and deviation 1 in the training rows; those of 0 and 1 stay
+            origin = x_train[:1].double()
+            total, squares, binary = 0, 0, True
+            for part in x_train.split($rows):
+                binary = binary & ((part == 0) | (part == 1)).all(0)
+                total = total + (part.double() - origin).sum(0)
+                squares = squares + (part.double() - origin).square().sum(0)
+            mean = total / len(x_train)
+            deviation = (squares / len(x_train) - mean.square()).clamp(min=0).sqrt()
+            mean = torch.where(binary, 0, mean + origin[0])
+            deviation = torch.where(binary, 1, deviation)
+            factor = torch.where(deviation <= 1e-12 * mean.abs(), 1, 1 / deviation).$cast()
+            shift = mean.$cast()
+            """,
+            rows=f"{max(1, (1 << 22) // width):_}", cast=cast,
+        )  # fmt: skip
+    numbers = "(x.$cast() - shift) * factor" if facts.bytes else "((x - shift) * factor).$cast()"
+    if bounds:
+        bounded = code(
+            """
+            def standard(x):
+                return $numbers
+
+
+            low, high = standard(x_train.amin(0)), standard(x_train.amax(0))
+
+
+            def scale(x):
+                return standard(x).clamp(low, high)$flat  # none beyond those of the training rows
+            """,
+            numbers=code(numbers, cast=cast),
+            flat=flat,
+        )
+        return f"{made}\n\n\n{bounded}"
+    function = code(
+        """
+        def scale(x):
+            return $numbers$flat$last
+        """,
+        numbers=code(f"({numbers})" if facts.bytes else numbers, cast=cast),
+        flat=flat,
+        last=last,
+    )
+    return f"{made}\n\n\n{function}"
+
+
+def losses(facts: Facts) -> str:
+    """The loss of each row, as a function of raw predictions."""
+    soft = facts.soft or (facts.name != "linear" and facts.recipe.label_smoothing > 0)
+    if facts.objective == "softmax":
+        about = "The cross entropy of each row."
+        target = "y.to(raw.dtype) if y.dim() > 1 else y" if soft else "y"
+        body = f'return F.cross_entropy(raw, {target}, reduction="none")'
+    elif facts.objective == "logistic":
+        about = "The cross entropy of each row: log(1 + exp(logit)) - y logit."
+        body = "logit = raw[:, 0]\nreturn -F.logsigmoid(-logit) - y.to(raw.dtype) * logit"
+        if facts.soft:
+            body = "y = y if y.dim() == 1 else y[:, 1]\n" + body
+    else:
+        about = "Half the squared error of each row."
+        body = "return (raw - y.reshape(raw.shape)).square().sum(1) / 2"
+    return code(
+        '''
+        def losses(raw, y):
+            """$about"""
+            $body
+        ''',
+        about=about,
+        body=body,
+    )

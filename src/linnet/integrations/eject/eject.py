@@ -1,0 +1,107 @@
+"""``linnet eject``: a run's model trained again by a script that needs no linnet."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from linnet.core import files
+from linnet.core.registry import suggest
+from linnet.errors import InputError
+from linnet.fit.prepare import prepare
+from linnet.integrations.eject import _data, _layers, _line, _training
+from linnet.integrations.eject._layers import Style
+from linnet.integrations.eject._shared import Facts
+from linnet.networks.constant import BASELINE
+from linnet.runs.resume import recipe_of
+from linnet.runs.run import Run
+
+
+def eject(
+    run: Run | str | os.PathLike[str],
+    style: Style = "module",
+    *,
+    model: str | None = None,
+    encoded: str | os.PathLike[str] | None = None,
+    data: Any = None,
+) -> str:
+    """A script that trains the chosen model of a run, or ``model``, with torch and numpy alone.
+
+    ``style`` is "tensors" (raw weights and functional calls), "module" (a class) or "sequential"
+    (``nn.Sequential``); the three agree to the bit. A net ends with the run's weights, to the bit,
+    on the same CPU, versions and thread count; a line within 1e-6 of the run's objective. The
+    script reads the run's row numbers, and pictures of IDX or CIFAR and what ships with
+    scikit-learn from where they are; for all other data ``encoded`` names a ``.npz`` to write,
+    which it reads. ``data`` stands for data that was handed over from Python.
+
+    Raises ``InputError`` for what cannot be written: a module of the user's own, a run that went
+    on by another recipe or from another run's weights, another device.
+    """
+    run = run if isinstance(run, Run) else Run(run)
+    if style not in get_args(Style):
+        raise InputError(f'unknown style "{style}"; {suggest(style, get_args(Style))}')
+    name = run.chosen if model is None else model
+    if name not in run.metrics["models"] or name == BASELINE:
+        known = [each for each in run.metrics["models"] if each != BASELINE]
+        raise InputError(f'{run.path} has no model "{name}" to eject; {suggest(name, known)}')
+    if name == "custom":
+        raise InputError(f"{run.path}: its net is a module of your own: its code is yours already")
+    if not run.path.is_dir():
+        raise InputError(f"{run.path}: unpack it first; the script reads its row numbers")
+    if run.info.get("parent"):
+        raise InputError(f"{run.path} began with the weights of {run.info['parent']}: eject that")
+    if any(each.get("changed") for each in run.info.get("resumed", [])):
+        raise InputError(f"{run.path} went on under other conditions; repeat it, and eject that")
+    recipe = recipe_of(run.place).only(name)
+    artifact = run.models[name]
+    place = None if data is not None else run.info.get("data", {}).get("place")
+    reader = None
+    weighted = soft = False
+    if encoded is None and isinstance(place, str):
+        reader = _data.reader(run.data_place(), recipe, artifact.schema)
+    if reader is None:
+        if encoded is None:
+            raise InputError(
+                f"{run.path}: its data takes more than NumPy to read; name a file for the encoded "
+                "rows, which the script reads: --data encoded.npz"
+            )
+        weighted, soft = _encode(run, Path(encoded), data)
+        reader = _data.encoded(str(encoded), artifact.schema, weighted, soft)
+    facts = Facts(
+        run=run.path,
+        name=name,
+        style=style,
+        recipe=recipe,
+        manifest=artifact.manifest,
+        reader=reader,
+        net=_layers.plan(name, artifact.manifest.network),
+        threads=run.info.get("hardware", {}).get("threads"),
+        versions=run.info.get("versions", {}),
+        data=str(run.info.get("data", {}).get("name")),
+        weighted=weighted,
+        soft=soft,
+        parts=frozenset(part for part, rows in run.split().items() if len(rows)),
+    )
+    return _line.line(facts) if name == "linear" else _training.net(facts)
+
+
+def _encode(run: Run, place: Path, data: Any) -> tuple[bool, bool]:
+    """Write all rows, encoded as the run's training rows say, and whether they have weights and
+    soft targets."""
+    if place.suffix != ".npz":
+        raise InputError(f"{place}: the encoded rows are a .npz")
+    given = run.data_place() if data is None else data
+    found = prepare(given, recipe_of(run.place)).data
+    if found.fingerprint() != run.info.get("data", {}).get("fingerprint"):
+        raise InputError(f"{run.path}: {found.name} is not the data that the run was made with")
+    arrays = {"x": found.x.numpy(), "y": found.y.numpy()}
+    if found.weight is not None:
+        arrays["weight"] = found.weight.numpy()
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    files.write(place, buffer.getvalue())
+    return found.weight is not None, found.soft

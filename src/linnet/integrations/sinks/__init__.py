@@ -1,0 +1,29 @@
+"""Services that a run's record is sent to, each by a process of its own (``linnet runs sync``).
+
+A sink is a subclass of `linnet.integrations.sinks.base.Sink`; other packages add theirs with an
+entry point of the group ``linnet.sinks``, name = "module:Class". What is listed here is loaded when
+it is asked for.
+"""
+
+from importlib.metadata import entry_points
+from typing import TYPE_CHECKING
+
+from linnet.core.registry import lookup
+
+if TYPE_CHECKING:
+    from linnet.integrations.sinks.base import Sink
+
+SINKS = {
+    "mlflow": "linnet.integrations.sinks.mlflow:MLflow",
+    "tensorboard": "linnet.integrations.sinks.tensorboard:TensorBoard",
+    "trackio": "linnet.integrations.sinks.trackio:Trackio",
+    "visdom": "linnet.integrations.sinks.visdom:VisdomServer",
+    "wandb": "linnet.integrations.sinks.wandb:WeightsAndBiases",
+}
+
+
+def find(name: str) -> "type[Sink]":
+    """The sink of that name: one of linnet's, else one that an installed package brings."""
+    others = {point.name: point.value for point in entry_points(group="linnet.sinks")}
+    sink: type[Sink] = lookup({**others, **SINKS}, name, "sink")
+    return sink

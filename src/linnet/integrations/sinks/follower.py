@@ -1,0 +1,186 @@
+"""Send a run's record to a sink, from wherever the last process stopped.
+
+The record is ``events.jsonl`` and the windows beside it, ``visdom-*.jsonl``. How far each has been
+sent stands in ``.sync-<name>.json`` in the run's directory, written after the sink has flushed. So
+a process that is stopped and started again sends nothing twice; one that is killed sends again what
+it had sent in its last two seconds. Training knows nothing of this process.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+import warnings
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from linnet.core import files
+from linnet.core.record import Event
+from linnet.errors import InputError, LinnetWarning, RecipeError, WorkError
+from linnet.integrations.sinks import SINKS, find
+from linnet.integrations.sinks.base import Sink
+from linnet.runs import directory
+from linnet.runs.archive import run_place
+from linnet.runs.events import read_new, without_undone
+
+POLL_SECONDS = 0.5
+COMMIT_SECONDS = 2.0
+STARTING_SECONDS = 10.0
+"""How long a run that is followed may take to say that it runs."""
+PATIENCE_SECONDS = 60.0
+"""How long one call to a service is tried again before the sync gives up."""
+
+
+def follow(
+    run: Path,
+    name: str,
+    options: Mapping[str, str] | None = None,
+    *,
+    live: bool = False,
+    patience: float = PATIENCE_SECONDS,
+) -> int:
+    """Send what of ``run`` the sink ``name`` has not had; returns the number of events sent.
+
+    ``live`` goes on until the run has ended. A service that fails is tried again for ``patience``
+    seconds; then a WorkError says so. Wrong options and missing packages are told at once.
+    """
+    sink = find(name)()
+    options = dict(options or {})
+    for option in options:
+        if option not in sink.options:
+            known = ", ".join(sink.options) or "none"
+            raise RecipeError(f'the sink "{name}" has no option "{option}"; it has: {known}')
+    place = run_place(run)  # says why it cannot be read
+    if not os.path.isdir(run):
+        raise InputError(
+            f"{run} is no run's folder; a zip is only read, and how far a run was sent is written "
+            "beside it: unpack the zip"
+            if place != run or run.exists()
+            else f"there is no run {run}"
+        )
+    begun = time.monotonic()
+    while live and directory.state_of(run)[0] is None:
+        if time.monotonic() - begun > STARTING_SECONDS:
+            break
+        time.sleep(POLL_SECONDS)
+    if not _records(run):
+        raise InputError(f"{run} holds no {directory.EVENTS}: not a run of linnet")
+    sending = _Sending(run, name, sink, patience)
+    sending.attempt("open", lambda: sink.open(run, options))
+    try:
+        while True:
+            going = live and directory.state_of(run)[0] == "running"
+            sent = sending.count
+            sending.send()
+            if not going and sending.count == sent:
+                break
+            if going:
+                time.sleep(POLL_SECONDS)
+    except BaseException:
+        with contextlib.suppress(Exception):
+            sink.close()
+        raise
+    sending.attempt("close", sink.close)
+    return sending.count
+
+
+def _records(run: Path) -> list[Path]:
+    found = [run / directory.EVENTS, *sorted(run.glob("visdom-*.jsonl"))]
+    return [path for path in found if path.is_file()]
+
+
+class _Sending:
+    """How far each file has been sent: a byte offset, and the events sent of those behind it."""
+
+    def __init__(self, run: Path, name: str, sink: Sink, patience: float) -> None:
+        self._run, self._name, self._sink, self._patience = run, name, sink, patience
+        self._path = run / f".sync-{name}.json"
+        self._places: dict[str, dict[str, Any]] = {}
+        if self._path.exists():
+            self._places = dict(files.read_json(self._path)["files"])
+        self._committed = time.monotonic()
+        self.count = 0
+
+    def send(self) -> None:
+        """Send every whole line that is new."""
+        for path in _records(self._run):
+            start = {"offset": 0, "sent": 0, "wall": path.stat().st_mtime, "env": ""}
+            place = self._places.setdefault(path.name, start)
+            while True:
+                events, end = read_new(path, place["offset"])
+                if end == place["offset"]:
+                    break
+                self._send(events, place)
+                place.update(offset=end, sent=0)
+                self._commit()
+
+    def _send(self, events: list[Event], place: dict[str, Any]) -> None:
+        counted = {id(event) for event in without_undone(events, whole=False)}
+        try:
+            for index, event in enumerate(events):
+                if index < place["sent"]:
+                    continue
+                if event["event"] == "start":
+                    place.update(wall=_wall(event, place["wall"]), env=str(event.get("env", "")))
+                if id(event) in counted:
+                    self._write(event, place)
+                place["sent"] = index + 1
+                if time.monotonic() - self._committed > COMMIT_SECONDS:
+                    self._commit()
+        except (KeyboardInterrupt, WorkError):
+            self._commit()
+            raise
+
+    def _write(self, event: Event, place: dict[str, Any]) -> None:
+        seconds = event.get("time")
+        wall = place["wall"] + (seconds if isinstance(seconds, (int, float)) else 0.0)
+        told = {**event, "wall": wall, "env": place["env"]}
+        self.attempt("write", lambda: self._sink.write(told))
+        self.count += 1
+
+    def _commit(self) -> None:
+        """All that was written is with the service: say so in the run's directory."""
+        self.attempt("flush", self._sink.flush)
+        files.write_json(self._path, {"format": 1, "files": self._places})
+        self._committed = time.monotonic()
+
+    def attempt(self, what: str, call: Callable[[], None]) -> None:
+        """Make ``call``; where the service fails warn, wait longer each time, and try again."""
+        begun, wait = time.monotonic(), 0.5
+        while True:
+            try:
+                call()
+                return
+            except ModuleNotFoundError as error:
+                raise WorkError(_missing(self._name, error)) from error
+            except InputError:
+                raise
+            except Exception as error:
+                text = f"{self._name}: {what} failed: {type(error).__name__}: {error}"
+                left = self._patience - (time.monotonic() - begun)
+                if left <= 0:
+                    raise WorkError(
+                        f"{text}; given up after {self._patience:g} s. The run is not touched; "
+                        f"linnet runs sync {self._run} --to {self._name} goes on from here"
+                    ) from error
+                warnings.warn(f"{text}; trying again", LinnetWarning, stacklevel=2)
+                time.sleep(min(wait, left))
+                wait *= 2
+
+
+def _missing(name: str, error: ModuleNotFoundError) -> str:
+    package = f'"linnet[{name}]"' if name in SINKS else str(error.name)
+    return f'the sink "{name}" needs the package {error.name}: pip install {package}'
+
+
+def _wall(event: Event, otherwise: float) -> float:
+    """When a record was begun, in seconds since 1970, by its "start" event."""
+    seconds = event.get("time")
+    try:
+        begun = datetime.fromisoformat(str(event.get("wall"))).timestamp()
+    except ValueError:
+        return otherwise
+    return begun - (seconds if isinstance(seconds, (int, float)) else 0.0)

@@ -1,0 +1,60 @@
+"""Weights & Biases; ``mode=offline`` keeps all of it in ``<run>/wandb``, to be sent later."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from linnet.core.record import Event
+from linnet.integrations.sinks.base import Sink, identity, picture_path, recipe
+
+
+class WeightsAndBiases(Sink):
+    """Values over each model's own steps, test scores in the summary, the recipe as config."""
+
+    options = ("project", "entity", "mode", "dir")
+
+    def open(self, run: Path, options: Mapping[str, str]) -> None:
+        import wandb
+
+        self._run = run
+        self._axes: set[str] = set()
+        self._service = wandb.init(
+            project=options.get("project", "linnet"),
+            entity=options.get("entity"),
+            mode=options.get("mode"),
+            dir=options.get("dir", str(run)),
+            id=identity(run),
+            name=run.absolute().name,
+            resume="allow",
+            config=recipe(run),
+        )
+
+    def scalars(self, values: dict[str, float], step: int, wall: float) -> None:
+        rows = dict(values)
+        for tag in values:
+            axis = f"{tag.split('/')[0]}/step"
+            if axis not in self._axes:  # each model, or environment of windows, counts for itself
+                self._service.define_metric(axis, hidden=True)
+                self._service.define_metric(f"{axis.removesuffix('step')}*", step_metric=axis)
+                self._axes.add(axis)
+            rows[axis] = step
+        if rows:
+            self._service.log(rows)
+
+    def summary(self, values: dict[str, float], wall: float) -> None:
+        self._service.summary.update(values)
+
+    def text(self, tag: str, text: str, step: int, wall: float) -> None:
+        self._service.summary[tag] = text
+
+    def picture(self, tag: str, event: Event, step: int, wall: float) -> None:
+        import wandb
+
+        path = picture_path(self._run, event)
+        if path is not None:
+            caption = (event.get("opts") or {}).get("caption")
+            self._service.log({tag: wandb.Image(str(path), caption=caption)})
+
+    def close(self) -> None:
+        self._service.finish()

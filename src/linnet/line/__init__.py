@@ -1,0 +1,6 @@
+"""Methods that bring a convex problem to its optimum, one step at a time."""
+
+SOLVERS = {
+    "least_squares": "linnet.line.least_squares:LeastSquares",
+    "lbfgs": "linnet.line.lbfgs:LBFGS",
+}

@@ -1,0 +1,144 @@
+"""An estimate of the Hessian that can be solved with: what makes few steps enough."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from linnet.errors import Diverged
+from linnet.line import cost
+from linnet.line.problem import BLOCK, LinearProblem
+
+LIFT = {torch.float32: 1e-5, torch.float64: 1e-11}
+"""The share of its diagonal that is added to a matrix so that Cholesky's factor exists; a hundred
+times that where it still does not."""
+
+SMALL = 1_500
+"""Beyond this many coefficients the factors are in float32: they only guide the steps."""
+
+CHUNK = 1 << 22
+"""Numbers that are gathered at once."""
+
+
+class Curvature:
+    """The Hessian at some point, one block for each output: for one output, all of it.
+
+    ``solve`` applies the inverse of the blocks to a gradient. A block is a sum over rows of
+    ``w h z z'`` with the second derivative ``h`` of the row's loss, and ``z`` the inputs, centred
+    and scaled to unit deviation, so nothing depends on units. Where there are many rows, some are
+    drawn, each with a probability in proportion to ``w h`` and its leverage, and weighed by its
+    inverse (Drineas and Mahoney 2016, Commun. ACM 59(6), 80-90): few rows, those in doubt and
+    those that are unlike the rest, tell nearly all. ``more`` multiplies how
+    many, up to 30 for each coefficient.
+    """
+
+    def __init__(
+        self, problem: LinearProblem, raw: Tensor, generator: torch.Generator, more: float = 1.0
+    ) -> None:
+        mean, deviation = problem.columns
+        self.shift = mean
+        spread = (deviation.square() + problem.alpha).sqrt()
+        self.scale = torch.where(spread > 0, 1 / spread, 1.0)
+        self.intercept = problem.intercept
+        self.free = problem.objective.free
+        size = _bytes(problem)
+        self.dtype = torch.float32 if size == 4 else torch.float64
+        ridge = (problem.ridge * self.scale[:, None].square())[:, 0]
+        ridge = torch.cat([ridge, ridge.new_tensor([0.0 if self.intercept else 1.0])])
+        terms = _terms(problem)
+        most = max(terms, 30.0 * problem.outputs * (len(mean) + 1))
+        matrices = self._blocks(problem, raw, min(more * terms, most), generator)
+        matrices = matrices.to(problem.home)
+        diagonal = matrices.diagonal(dim1=1, dim2=2)
+        diagonal.add_(ridge.to(self.dtype))
+        lift, failed = LIFT[self.dtype], torch.tensor(True)
+        while failed.any():
+            if lift > 1e9:
+                raise Diverged("the Hessian is no longer finite; divide columns of huge numbers")
+            diagonal.mul_(1 + lift).add_(lift * diagonal.mean(1, keepdim=True) + 1e-30)
+            self.factors, failed = torch.linalg.cholesky_ex(matrices)
+            lift *= 100
+        self.price = cost.solve(self.factors.numel(), size)
+        """How long a ``solve`` takes, in nominal seconds."""
+
+    @staticmethod
+    def cost(problem: LinearProblem) -> float:
+        """How long it takes to make one, in nominal seconds."""
+        size, width, outputs = _bytes(problem), problem.x.shape[1] + 1, problem.outputs
+        terms = min(_terms(problem), problem.rows * outputs)
+        exact = terms >= problem.rows * outputs
+        moments = cost.grams(problem, terms, 0 if exact else outputs, size)
+        return moments + outputs * cost.factor(width, size)
+
+    def solve(self, gradient: Tensor) -> Tensor:
+        """The inverse times a gradient (inputs + 1, outputs)."""
+        inputs = self.scale[:, None] * (gradient[:-1] - torch.outer(self.shift, gradient[-1]))
+        right = torch.cat([inputs, gradient[-1:]]).T.to(self.dtype)[:, :, None]
+        step = torch.cholesky_solve(right, self.factors)[:, :, 0].T.double()
+        if self.free:
+            step = step - step.mean(1, keepdim=True)
+        w = self.scale[:, None] * step[:-1]
+        bias = step[-1] - self.shift @ w if self.intercept else torch.zeros_like(step[-1])
+        return torch.cat([w, bias[None]])
+
+    def _blocks(
+        self, problem: LinearProblem, raw: Tensor, count: float, generator: torch.Generator
+    ) -> Tensor:
+        """``sum over rows of w h z z' / sum(w)``, (outputs, inputs + 1, inputs + 1).
+
+        From about ``count`` rows in all, or from all rows where there are no more.
+        """
+        x, outputs = problem.x, problem.outputs
+        rows, width = len(x), x.shape[1] + 1
+        bends = problem.bends(raw)
+        shift, scale = self.shift.to(x), self.scale.to(x)
+        blocks = torch.zeros((outputs, width, width), dtype=self.dtype, device=x.device)
+        last = 1.0 if self.intercept else 0.0
+
+        def augmented(block: Tensor) -> Tensor:
+            z = (block - shift).mul_(scale).to(self.dtype)
+            return torch.cat([z, z.new_full((len(z), 1), last)], 1)
+
+        if count >= problem.rows * outputs:
+            step = max(1, CHUNK // width)
+            part = max(1, CHUNK // (width * max(1, min(step, rows))))
+            heavy = bends.to(self.dtype).T
+            for start in range(0, rows, step):
+                z = augmented(x[start : start + step])
+                for k in range(0, outputs, part):
+                    w = heavy[k : k + part, start : start + step, None]
+                    blocks[k : k + part] += torch.matmul((w * z).mT, z)
+            return problem.world.sum(blocks).div_(problem.total)
+        total = problem.total_of(problem.leverage @ bends)
+        rate = count / total if total > 0 else 0.0
+        for k in range(outputs):
+            drawn = torch.rand(rows, generator=generator, dtype=torch.float32).to(x.device)
+            chances = (rate * bends[:, k] * problem.leverage).clamp_(max=1)
+            chosen = (drawn < chances).nonzero()[:, 0]
+            root = (bends[chosen, k] / chances[chosen]).sqrt_().to(self.dtype)
+            step = max(1, CHUNK // width)
+            for some, factor in zip(chosen.split(step), root.split(step), strict=True):
+                z = augmented(x[some]).mul_(factor[:, None])
+                blocks[k].addmm_(z.T, z)
+        # a column that is zero in nearly all rows may be missed by every row drawn
+        exact = torch.zeros((outputs, width), dtype=self.dtype, device=x.device)
+        heavy = bends.to(self.dtype).T
+        for start in range(0, rows, BLOCK):
+            exact += heavy[:, start : start + BLOCK] @ augmented(x[start : start + BLOCK]).square_()
+        diagonal = blocks.diagonal(dim1=1, dim2=2)
+        diagonal.copy_(torch.maximum(diagonal, exact))
+        return problem.world.sum(blocks).div_(problem.total)
+
+
+def _bytes(problem: LinearProblem) -> int:
+    """The size of a number in the factors."""
+    return 4 if problem.x.shape[1] * problem.outputs > SMALL else problem.x.element_size()
+
+
+def _terms(problem: LinearProblem) -> float:
+    """How many rows are worth drawing, for all outputs together: what a step or two cost, but three
+    for each coefficient at least, and a hundred at most."""
+    width = problem.x.shape[1] + 1
+    enough = 1.5 * cost.step(problem) / cost.term(width, _bytes(problem))
+    every = float(width * problem.outputs)
+    return min(max(3 * every, enough), 100 * every)

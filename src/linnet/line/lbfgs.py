@@ -1,0 +1,287 @@
+"""Quasi-Newton: limited-memory BFGS on an estimate of the Hessian."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from linnet.core.randomness import generator
+from linnet.line import cost
+from linnet.line.base import Solver, State
+from linnet.line.curvature import Curvature
+from linnet.line.problem import LinearProblem
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Moves of theta, of the gradient, and of the preconditioned gradient, (pairs, unknowns)."""
+
+    s: Tensor
+    y: Tensor
+    z: Tensor
+
+    def add(self, s: Tensor, y: Tensor, z: Tensor, pairs: int) -> Memory:
+        """With one pair more; the oldest leaves."""
+        return Memory(
+            *(
+                torch.cat([old[-(pairs - 1) :] if pairs > 1 else old[:0], new.reshape(1, -1)])
+                for old, new in ((self.s, s), (self.y, y), (self.z, z))
+            )
+        )
+
+    def direction(self, gradient: Tensor, steep: Tensor) -> Tensor:
+        """The inverse Hessian times ``gradient``, where ``steep`` is its first estimate.
+
+        Byrd, Nocedal and Schnabel (1994), Mathematical Programming 63, 129-156, equation 3.1; the
+        first matrix is scaled by the newest pair.
+        """
+        s, y, z = self.s, self.y, self.z
+        scale = (s[-1] @ y[-1]) / (y[-1] @ z[-1])
+        upper = (s @ y.T).triu()
+        g = gradient.reshape(-1)
+        u = torch.linalg.solve_triangular(upper, (s @ g)[:, None], upper=True)
+        middle = scale * (y @ z.T)
+        middle.diagonal().add_(upper.diagonal())
+        right = middle @ u - scale * (z @ g)[:, None]
+        v = torch.linalg.solve_triangular(upper.T, right, upper=False)
+        rest: Tensor = v[:, 0] @ s - scale * (u[:, 0] @ z)
+        return scale * steep + rest.reshape(steep.shape)
+
+
+@dataclass(frozen=True)
+class Own:
+    """What this solver carries from step to step."""
+
+    curvature: Curvature
+    there: Tensor  # the raw predictions that the curvature is of
+    steep: Tensor  # the curvature's inverse times the gradient
+    memory: Memory | None
+    trail: tuple[float, ...]  # the decrements since the curvature was estimated, there first
+    builds: int
+
+
+@dataclass(frozen=True)
+class LBFGS(Solver):
+    """Liu and Nocedal (1989), Mathematical Programming 45, 503-528, for any convex objective.
+
+    Its first matrix is the inverse of an estimate of the Hessian (``Curvature``), for one output
+    the whole of it, so inputs of any scale cost the same number of steps. The estimate is made
+    anew, from twice as many rows, as soon as the last steps gain less for what they cost than all
+    since it was made, its own cost included (Charnov 1976, Theor. Popul. Biol. 9, 129-136: the
+    moment at which a forager should leave). The line search works on raw predictions, so a step
+    costs two products with the data however many lengths it tries.
+    """
+
+    memory: int = 20
+    refresh: int = 25
+    """Raw predictions are carried along the steps and computed afresh this often."""
+
+    def needs(self) -> str | None:
+        return None
+
+    def start(self, problem: LinearProblem, theta: Tensor) -> State:
+        if problem.objective.free:  # the direction that changes nothing
+            theta = theta - theta.mean(1, keepdim=True)
+        raw = problem.raw(theta)
+        value, residual = problem.value_and_residual(raw)
+        gradient = problem.gradient(theta, residual)
+        value = value + problem.penalty(theta)
+        return self._anew(problem, State(theta, value, gradient, raw=raw), 0)
+
+    def _anew(self, problem: LinearProblem, state: State, builds: int) -> State:
+        """The same state with the curvature there."""
+        assert state.raw is not None
+        curvature = self._curvature(problem, state.raw, builds)
+        steep = curvature.solve(state.gradient)
+        decrement = (state.gradient * steep).sum().item() / 2
+        own = Own(curvature, state.raw, steep, None, (decrement,), builds + 1)
+        return replace(state, decrement=decrement, own=own)
+
+    @staticmethod
+    def _curvature(problem: LinearProblem, raw: Tensor, builds: int) -> Curvature:
+        random = generator(builds, "curvature", problem.world.rank)
+        return Curvature(problem, raw, random, 2.0 ** min(builds, MOST_BUILDS))
+
+    def pack(self, state: State) -> dict[str, Any]:
+        own: Own = state.own
+        memory = own.memory
+        return {
+            "theta": state.theta,
+            "value": state.value,
+            "gradient": state.gradient,
+            "steps": state.steps,
+            "raw": state.raw,
+            "decrement": state.decrement,
+            "there": own.there,
+            "steep": own.steep,
+            "memory": None if memory is None else [memory.s, memory.y, memory.z],
+            "trail": list(own.trail),
+            "builds": own.builds,
+        }
+
+    def unpack(self, problem: LinearProblem, packed: dict[str, Any]) -> State:
+        given = {name: _there(value, problem) for name, value in packed.items()}
+        builds, memory = given["builds"], given["memory"]
+        own = Own(
+            self._curvature(problem, given["there"], builds - 1),
+            given["there"],
+            given["steep"],
+            None if memory is None else Memory(*memory),
+            tuple(given["trail"]),
+            builds,
+        )
+        return State(
+            given["theta"],
+            given["value"],
+            given["gradient"],
+            given["steps"],
+            raw=given["raw"],
+            decrement=given["decrement"],
+            own=own,
+        )
+
+    def step(self, problem: LinearProblem, state: State) -> State:
+        own: Own = state.own
+        assert state.raw is not None
+        if self._tired(problem, own):
+            state = self._anew(problem, state, own.builds)
+            own = state.own
+        if own.memory is None:
+            direction = -own.steep
+        else:
+            direction = -own.memory.direction(state.gradient, own.steep)
+        move = problem.raw(direction)
+        search = Search(problem, state, direction, move)
+        if not search.run():
+            if len(own.trail) == 1:  # the estimate is of this very point
+                return replace(state, stuck=True)
+            # what it remembers may be but rounding
+            return self.step(problem, self._anew(problem, state, own.builds))
+        theta = state.theta + search.length * direction
+        raw, value, residual = search.raw, search.value, search.residual
+        if state.steps % self.refresh == self.refresh - 1:
+            raw = problem.raw(theta)
+            value, residual = problem.value_and_residual(raw)
+        value = value + search.penalty(search.length)
+        gradient = problem.gradient(theta, residual)
+        steep = own.curvature.solve(gradient)
+        memory = own.memory
+        s, y = theta - state.theta, gradient - state.gradient
+        if (s * y).sum() > 0:
+            z = steep - own.steep
+            if memory is None:
+                memory = Memory(*(part.reshape(1, -1) for part in (s, y, z)))
+            else:
+                memory = memory.add(s, y, z, self.memory)
+        decrement = (gradient * steep).sum().item() / 2
+        own = replace(own, steep=steep, memory=memory, trail=(*own.trail, decrement))
+        return State(
+            theta,
+            value,
+            gradient,
+            state.steps + 1,
+            raw=raw,
+            decrement=decrement,
+            own=own,
+        )
+
+    @staticmethod
+    def _tired(problem: LinearProblem, own: Own) -> bool:
+        """Whether the last steps gain less for what they cost than all since the estimate."""
+        steps = len(own.trail) - 1
+        last = min(2, steps)
+        first, before, now = own.trail[0], own.trail[-1 - last], own.trail[-1]
+        if not steps or not min(first, before, now) > 0:
+            return False
+        each = cost.step(problem) + own.curvature.price
+        build = 2.0 ** min(own.builds - 1, MOST_BUILDS) * Curvature.cost(problem)
+        if steps * each < build / 2:  # decrements are estimates and may rise for a while
+            return False
+        return math.log(before / now) / (last * each) < math.log(first / now) / (
+            build + steps * each
+        )
+
+
+def _there(value: Any, problem: LinearProblem) -> Any:
+    """What a checkpoint held, where the problem has it: rows where its rows lie, all else at its
+    home."""
+    if isinstance(value, list):
+        return [_there(item, problem) for item in value]
+    if not isinstance(value, Tensor):
+        return value
+    rows = value.dtype == problem.x.dtype and value.dim() == 2 and len(value) == len(problem.x)
+    return value.to(problem.x.device if rows else problem.home)
+
+
+MOST_BUILDS = 60
+"""More estimates than that are of no more rows: all of them have been in it for long."""
+
+TRIALS = 40
+"""Step lengths that are tried before a direction is given up."""
+
+
+class Search:
+    """A step length where the slope along ``direction`` is small against the first one.
+
+    Newton's method on the slope. Where it leaves the lengths known to be too short and too long,
+    the secant between these, and every third time half way: where a direction is a thousand times
+    too long, neither Newton nor halving alone is quick.
+    """
+
+    def __init__(
+        self, problem: LinearProblem, state: State, direction: Tensor, move: Tensor
+    ) -> None:
+        assert state.raw is not None
+        self.problem, self.start, self.move = problem, state.raw, move
+        self.start_penalty = problem.penalty(state.theta).item()
+        self.linear = problem.penalty_product(direction, state.theta).item()
+        self.square = problem.penalty_product(direction, direction).item()
+        self.first = (state.gradient * direction).sum().item()
+        self.before = state.value.item() - self.start_penalty
+        self.length = 1.0
+        self.raw = self.residual = state.raw
+        self.value = state.value
+
+    def penalty(self, length: float) -> float:
+        """The penalty at a length."""
+        return self.start_penalty + length * self.linear + length**2 / 2 * self.square
+
+    def run(self) -> bool:
+        """Whether there is a way down; then ``length`` and what holds there."""
+        if not self.first < 0:
+            return False
+        short, long = (0.0, self.first), (math.inf, math.inf)  # lengths, with their slopes
+        rounding = torch.finfo(self.start.dtype).eps * abs(self.before)
+        for trial in range(TRIALS):
+            length = self.length
+            self.raw = torch.add(self.start, self.move, alpha=length)
+            self.value, self.residual = self.problem.value_and_residual(self.raw)
+            slope = self.problem.slope(self.residual, self.move)
+            slope += self.linear + length * self.square
+            if 0.5 * self.first <= slope <= 0:
+                return True
+            if 0 < slope <= -0.5 * self.first:
+                change = self.value.item() - self.before
+                change += self.penalty(length) - self.start_penalty
+                if change <= 0.1 * rounding:
+                    return True
+            if -self.first < 1e-3 * rounding:
+                return False  # what there is to gain is less than what rounding hides
+            if slope < 0:
+                short = length, slope
+            else:
+                long = length, slope
+            bend = self.problem.bend(self.raw, self.move) + self.square
+            guess = length - slope / bend if bend > 0 else math.inf
+            if not short[0] < guess < long[0]:
+                if long[0] == math.inf:
+                    guess = 4 * length
+                else:
+                    share = 0.5 if trial % 3 == 2 else short[1] / (short[1] - long[1])
+                    guess = short[0] + share * (long[0] - short[0])
+            self.length = min(guess, 10 * length)
+        return False

@@ -1,0 +1,59 @@
+"""Linear and ridge regression in one step."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from linnet.line.base import Solver, State
+from linnet.line.moments import WELL
+from linnet.line.problem import LinearProblem
+
+
+@dataclass(frozen=True)
+class LeastSquares(Solver):
+    """The exact answer from second moments, refined by the rows where rounding calls for it.
+
+    Well-conditioned inputs are read once. Ill-conditioned ones, and float32 rows, are read again to
+    correct the answer by its own residuals; inputs that are singular to rounding are factorised
+    themselves, and get the solution of least norm.
+    """
+
+    def needs(self) -> str | None:
+        return "quadratic"
+
+    def start(self, problem: LinearProblem, theta: Tensor) -> State:
+        value, gradient = problem.moments.value_and_gradient(theta, problem.alpha)
+        return State(theta, value, gradient)
+
+    def step(self, problem: LinearProblem, state: State) -> State:
+        if state.steps:
+            return replace(state, stuck=True)
+        moments, alpha, dtype = problem.moments, problem.alpha, problem.x.dtype
+        solution = moments.solve(alpha)
+        condition = solution.condition**2
+        factor, scale = None, moments.mean_x
+        # blocks of float32 know the moments to about 1e-7
+        well = condition < WELL and condition * torch.finfo(dtype).eps < 1e-6
+        if not well:
+            factor, scale = moments.factor(alpha)
+            if dtype == torch.float32 and condition > 1e4:
+                factor = None  # residuals in float32 would correct too little
+        if well or (factor is None and problem.world.size > 1):
+            value, gradient = moments.value_and_gradient(solution.theta, alpha)
+        elif factor is None:
+            y = problem.y.reshape(len(problem.x), problem.outputs)
+            solution, value, gradient = moments.by_rows(problem.x, y, problem.weight, alpha)
+        else:
+            theta = solution.theta
+            for _ in range(3):
+                theta = theta.to(dtype).double()  # the coefficients that the products are of
+                value, gradient = problem.value_and_gradient(theta)
+                right = gradient[:-1] - torch.outer(moments.mean_x, gradient[-1])
+                w = moments.apply(factor, scale, right)
+                theta = theta - torch.cat([w, (gradient[-1] - moments.mean_x @ w)[None]])
+            solution = solution._replace(theta=theta)
+        return State(solution.theta, value, gradient, 1, solution=solution)
+
+    def certify(self, problem: LinearProblem, state: State) -> State:
+        return state

@@ -1,0 +1,274 @@
+"""Least squares from second moments: one pass over the rows, then nothing but (inputs, inputs)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from linnet.core.parallel import World
+from linnet.errors import DataError
+
+BLOCK = 16384
+"""Rows in one product; its sums are in the dtype of the rows, the sums of blocks in float64."""
+
+WELL = 1e6
+"""Up to this condition of the scaled Gram matrix, its factor gives the answer to 1e-9."""
+
+ILL = 1e11
+"""From this condition on, the Gram matrix has lost the answer: the rows are factorised instead."""
+
+
+class Solution(NamedTuple):
+    """Coefficients (inputs + 1, outputs) and what was learnt of the inputs on the way."""
+
+    theta: Tensor
+    rank: int
+    condition: float
+    """Of the centred inputs with the penalty below them: the root of the Gram matrix's. Columns are
+    scaled to one length first, unless the eigenvectors of many penalties were at hand."""
+
+
+@dataclass(frozen=True)
+class Moments:
+    """Sums over rows about their means, in float64: exact to merge, so rows may come in chunks.
+
+    ``xx`` (inputs, inputs), ``xy`` (inputs, outputs), ``yy`` (outputs,), of total weight ``total``.
+    """
+
+    total: float
+    mean_x: Tensor
+    mean_y: Tensor
+    xx: Tensor
+    xy: Tensor
+    yy: Tensor
+    intercept: bool = True
+    _cache: dict[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
+
+    @classmethod
+    def of(
+        cls, x: Tensor, y: Tensor, weight: Tensor | None, *, intercept: bool, home: torch.device
+    ) -> Moments:
+        """The moments of ``x`` (rows, inputs) and ``y`` (rows, outputs), read once.
+
+        Each block is shifted by the means of the first one before its product, so float32 keeps its
+        digits up to means of 1e4 deviations; what is left of the means is removed from the sums.
+        """
+        inputs, outputs = x.shape[1], y.shape[1]
+        width = inputs + outputs + 1
+        shift = torch.zeros(width, dtype=torch.float64, device=home)
+        if intercept and len(x):
+            shift[:inputs] = x[:BLOCK].mean(0).to(home)
+            shift[inputs:-1] = y[:BLOCK].to(home).double().mean(0)
+        near = shift.to(x)
+        shift = near.to(home).double()
+        block = x.new_empty((min(BLOCK, len(x)), width))
+        block[:, -1] = 1
+        sums = torch.zeros((width, width), dtype=torch.float64, device=home)
+        for start in range(0, len(x), BLOCK):
+            rows = x[start : start + BLOCK]
+            part = block[: len(rows)]
+            torch.sub(rows, near[:inputs], out=part[:, :inputs])
+            part[:, inputs:-1] = y[start : start + BLOCK] - shift[inputs:-1].to(y)
+            heavy = part if weight is None else part * weight[start : start + BLOCK, None].to(x)
+            sums += (part.T @ heavy).to(home)
+        if not sums.isfinite().all():
+            column = int((~sums.diagonal().isfinite()).nonzero()[0]) if width else 0
+            name = f"column {column}" if column < inputs else "the target"
+            raise DataError(
+                f"{name}: a number is missing (NaN), infinite, or too large for the sums of "
+                f"{str(x.dtype).removeprefix('torch.')}; replace it, or divide the column"
+            )
+        total = sums[-1, -1].item()
+        mean = sums[-1, :-1] / total if intercept and total else torch.zeros_like(sums[-1, :-1])
+        centred = sums[:-1, :-1] - total * torch.outer(mean, mean)
+        mean = mean + shift[:-1] if intercept else mean
+        return cls(
+            total,
+            mean[:inputs],
+            mean[inputs:],
+            centred[:inputs, :inputs],
+            centred[:inputs, inputs:],
+            centred[inputs:, inputs:].diagonal(),
+            intercept,
+        )
+
+    def __add__(self, other: Moments) -> Moments:
+        """The moments of both sets of rows together: Chan, Golub and LeVeque (1983)."""
+        total = self.total + other.total
+        share = other.total / total if self.intercept else 0.0
+        x, y = other.mean_x - self.mean_x, other.mean_y - self.mean_y
+        between = self.total * share
+        return Moments(
+            total,
+            self.mean_x + share * x,
+            self.mean_y + share * y,
+            self.xx + other.xx + between * torch.outer(x, x),
+            self.xy + other.xy + between * torch.outer(x, y),
+            self.yy + other.yy + between * y * y,
+            self.intercept,
+        )
+
+    def everywhere(self, world: World) -> Moments:
+        """The moments of the rows of all ranks."""
+        if world.size == 1:
+            return self
+        total = world.sum(torch.tensor(self.total, dtype=torch.float64, device=self.xx.device))
+        mean_x = world.sum(self.total * self.mean_x) / total
+        mean_y = world.sum(self.total * self.mean_y) / total
+        x, y = self.mean_x - mean_x, self.mean_y - mean_y
+        return Moments(
+            total.item(),
+            mean_x,
+            mean_y,
+            world.sum(self.xx + self.total * torch.outer(x, x)),
+            world.sum(self.xy + self.total * torch.outer(x, y)),
+            world.sum(self.yy + self.total * y * y),
+            self.intercept,
+        )
+
+    def value_and_gradient(self, theta: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+        """The objective ``mean of |residual|^2 / 2 + alpha/2 |w|^2`` and its gradient."""
+        w = theta[:-1]
+        short = self.xx @ w - self.xy
+        bias = theta[-1] + self.mean_x @ w - self.mean_y  # the mean residual
+        squares = (w * (short - self.xy)).sum() + self.yy.sum()
+        value = squares / (2 * self.total) + (bias.square().sum() + alpha * w.square().sum()) / 2
+        inputs = short / self.total + torch.outer(self.mean_x, bias) + alpha * w
+        return value, torch.cat([inputs, bias[None]])
+
+    def gap(self, theta: Tensor, alpha: float) -> float:
+        """How far the objective at ``theta`` lies above its optimum."""
+        off = theta - self.solve(alpha).theta
+        bent = self.xx @ off[:-1] / self.total + alpha * off[:-1]
+        bias = off[-1] + self.mean_x @ off[:-1]
+        return max(((off[:-1] * bent).sum() + bias.square().sum()).item() / 2, 0.0)
+
+    def solve(self, alpha: float) -> Solution:
+        """The coefficients for one penalty, of least norm where the inputs do not determine them.
+
+        One penalty is solved by Cholesky's factor, further ones by the eigenvectors, found once.
+        """
+        alpha = float(alpha)
+        if self._cache.setdefault("first", torch.tensor(alpha, dtype=torch.float64)) == alpha:
+            factor, scale = self.factor(alpha)
+            if factor is not None:
+                w = self.apply(factor, scale, self.xy / self.total)
+                return self._solution(w, len(w), self.condition**0.5)
+        if "values" not in self._cache:
+            values, vectors = torch.linalg.eigh(self.xx / self.total)
+            right = vectors.T @ (self.xy / self.total)
+            self._cache.update(values=values.clamp(min=0), vectors=vectors, right=right)
+        values = self._cache["values"]
+        floor = values.sum().item() * 2e-16
+        known = values > floor
+        inverse = torch.where(known | (alpha > floor), 1 / (values + alpha), 0.0)
+        w = self._cache["vectors"] @ (inverse[:, None] * self._cache["right"])
+        bent = values + alpha
+        condition = (bent.max() / bent.min()).sqrt().item() if len(w) else 1.0
+        return self._solution(w, int(known.sum()), condition)
+
+    def factor(self, alpha: float) -> tuple[Tensor | None, Tensor]:
+        """Cholesky's factor of the Gram matrix plus penalty, scaled to a unit diagonal, and the
+        scale (inputs,); None where it has lost the answer."""
+        key = f"factor {alpha}"
+        if key not in self._cache:
+            matrix = self.xx / self.total
+            matrix.diagonal().add_(alpha)
+            diagonal = matrix.diagonal()
+            scale = torch.where(diagonal > 0, diagonal, 1.0).rsqrt()
+            matrix = matrix * torch.outer(scale, scale)
+            factor, failed = torch.linalg.cholesky_ex(matrix)
+            condition = float("inf") if failed else _condition(matrix, factor)
+            for old in [name for name in self._cache if name.startswith("factor ")]:
+                del self._cache[old]
+            self._cache.update({key: factor, "scale": scale, "condition": torch.tensor(condition)})
+        good = self._cache["condition"].item() < ILL
+        return self._cache[key] if good else None, self._cache["scale"]
+
+    @staticmethod
+    def apply(factor: Tensor, scale: Tensor, right: Tensor) -> Tensor:
+        """The solution for one or more right-hand sides (inputs, outputs)."""
+        return scale[:, None] * torch.cholesky_solve(scale[:, None] * right, factor)
+
+    @property
+    def condition(self) -> float:
+        """Of the scaled Gram matrix plus penalty that was last factorised."""
+        return self._cache["condition"].item()
+
+    def _solution(self, w: Tensor, rank: int, condition: float) -> Solution:
+        return Solution(torch.cat([w, (self.mean_y - self.mean_x @ w)[None]]), rank, condition)
+
+    def by_rows(
+        self, x: Tensor, y: Tensor, weight: Tensor | None, alpha: float
+    ) -> tuple[Solution, Tensor, Tensor]:
+        """The solution from the rows themselves, which is right up to a condition of 1e15.
+
+        Blocks of rows are folded into one triangle (Chan 1982, ACM TOMS 8, 72-83); its singular
+        values tell the rank: on columns scaled to one length whether it is full, and where it is
+        not, the least-norm solution comes from the columns as they are. Also the objective there
+        and its gradient (inputs + 1, outputs).
+        """
+        triangle = torch.linalg.qr(self._shifted(x, y, weight, 0), mode="r").R
+        for start in range(BLOCK, len(x), BLOCK):
+            block = self._shifted(x, y, weight, start)
+            triangle = torch.linalg.qr(torch.cat([triangle, block]), mode="r").R
+        first, inputs = int(self.intercept), x.shape[1]
+        r = triangle[first : first + inputs, first : first + inputs]
+        right = triangle[first : first + inputs, first + inputs :]
+        if len(r) < inputs:
+            r = torch.cat([r, r.new_zeros((inputs - len(r), inputs))])
+            right = torch.cat([right, right.new_zeros((inputs - len(right), right.shape[1]))])
+        tiny = torch.finfo(torch.float64).eps * max(inputs, self.total)
+        lengths = r.square().sum(0).sqrt()
+        scale = torch.where(lengths > 0, 1 / lengths, 1.0)
+        u, s, vt = torch.linalg.svd(r * scale, full_matrices=False)
+        rank = int((s > s.max() * tiny).sum())
+        condition = (s.max() / s.min()).item() if rank == inputs else float("inf")
+        penalty = alpha * self.total
+        if rank < inputs or penalty:
+            scale = torch.ones_like(scale)
+            u, s, vt = torch.linalg.svd(r, full_matrices=False)
+        known = (s > s.max() * tiny) | (penalty > 0)
+        inverse = torch.where(known, s / (s.square() + penalty), 0.0)
+        w = scale[:, None] * (vt.T @ (inverse[:, None] * (u.T @ right)))
+        bias = torch.zeros_like(self.mean_y)
+        if self.intercept:
+            bias = (triangle[0, 1 + inputs :] - triangle[0, 1 : 1 + inputs] @ w) / triangle[0, 0]
+            bias = bias + self.mean_y - self.mean_x @ w
+        short = r @ w - right
+        rest = triangle[first + inputs :, first + inputs :]
+        squares = short.square().sum() + rest.square().sum()
+        value = squares / (2 * self.total) + alpha / 2 * w.square().sum()
+        gradient = torch.cat([r.T @ short / self.total + alpha * w, torch.zeros_like(bias)[None]])
+        return Solution(torch.cat([w, bias[None]]), rank, condition), value, gradient
+
+    def _shifted(self, x: Tensor, y: Tensor, weight: Tensor | None, start: int) -> Tensor:
+        """A block of ones (with an intercept), inputs and targets less their means, weighted."""
+        rows = slice(start, start + BLOCK)
+        home = self.xx.device
+        x, y = x[rows].to(home).double(), y[rows].to(home).double()
+        ones = [x.new_ones((len(x), 1))] if self.intercept else []
+        block = torch.cat([*ones, x - self.mean_x, y - self.mean_y], 1)
+        if weight is None:
+            return block
+        return block * weight[rows, None].to(home).double().sqrt()
+
+
+def _condition(matrix: Tensor, factor: Tensor) -> float:
+    """The condition of a symmetric matrix: ten steps of the power method on it and its inverse."""
+    if not len(matrix):
+        return 1.0
+    start = torch.linspace(1, 2, len(matrix), dtype=matrix.dtype, device=matrix.device)[:, None]
+    start[1::2] *= -1
+    largest, inverse = start, start
+    for _ in range(10):
+        largest = matrix @ largest
+        high = largest.norm()
+        largest = largest / high
+        inverse = torch.cholesky_solve(inverse, factor)
+        low = inverse.norm()
+        inverse = inverse / low
+    return float(high * low)

@@ -1,0 +1,270 @@
+"""The loop that all convex fits share; it judges convergence, the solvers do not."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from linnet.core.randomness import generator
+from linnet.core.record import Step
+from linnet.line.base import Solver, State
+from linnet.line.problem import LinearProblem
+from linnet.line.separation import separated
+from linnet.networks.constant import Constant
+from linnet.networks.linear import Linear
+from linnet.networks.method import Method
+
+SAMPLE = 6_000
+"""Rows of the smallest sample that a fit begins with; below three times as many it takes none."""
+
+MISLED = 3.5
+"""A sample whose own rows are fitted this many times better than others is of no use."""
+
+GROWTH = 4.0
+"""Each sample is at most this many times the one before."""
+
+
+class Solve(Method):
+    """A fit of a ``Linear`` along a path of penalties, each started from the one before.
+
+    An iterator of steps. The last step of each penalty is ``complete``: it leaves the network as it
+    stands and carries the certificate: ``gradient_max``, the largest entry of the gradient of
+    ``objective``, and ``gap``, an upper bound on the distance from the optimum. A penalty counts as
+    solved when the largest entry in the scale of the columns (``LinearProblem.scaled``) is within
+    ``tol``, in units of the target's deviation.
+
+    The first penalty starts at ``theta``, or else from the best constant by way of samples of the
+    rows: each sample's optimum is a good start for the next, larger one.
+    """
+
+    steps: int | None = None  # how many there will be is not known
+    patience = 1
+    """The path ends after this many penalties in a row without a better score."""
+
+    def __init__(
+        self,
+        network: Linear,
+        problem: LinearProblem,
+        solver: Solver,
+        *,
+        penalties: Sequence[float],
+        tol: float,
+        max_iter: int,
+        theta: Tensor | None = None,
+    ) -> None:
+        self.network = self.scored = network
+        self.solver = solver
+        self.penalties = penalties
+        self.tol = tol * problem.unit**0.5
+        self.max_iter = max_iter
+        self.theta = theta
+        self.problem, self.basis = problem.rotated()
+        self._stand: Callable[[], dict[str, Any]] = dict
+        self._restored: dict[str, Any] | None = None
+
+    def state(self) -> dict[str, Any]:
+        return self._stand()
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        self._restored = dict(state)
+
+    @torch.inference_mode()
+    def __iter__(self) -> Iterator[Step]:
+        self.problem.check()
+        problem = self.problem.at(self.penalties[0])
+        theta = problem.constant
+        if self.theta is not None:
+            given = self._inward(self.theta.to(problem.home)).clone()
+            given[-1] *= problem.intercept
+            values = [problem.value_and_gradient(one)[0] for one in (given, theta)]
+            theta = given if values[0] < values[1] else theta  # it may be of other data
+        restored = self._restored or {}
+        index, first = restored.get("index", 0), restored.get("place", 0)
+        if self._restored is None:
+            yield self._begin(problem, theta)
+        packed = restored.get("state")
+        if "theta" in restored:
+            theta = restored["theta"].to(problem.home)
+        elif self.theta is None and packed is None:
+            theta = self._by_samples(problem, theta)
+        for place, alpha in enumerate(self.penalties):
+            if place < first:
+                continue
+            problem = self.problem.at(alpha)
+            going = packed is not None
+            if packed is not None:
+                state = self.solver.unpack(problem, packed)
+            else:
+                state = self.solver.start(problem, theta)
+            last = restored["last"] if going else index + self.max_iter
+            start = {"index": index, "place": place, "theta": theta}
+            packed = None
+            while True:
+                if not going:
+                    largest = problem.scaled(state.gradient)
+                    if largest <= self.tol and state.steps:  # judged by predictions computed afresh
+                        state = self.solver.certify(problem, state)
+                        largest = problem.scaled(state.gradient)
+                    reason = self._reason(problem, state, largest, index == last)
+                    if reason is not None:
+                        break
+                    if state.steps:
+                        self._stand = partial(self._amid, start, index, last, state)
+                        yield self._step(index, problem, state)
+                going = False
+                state = self.solver.step(problem, state)
+                index += not state.stuck
+            theta = state.theta
+            self._stand = partial(dict, index=index, place=place + 1, theta=theta)
+            yield self._step(index, problem, state, reason=reason)
+
+    def _amid(self, start: dict[str, Any], index: int, last: int, state: State) -> dict[str, Any]:
+        """What goes on from within a penalty, or else from its start."""
+        packed = self.solver.pack(state)
+        if packed is None:
+            return start
+        return {"index": index, "place": start["place"], "last": last, "state": packed}
+
+    def _by_samples(self, problem: LinearProblem, theta: Tensor) -> Tensor:
+        """The optimum of the largest sample, roughly, each sample starting at the one before.
+
+        A sample that is fitted too well, because it has few rows for so many coefficients, is left
+        where rows outside of it were fitted best. Where larger samples do not help with that, none
+        is used.
+        """
+        if self.solver.needs() == "quadratic" or problem.rows < 3 * SAMPLE:
+            return theta
+        stages = math.ceil(math.log(problem.rows / SAMPLE) / math.log(GROWTH))
+        ratio = (problem.rows / SAMPLE) ** (1 / stages)
+        order = torch.randperm(len(problem.x), generator=generator(0, "sample"))
+        share = len(problem.x) / problem.rows  # of this rank
+        probe = problem.take(order[len(order) - round(SAMPLE * share) :], SAMPLE)
+        before = math.inf
+        for stage in range(stages):
+            rows = round(SAMPLE * ratio**stage)
+            part = problem.take(order[: round(rows * share)], rows)
+            state = self.solver.start(part, theta)
+            best, stale = math.inf, 0
+            while stale < 3 and state.steps < 50 and not state.stuck:
+                state = self.solver.step(part, state)
+                loss = probe.value(probe.raw(state.theta)).item()
+                stale += 1
+                if loss < best:
+                    theta, best, stale = state.theta, loss, 0
+                if loss > MISLED * state.value.item():
+                    return problem.constant
+                if state.decrement <= 0.01 * SAMPLE / rows * state.value.item():
+                    break
+            if best > max(0.97 * before, 1.2 * part.value(part.raw(theta)).item()):
+                return problem.constant
+            before = best
+        return theta
+
+    def _reason(
+        self, problem: LinearProblem, state: State, largest: float, last: bool
+    ) -> str | None:
+        done = largest <= self.tol or state.stuck or last
+        if problem.objective.classifies and not problem.alpha and state.raw is not None:
+            tol = max(self.tol, largest)
+            if problem.separates(state.raw) or (done and separated(problem, state.raw, tol)):
+                return (
+                    "not converged: separation: a line tells classes apart without error, for all "
+                    "rows or some, so without a penalty its coefficients grow for ever; set a "
+                    "penalty"
+                )
+        if largest <= self.tol:
+            return f"converged: the largest gradient entry, {largest:.1e}, is within {self.tol:.1e}"
+        if state.stuck:
+            eps = torch.finfo(problem.x.dtype).eps
+            if state.decrement <= eps * abs(state.value.item()):
+                return (
+                    f"converged: as far as {str(problem.x.dtype).removeprefix('torch.')} can tell, "
+                    f"with a gradient of {largest:.1e} left by rounding"
+                )
+        if state.stuck or last:
+            wide = problem.x.dtype == torch.float64
+            why, remedy = (
+                (
+                    "rounding stops progress",
+                    "scale the columns" if wide else 'dtype="float64" reaches further',
+                )
+                if state.stuck
+                else (f"{self.max_iter} steps (max_iter) were not enough", "raise max_iter")
+            )
+            short = f"a gradient of {largest:.1e}, above {self.tol:.1e}"
+            return f"not converged: {why} at {short}; {remedy}"
+        return None
+
+    def _begin(self, problem: LinearProblem, theta: Tensor) -> Step:
+        if problem.objective.quadratic:
+            value, gradient = problem.moments.value_and_gradient(theta, problem.alpha)
+        else:
+            value, gradient = problem.value_and_gradient(theta)
+        state = State(theta, value, gradient)
+        return self._step(0, problem, state, complete=True)
+
+    def _step(
+        self,
+        index: int,
+        problem: LinearProblem,
+        state: State,
+        *,
+        complete: bool = False,
+        reason: str | None = None,
+    ) -> Step:
+        if complete or reason is not None:
+            theta = self._outward(state.theta)
+            with torch.no_grad():
+                self.network.linear.weight.copy_(theta[:-1].T)
+                self.network.linear.bias.copy_(theta[-1])
+        values: dict[str, Tensor | float] = {
+            "loss": state.value - problem.penalty(state.theta),
+            "objective": state.value,
+            "gradient_max": self._outward(state.gradient).abs().max(),
+            "penalty": problem.alpha,
+        }
+        if reason is not None:
+            gap = problem.gap(state.theta)
+            values["converged"] = float(reason.startswith("converged"))
+            values |= {} if gap is None else {"gap": gap}
+            if state.solution is not None:
+                values |= {
+                    "rank": float(state.solution.rank),
+                    "condition": state.solution.condition,
+                }
+        return Step(index, values, complete=complete or reason is not None, reason=reason)
+
+    def _inward(self, theta: Tensor) -> Tensor:
+        if self.basis is None:
+            return theta
+        return torch.cat([self.basis.T @ theta[:-1], theta[-1:]])
+
+    def _outward(self, theta: Tensor) -> Tensor:
+        if self.basis is None:
+            return theta
+        return torch.cat([self.basis @ theta[:-1], theta[-1:]])
+
+
+class SolveConstant(Method):
+    """The fit of a ``Constant``: its one step is the answer."""
+
+    steps = 1
+    patience = 1
+
+    def __init__(self, network: Constant, problem: LinearProblem) -> None:
+        self.network = self.scored = network
+        self.problem = problem
+
+    def __iter__(self) -> Iterator[Step]:
+        theta = self.problem.constant
+        with torch.no_grad():
+            self.network.bias.copy_(theta[-1])
+        value, gradient = self.problem.value_and_gradient(theta)
+        values = {"loss": value, "objective": value, "gradient_max": gradient[-1].abs().max()}
+        reason = "converged: the best constant has a closed form"
+        yield Step(0, {**values, "converged": 1.0, "gap": 0.0}, complete=True, reason=reason)

@@ -1,0 +1,36 @@
+"""Mini-batch training: the loop, and what it can be told to use."""
+
+OPTIMIZERS = {
+    name: f"linnet.net.optimizers:{name}"
+    for name in (
+        "sgd",
+        "adam",
+        "adamw",
+        "adagrad",
+        "adamax",
+        "asgd",
+        "rmsprop",
+        "rprop",
+        "lbfgs",
+    )
+}
+
+SCHEDULES = {
+    "constant": "linnet.net.schedules:constant",
+    "step": "linnet.net.schedules:step",
+    "exponential": "linnet.net.schedules:exponential",
+    "cosine": "linnet.net.schedules:cosine",
+    "one_cycle": "linnet.net.schedules:one_cycle",
+    "plateau": "linnet.net.schedules:constant",
+}
+
+OPTIONS = {
+    "momentum": ("sgd", "rmsprop"),
+    "dampening": ("sgd",),
+    "nesterov": ("sgd",),
+    "betas": ("adam", "adamw", "adamax"),
+    "eps": ("adam", "adamw", "adagrad", "adamax", "rmsprop"),
+    "alpha": ("rmsprop",),
+    "weight_decay": ("sgd", "adam", "adamw", "adagrad", "adamax", "asgd", "rmsprop"),
+}
+"""What an optimiser can be told, and which ones take it."""

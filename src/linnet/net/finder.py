@@ -1,0 +1,54 @@
+"""The learning-rate finder."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from linnet.errors import Diverged
+from linnet.networks.base import Network
+
+if TYPE_CHECKING:
+    from linnet.net.loop import Plan, Train
+
+STEPS = 100
+LOWEST, HIGHEST = 1e-6, 10.0
+SMOOTHING = 0.9
+DIVERGED = 4.0
+"""The sweep ends where the smoothed loss is this many times the least one."""
+
+
+def find_rate(make: Callable[[Network, Plan], Train], network: Network, plan: Plan) -> float:
+    """A tenth of the rate at which the loss was least while the rate rose from step to step.
+
+    The range test of Smith (2017), Cyclical learning rates: 100 steps from 1e-6 to 10, each rate
+    the same factor above the last one, on a copy of the ``network``. The tenth is fastai's.
+    """
+    trial_plan = replace(
+        plan, settings=replace(plan.settings, lr=1.0), schedule="constant", min_delta=None,
+        averaging="none", pace=replace(plan.pace, warmup=0.0), epochs=STEPS,
+    )  # fmt: skip
+    trial = make(copy.deepcopy(network), trial_plan)
+    per_epoch = len(trial.batches)
+    growth = (HIGHEST / LOWEST) ** (1 / (STEPS - 1))
+    trial.schedule = lambda done, epochs, pace: LOWEST * growth ** round(done * per_epoch)
+    smoothed, least, found = 0.0, math.inf, LOWEST
+    for step in trial:
+        if not step.values:
+            continue
+        loss = float(step.values["loss_sum"]) / float(step.values["rows"])
+        smoothed = SMOOTHING * smoothed + (1 - SMOOTHING) * loss
+        mean = smoothed / (1 - SMOOTHING**step.index)
+        if not math.isfinite(mean) or mean > DIVERGED * least or step.index > STEPS:
+            break
+        if mean < least:
+            least, found = mean, float(step.values["lr"])
+    if found == LOWEST:
+        raise Diverged(
+            f"lr=find saw no rate from {LOWEST:g} to {HIGHEST:g} that lowers the loss; look at the "
+            "scaling of the inputs, or give lr a number"
+        )
+    return float(f"{found / 10:.2g}")

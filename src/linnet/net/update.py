@@ -1,0 +1,121 @@
+"""One update of the weights from one batch: forward, backward, optimiser."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from linnet.net.fused import Fused
+from linnet.objectives.base import Objective
+
+Optimizer = torch.optim.Optimizer | Fused
+Rows = Tensor | float
+"""The sum of weights of a batch."""
+
+
+class Update(Protocol):
+    """Takes one batch. Returns the sum of its losses as reported, the sum of its losses as
+    minimised, and the sum of its weights, all before the update; waits for no device."""
+
+    def __call__(self, x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Rows]:
+        """``x`` (rows, *inputs), ``y`` as the objective takes it, ``weight`` (rows,) or None."""
+
+
+@dataclass(frozen=True)
+class Loss:
+    """The loss that is minimised: an objective's, by batch.
+
+    ``mean`` divides the sum over a batch by the sum of its weights. Raw predictions and targets are
+    first divided by ``units`` (outputs,): the targets' deviations, so that a learning rate means
+    the same for every target. What is reported stays in the target's own unit.
+    """
+
+    objective: Objective
+    mean: bool = True
+    units: Tensor | None = None
+
+    def __call__(
+        self, raw: Tensor, y: Tensor, weight: Tensor | None
+    ) -> tuple[Tensor, Tensor, Rows, Tensor]:
+        """The two sums and the weights of ``Update``, and what is to be differentiated."""
+        losses = shown = self.objective.loss(raw, y)
+        if self.units is not None:
+            shown = shown.detach()
+            losses = self.objective.loss(raw / self.units, y.reshape(raw.shape) / self.units)
+        if weight is not None:
+            weight = weight.to(losses.dtype)
+            shown, losses = shown * weight, losses * weight
+        total = losses.sum()
+        rows = float(len(raw)) if weight is None else weight.sum().clamp(min=1e-30)
+        seen = total if self.units is None else shown.sum()
+        return seen.detach(), total.detach(), rows, total / rows if self.mean else total
+
+
+class Autograd:
+    """Any network and any optimiser."""
+
+    def __init__(
+        self,
+        network: nn.Module,
+        loss: Loss,
+        optimizer: Optimizer,
+        clip: float | None = None,
+        *,
+        half: bool = False,
+    ) -> None:
+        """``half`` computes the network's products in bfloat16 and keeps all else as it is."""
+        self.network = network
+        self.loss = loss
+        self.half = half
+        self.optimizer = optimizer
+        self.parameters = [p for p in network.parameters() if p.requires_grad]
+        self.clip = clip
+
+    def __call__(self, x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Rows]:
+        if isinstance(self.optimizer, torch.optim.LBFGS):
+            return self._search(self.optimizer, x, y, weight)
+        shown, total, rows, goal = self.loss(self._raw(x), y, weight)
+        self._differentiate(goal)
+        self.optimizer.step()
+        return shown, total, rows
+
+    def _raw(self, x: Tensor) -> Tensor:
+        if not self.half:
+            raw: Tensor = self.network(x)
+            return raw
+        with torch.autocast(x.device.type, torch.bfloat16):
+            raw = self.network(x)
+        return raw.to(self.parameters[0].dtype)
+
+    def _differentiate(self, goal: Tensor) -> None:
+        for parameter in self.parameters:
+            parameter.grad = None
+        goal.backward()
+        if self.clip is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.clip)
+
+    def _search(
+        self, optimizer: torch.optim.LBFGS, x: Tensor, y: Tensor, weight: Tensor | None
+    ) -> tuple[Tensor, Tensor, Rows]:
+        """L-BFGS asks for the objective again along its line: each time with the same dropout."""
+        first: list[tuple[Tensor, Tensor, Rows]] = []
+        cuda = x.device.type == "cuda"
+        draw, back = (
+            (torch.cuda.get_rng_state, torch.cuda.set_rng_state)
+            if cuda
+            else (torch.get_rng_state, torch.set_rng_state)
+        )
+        state = draw()
+
+        def closure() -> Tensor:
+            back(state)
+            shown, total, rows, goal = self.loss(self._raw(x), y, weight)
+            first.append((shown, total, rows))
+            self._differentiate(goal)
+            return goal.detach()
+
+        optimizer.step(closure)
+        return first[0]

@@ -1,0 +1,221 @@
+"""What the files of a run must hold to be worked with: they may come from anyone.
+
+More keys than these are allowed, so that a later linnet may write more; what is named here is of
+the type and size that whoever reads it counts on.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from linnet.core.closed import explain
+from linnet.core.files import canonical
+from linnet.data.reading import Label
+from linnet.data.schema import MAX_CLASSES
+from linnet.errors import InputError
+from linnet.runs.events import LARGEST, MAX_WHOLE
+
+NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
+"""Of a model, and so of its files: nothing that leads elsewhere."""
+
+Whole = Annotated[int, Field(ge=0, le=MAX_WHOLE)]
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)] | Literal["NaN", "Infinity", "-Infinity"]
+Share = Annotated[float, Field(ge=-1e-9, le=1 + 1e-9)]
+
+
+class _Open(BaseModel):
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+
+class Test(_Open):
+    """Scores of test rows: of classes those with ``accuracy``, of numbers those with ``rmse``."""
+
+    rows: Annotated[int, Field(ge=1, le=MAX_WHOLE)]
+    accuracy: Share | None = None
+    accuracy_interval: tuple[Share, Share] | None = None
+    log_loss: Number | None = None
+    classes: Annotated[list[Label], Field(min_length=2, max_length=MAX_CLASSES)] | None = None
+    precision: list[Share] | None = None
+    recall: list[Share] | None = None
+    f1: list[Share] | None = None
+    support: list[Number] | None = None
+    confusion: list[list[Whole]] | None = None
+    rmse: Number | None = None
+    rmse_interval: tuple[Number, Number] | None = None
+    mae: Number | None = None
+    r2: Number | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Test:
+        if self.accuracy is None:
+            if None in (self.rmse, self.rmse_interval, self.mae, self.r2) or self.classes:
+                raise ValueError("expected the scores of classes, or of numbers, all of them")
+            return self
+        counts = (self.precision, self.recall, self.f1, self.support, self.confusion)
+        if self.accuracy_interval is None or self.log_loss is None or self.classes is None:
+            raise ValueError("expected the scores of classes, all of them")
+        size = len(self.classes)
+        if len({(type(label), label) for label in self.classes}) != size or self.rmse is not None:
+            raise ValueError("a class is listed twice")
+        if any(part is None or len(part) != size for part in counts):
+            raise ValueError(f"expected a number for each of {size} classes")
+        assert self.confusion is not None
+        if any(len(row) != size for row in self.confusion):
+            raise ValueError(f"expected a confusion of {size} rows and columns")
+        return self
+
+
+class Fit(_Open):
+    """How a fit went."""
+
+    reason: str
+    seconds: Annotated[float, Field(ge=0, le=LARGEST)]
+    steps: Whole
+    best_step: Whole
+    converged: bool | None = None
+    best_epoch: Whole | None = None
+    epochs: Whole | None = None
+    gap: Number | None = None
+    gradient_max: Number | None = None
+    objective: Number | None = None
+    penalty: Number | None = None
+
+
+class Valid(_Open):
+    """Scores of validation rows."""
+
+    loss: Number
+    accuracy: Share | None = None
+    rmse: Number | None = None
+
+
+class Model(_Open):
+    """Scores of a model; of no rows there are none, and not null."""
+
+    fit: Fit
+    valid: Valid = None  # type: ignore[assignment]
+    test: Test = None  # type: ignore[assignment]
+
+    @model_validator(mode="after")
+    def _alike(self) -> Model:
+        if self.valid is not None and self.test is not None:
+            kinds = [(each.accuracy is None, each.rmse is None) for each in (self.valid, self.test)]
+            if kinds[0] != kinds[1]:
+                raise ValueError("validation and test rows are not scored alike")
+        return self
+
+
+class Comparison(_Open):
+    """A net against the line."""
+
+    test: str
+    significant: bool
+    better: Literal["net", "line"]
+    p_value: Share | None = None
+    difference: Number | None = None
+    difference_interval: tuple[Number, Number] | None = None
+
+
+class Metrics(_Open):
+    """``metrics.json``."""
+
+    format: int
+    chosen: str
+    verdict: str
+    models: Annotated[dict[str, Model], Field(min_length=1, max_length=100)]
+    comparisons: Annotated[dict[str, Comparison], Field(max_length=100)] = Field(
+        default_factory=dict
+    )
+
+    @field_validator("models", "comparisons")
+    @classmethod
+    def _names(cls, models: dict[str, Any]) -> dict[str, Any]:
+        for name in models:
+            if not NAME.fullmatch(name):
+                raise ValueError(f"{name[:80]!r} is no name of a model")
+        return models
+
+    @model_validator(mode="after")
+    def _chosen(self) -> Metrics:
+        if self.chosen not in self.models:
+            raise ValueError(f"the chosen model, {self.chosen[:80]!r}, is none of its models")
+        return self
+
+
+class Data(_Open):
+    """What the run's data was."""
+
+    name: str | None = None
+    place: str | None = None
+    fingerprint: str | None = None
+    split: str | None = None
+    rows: Whole | None = None
+    train_rows: Whole | None = None
+    valid_rows: Whole | None = None
+    test_rows: Whole | None = None
+    notes: list[str] = Field(default_factory=list)
+
+
+class Git(_Open):
+    """The state of the code."""
+
+    commit: str | None = None
+    dirty: bool | None = None
+    changes: str | None = None
+
+
+class Hardware(_Open):
+    """The machine."""
+
+    processor: str | None = None
+    threads: Whole | None = None
+
+
+class Info(_Open):
+    """``run.json``."""
+
+    created: str | None = None
+    command: list[str] = Field(default_factory=list)
+    data: Data = Field(default_factory=Data)
+    versions: dict[str, str] = Field(default_factory=dict)
+    hardware: Hardware = Field(default_factory=Hardware)
+    git: Git | None = None
+    directory: str | None = None
+    parent: str | None = None
+
+
+def metrics(value: Any, source: str) -> dict[str, Any]:
+    """``metrics.json`` as it was read, if it holds what it must; ``source`` is named in errors."""
+    models = value.get("models") if isinstance(value, dict) else None
+    if isinstance(models, dict):  # of no rows there are no scores
+        shown = {name: _filled(scores) for name, scores in models.items()}
+        _sound(Metrics, {**value, "models": shown}, source)
+    else:
+        _sound(Metrics, value, source)
+    result: dict[str, Any] = value
+    return result
+
+
+def _filled(scores: Any) -> Any:
+    return {k: v for k, v in scores.items() if v != {}} if isinstance(scores, dict) else scores
+
+
+def info(value: Any, source: str) -> dict[str, Any]:
+    """``run.json`` as it was read, if it holds what it must; ``source`` is named in errors."""
+    return _sound(Info, value, source)
+
+
+def _sound(shape: type[BaseModel], value: Any, source: str) -> dict[str, Any]:
+    try:
+        shape.model_validate_json(canonical(value), strict=True)
+    except ValidationError as invalid:
+        raise InputError(
+            f"{source}: {explain(invalid, shape)}; expected what linnet wrote: copy the run again"
+        ) from None
+    except UnicodeEncodeError:
+        raise InputError(f"{source}: a text in it holds half a character") from None
+    result: dict[str, Any] = value
+    return result

@@ -1,0 +1,1 @@
+"""Readers of runs: the report, the live page, displays, progress."""

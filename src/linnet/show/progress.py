@@ -1,0 +1,329 @@
+"""What a fit shows while it goes on: a bar on a terminal, a table that changes in place in a
+notebook, else a line now and then; the same words of the same events."""
+
+from __future__ import annotations
+
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
+from importlib import import_module
+from types import TracebackType
+from typing import Any, Self
+
+from linnet.core.record import Event
+from linnet.errors import LinnetWarning
+from linnet.figures.notebook import Html, paragraph, put, table
+
+Echo = Callable[[Event], None]
+
+SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_UPDATES = 0.25
+"""Of a notebook's table."""
+
+MOST_WARNINGS = 20
+
+
+def shown(
+    echo: Echo | bool | None, address: str | None = None
+) -> AbstractContextManager[Echo | None]:
+    """Who is to hear the events: ``echo`` itself, if it can be called; of True a display, of False
+    nobody; of None a display in a notebook alone.
+
+    ``address`` is that of a live page, which is told.
+    """
+    here = in_notebook()
+    if callable(echo) or not (here if echo is None else echo):
+        if address is not None:
+            print(f"live page: {address}", file=sys.stderr, flush=True)
+        return nullcontext(echo if callable(echo) else None)
+    return Notebook(address) if here else Terminal(address)
+
+
+def in_notebook() -> bool:
+    """Whether this is the kernel of a notebook."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return any(kind.__name__ == "ZMQInteractiveShell" for kind in type(shell).__mro__)
+
+
+def learned(step: Event) -> str:
+    """What a step tells, in words."""
+    if "penalty" in step:
+        return f"penalty {step['penalty']:.0e}, gradient {step['gradient_max']:.1e}"
+    return f"training loss {step['loss']:.4f}" if "loss" in step else ""
+
+
+def scored(valid: Event) -> str:
+    """Scores of the validation rows, in words."""
+    found = f"validation loss {valid['loss']:.4f}"
+    if "accuracy" in valid:
+        return f"{found}, accuracy {100 * valid['accuracy']:.2f} %"
+    return f"{found}, RMSE {valid['rmse']:.4g}" if "rmse" in valid else found
+
+
+def place(event: Event) -> str:
+    """Where in its fit an event stands."""
+    return f"epoch {event['epoch']}" if event.get("epoch") else f"step {event['step']}"
+
+
+class _Fit:
+    """What is known of the fit of one model so far."""
+
+    def __init__(self, begin: Event) -> None:
+        self.model: str = begin["model"]
+        self.total: int | None = begin.get("steps")
+        self.began = self.last = begin["time"]
+        self.step: Event | None = None
+        self.scores: Event | None = None
+        self.best: Event | None = None  # of the scores; not the start, where there are others
+        self.end: Event | None = None
+
+    def take(self, event: Event) -> None:
+        """Take in a step, its scores, or the end."""
+        self.last = event["time"]
+        if event["event"] == "step":
+            self.step = event
+        elif event["event"] == "evaluate":
+            self.scores, best = event, self.best
+            if best is None or not best["step"] or event["valid"]["loss"] < best["valid"]["loss"]:
+                self.best = event
+        else:
+            self.end = event
+
+    def words(self, event: Event) -> str:
+        """What ``event``, which was taken in, adds in words; nothing where others tell it."""
+        if event["event"] == "fit":
+            return str(event["reason"])
+        if event["event"] == "step":
+            if "penalty" in event:
+                return f"step {event['step']}, {learned(event)}"
+            return f"{place(event)}: {learned(event)}" if self.scores is None else ""
+        told = "" if self.step is None or "penalty" in self.step else f"{learned(self.step)}, "
+        return f"{place(event)}: {told}{scored(event['valid'])}"
+
+
+class _Display:
+    """Shows warnings of linnet's itself: Python leaves them out meanwhile, unless a filter asks for
+    them."""
+
+    def __init__(self) -> None:
+        self._quiet = ExitStack()
+
+    def __enter__(self) -> Self:
+        self._quiet.enter_context(warnings.catch_warnings())
+        warnings.simplefilter("ignore", LinnetWarning, append=True)
+        self._begin()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._end(error)
+        self._quiet.close()
+
+    def _begin(self) -> None:
+        raise NotImplementedError
+
+    def _end(self, error: BaseException | None) -> None:
+        raise NotImplementedError
+
+    def __call__(self, event: Event) -> None:
+        raise NotImplementedError
+
+
+class Terminal(_Display):
+    """Shows the events of a record on standard error as they come."""
+
+    def __init__(self, address: str | None = None) -> None:
+        super().__init__()
+        self._printed = time.monotonic()
+        self._fit: _Fit | None = None
+        self._bar: Any = None
+        self._task: Any = None
+        self._broken = False
+        if address is not None:
+            print(f"live page: {address}", file=sys.stderr, flush=True)
+        if sys.stderr.isatty():
+            from rich.console import Console
+            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
+            from rich.progress import Progress as Bar
+
+            self._bar = Bar(
+                TextColumn("{task.fields[model]:<9}", markup=False),
+                BarColumn(bar_width=24),
+                TextColumn("{task.description}", markup=False),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+            )
+
+    def _begin(self) -> None:
+        if self._bar:
+            self._bar.start()
+
+    def _end(self, error: BaseException | None) -> None:
+        if self._bar:
+            with suppress(OSError):
+                self._bar.stop()
+
+    def __call__(self, event: Event) -> None:
+        if self._broken:
+            return
+        try:
+            self._show(event)
+        except OSError:  # a closed pipe, a terminal that is gone: the fit goes on
+            self._broken = True
+
+    def _show(self, event: Event) -> None:
+        kind = event["event"]
+        if kind == "finding" and event["severity"] == "warning":
+            warning = f"warning: {_found(event)}"
+            if self._bar:
+                self._bar.console.print(warning, markup=False, highlight=False)
+            else:
+                print(warning, file=sys.stderr, flush=True)
+        elif kind == "begin":
+            self._fit = _Fit(event)
+            if self._bar:
+                self._task = self._bar.add_task("", total=self._fit.total, model=event["model"])
+        elif kind in ("step", "evaluate", "fit") and self._fit is not None:
+            self._fit.take(event)
+            words = self._fit.words(event)
+            if self._bar:
+                self._draw(event, words)
+            elif kind == "fit":
+                print(f"{event['model']}: {words}", file=sys.stderr, flush=True)
+            elif words and "penalty" not in event and self._due():
+                self._printed = time.monotonic()
+                print(f"{event['model']}: {words}", file=sys.stderr, flush=True)
+
+    def _due(self) -> bool:
+        return time.monotonic() - self._printed >= SECONDS_BETWEEN_LINES
+
+    def _draw(self, event: Event, words: str) -> None:
+        changed: dict[str, Any] = {"description": words} if words else {}
+        if event["event"] == "fit":
+            done = max(1, event["steps"])
+            changed |= {"completed": done, "total": done}
+        elif event["event"] == "step" and "penalty" not in event:
+            changed["completed"] = event["step"]
+        self._bar.update(self._task, **changed)
+
+
+class Notebook(_Display):
+    """Shows the events of a record as a table in a notebook, which changes in place.
+
+    It is drawn anew at most four times a second, and as a fit begins. Where the notebook cannot be
+    reached, a warning says so, and the fit goes on.
+    """
+
+    def __init__(self, address: str | None = None) -> None:
+        super().__init__()
+        self._address = address
+        self._fits: list[_Fit] = []
+        self._findings: list[str] = []
+        self._fault = ""
+        self._handle: Any = None
+        self._broken = False
+        self._drawn = 0.0
+
+    def _begin(self) -> None:
+        self._draw()
+
+    def _end(self, error: BaseException | None) -> None:
+        if error is not None:
+            ended = "failed" if isinstance(error, Exception) else "stopped"
+            self._fault = f"{ended}: {type(error).__name__} {error}"
+        self._draw()
+
+    def __call__(self, event: Event) -> None:
+        kind = event["event"]
+        if kind == "begin":
+            self._fits.append(_Fit(event))
+        elif kind in ("step", "evaluate", "fit") and self._fits:
+            self._fits[-1].take(event)
+        elif kind == "finding" and event["severity"] == "warning":
+            self._findings.append(_found(event))
+        else:
+            return
+        if kind == "begin" or time.monotonic() - self._drawn >= SECONDS_BETWEEN_UPDATES:
+            self._draw()
+
+    def _draw(self) -> None:
+        if self._broken:
+            return
+        self._drawn = time.monotonic()
+        try:
+            bundle = {"text/html": self.html(), "text/plain": self.text()}
+            if self._handle is None:
+                display = import_module("IPython.display").display
+                self._handle = display(bundle, raw=True, display_id=True)
+            else:
+                self._handle.update(bundle, raw=True)
+        except Exception as error:  # whatever is wrong with a display, the fit goes on
+            self._broken = True
+            self._quiet.close()
+            warnings.warn(f"no live progress: {error!r}", LinnetWarning, stacklevel=2)
+
+    def html(self) -> str:
+        """What is shown now."""
+        rows = [
+            [fit.model, _bar(fit, bool(self._fault)), *_told(fit), f"{fit.last - fit.began:.1f} s"]
+            for fit in self._fits
+        ]
+        head = ["model", "step", "training", "validation", "time"]
+        parts = [table(head, rows)] if rows else [paragraph("linnet: the data is ready")]
+        parts += [paragraph(f"{f.model} stopped: {f.end['reason']}") for f in self._fits if f.end]
+        parts += [paragraph("⚠ ", found) for found in self._findings[:MOST_WARNINGS]]
+        if len(self._findings) > MOST_WARNINGS:
+            parts.append(paragraph(f"… and {len(self._findings) - MOST_WARNINGS} more warnings"))
+        if self._fault:
+            parts.append(paragraph("✗ ", self._fault))
+        if self._address is not None:
+            link = f'<a href="{put(self._address)}" target="_blank" rel="noopener">live page</a>'
+            parts.append(paragraph(Html(link)))
+        return f"<div>{''.join(parts)}</div>"
+
+    def text(self) -> str:
+        """The same without HTML."""
+        lines = [
+            f"{fit.model}: " + (str(fit.end["reason"]) if fit.end else ", ".join(_told(fit)))
+            for fit in self._fits
+        ]
+        lines += [f"warning: {found}" for found in self._findings[:MOST_WARNINGS]]
+        lines += [self._fault] if self._fault else []
+        lines += [f"live page: {self._address}"] if self._address is not None else []
+        return "\n".join(lines) or "linnet: the data is ready"
+
+
+def _told(fit: _Fit) -> tuple[str, str]:
+    """The last of training and of validation rows, in words; of an ended fit the best of these."""
+    held = fit.best if fit.end is not None else fit.scores
+    return (
+        learned(fit.step).removeprefix("training ") if fit.step is not None else "",
+        scored(held["valid"]).removeprefix("validation ") if held is not None else "",
+    )
+
+
+def _bar(fit: _Fit, broken: bool) -> Html:
+    """How far a fit has come; of one whose end is not known, that it moves."""
+    events = [event for event in (fit.step, fit.scores) if event is not None]
+    done = max((event["step"] for event in events), default=0)
+    epoch = max((event.get("epoch", 0) for event in events), default=0)
+    words = f"{done:,}" + (f" of {fit.total:,}" if fit.total and fit.end is None else "")
+    words += f", epoch {epoch}" if epoch else ""
+    total = fit.total or max(1, done)
+    if fit.end is not None:
+        done = total
+    known = fit.total or fit.end is not None or broken
+    state = f' value="{min(done, total)}" max="{total}"' if known else ""
+    bar = f'<progress style="width:90px;vertical-align:middle"{state}></progress>'
+    return Html(f"{bar} {put(words)}")
+
+
+def _found(event: Event) -> str:
+    return f"{event['model']}: {event['text']}" if "model" in event else str(event["text"])

@@ -1,0 +1,131 @@
+"""What a data set looks like: one offline file with its facts, a figure, and what is amiss."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from linnet.core import files
+from linnet.errors import WorkError
+from linnet.figures import Figure
+from linnet.runs.directory import ROOT
+from linnet.show.report.document import Document
+from linnet.show.report.html import Html, join, shown, table, tag
+
+if TYPE_CHECKING:
+    from linnet.insight.checks.finding import Finding
+
+
+def place(name: str) -> Path:
+    """Where the page on the data ``name`` goes, unless it is told: in the folder that runs go to.
+
+    Not in the user's cache, which is in a hidden folder: browsers that are packed as snaps, as
+    Ubuntu's are, may open no file in one. Nor beside the data, which is not ours to write to.
+    """
+    stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._-")[:100]
+    return ROOT / f"{stem or 'some'}-data.html"
+
+
+def write(
+    facts: Mapping[str, Any],
+    make: Callable[[], Figure],
+    findings: Sequence[Finding],
+    out: Path,
+) -> None:
+    """Write the page: ``facts`` are what ``linnet data show`` prints, ``make`` gives the figure.
+
+    Raises ``WorkError`` where it cannot be written.
+    """
+    document = Document()
+    document.numbers = dict(facts)
+    parts = [
+        tag("h1", facts["name"]),
+        tag("p", "; ".join(_summary(facts))),
+        _list("", [str(one) for one in findings if one.severity != "note"], class_="reasons"),
+        document.figure("What it looks like", make),
+    ]
+    if "counts" in facts:
+        total = sum(facts["counts"]) or 1
+        rows = [
+            [str(label), count, f"{100 * count / total:.2f} %"]
+            for label, count in zip(facts["classes"], facts["counts"], strict=True)
+        ]
+        parts += [tag("h2", "Classes"), table(["class", "rows", "share"], rows)]
+    elif "task" in facts:
+        targets = [
+            (name, low, high, _mean(mean, deviation), deviation)
+            for name, low, high, mean, deviation in zip(
+                facts["targets"],
+                *facts["target_range"],
+                facts["target_mean"],
+                facts["target_deviation"],
+                strict=True,
+            )
+        ]
+        heads = ["target", "from", "to", "mean", "deviation"]
+        parts += [tag("h2", "Target"), table(heads, targets)]
+    if "table" in facts:
+        parts += [tag("h2", "Columns"), _columns(facts)]
+    notes = [str(one) for one in findings if one.severity == "note"]
+    told = "left out, as they are "  # the doctor says the same of columns, and why
+    notes += [note for note in facts["notes"] if not (findings and note.startswith(told))]
+    parts.append(_list("Noted", notes))
+    page = document.page(str(facts["name"]), tag("section", *parts))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkError(f"{out.parent}: cannot make this folder: {error.strerror}") from error
+    files.write(out, page.encode())
+
+
+def _summary(facts: Mapping[str, Any]) -> list[str]:
+    """Rows and columns, or the shape and the values of pictures; what is predicted."""
+    if "table" in facts:
+        words = [f"{facts['rows']:,} rows, {len(facts['table']):,} columns"]
+    else:
+        own = f", the last {facts['test_rows']:,} its test part" if facts["test_rows"] else ""
+        shape, (low, high) = " x ".join(map(str, facts["shape"])), facts["range"]
+        words = [
+            f"{facts['rows']:,} {facts['example']}s{own}",
+            f"each {shape} {facts['dtype']}",
+            f"values {low:g} to {high:g}, mean {_mean(facts['mean'], facts['deviation']):.4g}, "
+            f"standard deviation {facts['deviation']:.4g}",
+        ]
+    if "task" in facts:
+        words.append(f"target {', '.join(facts['targets'])} ({facts['task']})")
+    return words
+
+
+def _mean(mean: float, deviation: float) -> float:
+    """A mean, 0 where it is nothing but the error of a sum."""
+    return 0.0 if abs(mean) < 1e-12 * deviation else mean
+
+
+def _columns(facts: Mapping[str, Any]) -> Html:
+    """Every column of a table: what ``linnet data show`` prints of it."""
+
+    def value(found: Any) -> str:
+        return f"{found:.6g}" if isinstance(found, float) else str(shown(found))
+
+    rows = [
+        [
+            column["name"],
+            "target" if column["name"] in facts.get("targets", ()) else column["kind"],
+            column["missing"],
+            column["distinct"],
+            " to ".join(map(value, column["range"])) if column["range"] else None,
+            ", ".join(map(value, column["examples"])),
+        ]
+        for column in facts["table"]
+    ]
+    return table(["column", "kind", "missing", "distinct", "range", "examples"], rows, blocks=True)
+
+
+def _list(title: str, items: Sequence[str], **attributes: str) -> Html:
+    """A list under its title; nothing of none."""
+    if not items:
+        return Html()
+    head = tag("h2", title) if title else Html()
+    return join([head, tag("ul", *(tag("li", item) for item in items), **attributes)])

@@ -1,0 +1,142 @@
+"""A page of HTML that stands alone: its policy and style, and the figures on it."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from linnet.errors import LinnetError
+from linnet.figures._style import MARGIN
+from linnet.figures.figure import CONFIG, Figure, plotly_script
+from linnet.show.report.html import Html, data, join, scroll, tag
+
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "
+    "img-src data: blob:; base-uri 'none'; form-action 'none'"
+)
+
+STYLE = Path(__file__).with_name("report.css")
+WIDTH, COLOURS = 900, 32
+"""Of a picture in a static report."""
+
+BARE = 28
+"""Pixels above a figure whose title stands in words above it."""
+
+
+class Document:
+    """Collects the figures and numbers of a page while its parts are made.
+
+    ``static``: figures are pictures without script.
+    """
+
+    def __init__(self, *, static: bool = False) -> None:
+        self.static = static
+        self.numbers: dict[str, Any] = {}
+        """What stands in the page as JSON, for other programs."""
+        self._figures: list[dict[str, Any]] = []
+
+    def figure(self, title: str, make: Callable[[], Figure]) -> Html:
+        """A figure under its title, its own in words that wrap; if it cannot be made, why."""
+        head = tag("h2", title)
+        try:
+            figure = make()
+        except LinnetError as error:
+            return join([head, tag("p", str(error), class_="none")])
+        if figure.layout.get("margin", {}).get("t") == MARGIN["t"]:  # nothing but its title there
+            told = tag("p", figure.title, class_="none") if figure.title else ""
+            head = join([head, told])
+            bare = {**figure.layout, "title": {"text": ""}}
+            bare["margin"] = {**bare["margin"], "t": BARE}
+            bare["height"] = bare.get("height", 420) - MARGIN["t"] + BARE
+            figure = replace(figure, layout=bare)
+        if self.static:
+            from linnet.figures.static import draw
+
+            picture = base64.b64encode(_small(draw(figure, "png"))).decode()
+            source = f"data:image/png;base64,{picture}"
+            kind = None if figure.layout.get("images") else "chart"
+            return join([head, scroll(tag("img", src=source, alt=title, class_=kind), "drawn")])
+        self._figures.append({**figure.plain(), "config": CONFIG})
+        number = len(self._figures) - 1
+        return join([head, tag("div", class_="figure", id=f"figure{number}")])
+
+    def page(self, title: str, body: Html) -> str:
+        """The whole file."""
+        style = Html(STYLE.read_text(encoding="utf-8"))
+        head = [
+            Html('<meta charset="utf-8">'),
+            tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
+            tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+            tag("title", f"{title}: linnet"),
+            tag("style", style),
+        ]
+        scripts = [tag("script", data(self.numbers), type="application/json", id="numbers")]
+        if self._figures:
+            scripts += [
+                tag("script", data(self._figures), type="application/json", id="figures"),
+                tag("script", Html(plotly_script().replace("</script", "<\\/script"))),
+                tag("script", Html(DRAW)),
+            ]
+        page = tag("html", tag("head", *head), tag("body", tag("main", body), *scripts), lang="en")
+        return f"<!doctype html>\n{page}\n"
+
+
+DRAW = """
+"use strict";
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const narrow = matchMedia("(max-width: 600px)");
+const figures = JSON.parse(document.getElementById("figures").textContent);
+
+// Panels beside each other: on a narrow screen one above the other.
+function stack(figure) {
+  const {data, layout} = figure;
+  const axes = Object.keys(layout).filter((key) => key.startsWith("xaxis"));
+  const ends = axes.map((key) => key.slice(5));
+  if (ends.length < 2 || ends.some((end) => layout["yaxis" + end].domain)) return;
+  layout.height = 120 + 230 * ends.length;
+  ends.forEach((end, place) => {
+    layout["xaxis" + end].domain = [0, 1];
+    const top = 1 - place / (ends.length - 0.2);
+    layout["yaxis" + end].domain = [Math.max(0, top - 0.8 / (ends.length - 0.2)), top];
+  });
+  for (const trace of data) if (trace.mode === "markers+text") trace.mode = "markers";
+}
+
+function draw() {
+  const ink = dark.matches ? "#dddddd" : "#222222";
+  figures.forEach((plain, number) => {
+    const figure = structuredClone(plain);
+    const layout = figure.layout;
+    const place = document.getElementById("figure" + number);
+    const {xaxis, yaxis, margin} = layout;
+    layout.font = {color: ink};
+    if (narrow.matches) stack(figure);
+    if (yaxis && yaxis.scaleanchor && xaxis.range && yaxis.range) {
+      const wide = Math.abs(xaxis.range[1] - xaxis.range[0]);
+      const tall = Math.abs(yaxis.range[1] - yaxis.range[0]);
+      const needed = (place.clientWidth - margin.l - margin.r) * tall / wide;
+      layout.height = Math.min(layout.height, needed + margin.t + margin.b);
+    }
+    Plotly.react(place, figure.data, layout, figure.config);
+  });
+}
+dark.addEventListener("change", draw);
+narrow.addEventListener("change", draw);
+draw();
+"""
+
+
+def _small(png: bytes) -> bytes:
+    """A picture at most ``WIDTH`` wide in ``COLOURS`` colours: a third of the bytes."""
+    from PIL import Image
+
+    with Image.open(BytesIO(png)) as image:
+        picture = image.convert("RGB")
+    picture.thumbnail((WIDTH, 10 * WIDTH))
+    out = BytesIO()
+    picture.quantize(COLOURS).save(out, "PNG", optimize=True)
+    return out.getvalue()

@@ -1,0 +1,328 @@
+"""The report: a verdict and the reasons for it, panels, and how to do it again."""
+
+from __future__ import annotations
+
+import html
+import os
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from linnet.core import files
+from linnet.errors import InputError, LinnetError
+from linnet.figures import Figure, curves
+from linnet.insight.diagnosis import typical_probability
+from linnet.insight.verdict import NAMES, headline, percent
+from linnet.runs import directory, query
+from linnet.runs.curve import read as read_curve
+from linnet.runs.events import series
+from linnet.runs.run import Run
+from linnet.show.report import windows
+from linnet.show.report.document import Document
+from linnet.show.report.html import Fixed, Html, join, put, scroll, shown, table, tag
+
+MANY_CLASSES = 40
+"""Of more classes the confusion matrix is a figure alone."""
+
+SMOOTHING = 0.7
+"""Of the training loss, whose raw line stays in the shadow."""
+
+MAX_COLUMNS = 20
+"""Columns of a table that are shown beside a mistake."""
+
+MAX_SHEET_BYTES = 100 << 10
+"""Of the pictures of mistakes in a static report; larger ones are drawn as one."""
+
+
+def write(runs: Sequence[Path], out: Path, *, static: bool = False) -> None:
+    """Write one HTML file on the runs, which opens anywhere, offline.
+
+    ``static``: pictures without script, small enough to mail.
+    """
+    if not runs:
+        raise InputError("name a run to report on")
+    report = Page(static=static)
+    labelled = _labelled(runs)
+    programs = {label: path for label, path in labelled.items() if windows.alone(path)}
+    found = {label: Run(path) for label, path in labelled.items() if label not in programs}
+    parts = [report.run(label, run) for label, run in found.items()]
+    parts += [windows.program(report, label, path) for label, path in programs.items()]
+    if len(found) > 1:
+        parts.insert(0, report.comparison(found))
+    files.write(out, report.page(", ".join(labelled), join(parts)).encode())
+
+
+def _labelled(runs: Sequence[Path]) -> dict[str, Path]:
+    """Each run once, under its own name, or its whole path where another has the same."""
+    places = {path.resolve(): path for path in runs}
+    names = {
+        where.name if os.path.isdir(where) else where.stem: run for where, run in places.items()
+    }
+    return names if len(names) == len(places) else {str(w): run for w, run in places.items()}
+
+
+class Page(Document):
+    """The report on runs."""
+
+    def run(self, name: str, run: Run) -> Html:
+        """All there is to say of one run."""
+        metrics, info = run.metrics, run.info
+        self.numbers[name] = metrics
+        chosen = run.chosen
+        scores = metrics["models"][chosen]
+        parts = [
+            tag("h1", name),
+            tag("p", run.verdict, class_="verdict"),
+            self._reasons(run),
+            tag("h2", "The models"),
+            _scores(metrics),
+            self.figure("Curves", lambda: run.curves(smoothing=SMOOTHING)),
+            _spent(run),
+        ]
+        if windows.has(run.place):
+            parts.append(windows.windows(self, run.place))
+        if (run.place / directory.LEARNING).is_file():
+            parts.append(self.figure("Would more data help?", run.learning_curve))
+            parts.append(_fewer_rows(run))
+        test = scores.get("test")
+        if test and "confusion" in test:
+            parts += [tag("h2", f"Class by class: {NAMES.get(chosen, chosen)}"), _classes(test)]
+            if len(test["classes"]) <= MANY_CLASSES:
+                parts.append(_confusion(test))
+            else:
+                parts.append(self.figure("Confusion", run.confusion))
+            parts.append(self.figure("Is a probability what it says?", run.calibration))
+        elif test:
+            parts.append(self.figure("Predicted against true", run.residuals))
+        if test:
+            what = "Mistakes" if "confusion" in test else "Largest errors"
+            parts.append(self._mistakes(run, what))
+        if "linear" in metrics["models"]:
+            parts.append(self.figure("What the line weighs", lambda: run.weights("linear")))
+        parts += [self.figure("What the training rows look like", run.examples)]
+        parts += [_data(info), _again(run, info)]
+        return tag("section", *parts)
+
+    def comparison(self, runs: Mapping[str, Run]) -> Html:
+        """In what runs differ, and their curves, beside each other."""
+        rows = [
+            [key, *(", ".join(map(str, v)) if isinstance(v, list) else v for v in values)]
+            for key, values in query.compare([run.place for run in runs.values()])
+        ]
+        every = {name: series(run.events()) for name, run in runs.items()}
+        return tag(
+            "section",
+            tag("h1", "Beside each other"),
+            table(["", *runs], rows),
+            self.figure("Their curves", lambda: curves(every, smoothing=SMOOTHING)),
+        )
+
+    def _mistakes(self, run: Run, title: str) -> Html:
+        """What the chosen model gets wrong: pictures, or rows of a table."""
+        try:
+            figure = run.mistakes()
+        except LinnetError as error:
+            return join([tag("h2", title), tag("p", str(error), class_="none")])
+        sources = [image["source"] for image in figure.layout.get("images", ())]
+        if self.static and sum(map(len, sources)) > MAX_SHEET_BYTES:
+            return self.figure(title, lambda: figure)
+        # without a mistake the words stand in the figure
+        notes = figure.layout.get("annotations", ())
+        words = figure.title or " ".join(html.unescape(note["text"]) for note in notes)
+        shown = _sheet(figure, sources) if sources else _rows(figure)
+        return join([tag("h2", title), tag("p", words, class_="none"), shown])
+
+    def _reasons(self, run: Run) -> Html:
+        """What holds the models back, and what the doctor warned of."""
+        found = [tag("li", str(claim)) for claim in run.reasons()]
+        found += [
+            tag("li", f"{event.get('model', 'data')}: {event['text']}")
+            for event in run.events()
+            if event["event"] == "finding" and event.get("severity") == "warning"
+        ]
+        return tag("ul", *found, class_="reasons") if found else Html()
+
+
+def _scores(metrics: dict[str, Any]) -> Html:
+    rows = []
+    for name, scores in metrics["models"].items():
+        valid, test, fit = scores.get("valid", {}), scores.get("test"), scores["fit"]
+        held = percent(valid["accuracy"]) if "accuracy" in valid else valid.get("rmse")
+        mark = " (chosen)" if name == metrics["chosen"] else ""
+        gap = fit.get("gap") or 0  # of the constant, which is the optimum
+        rows.append(
+            [
+                f"{NAMES.get(name, name).removeprefix('the ')}{mark}",
+                headline(test) if test else None,
+                _log_loss(test),
+                held,
+                valid.get("loss"),
+                fit["reason"] + (f"; at most {gap:.1e} above the optimum" if gap else ""),
+                f"{fit['seconds']:.1f} s",
+            ]
+        )
+    heads = [
+        "model", "test (95 % interval)", "test log loss (typical probability)", "validation",
+        "validation loss", "why it stopped", "fitted in",
+    ]  # fmt: skip
+    if all(row[2] is None for row in rows):  # of numbers
+        heads, *rows = [[*row[:2], *row[3:]] for row in (heads, *rows)]
+    return table(heads, rows, blocks=True)
+
+
+def _spent(run: Run) -> Html:
+    """Where the seconds of each fit went, and the memory that the process held."""
+    last = {e["model"]: e for e in run.events() if e["event"] == "spent" and "model" in e}
+    last.pop("constant", None)
+    keys = ("batches", "steps", "evaluate", "record")
+    rows: list[list[Any]] = []
+    for model, event in last.items():
+        seconds = [event[key] if isinstance(event.get(key), float) else None for key in keys]
+        total = sum(s for s in seconds if s is not None) or 1.0
+        told = [None if s is None else f"{s:.2f} s ({100 * s / total:.1f} %)" for s in seconds]
+        memory = event.get("memory")
+        held = f"{memory / 1e6:,.0f} MB" if isinstance(memory, int) else None
+        rows.append([NAMES.get(model, model).removeprefix("the "), *told, held])
+    heads = [
+        "model", "making batches", "forward, backward, update", "evaluating",
+        "record and checkpoints", "memory",
+    ]  # fmt: skip
+    if not rows:
+        return Html()
+    return join([tag("h2", "Where the time went"), table(heads, rows, blocks=True)])
+
+
+def _log_loss(test: dict[str, Any] | None) -> str | None:
+    if not test or "log_loss" not in test:
+        return None
+    loss = test["log_loss"]
+    return f"{loss:.4f} ({percent(typical_probability(loss))})"
+
+
+def _classes(test: dict[str, Any]) -> Html:
+    keys = ("precision", "recall", "f1")
+    rows = [
+        [str(label), *(Fixed(test[key][index]) for key in keys), test["support"][index]]
+        for index, label in enumerate(test["classes"])
+    ]
+    return table(["class", *keys, "support"], rows)
+
+
+def _confusion(test: dict[str, Any]) -> Html:
+    """True classes down, predicted ones across: rows and their share of the true class; shaded by
+    it, and the errors by their share of the largest one."""
+    labels = [str(label) for label in test["classes"]]
+    shares = [[n / (sum(counts) or 1) for n in counts] for counts in test["confusion"]]
+    wrong = [x for i, row in enumerate(shares) for j, x in enumerate(row) if i != j]
+    most = max(wrong, default=0) or 1
+    rows = []
+    for i, (label, counts) in enumerate(zip(labels, test["confusion"], strict=True)):
+        cells = []
+        for j, (count, share) in enumerate(zip(counts, shares[i], strict=True)):
+            told = f"true {label}, predicted {labels[j]}: {count:,} rows, {100 * share:.1f} %"
+            part = tag("small", f"{100 * share:.{1 if share < 0.1 else 0}f} %")
+            shade = f"--share:{share if i == j else share / most:.3f}"
+            cells.append(
+                tag(
+                    "td",
+                    *([f"{count:,}", part] if count else []),
+                    class_="wrong" if count and i != j else None,
+                    style=shade if count else "--share:0",
+                    title=told,
+                )
+            )
+        rows.append(tag("tr", tag("th", label, scope="row", title=label), *cells))
+    heads = (tag("th", label, scope="col", title=label) for label in labels)
+    head = tag("tr", tag("th", "true \\ pred."), *heads)
+    inner = tag("table", tag("thead", head), tag("tbody", *rows), class_="confusion")
+    words = "Test rows by true class (down) and predicted one (across); share of the true class."
+    return join([tag("p", words, class_="none"), scroll(inner)])
+
+
+def _sheet(figure: Figure, sources: list[str]) -> Html:
+    """Pictures with what they are, what they were taken for, and how surely."""
+    columns = figure.columns
+    chances = columns.get("probability", [None] * len(sources))
+    made = []
+    for source, row, true, predicted, p in zip(
+        sources, columns["row"], columns["true"], columns["predicted"], chances, strict=True
+    ):
+        words = f"{_value(true)} → {_value(predicted)}"
+        told = f"row {row:,}: true {words}" + ("" if p is None else f", probability {p:.4f}")
+        sure = "" if p is None else f" · {100 * p:.0f}\u00a0%"
+        caption = tag("figcaption", words, sure, title=told)
+        made.append(tag("figure", tag("img", src=source, alt=told), caption))
+    return tag("div", *made, class_="sheet")
+
+
+def _rows(figure: Figure) -> Html:
+    """Rows of a table with their prediction in front; nothing of none."""
+    told = 4 if "probability" in figure.columns else 3
+    columns = dict(list(figure.columns.items())[: told + MAX_COLUMNS])
+    rows = [[_value(cell) for cell in row] for row in zip(*columns.values(), strict=True)]
+    return table(list(columns), rows) if rows else Html()
+
+
+def _value(value: Any) -> Any:
+    """A value of a prediction, or of a column, as a cell."""
+    return ", ".join(str(shown(part)) for part in value) if isinstance(value, list) else value
+
+
+def _fewer_rows(run: Run) -> Html:
+    """How the learning curve was made, what it has no points of, and why."""
+    curve = read_curve(run.place)
+    if curve is None:
+        return Html()
+    drawn = {
+        "random": "drawn at random",
+        "classes": "drawn class by class",
+        "groups": "drawn by whole groups",
+        "latest": "the latest",
+    }[curve.drawn]
+    words = (
+        f"Fitted again on fewer training rows, {drawn}, each part within the next, with as many "
+        "steps; scored on the validation rows. Test rows have no part in it."
+    )
+    notes = tag("ul", *(tag("li", note) for note in curve.notes)) if curve.notes else Html()
+    return join([tag("p", words, class_="none"), notes])
+
+
+def _data(info: dict[str, Any]) -> Html:
+    about = info.get("data", {})
+    rows = [
+        [key.replace("_", " "), str(shown(about[key]))]
+        for key in ("name", "place", "rows", "train_rows", "valid_rows", "test_rows", "fingerprint",
+                    "split")
+        if about.get(key) is not None
+    ]  # fmt: skip
+    notes = [tag("li", note) for note in about.get("notes", [])]
+    return join([tag("h2", "The data"), table(["", ""], rows), tag("ul", *notes)])
+
+
+def _again(run: Run, info: dict[str, Any]) -> Html:
+    """How to do it again: command, versions, code, machine, recipe."""
+    command = shlex.join(str(word) for word in info.get("command", []))
+    git, hardware = info.get("git") or {}, info.get("hardware", {})
+    state = git.get("commit")
+    if git.get("dirty"):
+        state = f"{state}, with changes (sha256 {git.get('changes')})"
+    versions = ", ".join(f"{k} {v}" for k, v in info.get("versions", {}).items())
+    rows: list[list[Any]] = [
+        ["repeat", f"linnet runs repeat {shlex.quote(str(run.path))}"],
+        ["command", command],
+        ["made", info.get("created")],
+        ["seed", str(info.get("seed"))],
+        ["versions", versions],
+        ["code", state],
+        ["machine", f"{hardware.get('processor')}, {hardware.get('threads')} threads"],
+        ["device", info.get("device")],
+    ]
+    recipe = files.read(run.place / directory.RECIPE).decode(errors="replace")
+    return join(
+        [
+            tag("h2", "Again"),
+            table(["", ""], rows),
+            tag("details", tag("summary", "the whole recipe"), tag("pre", put(recipe))),
+        ]
+    )

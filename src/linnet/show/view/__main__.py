@@ -1,0 +1,25 @@
+"""``python -m linnet.show.view``: what ``linnet.show.view.start`` starts; the token comes by
+standard input."""
+
+import argparse
+import socket
+import sys
+from pathlib import Path
+
+
+def main() -> None:
+    """Serve ``ROOT`` at a socket that is open already."""
+    parser = argparse.ArgumentParser(prog="python -m linnet.show.view")
+    parser.add_argument("root", type=Path)
+    parser.add_argument("--descriptor", type=int, required=True)
+    parser.add_argument("--pid", type=int)
+    given = parser.parse_args()
+    token = sys.stdin.readline().strip()
+    from linnet.show.view.server import serve
+
+    with socket.socket(fileno=given.descriptor) as listener:
+        serve(given.root, listener, token, pid=given.pid, idle=True)
+
+
+if __name__ == "__main__":
+    main()
