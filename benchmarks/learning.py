@@ -31,7 +31,9 @@ from linnet.errors import LinnetWarning
 from linnet.experiment.learning_curve import learning_curve, same_steps
 from linnet.fit.artifact import Artifact
 from linnet.fit.fit import fit
-from linnet.fit.recipe import Recipe, read_recipe
+from linnet.fit.recipe import Recipe
+from linnet.fit.resolve import only
+from linnet.fit.settings import read_recipe
 from linnet.insight import evaluation
 from linnet.insight.diagnosis import WORTH, Prospect
 
@@ -113,7 +115,7 @@ def judge(number: int, seed: int) -> list[Told]:
         for name in said:
             before, after = [loss(run.models[name], unseen)], []
             for again in range(AGAIN):
-                each = recipe.only(name).model_copy(update={"seed": seed + again})
+                each = only(recipe, name).model_copy(update={"seed": seed + again})
                 if again:
                     before.append(loss(fit(each, data.take(parts["train"]), valid), unseen))
                 more = random.permutation(np.arange(rows, len(data) - len(unseen)))[:mine]

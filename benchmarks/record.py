@@ -44,6 +44,7 @@ from linnet.experiment.train import prepare
 from linnet.fit import fit as fits
 from linnet.fit.checkpoint import Checkpoints
 from linnet.fit.recipe import Recipe
+from linnet.fit.resolve import only
 from linnet.net.loop import Train
 
 MOST_MICROSECONDS, MOST_PERCENT, MOST_SAVING = 50, 0.5, 2
@@ -76,7 +77,7 @@ def problem(epochs: int) -> tuple[Dataset, Recipe]:
         x = np.clip(means[y] + random.normal(0, 200, (len(y), 28, 28)), 0, 255).astype(np.uint8)
         data = (x, y)
     dataset, recipe, parts, _ = prepare(data, Recipe().override({"model": "mlp"}))
-    return dataset.take(parts["train"]), recipe.only("mlp").override({"epochs": epochs})
+    return dataset.take(parts["train"]), only(recipe, "mlp").override({"epochs": epochs})
 
 
 def steps_of(train: Dataset, recipe: Recipe) -> list[Event]:

@@ -29,6 +29,7 @@ import linnet
 from linnet.cli._output import set_threads
 from linnet.fit.fit import fit
 from linnet.fit.recipe import Recipe
+from linnet.fit.resolve import only, resolve
 
 REPEATS = 3
 
@@ -46,7 +47,7 @@ def main() -> None:
     data = linnet.read(name)
     split = data.split(test=0.2, valid=None, seed=0)
     train, valid = data.take(split.train), data.take(split.valid)
-    recipe = Recipe().resolve(data, split)
+    recipe = resolve(Recipe(), data, split)
     print(
         f"{name}: {len(train):,} training rows; {torch.get_num_threads()} threads; linnet "
         f"{linnet.__version__}, torch {torch.__version__}, scikit-learn {sklearn.__version__}, "
@@ -61,10 +62,10 @@ def main() -> None:
     print(f"train: {whole:.2f} s, of which the line's path {path['linear']:.2f}, "
           f"the net {path['mlp']:.2f}")  # fmt: skip
 
-    line = recipe.override({"penalty": [penalty]}).only("linear")
+    line = only(recipe.override({"penalty": [penalty]}), "linear")
     features = linear.features(train.x).numpy()  # type: ignore[operator]
     peer = LogisticRegression(C=1 / (penalty * len(train)), max_iter=1000)
-    epoch = recipe.override({"epochs": 1, "dropout": 0.0}).only("mlp")
+    epoch = only(recipe.override({"epochs": 1, "dropout": 0.0}), "mlp")
     perceptron = MLPClassifier(
         recipe.widths, batch_size=int(recipe.batch_size), max_iter=1, learning_rate_init=recipe.lr
     )

@@ -48,8 +48,8 @@ from linnet.cli import app
 torch.set_num_threads(1)
 warnings.simplefilter("ignore")
 
-NEW_KEYS: set[str] = set()
-"""Keys of a recipe or manifest that came after the sums were first made."""
+NEW_KEYS = {"recipe": {"objective"}, "manifest": {"shown"}}
+"""Keys of a recipe or a manifest that came after the sums were first made."""
 
 CLOCKS = {
     "time", "wall", "seconds", "created", "versions", "platform", "memory", "sha256", "linnet",
@@ -65,10 +65,11 @@ def digest(value: Any) -> str:
     return hashlib.sha256(content).hexdigest()[:16]
 
 
-def bare(value: Any) -> Any:
+def bare(value: Any, kind: str = "") -> Any:
     """A JSON value without clocks and new keys; the case's folder has no name."""
     if isinstance(value, dict):
-        return {k: bare(v) for k, v in value.items() if k not in CLOCKS | NEW_KEYS}
+        left_out = CLOCKS | NEW_KEYS.get(kind, set())
+        return {k: bare(v, k) for k, v in value.items() if k not in left_out}
     if isinstance(value, list):
         return [bare(item) for item in value]
     return value.replace(os.getcwd(), ".") if isinstance(value, str) else value
@@ -80,7 +81,10 @@ def tensors(path: Path) -> Sums:
         yield f"{path.name} {name}", digest(about + array.tobytes())
     with open(path, "rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    yield f"{path.name} manifest", digest(bare(json.loads(header["__metadata__"]["linnet"])))
+    yield (
+        f"{path.name} manifest",
+        digest(bare(json.loads(header["__metadata__"]["linnet"]), "manifest")),
+    )
 
 
 def run_sums(run: linnet.Run) -> Sums:
@@ -90,7 +94,10 @@ def run_sums(run: linnet.Run) -> Sums:
     for name in ("metrics.json", "run.json", "learning_curve.json"):
         if (run.path / name).is_file():
             yield name, digest(bare(json.loads((run.path / name).read_text())))
-    yield "recipe.toml", digest(bare(tomllib.loads((run.path / "recipe.toml").read_text())))
+    yield (
+        "recipe.toml",
+        digest(bare(tomllib.loads((run.path / "recipe.toml").read_text()), "recipe")),
+    )
     events = [event for event in run.events() if event["event"] != "spent"]
     yield "events.jsonl", digest(bare(events))
     for path in sorted(run.path.glob("predictions/*.parquet")):
@@ -160,7 +167,7 @@ def digits() -> Sums:
     yield "evaluate", digest(bare(json.loads(command("evaluate", "run", "digits", "--json"))))
     predicted = command("predict", "run", "digits", "--rows", "0,10,193", "--json")
     yield "predict", digest(bare(json.loads(predicted)))
-    yield "inspect", digest(bare(json.loads(command("inspect", "run", "--json"))))
+    yield "inspect", digest(bare(json.loads(command("inspect", "run", "--json")), "manifest"))
 
 
 def iris() -> Sums:
@@ -169,7 +176,8 @@ def iris() -> Sums:
     yield from report_sums(run)
     yield from eject_sums(run, "mlp")
     command("report", "run", "--learning-curve", "--out", "curve.html")
-    yield "learning curve", digest(bare(json.loads(Path("run/learning_curve.json").read_text())))
+    curve = json.loads(Path("run/learning_curve.json").read_text())
+    yield "learning curve", digest(bare({k: v for k, v in curve.items() if k != "of"}))
 
 
 def diabetes() -> Sums:

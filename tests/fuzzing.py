@@ -381,7 +381,8 @@ def read_table_raw(place: Path) -> object:
 
 
 def read_recipe(place: Path) -> object:
-    from linnet.fit.recipe import Recipe, read_recipe
+    from linnet.fit.recipe import Recipe
+    from linnet.fit.settings import read_recipe
 
     recipe = Recipe.make(read_recipe(place / "r.toml"), "r.toml")
     return Recipe.make(_toml(recipe.toml()), "r.toml")

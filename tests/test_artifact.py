@@ -171,12 +171,12 @@ FAULTS: dict[str, tuple[Edit, str]] = {
     "unknown key": (manifest_with(run="os.system"), 'unknown key "run"'),
     "unknown network": (manifest_with(model="os.system"), 'unknown network "os.system"'),
     "unknown objective": (manifest_with(objective="hinge"), 'unknown objective "hinge"'),
-    "other outputs": (manifest_with(network__outputs=3), "objective and outputs"),
+    "other outputs": (manifest_with(network__outputs=3), "3 outputs; expected 10"),
     "other inputs": (manifest_with(network__inputs=[1, 9, 9]), "the schema gives"),
     "negative width": (
         manifest_with(schema__shape=[1, -8, 8], network__inputs=[1, -8, 8]), "holds no number"
     ),
-    "classes too few": (manifest_with(schema__classes=[0, 1, 2]), "objective and outputs"),
+    "classes too few": (manifest_with(schema__classes=[0, 1, 2]), "10 outputs; expected 3"),
     "class twice": (manifest_with(schema__classes=[0] * 10), "a class is listed twice"),
     "false layers": (manifest_with(layers=[]), "its table of layers is not that of its network"),
     "not finite": (nan, "not finite"),

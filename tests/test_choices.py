@@ -24,19 +24,23 @@ from linnet.data.augment import Augment
 from linnet.data.batches import Batches
 from linnet.data.dataset import Dataset
 from linnet.data.split import Split
+from linnet.data.weights import weigh
 from linnet.errors import Diverged, LinnetWarning, RecipeError
 from linnet.fit.artifact import Artifact
+from linnet.fit.begin import begin as begin_fit
+from linnet.fit.begin import build as build_for
 from linnet.fit.fit import fit
 from linnet.fit.recipe import Recipe
+from linnet.fit.resolve import only, resolve
 from linnet.insight import evaluation
 from linnet.net import OPTIMIZERS, OPTIONS, SCHEDULES
 from linnet.net.averaging import Average
 from linnet.net.finder import find_rate
-from linnet.net.loop import Plan, Train
+from linnet.net.loop import Train
 from linnet.net.norms import batch_norms, recompute_norms
-from linnet.net.optimizers import Settings
 from linnet.net.perceptron import KERNELS, Perceptron
-from linnet.net.schedules import Pace, one_cycle
+from linnet.net.schedules import one_cycle
+from linnet.net.settings import NetSettings
 from linnet.net.update import Autograd
 from linnet.networks.activations import ACTIVATIONS, draw
 from linnet.networks.base import Network
@@ -88,8 +92,8 @@ def settle(data: Dataset, **settings: Any) -> Recipe:
     }  # fmt: skip
     nothing = torch.arange(0)
     split = Split(torch.arange(len(data)), nothing, nothing)
-    recipe = Recipe.make({**simple, **settings}).resolve(data, split)
-    return recipe.only(recipe.model[0])
+    recipe = resolve(Recipe.make({**simple, **settings}), data, split)
+    return only(recipe, recipe.model[0])
 
 
 def begin(
@@ -97,9 +101,9 @@ def begin(
 ) -> tuple[Network, Objective, Train]:
     """The network at its start, and the loop that would train it on all rows of ``data``."""
     recipe = settle(data, **settings)
-    (data,) = recipe.weigh(data)
-    network, objective = recipe.build(data.schema, module)
-    method = recipe.begin(network, objective, data, World())
+    (data,) = weigh(recipe.class_weight, data)
+    network, objective = build_for(recipe, data.schema, module)
+    method = begin_fit(recipe, network, objective, data, World())
     assert isinstance(method, Train)
     return network, objective, method
 
@@ -413,7 +417,7 @@ def test_class_weights_that_cannot_be_are_refused() -> None:
         begin(data, class_weight=[0.0, 0.0, 0.0])
     for key, value in (("class_weight", "balanced"), ("label_smoothing", 0.1)):
         with pytest.raises(RecipeError, match=f"{key} goes with classes"):
-            Recipe.make({key: value}).check(table("numbers").schema)
+            settle(table("numbers"), **{key: value})
 
 
 # schedules
@@ -493,7 +497,7 @@ def test_one_cycle_is_pytorchs_to_within_a_step(steps: int) -> None:
         optimizer.step()
         scheduler.step()
         theirs.append(float(optimizer.param_groups[0]["lr"]))
-    mine = [one_cycle(k / steps, 1, Pace()) for k in range(steps)]
+    mine = [one_cycle(k / steps, 1, NetSettings()) for k in range(steps)]
     assert mine[0] == pytest.approx(theirs[0])
     # a cosine that rises in a quarter is nowhere steeper than (1 - 1/25) * pi / 2 / 0.25
     assert np.abs(np.subtract(mine, theirs)).max() < (1 - 1 / 25) * math.pi / 2 / 0.25 / steps
@@ -721,14 +725,14 @@ def by_autograd(loop: Train, settings: dict[str, Any]) -> None:
     name, decay = options.pop("optimizer"), options.pop("weight_decay")
     every_group = groups(loop.network, decay) if decay else [{"params": every, "weight_decay": 0.0}]
     optimizer = torch_optimizer(name)(every_group, fused=True, **options)
-    loop.update = Autograd(loop.network, loop.update.loss, optimizer, loop.plan.clip)
+    loop.update = Autograd(loop.network, loop.update.loss, optimizer, loop.settings.clip)
     loop.optimizer = optimizer
 
 
 def by_autograd_alone(loop: Train) -> None:
     """Have the loop use autograd, and the optimiser that it has."""
     assert isinstance(loop.update, Perceptron)
-    loop.update = Autograd(loop.network, loop.update.loss, loop.optimizer, loop.plan.clip)
+    loop.update = Autograd(loop.network, loop.update.loss, loop.optimizer, loop.settings.clip)
 
 
 def steps_of(loop: Train) -> list[tuple[float, float, float]]:
@@ -1177,11 +1181,11 @@ def test_finding_a_rate_touches_neither_weights_nor_generators() -> None:
     assert all(parameter.grad is None for parameter in found.parameters())
     before = copy.deepcopy(found)
 
-    def make(network: Network, plan: Plan) -> Train:
-        return Train(network, objective, loop.batches, plan, seed=0)
+    def make(network: Network, settings: NetSettings) -> Train:
+        return Train(network, objective, loop.batches, settings, seed=0)
 
-    rate = find_rate(make, found, loop.plan)
-    assert rate == loop.plan.settings.lr == loop.facts["lr_found"]
+    rate = find_rate(make, found, loop.settings)
+    assert rate == loop.settings.lr == loop.facts["lr_found"]
     assert same(found, before) and torch.equal(state, torch.get_rng_state())
 
 
@@ -1409,31 +1413,6 @@ def test_what_is_meant_is_done_without_a_warning() -> None:
     ):  # fmt: skip
         _, events = fitted(data, **settings)
         assert not of_kind(events, "finding")
-
-
-def test_a_plan_is_told_all_that_the_recipe_says() -> None:
-    _, _, loop = begin(
-        table("classes"), optimizer="sgd", momentum=0.8, dampening=0.1, nesterov=False, lr=0.03,
-        weight_decay=0.2, gamma=0.4, step_size=3, warmup=0.5, schedule="step", patience=4,
-        min_delta=0.001, clip=2.0, reduction="sum", averaging="mean", average_decay=0.9,
-        recompute_norm=True, evaluate_every="2 epochs", epochs=9, precision="bfloat16",
-    )  # fmt: skip
-    assert loop.plan == Plan(
-        "sgd",
-        Settings(0.03, 0.8, 0.1, nesterov=False, weight_decay=0.2),
-        9,
-        schedule="step",
-        pace=Pace(0.4, 3, 0.5),
-        evaluate_every=6,
-        patience=4,
-        min_delta=0.001,
-        clip=2.0,
-        mean=False,
-        averaging="mean",
-        average_decay=0.9,
-        recompute_norm=True,
-        precision="bfloat16",
-    )
 
 
 @pytest.mark.parametrize("model", ["mlp", "cnn"])

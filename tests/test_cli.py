@@ -224,7 +224,7 @@ def test_ctrl_c_ends_with_130_and_says_so(work: Path, monkeypatch: pytest.Monkey
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("linnet.experiment.train._train", interrupted)
+    monkeypatch.setattr("linnet.experiment.train.Job.fit", interrupted)
     done = linnet("train", "digits", "--out", "c", cwd=work)
     assert (done.returncode, done.stderr.strip()) == (130, "stopped")
     assert json.loads((work / "c" / "status.json").read_text())["state"] == "stopped"

@@ -24,6 +24,9 @@ from linnet.data.dataset import Dataset
 from linnet.errors import Blocked, InputError, LinnetWarning, ModelError, RecipeError
 from linnet.experiment.evaluate import evaluate
 from linnet.fit.artifact import read_manifest
+from linnet.fit.begin import build
+from linnet.fit.resolve import resolve
+from linnet.fit.settings import read_recipe
 from linnet.insight.checks.finding import Finding
 from linnet.insight.checks.module import check_module
 from linnet.networks.custom import Custom
@@ -180,12 +183,11 @@ def command(*words: object, cwd: Path) -> tuple[int, str, str]:
 
 def wrapped(module: nn.Module, data: Dataset, scale: str = "auto") -> Custom:
     """The module as a recipe wraps it, its scaling fitted."""
-    recipe = linnet.Recipe(model=("custom",), device="cpu").resolve(
-        data, data.split(test=0.2, valid=None, seed=0)
-    )
+    recipe = linnet.Recipe(model=("custom",), device="cpu")
+    recipe = resolve(recipe, data, data.split(test=0.2, valid=None, seed=0))
     if scale != "auto":
         recipe = recipe.override({"scaling": scale})
-    network, _ = recipe.build(data.schema, module)
+    network, _ = build(recipe, data.schema, module)
     y = data.y.double().reshape(len(data), -1) if data.schema.task == "regression" else None
     network.start(data.x, y, None, torch.Generator())
     assert isinstance(network, Custom)
@@ -509,7 +511,7 @@ def test_python_without_a_module_is_refused_alike(tmp_path: Path) -> None:
 def test_the_recipe_of_a_run_says_custom_and_goes_on_from_python(
     lenet: tuple[linnet.Run, Lenet], tmp_path: Path
 ) -> None:
-    settings = linnet.fit.recipe.read_recipe(lenet[0].path / "recipe.toml")
+    settings = read_recipe(lenet[0].path / "recipe.toml")
     recipe = linnet.Recipe.make(settings)
     assert recipe.model == ("linear", "custom")
     torch.manual_seed(0)

@@ -326,7 +326,7 @@ def test_the_code_of_a_page_runs(
         pytest.skip("LINNET_DATA does not point at a folder with mnist/")
     if small_data is not None:
         monkeypatch.setenv("LINNET_DATA", str(small_data))
-    monkeypatch.setattr("linnet.fit.recipe.STEPS", 300)  # a tenth of the usual steps
+    monkeypatch.setattr("linnet.fit.resolve.STEPS", 300)  # a tenth of the usual steps
     run_page(page, as_script, place, small_data)
 
 

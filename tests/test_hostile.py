@@ -39,7 +39,7 @@ from linnet.data.memory import arrays
 from linnet.data.pictures import folder
 from linnet.errors import InputError, LinnetError, ModelError, RecipeError
 from linnet.fit import artifact
-from linnet.fit.recipe import read_recipe
+from linnet.fit.settings import read_recipe
 from linnet.runs import archive, directory, events
 from linnet.runs.run import Run
 from watching import watch

@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 import linnet
 from linnet.cli import app
 from linnet.core import files
+from linnet.core.every import Every
 from linnet.data.dataset import Dataset
 from linnet.data.schema import Schema
 from linnet.data.split import Division
@@ -24,7 +25,8 @@ from linnet.experiment.learning_curve import MIN_ROWS, learning_curve, nested, s
 from linnet.figures import learning_curve as figure
 from linnet.figures.static import draw
 from linnet.fit.fit import fit
-from linnet.fit.recipe import Recipe, read_recipe
+from linnet.fit.recipe import Recipe
+from linnet.fit.settings import read_recipe
 from linnet.insight.diagnosis import MOST_WORTH, WORTH, diagnose
 from linnet.runs.curve import read
 from linnet.runs.directory import LEARNING
@@ -110,14 +112,18 @@ def test_as_many_steps_on_fewer_rows() -> None:
     recipe = Recipe.make({"model": "mlp", "batch_size": 50, "epochs": 12, "warmup": 2})
     part = same_steps(recipe, 600, 4800)
     steps = part.epochs * math.ceil(600 / 50) if isinstance(part.epochs, int) else 0
-    assert steps == 12 * math.ceil(4800 / 50) and part.evaluate_every == 96 and part.warmup == 16
+    assert (
+        steps == 12 * math.ceil(4800 / 50)
+        and part.evaluate_every == Every(96, "steps")
+        and part.warmup == 16
+    )
     whole = same_steps(recipe, 4800, 4800)
-    assert (whole.epochs, whole.evaluate_every) == (12, 96)
+    assert (whole.epochs, whole.evaluate_every) == (12, Every(96, "steps"))
     line = recipe.override({"model": "linear"})
     assert same_steps(line, 600, 4800) is line
     falls = recipe.override({"schedule": "step", "step_size": 5, "evaluate_every": "2 epochs"})
     assert same_steps(falls, 600, 4800).step_size == 40
-    assert same_steps(falls, 600, 4800).evaluate_every == 192
+    assert same_steps(falls, 600, 4800).evaluate_every == Every(192, "steps")
 
 
 def test_the_end_of_the_curve_is_the_run(digits: linnet.Run) -> None:

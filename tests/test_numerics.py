@@ -17,7 +17,7 @@ from linnet.core.record import Step
 from linnet.errors import DataError, Diverged, LinnetWarning, RecipeError, WorkError
 from linnet.estimators.mlp import MLPClassifier
 from linnet.fit import checkpoint
-from linnet.fit.fit import Losses
+from linnet.fit.progress import Losses
 from linnet.runs import directory, events
 from test_cli import linnet as command
 

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 import linnet
+from linnet.core.every import Every as EveryN
 from linnet.core.record import Event, Record, Step
 from linnet.data.dataset import Dataset
 from linnet.errors import InputError, Interrupted, LinnetWarning, RecipeError
@@ -19,7 +20,9 @@ from linnet.fit import checkpoint
 from linnet.fit.checkpoint import Checkpoints
 from linnet.fit.fit import fit
 from linnet.fit.prepare import prepare
-from linnet.fit.recipe import Recipe, read_recipe
+from linnet.fit.recipe import Recipe
+from linnet.fit.resolve import only
+from linnet.fit.settings import read_recipe
 from linnet.runs import archive, directory, events
 
 
@@ -30,14 +33,14 @@ def parts(settings: dict[str, Any], rows: int = 400) -> tuple[Recipe, Dataset, D
     some = (pictures if "shift" in settings else pictures.reshape(rows, -1), data.y[:rows].numpy())
     dataset, recipe, rows_of, _ = prepare(some, Recipe.make(settings))
     train, valid = (dataset.take(rows_of[name]) for name in ("train", "valid"))
-    return recipe.only(recipe.model[-1]), train, valid
+    return only(recipe, recipe.model[-1]), train, valid
 
 
 class Every(Checkpoints):
     """Keeps the state after every step."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(folder, 1)
+        super().__init__(folder)
         self.states: list[dict[str, Any]] = []
 
     def due(self, step: Any) -> bool:
@@ -333,7 +336,9 @@ def test_checkpoints_are_made_when_due(tmp_path: Path, monkeypatch: pytest.Monke
         now = at
         return saves.due(Step(index, complete=complete))
 
-    auto, seconds, steps = (Checkpoints(tmp_path, every) for every in ("auto", "3s", 4))
+    auto, seconds, steps = (
+        Checkpoints(tmp_path, EveryN.parse(value)) for value in ("auto", "3s", 4)
+    )
     assert not due(auto, 4.9, complete=True) and due(auto, 5.0, complete=True)
     assert not due(auto, 29.9) and due(auto, 30.0)
     assert not due(seconds, 2.9, complete=True) and due(seconds, 3.0)

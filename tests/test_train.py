@@ -13,7 +13,8 @@ import linnet
 from linnet.data.dataset import Dataset
 from linnet.errors import DataError, Diverged, InputError, LinnetWarning, RecipeError
 from linnet.fit.artifact import read_manifest
-from linnet.fit.recipe import Recipe, read_recipe, read_settings
+from linnet.fit.recipe import Recipe
+from linnet.fit.settings import read_recipe, read_settings
 from linnet.runs import events
 
 FAST: dict[str, Any] = {"epochs": 3, "widths": [16], "penalty": [0.1, 0.01]}

@@ -15,11 +15,14 @@ from linnet.core.record import Event, Record, Step
 from linnet.data.batches import Batches
 from linnet.data.dataset import Dataset
 from linnet.fit.artifact import Artifact
-from linnet.fit.fit import Losses, fit
+from linnet.fit.begin import build
+from linnet.fit.fit import fit
+from linnet.fit.progress import Losses
 from linnet.fit.recipe import Recipe
-from linnet.net.loop import Plan, Train
-from linnet.net.optimizers import Settings
-from linnet.net.schedules import Pace, constant, one_cycle
+from linnet.fit.resolve import only, resolve
+from linnet.net.loop import Train
+from linnet.net.schedules import constant, one_cycle
+from linnet.net.settings import NetSettings
 from linnet.networks.base import Network
 from linnet.objectives import OBJECTIVES
 from linnet.objectives.softmax import Softmax
@@ -35,8 +38,8 @@ def small(task: str) -> Dataset:
 
 def network(data: Dataset, **settings: Any) -> tuple[Network, Recipe]:
     recipe = Recipe.make({"model": "mlp", "widths": [7], "dropout": 0.0, **settings})
-    recipe = recipe.resolve(data, data.split(test=0.2, valid=None, seed=0))
-    built, objective = recipe.build(data.schema)
+    recipe = resolve(recipe, data, data.split(test=0.2, valid=None, seed=0))
+    built, objective = build(recipe, data.schema)
     y = None if objective.classifies else data.y.double()[:, None]
     built.start(data.x, y, None, generator(0, "weights"))
     return built, recipe
@@ -57,7 +60,10 @@ def test_the_loop_equals_steps_by_hand(optimizer: str, task: str, weighted: bool
     unit = 1.0 if task == "classes" else 81.0
     loop = Train(
         mine, Softmax() if task == "classes" else Squared(), batches,
-        Plan(optimizer, Settings(0.01, momentum, weight_decay=0.05), epochs=2),
+        NetSettings(
+            optimizer=optimizer, lr=0.01, momentum=momentum, weight_decay=0.05, epochs=2,
+            schedule="constant",
+        ),
         seed=0, units=None if task == "classes" else torch.tensor([unit**0.5]),
     )  # fmt: skip
     steps = list(loop)
@@ -104,7 +110,7 @@ def test_batches_hold_every_row_once_in_an_order_of_their_own_each_epoch() -> No
 
 
 def test_schedules() -> None:
-    pace = Pace()
+    pace = NetSettings()
     assert constant(0, 1, pace) == constant(0.7, 1, pace) == 1
     assert one_cycle(0, 4, pace) == pytest.approx(1 / 25)
     assert one_cycle(1, 4, pace) == 1 and one_cycle(4, 4, pace) == pytest.approx(0, abs=1e-15)
@@ -143,7 +149,7 @@ def told(data: Dataset, **settings: Any) -> tuple[Artifact, list[Event]]:
     """A small fit, validated by the same rows, and its events; 3 batches make an epoch."""
     simple = {"model": "mlp", "widths": [7], "batch_size": 32, "schedule": "constant"}
     recipe = Recipe.make({**simple, **settings})
-    recipe = recipe.resolve(data, data.split(test=0.2, valid=None, seed=0)).only("mlp")
+    recipe = only(resolve(recipe, data, data.split(test=0.2, valid=None, seed=0)), "mlp")
     events: list[Event] = []
     return fit(recipe, data, data, record=Record(echo=events.append)), events
 
@@ -239,7 +245,7 @@ def test_the_losses_that_are_logged_are_means_over_the_rows_since_the_last_time(
 def test_fit_alone_needs_no_validation_rows_and_no_directory() -> None:
     data = small("numbers")
     recipe = Recipe.make({"model": "mlp", "epochs": 3, "widths": [8]})
-    recipe = recipe.resolve(data, data.split(test=0.2, valid=0, seed=0)).only("mlp")
+    recipe = only(resolve(recipe, data, data.split(test=0.2, valid=0, seed=0)), "mlp")
     before = torch.get_rng_state()
     model = fit(recipe, data, data.take(torch.arange(0)))
     assert torch.equal(before, torch.get_rng_state())
@@ -253,7 +259,7 @@ def test_the_same_threads_give_the_same_bits(threads: int) -> None:
     data = linnet.read("digits")
     recipe = Recipe.make({"model": "mlp", "epochs": 1})
     split = data.split(test=0.2, valid=None, seed=0)
-    recipe = recipe.resolve(data, split).only("mlp")
+    recipe = only(resolve(recipe, data, split), "mlp")
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -281,7 +287,7 @@ def test_every_objective_trains() -> None:
     for name in ("diabetes", "breast_cancer", "iris"):
         data = linnet.read(name)
         recipe = Recipe.make({"model": "mlp", "epochs": 8, "widths": [16], "lr": 0.01})
-        recipe = recipe.resolve(data, data.split(test=0.2, valid=0, seed=0)).only("mlp")
+        recipe = only(resolve(recipe, data, data.split(test=0.2, valid=0, seed=0)), "mlp")
         first, last = (fit(recipe.override({"epochs": epochs}), data, data) for epochs in (1, 8))
         losses = [artifact.manifest.scores["valid"]["loss"] for artifact in (first, last)]  # type: ignore[index, call-overload]
         assert losses[1] < losses[0]  # type: ignore[operator]

@@ -14,6 +14,7 @@ from linnet.core.record import Event, Record
 from linnet.experiment.train import prepare
 from linnet.fit.fit import fit
 from linnet.fit.recipe import Recipe
+from linnet.fit.resolve import only
 from linnet.insight import evaluation
 
 SETTINGS = {
@@ -53,7 +54,7 @@ def fitted(task: Task, settings: dict[str, Any], record: Record | None = None) -
     arrays = {"x_train": task.x, "y_train": task.y, "x_test": task.x_test, "y_test": task.y_test}
     data, recipe, parts = prepare(arrays, recipe)
     train, valid = data.take(parts["train"]), data.take(parts["valid"])
-    module = fit(recipe.only("mlp"), train, valid, record=record).module
+    module = fit(only(recipe, "mlp"), train, valid, record=record).module
 
     def predict(x: np.ndarray) -> np.ndarray:
         return evaluation.predict_raw(module, torch.from_numpy(x)[:, None]).argmax(1).numpy()

@@ -84,7 +84,8 @@ def show(
     from linnet.data.dataset import Dataset
     from linnet.data.draft import draft, overview
     from linnet.data.read import read_raw
-    from linnet.fit.recipe import Recipe, read_settings
+    from linnet.fit.recipe import Recipe
+    from linnet.fit.settings import read_settings
 
     given: dict[str, Any] = {
         "target": names(target),

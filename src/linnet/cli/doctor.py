@@ -49,7 +49,8 @@ def doctor(
 
     Exit code 1 if something found would stop training.
     """
-    from linnet.fit.recipe import Recipe, read_settings
+    from linnet.fit.recipe import Recipe
+    from linnet.fit.settings import read_settings
 
     flags: dict[str, Any] = {"data": data, "target": names(target), "task": task, "seed": seed}
     flags |= {"split": split, "group": group, "time": time, "on_bad": on_bad}

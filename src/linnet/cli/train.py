@@ -89,7 +89,8 @@ def train(
     Ctrl-C once saves and stops, and says how to go on; twice stops at once.
     """
     from linnet.errors import InputError
-    from linnet.fit.recipe import Recipe, read_recipe, read_settings, sweep
+    from linnet.fit.recipe import Recipe
+    from linnet.fit.settings import read_recipe, read_settings, sweep
 
     settings: dict[str, Any] = {} if config is None else read_recipe(config)
     source = "recipe" if config is None else str(config)

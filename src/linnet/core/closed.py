@@ -1,13 +1,39 @@
 """Frozen pydantic models that refuse what they do not know: recipe, schema, manifest, networks."""
 
 import re
+from dataclasses import dataclass
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, core_schema
 
 from linnet.core.files import canonical
 from linnet.core.registry import suggest
 from linnet.errors import InputError
+
+
+@dataclass(frozen=True)
+class Several:
+    """Marks a field whose value is a list, so that a list given for it is one value.
+
+    With ``alone``, a single value may stand for a list of one.
+    """
+
+    alone: bool = True
+
+    def __get_pydantic_core_schema__(
+        self, source: Any, handler: GetCoreSchemaHandler
+    ) -> CoreSchema:
+        schema = handler(source)
+        if not self.alone:
+            return schema
+        return core_schema.no_info_before_validator_function(self._listed, schema)
+
+    @staticmethod
+    def _listed(value: object) -> object:
+        if isinstance(value, (list, tuple)):
+            return tuple(value)
+        return value if value in ("auto", None) else (value,)
 
 
 class Closed(BaseModel):
@@ -30,6 +56,11 @@ class Closed(BaseModel):
             ) from None
         except ValidationError as invalid:
             raise error(f"{source}: {explain(invalid, cls)}") from None
+
+    @classmethod
+    def takes_several(cls, key: str) -> bool:
+        """Whether the value of a field is a list."""
+        return any(isinstance(each, Several) for each in cls.model_fields[key].metadata)
 
     def plain(self) -> dict[str, Any]:
         """The fields as plain JSON values."""

@@ -22,8 +22,8 @@ class Step:
 
     ``values`` may be tensors on the device: they become numbers only when written. ``complete``
     says that a stretch has ended whose parameters are worth scoring (step 0, an epoch, one penalty
-    of the line's path); ``reason`` says why the stretch or the fit stopped, with the remedy
-    if there is one.
+    of the line's path); ``last`` that an epoch has ended; ``reason`` says why the stretch or the
+    fit stopped, with the remedy if there is one.
     """
 
     index: int
@@ -31,6 +31,12 @@ class Step:
     epoch: int = 0
     complete: bool = False
     reason: str | None = None
+    last: bool = False
+
+    @property
+    def ended(self) -> bool:
+        """Whether an epoch, a stretch or the fit has ended."""
+        return self.last or self.reason is not None
 
 
 class Record:

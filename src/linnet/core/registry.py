@@ -1,14 +1,28 @@
-"""Tables of parts: a plain dict, name -> "module:attribute", imported only when looked up."""
+"""Tables of parts: a plain dict, name -> "module:attribute", imported only when looked up.
+
+Other packages add parts by entry points, in a group of the table's name (``linnet.networks``,
+``linnet.objectives``, ``linnet.solvers``, ``linnet.sources``). Such a part is imported only after
+the user has named it (``allow``): no file that linnet reads can have anything imported.
+"""
 
 from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from importlib import import_module
+from importlib.metadata import entry_points
 from typing import Any
 
 from linnet.errors import RecipeError
 
 LISTED = 30
 """Names in a message, at most."""
+
+_allowed: set[str] = set()
+
+
+def allow(names: Iterable[str]) -> None:
+    """Let the parts of these names be imported from other packages, for as long as this process
+    lives. Names that no package has change nothing."""
+    _allowed.update(names)
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
@@ -19,9 +33,39 @@ def suggest(name: str, names: Iterable[str]) -> str:
     return f'did you mean "{close[0]}"?' if close else f"known: {', '.join(known[:LISTED])}{more}"
 
 
-def lookup(table: Mapping[str, str], name: str, kind: str) -> Any:
-    """The object that ``table`` lists under ``name``; ``kind`` ("solver") is for the message."""
-    if name not in table:
+def others(group: str) -> dict[str, str]:
+    """The parts that installed packages bring: name -> "module:attribute"; imports nothing."""
+    return {point.name: point.value for point in entry_points(group=group)}
+
+
+def allowed(group: str) -> dict[str, str]:
+    """Those of ``others`` that the user has named."""
+    return {name: place for name, place in others(group).items() if name in _allowed}
+
+
+def known(table: Mapping[str, str], name: str, kind: str, group: str | None = None) -> None:
+    """Raise ValueError for a name that neither the table nor another package has."""
+    if name not in table and not (group and name in others(group)):
+        raise ValueError(f'unknown {kind} "{name}"; {suggest(name, table)}')
+
+
+def lookup(table: Mapping[str, str], name: str, kind: str, group: str | None = None) -> Any:
+    """The object that ``table`` lists under ``name``, or that a package brings in ``group`` and the
+    user has named; ``kind`` ("solver") is for the message."""
+    place = table.get(name)
+    if place is None and group is not None:
+        place = others(group).get(name)
+        if place is not None and name not in _allowed:
+            raise RecipeError(
+                f'the {kind} "{name}" is code of another package, {place.split(":")[0]}, which is '
+                f'used only where you name it yourself: plugins=["{name}"], or --plugin {name}'
+            )
+    if place is None:
         raise RecipeError(f'unknown {kind} "{name}"; {suggest(name, table)}')
-    module, attribute = table[name].split(":")
+    return load(place)
+
+
+def load(place: str) -> Any:
+    """The object at "module:attribute"; never a place that a file names."""
+    module, attribute = place.split(":")
     return getattr(import_module(module), attribute)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
-from linnet.core.closed import Closed
+from linnet.core.closed import Closed, Several
 
 Kind = Literal["number", "category", "boolean", "date", "text", "identifier", "constant"]
 """What a column of a table is. Text, identifiers and constants are left out of the examples."""
@@ -17,14 +17,7 @@ MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL")
 """Values of text that mean that there is none, spaces around them aside."""
 
 
-def many(value: object) -> object:
-    """A single value where several may stand."""
-    if isinstance(value, (list, tuple)):
-        return tuple(value)
-    return value if value in ("auto", None) else (value,)
-
-
-Names = Annotated[tuple[str, ...], BeforeValidator(many)]
+Names = Annotated[tuple[str, ...], Several()]
 
 
 class Reading(Closed):
@@ -38,8 +31,8 @@ class Reading(Closed):
     valid and test; so that no group is in two parts; so that training is on the past.
     """
 
-    target: Annotated[tuple[str, ...] | None, BeforeValidator(many)] = None
-    classes: Annotated[tuple[Label, ...] | None, BeforeValidator(many)] = None
+    target: Annotated[tuple[str, ...] | None, Several()] = None
+    classes: Annotated[tuple[Label, ...] | None, Several()] = None
     positive: Label | None = None
     on_bad: Literal["fail", "skip"] = "fail"
     task: Literal["auto", "classification", "regression"] = "auto"

@@ -14,6 +14,7 @@ from linnet.errors import InputError
 from linnet.estimators._base import Array, Regressor, _tensor, _weights
 from linnet.estimators._inference import Explained
 from linnet.fit.artifact import Artifact
+from linnet.fit.begin import build
 from linnet.fit.fit import wrap
 from linnet.fit.recipe import Recipe
 from linnet.line.moments import Moments
@@ -87,7 +88,7 @@ class _LeastSquares(Explained, Regressor):
             **self._schema(numbers),
         )
         recipe = Recipe().override({"scaling": "none", "dtype": str(X.dtype), **settings})
-        network, objective = recipe.build(schema)
+        network, objective = build(recipe, schema)
         with torch.no_grad():
             network.get_parameter("linear.weight").copy_(solution.theta[:-1].T)
             network.get_parameter("linear.bias").copy_(solution.theta[-1])

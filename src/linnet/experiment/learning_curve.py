@@ -11,16 +11,20 @@ import torch
 from torch import Tensor
 
 from linnet.core import files
+from linnet.core.every import Every
 from linnet.core.parallel import World, choose_device
 from linnet.core.randomness import generator
 from linnet.core.record import Event, Record
 from linnet.data.dataset import Dataset
+from linnet.data.weights import weigh
 from linnet.errors import InputError, LinnetError, LinnetWarning
 from linnet.fit.artifact import Artifact
 from linnet.fit.fit import fit
 from linnet.fit.recipe import Recipe
+from linnet.fit.resolve import only
 from linnet.insight import evaluation
-from linnet.networks.constant import BASELINE
+from linnet.networks import BASELINE
+from linnet.networks import find as find_network
 from linnet.runs import directory
 from linnet.runs.curve import Change, LearningCurve, Point, belongs, read
 from linnet.runs.resume import recipe_of
@@ -63,7 +67,7 @@ def learning_curve(
 
 def _check(run: Run, recipe: Recipe, data: Any) -> None:
     """Refuse a run that cannot have a learning curve."""
-    if "custom" in recipe.model:
+    if any(find_network(name).own for name in recipe.model):
         raise InputError(
             f"{run.path}: no learning curve of a module of your own: it cannot be fitted anew, as "
             "a run does not keep the weights that it began with; for the line's, or that of "
@@ -95,7 +99,7 @@ def _measure(
     draft, split = run.draft(data), run.split()
     world = World(device=choose_device(recipe.device))
     train, valid = _encode(draft, split["train"], split["valid"], recipe)
-    _, valid = recipe.weigh(train, valid)
+    _, valid = weigh(recipe.class_weight, train, valid)
     models = (BASELINE, *recipe.model)
     scored: dict[str, list[_Scored]] = {name: [] for name in models}
     notes = []
@@ -107,7 +111,7 @@ def _measure(
             continue
         own, held = _encode(draft, split["train"][rows], split["valid"], recipe)
         for name in models:
-            each = same_steps(recipe.only(name), len(rows), len(train))
+            each = same_steps(only(recipe, name), len(rows), len(train))
             record = Record(echo=None if echo is None else _named(echo, f"{name} on {len(rows):,}"))
             try:
                 with warnings.catch_warnings():
@@ -206,17 +210,13 @@ def _missing(train: Dataset, rows: Tensor) -> str | None:
 def same_steps(recipe: Recipe, rows: int, whole: int) -> Recipe:
     """The recipe of one model with as many steps on ``rows`` rows as it has on ``whole``, scored
     after as many: a curve shows what rows are worth, not what longer training is."""
-    if recipe.model[0] in (BASELINE, "linear"):
+    if find_network(recipe.model[0]).convex:
         return recipe
     assert isinstance(recipe.batch_size, int) and isinstance(recipe.epochs, int)
     before, now = (math.ceil(n / min(recipe.batch_size, n)) for n in (whole, rows))
-    every = recipe.evaluate_every
-    if isinstance(every, str):
-        number = every.split("e")[0]
-        every = (1 if number == "auto" else int(number)) * before
-    longer = {
+    longer: dict[str, Any] = {
         "epochs": max(1, round(recipe.epochs * before / now)),
-        "evaluate_every": every,
+        "evaluate_every": Every(recipe.evaluate_every.steps(before), "steps"),
         "warmup": recipe.warmup * before / now,
     }
     if recipe.schedule == "step":

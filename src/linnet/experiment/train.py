@@ -10,7 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from linnet.core import files, memory
+from linnet.core import files, memory, registry
 from linnet.core.parallel import World
 from linnet.core.record import Event, Record
 from linnet.data.dataset import Dataset
@@ -28,11 +28,13 @@ from linnet.fit import artifact, checkpoint
 from linnet.fit.artifact import Artifact
 from linnet.fit.checkpoint import Checkpoints, Stop
 from linnet.fit.fit import fit, heed
-from linnet.fit.prepare import prepare
+from linnet.fit.prepare import Prepared, prepare
 from linnet.fit.recipe import Recipe
+from linnet.fit.resolve import only
 from linnet.insight import evaluation
 from linnet.insight.verdict import verdict
-from linnet.networks.constant import BASELINE
+from linnet.networks import BASELINE, LINE, OWN
+from linnet.networks import find as find_network
 from linnet.runs import archive, directory, provenance
 from linnet.runs.resume import check, differences, recipe_of
 from linnet.runs.run import Run
@@ -56,6 +58,7 @@ def train(
     allow: Sequence[str] = (),
     parent: str | os.PathLike[str] | None = None,
     stop: Stop | None = None,
+    plugins: Sequence[str] = (),
     **settings: Any,
 ) -> Run:
     """Fit the baseline, the line and the net; test each once; save everything in a run directory.
@@ -82,75 +85,28 @@ def train(
 
     The rows are split once. Penalty, epoch and model are chosen by validation rows; test rows are
     used once per model, at the end.
+
+    Networks, objectives, solvers and sources of other packages are used where you name them: in
+    ``settings`` (``model="toy"``), or in ``plugins`` where a recipe or a run names them.
     """
+    registry.allow([*plugins, *_named(settings)])
+    if resume is not None and _finished(Path(resume), out, parent):
+        return Run(resume, network)
     past = None if parent is None else Run(parent, network)
-    if resume is not None:
-        if out is not None or parent is not None:
-            raise InputError("a run that goes on stays where it is: give resume alone")
-        if directory.state_of(Path(resume))[0] == "finished":
-            return Run(resume, network)
-        recipe = recipe or recipe_of(Path(resume))
-        data = _place(Path(resume), recipe) if data is None else data
-    elif past is not None:
-        recipe = recipe or recipe_of(past.place)
-        data = past.data_place() if data is None else data
-    recipe = recipe or Recipe()
-    if network is not None and "custom" not in recipe.model:
-        named = settings.get(
-            "model", ("linear",) if recipe.model == Recipe().model else recipe.model
-        )
-        named = ("linear",) if named == "auto" else named
-        named = (named,) if isinstance(named, str) else tuple(named)
-        settings["model"] = named if "custom" in named else (*named, "custom")
-    recipe = recipe.override(settings) if settings else recipe
-    if network is None and "custom" in recipe.model:
-        raise RecipeError(
-            'the model "custom" is a module of your own: give it from Python, '
-            "linnet.train(..., network=Net())"
-        )
-    if isinstance(data, (str, os.PathLike)):
-        recipe = recipe.override({"data": str(data)})
-    dataset, recipe, parts, findings = prepare(recipe.data if data is None else data, recipe)
-    names = "auto" if recipe.model == Recipe().model else "-".join(recipe.model)
-    facts = {
-        "name": dataset.name,
-        "fingerprint": dataset.fingerprint(),
-        "rows": len(dataset),
-        **{f"{name}_rows": len(rows) for name, rows in parts.items()},
-    }
-    changed: dict[str, str] = {}
-    if resume is None:
-        path = directory.create(Path(out) if out else None, dataset.name, names)
-    else:
-        path = Path(resume)
-        made = {"fingerprint": facts["fingerprint"], "split": split_fingerprint(parts)}
-        changed = differences(path, recipe, made, torch.get_num_threads(), provenance.versions())
-        check(path, changed, allow)
-        directory.check_free(path)
+    data, recipe = _asked(data, recipe, network, resume, past, settings)
+    ready = prepare(data, recipe)
+    path, changed = _where(ready, out, resume, allow)
     address = live.start(path.parent, pid=os.getpid()) if view else None
     with (
         progress.shown(echo, address) as heard,
         closing(Record(path / directory.EVENTS, heard, alone=True)) as record,
         directory.Heartbeat(path),
     ):
-        held = None if resume is None else checkpoint.newest(path / checkpoint.FOLDER)
-        if resume is not None:
-            _go_on(path, record, held, recipe, changed)
-        if resume is None or not (path / directory.RUN).is_file():
-            _describe(path, recipe, dataset, parts, facts, past)
-        if held is None:
-            record.write("start", format=directory.FORMAT, wall=directory.now(), data=dataset.name)
-            heed(findings, record)
+        job = Job(path, ready, record, network, past, stop)
+        job.begin(resume=resume is not None, changed=changed)
         for name in to:
             directory.follow(path, name)
-        try:
-            metrics = _train(path, recipe, dataset, parts, facts, record, network, held, past, stop)
-        except Interrupted as error:
-            raise Interrupted(
-                error.signal, f"stopped; go on with: linnet train --resume {shlex.quote(str(path))}"
-            ) from error
-        except Diverged as error:
-            raise Diverged(f"{error}{_remedy(path, record, parts['train'], error)}") from error
+        metrics = job.test(job.fit())
         files.write_json(path / directory.METRICS, metrics)
         record.write("end", chosen=metrics["chosen"])
         record.sync()
@@ -158,11 +114,197 @@ def train(
     return Run(path, network)
 
 
+def _named(settings: Mapping[str, Any]) -> list[str]:
+    """The parts that the user has named."""
+    values = [settings.get(key, ()) for key in ("model", "objective", "solver")]
+    return [name for value in values for name in ([value] if isinstance(value, str) else value)]
+
+
+def _finished(
+    path: Path, out: str | os.PathLike[str] | None, parent: str | os.PathLike[str] | None
+) -> bool:
+    """Whether a run that is to go on has finished already."""
+    if out is not None or parent is not None:
+        raise InputError("a run that goes on stays where it is: give resume alone")
+    return directory.state_of(path)[0] == "finished"
+
+
+def _asked(
+    data: Any,
+    recipe: Recipe | None,
+    network: nn.Module | None,
+    resume: str | os.PathLike[str] | None,
+    past: Run | None,
+    settings: dict[str, Any],
+) -> tuple[Any, Recipe]:
+    """What is trained on, and by which recipe: as given, else as the run says that goes on, or that
+    a new one starts from."""
+    if resume is not None:
+        recipe = recipe or recipe_of(Path(resume))
+        data = _place(Path(resume), recipe) if data is None else data
+    elif past is not None:
+        recipe = recipe or recipe_of(past.place)
+        data = past.data_place() if data is None else data
+    recipe = recipe or Recipe()
+    if network is not None and OWN not in recipe.model:
+        settings = {**settings, "model": _with_own(recipe, settings)}
+    recipe = recipe.override(settings) if settings else recipe
+    if network is None and OWN in recipe.model:
+        raise RecipeError(
+            f'the model "{OWN}" is a module of your own: give it from Python, '
+            "linnet.train(..., network=Net())"
+        )
+    if isinstance(data, (str, os.PathLike)):
+        recipe = recipe.override({"data": str(data)})
+    return recipe.data if data is None else data, recipe
+
+
+def _with_own(recipe: Recipe, settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """The models, where a module of the user's own is given beside those that are named."""
+    usual = (LINE,) if recipe.model == Recipe().model else recipe.model
+    named = settings.get("model", usual)
+    named = (LINE,) if named == "auto" else named
+    named = (named,) if isinstance(named, str) else tuple(named)
+    return named if OWN in named else (*named, OWN)
+
+
 def _place(path: Path, recipe: Recipe) -> str:
     """Where the data of the run in ``path`` is, from here."""
     if recipe.data is None:
         raise RecipeError(f"{path}: it was trained on data in memory; give it: data=...")
     return Run(path).data_place() if (path / directory.RUN).is_file() else recipe.data
+
+
+def _where(
+    ready: Prepared,
+    out: str | os.PathLike[str] | None,
+    resume: str | os.PathLike[str] | None,
+    allow: Sequence[str],
+) -> tuple[Path, dict[str, str]]:
+    """The directory of a new run, or of the one that goes on and what has changed since; what may
+    not have changed is refused."""
+    if resume is None:
+        names = "auto" if ready.recipe.model == Recipe().model else "-".join(ready.recipe.model)
+        return directory.create(Path(out) if out else None, ready.data.name, names), {}
+    path = Path(resume)
+    made = {"fingerprint": ready.data.fingerprint(), "split": split_fingerprint(ready.parts)}
+    threads, versions = torch.get_num_threads(), provenance.versions()
+    changed = differences(path, ready.recipe, made, threads, versions)
+    check(path, changed, allow)
+    directory.check_free(path)
+    return path, changed
+
+
+@dataclass
+class Job:
+    """One run while it is made: its directory, its prepared data, its record."""
+
+    path: Path
+    ready: Prepared
+    record: Record
+    network: nn.Module | None
+    past: Run | None
+    stop: Stop | None
+    held: Mapping[str, Any] | None = None
+    """The state in the newest checkpoint of a run that goes on."""
+
+    def __post_init__(self) -> None:
+        data = self.ready.data
+        self.facts = {
+            "name": data.name,
+            "fingerprint": data.fingerprint(),
+            "rows": len(data),
+            **{f"{name}_rows": len(rows) for name, rows in self.ready.parts.items()},
+        }
+
+    def begin(self, *, resume: bool, changed: Mapping[str, str]) -> None:
+        """Write all that is known beforehand, or say from where the run goes on."""
+        path, record = self.path, self.record
+        if resume:
+            self.held = checkpoint.newest(path / checkpoint.FOLDER)
+            _go_on(path, record, self.held, self.ready.recipe, changed)
+        if not resume or not (path / directory.RUN).is_file():
+            _describe(path, self.ready, self.facts, self.past)
+        if self.held is None:
+            name = self.ready.data.name
+            record.write("start", format=directory.FORMAT, wall=directory.now(), data=name)
+            heed(self.ready.findings, record)
+
+    def fit(self) -> dict[str, Artifact]:
+        """The baseline and the models of the recipe, fitted in turn."""
+        try:
+            return self._fit()
+        except Interrupted as error:
+            again = f"linnet train --resume {shlex.quote(str(self.path))}"
+            raise Interrupted(error.signal, f"stopped; go on with: {again}") from error
+        except Diverged as error:
+            words = _remedy(self.path, self.record, self.ready.parts["train"], error)
+            raise Diverged(f"{error}{words}") from error
+
+    def _fit(self) -> dict[str, Artifact]:
+        recipe, record = self.ready.recipe, self.record
+        world = World(device=torch.device(recipe.device))
+        rows, valid = (self.ready.data.take(self.ready.parts[name]) for name in ("train", "valid"))
+        folder = self.path / checkpoint.FOLDER
+        saves = Checkpoints(folder, recipe.checkpoint_every, self.stop, record)
+        held = self.held or {"model": None, "done": []}
+        models: dict[str, Artifact] = {}
+        for name in (BASELINE, *recipe.model):
+            own = self.network if find_network(name).own else None
+            if name in held["done"]:
+                models[name] = artifact.load(saves.place(name), own)
+                saves.done = [*saves.done, name]
+                continue
+            with memory.guarded(
+                f"{name} on {recipe.device}", "try a smaller batch_size, or widths"
+            ):
+                models[name] = fit(
+                    only(recipe, name), rows, valid, world=world, record=record,
+                    module=self.network, start=_start(self.past, name, rows), checkpoints=saves,
+                    resume=held if held["model"] == name else None,
+                )  # fmt: skip
+            saves.keep(models[name], {"events": record.count, "seconds": record.seconds})
+        return models
+
+    def test(self, models: dict[str, Artifact]) -> dict[str, Any]:
+        """``metrics.json``: each model scored once on the test rows, the nets compared with the
+        line. The models and their predictions are saved."""
+        test = self.ready.data.take(self.ready.parts["test"])
+        metrics: dict[str, Any] = {
+            "format": directory.FORMAT,
+            "chosen": _choose(models),
+            "models": {},
+            "comparisons": {},
+        }
+        raws: dict[str, Tensor] = {}
+        for name, model in models.items():
+            if len(test):
+                raws[name] = evaluation.predict_raw(model.module, test.x)
+            metrics["models"][name] = self._score(model, raws.get(name), test)
+        if LINE in raws:
+            for name in self.ready.recipe.nets:
+                metrics["comparisons"][name] = evaluation.compare(
+                    models[name].objective, test, raws[LINE], raws[name], self.ready.recipe.seed
+                )
+        metrics["verdict"] = verdict(metrics)
+        return metrics
+
+    def _score(self, model: Artifact, raw: Tensor | None, test: Dataset) -> dict[str, Any]:
+        """The scores of a model, which is saved with them."""
+        name, scores = model.manifest.model, dict(model.manifest.scores)
+        seed = self.ready.recipe.seed
+        if raw is not None:
+            scores["test"] = evaluation.score(model.objective, model.schema, raw, test, seed)
+            self.record.write("test", model=name, test=scores["test"])
+        model = _complete(model, scores, self.facts)
+        model.save(self.path / f"{name}.safetensors")
+        if raw is not None:
+            folder = self.path / "predictions"
+            folder.mkdir(exist_ok=True)
+            content = _predictions(model, raw, test, self.ready.parts)
+            files.write(folder / f"{name}.parquet", content)
+        seconds = model.manifest.provenance["seconds"]
+        return {**scores, "fit": {**model.manifest.fit, "seconds": seconds}}
 
 
 def _go_on(
@@ -178,8 +320,8 @@ def _go_on(
     if held is None:
         record.go_on(0, 0.0, **again)
     else:
-        at = held.get("at") or [None, None]
-        record.go_on(held["events"], held["seconds"], model=held["model"], step=at[1], **again)
+        step = held.get("progress", {}).get("index")
+        record.go_on(held["events"], held["seconds"], model=held["model"], step=step, **again)
     if changed and (path / directory.RUN).is_file():
         files.write(path / directory.RECIPE, recipe.toml().encode())
         info = directory.read_info(path)
@@ -201,87 +343,6 @@ def _remedy(path: Path, record: Record, train: Tensor, error: Diverged) -> str:
         again = f"linnet train --resume {shlex.quote(str(path))} --set lr=... --allow lr"
         words += f"; or go on from the checkpoint before it: {again}"
     return words
-
-
-def repeat(
-    place: str | os.PathLike[str],
-    *,
-    data: Any = None,
-    network: nn.Module | None = None,
-    out: str | os.PathLike[str] | None = None,
-    echo: Callable[[Event], None] | bool | None = None,
-) -> Run:
-    """Train again by the recipe of the run in ``place``, a folder or a zip; ``data`` and
-    ``network`` stand for what no recipe can name: data in memory, a module of your own."""
-    path = archive.run_place(Path(place))
-    recipe = recipe_of(path)
-    if data is None and recipe.data is None:
-        raise RecipeError(f"{path}: it was trained on data in memory; give it: data=...")
-    return train(data, recipe, network=network, out=out, echo=echo)
-
-
-def _train(
-    path: Path,
-    recipe: Recipe,
-    dataset: Dataset,
-    parts: dict[str, Tensor],
-    facts: dict[str, Any],
-    record: Record,
-    network: nn.Module | None,
-    held: Mapping[str, Any] | None,
-    past: Run | None,
-    stop: Stop | None,
-) -> dict[str, Any]:
-    world = World(device=torch.device(recipe.device))
-    rows, valid, test = (dataset.take(parts[name]) for name in ("train", "valid", "test"))
-    models: dict[str, Artifact] = {}
-    saves = Checkpoints(path / checkpoint.FOLDER, recipe.checkpoint_every, stop, record)
-    held = held or {"model": None, "done": []}
-    for name in (BASELINE, *recipe.model):
-        if name in held["done"]:
-            code = network if name == "custom" else None
-            models[name] = artifact.load(saves.place(name), code)
-            saves.done = [*saves.done, name]
-            continue
-        with memory.guarded(f"{name} on {recipe.device}", "try a smaller batch_size, or widths"):
-            models[name] = fit(
-                recipe.only(name), rows, valid, world=world, record=record, module=network,
-                start=_start(past, name, rows), checkpoints=saves,
-                resume=held if held["model"] == name else None,
-            )  # fmt: skip
-        saves.keep(models[name], {"events": record.count, "seconds": record.seconds})
-    chosen = _choose(models)
-    raws: dict[str, Tensor] = {}
-    metrics: dict[str, Any] = {
-        "format": directory.FORMAT,
-        "chosen": chosen,
-        "models": {},
-        "comparisons": {},
-    }
-    for name, model in models.items():
-        scores = dict(model.manifest.scores)
-        if len(test):
-            raws[name] = evaluation.predict_raw(model.module, test.x)
-            scores["test"] = evaluation.score(
-                model.objective, model.schema, raws[name], test, recipe.seed
-            )
-            record.write("test", model=name, test=scores["test"])
-        model = _complete(model, scores, facts)
-        model.save(path / f"{name}.safetensors")
-        if len(test):
-            folder = path / "predictions"
-            folder.mkdir(exist_ok=True)
-            files.write(folder / f"{name}.parquet", _predictions(model, raws[name], test, parts))
-        fit_facts = {**model.manifest.fit, "seconds": model.manifest.provenance["seconds"]}
-        metrics["models"][name] = {**scores, "fit": fit_facts}
-    if "linear" in raws:
-        for name in recipe.model:
-            if name != "linear":
-                metrics["comparisons"][name] = evaluation.compare(
-                    models[name].objective, test, raws["linear"], raws[name], recipe.seed
-                )
-    metrics["verdict"] = verdict(metrics)
-    return metrics
 
 
 def _start(past: Run | None, name: str, rows: Dataset) -> dict[str, Tensor] | None:
@@ -336,17 +397,11 @@ def _predictions(model: Artifact, raw: Tensor, test: Dataset, parts: dict[str, T
     return buffer.getvalue()
 
 
-def _describe(
-    path: Path,
-    recipe: Recipe,
-    dataset: Dataset,
-    parts: dict[str, Tensor],
-    facts: dict[str, Any],
-    past: Run | None,
-) -> None:
+def _describe(path: Path, ready: Prepared, facts: dict[str, Any], past: Run | None) -> None:
     """``recipe.toml``, ``run.json`` and ``split.safetensors``: all that is known beforehand."""
+    recipe = ready.recipe
     files.write(path / directory.RECIPE, recipe.toml().encode())
-    files.write(path / directory.SPLIT, save(parts, {"linnet": '{"format":1}'}))
+    files.write(path / directory.SPLIT, save(ready.parts, {"linnet": '{"format":1}'}))
     files.write_json(
         path / directory.RUN,
         {
@@ -358,8 +413,8 @@ def _describe(
             "data": {
                 **facts,
                 "place": recipe.data,
-                "split": split_fingerprint(parts),
-                "notes": list(dataset.notes),
+                "split": split_fingerprint(ready.parts),
+                "notes": list(ready.data.notes),
             },
             "versions": provenance.versions(),
             "hardware": provenance.hardware(),
@@ -369,6 +424,23 @@ def _describe(
             **({} if past is None else {"parent": str(past.path.resolve())}),
         },
     )
+
+
+def repeat(
+    place: str | os.PathLike[str],
+    *,
+    data: Any = None,
+    network: nn.Module | None = None,
+    out: str | os.PathLike[str] | None = None,
+    echo: Callable[[Event], None] | bool | None = None,
+) -> Run:
+    """Train again by the recipe of the run in ``place``, a folder or a zip; ``data`` and
+    ``network`` stand for what no recipe can name: data in memory, a module of your own."""
+    path = archive.run_place(Path(place))
+    recipe = recipe_of(path)
+    if data is None and recipe.data is None:
+        raise RecipeError(f"{path}: it was trained on data in memory; give it: data=...")
+    return train(data, recipe, network=network, out=out, echo=echo)
 
 
 def split_fingerprint(parts: dict[str, Tensor]) -> str:

@@ -79,6 +79,8 @@ class Manifest(Closed):
     network: dict[str, JsonValue]
     dtype: Literal["float32", "float64"]
     layers: tuple[Layer, ...]
+    shown: tuple[str, Literal["any", "picture"]] | None = None
+    """The tensor whose weights can be looked at, and on which examples they say something."""
     schema_: Schema = Field(alias="schema")
     recipe: dict[str, JsonValue]
     fit: dict[str, JsonValue]
@@ -177,7 +179,8 @@ class Entry:
 
 def read_manifest(path: str | os.PathLike[str] | Place) -> Manifest:
     """The manifest alone, parsed and checked; the numbers are not read."""
-    return _read_header(_place(path))[0]
+    place = _place(path)
+    return _manifest(read_header(place)[0], place)
 
 
 def load(path: str | os.PathLike[str] | Place, network: nn.Module | None = None) -> Artifact:
@@ -188,27 +191,21 @@ def load(path: str | os.PathLike[str] | Place, network: nn.Module | None = None)
     """
     import torch
 
-    from linnet.core.registry import lookup
-    from linnet.fit.recipe import objective_name, outputs
+    from linnet.networks import find as find_network
     from linnet.networks.build import build, layers
-    from linnet.objectives import OBJECTIVES
 
     path = _place(path)
-    manifest, entries, begin, size = _read_header(path)
+    plain, entries, begin, size = read_header(path)
+    manifest = _manifest(plain, path)
     source = str(path)
-    if manifest.objective not in OBJECTIVES:
-        raise ModelError(f'{path}: unknown objective "{manifest.objective}"')
-    expected = objective_name(manifest.schema_), outputs(manifest.schema_)
+    objective = _objective(manifest, path)
     spec = manifest.network
-    found = manifest.objective, spec.get("outputs")
-    if found != expected:
-        raise ModelError(f"{path}: its objective and outputs are {found}; expected {expected}")
     if spec.get("inputs") != list(manifest.schema_.shape):
         raise ModelError(
             f"{path}: the network takes {spec.get('inputs')}, the schema gives "
             f"{list(manifest.schema_.shape)}"
         )
-    if network is not None and manifest.model != "custom":
+    if network is not None and not find_network(manifest.model).own:
         raise ModelError(f"{path}: a {manifest.model} is built from the file; network= is too much")
     with torch.device("meta"):
         empty = build(manifest.model, spec, manifest.dtype, source, network)
@@ -224,7 +221,7 @@ def load(path: str | os.PathLike[str] | Place, network: nn.Module | None = None)
                 f"{wanted.get(name, 'none of that name')}"
             )
     parts = read_parts(path, entries, begin, size)
-    if digest(manifest.plain(), parts) != manifest.provenance.get("sha256"):
+    if digest(plain, parts) != manifest.provenance.get("sha256"):
         raise ModelError(
             f"{path}: the sha256 in its manifest is not that of its content: the file was damaged "
             "or edited; copy it again from where it was made"
@@ -237,8 +234,25 @@ def load(path: str | os.PathLike[str] | Place, network: nn.Module | None = None)
     if layers(built, manifest.schema_.dtype) != [layer.plain() for layer in manifest.layers]:
         raise ModelError(f"{path}: its table of layers is not that of its network")
     built.load_state_dict(tensors)
-    objective: Objective = lookup(OBJECTIVES, manifest.objective, "objective")()
     return Artifact(manifest, built.eval(), objective)
+
+
+def _objective(manifest: Manifest, path: Place) -> Objective:
+    """The objective that a manifest names, which must suit its schema and its network."""
+    from linnet.objectives import find
+
+    try:
+        objective = find(manifest.objective)
+    except InputError as error:
+        raise ModelError(f"{path}: {error}") from None
+    schema, outputs = manifest.schema_, manifest.network.get("outputs")
+    if not objective.suits(schema):
+        raise ModelError(f"{path}: its objective, {manifest.objective}, does not suit its schema")
+    if outputs != objective.outputs(schema):
+        raise ModelError(
+            f"{path}: its network has {outputs} outputs; expected {objective.outputs(schema)}"
+        )
+    return objective
 
 
 def _place(path: str | os.PathLike[str] | Place) -> Place:
@@ -272,15 +286,14 @@ def tensors_of(entries: Mapping[str, Entry], parts: Mapping[str, memoryview]) ->
     }
 
 
-def _read_header(path: Place) -> tuple[Manifest, dict[str, Entry], int, int]:
-    """The manifest, where each tensor lies, and where the tensors begin and how long they are."""
-    plain, entries, begin, size = read_header(path)
+def _manifest(plain: Any, path: Place) -> Manifest:
+    """The manifest in the JSON of a file."""
     found = plain.get("format") if isinstance(plain, dict) else None
     if isinstance(found, int) and found > FORMAT:
         raise ModelError(
             f"{path}: written in format {found}; this linnet reads up to {FORMAT}: upgrade linnet"
         )
-    return Manifest.parse(plain, f"{path}: manifest", ModelError), entries, begin, size
+    return Manifest.parse(plain, f"{path}: manifest", ModelError)
 
 
 def read_header(path: Place) -> tuple[Any, dict[str, Entry], int, int]:

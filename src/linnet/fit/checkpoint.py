@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnet.core import files
+from linnet.core.every import Every
 from linnet.core.record import Record, Step
 from linnet.errors import Interrupted, LinnetWarning, ModelError, WorkError
 from linnet.fit import artifact
@@ -39,6 +40,9 @@ MOST_SECONDS = 30.0
 NAME = re.compile(r"(\d{8})\.safetensors")
 
 
+BY_DEFAULT = Every()
+
+
 class Stop:
     """A wish to stop, which a fit heeds after its next step, once its checkpoint is made."""
 
@@ -58,7 +62,7 @@ class Checkpoints:
     def __init__(
         self,
         folder: Path,
-        every: str | int = "auto",
+        every: Every = BY_DEFAULT,
         stop: Stop | None = None,
         record: Record | None = None,
     ) -> None:
@@ -69,10 +73,7 @@ class Checkpoints:
         """The models that are fitted; each lies in ``folder`` before a checkpoint names it."""
 
         self._unsaved: list[Artifact] = []
-        self._steps = every if isinstance(every, int) else None
-        self._seconds = (
-            float(every.removesuffix("s")) if isinstance(every, str) and every != "auto" else None
-        )
+        self._every = every
         self._number = max(map(_number, kept(folder)), default=0)
         self._saved = time.monotonic()
 
@@ -103,11 +104,11 @@ class Checkpoints:
         """Whether the state after ``step`` is to be saved."""
         if self.stop is not None and self.stop.signal is not None:
             return True
-        if self._steps is not None:
-            return step.index > 0 and step.index % self._steps == 0
+        if self._every.unit == "steps":
+            return step.index > 0 and self._every.due(step)
         age = time.monotonic() - self._saved
-        if self._seconds is not None:
-            return age >= self._seconds
+        if self._every.unit == "seconds":
+            return age >= self._every.number
         return age >= MOST_SECONDS or (step.complete and age >= EPOCH_SECONDS)
 
     def save(self, state: Mapping[str, Any]) -> None:

@@ -11,6 +11,7 @@ from linnet.data.dataset import Dataset
 from linnet.data.read import read_draft
 from linnet.errors import RecipeError
 from linnet.fit.recipe import Recipe
+from linnet.fit.resolve import resolve
 from linnet.insight.checks.doctor import examine
 from linnet.insight.checks.finding import Finding
 
@@ -34,6 +35,5 @@ def prepare(place: Any, recipe: Recipe) -> Prepared:
     split = draft.split(test=recipe.test, valid=valid, seed=recipe.seed)
     findings = examine(draft, split)
     dataset = draft.learn(split.train, recipe.max_categories)
-    recipe.check(dataset.schema)
-    recipe = recipe.resolve(dataset, split).override({"device": device})
+    recipe = resolve(recipe, dataset, split).override({"device": device})
     return Prepared(dataset, recipe, split._asdict(), findings)

@@ -260,13 +260,6 @@ class LinearProblem:
         gradient[:-1] += self.ridge * theta[:-1]
         return gradient
 
-    def hessian_product(self, theta: Tensor, direction: Tensor) -> Tensor:
-        """The Hessian at ``theta`` times ``direction`` (inputs + 1, outputs); nothing is formed."""
-        bent = self.objective.curvature(self.raw(theta), self.y, self.raw(direction))
-        result = self.transpose(self._weighted(bent))
-        result[:-1] += self.ridge * direction[:-1]
-        return result
-
     def transpose(self, residual: Tensor) -> Tensor:
         """``[x, 1]' residual / sum(w)`` (inputs + 1, outputs), over all ranks."""
         # residual' x is twice as fast as x' residual where there are few outputs

@@ -10,14 +10,20 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from linnet.core.parallel import World
 from linnet.core.randomness import generator
 from linnet.core.record import Step
+from linnet.core.registry import lookup
+from linnet.data.dataset import Dataset
+from linnet.line import GROUP, SOLVERS
 from linnet.line.base import Solver, State
 from linnet.line.problem import LinearProblem
 from linnet.line.separation import separated
+from linnet.line.settings import LineSettings
 from linnet.networks.constant import Constant
 from linnet.networks.linear import Linear
 from linnet.networks.method import Method
+from linnet.objectives.base import Objective
 
 SAMPLE = 6_000
 """Rows of the smallest sample that a fit begins with; below three times as many it takes none."""
@@ -27,6 +33,59 @@ MISLED = 3.5
 
 GROWTH = 4.0
 """Each sample is at most this many times the one before."""
+
+
+def begin(
+    network: Linear,
+    objective: Objective,
+    train: Dataset,
+    settings: LineSettings,
+    *,
+    seed: int,
+    world: World,
+    start: Mapping[str, Tensor] | None = None,
+) -> Solve:
+    """The fit of a line to the rows ``train``; with ``start``, from the coefficients that
+    ``network`` has been given. The settings leave nothing to "auto"; nothing depends on ``seed``.
+    """
+    assert settings.penalty != "auto" and settings.tol != "auto"
+    network.to(world.device)
+    train = train.to(world.device)
+    problem = LinearProblem(
+        objective, network.features(train.x), train.y, train.weight,
+        outputs=network.spec.outputs, intercept=settings.intercept, world=world,
+    )  # fmt: skip
+    theta = None
+    if start is not None:
+        weights = network.linear.weight.detach().T, network.linear.bias.detach()[None]
+        theta = torch.cat(weights).to(problem.home).double()
+    return Solve(
+        network,
+        problem,
+        lookup(SOLVERS, settings.solver, "solver", GROUP)(),
+        penalties=sorted(settings.penalty, reverse=True),
+        tol=settings.tol,
+        max_iter=settings.max_iter,
+        theta=theta,
+    )
+
+
+def begin_constant(
+    network: Constant,
+    objective: Objective,
+    train: Dataset,
+    settings: object,
+    *,
+    seed: int,
+    world: World,
+    start: Mapping[str, Tensor] | None = None,
+) -> SolveConstant:
+    """The fit of the best constant: a problem without inputs."""
+    none = torch.zeros((len(train), 0), dtype=torch.float64)
+    problem = LinearProblem(
+        objective, none, train.y, train.weight, outputs=network.spec.outputs, world=world
+    )
+    return SolveConstant(network, problem)
 
 
 class Solve(Method):

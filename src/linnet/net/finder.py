@@ -5,14 +5,14 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from linnet.errors import Diverged
 from linnet.networks.base import Network
 
 if TYPE_CHECKING:
-    from linnet.net.loop import Plan, Train
+    from linnet.net.loop import Train
+    from linnet.net.settings import NetSettings
 
 STEPS = 100
 LOWEST, HIGHEST = 1e-6, 10.0
@@ -21,20 +21,20 @@ DIVERGED = 4.0
 """The sweep ends where the smoothed loss is this many times the least one."""
 
 
-def find_rate(make: Callable[[Network, Plan], Train], network: Network, plan: Plan) -> float:
+def find_rate(
+    make: Callable[[Network, NetSettings], Train], network: Network, settings: NetSettings
+) -> float:
     """A tenth of the rate at which the loss was least while the rate rose from step to step.
 
     The range test of Smith (2017), Cyclical learning rates: 100 steps from 1e-6 to 10, each rate
     the same factor above the last one, on a copy of the ``network``. The tenth is fastai's.
     """
-    trial_plan = replace(
-        plan, settings=replace(plan.settings, lr=1.0), schedule="constant", min_delta=None,
-        averaging="none", pace=replace(plan.pace, warmup=0.0), epochs=STEPS,
-    )  # fmt: skip
-    trial = make(copy.deepcopy(network), trial_plan)
+    alone = {"lr": 1.0, "schedule": "constant", "min_delta": None, "averaging": "none"}
+    longer = {"warmup": 0.0, "epochs": STEPS}
+    trial = make(copy.deepcopy(network), settings.model_copy(update={**alone, **longer}))
     per_epoch = len(trial.batches)
     growth = (HIGHEST / LOWEST) ** (1 / (STEPS - 1))
-    trial.schedule = lambda done, epochs, pace: LOWEST * growth ** round(done * per_epoch)
+    trial.schedule = lambda done, epochs, settings: LOWEST * growth ** round(done * per_epoch)
     smoothed, least, found = 0.0, math.inf, LOWEST
     for step in trial:
         if not step.values:

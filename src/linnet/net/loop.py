@@ -4,58 +4,78 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from linnet.core import memory
+from linnet.core.parallel import World
 from linnet.core.randomness import derive
 from linnet.core.record import Step
-from linnet.core.registry import lookup
+from linnet.core.registry import load, lookup
 from linnet.data.augment import Augment
 from linnet.data.batches import Batches
+from linnet.data.dataset import Dataset
+from linnet.data.weights import smooth
 from linnet.net import OPTIMIZERS, SCHEDULES
 from linnet.net.averaging import Average
 from linnet.net.captured import Captured
-from linnet.net.fused import Fused
-from linnet.net.norms import recompute_norms
-from linnet.net.optimizers import Settings
-from linnet.net.perceptron import Perceptron
-from linnet.net.schedules import Pace, Plateau, warmed
-from linnet.net.update import Autograd, Loss, Optimizer, Rows, Update
+from linnet.net.finder import find_rate
+from linnet.net.norms import batch_norms, recompute_norms
+from linnet.net.optimizers import Choice
+from linnet.net.schedules import Plateau, Schedule, warmed
+from linnet.net.settings import NetSettings
+from linnet.net.update import Autograd, Loss, Optimizer, QuickUpdate, Rows, Update
 from linnet.networks.base import Network
-from linnet.networks.cnn import CNN
 from linnet.networks.method import Method
-from linnet.networks.mlp import MLP
+from linnet.networks.scaling import Rescaling
 from linnet.objectives.base import Objective
 
 
-@dataclass(frozen=True)
-class Plan:
-    """All that training is told.
+def begin(
+    network: Network,
+    objective: Objective,
+    train: Dataset,
+    settings: NetSettings,
+    *,
+    seed: int,
+    world: World,
+    start: object = None,
+) -> Train:
+    """The fit of a net to the rows ``train`` by mini-batches.
 
-    ``evaluate_every`` counts steps, None is each epoch; ``patience`` the evaluations in a row that
-    may be no better. ``clip`` bounds the norm of the gradient. Where the mean training loss of more
-    than ``patience`` epochs in a row is not ``min_delta`` (over the target's variance) below the
-    best one, training stops: to find out it waits for the device once an epoch. ``mean`` divides a
-    batch's losses by the sum of its weights, else they are summed.
+    The settings leave nothing to "auto"; ``lr="find"`` is found here. ``network`` has the weights
+    to begin with.
     """
+    assert isinstance(settings.batch_size, int) and isinstance(settings.shift, int)
+    network.to(world.device)
+    train = train.to(world.device)
+    parameter = next(network.parameters())
+    if parameter.device.type == "cpu":
+        need = sum(each.numel() * each.element_size() for each in network.parameters())
+        what = "training (a gradient, two moments and the best weights beside the weights)"
+        memory.require(4 * need, what, "smaller widths")
+    last = network.get_submodule("rescaling")
+    units = last.factor if isinstance(last, Rescaling) else None
+    fill = train.x[:1000].float().mean().item()
+    augment = Augment(settings.shift, settings.flip, settings.cutout, fill)
+    if settings.label_smoothing:
+        train = replace(train, y=smooth(train, settings.label_smoothing).to(parameter.dtype))
+    batches = Batches(train, settings.batch_size, seed, pairs=bool(batch_norms(network)))
 
-    optimizer: str
-    settings: Settings
-    epochs: int
-    schedule: str = "constant"
-    pace: Pace = field(default_factory=Pace)
-    evaluate_every: int | None = None
-    patience: int = 10
-    min_delta: float | None = None
-    clip: float | None = None
-    mean: bool = True
-    averaging: str = "none"
-    average_decay: float = 0.999
-    recompute_norm: bool = False
-    precision: str = "full"
+    def make(network: Network, settings: NetSettings) -> Train:
+        return Train(
+            network, objective, batches, settings, seed=seed, units=units, augment=augment or None
+        )
+
+    if settings.lr != "find":
+        return make(network, settings)
+    rate = find_rate(make, network, settings)
+    method = make(network, settings.model_copy(update={"lr": rate}))
+    method.facts = {"lr_found": rate}
+    return method
 
 
 class Train(Method):
@@ -72,26 +92,27 @@ class Train(Method):
         network: Network,
         objective: Objective,
         batches: Batches,
-        plan: Plan,
+        settings: NetSettings,
         *,
         seed: int,
         units: Tensor | None = None,
         augment: Augment | None = None,
     ) -> None:
+        assert isinstance(settings.epochs, int)
         self.network = network
         self.batches = batches
-        self.plan = plan
+        self.settings = settings
+        self.epochs = settings.epochs
         self.seed = seed
         self.augment = augment
-        self.steps = plan.epochs * len(batches)
-        self.patience = plan.patience
-        self.optimizer: Optimizer = lookup(OPTIMIZERS, plan.optimizer, "optimizer")(
-            network.parameters(), plan.settings
-        )
-        loss = Loss(objective, plan.mean, units)
-        self.update = choose_update(network, loss, self.optimizer, plan, batches.size)
-        self.schedule = lookup(SCHEDULES, plan.schedule, "schedule")
-        self.plateau = Plateau(plan.pace)
+        self.steps = settings.epochs * len(batches)
+        self.patience = settings.patience
+        choice: Choice = lookup(OPTIMIZERS, settings.optimizer, "optimizer")
+        self.optimizer: Optimizer = choice(network.parameters(), settings)
+        loss = Loss(objective, settings.reduction == "mean", units)
+        self.update = choose_update(network, loss, self.optimizer, settings, batches.size)
+        self.schedule: Schedule = lookup(SCHEDULES, settings.schedule, "schedule")
+        self.plateau = Plateau(settings)
         self.index = 0
         """Steps done."""
 
@@ -100,8 +121,8 @@ class Train(Method):
         self._sums: list[tuple[Tensor, Rows]] = []
         self.scored = network
         self.average: Average[Network] | None = None
-        if plan.averaging != "none":
-            self.average = Average(network, plan.averaging, plan.average_decay)
+        if settings.averaging != "none":
+            self.average = Average(network, settings.averaging, settings.average_decay)
             self.scored = self.average.network
 
     def state(self) -> dict[str, Any]:
@@ -133,7 +154,7 @@ class Train(Method):
 
     def observe(self, loss: float) -> None:
         """Take in the validation loss of a complete step."""
-        if self.plan.schedule == "plateau":
+        if self.settings.schedule == "plateau":
             self.plateau.observe(loss)
 
     def watch(self) -> dict[str, float]:
@@ -149,7 +170,7 @@ class Train(Method):
 
     def finish(self, network: Network) -> bool:
         """Recompute the statistics of batch norms where that is asked for; whether it was done."""
-        if not self.plan.recompute_norm:
+        if not self.settings.recompute_norm:
             return False
         recompute_norms(network, self.batches.data.x)
         return True
@@ -161,11 +182,12 @@ class Train(Method):
 
     def _rate(self, index: int) -> float:
         """The learning rate of the step after ``index`` of them."""
-        plan, done = self.plan, index / len(self.batches)
-        factor = self.schedule(done, plan.epochs, plan.pace) * self.plateau.factor
-        if plan.pace.warmup:
-            factor *= warmed(done + 1 / len(self.batches), plan.pace)
-        return float(plan.settings.lr * factor)
+        settings, done = self.settings, index / len(self.batches)
+        assert isinstance(settings.lr, float)
+        factor = self.schedule(done, self.epochs, settings) * self.plateau.factor
+        if settings.warmup:
+            factor *= warmed(done + 1 / len(self.batches), settings)
+        return float(settings.lr * factor)
 
     def _steps(self, device: torch.device) -> Iterator[Step]:
         seed = seeder(self.network, device)
@@ -173,21 +195,16 @@ class Train(Method):
             return
         if not self._begun:
             yield Step(0, complete=True)
-        plan, per_epoch = self.plan, len(self.batches)
-        every = plan.evaluate_every or per_epoch
+        per_epoch = len(self.batches)
+        every = self.settings.evaluate_every.steps(per_epoch)
         index = self.index
         self.network.train()
-        for epoch in range(index // per_epoch, plan.epochs):
+        for epoch in range(index // per_epoch, self.epochs):
             done = index % per_epoch
-            sums = self._sums if done else []
-            self._sums = sums
+            if not done:
+                self._sums = []
             for batch, (x, y, weight) in enumerate(self.batches.epoch(epoch, done), start=done + 1):
-                rate = self._rate(index)
-                for group in self.optimizer.param_groups:
-                    if isinstance(group["lr"], Tensor):
-                        group["lr"].fill_(rate)
-                    else:
-                        group["lr"] = rate
+                rate = self._set_rate(index)
                 if self.augment is not None:
                     x = self.augment(x, self.seed, index)
                 if seed is not None:
@@ -195,43 +212,57 @@ class Train(Method):
                 shown, total, rows = self.update(x, y, weight)
                 self.index = index = index + 1
                 last = batch == per_epoch
-                reason = None
-                if plan.min_delta is not None:
-                    sums.append((total, rows))
-                if last and plan.min_delta is not None:
-                    mean = sum(float(t) for t, _ in sums) / sum(float(r) for _, r in sums)
-                    self._stale = self._stale + 1 if mean > self._best - plan.min_delta else 0
-                    self._best = min(self._best, mean)
-                    if self._stale > plan.patience:
-                        reason = f"the training loss is no lower {self._stale} epochs in a row"
-                if index == self.steps and reason is None:
-                    reason = f"all {plan.epochs} epochs done"
+                reason = self._reason(total, rows, last=last)
                 complete = index % every == 0 or reason is not None
                 self._over = reason is not None
                 if self.average is not None:
                     epochs = epoch + 1 if last else index / per_epoch
-                    self.average.step(epochs, plan.epochs, complete=complete)
-                yield Step(
-                    index,
-                    {"loss_sum": shown, "rows": rows, "lr": rate},
-                    epoch=epoch + last,
-                    complete=complete,
-                    reason=reason,
-                )
+                    self.average.step(epochs, self.epochs, complete=complete)
+                values = {"loss_sum": shown, "rows": rows, "lr": rate}
+                yield Step(index, values, epoch + last, complete, reason, last)
                 if reason is not None:
                     return
 
+    def _set_rate(self, index: int) -> float:
+        """Give the optimiser the learning rate of the step after ``index`` of them."""
+        rate = self._rate(index)
+        for group in self.optimizer.param_groups:
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(rate)
+            else:
+                group["lr"] = rate
+        return rate
+
+    def _reason(self, total: Tensor, rows: Rows, *, last: bool) -> str | None:
+        """Why training stops after a step with these sums, ``last`` of its epoch; None: it goes
+        on."""
+        delta, reason = self.settings.min_delta, None
+        if delta is not None:
+            self._sums.append((total, rows))
+        if last and delta is not None:
+            mean = sum(float(t) for t, _ in self._sums) / sum(float(r) for _, r in self._sums)
+            self._stale = self._stale + 1 if mean > self._best - delta else 0
+            self._best = min(self._best, mean)
+            if self._stale > self.patience:
+                reason = f"the training loss is no lower {self._stale} epochs in a row"
+        if self.index == self.steps and reason is None:
+            reason = f"all {self.epochs} epochs done"
+        return reason
+
 
 def choose_update(
-    network: Network, loss: Loss, optimizer: Optimizer, plan: Plan, size: int
+    network: Network, loss: Loss, optimizer: Optimizer, settings: NetSettings, size: int
 ) -> Update:
     """The quickest way to the same numbers."""
-    if Perceptron.suits(network, optimizer) and plan.precision == "full":
-        assert isinstance(network, MLP) and isinstance(optimizer, Fused)
-        return Perceptron(network, loss, optimizer, plan.clip)
-    eager = Autograd(network, loss, optimizer, plan.clip, half=plan.precision == "bfloat16")
-    fixed = isinstance(network, (MLP, CNN))  # modules of the user's own may look at the data
-    if fixed and all(isinstance(group["lr"], Tensor) for group in optimizer.param_groups):
+    half, clip = settings.precision == "bfloat16", settings.clip
+    if network.update is not None and not half:
+        quick: type[QuickUpdate] = load(network.update)
+        if quick.suits(network, optimizer):
+            return quick(network, loss, optimizer, clip)
+    eager = Autograd(network, loss, optimizer, clip, half=half)
+    if network.captured and all(
+        isinstance(group["lr"], Tensor) for group in optimizer.param_groups
+    ):
         return Captured(eager, size)
     return eager
 

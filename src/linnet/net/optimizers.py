@@ -11,21 +11,8 @@ from torch import nn
 
 from linnet.net import OPTIONS
 from linnet.net.fused import Fused
+from linnet.net.settings import NetSettings
 from linnet.net.update import Optimizer
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What an optimiser may be told, under PyTorch's names; None is its own default."""
-
-    lr: float
-    momentum: float | None = None
-    dampening: float | None = None
-    nesterov: bool | None = None
-    betas: tuple[float, float] | None = None
-    eps: float | None = None
-    alpha: float | None = None
-    weight_decay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -41,8 +28,10 @@ class Choice:
     whole: bool = False
     """Whether a step is meant to see all rows: what it infers from a batch misleads it."""
 
-    def __call__(self, parameters: Iterable[nn.Parameter], settings: Settings) -> Optimizer:
-        """Over the parameters that train; weights decay, biases and norms do not."""
+    def __call__(self, parameters: Iterable[nn.Parameter], settings: NetSettings) -> Optimizer:
+        """Over the parameters that train; weights decay, biases and norms do not. The settings
+        leave nothing to "auto" or to be found."""
+        assert isinstance(settings.lr, float) and isinstance(settings.weight_decay, float)
         every = [parameter for parameter in parameters if parameter.requires_grad]
         device = every[0].device
         takes = [key for key, takers in OPTIONS.items() if self.name in takers]

@@ -1,14 +1,18 @@
 """The learning rate as a factor of its setting.
 
-A schedule is a function of the epochs done (a fraction within one), of all epochs, and of a
-``Pace``. "plateau" follows the scores and has no such function: ``Plateau`` keeps its account.
+A schedule is a function of the epochs done (a fraction within one), of all epochs, and of the
+settings: ``gamma``, the factor of each fall; ``step_size``, the epochs between falls, for "plateau"
+the evaluations in a row that may be no better before one. "plateau" follows the scores and has no
+such function: ``Plateau`` keeps its account.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Callable
 from math import cos, pi
+
+from linnet.net.settings import NetSettings
 
 RISE = 0.25
 """The share of training in which one-cycle rises."""
@@ -18,39 +22,31 @@ THRESHOLD = 1e-4
 ``ReduceLROnPlateau``."""
 
 
-@dataclass(frozen=True)
-class Pace:
-    """``gamma``: the factor of each fall. ``step_size``: epochs between falls, for "plateau" the
-    evaluations in a row that may be no better before one. ``warmup``: epochs in which the rate
-    first rises linearly to what the schedule says."""
-
-    gamma: float = 0.1
-    step_size: int = 5
-    warmup: float = 0.0
+Schedule = Callable[[float, int, NetSettings], float]
 
 
-def constant(done: float, epochs: int, pace: Pace) -> float:
+def constant(done: float, epochs: int, settings: NetSettings) -> float:
     """The rate as set, throughout."""
     return 1.0
 
 
-def step(done: float, epochs: int, pace: Pace) -> float:
+def step(done: float, epochs: int, settings: NetSettings) -> float:
     """Times ``gamma`` every ``step_size`` epochs, as ``torch.optim.lr_scheduler.StepLR``."""
-    return float(pace.gamma ** (int(done) // pace.step_size))
+    return float(settings.gamma ** (int(done) // settings.step_size))
 
 
-def exponential(done: float, epochs: int, pace: Pace) -> float:
+def exponential(done: float, epochs: int, settings: NetSettings) -> float:
     """Times ``gamma`` every epoch, as ``torch.optim.lr_scheduler.ExponentialLR``."""
-    return float(pace.gamma ** int(done))
+    return float(settings.gamma ** int(done))
 
 
-def cosine(done: float, epochs: int, pace: Pace) -> float:
+def cosine(done: float, epochs: int, settings: NetSettings) -> float:
     """Down to 0 as half a cosine over all steps: Loshchilov and Hutter (2017), SGDR, without
     restarts; as ``torch.optim.lr_scheduler.CosineAnnealingLR``."""
     return (1 + cos(pi * done / epochs)) / 2
 
 
-def one_cycle(done: float, epochs: int, pace: Pace) -> float:
+def one_cycle(done: float, epochs: int, settings: NetSettings) -> float:
     """Up from a 25th to the full rate in a quarter of the steps, then down to 0 as a cosine.
 
     After Smith and Topin (2019), Super-convergence; their start at a 25th is PyTorch's default too.
@@ -61,17 +57,17 @@ def one_cycle(done: float, epochs: int, pace: Pace) -> float:
     return (1 + cos(pi * (progress - RISE) / (1 - RISE))) / 2
 
 
-def warmed(done: float, pace: Pace) -> float:
-    """The factor of the warm-up: a linear rise, 1 after it."""
-    return 1.0 if done >= pace.warmup else done / pace.warmup
+def warmed(done: float, settings: NetSettings) -> float:
+    """The factor of the warm-up: a linear rise over ``warmup`` epochs, 1 after it."""
+    return 1.0 if done >= settings.warmup else done / settings.warmup
 
 
 class Plateau:
     """Times ``gamma`` when more than ``step_size`` losses in a row were no better than the best,
     as ``torch.optim.lr_scheduler.ReduceLROnPlateau``."""
 
-    def __init__(self, pace: Pace) -> None:
-        self.pace = pace
+    def __init__(self, settings: NetSettings) -> None:
+        self.settings = settings
         self.factor = 1.0
         self.best = math.inf
         self.stale = 0
@@ -82,6 +78,6 @@ class Plateau:
             self.best, self.stale = loss, 0
         else:
             self.stale += 1
-        if self.stale > self.pace.step_size:
-            self.factor *= self.pace.gamma
+        if self.stale > self.settings.step_size:
+            self.factor *= self.settings.gamma
             self.stale = 0

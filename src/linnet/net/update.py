@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,18 @@ class Update(Protocol):
 
     def __call__(self, x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Rows]:
         """``x`` (rows, *inputs), ``y`` as the objective takes it, ``weight`` (rows,) or None."""
+
+
+class QuickUpdate(Update, Protocol):
+    """An update that a network names: the same bits as ``Autograd``'s, sooner."""
+
+    def __init__(
+        self, network: Any, loss: Loss, optimizer: Any, clip: float | None = None
+    ) -> None: ...
+
+    @staticmethod
+    def suits(network: nn.Module, optimizer: Optimizer) -> bool:
+        """Whether this network, with this optimiser, can be updated so."""
 
 
 @dataclass(frozen=True)

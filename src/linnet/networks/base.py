@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from math import prod
-from typing import ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, field_validator
@@ -34,10 +35,32 @@ class Network(nn.Module, ABC):
     """``x`` (rows, *inputs) in its original dtype -> ``raw`` (rows, outputs).
 
     Scaling is its first layer, so that serving cannot drift from training. Built with zeros or
-    ones where numbers are missing; ``start`` fills them in.
+    ones where numbers are missing; ``start`` fills them in. The class says what else linnet must
+    know of it; nothing elsewhere asks for a network by its name.
     """
 
     Spec: ClassVar[type[NetworkSpec]]
+    title: ClassVar[str]
+    """What reports call it: "the perceptron"."""
+    takes: ClassVar[Literal["any", "picture"]] = "any"
+    """The examples that it can be given."""
+    convex: ClassVar[bool] = False
+    """Whether its fit has one optimum, which a certificate speaks of."""
+    own: ClassVar[bool] = False
+    """Whether it wraps a module of the user's own, which no file brings."""
+    method: ClassVar[str] = "linnet.net.loop:begin"
+    """How it is fitted: "module:function", which returns a ``Method``; see ``line/solve.py`` and
+    ``net/loop.py`` for what such a function is given."""
+    defaults: ClassVar[Mapping[str, Any]] = {"batch_norm": False}
+    """What "auto" means for it, by key of the recipe; other keys mean the same for all."""
+    norm_rate: ClassVar[float] = 1.0
+    """With batch norm the learning rate is by default this many times the optimiser's."""
+    update: ClassVar[str | None] = None
+    """A quicker way to the same step, "module:Class", where one is written."""
+    captured: ClassVar[bool] = False
+    """Whether a step on CUDA may be replayed as a graph: what it does never depends on the data."""
+    weights: ClassVar[tuple[str, Literal["any", "picture"]] | None] = None
+    """The tensor of its first layer, and on which examples its weights say something one by one."""
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()

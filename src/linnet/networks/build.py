@@ -9,9 +9,8 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from linnet.core import memory
-from linnet.core.registry import lookup
 from linnet.errors import InputError, ModelError
-from linnet.networks import NETWORKS
+from linnet.networks import find
 from linnet.networks.base import MAX_PARAMETERS, Network
 
 DTYPES = {"uint8": torch.uint8, "float32": torch.float32, "float64": torch.float64}
@@ -30,14 +29,14 @@ def build(
     built first without memory, to refuse a specification of more than ``MAX_PARAMETERS``.
     """
     try:
-        make: type[Network] = lookup(NETWORKS, kind, "network")
+        make = find(kind)
     except InputError as error:
         raise ModelError(f"{source}: {error}") from None
     parsed = make.Spec.parse(spec, source, ModelError)
-    if kind == "custom":
+    if make.own:
         if module is None:
             raise ModelError(
-                f'{source}: "custom" is a module of your own, {spec["module"]}, and no file brings '
+                f'{source}: "{kind}" is a module of your own, {spec["module"]}, and no file brings '
                 "code: give it from Python, network=..., to linnet.train or linnet.load"
             )
         custom: Network = make(parsed, module)  # type: ignore[call-arg]

@@ -1,7 +1,8 @@
 """A small convolutional network for pictures."""
 
+from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated
+from typing import Annotated, Any, ClassVar
 
 import torch
 from pydantic import Field, model_validator
@@ -21,6 +22,13 @@ class CNN(Network):
     the activation: for a monotonic one that is the same, for a quarter of the work. For regression
     the outputs are deviations from the target's mean, rescaled by the last layer.
     """
+
+    title = "the convolutional net"
+    takes = "picture"
+    defaults: ClassVar[Mapping[str, Any]] = {"batch_norm": True}
+    norm_rate = 5.0
+    captured = True
+    weights = "hidden.0.weight", "picture"
 
     class Spec(NetworkSpec):
         """Channels of the convolutions, and what stands between them."""

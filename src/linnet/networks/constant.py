@@ -5,12 +5,13 @@ from torch import Tensor, nn
 
 from linnet.networks.base import Network, NetworkSpec
 
-BASELINE = "constant"
-"""The name of the baseline among the models of a run."""
-
 
 class Constant(Network):
     """One bias per output; the inputs are not looked at."""
+
+    title = "the constant"
+    convex = True
+    method = "linnet.line.solve:begin_constant"
 
     class Spec(NetworkSpec):
         """Nothing but inputs and outputs."""

@@ -18,6 +18,9 @@ class Custom(Network):
     return two outputs; their difference is the one logit. Its initial weights are its own.
     """
 
+    title = "your network"
+    own = True
+
     class Spec(NetworkSpec):
         """The module's class is named, for people: no file can have it imported."""
 

@@ -12,6 +12,11 @@ from linnet.networks.scaling import Scale, Scaling
 class Linear(Network):
     """``raw = flatten(scaling(x)) @ weight.T + bias``."""
 
+    title = "the line"
+    convex = True
+    method = "linnet.line.solve:begin"
+    weights = "linear.weight", "any"
+
     class Spec(NetworkSpec):
         """How the inputs are scaled."""
 

@@ -20,6 +20,11 @@ class MLP(Network):
     For regression the outputs are deviations from the target's mean, rescaled by the last layer.
     """
 
+    title = "the perceptron"
+    update = "linnet.net.perceptron:Perceptron"
+    captured = True
+    weights = "hidden.0.weight", "picture"
+
     class Spec(NetworkSpec):
         """Widths of the hidden layers, and what stands between them."""
 

@@ -1,8 +1,41 @@
 """The contract of an objective."""
 
-from abc import ABC, abstractmethod
+from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
 from torch import Tensor
+
+Array = np.ndarray[Any, Any]
+
+
+class Target(Protocol):
+    """What is predicted: ``linnet.data.schema.Schema`` is one."""
+
+    @property
+    def task(self) -> str:
+        """ "classification" or "regression"."""
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The names of what is predicted."""
+
+    @property
+    def classes(self) -> tuple[Any, ...]:
+        """The classes; none of numbers."""
+
+
+@dataclass(frozen=True)
+class Score:
+    """A score of an objective's own: a function of the targets and of what is predicted
+    (``Objective.mean``), both (rows, outputs), and which way is better."""
+
+    function: Callable[[Array, Array], float]
+    better: Literal["lower", "higher"]
 
 
 class Objective(ABC):
@@ -16,8 +49,18 @@ class Objective(ABC):
     quadratic: bool
     free: bool = False
     """Whether adding one number to all raw predictions of a row leaves its loss unchanged."""
-    bound: float
-    """No row's Hessian by its raw predictions has a larger eigenvalue."""
+    scores: ClassVar[Mapping[str, Score]] = {}
+    """What it is scored by beside the scores that all of its task have."""
+
+    @classmethod
+    @abstractmethod
+    def suits(cls, target: Target) -> bool:
+        """Whether it can be fitted to such a target."""
+
+    @classmethod
+    @abstractmethod
+    def outputs(cls, target: Target) -> int:
+        """How many raw predictions a row has."""
 
     @abstractmethod
     def loss(self, raw: Tensor, y: Tensor) -> Tensor:

@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from linnet.objectives.base import Objective
+from linnet.objectives.base import Objective, Target
 
 
 class Logistic(Objective):
@@ -15,7 +15,14 @@ class Logistic(Objective):
 
     classifies = True
     quadratic = False
-    bound = 0.25
+
+    @classmethod
+    def suits(cls, target: Target) -> bool:
+        return target.task == "classification" and len(target.classes) == 2
+
+    @classmethod
+    def outputs(cls, target: Target) -> int:
+        return 1
 
     def loss(self, raw: Tensor, y: Tensor) -> Tensor:
         logit = raw[:, 0]

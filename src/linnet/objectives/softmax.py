@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from linnet.objectives.base import Objective
+from linnet.objectives.base import Objective, Target
 
 
 class Softmax(Objective):
@@ -13,7 +13,14 @@ class Softmax(Objective):
     classifies = True
     quadratic = False
     free = True
-    bound = 0.5  # Boehning (1992), Ann. Inst. Statist. Math. 44, 197-200
+
+    @classmethod
+    def suits(cls, target: Target) -> bool:
+        return target.task == "classification" and len(target.classes) > 2
+
+    @classmethod
+    def outputs(cls, target: Target) -> int:
+        return len(target.classes)
 
     def loss(self, raw: Tensor, y: Tensor) -> Tensor:
         if y.dim() == 1:

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from linnet.objectives.base import Objective
+from linnet.objectives.base import Objective, Target
 
 
 class Squared(Objective):
@@ -11,7 +11,14 @@ class Squared(Objective):
 
     classifies = False
     quadratic = True
-    bound = 1.0
+
+    @classmethod
+    def suits(cls, target: Target) -> bool:
+        return target.task == "regression"
+
+    @classmethod
+    def outputs(cls, target: Target) -> int:
+        return len(target.targets)
 
     def loss(self, raw: Tensor, y: Tensor) -> Tensor:
         return self.gradient(raw, y).square().sum(1) / 2

@@ -9,7 +9,8 @@ from typing import Any
 from linnet.core.files import Place
 from linnet.core.registry import suggest
 from linnet.errors import InputError, RecipeError
-from linnet.fit.recipe import Recipe, read_recipe
+from linnet.fit.recipe import Recipe
+from linnet.fit.settings import read_recipe
 from linnet.runs import directory
 
 FREE = ("checkpoint_every", "data")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from linnet.errors import InputError
 from linnet.fit.artifact import Manifest
-from linnet.fit.recipe import Recipe, objective_name
+from linnet.fit.recipe import Recipe
 from linnet.integrations.eject._data import Reader
 from linnet.integrations.eject._layers import Plan, Style
 from linnet.integrations.eject._text import code, plain, quoted
@@ -43,7 +43,7 @@ class Facts:
 
     @property
     def objective(self) -> str:
-        return objective_name(self.manifest.schema_)
+        return self.manifest.objective
 
     @property
     def classifies(self) -> bool:

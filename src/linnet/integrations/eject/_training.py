@@ -440,11 +440,9 @@ def _falling(facts: Facts) -> tuple[str, str]:
 def _due(facts: Facts) -> str:
     """The line that says that nothing is scored yet."""
     every = facts.recipe.evaluate_every
-    if isinstance(every, int):
-        count = str(every)
-    else:
-        epochs = every.split("e")[0]
-        count = "PER_EPOCH" if epochs in ("auto", "1", "1 ") else f"({int(epochs)} * PER_EPOCH)"
+    count = str(int(every.number))
+    if every.unit != "steps":
+        count = "PER_EPOCH" if every.steps(1) == 1 else f"({every.steps(1)} * PER_EPOCH)"
     line = f"if done % {count}"
     if count != "PER_EPOCH":
         line += " and done < EPOCHS * PER_EPOCH"

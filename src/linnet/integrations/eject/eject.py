@@ -13,10 +13,12 @@ from linnet.core import files
 from linnet.core.registry import suggest
 from linnet.errors import InputError
 from linnet.fit.prepare import prepare
+from linnet.fit.resolve import only
 from linnet.integrations.eject import _data, _layers, _line, _training
 from linnet.integrations.eject._layers import Style
 from linnet.integrations.eject._shared import Facts
-from linnet.networks.constant import BASELINE
+from linnet.networks import BASELINE, LINE, NETWORKS, OWN
+from linnet.objectives import OBJECTIVES
 from linnet.runs.resume import recipe_of
 from linnet.runs.run import Run
 
@@ -48,16 +50,26 @@ def eject(
     if name not in run.metrics["models"] or name == BASELINE:
         known = [each for each in run.metrics["models"] if each != BASELINE]
         raise InputError(f'{run.path} has no model "{name}" to eject; {suggest(name, known)}')
-    if name == "custom":
+    if name == OWN:
         raise InputError(f"{run.path}: its net is a module of your own: its code is yours already")
+    if name not in NETWORKS:
+        raise InputError(
+            f'{run.path}: eject cannot write "{name}", a network of another package; its code is '
+            "there"
+        )
     if not run.path.is_dir():
         raise InputError(f"{run.path}: unpack it first; the script reads its row numbers")
     if run.info.get("parent"):
         raise InputError(f"{run.path} began with the weights of {run.info['parent']}: eject that")
     if any(each.get("changed") for each in run.info.get("resumed", [])):
         raise InputError(f"{run.path} went on under other conditions; repeat it, and eject that")
-    recipe = recipe_of(run.place).only(name)
+    recipe = only(recipe_of(run.place), name)
     artifact = run.models[name]
+    if artifact.manifest.objective not in OBJECTIVES:
+        raise InputError(
+            f'{run.path}: eject cannot write the objective "{artifact.manifest.objective}" of '
+            "another package"
+        )
     place = None if data is not None else run.info.get("data", {}).get("place")
     reader = None
     weighted = soft = False
@@ -86,7 +98,7 @@ def eject(
         soft=soft,
         parts=frozenset(part for part, rows in run.split().items() if len(rows)),
     )
-    return _line.line(facts) if name == "linear" else _training.net(facts)
+    return _line.line(facts) if name == LINE else _training.net(facts)
 
 
 def _encode(run: Run, place: Path, data: Any) -> tuple[bool, bool]:

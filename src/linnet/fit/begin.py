@@ -1,0 +1,107 @@
+"""From a resolved recipe for one model to what fits it: network, objective, method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from linnet.core.parallel import World
+from linnet.core.randomness import generator
+from linnet.core.registry import load, lookup
+from linnet.data.dataset import Dataset
+from linnet.data.schema import Schema
+from linnet.fit.recipe import Recipe
+from linnet.insight.checks.finding import Finding
+from linnet.insight.checks.module import check_module
+from linnet.net import OPTIMIZERS
+from linnet.networks import find as find_network
+from linnet.networks.base import Network
+from linnet.networks.build import build as build_network
+from linnet.networks.custom import Custom
+from linnet.networks.method import Method
+from linnet.networks.scaling import Scaling
+from linnet.objectives import choose
+from linnet.objectives import find as find_objective
+from linnet.objectives.base import Objective
+
+LOOKED_AT = 64
+"""Training rows with which a module of the user's own is tried, at most."""
+
+
+def build(
+    recipe: Recipe, schema: Schema, module: nn.Module | None = None
+) -> tuple[Network, Objective]:
+    """The network of a recipe for one model, without its numbers, and its objective.
+
+    ``module`` is the user's own, for the model "custom".
+    """
+    (name,) = recipe.model
+    objective = find_objective(choose(schema, recipe.objective))
+    given = {
+        **recipe.plain(),
+        "inputs": schema.shape,
+        "outputs": objective.outputs(schema),
+        "scale": recipe.scaling if isinstance(recipe.scaling, str) else "pixel",
+        "rescale": objective.quadratic,
+        "module": type(module).__qualname__,
+    }
+    known = find_network(name).Spec.model_fields
+    spec = {key: value for key, value in given.items() if key in known}
+    return build_network(name, spec, recipe.dtype, "recipe", module), objective
+
+
+def begin(
+    recipe: Recipe,
+    network: Network,
+    objective: Objective,
+    train: Dataset,
+    world: World,
+    start: Mapping[str, Tensor] | None = None,
+) -> Method:
+    """The method that fits ``network`` to the rows ``train``: an iterator of steps.
+
+    Draws the initial weights, unless ``start`` is the state of such a network to go on from.
+    """
+    (name,) = recipe.model
+    y = None if objective.classifies else train.y.double().reshape(len(train), -1)
+    network.start(train.x, y, train.weight, generator(recipe.seed, "weights", name))
+    if not isinstance(recipe.scaling, str):
+        for layer in network.children():
+            if isinstance(layer, Scaling):
+                layer.set(*recipe.scaling, bytes=train.schema.example == "picture")
+    if start is not None:
+        network.load_state_dict(start)
+    make: Any = load(network.method)
+    method: Method = make(
+        network, objective, train, recipe, seed=recipe.seed, world=world, start=start
+    )
+    return method
+
+
+def findings(
+    recipe: Recipe, network: Network, objective: Objective, train: Dataset
+) -> list[Finding]:
+    """What can be done but is probably a mistake, before a net of this recipe is trained."""
+    found: list[Finding] = []
+    if network.convex:
+        return found
+    if recipe.optimizer == "sgd" and isinstance(recipe.lr, float) and recipe.lr > 10:
+        what = f"lr={recipe.lr:g} for sgd is far above what trains, 0.001 to 1 as a rule"
+        found.append(Finding(what, "try lr=find"))
+    whole = lookup(OPTIMIZERS, recipe.optimizer, "optimizer").whole
+    if whole and isinstance(recipe.batch_size, int) and recipe.batch_size < len(train):
+        found.append(
+            Finding(
+                f"{recipe.optimizer} compares the gradients of steps in a row, and with "
+                f"batch_size={recipe.batch_size} they come from different rows",
+                "use batch_size=all, or another optimizer",
+            )
+        )
+    if isinstance(network, Custom):
+        rows = torch.linspace(0, len(train) - 1, min(LOOKED_AT, len(train))).long()
+        batch = train.take(rows).to(next(network.parameters()).device)
+        found += check_module(network, objective, batch.x, batch.y)
+    return found

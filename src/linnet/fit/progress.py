@@ -1,0 +1,259 @@
+"""What a fit remembers between its steps, which is also what a checkpoint holds of it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import nn
+
+from linnet.core import memory
+from linnet.core.record import Record, Step
+from linnet.data.batches import Batches
+from linnet.errors import Diverged
+from linnet.networks.method import Method
+
+WATCHED, WATCH_EVERY = 100, 50
+"""The size of the gradient is written for the first hundred written steps, then for every fiftieth
+step and for those that end an epoch: it costs as much as all the rest of a record."""
+
+
+class Progress:
+    """Where a fit stands: its losses, its best step, its seconds, its last step, why it stopped."""
+
+    def __init__(
+        self,
+        model: str,
+        method: Method,
+        record: Record,
+        *,
+        given: bool = False,
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        """``given`` says that the weights to begin with are worth keeping; ``state`` is what
+        ``plain`` gave, to go on from."""
+        state = state or {"index": 0, "epoch": 0, "reason": None, "seconds": 0.0}
+        self.model, self.method, self.record, self.given = model, method, record, given
+        self.losses = Losses(method.batch, **state.get("losses", {}))
+        self.best = Best(**state.get("best", {}))
+        self.spent = Spent(**state.get("spent", {}))
+        self.index: int = state["index"]
+        self.epoch: int = state["epoch"]
+        self.reason: str | None = state["reason"]
+        self._began: float = time.monotonic() - state["seconds"]
+
+    @property
+    def seconds(self) -> float:
+        """Since the fit began, without the time between a kill and a resume."""
+        return time.monotonic() - self._began
+
+    @property
+    def stale(self) -> bool:
+        """Whether it is time to stop early."""
+        return self.best.stale >= self.method.patience
+
+    def add(self, step: Step) -> None:
+        """Take in a step."""
+        self.index, self.epoch = step.index, step.epoch
+        self.losses.add(step)
+
+    def write(self, step: Step) -> None:
+        """Write a step; waits for the device."""
+        values = self.losses.take(step)
+        with self.spent.on("record"):
+            if step.index <= WATCHED or step.index % WATCH_EVERY == 0 or step.complete:
+                values |= self.method.watch()
+            self.losses.largest = max(self.losses.largest, values.get("gradient_max", 0.0))
+            self._tell("step", epoch=self.epoch, **values)
+
+    def judge(self, step: Step, valid: dict[str, float], train: dict[str, float]) -> None:
+        """Take in the scores of a complete step, of validation rows and of some training rows; of
+        no rows there are none, and the last step counts as the best."""
+        if valid:
+            self._tell("evaluate", epoch=self.epoch, valid=valid, train=train)
+        if self.index:
+            self._tell("spent", **self.spent.seconds(self.method))
+        loss = valid.get("loss", -float(self.index))
+        if not math.isfinite(loss):
+            raise self.losses.diverged(self.index, "validation losses")
+        self.reason = step.reason or self.reason
+        if not (self.index or step.reason is not None or self.given):
+            return  # nothing is fitted yet
+        self.best.judge(loss, step, self.method.scored, valid)
+        if self.stale:
+            self.reason = f"no better validation loss {self.best.stale} times in a row"
+        else:
+            self.method.observe(loss if valid else self.losses.since_complete())
+
+    def _tell(self, event: str, **values: Any) -> None:
+        self.record.write(event, model=self.model, step=self.index, **values)
+
+    def plain(self) -> dict[str, Any]:
+        """All of it and of the method, and how far the record is."""
+        return {
+            "model": self.model,
+            "method": self.method.state(),
+            "progress": {
+                "losses": self.losses.plain(),
+                "best": self.best.plain(),
+                "spent": self.spent.plain(self.method),
+                "index": self.index,
+                "epoch": self.epoch,
+                "reason": self.reason,
+                "seconds": self.seconds,
+            },
+            "events": self.record.count,
+            "seconds": self.record.seconds,
+        }
+
+
+class Spent:
+    """Where the seconds of a fit go: two readings of the clock where a step is written or scored.
+
+    On a device that works by itself a step's time is what the processor waits for it, and that of
+    a batch what it takes to ask for it.
+    """
+
+    def __init__(
+        self, all: float = 0.0, batches: float = 0.0, evaluate: float = 0.0, record: float = 0.0
+    ) -> None:
+        """The seconds of a part that went on earlier."""
+        self._began = time.perf_counter() - all
+        self._batches = batches
+        self._seconds = {"evaluate": evaluate, "record": record}
+
+    @contextmanager
+    def on(self, part: str) -> Iterator[None]:
+        """Counts what is done within."""
+        began = time.perf_counter()
+        yield
+        self._seconds[part] += time.perf_counter() - began
+
+    def plain(self, method: Method) -> dict[str, float]:
+        """The seconds so far, as this is made of."""
+        made = getattr(method, "batches", None)
+        batches = self._batches + (made.seconds if isinstance(made, Batches) else 0.0)
+        return {"all": time.perf_counter() - self._began, "batches": batches, **self._seconds}
+
+    def seconds(self, method: Method) -> dict[str, float | int | None]:
+        """Seconds so far: ``batches`` (making them), ``steps`` (forward, backward, update),
+        ``evaluate``, ``record`` (checkpoints too); and ``memory``, the bytes held now."""
+        parts = self.plain(method)
+        rest = parts.pop("all") - sum(parts.values())
+        seconds: dict[str, float | None] = {}
+        seconds |= {key: round(value, 6) for key, value in {**parts, "steps": rest}.items()}
+        seconds["batches"] = seconds["batches"] or None  # a solver makes none
+        return {**seconds, "memory": memory.resident()}
+
+
+@dataclass
+class Best:
+    """The complete step with the least validation loss: what it was, and the network then."""
+
+    loss: float = math.inf
+    step: Step | None = None
+    state: dict[str, torch.Tensor] = field(default_factory=dict)
+    scores: dict[str, float] = field(default_factory=dict)
+    stale: int = 0
+    """Complete steps in a row that were no better."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.step, Mapping):
+            self.step = Step(**self.step)
+
+    def judge(self, loss: float, step: Step, network: nn.Module, scores: dict[str, float]) -> None:
+        """Take in a complete step."""
+        if self.step is not None and not loss < self.loss:
+            self.stale += 1
+            return
+        self.loss, self.step, self.scores, self.stale = loss, step, scores, 0
+        self.state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+    def plain(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+        return {**vars(self), "step": None if self.step is None else vars(self.step)}
+
+
+@dataclass
+class Losses:
+    """The training losses since they were last written; waits for no device until then."""
+
+    batch: Callable[[int], Sequence[int]] = lambda step: ()
+    """The rows of a step's batch, asked for where its loss is not finite."""
+    pending: list[tuple[int, torch.Tensor, torch.Tensor | float]] = field(default_factory=list)
+    total: float = 0.0
+    rows: float = 0.0
+    stretch_total: float = 0.0
+    stretch_rows: float = 0.0
+    largest: float = 0.0
+    rate: float | None = None
+
+    def add(self, step: Step) -> None:
+        """Take in one step."""
+        if "loss_sum" in step.values:
+            loss, rows = step.values["loss_sum"], step.values["rows"]
+            self.pending.append((step.index, torch.as_tensor(loss), rows))
+            self.rate = number(step.values["lr"]) if "lr" in step.values else None
+
+    def take(self, step: Step) -> dict[str, float]:
+        """The values of a step to be written, its sums replaced by the row-weighted mean of all
+        losses since the last time."""
+        values = {k: number(v) for k, v in step.values.items() if k not in ("loss_sum", "rows")}
+        if "loss_sum" in step.values:
+            self.check()
+            values = {"loss": self.total / self.rows, **values}
+            self.total = self.rows = 0.0
+        return values
+
+    def look(self) -> list[float]:
+        """The losses not yet written; raises ``Diverged`` with the step at which one was first no
+        longer finite."""
+        if not self.pending:
+            return []
+        losses: list[float] = torch.stack([loss for _, loss, _ in self.pending]).tolist()
+        for (index, _, _), loss in zip(self.pending, losses, strict=True):
+            if not math.isfinite(loss):
+                error = self.diverged(index, "training losses")
+                error.rows = self.batch(index)
+                raise error
+        return losses
+
+    def check(self) -> None:
+        """Take in the losses not yet written, as ``look`` finds them."""
+        losses = self.look()
+        if not losses:
+            return
+        rows = sum(number(rows) for _, _, rows in self.pending)
+        total = math.fsum(losses)
+        self.total, self.rows = self.total + total, self.rows + rows
+        self.stretch_total, self.stretch_rows = self.stretch_total + total, self.stretch_rows + rows
+        self.pending.clear()
+
+    def plain(self) -> dict[str, Any]:
+        """What a checkpoint holds of it."""
+        return {name: value for name, value in vars(self).items() if name != "batch"}
+
+    def since_complete(self) -> float:
+        """The mean since the last time this was asked."""
+        mean = self.stretch_total / self.stretch_rows if self.stretch_rows else math.inf
+        self.stretch_total = self.stretch_rows = 0.0
+        return mean
+
+    def diverged(self, index: int, what: str) -> Diverged:
+        """The error, with what to try."""
+        steep = f"; the largest gradient before it was {self.largest:.3g}" if self.largest else ""
+        rate = "" if self.rate is None else f" (lr was {self.rate:.3g})"
+        return Diverged(
+            f"the {what} are no longer finite at step {index}{steep}; try a smaller lr, a tenth of "
+            f"it say{rate}, or clip=1, and look for inputs of very different sizes"
+        )
+
+
+def number(value: torch.Tensor | float) -> float:
+    """A number that may still lie on the device."""
+    return float(value.item()) if isinstance(value, torch.Tensor) else value
