@@ -20,7 +20,7 @@ test: $(VENV)/ready  ## the quick tests; PYTEST_FLAGS="-m ''" runs the slow ones
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
 
 fuzz: $(VENV)/ready  ## 50,000 files changed at random for every reader; FUZZ_FLAGS="--inputs 1000 idx npz" for less
-	$(BIN)/python tests/fuzzing.py --keep tests/crashers $(FUZZ_FLAGS)
+	$(BIN)/python tests/hostile/fuzzing.py --keep tests/hostile/crashers $(FUZZ_FLAGS)
 
 lint: $(VENV)/ready
 	$(BIN)/ruff check .

@@ -1,4 +1,4 @@
-"""What several tests share."""
+"""How tests are shared out among processes, and fixtures of several rooms."""
 
 import os
 from collections import Counter
@@ -9,13 +9,19 @@ from typing import Any
 import pytest
 import torch
 
+from helpers import SMALL_NET, command
+
 WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 torch.set_num_threads(2 if WORKERS == 1 else 1)
 if WORKERS > 1:  # children too
     os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-LONG = ("tests/test_lessons.py::test_a_lesson_runs", "tests/test_crash.py::", "tests/test_kills.py")
+LONG = (
+    "tests/test_lessons.py::test_a_lesson_runs",
+    "tests/dying/test_crash.py::",
+    "tests/dying/test_kills.py::",
+)
 """How the names of tests begin that are each as long as a whole file of others."""
 
 
@@ -49,3 +55,11 @@ def mnist_folder() -> Path:
     if not root or not (Path(root) / "mnist").is_dir():
         pytest.skip("LINNET_DATA does not point at a folder with mnist/")
     return Path(root) / "mnist"
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of ``SMALL_NET`` on the digits that nothing interrupted."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert command("train", "digits", *SMALL_NET, "--out", "r", cwd=folder).returncode == 0
+    return folder / "r"

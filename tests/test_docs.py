@@ -26,6 +26,7 @@ import typer.main
 from PIL import Image
 
 import linnet
+from helpers import ROOT, command
 from linnet.cli import app
 from linnet.data import SOURCES
 from linnet.errors import LinnetWarning
@@ -34,9 +35,7 @@ from linnet.integrations.sinks import SINKS
 from linnet.line import SOLVERS
 from linnet.networks import NETWORKS
 from linnet.objectives import OBJECTIVES
-from test_cli import linnet as command
 
-ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
 
 SKIPPED: dict[tuple[str, str], str] = {}

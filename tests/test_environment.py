@@ -1,6 +1,5 @@
-"""A hostile place: signals, refused and full disks, odd names, closed streams, strange folders."""
+"""A strange place: permissions, odd names, closed streams, folders and control groups."""
 
-import errno
 import json
 import os
 import shutil
@@ -11,11 +10,8 @@ import threading
 import time
 import tomllib
 import warnings
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import numpy as np
@@ -23,406 +19,21 @@ import pytest
 import torch
 
 import linnet
+from helpers import (
+    LINNET,
+    ONE_LINE,
+    ONE_THREAD,
+    ROOT,
+    SMALL_NET,
+    at_event,
+    command,
+    in_process,
+    posix,
+    state_of,
+)
 from linnet.cli import _output
-from linnet.core import files, memory
-from linnet.core.record import Record
-from linnet.errors import WorkError
-from linnet.fit import checkpoint
+from linnet.core import memory
 from linnet.runs import directory, events
-from test_cli import linnet as command
-
-LINNET = [sys.executable, "-P", "-m", "linnet"]
-QUIET = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
-NET = [
-    "--model", "mlp", "--set", "epochs=20", "--set", "widths=8", "--set", "checkpoint_every=10",
-    "--no-report", "--no-view",
-]  # fmt: skip
-LINE = ["--model", "linear", "--set", "penalty=0.01", "--no-report", "--no-view"]
-
-posix = pytest.mark.skipif(os.name != "posix", reason="what POSIX has")
-
-
-def run(*words: object, **more: Any) -> "subprocess.CompletedProcess[str]":
-    """A command in a process of its own."""
-    environment = {**os.environ, **QUIET, **more.pop("env", {})}
-    return subprocess.run(
-        [*LINNET, *map(str, words)],
-        **{"capture_output": True, "text": True, "timeout": 120, "env": environment, **more},
-    )
-
-
-def weights(path: Path) -> dict[str, bytes]:
-    """The bytes of a net's tensors."""
-    state = linnet.load(path, "mlp").module.state_dict()
-    return {name: tensor.numpy().tobytes() for name, tensor in state.items()}
-
-
-def state(path: Path) -> str | None:
-    return directory.state_of(path)[0]
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run that nothing disturbed."""
-    folder = tmp_path_factory.mktemp("whole")
-    assert command("train", "digits", *NET, "--out", "r", cwd=folder).returncode == 0
-    return folder / "r"
-
-
-def at(monkeypatch: pytest.MonkeyPatch, count: int, event: str, act: Callable[[], None]) -> None:
-    """``act`` when the ``count``-th event of this kind is written."""
-    write, seen = Record.write, 0
-
-    def written(record: Record, kind: str, /, **values: Any) -> None:
-        nonlocal seen
-        write(record, kind, **values)
-        seen += kind == event
-        if kind == event and seen == count:
-            act()
-
-    monkeypatch.setattr(Record, "write", written)
-
-
-# signals
-
-
-@posix
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_says_how_to_go_on_and_loses_no_bit(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
-) -> None:
-    with monkeypatch.context() as patch:
-        at(patch, 100, "step", lambda: os.kill(os.getpid(), number))
-        done = command("train", "digits", *NET, "--out", "my run", cwd=tmp_path)
-    assert done.returncode == 128 + number and done.stdout == ""
-    assert "error: stopped; go on with: linnet train --resume 'my run'" in done.stderr
-    assert state(tmp_path / "my run") == "stopped"
-    again = command("train", "--resume", "my run", "--no-report", cwd=tmp_path)
-    assert again.returncode == 0, again.stderr
-    assert weights(tmp_path / "my run") == weights(whole)
-    once_more = command("train", "--resume", "my run", "--no-report", cwd=tmp_path)
-    assert once_more.returncode == 0
-    assert "my run has finished: there is nothing to go on with" in once_more.stderr
-
-
-@posix
-def test_a_signal_before_there_is_a_run_leaves_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(
-        "linnet.experiment.train.prepare", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
-    )
-    done = command("train", "digits", *NET, "--out", "r", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (143, "error: stopped\n")
-    assert list(tmp_path.iterdir()) == []
-
-
-@posix
-def test_a_signal_before_the_first_step_is_a_new_start_later(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        at(patch, 1, "start", lambda: os.kill(os.getpid(), signal.SIGINT))
-        done = command("train", "digits", *NET, "--out", "r", cwd=tmp_path)
-    assert done.returncode == 130 and state(tmp_path / "r") == "stopped"
-    assert command("train", "--resume", "r", "--no-report", cwd=tmp_path).returncode == 0
-    assert weights(tmp_path / "r") == weights(whole)
-
-
-STUCK = """
-import sys, time
-from linnet import files
-from linnet.cli import main
-
-whole = files.write
-
-def write(path, content):
-    if path.parent.name == "checkpoints":
-        print("stuck", flush=True)
-        time.sleep(60)
-    whole(path, content)
-
-files.write = write
-main()
-"""
-
-
-def ask(process: "subprocess.Popen[str]", number: int, words: str) -> None:
-    """Send a signal, and wait until standard error has the words."""
-    process.send_signal(number)
-    assert process.stderr is not None
-    for line in process.stderr:
-        if words in line:
-            return
-    raise AssertionError(words)
-
-
-def restored() -> None:
-    """A child must not inherit that somebody ignores SIGINT, as a shell does in the background."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
-@posix
-@pytest.mark.slow
-@pytest.mark.multiprocess
-def test_a_second_signal_ends_even_a_save_that_hangs(whole: Path, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-P", "-c", STUCK, "train", "digits", *NET, "--out", "r"],
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-        env={**os.environ, **QUIET}, preexec_fn=restored,
-    )  # fmt: skip
-    assert process.stdout is not None and process.stdout.readline() == "stuck\n"
-    ask(process, signal.SIGINT, "saving, then stopping; once more stops at once")
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=30)
-    assert process.returncode == 130
-    assert state(tmp_path / "r") == "crashed"
-    done = run("train", "--resume", "r", "--no-report", "--allow", "threads", cwd=tmp_path)
-    assert done.returncode == 0, done.stderr
-    assert state(tmp_path / "r") == "finished"
-
-
-@posix
-@pytest.mark.slow
-@pytest.mark.multiprocess
-@pytest.mark.parametrize("number", [signal.SIGINT])
-def test_a_process_that_is_asked_to_stop_goes_on_to_the_bit(tmp_path: Path, number: int) -> None:
-    words = [*NET, "--set", "epochs=120", "--set", "patience=120"]
-    process = subprocess.Popen(
-        [*LINNET, "train", "digits", *words, "--out", "r"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-        env={**os.environ, **QUIET}, preexec_fn=restored,
-    )  # fmt: skip
-    until(lambda: any(e["event"] == "step" for e in events.read_all(tmp_path / "r/events.jsonl")))
-    process.send_signal(number)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
-    assert "go on with: linnet train --resume r" in said
-    assert state(tmp_path / "r") == "stopped"
-    for more in (["--resume", "r"], ["digits", *words, "--out", "whole"]):
-        done = run("train", *more, "--no-report", cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-    assert weights(tmp_path / "r") == weights(tmp_path / "whole")
-
-
-def until(done: Callable[[], bool], seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-@posix
-def test_a_signal_that_is_ignored_stays_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        at(monkeypatch, 2, "step", lambda: os.kill(os.getpid(), signal.SIGINT))
-        done = command("train", "iris", *LINE, "--out", "r", cwd=tmp_path)
-        assert signal.getsignal(signal.SIGINT) == signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert done.returncode == 0, done.stderr
-
-
-def test_training_in_a_thread_needs_no_signals(tmp_path: Path) -> None:
-    before = signal.getsignal(signal.SIGINT)
-    with ThreadPoolExecutor(2) as pool:
-        paths = list(
-            pool.map(
-                lambda name: linnet.train("iris", model="linear", out=tmp_path / name).path, "ab"
-            )
-        )
-    assert [state(path) for path in paths] == ["finished"] * 2
-    assert signal.getsignal(signal.SIGINT) == before
-
-
-@pytest.mark.slow
-@pytest.mark.multiprocess
-def test_mnist_killed_at_20_moments_goes_on_to_the_bit(mnist_folder: Path, tmp_path: Path) -> None:
-    """Four runs, each killed five times; a moment is counted from the first event on, and lies in
-    reading, solving, training, testing, writing, or in what goes on anew."""
-    words = ["--model", "mlp", "--set", "widths=16", "--set", "epochs=3"]
-    words += ["--set", "checkpoint_every=37", "--no-report", "--no-view"]
-    whole = run("train", "mnist", *words, "--out", "whole", cwd=tmp_path)
-    assert whole.returncode == 0, whole.stderr
-    draws = Random(7)
-    moments = [[draws.uniform(0, 2.5) for _ in range(5)] for _ in range(4)]
-
-    def killed(number: int) -> int:
-        path, kills = tmp_path / str(number), 0
-        for moment in moments[number]:
-            start = ["mnist", *words, "--out", path]
-            if (path / "recipe.toml").is_file():
-                start = ["--resume", path, "--no-report", "--no-view"]
-            elif path.exists():
-                shutil.rmtree(path)
-            record = path / "events.jsonl"
-            size = record.stat().st_size if record.exists() else 0
-            process = subprocess.Popen(
-                [*LINNET, "train", *map(str, start)], cwd=tmp_path,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env={**os.environ, **QUIET},
-            )  # fmt: skip
-            until(lambda: record.exists() and record.stat().st_size > size)  # noqa: B023
-            time.sleep(moment)
-            process.kill()
-            kills += process.wait() == -signal.SIGKILL
-        done = run("train", "--resume", path, "--no-report", cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        assert weights(path) == weights(tmp_path / "whole"), moments[number]
-        assert told(path) == told(tmp_path / "whole"), moments[number]
-        return kills
-
-    with ThreadPoolExecutor(2) as pool:
-        assert sum(pool.map(killed, range(4))) == 20
-
-
-def told(path: Path) -> list[dict[str, Any]]:
-    """The record without what the clock says."""
-    return [
-        {key: value for key, value in event.items() if key not in ("time", "wall")}
-        for event in linnet.Run(path).events()
-        if event["event"] != "spent"
-    ]
-
-
-# disks
-
-
-def test_a_checkpoint_that_is_not_saved_is_told_and_recorded(
-    whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    failed: list[Path] = []
-    write = files.write
-
-    def full(path: Path, content: bytes) -> None:
-        if path.name == "00000003.safetensors" and not failed:
-            failed.append(path)
-            with monkeypatch.context() as patch:
-                patch.setattr(os, "fsync", refused(errno.ENOSPC))
-                write(path, content)
-        write(path, content)
-
-    monkeypatch.setattr(files, "write", full)
-    done = command("train", "digits", *NET, "--out", "r", cwd=tmp_path)
-    assert done.returncode == 0 and failed
-    words = "mlp: not saved: r/checkpoints/00000003.safetensors: cannot write "
-    assert f"warning: {words}" in done.stderr
-    assert "bytes: No space left on device; the checkpoint before it stays" in done.stderr
-    found = [e for e in linnet.Run(tmp_path / "r").events() if e["event"] == "finding"]
-    assert [e["text"] for e in found if e["text"].startswith("not saved")]
-    assert weights(tmp_path / "r") == weights(whole)
-
-
-def refused(number: int) -> Callable[..., Any]:
-    def raised(*_: object, **__: object) -> Any:
-        raise OSError(number, os.strerror(number))
-
-    return raised
-
-
-REFUSALS = [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EFBIG, errno.EACCES]
-
-
-@pytest.mark.parametrize("number", REFUSALS)
-@pytest.mark.parametrize("call", ["fsync", "replace"])
-def test_what_a_disk_refuses_is_told_with_the_bytes_and_loses_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int
-) -> None:
-    path = tmp_path / "a.json"
-    files.write(path, b"before")
-    with monkeypatch.context() as patch:
-        patch.setattr(os, call, refused(number))
-        with pytest.raises(WorkError) as told:
-            files.write(path, b"x" * 12_345)
-    assert str(told.value) == f"{path}: cannot write 12,345 bytes: {os.strerror(number)}"
-    assert path.read_bytes() == b"before" and os.listdir(tmp_path) == ["a.json"]
-
-
-def test_a_failed_fsync_of_the_record_ends_the_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The system may have dropped what it could not write: a later fsync would lie."""
-    count, sync = 0, files.sync
-
-    def failing(file: Any) -> None:
-        nonlocal count
-        count += 1
-        if count == 4:
-            with monkeypatch.context() as patch:
-                patch.setattr(os, "fsync", refused(errno.EIO))
-                sync(file)
-        sync(file)
-
-    monkeypatch.setattr(files, "sync", failing)
-    done = command("train", "digits", *NET, "--out", "r", cwd=tmp_path)
-    assert done.returncode == 1 and count == 4
-    assert "r/events.jsonl: cannot be made to last: Input/output error" in done.stderr
-    assert state(tmp_path / "r") == "failed"
-
-
-LIMITED = """
-import resource
-from linnet.cli import main
-
-resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, resource.RLIM_INFINITY))
-main()
-"""
-
-
-@posix
-@pytest.mark.slow
-@pytest.mark.multiprocess
-def test_a_limit_on_files_loses_nothing_that_was_saved(tmp_path: Path) -> None:
-    words = [*NET, "--set", "epochs=40", "--set", "patience=40", "--set", "log_every=1"]
-    done = subprocess.run(
-        [sys.executable, "-P", "-c", LIMITED, "train", "digits", *words, "--out", "r"],
-        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **QUIET},
-    )  # fmt: skip
-    assert done.returncode == 1, done.stderr
-    assert "error: r/events.jsonl: cannot write 1" in done.stderr  # it took but a part of a line
-    assert "free some room, and linnet train --resume goes on" in done.stderr
-    assert "Traceback" not in done.stderr and state(tmp_path / "r") == "failed"
-    assert checkpoint.newest(tmp_path / "r" / "checkpoints") is not None
-    for more in (["--resume", "r"], ["digits", *words, "--out", "whole"]):
-        done = run("train", *more, "--no-report", cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-    assert weights(tmp_path / "r") == weights(tmp_path / "whole")
-    assert told(tmp_path / "r") == told(tmp_path / "whole")
-
-
-FULL = """
-set -eu
-mount -t tmpfs -o size=SIZE none small
-"$@" --out small/r && exit 3 || code=$?
-[ $code = 1 ] && [ ! -e small/r/metrics.json ]
-mount -o remount,size=50m small
-"$1" -P -m linnet train --resume small/r --no-report
-cp -r small/r there
-"""
-
-
-@posix
-@pytest.mark.slow
-@pytest.mark.multiprocess
-@pytest.mark.parametrize("size", ["64k", "200k"])
-def test_a_disk_that_is_full_and_gets_room_goes_on_to_the_bit(
-    whole: Path, tmp_path: Path, size: str
-) -> None:
-    alone = ["unshare", "--map-root-user", "--mount"]
-    (tmp_path / "small").mkdir()
-    trial = [*alone, "mount", "-t", "tmpfs", "none", str(tmp_path / "small")]
-    if shutil.which("unshare") is None or subprocess.run(trial, capture_output=True).returncode:
-        pytest.skip("no disk can be mounted here")
-    words = [*NET, "--set", "log_every=1", "--set", "widths=64"]
-    script = ["sh", "-c", FULL.replace("SIZE", size), "sh", *LINNET, "train", "digits", *words]
-    done = subprocess.run(
-        [*alone, *script], capture_output=True, text=True, cwd=tmp_path,
-        env={**os.environ, **QUIET}, timeout=120,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    assert "No space left on device" in done.stderr and "Traceback" not in done.stderr
-    assert run("train", "digits", *words, "--out", "whole", cwd=tmp_path).returncode == 0
-    assert weights(tmp_path / "there") == weights(tmp_path / "whole")
 
 
 @posix
@@ -437,18 +48,18 @@ def test_a_small_dev_shm_is_enough(tmp_path: Path) -> None:
     if subprocess.run([*alone, script, "sh", "true"], capture_output=True).returncode:
         pytest.skip("no /dev/shm can be mounted here")
     done = subprocess.run(
-        [*alone, script, "sh", *LINNET, "train", "digits", *NET, "--out", "r"],
-        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **QUIET},
+        [*alone, script, "sh", *LINNET, "train", "digits", *SMALL_NET, "--out", "r"],
+        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, **ONE_THREAD},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert state(tmp_path / "r") == "finished"
+    assert state_of(tmp_path / "r") == "finished"
 
 
 def test_a_folder_that_is_removed_meanwhile_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at(monkeypatch, 30, "step", lambda: shutil.rmtree(tmp_path / "r"))
-    done = command("train", "digits", *NET, "--out", "r", cwd=tmp_path)
+    at_event(monkeypatch, 30, "step", lambda: shutil.rmtree(tmp_path / "r"))
+    done = command("train", "digits", *SMALL_NET, "--out", "r", cwd=tmp_path)
     assert done.returncode == 1, done.stderr
     assert "not saved: r/checkpoints: cannot make this folder: No such file" in done.stderr
     assert "error: r/" in done.stderr and not (tmp_path / "r").exists()
@@ -456,7 +67,7 @@ def test_a_folder_that_is_removed_meanwhile_is_an_error(
 
 def test_a_path_that_is_too_long_is_refused_before_any_work(tmp_path: Path) -> None:
     for out in ("a" * 300, "/".join(["a" * 200] * 30)):
-        done = command("train", "iris", *LINE, "--out", out, cwd=tmp_path)
+        done = command("train", "iris", *ONE_LINE, "--out", out, cwd=tmp_path)
         assert done.returncode == 1
         assert done.stderr.endswith(": cannot make this folder: File name too long\n")
     assert list(tmp_path.iterdir()) == []
@@ -468,9 +79,9 @@ def test_a_path_that_is_too_long_is_refused_before_any_work(tmp_path: Path) -> N
 def test_a_run_of_any_name_can_be_read_and_gone_on_with(tmp_path: Path, name: str) -> None:
     work = tmp_path / "work"
     work.mkdir()
-    done = command("train", "iris", *LINE, f"--out={name}", cwd=work)
+    done = command("train", "iris", *ONE_LINE, f"--out={name}", cwd=work)
     assert done.returncode == 0, done.stderr
-    assert state(work / name) == "finished"
+    assert state_of(work / name) == "finished"
     assert command("train", f"--resume={name}", "--no-report", cwd=work).returncode == 0
     assert command("runs", "show", "--", name, cwd=work).returncode == 0
     assert command("inspect", "--", name, cwd=work).returncode == 0
@@ -479,7 +90,7 @@ def test_a_run_of_any_name_can_be_read_and_gone_on_with(tmp_path: Path, name: st
 def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for name in ("file", ".", ""):
-        done = command("train", "iris", *LINE, "--out", name, cwd=tmp_path)
+        done = command("train", "iris", *ONE_LINE, "--out", name, cwd=tmp_path)
         assert done.returncode == 2 and "is there and not empty; name a new folder" in done.stderr
     assert (tmp_path / "file").read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
 
@@ -489,7 +100,7 @@ def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
 def test_modes_are_those_of_the_umask(tmp_path: Path, mask: int) -> None:
     before = os.umask(mask)
     try:
-        done = command("train", "iris", *LINE, "--out", "r", cwd=tmp_path)
+        done = command("train", "iris", *ONE_LINE, "--out", "r", cwd=tmp_path)
     finally:
         os.umask(before)
     assert done.returncode == 0
@@ -502,7 +113,7 @@ def test_the_record_of_a_run_holds_no_variables_of_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WANDB_API_KEY", "a-secret-that-nobody-may-read")
-    assert command("train", "iris", *LINE, "--out", "r", cwd=tmp_path).returncode == 0
+    assert command("train", "iris", *ONE_LINE, "--out", "r", cwd=tmp_path).returncode == 0
     for path in (tmp_path / "r").rglob("*"):
         assert path.is_dir() or b"a-secret-that" not in path.read_bytes(), path
 
@@ -522,7 +133,7 @@ def test_what_is_written_is_renamed_within_its_own_folder(
     other = os.access(memory, os.W_OK) and memory.stat().st_dev != tmp_path.stat().st_dev
     out = memory / f"linnet-{os.getpid()}" if other else tmp_path / "r"
     try:
-        assert command("train", "digits", *NET, "--out", out, cwd=tmp_path).returncode == 0
+        assert command("train", "digits", *SMALL_NET, "--out", out, cwd=tmp_path).returncode == 0
         assert len(moved) > 10 and all(one == two for one, two in moved)
     finally:
         shutil.rmtree(out, ignore_errors=True)
@@ -566,7 +177,7 @@ def test_what_may_not_be_read_or_written_is_told(tmp_path: Path) -> None:
     shut, secret = tmp_path / "shut", tmp_path / "secret.csv"
     (tmp_path / "a.csv").write_text("a,y\n" + "1,2\n2,3\n4,4\n" * 20)
     stopped = tmp_path / "stopped"
-    command("train", "a.csv", "--target", "y", *LINE, "--out", "stopped", cwd=tmp_path)
+    command("train", "a.csv", "--target", "y", *ONE_LINE, "--out", "stopped", cwd=tmp_path)
     shutil.copytree(stopped, tmp_path / "done")
     for name in ("metrics.json", "status.json"):
         (stopped / name).unlink()
@@ -578,7 +189,7 @@ def test_what_may_not_be_read_or_written_is_told(tmp_path: Path) -> None:
     closed.mkdir()
     shutil.copytree(stopped, closed / "done")
     closed.chmod(0o700)
-    words = ["train", str(tmp_path / "a.csv"), "--target", "y", *LINE]
+    words = ["train", str(tmp_path / "a.csv"), "--target", "y", *ONE_LINE]
     cases = [
         ([*words, "--out", str(shut / "r")], 1, "shut/r: cannot make this folder"),
         (words, 1, "runs/a-linear-1: cannot make this folder"),
@@ -610,7 +221,7 @@ def test_what_may_not_be_read_or_written_is_told(tmp_path: Path) -> None:
     try:
         done = subprocess.run(
             [sys.executable, "-P", "-c", PLAIN, json.dumps([words for words, *_ in cases])],
-            capture_output=True, text=True, cwd=shut, env={**os.environ, **QUIET, "HOME": "/"},
+            capture_output=True, text=True, cwd=shut, env={**os.environ, **ONE_THREAD, "HOME": "/"},
         )  # fmt: skip
     finally:
         for path in open_to_read:
@@ -621,70 +232,6 @@ def test_what_may_not_be_read_or_written_is_told(tmp_path: Path) -> None:
         assert said in out and "Traceback" not in out, (words, out)
         assert code == 0 or "Permission denied" in out, (words, out)
     assert list(shut.iterdir()) == [] and list((tmp_path / "empty").iterdir()) == []
-
-
-def elsewhere(path: Path, beat: str) -> None:
-    """As if a process of another machine wrote the run, last heard of at ``beat``."""
-    status = json.loads((path / "status.json").read_text())
-    status |= {"state": "running", "host": "another", "boot_id": "another", "heartbeat": beat}
-    (path / "status.json").write_text(json.dumps(status))
-
-
-@pytest.fixture
-def stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A run that was asked to stop amid its net."""
-    with monkeypatch.context() as patch:
-        at(patch, 100, "step", lambda: os.kill(os.getpid(), signal.SIGTERM))
-        assert command("train", "digits", *NET, "--out", "r", cwd=tmp_path).returncode == 143
-    return tmp_path / "r"
-
-
-@posix
-def test_a_run_of_another_machine_is_left_alone_until_it_is_silent(
-    whole: Path, stopped: Path
-) -> None:
-    words = ["train", "--resume", stopped, "--no-report"]
-    for beat in (directory.now(), "2999-01-01T00:00:00+00:00"):  # a clock of the future, too
-        elsewhere(stopped, beat)
-        done = command(*words, cwd=stopped.parent)
-        assert done.returncode == 2
-        assert f"{stopped} is being written by process" in done.stderr
-        assert f"on another; wait for its end, or stop it first; where it is gone for certain, " \
-            f"remove {stopped}/status.json" in done.stderr  # fmt: skip
-    elsewhere(stopped, "2020-01-01T00:00:00+00:00")
-    assert command(*words, cwd=stopped.parent).returncode == 0
-    assert weights(stopped) == weights(whole)
-
-
-@posix
-def test_clocks_and_times_of_files_decide_nothing(
-    whole: Path, stopped: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for path in sorted((stopped / "checkpoints").iterdir()):
-        os.utime(path, (1e9, 1e9))
-    monkeypatch.setattr(time, "time", lambda: 0.0)
-    monkeypatch.setattr(directory, "now", lambda: "1999-01-01T00:00:00+00:00")
-    done = command("train", "--resume", stopped, "--no-report", cwd=stopped.parent)
-    assert done.returncode == 0, done.stderr
-    assert weights(stopped) == weights(whole)
-    times = [event["time"] for event in linnet.Run(stopped).events()]
-    assert times == sorted(times)
-
-
-@posix
-def test_another_device_is_refused_and_allowed_by_name(stopped: Path) -> None:
-    recipe = stopped / "recipe.toml"
-    recipe.write_text(recipe.read_text().replace('device = "cpu"', 'device = "cuda:7"'))
-    words = ["train", "--resume", stopped, "--no-report"]
-    done = command(*words, cwd=stopped.parent)
-    assert done.returncode == 1 and "device cuda:7 was asked for, but PyTorch" in done.stderr
-    done = command(*words, "--device", "cpu", cwd=stopped.parent)
-    assert done.returncode == 2
-    assert "device is cpu, and was cuda:7" in done.stderr and "--allow device" in done.stderr
-    done = command(*words, "--device", "cpu", "--allow", "device", cwd=stopped.parent)
-    assert done.returncode == 0, done.stderr
-    (again,) = linnet.Run(stopped).info["resumed"]
-    assert again["changed"] == {"device": "cpu, and was cuda:7"}
 
 
 # the place a command runs in
@@ -718,12 +265,12 @@ def test_nothing_is_imported_from_where_a_command_runs(trap: Path) -> None:
     shutil.copy(trap / "csv.py", trap / "linnet.py")  # python -m linnet would take it, as told
     for words in (entry(), [sys.executable, "-m", "linnet"]):
         for more in (
-            ["train", "iris", *LINE[:-1], "--view", "--out", f"r{len(words)}"],
+            ["train", "iris", *ONE_LINE[:-1], "--view", "--out", f"r{len(words)}"],
             ["runs", "sync", f"r{len(words)}", "--to", "tensorboard"],
         ):
             done = subprocess.run(
                 [*words, *more], capture_output=True, text=True, cwd=trap,
-                env={**os.environ, **QUIET}, timeout=120,
+                env={**os.environ, **ONE_THREAD}, timeout=120,
             )  # fmt: skip
             assert not imported.exists(), imported.read_text()
             assert done.returncode == 0 or "pip install" in done.stderr, done.stderr
@@ -786,7 +333,7 @@ def test_memory_follows_the_control_group(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "memory.max").write_text("3000000\n")
     assert memory.available() == 2_000_000
     (tmp_path / "big.csv").write_text("a,y\n" + "1.5,2\n" * 400_000)
-    done = command("train", "big.csv", "--target", "y", *LINE, cwd=tmp_path)
+    done = command("train", "big.csv", "--target", "y", *ONE_LINE, cwd=tmp_path)
     assert done.returncode == 2, done.stderr
     assert "GB of memory, and 0.00 GB are free; give fewer rows" in done.stderr
     for path in tmp_path.glob("memory.*"):
@@ -830,16 +377,26 @@ def test_names_beyond_ascii_where_only_ascii_is_known(tmp_path: Path) -> None:
     (tmp_path / "größe.csv").write_text(TABLE, encoding="utf-8")
     shell = {"LANG": "C", "LC_ALL": "C", "PYTHONIOENCODING": "ascii", "TERM": "dumb"}
     for words in (
-        ["train", "größe.csv", "--target", "y", "--task", "regression", *LINE, "--out", "läuft"],
+        [
+            "train",
+            "größe.csv",
+            "--target",
+            "y",
+            "--task",
+            "regression",
+            *ONE_LINE,
+            "--out",
+            "läuft",
+        ],
         ["data", "show", "größe.csv"],
         ["runs", "show", "läuft"],
         ["inspect", "läuft"],
         ["report", "läuft"],
     ):
-        done = run(*words, cwd=tmp_path, env=shell)
+        done = in_process(*words, cwd=tmp_path, env=shell)
         assert done.returncode == 0, done.stderr
         assert done.stdout.isascii() and done.stderr.isascii()
-    done = run("data", "show", "größe.csv", "--json", cwd=tmp_path, env=shell)
+    done = in_process("data", "show", "größe.csv", "--json", cwd=tmp_path, env=shell)
     columns = json.loads(done.stdout)["table"]
     assert columns[0]["name"] == "größe" and done.stdout.isascii()
     assert (tmp_path / "läuft" / "report.html").is_file()
@@ -848,12 +405,12 @@ def test_names_beyond_ascii_where_only_ascii_is_known(tmp_path: Path) -> None:
 @posix
 def test_names_that_no_encoding_holds_are_printed_escaped(tmp_path: Path) -> None:
     name = os.fsdecode(b"\xff\xfe")
-    done = command("train", "iris", *LINE, "--out", name, cwd=tmp_path)
+    done = command("train", "iris", *ONE_LINE, "--out", name, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
-    listed = run("runs", "list", tmp_path)
+    listed = in_process("runs", "list", tmp_path)
     assert listed.returncode == 0, listed.stderr
     assert r"\udcff\udcfe" in listed.stdout
-    told = run("runs", "list", tmp_path, "--json")
+    told = in_process("runs", "list", tmp_path, "--json")
     assert json.loads(told.stdout)[0]["name"] == name
 
 
@@ -862,9 +419,9 @@ def test_names_that_no_encoding_holds_are_printed_escaped(tmp_path: Path) -> Non
 @pytest.mark.multiprocess
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_closed_streams_change_nothing(tmp_path: Path, closed: str) -> None:
-    words = ["sh", "-c", f'exec "$@" {closed}', "sh", *LINNET, "train", "iris", *LINE[:-2]]
+    words = ["sh", "-c", f'exec "$@" {closed}', "sh", *LINNET, "train", "iris", *ONE_LINE[:-2]]
     done = subprocess.run(
-        [*words, "--out", "r"], cwd=tmp_path, env={**os.environ, **QUIET}, capture_output=True
+        [*words, "--out", "r"], cwd=tmp_path, env={**os.environ, **ONE_THREAD}, capture_output=True
     )
     assert done.returncode == 0, done.stderr
     record = events.read_all(tmp_path / "r" / "events.jsonl")
@@ -876,20 +433,18 @@ def test_closed_streams_change_nothing(tmp_path: Path, closed: str) -> None:
 @pytest.mark.slow
 @pytest.mark.multiprocess
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])
-def test_a_pipe_that_nobody_reads_does_not_end_a_fit(
-    whole: Path, tmp_path: Path, stream: str
-) -> None:
+def test_a_pipe_that_nobody_reads_does_not_end_a_fit(tmp_path: Path, stream: str) -> None:
     one, two = os.pipe()
     os.close(one)
     others: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, stream: two}
     done = subprocess.run(
-        [*LINNET, "train", "digits", *NET, "--out", "r"], text=True, cwd=tmp_path, **others,
-        env={**os.environ, **QUIET},
+        [*LINNET, "train", "digits", *SMALL_NET, "--out", "r"], text=True, cwd=tmp_path, **others,
+        env={**os.environ, **ONE_THREAD},
     )  # fmt: skip
     os.close(two)
     assert done.returncode == (1 if stream == "stdout" else 0)
     assert "Traceback" not in f"{done.stdout}{done.stderr}"
-    assert state(tmp_path / "r") == "finished"
+    assert state_of(tmp_path / "r") == "finished"
 
 
 @posix
@@ -902,8 +457,8 @@ def test_without_a_home_all_works(tmp_path: Path) -> None:
     for home in ({}, {"HOME": "/dev/null/home"}, {"HOME": ""}):
         name = f"r{len(list(tmp_path.iterdir()))}"
         done = subprocess.run(
-            [*LINNET, "train", "iris", *LINE[:-1], "--view", "--out", name],
-            capture_output=True, text=True, cwd=tmp_path, env={**bare, **QUIET, **home},
+            [*LINNET, "train", "iris", *ONE_LINE[:-1], "--view", "--out", name],
+            capture_output=True, text=True, cwd=tmp_path, env={**bare, **ONE_THREAD, **home},
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         assert "live page: http://127.0.0.1" in done.stderr
@@ -920,10 +475,10 @@ sys.exit(os.waitstatus_to_exitcode(code))
 @pytest.mark.slow
 @pytest.mark.multiprocess
 def test_a_dumb_terminal_gets_no_escapes_that_move(tmp_path: Path) -> None:
-    words = [*LINNET, "train", "digits", *NET, "--out", "r"]
+    words = [*LINNET, "train", "digits", *SMALL_NET, "--out", "r"]
     done = subprocess.run(
         [sys.executable, "-P", "-c", TERMINAL, *words], capture_output=True, cwd=tmp_path,
-        stdin=subprocess.DEVNULL, env={**os.environ, **QUIET, "TERM": "dumb"}, timeout=120,
+        stdin=subprocess.DEVNULL, env={**os.environ, **ONE_THREAD, "TERM": "dumb"}, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     assert b"chosen by validation loss" in done.stdout and b"\x1b[" not in done.stdout
@@ -957,8 +512,6 @@ def test_a_process_forked_after_threads_predicts(tmp_path: Path) -> None:
 # what it stands on
 
 
-ROOT = Path(__file__).parents[1]
-
 FIRST_WITHOUT = {
     "h11": ("0.16.0", "CVE-2025-43859"),
     "pillow": ("12.2.0", "CVE-2026-40192"),
@@ -968,7 +521,6 @@ FIRST_WITHOUT = {
     "starlette": ("1.0.1", "CVE-2026-48710"),
     "torch": ("2.6.0", "CVE-2025-32434"),
 }
-"""The first versions that an advisory does not concern."""
 
 
 def test_floors_are_above_the_advisories_and_what_is_installed_is_above_the_floors() -> None:

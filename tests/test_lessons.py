@@ -12,7 +12,9 @@ from typing import Any
 
 import pytest
 
-FOLDER = Path(__file__).parents[1] / "docs" / "lessons"
+from helpers import ROOT, run_notebook
+
+FOLDER = ROOT / "docs" / "lessons"
 LANGUAGES = {"en": ".md", "zh": ".zh.md"}
 NAMES = (
     "01-tensors", "02-linear-regression", "03-two-targets", "04-logistic-regression", "05-softmax",
@@ -97,8 +99,6 @@ assert __import__("sys").prefix == PREFIX
 
 def execute(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *, fast: bool) -> Any:
     """Run a lesson in a kernel of its own, on one thread, in ``folder``."""
-    nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
-    pytest.importorskip("ipykernel", reason="ipykernel is not installed")
     nbformat = pytest.importorskip("nbformat")
     book = notebook(place(name, "en"))
     first = nbformat.v4.new_code_cell(STRICT.replace("PREFIX", repr(sys.prefix)))
@@ -113,12 +113,7 @@ def execute(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *, fast: b
     monkeypatch.setenv("JUPYTER_PREFER_ENV_PATH", "1")  # this Python's kernel, not the user's
     work = folder / "work"
     work.mkdir()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the notebook's own machinery
-        client = nbclient.NotebookClient(
-            book, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(work)}}
-        )
-        return client.execute(env=environment)
+    return run_notebook(book, work, timeout=600, env=environment)
 
 
 def check(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *, fast: bool) -> None:

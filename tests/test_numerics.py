@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import linnet
+from helpers import SMALL_NET, at_event, command, posix
 from linnet.core import memory
 from linnet.core.randomness import generator
 from linnet.core.record import Step
@@ -19,7 +20,6 @@ from linnet.estimators.mlp import MLPClassifier
 from linnet.fit import checkpoint
 from linnet.fit.progress import Losses
 from linnet.runs import directory, events
-from test_cli import linnet as command
 
 RANDOM = np.random.default_rng(0)
 X = RANDOM.normal(size=(200, 5))
@@ -314,15 +314,13 @@ def test_the_estimators_refuse_such_seeds_too(seed: int) -> None:
         MLPClassifier(random_state=seed, max_iter=1).fit(X, CLASSES)
 
 
-@pytest.mark.skipif(os.name != "posix", reason="signals of POSIX")
+@posix
 def test_another_number_of_threads_is_refused_on_resume(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from test_environment import NET, at
-
     with monkeypatch.context() as patch:
-        at(patch, 50, "step", lambda: os.kill(os.getpid(), signal.SIGTERM))
-        assert command("train", "digits", *NET, "--out", "r", cwd=tmp_path).returncode == 143
+        at_event(patch, 50, "step", lambda: os.kill(os.getpid(), signal.SIGTERM))
+        assert command("train", "digits", *SMALL_NET, "--out", "r", cwd=tmp_path).returncode == 143
     info = json.loads((tmp_path / "r/run.json").read_text())
     (tmp_path / "r/run.json").write_text(json.dumps({**info, "threads": info["threads"] + 1}))
     words = ["train", "--resume", "r", "--no-report"]

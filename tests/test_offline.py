@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from helpers import LINNET, ONE_THREAD, chromium
+
 UP = """
 import fcntl, socket, struct
 with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as line:  # ip link set lo up
@@ -46,8 +48,6 @@ print(json.dumps({"rc": trainer.returncode, "asked": len(asked), "foreign": fore
 """
 )
 
-LINNET = [sys.executable, "-P", "-m", "linnet"]
-
 
 @pytest.fixture
 def alone() -> list[str]:
@@ -60,9 +60,8 @@ def alone() -> list[str]:
 
 
 def run(words: list[str], seconds: float = 240) -> "subprocess.CompletedProcess[str]":
-    threads = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
     return subprocess.run(
-        words, capture_output=True, text=True, timeout=seconds, env={**os.environ, **threads}
+        words, capture_output=True, text=True, timeout=seconds, env={**os.environ, **ONE_THREAD}
     )
 
 
@@ -90,15 +89,12 @@ def test_without_even_a_loopback_all_but_the_page_works(alone: list[str], tmp_pa
 def test_with_a_loopback_alone_a_browser_sees_the_run_and_asks_nobody_else(
     alone: list[str], tmp_path: Path
 ) -> None:
-    pytest.importorskip("playwright.sync_api")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("there is no chromium")
+    place = chromium()
     if subprocess.run([*alone, sys.executable, "-c", UP]).returncode:
         pytest.skip("the loopback of a network namespace cannot be set up here")
     out = tmp_path / "runs" / "digits"
     words = [*LINNET, "train", "digits", "--view", "--out", str(out), "--set", "epochs=2"]
-    done = run([*alone, sys.executable, "-c", LOOK, chromium, str(out), *words])
+    done = run([*alone, sys.executable, "-c", LOOK, place, str(out), *words])
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["rc"] == 0 and found["asked"] >= 5

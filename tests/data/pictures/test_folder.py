@@ -1,0 +1,292 @@
+"""Folders of pictures: conversions, what is skipped, and each fault told with its file."""
+
+import os
+import random
+import struct
+import warnings
+import zlib
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from helpers import refusal
+from linnet.data.memory.arrays import Arrays
+from linnet.data.pictures import folder
+from linnet.data.pictures.cifar import Cifar
+from linnet.data.pictures.folder import Folder, open_picture
+from linnet.data.reading import Reading
+from linnet.errors import DataError
+
+RANDOM = np.random.default_rng(0)
+GREY = RANDOM.integers(0, 256, (5, 4), dtype=np.uint8)
+COLOUR = RANDOM.integers(0, 256, (5, 4, 3), dtype=np.uint8)
+ORIENTATION = 0x0112
+
+
+def save(array: np.ndarray[Any, Any], path: Path, **options: Any) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(array).save(path, **options)
+    return path
+
+
+def two(place: Path) -> Path:
+    """A good folder of two classes with a picture each."""
+    for name in "ab":
+        save(GREY, place / name / "0.png")
+    return place
+
+
+def refused(place: Path) -> str:
+    return refusal(Folder().read, place, Reading())
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG that declares a size and holds next to nothing."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        checked = kind + content
+        return struct.pack(">I", len(content)) + checked + struct.pack(">I", zlib.crc32(checked))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    body = chunk(b"IDAT", zlib.compress(bytes(99)))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + body + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (5, 4, 3)])
+def test_pictures_equal_an_npz_of_their_pixels(shape: tuple[int, ...], tmp_path: Path) -> None:
+    pictures = RANDOM.integers(0, 256, (28, *shape), dtype=np.uint8)
+    classes = ["10", "9", "Z", "a", "é"]  # in the order of their bytes, as are the names below
+    names = ["1.png", "10.PNG", "B.png", "_.png", "a.png", "à.png"]
+    chosen = [(code, name) for code in range(5) for name in names][:28]
+    for picture, (code, name) in zip(pictures, chosen, strict=True):
+        save(picture, tmp_path / "p" / classes[code] / name)
+    codes = np.array([code for code, _ in chosen])
+    np.savez(tmp_path / "a.npz", X=pictures, y=codes)
+    found, arrays = (
+        Folder().read(tmp_path / "p", Reading()),
+        Arrays().read(tmp_path / "a.npz", Reading()),
+    )
+    assert found.x.numpy().tobytes() == arrays.x.numpy().tobytes()
+    assert found.x.dtype == arrays.x.dtype and found.x.shape == arrays.x.shape
+    assert found.y.tolist() == arrays.y.tolist() and found.y.dtype == arrays.y.dtype
+    assert found.schema.classes == tuple(classes) and found.notes == ()
+
+
+def test_train_and_test_and_what_lies_beside_them(tmp_path: Path) -> None:
+    for part in ("train", "test", "valid"):
+        two(tmp_path / part)
+    data = Folder().read(tmp_path, Reading())
+    assert len(data) == 4 and data.test_rows == 2 and data.y.tolist() == [0, 1, 0, 1]
+    assert "1 files are no pictures and were skipped: valid" in data.notes[0]
+    save(GREY, tmp_path / "train" / "c" / "0.png")
+    assert "do not have the same classes; only one has c" in refused(tmp_path)
+
+
+OPAQUE = np.where(GREY > 99, 255, 0).astype(np.uint8)
+PALETTE = Image.fromarray(COLOUR).quantize(8)
+
+CONVERSIONS: dict[str, tuple[Image.Image, np.ndarray[Any, Any]]] = {
+    "1 bit": (Image.fromarray(GREY > 127), np.where(GREY > 127, 255, 0)[None]),
+    "16 bits": (Image.fromarray(GREY.clip(1, 254).astype(np.uint16) * 257 + 128),
+                GREY.clip(1, 254)[None]),
+    "16 bits, low": (Image.fromarray(GREY.clip(1).astype(np.uint16) * 257 - 128),
+                     GREY.clip(1)[None]),
+    "grey and alpha": (Image.merge("LA", [Image.fromarray(GREY), Image.fromarray(OPAQUE)]),
+                       np.where(GREY > 99, GREY, 0)[None]),
+    "colour": (Image.fromarray(COLOUR), COLOUR.transpose(2, 0, 1)),
+    "colour and alpha": (Image.fromarray(np.dstack([COLOUR, OPAQUE])),
+                         np.where(GREY > 99, COLOUR.transpose(2, 0, 1), 0)),
+    "palette": (PALETTE, np.asarray(PALETTE.convert("RGB")).transpose(2, 0, 1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CONVERSIONS)
+def test_every_kind_of_picture_has_one_conversion(kind: str, tmp_path: Path) -> None:
+    image, expected = CONVERSIONS[kind]
+    for name in "ab":
+        (tmp_path / name).mkdir()
+        image.save(tmp_path / name / "0.png")
+    data = Folder().read(tmp_path, Reading())
+    assert (data.x.numpy() == expected).all() and data.schema.shape == expected.shape
+    served = open_picture(tmp_path / "a" / "0.png", channels=len(expected))
+    assert served.dtype == np.uint8 and (served == expected).all()
+    both = open_picture(tmp_path / "a" / "0.png", channels=3)
+    assert both.shape == (3, 5, 4) and (len(expected) == 3 or (both == expected).all())
+
+
+def test_transparency_as_a_single_colour_is_laid_on_black(tmp_path: Path) -> None:
+    path = save(np.array([[10, 20], [30, 40]], np.uint8), tmp_path / "a.png", transparency=20)
+    assert open_picture(path, 1).tolist() == [[[10, 0], [30, 40]]]
+
+
+def test_one_picture_in_colour_makes_all_of_them_colour(tmp_path: Path) -> None:
+    place = two(tmp_path)
+    Image.fromarray(COLOUR).convert("CMYK").save(place / "b" / "1.jpg", quality=100)
+    data = Folder().read(place, Reading())
+    assert data.schema.shape == (3, 5, 4)
+    assert (data.x[:2].numpy() == GREY).all()
+    assert np.abs(data.x[2].numpy().astype(int) - COLOUR.transpose(2, 0, 1)).mean() < 40
+
+
+@pytest.mark.parametrize("orientation", range(10))
+def test_pictures_come_upright(orientation: int, tmp_path: Path) -> None:
+    upright: dict[int, np.ndarray[Any, Any]] = {
+        2: GREY[:, ::-1], 3: GREY[::-1, ::-1], 4: GREY[::-1], 5: GREY.T,
+        6: np.rot90(GREY, -1), 7: GREY[::-1, ::-1].T, 8: np.rot90(GREY),
+    }  # fmt: skip
+    exif = Image.Exif()
+    exif[ORIENTATION] = orientation
+    for name in "ab":
+        save(GREY, tmp_path / name / "0.png", exif=exif)
+    data = Folder().read(tmp_path, Reading())
+    assert (data.x[0, 0].numpy() == upright.get(orientation, GREY)).all()
+
+
+def test_what_is_no_picture_of_a_class_is_skipped_and_counted(tmp_path: Path) -> None:
+    place, outside = two(tmp_path / "p"), tmp_path / "outside"
+    save(GREY, outside / "1.png")
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "notes.txt", ".hidden.png"):
+        (place / "a" / name).write_bytes(b"x")
+    (place / "a" / "deeper").mkdir()
+    (place / "a" / "folder.png").mkdir()
+    os.mkfifo(place / "a" / "fifo.png")
+    (place / "a" / "out.png").symlink_to(outside / "1.png")
+    (place / "a" / "nowhere.png").symlink_to("nothing.png")
+    (place / "a" / "itself.png").symlink_to("itself.png")
+    (place / "class_outside").symlink_to(outside)
+    (place / "itself").symlink_to("itself")
+    (place / ".git").mkdir()
+    open(os.fsencode(place) + b"/st\xffray.txt", "wb").close()
+    (place / "a" / "inside.png").symlink_to("../b/0.png")
+    data = Folder().read(place, Reading())
+    assert len(data) == 3 and data.y.tolist() == [0, 0, 1]
+    assert data.notes[0].startswith("15 files are no pictures and were skipped: ")
+    data.notes[0].encode()
+
+
+def test_a_train_that_leads_back_ends(tmp_path: Path) -> None:
+    (two(tmp_path) / "train").symlink_to(".")
+    assert Folder().matches(tmp_path)
+    assert len(Folder().read(tmp_path, Reading())) == 2
+
+
+def test_names_that_are_no_utf8_can_be_shown(tmp_path: Path) -> None:
+    place = Path(os.fsdecode(os.fsencode(tmp_path) + b"/top\xff"))
+    save(GREY, place / os.fsdecode(b"a\xff") / "0.png")
+    save(GREY, place / "b\nc" / os.fsdecode(b"-\xfe.png"))
+    data = Folder().read(place, Reading())
+    assert data.name == "top�" and data.schema.classes == ("a�", "b\nc")
+    save(GREY, place / os.fsdecode(b"a\xfe") / "0.png")
+    said = refused(place)
+    assert "differ at most in case" in said
+    said.encode()
+
+
+def test_faulty_classes_are_refused(tmp_path: Path) -> None:
+    alone = tmp_path / "alone"
+    save(GREY, alone / "a" / "0.png")
+    assert "1 class folder; expected a sub-folder for each of two or more" in refused(alone)
+    empty = two(tmp_path / "empty")
+    (empty / "c").mkdir()
+    assert str(empty / "c") in refused(empty) and "without a picture" in refused(empty)
+    alike = two(tmp_path / "alike")
+    save(GREY, alike / "A" / "0.png")
+    assert "the classes 'A' and 'a' differ at most in case; rename one" in refused(alike)
+
+
+def test_sizes_that_differ_name_both_files(tmp_path: Path) -> None:
+    place = two(tmp_path)
+    save(GREY[:3], place / "b" / "1.png")
+    said = refused(place)
+    assert f"{place}/b/1.png is 4 x 3 pixels, {place}/a/0.png 4 x 5; expected one size" in said
+
+
+@pytest.mark.parametrize("side", [7_100, 10_000, 13_370, 20_000, 2**31 - 1])
+def test_a_picture_of_too_many_pixels_is_refused_by_its_header(side: int, tmp_path: Path) -> None:
+    path = two(tmp_path) / "a" / "1.png"
+    path.write_bytes(png(side, side))
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        said = refused(tmp_path)
+    assert said.startswith(f"{path}: declares ") and "(MAX_PICTURE_PIXELS)" in said
+    assert not heard
+
+
+def test_contents_that_are_no_whole_picture_are_refused(tmp_path: Path) -> None:
+    path = two(tmp_path) / "a" / "1.png"
+    path.write_bytes(b"<html><body>404</body></html>")
+    assert str(path) in refused(tmp_path) and "no PNG or JPEG by its content" in refused(tmp_path)
+    for kind in ("GIF", "BMP", "TIFF", "PPM", "EPS"):  # never given to other decoders
+        Image.fromarray(COLOUR).save(path, format=kind)
+        assert "no PNG or JPEG by its content" in refused(tmp_path)
+    for ending in ("png", "jpg"):
+        whole = save(GREY, tmp_path / f"whole.{ending}").read_bytes()
+        path.write_bytes(whole)
+        Folder().read(tmp_path, Reading())
+        for end in range(len(whole)):
+            path.write_bytes(whole[:end])
+            with pytest.raises(DataError, match=r"1\.png: not a readable picture"):
+                open_picture(path, 1)
+
+
+def test_a_changed_bit_never_passes_as_another_picture_of_a_png(tmp_path: Path) -> None:
+    path = save(GREY, tmp_path / "a.png")
+    whole = path.read_bytes()
+    for bit in range(8 * len(whole)):
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with suppress(DataError):
+            assert (open_picture(path, 1) == GREY).all()
+
+
+def test_damage_is_a_data_error_and_nothing_else(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION], exif[0x010E] = 6, "description"
+    chance = random.Random(0)
+    for ending in ("png", "jpg"):
+        path = save(COLOUR, tmp_path / f"a.{ending}", exif=exif)
+        whole = path.read_bytes()
+        for _ in range(600):
+            changed = bytearray(whole)
+            for _ in range(chance.choice((1, 1, 3))):
+                changed[chance.randrange(min(len(whole), 160))] = chance.choice((0, 1, 128, 255))
+            path.write_bytes(changed)
+            for read in (folder._head, lambda path: open_picture(path, 3)):
+                try:
+                    read(path)
+                except DataError as error:
+                    assert str(path) in str(error)
+
+
+def test_a_picture_that_changes_or_goes_while_it_is_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place, first_pass = two(tmp_path), folder._head
+
+    def head(path: Path) -> Any:
+        result = first_pass(path)
+        save(GREY[:2], path)
+        return result
+
+    monkeypatch.setattr(folder, "_head", head)
+    assert "changed while it was read" in refused(place)
+    monkeypatch.setattr(folder, "_head", lambda path: (path.unlink(), ((4, 5), True))[1])
+    assert "No such file" in refused(place) and str(place) in refused(two(place))
+
+
+def test_places_of_other_kinds_are_left_to_others(tmp_path: Path) -> None:
+    assert Folder().matches(two(tmp_path / "good")) and Folder().matches(tmp_path) is False
+    two(tmp_path / "split" / "train")
+    assert Folder().matches(tmp_path / "split")
+    for name in ("train-images-idx3-ubyte", "data_batch_1.bin", "test_batch.bin"):
+        (tmp_path / "files").mkdir(exist_ok=True)
+        (tmp_path / "files" / name).write_bytes(b"x")
+    (tmp_path / "files" / "raw").mkdir()
+    assert Cifar().matches(tmp_path / "files") and not Folder().matches(tmp_path / "files")
+    assert not Folder().matches(tmp_path / "none") and not Folder().matches("digits")
+    assert not Folder().matches(tmp_path / "files" / "data_batch_1.bin")
