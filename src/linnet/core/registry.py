@@ -8,7 +8,7 @@ from typing import Any
 from linnet.errors import RecipeError
 
 LISTED = 30
-"""Names in a message, at most."""
+"""The most names in a message."""
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
@@ -20,7 +20,7 @@ def suggest(name: str, names: Iterable[str]) -> str:
 
 
 def lookup(table: Mapping[str, str], name: str, kind: str) -> Any:
-    """The object that ``table`` lists under ``name``; ``kind`` ("solver") is for the message."""
+    """The object that ``table`` lists under ``name``; the message calls it ``kind`` ("solver")."""
     if name not in table:
         raise RecipeError(f'unknown {kind} "{name}"; {suggest(name, table)}')
     module, attribute = table[name].split(":")

@@ -1,4 +1,4 @@
-"""Methods that bring a convex problem to its optimum, one step at a time."""
+"""Solvers that minimise a convex problem, one step at a time."""
 
 SOLVERS = {
     "least_squares": "linnet.line.least_squares:LeastSquares",

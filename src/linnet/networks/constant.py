@@ -10,10 +10,10 @@ BASELINE = "constant"
 
 
 class Constant(Network):
-    """One bias per output; the inputs are not looked at."""
+    """One bias per output; the inputs are not used."""
 
     class Spec(NetworkSpec):
-        """Nothing but inputs and outputs."""
+        """Only inputs and outputs."""
 
     def __init__(self, spec: "Constant.Spec") -> None:
         super().__init__(spec)
@@ -22,7 +22,7 @@ class Constant(Network):
     def start(
         self, x: Tensor, y: Tensor | None, weight: Tensor | None, generator: torch.Generator
     ) -> None:
-        """Nothing to draw: the bias is solved for."""
+        """Nothing to draw: the fit computes the bias."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self.bias.expand(len(x), -1)

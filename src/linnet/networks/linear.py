@@ -1,4 +1,4 @@
-"""The line: linear, logistic or softmax regression, by the objective it is fitted with."""
+"""The line: linear, logistic or softmax regression, depending on the objective."""
 
 from math import prod
 
@@ -13,7 +13,7 @@ class Linear(Network):
     """``raw = flatten(scaling(x)) @ weight.T + bias``."""
 
     class Spec(NetworkSpec):
-        """How the inputs are scaled."""
+        """The scaling of the inputs."""
 
         scale: Scale
 
@@ -31,7 +31,7 @@ class Linear(Network):
         nn.init.zeros_(self.linear.bias)
 
     def features(self, x: Tensor) -> Tensor:
-        """What the line is a line of, (rows, inputs)."""
+        """The scaled inputs (rows, inputs) of the linear layer."""
         flat: Tensor = self.flatten(self.scaling(x))
         return flat
 
