@@ -1,17 +1,17 @@
-"""Everything linnet raises on purpose.
+"""All errors and warnings that linnet raises on purpose.
 
 LinnetError
 ├── InputError (ValueError)      the request or its input was wrong; exit code 2
-│   ├── DataError                a data set, or a raw example, is not what it must be
+│   ├── DataError                a data set or a raw example is invalid
 │   ├── RecipeError              a setting is unknown or impossible
 │   └── ModelError               a file is not a model that linnet can load
 └── WorkError (RuntimeError)     the request was right, the work failed; exit code 1
     ├── Diverged                 the loss or a weight is no longer finite
-    ├── Blocked                  a check found what would make every result wrong
-    ├── Interrupted              somebody asked it to stop; exit code 130 or 143
-    └── FetchError               a download failed or did not hold what it should
+    ├── Blocked                  a check found a problem that would make every result wrong
+    ├── Interrupted              a signal asked the work to stop; exit code 130 or 143
+    └── FetchError               a download failed or has the wrong content
 
-LinnetWarning (UserWarning)      what was done, but is hardly meant
+LinnetWarning (UserWarning)      linnet did what was asked, but it may be a mistake
 
 Every message says what was given, what was expected, and what to do.
 """
@@ -32,7 +32,7 @@ class InputError(LinnetError, ValueError):
 
 
 class DataError(InputError):
-    """A data set, or a raw example, is not what it must be."""
+    """A data set or a raw example is invalid."""
 
 
 class RecipeError(InputError):
@@ -48,18 +48,21 @@ class WorkError(LinnetError, RuntimeError):
 
 
 class Diverged(WorkError):
-    """The loss or a weight is no longer finite; ``rows`` are those of the batch at which a loss was
-    it first, by their places among the training rows, where there was one."""
+    """The loss or a weight is no longer finite.
+
+    ``rows`` are the rows of the batch with the first loss that is not finite, as positions among
+    the training rows; None if there is no such batch.
+    """
 
     rows: Sequence[int] = ()
 
 
 class Blocked(WorkError):
-    """A check found what would make every result wrong."""
+    """A check found a problem that would make every result wrong."""
 
 
 class Interrupted(WorkError):
-    """Somebody asked it to stop, by SIGINT or SIGTERM."""
+    """A signal (SIGINT or SIGTERM) asked the work to stop."""
 
     def __init__(self, signal: int, message: str = "stopped") -> None:
         super().__init__(message)
@@ -68,8 +71,8 @@ class Interrupted(WorkError):
 
 
 class FetchError(WorkError):
-    """A download failed, or did not hold what it should."""
+    """A download failed, or has the wrong content."""
 
 
 class LinnetWarning(UserWarning):
-    """What was done, but is hardly meant."""
+    """linnet did what was asked, but it may be a mistake."""

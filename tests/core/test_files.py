@@ -35,7 +35,7 @@ def test_numbers_that_are_not_finite_become_strings() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"a":1,"a":2}', "'a' stands twice"),
+        ('{"a":1,"a":2}', "'a' occurs twice"),
         ("[NaN]", "NaN is not JSON"),
         ("[-Infinity]", "-Infinity is not JSON"),
         ("[1e999]", "out of range"),

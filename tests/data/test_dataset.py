@@ -24,7 +24,7 @@ def test_one_picture_or_a_batch_in_every_accepted_shape(digits: Dataset) -> None
         assert torch.equal(schema.encode(raw), digits.x[:1])
     assert torch.equal(schema.encode(x[:5, 0]), digits.x[:5])
     for wrong in (x[0, 0, :4], x[0, 0].T[:7], np.zeros((2, 3, 8, 8), np.uint8)):
-        with pytest.raises(DataError, match="is no picture of shape"):
+        with pytest.raises(DataError, match="is neither a picture of shape"):
             schema.encode(wrong)
     with pytest.raises(DataError, match="pixels from -1"):
         schema.encode(x[0].astype(int) - 1)

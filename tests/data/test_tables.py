@@ -138,7 +138,7 @@ def test_kinds_are_declared_and_columns_dropped() -> None:
     assert found["level"] == "number" and found["name"] == "category" and "open" not in found
     with pytest.raises(DataError, match=r'"colour" is declared a number, but row 0 has'):
         kinds(frame(), columns={"colour": "number"})
-    with pytest.raises(DataError, match=r"'colour' holds 'red'.*expected dates of one form"):
+    with pytest.raises(DataError, match=r"'colour' holds 'red'.*expected dates in one format"):
         kinds(frame(colour=["red"] * 100 + ["blue"] * 100), columns={"colour": "date"})
     with pytest.raises(DataError, match='did you mean "colour"'):
         kinds(frame(), columns={"color": "category"})
@@ -217,16 +217,18 @@ def test_the_encoding_is_learnt_from_training_rows_alone(tmp_path: Path) -> None
     assert fields["colour"].categories == ("blue", "red") and not fields["colour"].missing
     assert "part" not in fields
     about = [note for note in run.info["data"]["notes"] if "'part'" in note]
-    assert about == ["'part' divides the rows, and is left out of the examples"]
+    assert about == ["'part' splits the rows, and is left out of the examples"]
 
 
 def test_what_training_never_saw_is_counted(tmp_path: Path) -> None:
     model = linnet.train(frame(), target="y", model="linear", out=tmp_path / "r").model
     new = frame(colour=["violet"] * 3 + ["red"] * 197)
-    with pytest.warns(LinnetWarning, match="'colour' has 3 rows of unknown categories, taken for"):
+    with pytest.warns(LinnetWarning, match="'colour' has 3 rows of unknown categories, treated"):
         model.predict(new)
     gone = frame().with_columns(number=pl.when(pl.col("number") > 1).then(pl.col("number")))
-    with pytest.warns(LinnetWarning, match=r"'number' misses \d+ values.*filled with the mean"):
+    with pytest.warns(
+        LinnetWarning, match=r"'number' has \d+ missing values.*imputed with the mean"
+    ):
         model.predict(gone)
 
 
@@ -245,7 +247,7 @@ def test_rare_categories_share_a_place() -> None:
     data = linnet.read(table, "y", max_categories=5)
     assert data.schema.columns == ("c=c0", "c=c1", "c=c10", "c=often", "c=(other)")
     assert data.x.sum(1).eq(1).all() and data.x[:, 4].sum() == 400 - 30
-    with pytest.warns(LinnetWarning, match="counted as rare ones"):
+    with pytest.warns(LinnetWarning, match="treated as rare ones"):
         row = data.schema.encode(pl.DataFrame({"c": ["new"]}))
     assert row.tolist() == [[0, 0, 0, 0, 1]]
 
@@ -424,8 +426,8 @@ def test_the_task_is_overridden_and_refused_with_a_hint() -> None:
     table = frame(y=DRAWS.integers(0, 3, ROWS))
     data = linnet.read(table, "y", task="regression")
     assert data.schema.task == "regression" and data.y.dtype == torch.float64
-    assert "taken for classes" in linnet.read(table, "y").notes[-1]
-    with pytest.raises(DataError, match=r"'y' holds '(good|bad)', no number"):
+    assert "treated as classes" in linnet.read(table, "y").notes[-1]
+    with pytest.raises(DataError, match=r"'y' holds '(good|bad)', which is not a number"):
         linnet.read(frame(), "y", task="regression")
     with pytest.raises(DataError, match=r"holds fractions.*--task regression"):
         linnet.read(frame(), "number", task="classification")
@@ -443,7 +445,7 @@ def test_the_task_is_overridden_and_refused_with_a_hint() -> None:
         ({"y": [f"n{row}" for row in range(ROWS)]}, "y", "200 of the 200 classes.*one row"),
         ({"y": [date(2024, 1, 1 + row % 28) for row in range(ROWS)]}, "y", "holds dates"),
         ({}, ("number", "number"), "named twice"),
-        ({}, ("number", "colour"), "'colour' holds '.*no number"),
+        ({}, ("number", "colour"), "'colour' holds '.*not a number"),
     ],
 )
 def test_a_target_that_cannot_be_is_refused(changes: Values, target: Any, message: str) -> None:
@@ -532,7 +534,7 @@ def test_divisions_that_cannot_be_are_refused(tmp_path: Path) -> None:
         linnet.train(frame(), target="y", group="y", out=tmp_path / "a")
     with pytest.raises(DataError, match='has no column "tine"'):
         linnet.train(frame(time=np.arange(ROWS)), target="y", time="tine", out=tmp_path / "a")
-    with pytest.raises(RecipeError, match="group=x goes with a table, and digits is none"):
+    with pytest.raises(RecipeError, match="group=x is for tables, and digits is not a table"):
         linnet.train("digits", group="x", out=tmp_path / "a")
     assert not (tmp_path / "a").exists()
 
@@ -572,7 +574,7 @@ def test_columns_go_by_name(made: Path, tmp_path: Path) -> None:
     ):
         predict(made / "r", tmp_path / "v.csv")
     table.with_columns(number=pl.lit("low")).write_csv(tmp_path / "w.csv")
-    with pytest.raises(DataError, match=r"line 2, column .number.: .low. is no number"):
+    with pytest.raises(DataError, match=r"line 2, column .number.: .low. is not a number"):
         predict(made / "r", tmp_path / "w.csv")
     with pytest.raises(DataError, match=r"row 0: the column 'number' has 'low', expected a number"):
         linnet.load(made / "r").predict(table.with_columns(number=pl.lit("low")))

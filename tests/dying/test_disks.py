@@ -96,7 +96,7 @@ def test_a_failed_fsync_of_the_record_ends_the_run(
     monkeypatch.setattr(files, "sync", failing)
     done = command("train", "digits", *SMALL_NET, "--out", "r", cwd=tmp_path)
     assert done.returncode == 1 and count == 4
-    assert "r/events.jsonl: cannot be made to last: Input/output error" in done.stderr
+    assert "r/events.jsonl: cannot sync to disk: Input/output error" in done.stderr
     assert state_of(tmp_path / "r") == "failed"
 
 
@@ -120,7 +120,7 @@ def test_a_limit_on_files_loses_nothing_that_was_saved(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert "error: r/events.jsonl: cannot write 1" in done.stderr  # it took but a part of a line
-    assert "free some room, and linnet train --resume goes on" in done.stderr
+    assert "free some space, then linnet train --resume continues" in done.stderr
     assert "Traceback" not in done.stderr and state_of(tmp_path / "r") == "failed"
     assert checkpoint.newest(tmp_path / "r" / "checkpoints") is not None
     for more in (["--resume", "r"], ["digits", *words, "--out", "whole"]):

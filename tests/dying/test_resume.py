@@ -265,7 +265,7 @@ def test_a_run_has_one_writer(tmp_path: Path) -> None:
     path = stopped(tmp_path / "r")
     with (
         closing(Record(path / "events.jsonl", alone=True)),
-        pytest.raises(InputError, match="another process writes it"),
+        pytest.raises(InputError, match="another process writes to it"),
     ):
         linnet.train(resume=path)
     directory.write_status(path, "running")

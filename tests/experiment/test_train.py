@@ -261,7 +261,7 @@ def test_unknown_places_name_what_is_known(tmp_path: Path) -> None:
     (tmp_path / "x.bin").write_bytes(b"abc")
     with pytest.raises(DataError, match="a file of no known kind"):
         linnet.read(str(tmp_path / "x.bin"))
-    with pytest.raises(DataError, match="is no data"):
+    with pytest.raises(DataError, match="cannot read data from"):
         linnet.read(3)
 
 

@@ -606,7 +606,7 @@ def test_mistakes_refuse_what_does_not_fit() -> None:
         figures.mistakes([1, 2], [1], [1])
     with pytest.raises(InputError, match="1 pictures for 2 rows"):
         figures.mistakes([1, 2], [1, 2], [1, 2], pictures=np.zeros((1, 1, 8, 8), np.uint8))
-    with pytest.raises(InputError, match="no uint8"):
+    with pytest.raises(InputError, match="is not uint8"):
         figures.picture_png(np.zeros((8, 8)))
 
 

@@ -140,7 +140,7 @@ FAULTS: dict[str, tuple[Edit, str]] = {
         lambda h, m, b: join(h, {**m, "scores": {"valid": {"accuracy": 1.0}}}, b),
         "sha256 in its manifest is not that of its content",
     ),
-    "tensor named twice": (duplicate, "stands twice"),
+    "tensor named twice": (duplicate, "occurs twice"),
     "path for a name": (renamed, "is not a name of linnet's"),
     "hole": (header_with("extra", dtype="F32", shape=[1], data_offsets=[9000, 9004]), "a hole"),
     "overlap": (header_with("extra", dtype="F32", shape=[1], data_offsets=[0, 4]), "overlap"),
@@ -165,7 +165,7 @@ FAULTS: dict[str, tuple[Edit, str]] = {
     ),
     "deep manifest": (lambda h, m, b: join(h, "[" * 200 + "]" * 200, b), "MAX_JSON_DEPTH"),
     "manifest with a key twice": (
-        lambda h, m, b: join(h, '{"format":1,"format":1}', b), "stands twice"
+        lambda h, m, b: join(h, '{"format":1,"format":1}', b), "occurs twice"
     ),
     "newer format": (manifest_with(format=2), "written in format 2; this linnet reads up to 1"),
     "unknown key": (manifest_with(run="os.system"), 'unknown key "run"'),

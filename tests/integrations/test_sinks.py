@@ -210,7 +210,7 @@ def test_a_dead_service_is_given_up_and_goes_on_later(
     monkeypatch.setattr(memory, "at", 5)
     with (
         pytest.warns(LinnetWarning, match="trying again"),
-        pytest.raises(WorkError, match=r"given up after 0.2 s.*goes on from here") as error,
+        pytest.raises(WorkError, match=r"given up after 0.2 s.*continues from here") as error,
     ):
         follower.follow(run, "memory", patience=0.2)
     assert error.value.exit_code == 1

@@ -367,7 +367,7 @@ def test_the_file_names_the_class_and_holds_no_code(lenet: tuple[linnet.Run, Len
 def test_loading_without_the_code_names_the_class(lenet: tuple[linnet.Run, Lenet]) -> None:
     file = lenet[0].path / "custom.safetensors"
     for place, name in ((file, None), (lenet[0].path, "custom")):
-        with pytest.raises(ModelError, match=r"Lenet, and no file brings code.*network="):
+        with pytest.raises(ModelError, match=r"Lenet, and files hold no code.*network="):
             linnet.load(place, name)
     with pytest.raises(ModelError, match="Lenet"):
         _ = linnet.Run(lenet[0].path).models

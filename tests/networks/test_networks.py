@@ -140,7 +140,7 @@ def test_an_impossible_cnn_is_refused(changes: dict[str, Any], message: str) -> 
 
 
 def test_a_custom_network_without_its_module_is_refused() -> None:
-    with pytest.raises(ModelError, match="Sequential, and no file brings code"):
+    with pytest.raises(ModelError, match="Sequential, and files hold no code"):
         build("custom", {"inputs": [8], "outputs": 2, **SPECS["custom"]}, "float32")
 
 

@@ -89,7 +89,7 @@ def test_a_folder_packed_by_another_program_is_a_run(folder: Path, tmp_path: Pat
 def test_a_sync_of_a_zip_says_to_unpack_it(packed: Path) -> None:
     result = CliRunner().invoke(app, ["runs", "sync", str(packed), "--to", "tensorboard"])
     assert result.exit_code == 2
-    assert "unpack the zip" in result.stderr
+    assert "cannot use a zip: unpack it" in result.stderr
 
 
 def made(change: Callable[[zipfile.ZipFile], Any], path: Path) -> Path:

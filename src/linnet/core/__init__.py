@@ -1,1 +1,1 @@
-"""What all rooms stand on, and that knows nothing of learning."""
+"""The base of all rooms: files, randomness, memory. Nothing here knows about learning."""

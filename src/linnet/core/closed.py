@@ -1,4 +1,4 @@
-"""Frozen pydantic models that refuse what they do not know: recipe, schema, manifest, networks."""
+"""Frozen pydantic models that refuse unknown fields: recipe, schema, manifest, networks."""
 
 import re
 from dataclasses import dataclass
@@ -43,16 +43,16 @@ class Closed(BaseModel):
 
     @classmethod
     def parse(cls, value: Any, source: str, error: type[InputError] = InputError) -> Self:
-        """Build from plain JSON values; ``source`` is named in errors.
+        """Build from plain JSON values; errors name ``source``.
 
-        Nothing is converted but lists to tuples and whole numbers to floats.
+        The only conversions are lists to tuples and whole numbers to floats.
         """
         try:
             return cls.model_validate_json(canonical(value), strict=True)
         except UnicodeEncodeError as wrong:
             raise error(
-                f"{source}: a text in it holds {wrong.object[wrong.start]!r}, half a character; "
-                "expected text that UTF-8 can hold"
+                f"{source}: a string holds {wrong.object[wrong.start]!r}, half a character; "
+                "expected text that UTF-8 can encode"
             ) from None
         except ValidationError as invalid:
             raise error(f"{source}: {explain(invalid, cls)}") from None
@@ -68,9 +68,9 @@ class Closed(BaseModel):
 
 
 def explain(invalid: ValidationError, model: type[BaseModel]) -> str:
-    """The first finding of pydantic in one line, with a did-you-mean for unknown keys.
+    """The first error of pydantic in one line, with a "did you mean" for unknown keys.
 
-    Where several kinds of value are allowed, it is what the kind nearest to the value says.
+    If a key allows several types of value, this is the error of the type nearest to the value.
     """
     errors = invalid.errors(include_url=False)
     first = errors[0]
@@ -93,6 +93,6 @@ def explain(invalid: ValidationError, model: type[BaseModel]) -> str:
 
 
 def _is_kind(part: int | str) -> bool:
-    """Whether it names a kind of value among several, and no place."""
+    """Whether ``part`` names one of several types of value, not a place in the input."""
     kinds = {"literal", "constrained", "function", "tuple", "int", "float", "bool", "str"}
     return isinstance(part, str) and bool(kinds & set(re.split(r"[^a-z]", part)))

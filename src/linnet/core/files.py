@@ -1,4 +1,4 @@
-"""The only place that writes, flushes, fsyncs and renames; and strict JSON."""
+"""The only module that writes, flushes, fsyncs and renames files; also strict JSON."""
 
 from __future__ import annotations
 
@@ -18,19 +18,22 @@ from typing import Any, BinaryIO, NamedTuple
 from linnet.errors import InputError, WorkError
 
 Json = Any
-"""What strict JSON holds: dict, list, str, int, float, bool, None."""
+"""A value of strict JSON: dict, list, str, int, float, bool, None."""
 
 MAX_JSON_DEPTH = 100
 MAX_JSON_BYTES = 64 << 20
-"""Of a file of JSON that is read whole."""
+"""The largest JSON file that is read."""
 
 Place = Path | zipfile.Path
-"""A file or a folder: on disk, or within a zip that is held in memory (``runs.archive``)."""
+"""A file or a folder, on disk or inside a zip in memory (``runs.archive``)."""
 
 
 def opened(place: Place) -> BinaryIO:
-    """``place``, open to read; raises OSError, also of a damaged zip, and of what is no plain file:
-    a pipe would never end."""
+    """Open ``place`` for reading.
+
+    Raises OSError, also for a damaged zip, and for anything but a regular file: a pipe would never
+    end.
+    """
     if isinstance(place, Path):
         file = open(place, "rb", opener=_at_once)  # noqa: SIM115
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -40,7 +43,7 @@ def opened(place: Place) -> BinaryIO:
     try:
         size = place.root.getinfo(place.at).file_size
         with place.root.open(place.at) as member:
-            return BytesIO(member.read(size))  # never more than it declares
+            return BytesIO(member.read(size))  # not more than the declared size
     except KeyError:
         raise FileNotFoundError(None, "the zip holds no such file") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
@@ -48,12 +51,12 @@ def opened(place: Place) -> BinaryIO:
 
 
 def _at_once(path: str, flags: int) -> int:
-    """Open a path without waiting for whoever is at a pipe's other end."""
+    """Open a path; for a pipe, do not wait for its other end."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 class About(NamedTuple):
-    """What tells whether a file is another, or has changed."""
+    """The facts of a file that change if it is replaced or modified."""
 
     inode: int
     size: int
@@ -61,7 +64,7 @@ class About(NamedTuple):
 
 
 def about(place: Place) -> About:
-    """Of a file; raises OSError. What is within a zip never changes."""
+    """The facts about a file; raises OSError. A file inside a zip never changes."""
     if isinstance(place, Path):
         found = place.stat()
         return About(found.st_ino, found.st_size, found.st_mtime_ns)
@@ -72,16 +75,16 @@ def about(place: Place) -> About:
 
 
 def read(place: Place) -> bytes:
-    """All of the file; raises OSError."""
+    """The whole content of a file; raises OSError."""
     with opened(place) as file:
         return file.read()
 
 
 def write(path: Path, content: bytes) -> None:
-    """Replace ``path`` by ``content``, or leave it as it was: never half of either.
+    """Replace ``path`` by ``content``, or leave it as it was, never half written.
 
-    The bytes go to a temporary file in the same folder, are flushed and fsynced, and renamed; then
-    the folder is fsynced.
+    The content goes to a temporary file in the same folder. The file is flushed, fsynced and
+    renamed; then the folder is fsynced.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -101,7 +104,7 @@ def write(path: Path, content: bytes) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` last through a power cut, where the system can."""
+    """Make a rename in ``folder`` survive a power cut, if the system supports it."""
     try:
         descriptor = os.open(folder, os.O_RDONLY)
     except OSError:
@@ -115,16 +118,18 @@ def sync_folder(folder: Path) -> None:
 
 
 def append(path: Path, *, alone: bool = False) -> BinaryIO:
-    """``path``, open to append whole lines, unbuffered: a line is with the system once written.
+    """Open ``path`` to append whole lines, without a buffer: each write reaches the system.
 
-    Where the last line there is has no end, as a killed writer leaves it, it gets one.
-    ``alone`` locks the file against others who do until it is closed, or this process ends.
+    If the last line has no line end (its writer was killed), add one. ``alone`` locks the file
+    against other writers that lock it, until it is closed or this process ends.
     """
     try:
         file = open(path, "a+b", buffering=0)  # noqa: SIM115
         if alone and not _lock(file):
             file.close()
-            raise InputError(f"{path}: another process writes it; wait for its end, or stop it")
+            raise InputError(
+                f"{path}: another process writes to it; wait until it ends, or stop it"
+            )
         if file.seek(0, os.SEEK_END):
             file.seek(-1, os.SEEK_END)
             if file.read(1) != b"\n":
@@ -135,20 +140,20 @@ def append(path: Path, *, alone: bool = False) -> BinaryIO:
 
 
 def _lock(file: BinaryIO) -> bool:
-    """Whether no other process has ``file`` locked; then this one has."""
+    """Try to lock ``file``; False if another process has locked it."""
     try:
         import fcntl
 
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    except (ImportError, OSError):  # Windows, or a disk without locks: a heartbeat has to tell
+    except (ImportError, OSError):  # Windows, or a disk without locks: the heartbeat decides
         return True
     return True
 
 
 def write_line(file: BinaryIO, line: bytes) -> None:
-    """Append a whole line; where the disk takes but a part of it, the file is cut back."""
+    """Append a whole line; if the disk takes only a part of it, cut the file back."""
     try:
         written = file.write(line)
         if written != len(line):
@@ -156,21 +161,21 @@ def write_line(file: BinaryIO, line: bytes) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
     except OSError as error:
         raise WorkError(
-            f"{file.name}: cannot write {len(line):,} bytes: {error.strerror}; free some room, and "
-            "linnet train --resume goes on from the last checkpoint"
+            f"{file.name}: cannot write {len(line):,} bytes: {error.strerror}; free some space, "
+            "then linnet train --resume continues from the last checkpoint"
         ) from error
 
 
 def sync(file: BinaryIO) -> None:
-    """Make what was written last through a power cut."""
+    """Make the written data survive a power cut."""
     try:
         os.fsync(file.fileno())
     except OSError as error:
-        raise WorkError(f"{file.name}: cannot be made to last: {error.strerror}") from error
+        raise WorkError(f"{file.name}: cannot sync to disk: {error.strerror}") from error
 
 
 def make_folder(path: Path) -> None:
-    """The folder ``path``, there or made, lasting."""
+    """Make the folder ``path`` if it does not exist, so that it survives a power cut."""
     try:
         path.mkdir(exist_ok=True)
     except OSError as error:
@@ -193,7 +198,7 @@ _ENCODE = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",",
 
 
 def dumps(value: Json) -> str:
-    """Strict JSON on one line, keys in the order given."""
+    """Strict JSON on one line; the keys keep their order."""
     try:
         return _ENCODE(value)
     except ValueError:  # a number that is not finite
@@ -201,7 +206,7 @@ def dumps(value: Json) -> str:
 
 
 def canonical(value: Json) -> bytes:
-    """The one spelling of ``value`` as strict JSON: sorted keys, no spaces, UTF-8."""
+    """``value`` as canonical strict JSON: sorted keys, no spaces, UTF-8."""
     text = json.dumps(
         plain(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True
     )
@@ -209,12 +214,12 @@ def canonical(value: Json) -> bytes:
 
 
 def pretty(value: Json, *, ascii: bool = False) -> str:
-    """Strict JSON for people: indented, keys in the order given, a final newline."""
+    """Strict JSON for people: indented, keys in their order, a newline at the end."""
     return json.dumps(plain(value), ensure_ascii=ascii, allow_nan=False, indent=2) + "\n"
 
 
 def loads(content: bytes | str, source: str) -> Json:
-    """Parse strict JSON; ``source`` is named in errors.
+    """Parse strict JSON; errors name ``source``.
 
     Refused: duplicate keys, NaN and infinities, numbers out of range, deep nesting, bad UTF-8.
     """
@@ -223,7 +228,7 @@ def loads(content: bytes | str, source: str) -> Json:
         result = dict(items)
         if len(result) != len(items):
             twice = Counter(key for key, _ in items).most_common(1)[0][0]
-            raise InputError(f"{source}: the JSON key {twice!r} stands twice in one object")
+            raise InputError(f"{source}: the JSON key {twice!r} occurs twice in one object")
         return result
 
     def constant(name: str) -> Json:
@@ -287,6 +292,8 @@ def read_json(path: Place) -> Json:
 
 
 def write_json(path: Path, value: Json) -> None:
-    """Replace ``path`` by ``value`` as strict JSON for people; half characters, as the name of a
-    file may hold, become "?"."""
+    """Replace ``path`` by ``value`` as strict JSON for people.
+
+    Half characters, which names of files may hold, become "?".
+    """
     write(path, pretty(value).encode(errors="replace"))

@@ -1,4 +1,4 @@
-"""How much memory there is, asked before it is taken."""
+"""How much memory is free, checked before it is allocated."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from linnet.errors import DataError, WorkError
 GROUP = Path("/sys/fs/cgroup")
 
 EXHAUSTED = ("out of memory", "not enough memory", "can't allocate memory")
-"""What PyTorch says of a device, and of the machine, whose memory is at its end."""
+"""Parts of PyTorch's messages when a device, or the machine, has no more memory."""
 
 
 def available() -> int | None:
-    """Bytes that this process may still take: the system's free ones and the control group's, the
-    least of both; None where that cannot be known."""
+    """Bytes that this process can still allocate; None if that is unknown.
+
+    This is the smaller of the free memory of the system and that of the control group.
+    """
     found = []
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
@@ -42,8 +44,10 @@ def available() -> int | None:
 
 
 def groups(controller: str) -> list[Path]:
-    """Where the limits stand of this process's control group and of those around it, by either
-    version of them; folders that may not be there."""
+    """The folders with the limits of this process's control group and of its parents.
+
+    Both versions of control groups; the folders need not exist.
+    """
     found = [GROUP, GROUP / controller]
     try:
         lines = Path("/proc/self/cgroup").read_text().splitlines()
@@ -58,7 +62,7 @@ def groups(controller: str) -> list[Path]:
 
 
 def cores() -> float | None:
-    """The cores that the control group grants, if it limits them."""
+    """The number of cores that the control group allows; None without a limit."""
     found = []
     for folder in groups("cpu"):
         try:
@@ -77,7 +81,7 @@ def cores() -> float | None:
 
 
 def resident() -> int | None:
-    """Bytes of memory that this process holds now; None where the system does not tell."""
+    """Bytes of memory that this process uses now; None if the system does not say."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])
         return pages * os.sysconf("SC_PAGE_SIZE")
@@ -86,7 +90,7 @@ def resident() -> int | None:
 
 
 def require(need: int, what: str, remedy: str = "fewer rows or columns (drop=...)") -> None:
-    """Refuse, before it is taken, what does not fit: ``need`` bytes for ``what``."""
+    """Raise before an allocation of ``need`` bytes for ``what`` that would not fit."""
     have = available()
     if have is not None and need > have:
         raise DataError(
@@ -97,7 +101,7 @@ def require(need: int, what: str, remedy: str = "fewer rows or columns (drop=...
 
 @contextmanager
 def guarded(what: str, remedy: str) -> Iterator[None]:
-    """Say in one line that ``what`` ran out of memory, of the machine or of a device."""
+    """Turn a lack of memory, of the machine or of a device, into a one-line WorkError."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:  # PyTorch's own is a RuntimeError

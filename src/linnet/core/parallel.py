@@ -1,4 +1,4 @@
-"""One process or many: the only module that knows ``torch.distributed`` and picks a device."""
+"""One process or many: the only module that uses ``torch.distributed`` and chooses a device."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class World:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     def sum(self, value: torch.Tensor) -> torch.Tensor:
-        """The sum of ``value`` over all ranks, the same bits on each; a rank with no rows joins."""
+        """The sum of ``value`` over all ranks, equal to the bit on each, also without rows."""
         if self.size > 1:
             value = value.clone()
             dist.all_reduce(value)
@@ -31,9 +31,9 @@ class World:
 
 
 def choose_device(name: str) -> torch.device:
-    """The device called ``name``: "auto" is CUDA where there is one, else the CPU.
+    """The device called ``name``: "auto" is CUDA if there is one, else the CPU.
 
-    An absent device is refused: there is never a silent fall back to the CPU.
+    A device that does not exist is an error: linnet never falls back to the CPU in silence.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

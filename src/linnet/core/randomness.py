@@ -1,4 +1,4 @@
-"""All randomness is a function of (seed, purpose): nothing has to be remembered to repeat it."""
+"""All randomness is a function of (seed, purpose), so it can be repeated without stored state."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def derive(seed: int, *purpose: str | int) -> int:
 
 
 def generator(seed: int, *purpose: str | int) -> torch.Generator:
-    """A CPU generator of its own for one purpose; the global generators stay untouched."""
+    """A separate CPU generator for one purpose; the global generators stay untouched."""
     import torch
 
     return torch.Generator().manual_seed(derive(seed, *purpose))

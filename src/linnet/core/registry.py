@@ -14,7 +14,7 @@ from typing import Any
 from linnet.errors import RecipeError
 
 LISTED = 30
-"""Names in a message, at most."""
+"""The most names in a message."""
 
 _allowed: set[str] = set()
 

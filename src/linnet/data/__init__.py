@@ -1,4 +1,4 @@
-"""Places of data, read into one kind of ``Dataset``."""
+"""Reading data: every source returns the same kind of ``Dataset``."""
 
 SOURCES = {
     "builtin": "linnet.data.memory.builtin:Builtin",
@@ -11,7 +11,7 @@ SOURCES = {
     "csv": "linnet.data.text.csv:Csv",
     "folder": "linnet.data.pictures.folder:Folder",
 }
-"""Every source, in the order in which a place is offered to them."""
+"""All sources. linnet asks them in this order whether they can read a place."""
 
 BUILTIN = {
     "breast_cancer": "569 rows, 30 columns, 2 classes",

@@ -1,4 +1,4 @@
-"""Pictures made a little different each time, a whole batch at once."""
+"""Augmentation: small random changes of pictures, a whole batch at once."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from linnet.core.randomness import generator
 
 @dataclass(frozen=True)
 class Augment:
-    """Each picture moved, mirrored, or with a hole, at random by (seed, step).
+    """Shift, mirror or cut a hole into each picture, at random by (seed, step).
 
-    ``shift``: up to so many pixels in each direction, the edge repeated; ``flip``: mirrored, left
-    to right, every second time; ``cutout``: a square of this side somewhere takes the value
-    ``fill``, over the edge in part (DeVries and Taylor 2017).
+    ``shift``: up to this many pixels in each direction; the edge is repeated. ``flip``: mirror left
+    to right with probability 1/2. ``cutout``: a square of this side at a random place, possibly
+    over the edge, takes the value ``fill`` (DeVries and Taylor 2017).
     """
 
     shift: int = 0
@@ -25,11 +25,11 @@ class Augment:
     fill: float = 0.0
 
     def __bool__(self) -> bool:
-        """Whether it does anything."""
+        """Whether it changes pictures at all."""
         return bool(self.shift or self.flip or self.cutout)
 
     def __call__(self, x: Tensor, seed: int, step: int) -> Tensor:
-        """``x`` (rows, channels, height, width) in its own dtype, changed in a copy."""
+        """A changed copy of ``x`` (rows, channels, height, width), in the same dtype."""
         random = generator(seed, "augment", step)
         rows, device = len(x), x.device
         height, width = x.shape[-2:]

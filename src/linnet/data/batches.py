@@ -1,4 +1,4 @@
-"""Batches by index: the data whole on the device, nothing done per sample in Python."""
+"""Batches by index: all data is on the device, and no Python code runs per sample."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from linnet.data.dataset import Dataset
 class Batches:
     """Shuffled batches of a data set; their order is a function of (seed, epoch) alone.
 
-    The last batch of an epoch may be smaller. With ``pairs`` it is never a single row, whose
-    deviation a batch norm could not take: the one before takes it in.
+    The last batch of an epoch may be smaller. With ``pairs`` no batch is a single row, for which
+    batch norm has no deviation: a single last row joins the batch before.
     """
 
     def __init__(self, data: Dataset, size: int, seed: int, *, pairs: bool = False) -> None:
@@ -28,7 +28,7 @@ class Batches:
         self.sizes = [self.size] * whole + ([] if not rest or joins else [rest])
         self.sizes[-1] += joins
         self.seconds = 0.0
-        """Spent on making batches so far, as the processor sees it."""
+        """Processor time spent on making batches so far."""
 
     def __len__(self) -> int:
         """Batches in an epoch."""
@@ -41,7 +41,7 @@ class Batches:
         return batches
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
-        """Every row once, as (x, y, weight); without the first ``start`` batches."""
+        """The batches of an epoch as (x, y, weight), without the first ``start``."""
         data = self.data
         for rows in self.rows(epoch, data.x.device)[start:]:
             began = perf_counter()

@@ -1,4 +1,4 @@
-"""How one column of a table becomes numbers, as a model file keeps it."""
+"""How one column of a table is encoded; a model file stores this."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ TIME_FORMATS = tuple(
     for zone in ("", "%#z")
 )
 AMBIGUOUS = ("%m/%d/%Y", "%d/%m/%Y")
-"""Where every value fits both, the day cannot be told from the month."""
+"""Pairs of formats: if every value fits both, day and month are ambiguous."""
 FORMATS = ("", *DAY_FORMATS, *TIME_FORMATS, *AMBIGUOUS)
-"""Every form of a date; none where the column came with dates."""
+"""The formats of dates; "" if the column already holds dates."""
 
 
 class Column(Closed):
     """One column of a table.
 
-    ``numeric``: its categories are numbers as text. ``timed``: a date with times of day.
-    ``format``: how text was read as a date. ``fill``: what stands for a missing number, one for
-    each part of a date. ``missing``: missing values have a place of their own. ``other``: so have
-    the rare categories, together.
+    ``numeric``: the categories are numbers as text. ``timed``: a date with times of day.
+    ``format``: the format of dates in text. ``fill``: the values that impute missing numbers, one
+    for each part of a date. ``missing``: a 0/1 column marks missing values. ``other``: all rare
+    categories share one 0/1 column.
     """
 
     name: str
@@ -46,21 +46,21 @@ class Column(Closed):
     @model_validator(mode="after")
     def _consistent(self) -> Column:
         if self.format not in FORMATS:
-            raise ValueError(f"the form of date {self.format[:40]!r} is none that linnet reads")
+            raise ValueError(f"unknown date format {self.format[:40]!r}")
         if len(set(self.categories)) != len(self.categories):
             raise ValueError("a category is listed twice")
         if self.kind == "category" and self.fill:
-            raise ValueError("a category has nothing to fill in")
+            raise ValueError("a category cannot have values to impute")
         return self
 
     @property
     def used(self) -> bool:
-        """Whether it is a part of the examples."""
+        """Whether the column is part of the examples."""
         return self.kind not in LEFT_OUT
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The names of its encoded numbers."""
+        """The names of the encoded columns."""
         if self.kind == "category":
             names = [f"{self.name}={category}" for category in self.categories]
             names += [f"{self.name}={OTHER}"] * self.other

@@ -1,17 +1,17 @@
-"""The columns of a table: what kind each is, and how it becomes numbers.
+"""The columns of a table: the kind of each, and how it is encoded.
 
-A column goes through three forms. As a place has it, it is a polars ``Series`` (see ``Table``). As
-a *record* it is one float64 number a row: the number itself, the position of the category among
-``categories``, or seconds since 1970; NaN where it is missing. *Encoded* it is one or more numbers:
+A column has three forms. A source returns it as a polars ``Series`` (see ``Table``). As a *record*
+it is one float64 number for each row: the number itself, the index of the category in
+``categories``, or seconds since 1970; NaN if it is missing. *Encoded* it is one or more numbers:
 
-- a number, or a boolean as 0 or 1, with its mean in place of missing ones;
-- a category as one 0 or 1 for each category;
+- a number, or a boolean as 0 or 1; missing ones are imputed with the mean;
+- a category, one-hot: a 0/1 column for each category;
 - a date as year, month, day, weekday (Monday is 0) and, if it has times of day, the hour;
-- wherever training rows had missing ones, one more 0 or 1 that says so.
+- if training rows have missing values, one more 0/1 column that marks them.
 
-Means, categories and whether any are missing are learnt from training rows alone. A category that
-they did not have counts as one of the rare ones, where those share a place, and else is none of the
-categories: a 0 in each place.
+Means, categories and the marks of missing values are learnt from training rows alone. A category
+that was not in training counts as one of the rare ones, if those share a column; else it is none of
+the categories (all zeros).
 """
 
 from __future__ import annotations
@@ -35,30 +35,30 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 MAX_CATEGORIES = 10_000
-"""A column of text with more different values is never one of categories."""
+"""A text column with more different values than this is not a category."""
 
 MAX_CODES = 5
-"""Whole numbers with 3 to this many different values, each often, are codes for categories."""
+"""Whole numbers with 3 to this many different values, each frequent, are categories."""
 
 ROWS_A_CODE = 20
-"""How many rows codes must have on average for each of them."""
+"""Whole numbers are categories only with this many rows on average for each value."""
 
 DIFFERENT = 0.5
-"""Text of which more than this share are different values is no category."""
+"""Text is no category if the share of different values is larger than this."""
 
 BLOCK = 1 << 15
-"""Rows that are encoded at once."""
+"""The number of rows that are encoded at once."""
 
 DIGITS = 1e-4
 
 MANY = 2 * MAX_CATEGORIES
-"""Values of text among which more different ones than ``MAX_CATEGORIES`` settle the kind."""
+"""The first text values: if more than ``MAX_CATEGORIES`` of them differ, it is no category."""
 
 SAMPLE = 1_000
-"""Values that are looked at first."""
+"""The number of values that are checked first."""
 
 NEARLY = 0.9
-"""Where this share are dates, the others are taken for errors."""
+"""If at least this share of the values are dates, the others are errors."""
 
 BOOLEANS = (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"))
 
@@ -66,13 +66,13 @@ IDENTIFIERS = re.compile(
     r"(|unnamed: ?\d+|id|uuid|guid|index|idx|key|rownum(ber)?|row_?(id|number)|.*[_ .-](id|uuid))",
     re.IGNORECASE,
 )
-"""Names that whole, different numbers have where they count or name rows."""
+"""Column names of identifiers: whole numbers, all different, that number the rows."""
 
 
 def record(column: Column, series: pl.Series, table: Table) -> Array:
-    """The record (rows,) of a column as it is in a place; -1 is a category that is not known.
+    """The record (rows,) of a column as read; -1 is an unknown category.
 
-    Refuses what is not of this column's kind.
+    Raises DataError for a value that is not of the column's kind.
     """
     if column.kind == "category":
         known = {value: float(code) for code, value in enumerate(column.categories)}
@@ -112,9 +112,9 @@ def record(column: Column, series: pl.Series, table: Table) -> Array:
 
 
 def learn(column: Column, values: Array, most: int) -> tuple[Column, bool]:
-    """The column as the record ``values`` (rows,) of its training rows says, and whether float32
-    keeps it: each number to within ``DIGITS`` of the column's deviation. Of more than ``most``
-    categories the rarest share a place."""
+    """The column with what its training record ``values`` (rows,) teaches, and whether float32
+    is enough: it keeps each number to within ``DIGITS`` of the column's deviation. If there are
+    more than ``most`` categories, the rarest share a column."""
     absent = np.isnan(values)
     missing = bool(absent.any())
     present = values[~absent] if missing else values
@@ -124,7 +124,7 @@ def learn(column: Column, values: Array, most: int) -> tuple[Column, bool]:
         narrow = True
         if column.kind == "number" and len(present):
             largest = max(-present.min(), present.max())
-            with np.errstate(over="ignore", invalid="ignore"):  # of numbers near the largest
+            with np.errstate(over="ignore", invalid="ignore"):  # numbers near the largest float
                 narrow = not largest * np.finfo(np.float32).eps > DIGITS * present.std() > 0
             narrow &= bool(largest <= np.finfo(np.float32).max)
         return column.model_copy(update={"fill": fill, "missing": missing}), narrow
@@ -139,14 +139,14 @@ def learn(column: Column, values: Array, most: int) -> tuple[Column, bool]:
 
 
 def _mean(part: Array) -> float:
-    """The mean of numbers, also where their sum is larger than any."""
+    """The mean of numbers, also if their sum overflows."""
     with np.errstate(over="ignore", invalid="ignore"):
         mean = float(part.mean())
     return mean if np.isfinite(mean) else float((part / len(part)).sum())
 
 
 def recode(column: Column, values: Array, before: Column) -> Array:
-    """A record whose categories are those of ``before``, in the categories of this column."""
+    """A record in the categories of ``before``, converted to the categories of ``column``."""
     if column.kind != "category" or before.categories == column.categories:
         return values
     place = {category: float(code) for code, category in enumerate(column.categories)}
@@ -156,7 +156,7 @@ def recode(column: Column, values: Array, before: Column) -> Array:
 
 
 def encode(column: Column, values: Array, out: Array) -> None:
-    """Write the encoded form of ``values`` (rows,) into ``out`` (rows, places), all zeros."""
+    """Write the encoded ``values`` (rows,) into ``out`` (rows, columns), which holds zeros."""
     absent = np.isnan(values)
     if column.kind == "category":
         count = len(column.categories)
@@ -172,8 +172,8 @@ def encode(column: Column, values: Array, out: Array) -> None:
             largest = max(-filled.min(), filled.max())
             if largest > np.finfo(np.float32).max:
                 raise DataError(
-                    f"the column {column.name!r} holds a number of the size {largest:.4g}, more "
-                    "than float32 holds, in which the training rows were; correct it"
+                    f"the column {column.name!r} holds a number of the size {largest:.4g}, too "
+                    "large for float32, the type of the training rows; correct it"
                 )
         out[:, index] = filled
     if column.missing:
@@ -181,7 +181,7 @@ def encode(column: Column, values: Array, out: Array) -> None:
 
 
 def _split(column: Column, values: Array) -> list[Array]:
-    """A record as its parts, one but for a date; anything where it is missing."""
+    """The parts of a record: one, or several for a date; arbitrary where it is missing."""
     if column.kind != "date":
         return [values]
     seconds = np.where(np.isnan(values), 0.0, values)
@@ -206,7 +206,7 @@ EXPECTED = {
 
 
 def infer(series: pl.Series, declared: Kind | None, table: Table) -> Column:
-    """What a column is: found from its values, unless ``declared``."""
+    """The kind of a column, decided from its values unless it is ``declared``."""
     name = series.name
     kind: Kind = declared or _kind(series)
     column = Column(name=name, kind=kind)
@@ -226,7 +226,7 @@ def infer(series: pl.Series, declared: Kind | None, table: Table) -> Column:
             if not form:
                 raise DataError(
                     f"{table.name}: the column {name!r} holds "
-                    f"{_shown(series.drop_nulls().first())}, expected dates of one form, such as "
+                    f"{_shown(series.drop_nulls().first())}, expected dates in one format, such as "
                     f"2024-12-31 or 2024-12-31 23:59; or declare it otherwise (columns.{name}=text)"
                 )
             column = column.model_copy(update={"format": form})
@@ -237,7 +237,7 @@ def infer(series: pl.Series, declared: Kind | None, table: Table) -> Column:
 
 
 def _kind(series: pl.Series) -> Kind:
-    """What the values say."""
+    """The kind of a column, decided from its values."""
     values = series.drop_nulls()
     count = len(values)
     if not count:
@@ -251,9 +251,9 @@ def _kind(series: pl.Series) -> Kind:
         and not IDENTIFIERS.fullmatch(series.name)
         and values.head(SAMPLE).n_unique() > MAX_CODES
     ):
-        return "number"  # most are: told without looking at all of them
+        return "number"  # the usual case, decided without all of the values
     different = values.head(MANY).n_unique()
-    if numbers or different <= MAX_CATEGORIES:  # else they are too many, whatever follows
+    if numbers or different <= MAX_CATEGORIES:  # else there are too many in any case
         different = values.n_unique()
     if different == 1:
         if count == len(series):
@@ -278,7 +278,7 @@ def _kind(series: pl.Series) -> Kind:
 
 
 def without(series: pl.Series, missing: Sequence[str]) -> pl.Series:
-    """A column of numbers without those that mean missing, as a text file's are without them."""
+    """A column of numbers, with the numbers that mean missing set to null."""
     if series.dtype != pl.Float64 or not missing:
         return series
     numbers = pl.Series(missing, dtype=pl.String).cast(pl.Float64, strict=False).drop_nulls()
@@ -286,7 +286,7 @@ def without(series: pl.Series, missing: Sequence[str]) -> pl.Series:
 
 
 def labels(values: pl.Series) -> list[str]:
-    """Values as text: whole numbers without a point, so that 1 and 1.0 are one thing."""
+    """Values as text; whole numbers have no point, so 1 and 1.0 are equal."""
     if values.dtype == pl.Float64:
         return [
             str(int(value)) if value is not None and value % 1 == 0 else str(value)
@@ -302,7 +302,7 @@ def _floats(series: pl.Series) -> Array:
 
 
 def _as_boolean(series: pl.Series) -> pl.Series:
-    """Text as booleans; null where it is none of one pair of words."""
+    """Text as booleans, null for other words; all values must use one pair of words."""
     lower = series.str.to_lowercase()
     found = lower.unique().drop_nulls().to_list()
     for pair in BOOLEANS:
@@ -312,7 +312,7 @@ def _as_boolean(series: pl.Series) -> pl.Series:
 
 
 def _looks_dated(values: pl.Series) -> bool:
-    """Whether the first values are dates, told without reading all of them."""
+    """Whether the first values are dates."""
     sample = values.head(100)
     return any(
         float(_as_date(sample, form).is_not_null().mean() or 0) >= NEARLY  # type: ignore[arg-type]
@@ -321,8 +321,11 @@ def _looks_dated(values: pl.Series) -> bool:
 
 
 def date_format(series: pl.Series, table: Table | None) -> str:
-    """The form in which all of ``series`` are dates, or ""; with ``table``, refuses a column of
-    which only nearly all are, or whose days and months, or zones, cannot be told."""
+    """The format in which all of ``series`` are dates, or "".
+
+    With ``table``, raises DataError if only nearly all are dates, if days and months are ambiguous,
+    or if time zones differ.
+    """
     values = series.drop_nulls()
     best, most = "", 0
     for form in (*DAY_FORMATS, *TIME_FORMATS, *AMBIGUOUS):
@@ -344,8 +347,8 @@ def date_format(series: pl.Series, table: Table | None) -> str:
         if table is None:
             return ""
         raise DataError(
-            f"{table.name}: whether {_shown(values[0])} in the column {series.name!r} has the day "
-            "or the month first cannot be told; write dates as 2024-12-31"
+            f"{table.name}: {_shown(values[0])} in the column {series.name!r} may have the day or "
+            "the month first; write dates as 2024-12-31"
         )
     if best.endswith("z"):
         zones = values.str.extract(r"(Z|[+-]\d\d:?\d\d)$").n_unique()
@@ -358,7 +361,7 @@ def date_format(series: pl.Series, table: Table | None) -> str:
 
 
 def _as_date(series: pl.Series, form: str) -> pl.Series:
-    """Text as dates; null where it is none of this form. Times with a zone are in UTC."""
+    """Text as dates, null for text in another format. Times with a zone become UTC."""
     if "%H" not in form:
         return series.str.to_date(form, strict=False)
     found = series.str.to_datetime(form, strict=False, time_unit="us")
@@ -371,7 +374,7 @@ def _shown(value: object) -> str:
 
 
 def describe(series: pl.Series, column: Column) -> dict[str, Any]:
-    """What ``linnet data show`` tells of a column."""
+    """The facts that ``linnet data show`` prints about a column."""
     values = series.drop_nulls()
     facts: dict[str, Any] = {
         "name": column.name,
@@ -392,8 +395,8 @@ def describe(series: pl.Series, column: Column) -> dict[str, Any]:
 
 
 def records(columns: Sequence[Column], table: Table, missing: Sequence[str]) -> Array:
-    """The records (rows, used columns) of a table that has these columns, in any order; the values
-    ``missing`` mean that there is none."""
+    """The records (rows, used columns) of a table that has these columns in any order; the values
+    in ``missing`` mean that a value is missing."""
     used = [column for column in columns if column.used]
     absent = [column.name for column in used if column.name not in table.columns]
     if absent:
@@ -431,29 +434,29 @@ def expand(columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[
 
 
 def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """What ``work`` makes of each item, by as many threads as polars uses; the first error counts.
+    """Apply ``work`` to each item, in as many threads as polars uses; raise the first error.
 
-    Worth it for what NumPy and polars do at length, for they let go of the interpreter.
+    This pays off for long calls of NumPy and polars, which release the interpreter lock.
     """
     with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
         return list(threads.map(work, items))
 
 
 def unknown(columns: Sequence[Column], rows: Array) -> list[str]:
-    """What of records (rows, used columns) the training rows had none of, in words."""
+    """In words: the values in records (rows, used columns) that training rows did not have."""
     found = []
     for index, column in enumerate(column for column in columns if column.used):
         values = rows[:, index]
         unseen = int((values < 0).sum()) if column.kind == "category" else 0
         absent = 0 if column.missing else int(np.isnan(values).sum())
         if unseen:
-            rule = "counted as rare ones" if column.other else "taken for none of them"
+            rule = "treated as rare ones" if column.other else "treated as no category (all zeros)"
             found.append(f"{column.name!r} has {unseen:,} rows of unknown categories, {rule}")
         if absent:
-            rule = "taken for none of its categories"
+            rule = "treated as no category (all zeros)"
             if column.kind != "category":
-                rule = "filled with the mean of training"
+                rule = "imputed with the mean of training"
             found.append(
-                f"{column.name!r} misses {absent:,} values, as it never did in training: {rule}"
+                f"{column.name!r} has {absent:,} missing values, training had none: {rule}"
             )
     return found

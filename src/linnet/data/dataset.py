@@ -1,4 +1,4 @@
-"""Examples, targets and their schema in memory, and how they are divided."""
+"""Examples, targets and their schema in memory."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from linnet.data.split import Division, Split, split
 from linnet.errors import DataError, RecipeError
 
 BLOCK = 1 << 16
-"""Rows whose bytes are hashed at once."""
+"""The number of rows that are hashed at once."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +27,9 @@ class Dataset:
 
     ``x`` is ``(rows, *schema.shape)`` in its original dtype: pictures stay uint8 until the batch.
     ``y`` is int64 (rows,) class codes, floating (rows, classes) probabilities, or floating (rows,)
-    or (rows, targets) numbers; no row has any, and it is (rows, 0), where the data has no target.
-    ``weight`` is floating (rows,) or None. The last ``test_rows`` rows are the test part that the
-    data came with; ``division`` is how a column divides the rows; ``notes`` are what its source
-    noticed. A table is one of records until ``learn``.
+    or (rows, targets) numbers. Without a target it is (rows, 0). ``weight`` is floating (rows,) or
+    None. The last ``test_rows`` rows are the data's own test part. ``division`` is the split by a
+    column. ``notes`` are the remarks of the source. A table holds records until ``learn``.
     """
 
     x: Tensor
@@ -52,11 +51,11 @@ class Dataset:
 
     @property
     def codes(self) -> Tensor:
-        """The class code of every row (rows,); of soft targets the most probable class."""
+        """The class code of every row (rows,); for soft targets the most probable class."""
         return self.y.argmax(dim=1) if self.soft else self.y
 
     def take(self, rows: Tensor) -> Dataset:
-        """The given rows, in the order given, as a data set without a test part of its own."""
+        """A data set of these rows, in this order, without its own test part."""
         weight = None if self.weight is None else self.weight[rows]
         division = None if self.division is None else self.division.take(rows)
         return Dataset(
@@ -84,7 +83,7 @@ class Dataset:
         return digest.hexdigest()
 
     def split(self, *, test: float | int, valid: float | int | None, seed: int) -> Split:
-        """Divide the rows by seed; see ``linnet.data.split``."""
+        """Split the rows by seed; see ``linnet.data.split``."""
         codes = self.codes if self.schema.task == "classification" else None
         return split(
             codes, len(self), own=self.test_rows, division=self.division,
@@ -92,8 +91,8 @@ class Dataset:
         )  # fmt: skip
 
     def learn(self, rows: Tensor, most: int = Reading().max_categories) -> Dataset:
-        """Records as encoded rows, as the training rows, numbered ``rows``, say how; data of
-        another kind as it is. Of more than ``most`` categories the rarest share a place."""
+        """Encode records, with what the training rows (numbers ``rows``) teach; other data stays
+        as it is. If there are more than ``most`` categories, the rarest share a column."""
         if self.schema.example != "record":
             return self
         records = self.x.numpy()
@@ -154,7 +153,7 @@ class Dataset:
         )
 
     def conform(self, schema: Schema) -> Dataset:
-        """The same data in the terms of a model's ``schema``; refused where it does not fit."""
+        """The same data, encoded by a model's ``schema``; raises DataError if it does not fit."""
         if self.schema == schema:
             return self
         if self.schema.task != schema.task:
@@ -182,7 +181,7 @@ class Dataset:
         return replace(self, x=schema.encode(self.x), y=y, schema=schema)
 
     def describe(self) -> dict[str, Any]:
-        """What ``linnet data show`` tells: rows, shape, dtype, range, mean, deviation, counts."""
+        """The facts of ``linnet data show``: rows, shape, dtype, range, mean, deviation, counts."""
         mean, deviation = moments(self.x)
         facts: dict[str, Any] = {
             "name": self.name,
@@ -214,7 +213,7 @@ class Dataset:
 
 
 def moments(x: Tensor) -> tuple[float, float]:
-    """Mean and deviation over all numbers of ``x``; exact for uint8, from its histogram."""
+    """Mean and deviation of all numbers in ``x``; exact for uint8, from its histogram."""
     if x.dtype == torch.uint8:
         counts = torch.bincount(x.flatten(), minlength=256).double()
         values = torch.arange(256, dtype=torch.float64, device=counts.device)

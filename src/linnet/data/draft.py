@@ -1,4 +1,4 @@
-"""From a table to a data set: what is predicted, what divides the rows, what the rest is."""
+"""From a table to a data set: choose the target, the column that splits the rows, the inputs."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ MAX_TARGET_CODES = 20
 """Whole numbers with more different values than this are numbers to predict, not classes."""
 
 ROWS_A_CLASS = 5
-"""How many rows each of more than two classes that are numbers must have on average."""
+"""With more than two values, whole numbers are classes only with this many rows each on average."""
 
 PARTS = {
     "train": 0, "training": 0, "valid": 1, "validation": 1, "val": 1, "dev": 1, "test": 2,
     "testing": 2,
 }  # fmt: skip
-"""The values of a column that divides the rows, in any case."""
+"""The values of a split column, in upper or lower case."""
 
 
 def draft(table: Table, reading: Reading) -> Dataset:
-    """The table, which is emptied, as a data set of records: ``learn`` encodes them.
+    """Turn the table into a data set of records, which ``learn`` encodes; this empties the table.
 
     Rows without a target are left out and counted.
     """
@@ -62,14 +62,14 @@ def draft(table: Table, reading: Reading) -> Dataset:
         division = division if kept is None else division.take(kept)
         fields = tuple(f for f in fields if f.name != series.name or kind == "time")
         if kind != "time":
-            notes.append(f"{series.name!r} divides the rows, and is left out of the examples")
+            notes.append(f"{series.name!r} splits the rows, and is left out of the examples")
     notes += _left_out(fields)
     used = tuple(field.name for field in fields if field.used)
     if not used:
         kinds = ", ".join(f"{field.name} ({field.kind})" for field in fields[:8])
         raise DataError(
             f"{table.name}: no column is left to learn from{': ' + kinds if kinds else ''}; "
-            "declare what one is (columns.NAME=category, say)"
+            "declare the kind of a column (such as columns.NAME=category)"
         )
     schema = Schema.parse(
         {"example": "record", "shape": [len(used)], "dtype": "float64", "columns": used, **about},
@@ -87,7 +87,7 @@ def draft(table: Table, reading: Reading) -> Dataset:
 
 
 def overview(table: Table, reading: Reading) -> list[dict[str, Any]]:
-    """What each column of the table is, for people; see ``columns.describe``."""
+    """The kind and the facts of each column, for people; see ``columns.describe``."""
     _declared(table, reading)
     return [
         columns.describe(series, columns.infer(series, reading.columns.get(name), table))
@@ -109,11 +109,12 @@ def features(table: Table, reading: Reading) -> tuple[tuple[Column, ...], Tensor
 def conform(
     table: Table, schema: Schema, *, labelled: bool, positive: bool = False, chosen: bool = False
 ) -> Dataset:
-    """A table, which is emptied, in the terms of a model's ``schema``.
+    """Encode a table by a model's ``schema``; this empties the table.
 
-    ``labelled`` leaves out the rows without a target of the model's, and needs the column; else all
-    rows stay, and class codes are -1, numbers NaN, where there is none. ``positive`` says that the
-    model tells one class from all others, ``chosen`` that its classes were chosen among more.
+    ``labelled`` needs the target column, and leaves out the rows without a target of the model.
+    Otherwise all rows stay; a missing target has the class code -1 or the number NaN. ``positive``
+    means that the model predicts one class against all others; ``chosen`` means that the model
+    uses only some of the classes.
     """
     notes = list(table.notes)
     names = [field.name for field in schema.fields]
@@ -144,15 +145,15 @@ def conform(
         known = y >= 0 if schema.task == "classification" else ~y.reshape(rows, -1).isnan().any(1)
         if not known.all():
             lost = int((~known).sum())
-            notes.append(f"{lost:,} rows have no target of the model's, and are left out")
+            notes.append(f"{lost:,} rows have no target that the model knows, and are left out")
             x, y = x[known], y[known]
         if not len(x):
-            raise DataError(f"{table.name}: no row has a target of the model's")
+            raise DataError(f"{table.name}: no row has a target that the model knows")
     return Dataset(x, y, schema, name=table.name, notes=tuple(notes))
 
 
 def _declared(table: Table, reading: Reading) -> None:
-    """Refuse a declaration of a column that is not there."""
+    """Raise if a column that does not exist is declared."""
     for name in reading.columns:
         if name not in table.columns:
             raise DataError(
@@ -176,7 +177,7 @@ def _features(
     fields = tuple(columns.in_threads(kind, names))
     used = [field for field in fields if field.used]
     rows = len(table) if kept is None else len(kept)
-    records = np.empty((len(used), rows))  # memory is taken as it is written
+    records = np.empty((len(used), rows))  # memory is allocated as it is written
 
     def fill(index: int) -> None:
         series = columns.without(table.columns.pop(used[index].name), reading.missing)
@@ -224,39 +225,39 @@ def _targets(table: Table, reading: Reading) -> tuple[str, ...]:
 def _dividing(
     table: Table, reading: Reading, targets: Sequence[str]
 ) -> tuple[str, pl.Series] | None:
-    """The column that divides the rows, if any is named."""
+    """The column that splits the rows, if one is named."""
     given = [(kind, getattr(reading, kind)) for kind in ("split", "group", "time")]
     given = [(kind, name) for kind, name in given if name is not None]
     if not given:
         return None
     if len(given) > 1:
         raise DataError(
-            f"only one column can divide the rows; given are "
+            f"only one column can split the rows; given are "
             f"{' and '.join(f'{kind}={name}' for kind, name in given)}"
         )
     ((kind, name),) = given
     if name in targets:
-        raise DataError(f"{table.name}: {name!r} is the target, and cannot divide the rows too")
+        raise DataError(f"{table.name}: {name!r} is the target, and cannot split the rows too")
     if name not in table.columns:
         raise DataError(f'{table.name} has no column "{name}"; {suggest(name, table.columns)}')
     series = table.columns[name]
     if series.null_count():
         where = table.where(int(series.is_null().arg_max() or 0))
         raise DataError(
-            f"{table.name}, {where}: {name!r} is missing; a column that divides the rows must say "
-            "of each where it belongs"
+            f"{table.name}, {where}: {name!r} is missing; a column that splits the rows needs a "
+            "value in every row"
         )
     return kind, series
 
 
 def _division(kind: Any, series: pl.Series, table: Table) -> Division:
-    """What the column says of each row."""
+    """The split that a column defines."""
     if kind == "group":
         values = series.rank("dense").cast(pl.Int64)
         return Division(kind, series.name, torch.from_numpy(values.to_numpy().copy()))
     if kind == "time":
         column = columns.infer(series, "date" if series.dtype == pl.String else None, table)
-        if column.kind not in ("number", "date"):  # codes, an identifier: they count all the same
+        if column.kind not in ("number", "date"):  # codes or an identifier: use their numbers
             column = columns.infer(series, "number", table)
         record = columns.record(column, series, table)
         return Division(kind, series.name, torch.from_numpy(record))
@@ -276,7 +277,7 @@ def _division(kind: Any, series: pl.Series, table: Table) -> Division:
 def _target(
     table: Table, reading: Reading, found: Sequence[pl.Series]
 ) -> tuple[dict[str, Any], Tensor, list[str]]:
-    """The target's part of a schema, ``y``, and what to say of it."""
+    """The target's part of a schema, ``y``, and notes about it."""
     names = [series.name for series in found]
     task = reading.task if reading.task != "auto" else _task(found, reading)
     if task == "regression":
@@ -290,7 +291,7 @@ def _target(
         return {"task": task, "targets": names}, y, []
     if len(found) > 1:
         raise DataError(
-            f"{table.name}: {len(found)} targets that are classes; expected one, or numbers"
+            f"{table.name}: {len(found)} targets with classes; expected one, or numbers"
         )
     (series,) = found
     if series.dtype == pl.Float64 and not (series % 1 == 0).all():
@@ -326,7 +327,7 @@ def _target(
         notes.append(f"{single:,} of {len(values):,} classes have one row, kept for training")
     if reading.task == "auto" and series.dtype == pl.Float64 and len(values) > 2:
         notes.append(
-            f"{series.name!r} has {len(values)} different whole numbers: taken for classes (to "
+            f"{series.name!r} has {len(values)} different whole numbers: treated as classes (to "
             "predict a number: --task regression)"
         )
     about = {"task": task, "targets": names, "classes": labels, "class_kind": kind}
@@ -360,13 +361,13 @@ def _labels(values: pl.Series) -> tuple[list[Label], str]:
 
 
 def _numbers(found: Sequence[pl.Series], table: Table) -> Tensor:
-    """Targets as numbers, (rows,) or (rows, targets), NaN where there is none."""
+    """Targets as numbers, (rows,) or (rows, targets), NaN where one is missing."""
     for series in found:
         if series.dtype not in (pl.Float64, pl.Boolean):
             value = series.drop_nulls().first()
             raise DataError(
-                f"{table.name}: the target {series.name!r} holds {value!r}, no number; expected "
-                "numbers for regression, or one target of classes"
+                f"{table.name}: the target {series.name!r} holds {value!r}, which is not a number; "
+                "expected numbers for regression, or one target of classes"
             )
     columns_ = [series.cast(pl.Float64).to_numpy() for series in found]
     return torch.from_numpy(np.stack(columns_, 1) if len(found) > 1 else columns_[0].copy())
@@ -375,8 +376,8 @@ def _numbers(found: Sequence[pl.Series], table: Table) -> Tensor:
 def _codes(
     series: pl.Series, schema: Schema, positive: bool, table: Table, *, strict: bool
 ) -> np.ndarray[Any, Any]:
-    """Labels (rows,) as codes of the model's classes, -1 where missing; others are refused if
-    ``strict``, else -1 too."""
+    """Labels (rows,) as codes of the model's classes, -1 where missing. An unknown label raises
+    DataError if ``strict``, else it is -1 too."""
     values = series.unique().drop_nulls()
     texts = columns.labels(values)
     if positive:

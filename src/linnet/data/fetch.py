@@ -1,7 +1,7 @@
-"""Downloads known data sets: the only module of linnet that ever uses the network.
+"""Download known data sets: the only module of linnet that uses the network by itself.
 
-What is fetched is checked by sha256 before it gets its name, so it does not matter which mirror, or
-who between it and here, delivered it.
+A file gets its name only after its sha256 is checked, so it does not matter which mirror sent it,
+or through which computers it came.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ TIMEOUT = 30.0
 CHUNK = 1 << 18
 
 MAX_MEMBER_BYTES = 1 << 28
-"""A member of an archive that is larger than this is refused."""
+"""Larger members of an archive are refused."""
 
 Progress = Callable[[str, int, int], None]
 
@@ -42,8 +42,8 @@ def fetch(
 ) -> Path:
     """Download the known data set ``name`` into ``folder`` (the user's cache), and check it.
 
-    A file that is there and right is not fetched again; a part of one is gone on with. Each mirror
-    is tried in turn. ``progress`` is called with a file's name, its bytes so far, and of how many.
+    A correct file is not fetched again; a partial one is continued. Each mirror is tried in turn.
+    ``progress`` is called with a file's name, its bytes so far, and its size.
     """
     if name not in KNOWN:
         raise DataError(f'"{name}" cannot be fetched; {suggest(name, KNOWN)}')
@@ -72,20 +72,20 @@ def _fetch_file(file: RemoteFile, folder: Path, mirrors: Sequence[str], progress
         address = mirror.rstrip("/") + "/" + file.name
         resumed = part.is_file()
         wrong = _attempt(address, part, file, progress)
-        if wrong and resumed and not part.is_file():  # perhaps what was there was wrong: from new
+        if wrong and resumed and not part.is_file():  # perhaps the old part was wrong: start again
             wrong = _attempt(address, part, file, progress)
         if wrong is None:
             _install(part, target)
             return
         failures.append(f"{address}: {wrong}")
     raise FetchError(
-        f"{file.name}: no mirror gave it. {'; '.join(failures)}. Try again later (what came is "
-        f"kept and gone on with), or put the file into {folder} by hand"
+        f"{file.name}: no mirror gave it. {'; '.join(failures)}. Try again later (the download "
+        f"then continues), or put the file into {folder} by hand"
     )
 
 
 def _attempt(address: str, part: Path, file: RemoteFile, progress: Progress) -> str | None:
-    """What went wrong with one mirror, or None; a ``part`` that cannot be gone on with is gone."""
+    """The error of one mirror, or None. A ``part`` that cannot be continued is removed."""
     try:
         _download(address, part, file, progress)
         wrong = _wrong(part, file)
@@ -97,13 +97,13 @@ def _attempt(address: str, part: Path, file: RemoteFile, progress: Progress) -> 
 
 
 def _install(part: Path, target: Path) -> None:
-    """Give a checked file its name: ``files.write``, but for bytes that are on the disk already."""
+    """Give a checked file its name: as ``files.write``, for content that is already on disk."""
     try:
         with open(part, "rb+") as done:
             os.fsync(done.fileno())
         os.replace(part, target)
     except OSError as error:
-        raise WorkError(f"{target}: cannot put it there: {error.strerror}") from error
+        raise WorkError(f"{target}: cannot write: {error.strerror}") from error
     files.sync_folder(target.parent)
 
 
@@ -112,11 +112,11 @@ def _refuse_insecure(address: str) -> None:
     if parts.scheme == "https":
         return
     if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "::1", "localhost"):
-        raise ValueError(f"only https, or http on this machine, is fetched from; not {address}")
+        raise ValueError(f"only https, or http on this machine, is allowed; not {address}")
 
 
 class _Redirects(HTTPRedirectHandler):
-    """Follows no redirect to where linnet would not go by itself."""
+    """Follows a redirect only to an address that linnet would accept itself."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
@@ -126,9 +126,9 @@ class _Redirects(HTTPRedirectHandler):
 
 
 def _download(address: str, part: Path, file: RemoteFile, progress: Progress) -> None:
-    """Bring ``part`` to its full length, going on where it ends if the server can."""
+    """Download the rest of ``part``; start again if the server cannot continue."""
     _refuse_insecure(address)
-    most = file.size if not file.decompressed else file.size + 65536  # gzip may grow, a little
+    most = file.size if not file.decompressed else file.size + 65536  # gzip may grow it
     have = part.stat().st_size if part.is_file() else 0
     if have == most:
         return
@@ -141,7 +141,7 @@ def _download(address: str, part: Path, file: RemoteFile, progress: Progress) ->
     try:
         answer = build_opener(_Redirects).open(Request(address, headers=headers), timeout=TIMEOUT)
     except HTTPError as error:
-        if error.code == 416 and have:  # the part is all there is: its checksum will tell
+        if error.code == 416 and have:  # the part is complete: its checksum decides
             return
         raise
     with answer:
@@ -165,7 +165,7 @@ def _download(address: str, part: Path, file: RemoteFile, progress: Progress) ->
 
 
 def _wrong(path: Path, file: RemoteFile) -> str | None:
-    """What is wrong with the content of ``path``; None if its checksum is right."""
+    """The fault of the content of ``path``; None if its checksum is right."""
     digest = hashlib.sha256()
     size = 0
     try:
@@ -189,9 +189,9 @@ def _chunks(raw: BinaryIO, decompressed: bool) -> Iterator[bytes]:
 
 
 def _unpack(archive: Path, known: Known, folder: Path) -> None:
-    """Take the expected members out of an archive, by name; then remove it.
+    """Take the expected members out of an archive by name, then remove the archive.
 
-    Nothing is extracted to a path that the archive gives, and nothing before all are there.
+    No path of the archive is used, and no file is written before all members are read.
     """
     found: dict[str, bytes] = {}
     try:

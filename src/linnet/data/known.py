@@ -1,4 +1,4 @@
-"""Data sets known by name: what they are, where they may lie, what their files must hold."""
+"""Data sets known by name: their description, folders, files and checksums."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from linnet.errors import DataError
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """One file to fetch. ``sha256`` is of the decompressed content, or of the file as it comes."""
+    """One file to fetch. ``sha256`` is that of the file, or of its decompressed content."""
 
     name: str
     sha256: str
@@ -21,11 +21,11 @@ class RemoteFile:
 
 @dataclass(frozen=True)
 class Known:
-    """A data set that can be fetched: ``layouts`` are the folders below a root where it may lie.
+    """A data set that can be fetched; ``layouts`` are the folders below a root where it may be.
 
-    ``mirrors`` are addresses to put a file's name behind; ``members`` are what is taken out of the
-    one file if it is an archive. Files, and members, come in the order given: the last is the one
-    by which a source knows the folder, so what is half fetched is never read.
+    The address of a file is one of ``mirrors`` plus the file's name. If the file is an archive,
+    ``members`` are its members to unpack. Files and members are written in this order. A source
+    recognises the folder by the last one, so it never reads an incomplete download.
     """
 
     summary: str
@@ -63,7 +63,7 @@ KNOWN: dict[str, Known] = {
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
         ),
-        # of the decompressed files, computed from the data itself
+        # checksums of the decompressed files, computed from the data itself
         files=_idx_files(
             ("0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7", 7_840_016),
             ("ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2", 10_008),
@@ -163,13 +163,13 @@ def roots() -> list[Path]:
 
 
 def cache() -> Path:
-    """Where ``fetch`` puts things: ``$XDG_CACHE_HOME/linnet`` or ``~/.cache/linnet``."""
+    """The folder of ``fetch``: ``$XDG_CACHE_HOME/linnet`` or ``~/.cache/linnet``."""
     given = os.environ.get("XDG_CACHE_HOME")
     return (Path(given) if given else Path(os.path.expanduser("~/.cache"))) / "linnet"
 
 
 def find(name: str) -> Path:
-    """The folder that holds the known data set ``name``; if none does, where it was looked for."""
+    """The folder of the known data set ``name``; raises DataError with the folders searched."""
     places = [root / layout for root in roots() for layout in KNOWN[name].layouts]
     for place in places:
         if _holds(place, KNOWN[name]):
@@ -180,7 +180,7 @@ def find(name: str) -> Path:
 
 
 def _holds(place: Path, known: Known) -> bool:
-    """Whether ``place`` holds more than what an interrupted ``fetch`` leaves there."""
+    """Whether ``place`` holds more than the files of an interrupted ``fetch``."""
     expected = [file.name for file in known.files] + list(known.members)
     try:
         names = {entry.name for entry in place.iterdir()}

@@ -1,4 +1,4 @@
-"""From a place to a data set: the first source that knows the place reads it."""
+"""From a place to a data set: the first source that matches the place reads it."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from linnet.errors import DataError, RecipeError
 
 
 def read(place: Any, target: str | Sequence[str] | None = None, **settings: Any) -> Dataset:
-    """Everything in ``place``: a known name, a file, a folder, a data frame, or data in memory.
+    """Read ``place``: a known name, a file, a folder, a data frame, or data in memory.
 
-    ``target`` names the column, or columns of numbers, to predict; ``settings`` are those of a
-    recipe that say how data is read, such as ``drop="id"`` or ``columns={"zip": "category"}``. A
-    table is encoded as all of its rows say; ``train`` learns that from the training rows alone.
+    ``target`` names the column, or columns of numbers, to predict. ``settings`` are the keys of a
+    recipe about reading, such as ``drop="id"`` or ``columns={"zip": "category"}``. A table is
+    encoded with means and categories of all its rows; ``train`` uses those of the training rows.
     """
     plain = {**settings, **({} if target is None else {"target": target})}
     reading = Reading.parse(plain, "read", RecipeError)
@@ -33,20 +33,20 @@ def read(place: Any, target: str | Sequence[str] | None = None, **settings: Any)
 
 
 def read_draft(place: Any, reading: Reading) -> Dataset:
-    """The rows meant of what is in ``place``, a table as records that are not yet encoded."""
+    """The data in ``place``, with the rows that ``reading`` selects; a table as records."""
     found = read_raw(place, reading)
     if isinstance(found, Table):
         found = draft(found, reading)
         return found.select(reading.classes, reading.positive)
     for key, value in reading.table_only().items():
-        if value == getattr(found.schema, key, None):  # the task that it is anyway
+        if value == getattr(found.schema, key, None):  # the data has this task anyway
             continue
-        raise RecipeError(f"{key}={value} goes with a table, and {found.name} is none")
+        raise RecipeError(f"{key}={value} is for tables, and {found.name} is not a table")
     return found.select(reading.classes, reading.positive)
 
 
 def read_raw(place: Any, reading: Reading) -> Dataset | Table:
-    """Everything in ``place``, a table as its columns."""
+    """All data in ``place``; a table as its columns."""
     if isinstance(place, Dataset):
         return place
     name, classes = None, None
@@ -76,7 +76,7 @@ def read_raw(place: Any, reading: Reading) -> Dataset | Table:
 
 
 def _reach(place: str | os.PathLike[str]) -> None:
-    """Refuse a place that cannot be asked for: too long, in a folder that is closed, or a loop."""
+    """Raise for an impossible path: too long, in a folder without permission, or a link loop."""
     try:
         os.stat(place)
     except (FileNotFoundError, NotADirectoryError):
@@ -90,8 +90,8 @@ def _reach(place: str | os.PathLike[str]) -> None:
 def _unreadable(place: Any) -> str:
     if not isinstance(place, (str, os.PathLike)):
         return (
-            f"a {type(place).__name__} is no data; expected a name, a path, a data frame, (X, y), "
-            "a mapping of arrays, or a torch data set or loader"
+            f"cannot read data from a {type(place).__name__}; expected a name, a path, a data "
+            "frame, (X, y), a mapping of arrays, or a torch data set or loader"
         )
     path = Path(place)
     names = [*BUILTIN, *known.KNOWN]

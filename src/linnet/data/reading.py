@@ -1,4 +1,4 @@
-"""How a place is to be read: the part of a recipe that sources know."""
+"""How to read data: the part of a recipe that sources use."""
 
 from __future__ import annotations
 
@@ -9,26 +9,27 @@ from pydantic import Field
 from linnet.core.closed import Closed, Several
 
 Kind = Literal["number", "category", "boolean", "date", "text", "identifier", "constant"]
-"""What a column of a table is. Text, identifiers and constants are left out of the examples."""
+"""The kind of a column. Text, identifiers and constants are left out of the examples."""
 
 Label = bool | int | float | str
 
 MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL")
-"""Values of text that mean that there is none, spaces around them aside."""
+"""Text that means a missing value; spaces around it do not matter."""
 
 
 Names = Annotated[tuple[str, ...], Several()]
 
 
 class Reading(Closed):
-    """What to read from a place, and how. The names of columns are exact.
+    """What to read, and how. Names of columns are exact.
 
-    ``classes`` keeps the rows of these alone; ``positive`` makes one class against all others.
+    ``classes`` keeps only the rows of these classes; ``positive`` predicts one class against all
+    others.
 
-    Those below ``task`` go with tables only. ``missing`` are more values that mean missing;
-    ``separator``, ``decimal`` and ``encoding`` are of text files, and are found where "auto".
-    ``split``, ``group`` and ``time`` name the column that divides the rows: by its values train,
-    valid and test; so that no group is in two parts; so that training is on the past.
+    The fields below ``task`` are for tables only. ``missing`` are more values that mean missing.
+    ``separator``, ``decimal`` and ``encoding`` are for text files; "auto" detects them. ``split``,
+    ``group`` and ``time`` name the column that splits the rows: by its values train, valid and
+    test; with each group in one part; with the training rows before all others in time.
     """
 
     target: Annotated[tuple[str, ...] | None, Several()] = None
@@ -50,11 +51,11 @@ class Reading(Closed):
 
     @property
     def empty(self) -> frozenset[str]:
-        """Every value of text that means missing."""
+        """All text that means a missing value."""
         return frozenset((*MISSING, *self.missing))
 
     def table_only(self) -> dict[str, Any]:
-        """The settings given that only a table can follow."""
+        """The settings that are not at their default and apply to tables only."""
         plain = {key: getattr(self, key) for key in Reading.model_fields}
         names = list(Reading.model_fields)
         return {

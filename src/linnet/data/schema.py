@@ -1,4 +1,4 @@
-"""What one example is and what is predicted: the only way raw input becomes a tensor."""
+"""The form of one example and of the target: the only way from raw input to a tensor."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ MAX_INPUTS = 10_000_000
 class Schema(Closed):
     """One example and its target.
 
-    ``fields`` are the columns of the table that rows were encoded from, where they were, and
-    ``missing`` what meant missing there beside the usual: such rows are taken as data frames. A
-    "record" is such a row before it is encoded, in float64; see ``linnet.data.columns``.
+    If the rows are encoded from a table, ``fields`` are its columns and ``missing`` the additional
+    values that meant missing; a model then takes data frames. A "record" is a row of a table before
+    it is encoded, in float64; see ``linnet.data.columns``.
 
     A picture is uint8 (channels, height, width); a row is float32 or float64 (columns,). ``pixels``
-    says what floating-point pictures given later mean: "byte" refuses them, "unit" takes them as
-    0..1, because the training data came so.
+    is the meaning of floating-point pictures at prediction: "byte" refuses them; "unit" takes them
+    as 0..1, as they were in the training data.
     """
 
     example: Literal["picture", "row", "record"]
@@ -82,7 +82,7 @@ class Schema(Closed):
         return self
 
     def _check_fields(self) -> None:
-        """Refuse fields that are not what the examples were encoded from."""
+        """Raise if the fields do not agree with the encoded columns."""
         used = [field for field in self.fields if field.used]
         if len({field.name for field in self.fields}) != len(self.fields):
             raise ValueError("a field is listed twice")
@@ -91,11 +91,11 @@ class Schema(Closed):
         if self.example != "row":
             return
         if self.columns != tuple(name for field in used for name in field.names):
-            raise ValueError("the columns are not those that the fields are encoded to")
+            raise ValueError("the columns do not agree with the encoded fields")
         for field in used:
             wanted = 0 if field.kind == "category" else max(1, len(field.parts))
             if len(field.fill) != wanted:
-                raise ValueError(f"{len(field.fill)} numbers to fill in, expected {wanted}")
+                raise ValueError(f"{len(field.fill)} values to impute, expected {wanted}")
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -105,9 +105,9 @@ class Schema(Closed):
     def encode(self, raw: Any) -> Tensor:
         """Raw examples as ``(rows, *shape)`` in the dtype of the training data.
 
-        One picture may come as (height, width) or (channels, height, width), one row as (columns,);
-        a batch has one dimension more. Where the model learned from a table, rows come as a data
-        frame (pandas, polars, pyarrow, ...), by the names of its columns.
+        A single picture is (height, width) or (channels, height, width), a single row (columns,);
+        a batch has one more dimension. If the model was trained on a table, ``raw`` is a data frame
+        (pandas, polars, pyarrow, ...), matched by the names of its columns.
         """
         import numpy as np
         import torch
@@ -131,13 +131,15 @@ class Schema(Closed):
         return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
     def reading(self, reading: Reading) -> Reading:
-        """How a table must be read to become examples: ``reading`` with these kinds of columns."""
+        """The settings to read a table for this schema: ``reading`` with these column kinds."""
         kinds = {field.name: field.kind for field in self.fields if field.used}
         return reading.model_copy(update={"columns": kinds, "drop": ()})
 
     def encode_table(self, table: Table) -> Tensor:
-        """The rows of a table, which is emptied, as examples (rows, columns); warns of what the
-        training rows had none of."""
+        """Encode the rows of a table as examples (rows, columns); this empties the table.
+
+        Warns about values that the training rows did not have.
+        """
         import torch
 
         from linnet.data import columns
@@ -150,9 +152,11 @@ class Schema(Closed):
     def learn(
         self, records: np.ndarray[Any, Any], rows: np.ndarray[Any, Any] | None, most: int
     ) -> Schema:
-        """This schema of records as a schema of encoded rows, learnt from ``records`` (rows, used
-        columns), the training rows of them if their numbers are given; of more than ``most``
-        categories the rarest share a place."""
+        """The schema of encoded rows, learnt from ``records`` (rows, used columns).
+
+        ``rows`` are the numbers of the training rows; None means all. If there are more than
+        ``most`` categories, the rarest share a column.
+        """
         from linnet.data import columns
 
         used = [field for field in self.fields if field.used]
@@ -196,8 +200,8 @@ class Schema(Closed):
             + ", ".join(field.name for field in self.fields[:20] if field.used)
         )
         raise DataError(
-            f"an input of shape {array.shape} is no {self.example} of shape {shape} nor a batch of "
-            f"them; {hint}"
+            f"an input of shape {array.shape} is neither a {self.example} of shape {shape} nor a "
+            f"batch of them; {hint}"
         )
 
     def _pixels(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
@@ -227,7 +231,7 @@ class Schema(Closed):
         return codes
 
     def encode_labels(self, labels: np.ndarray[Any, Any]) -> Tensor:
-        """Class labels ``(rows,)`` as int64 codes; a label that is no class is refused by row."""
+        """Class labels ``(rows,)`` as int64 codes; raises DataError for an unknown label."""
         import torch
 
         code = {label: index for index, label in enumerate(self.classes)}

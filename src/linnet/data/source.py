@@ -1,4 +1,4 @@
-"""What every source keeps, and the one way that arrays become a data set."""
+"""The contract of a source, and the one way from arrays to a data set."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class Source(Protocol):
     """Reads one kind of place; never trains."""
 
     def matches(self, place: object) -> bool:
-        """Whether ``place`` is of this kind, told without reading it."""
+        """Whether the source can read ``place``; decided without reading it."""
 
     def read(self, place: Any, reading: Reading) -> Dataset | Table:
-        """Everything in ``place``; errors name file and row. A table is not yet encoded."""
+        """All data in ``place``; errors name file and row. A table is not yet encoded."""
 
 
 def assemble(
@@ -48,8 +48,8 @@ def assemble(
 
     ``x`` is (rows, columns), or pictures as (rows, height, width), (rows, channels, height, width)
     or (rows, height, width, channels) with 1 or 3 channels. ``y`` is (rows,) labels or numbers,
-    (rows, targets) numbers, or, if its rows are probabilities, (rows, classes) soft targets. With
-    ``classes`` given, ``y`` holds their codes.
+    (rows, targets) numbers, or, if its rows are probabilities, (rows, classes) soft targets. If
+    ``classes`` is given, ``y`` holds class codes.
     """
     if x.ndim == 0 or not len(x):
         raise DataError(f"{name}: no rows")
@@ -98,12 +98,12 @@ def assemble(
 
 
 def tensor(array: Array) -> torch.Tensor:
-    """``array`` as a tensor that shares its memory where that is writable, else a copy."""
+    """``array`` as a tensor; it shares the memory if that is writable, else it is a copy."""
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
 def _pictures(x: Array, name: str) -> tuple[Array, str, tuple[str, ...]]:
-    """Pictures as (rows, channels, height, width), uint8 where that loses nothing."""
+    """Pictures as (rows, channels, height, width), as uint8 if that is exact."""
     if x.ndim == 3:
         x = x[:, None]
     elif x.ndim == 4:
@@ -126,7 +126,7 @@ def _pictures(x: Array, name: str) -> tuple[Array, str, tuple[str, ...]]:
         if exact is not None and x.max() <= 1:
             return exact, "unit", (f"pixels are k/255 as {x.dtype}: kept as uint8 k",)
         kept = x.astype(np.float64 if x.dtype == np.float64 else np.float32)
-        return kept, "byte", (f"pixels are {x.dtype} and no k/255: kept as {kept.dtype}",)
+        return kept, "byte", (f"pixels are {x.dtype} but not k/255: kept as {kept.dtype}",)
     if x.min() < 0 or x.max() > 255:
         raise DataError(f"{name}: pixels from {x.min()} to {x.max()}; expected 0 to 255")
     return x.astype(np.uint8), "byte", (f"pixels came as {x.dtype}: kept as uint8",)

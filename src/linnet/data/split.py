@@ -1,4 +1,4 @@
-"""How rows are divided into training, validation and test."""
+"""The split of rows into training, validation and test."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from linnet.core.randomness import generator
 from linnet.errors import RecipeError
 
 MIN_ROWS_TO_HOLD_OUT = 20
-"""With fewer rows none is held out: a score on two or three rows would say nothing."""
+"""With fewer rows there is no split: a score on two or three rows would say nothing."""
 
 MAX_VALID_ROWS = 10_000
-"""The default validation part is a fifth of the training rows, but no more than this."""
+"""The default validation part is a fifth of the training rows, but at most this many."""
 
 
 class Split(NamedTuple):
-    """Row numbers (int64, sorted) of the training, validation and test part; none in two."""
+    """Row numbers (int64, sorted) of the training, validation and test part, without overlap."""
 
     train: Tensor
     valid: Tensor
@@ -29,11 +29,11 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Division:
-    """What a column of a table says of how its rows are divided.
+    """The split that a column of a table defines, by its ``values`` (rows,).
 
-    ``values`` (rows,): of kind "split" 0, 1 or 2 for train, valid and test; of kind "group" the
-    number of the row's group, none of which comes into two parts; of kind "time" when it was:
-    each part is later than the one before, and rows of one time stay together.
+    Kind "split": 0, 1 or 2 for train, valid and test. Kind "group": the number of the row's group;
+    each group stays in one part. Kind "time": the time of the row; each part is later than the one
+    before, and rows of the same time stay together.
     """
 
     kind: Literal["split", "group", "time"]
@@ -41,7 +41,7 @@ class Division:
     values: Tensor
 
     def take(self, rows: Tensor) -> Division:
-        """That of the given rows."""
+        """The division of these rows only."""
         return Division(self.kind, self.column, self.values[rows])
 
 
@@ -55,12 +55,12 @@ def split(
     valid: float | int | None,
     seed: int,
 ) -> Split:
-    """Divide ``rows`` rows by seed, stratified by the class ``codes`` (rows,) where there are any.
+    """Split ``rows`` rows by seed, stratified by the class ``codes`` (rows,) if there are any.
 
-    The last ``own`` rows are a test part that the data came with; else ``test`` of the rows are
-    one. The validation part is ``valid`` of what remains. Both are fractions below 1 or numbers of
-    rows; ``valid=None`` is the default. Below ``MIN_ROWS_TO_HOLD_OUT`` rows nothing is held out,
-    but by a division that says so itself.
+    The last ``own`` rows are the data's own test part; without one, ``test`` of the rows are drawn.
+    The validation part is ``valid`` of the other rows. Both are fractions below 1 or numbers of
+    rows; ``valid=None`` is the default. With fewer than ``MIN_ROWS_TO_HOLD_OUT`` rows there is no
+    split, except by a division of kind "split".
     """
     everything = torch.arange(rows)
     train, held = everything[: rows - own], everything[rows - own :]
@@ -88,7 +88,7 @@ def _hold_out(
     division: Division | None,
     seed: int,
 ) -> tuple[Tensor, Tensor]:
-    """``rows`` as (kept, held out)."""
+    """Split ``rows`` into (rest, part)."""
     count = _count(size, len(rows), purpose)
     draws = generator(seed, "split", purpose)
     if not count:
@@ -101,14 +101,14 @@ def _hold_out(
         if len(values) < 2:
             raise RecipeError(
                 f"{division.kind}={division.column}: {len(values)} different value in the rows to "
-                f"divide; expected more, to hold some out for {purpose}"
+                f"split; expected more, to set some aside for {purpose}"
             )
         if division.kind == "group":
             order = torch.randperm(len(values), generator=draws)
         else:
-            order = torch.arange(len(values)).flip(0)  # the latest is held out
+            order = torch.arange(len(values)).flip(0)  # the latest go into the part
         reached = sizes[order].cumsum(0)
-        taken = int((reached - count).abs()[:-1].argmin()) + 1  # some group is always kept
+        taken = int((reached - count).abs()[:-1].argmin()) + 1  # at least one group is left
         chosen = torch.zeros(len(values), dtype=torch.bool)
         chosen[order[:taken]] = True
         out = rows[chosen[place]]
@@ -118,7 +118,7 @@ def _hold_out(
 
 
 def _stratified(shuffled: Tensor, codes: Tensor, count: int) -> Tensor:
-    """``count`` of the rows, each class in its proportion; of every class a row is left."""
+    """``count`` of the rows, with each class in proportion; one row of every class is left."""
     codes = codes[shuffled]
     sizes = torch.bincount(codes)
     quota = sizes.double() * count / len(shuffled)

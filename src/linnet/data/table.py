@@ -1,4 +1,4 @@
-"""Named columns as a place has them, before any of them is encoded."""
+"""Named columns as a source reads them, before they are encoded."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Table:
-    """Columns of equal length, by name, in the order of the place.
+    """Columns of equal length, by name, in the order of the source.
 
     Each is a polars ``Series`` of Float64 (finite), String (no spaces around), Boolean, Date, or
-    Datetime in microseconds without a zone. What is missing is null: never NaN, nor "NA". ``line``
-    gives the line of a text file on which a row begins, both counted as people do where they look
-    it up: rows from 0, lines from 1.
+    Datetime in microseconds without a zone. A missing value is null, never NaN or "NA". ``line``
+    gives the line of a text file on which a row begins. Rows count from 0, lines from 1.
     """
 
     columns: dict[str, polars.Series]
@@ -29,5 +28,5 @@ class Table:
         return len(next(iter(self.columns.values()))) if self.columns else 0
 
     def where(self, row: int) -> str:
-        """Where a row is found: its line, or its number."""
+        """The place of a row, for messages: its line, or its number."""
         return f"row {row}" if self.line is None else f"line {self.line(row)}"

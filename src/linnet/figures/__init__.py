@@ -1,7 +1,7 @@
-"""Figures: numbers in, a Plotly figure of plain dicts out; the same for page, report and notebook.
+"""Figures: from numbers to a Plotly figure of plain dicts, for page, report and notebook.
 
-Nothing here imports Plotly, torch or scikit-learn; a name is imported when it is first used, so
-that the live page, which needs the colours alone, starts without NumPy.
+Nothing here imports Plotly, torch or scikit-learn. A name is imported when it is first used, so the
+live page, which needs only the colours, starts without NumPy.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -1,4 +1,4 @@
-"""Calibration: of what a model gives a probability of 0.8, is it right in 80 %?"""
+"""Calibration: are predictions with a probability of 0.8 right in 80 % of the cases?"""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ from linnet.figures.figure import Figure
 
 BINS = 15
 Z = 1.959963984540054
-"""Standard deviations on both sides of a normal distribution's middle 95 %."""
+"""95 % of a normal distribution is within this many standard deviations of the mean."""
 
 
 @dataclass(frozen=True)
 class Reliability:
-    """What a model claims and what holds, by bins of equal width of the probability it gives to the
-    class it predicts: each (bins,), NaN of a bin without rows."""
+    """Claimed probability and accuracy, in bins of equal width of the predicted probability.
+
+    The probability is that of the predicted class. Each array is (bins,), NaN for an empty bin.
+    """
 
     low: Array
     high: Array
@@ -31,7 +33,7 @@ class Reliability:
 
     @property
     def error(self) -> float:
-        """The expected calibration error: the mean over rows of the gap of their bin."""
+        """The expected calibration error: the mean over all rows of the error of their bin."""
         gap = np.abs(self.accuracy - self.probability)
         return float(np.nansum(gap * self.rows) / self.rows.sum())
 
@@ -65,22 +67,24 @@ def reliability(y: Any, p: Any, bins: int = BINS) -> Reliability:
 
 
 def expected_calibration_error(y: Any, p: Any, bins: int = BINS) -> float:
-    """The mean over rows of |accuracy - probability| of their bin (Guo et al. 2017), 0 to 1, of
-    class codes ``y`` (rows,) and probabilities ``p`` (rows, classes)."""
+    """The mean over rows of |accuracy - probability| of their bin (Guo et al. 2017), 0 to 1.
+
+    ``y`` are class codes (rows,), ``p`` probabilities (rows, classes).
+    """
     return reliability(y, p, bins).error
 
 
 def brier_score(y: Any, p: Any) -> float:
-    """Brier's (1950) score: the mean over rows of the sum over *all* classes of (p - 1)² for the
-    true one and p² for the others, 0 to 2. For two classes it is twice the score that looks at one
-    of them alone."""
+    """Brier's (1950) score, 0 to 2: (p - 1)² for the true class plus p² for each other class,
+    averaged over rows. For two classes it is twice the score of one class."""
     y, p = _checked(y, p)
     return float(((p - np.eye(p.shape[1])[y]) ** 2).sum(1).mean())
 
 
 def calibration(y: Any, p: Any, classes: Sequence[Any]) -> Figure:
-    """How often the predicted class is right, by the probability given to it, with 95 % intervals;
-    below, how many rows; in the title ECE (15 bins) and Brier's score over all classes.
+    """How often the predicted class is right, by its probability, with 95 % confidence intervals.
+
+    Below that the number of rows; in the title ECE (15 bins) and Brier's score over all classes.
 
     ``y`` are class codes (rows,), ``p`` probabilities (rows, classes).
     """
@@ -146,7 +150,7 @@ def calibration(y: Any, p: Any, classes: Sequence[Any]) -> Figure:
 
 
 def _checked(y: Any, p: Any) -> tuple[Array, Array]:
-    """Class codes (rows,) and probabilities (rows, classes), refused where they do not fit."""
+    """Class codes (rows,) and probabilities (rows, classes); raises if they do not fit."""
     y, p = np.asarray(y, dtype=np.int64), np.asarray(p, dtype=np.float64)
     if p.ndim != 2 or y.shape != p.shape[:1] or not len(y):
         raise InputError(
@@ -154,12 +158,12 @@ def _checked(y: Any, p: Any) -> tuple[Array, Array]:
             "(rows, classes), one row or more"
         )
     if not np.isfinite(p).all() or p.min() < 0 or p.max() > 1 + 1e-9:
-        raise InputError("p holds what is no probability: expected numbers from 0 to 1")
+        raise InputError("p holds values that are not probabilities; expected numbers from 0 to 1")
     if y.min() < 0 or y.max() >= p.shape[1]:
         raise InputError(f"a class code is not from 0 to {p.shape[1] - 1}")
     return y, p
 
 
 def _listed(values: Array) -> list[float | None]:
-    """Numbers as they are, None where there is none."""
+    """Numbers as they are, None for NaN."""
     return [v if np.isfinite(v) else None for v in values.tolist()]

@@ -12,15 +12,16 @@ from linnet.figures._style import GRID, SEQUENTIAL, axis, layout, text
 from linnet.figures.figure import Figure
 
 MAX_SHOWN = 60
-"""Of more classes those with the most errors are shown."""
+"""The most classes shown; of more, those with the most errors."""
 
 MAX_COUNTED = 25
-"""Up to so many classes each cell has its count written in it."""
+"""Up to this many classes, each cell shows its count."""
 
 
 def confusion(classes: Sequence[Any], matrix: Sequence[Sequence[int]]) -> Figure:
-    """Counts of rows by true class (down) and predicted class (across), coloured by their share of
-    the true class; empty cells stay clear.
+    """The confusion matrix: counts by true class (down) and predicted class (across).
+
+    The colour is the share of the true class; empty cells have no colour.
 
     ``matrix`` is (classes, classes), true class first. ``columns`` has every cell that is not
     empty: ``true``, ``predicted``, ``rows``, ``share`` of the true class.

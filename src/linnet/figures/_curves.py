@@ -1,4 +1,4 @@
-"""Curves of training: loss and score over epochs, steps, time, or the line's penalties."""
+"""Training curves: loss and score over epochs, steps, time, or the penalties of the line."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ from linnet.figures.colors import COLORS
 from linnet.figures.figure import Figure
 
 Series = Mapping[str, Mapping[str, Mapping[str, list[Any]]]]
-"""Of one run, as ``linnet.runs.events.series`` gives it: by model, "train" or "valid", and name."""
+"""One run as from ``linnet.runs.events.series``: by model, "train" or "valid", and name."""
 
 Axis = Literal["epoch", "step", "time", "penalty"]
 
 BASELINE = "constant"
-"""Left out beside other models: its one point would flatten their curves."""
+"""Left out if there are other models: its single point would flatten their curves."""
 
 MAX_POINTS = 2_000
-"""Of a line as it is drawn."""
+"""The most points of a drawn line."""
 
 FEW_POINTS = 30
-"""A line of no more points shows each."""
+"""A line with at most this many points shows markers."""
 
 MAX_LABELLED = 3
-"""Models whose best step is told in words; of more it is told under the mouse."""
+"""Up to this many models, the best step is written at its star; else it shows on hover."""
 
 GAP = 0.14
-"""Between panels, as a share of the figure."""
+"""The space between panels, as a share of the figure."""
 
 DASHES = (("solid", "dash"), ("dot", "dashdot"))
-"""Of training and validation, while the colours last and when they come again."""
+"""The line styles of training and validation: for the first use of a colour, and for the next."""
 
 PARTS = {"train": "training", "valid": "validation"}
 TITLES = {"epoch": "epoch", "step": "step", "time": "time (s)", "penalty": "penalty"}
@@ -57,25 +57,25 @@ def curves(
     log: bool = False,
     smoothing: float = 0.0,
 ) -> Figure:
-    """Loss and, of validation rows, accuracy or RMSE, side by side, of runs by name.
+    """Loss and accuracy (or RMSE) of runs by name, side by side.
 
-    Training is solid, validation dashed; of more models than there are colours the others are
-    dotted and dash-dotted. A star marks the least validation loss. The training loss
-    is the mean over the steps as they were taken, dropout included; the training score is that of
-    at most 2,000 training rows, by the network as it was then.
+    Training is solid, validation dashed; if there are more models than colours, the others are
+    dotted and dash-dotted. A star marks the lowest validation loss. The training loss is the mean
+    over the steps, with dropout, as they were made. The training score is that of at most 2,000
+    training rows with the network at that time.
 
-    ``x`` is what runs to the right; "time" is in seconds since the model's fit began to write;
-    "penalty" is that of the line's path. A model that has no such thing, as the line has no epochs,
-    is drawn as a level: its loss and score where they are best. Where no model has epochs, "epoch"
+    ``x`` is the horizontal axis. "time" is in seconds since the first event of the model's fit;
+    "penalty" is the path of the line's penalties. A model without such values (the line has no
+    epochs) is drawn as a horizontal line: its best loss and score. If no model has epochs, "epoch"
     means the penalty, or else the step.
 
-    ``log`` draws loss and RMSE on a log axis. ``smoothing`` from 0 to below 1 is the weight of the
-    past in an exponential mean over the training losses that a net wrote, free of the bias of its
-    start; the raw line stays, faint. ``columns`` has a row for each event; times there are the
-    events'.
+    ``log`` draws loss and RMSE on a log axis. ``smoothing``, from 0 to below 1, is the weight of
+    the past in an exponential mean of the training losses of a net, corrected for the bias of its
+    start; the raw line stays, faint. ``columns`` has a row for each event, with the times of the
+    events.
     """
     if x not in TITLES:
-        raise InputError(f'x="{x}" is no axis of curves; known: {", ".join(TITLES)}')
+        raise InputError(f'unknown axis x="{x}"; known: {", ".join(TITLES)}')
     if not 0 <= smoothing < 1:
         raise InputError(f"smoothing={smoothing} must be from 0 to below 1")
     found = [
@@ -136,11 +136,11 @@ class _Curve:
 
     @property
     def solved(self) -> bool:
-        """Whether a solver fitted it, which knows its objective and no epochs."""
+        """Whether a solver fitted it: then there is an objective, but no epochs."""
         return "objective" in self.train or "penalty" in self.train
 
     def penalties(self) -> dict[int, float]:
-        """The penalty of each step that is the last with it."""
+        """The penalty of each step that is the last step of a penalty."""
         last: dict[float, int] = {}
         values = numbers(self.train.get("penalty", ()))
         for step, penalty in zip(self.train.get("step", ()), values.tolist(), strict=False):
@@ -149,7 +149,7 @@ class _Curve:
         return {step: penalty for penalty, step in last.items()}
 
     def best(self) -> int | None:
-        """The place of the least validation loss, as the fit chooses it: not at the start."""
+        """The position of the lowest validation loss, as the fit chooses it: not the start."""
         loss = numbers(self.valid.get("loss", ()))
         steps = numbers(self.valid.get("step", ()))
         if len(loss) > 1:
@@ -157,8 +157,8 @@ class _Curve:
         return int(np.nanargmin(loss)) if np.isfinite(loss).any() else None
 
     def places(self, kind: Axis) -> dict[str, Array]:
-        """Where the events of each part stand on the axis, NaN where nowhere; of a model without
-        such an axis there are none: arrays of length 0."""
+        """The positions of each part's events on the axis, NaN for an event without a position;
+        arrays of length 0 for a model without such an axis."""
         if kind in ("step", "time"):
             given = {part: numbers(self.part(part).get(kind, ())) for part in PARTS}
             return given if kind == "step" else self._elapsed(given)
@@ -173,7 +173,7 @@ class _Curve:
         if self.solved:
             return {part: np.empty(0) for part in PARTS}
         knots = self._epochs(steps)
-        if len(knots) < 2:  # an epoch's length is not known before one is over
+        if len(knots) < 2:  # the length of an epoch is known only after the first
             return {part: np.where(steps[part] == 0, 0.0, np.nan) for part in PARTS}
         at, epoch = np.array(knots).T
         slope = (epoch[-1] - epoch[-2]) / (at[-1] - at[-2])
@@ -183,7 +183,7 @@ class _Curve:
         }
 
     def _epochs(self, steps: Mapping[str, Array]) -> list[tuple[float, float]]:
-        """(step, epoch) at the first step written of each epoch, the start included."""
+        """(step, epoch) of the first recorded step of each epoch, including the start."""
         first: dict[float, float] = {0.0: 0.0}
         for part in PARTS:
             epochs = numbers(self.part(part).get("epoch", ()))
@@ -197,10 +197,10 @@ class _Curve:
         return [rising[0], *(b for a, b in pairwise(rising) if b[0] > a[0])]
 
     def _elapsed(self, given: Mapping[str, Array]) -> dict[str, Array]:
-        """Seconds since the first event; they go on after a resume, which starts the clock anew."""
+        """Seconds since the first event; they continue after a resume, which restarts the clock."""
         times = np.concatenate([given["train"], given["valid"]])
         steps = np.concatenate([numbers(self.part(part).get("step", ())) for part in PARTS])
-        if not len(times) or len(times) != len(steps):  # a record of which a part is missing
+        if not len(times) or len(times) != len(steps):  # a part of the record is missing
             return dict(given)
         order = np.argsort(steps, kind="stable")
         passed = np.diff(times[order], prepend=times[order][0])
@@ -211,7 +211,7 @@ class _Curve:
 
 
 def _axis(found: list[_Curve], x: Axis) -> Axis:
-    """The axis that there is something to draw on."""
+    """The axis on which there is something to draw."""
 
     def moves(curve: _Curve) -> bool:
         if curve.solved:
@@ -255,7 +255,7 @@ def _traces(
                 at, values = _level(curve, part, values, best, ends)
             else:
                 at = places[part]
-            if len(at) != len(values):  # a score that this part has none of
+            if len(at) != len(values):  # this part does not have the score
                 continue
             kept = np.isfinite(at) & np.isfinite(values)
             at, values = at[kept], values[kept]
@@ -291,7 +291,7 @@ def _traces(
         if best is None or level or "step" not in curve.valid:
             continue
         score = numbers(curve.valid.get(panel, ()))
-        if best >= len(places["valid"]):  # a record of which a part is missing
+        if best >= len(places["valid"]):  # a part of the record is missing
             continue
         where = places["valid"][best]
         if best < len(score) and np.isfinite(score[best]) and np.isfinite(where):
@@ -322,7 +322,7 @@ def _traces(
 def _level(
     curve: _Curve, part: str, values: Array, best: int | None, ends: tuple[float, float]
 ) -> tuple[Array, Array]:
-    """The value at the best step, from end to end of the axis."""
+    """The value at the best step, as a horizontal line over the whole axis."""
     steps = numbers(curve.part(part).get("step", ()))
     if len(values) == len(steps):
         known = np.isfinite(values)
@@ -338,7 +338,7 @@ def _level(
 
 
 def _points(at: Array, values: Array, level: bool) -> Json:
-    """A line's points, decimated, shown each where they are few."""
+    """The decimated points of a line, with markers if there are few."""
     kept = decimate(values)
     few = len(kept) <= FEW_POINTS and not level
     return {
@@ -350,8 +350,8 @@ def _points(at: Array, values: Array, level: bool) -> Json:
 
 
 def decimate(values: Array, most: int = MAX_POINTS) -> Array:
-    """The places (at most ``most``, rising) of ``values`` (points,) that a line of them is drawn
-    through: the first, the last, and of every stretch of equal length its least and largest."""
+    """The positions (at most ``most``, rising) of the ``values`` (points,) that a line shows: the
+    first, the last, and the smallest and largest of each stretch of equal length."""
     if len(values) <= most:
         return np.arange(len(values))
     edges = np.linspace(1, len(values) - 1, (most - 2) // 2 + 1).astype(np.int64)
@@ -363,8 +363,9 @@ def decimate(values: Array, most: int = MAX_POINTS) -> Array:
 
 
 def smoothed(values: Array, weight: float) -> Array:
-    """The exponential mean of ``values`` (points,): each is ``weight`` times the one before plus
-    the rest, divided by the weights so far (as Adam corrects its moments; Kingma and Ba 2015)."""
+    """The exponential mean of ``values`` (points,): ``weight`` times the mean before plus
+    ``1 - weight`` times the value, divided by the sum of the weights (the bias correction of Adam;
+    Kingma and Ba 2015)."""
     result, mean, total = np.empty_like(values), 0.0, 0.0
     for index, value in enumerate(values.tolist()):
         mean = weight * mean + (1 - weight) * value
@@ -374,7 +375,7 @@ def smoothed(values: Array, weight: float) -> Array:
 
 
 def _columns(found: list[_Curve]) -> dict[str, list[Any]]:
-    """Every event of every model: run, model, part, then what was written."""
+    """Every event of every model: run, model, part, then the recorded numbers."""
     names = dict.fromkeys(key for curve in found for part in PARTS for key in curve.part(part))
     columns: dict[str, list[Any]] = {key: [] for key in ("run", "model", "part", *names)}
     for curve in found:

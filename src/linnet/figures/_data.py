@@ -1,4 +1,4 @@
-"""What data looks like: a sheet of samples per class, or how the values of columns lie."""
+"""Pictures of the data: samples of each class, or the distributions of columns."""
 
 from __future__ import annotations
 
@@ -23,62 +23,62 @@ if TYPE_CHECKING:
     from linnet.data.dataset import Dataset
 
 ACROSS = 10
-"""Pictures of a class."""
+"""Pictures per class."""
 
 MAX_SHEET = 20
-"""Classes of pictures; of more, the most frequent are shown."""
+"""The most classes of pictures shown; of more, the most frequent."""
 
 MAX_BYTES = 1_500_000
-"""Of all pictures of a sheet; of large ones fewer of each class are shown."""
+"""The most pixels of a sheet; of large pictures it shows fewer per class."""
 
 RANGES = 5
-"""Of numbers to predict, into which pictures are sorted in place of classes."""
+"""The number of ranges of a numeric target that take the place of classes for pictures."""
 
 MAX_PANELS = 24
-"""Columns that are shown; of more, those that tell most of the target."""
+"""The most columns shown; of more, those that say most about the target."""
 
 MAX_COLUMNS = 500
-"""Columns that are looked at."""
+"""The most columns that are compared with the target."""
 
 MAX_ROWS, MAX_VALUES = 200_000, 10_000_000
-"""Rows that are looked at, and values in all columns; of more rows, some are drawn at random."""
+"""The most rows, and the most values in all columns; of more rows, a random sample."""
 
 BINS = 24
-"""Of the numbers of a column."""
+"""The bins for the numbers of a column."""
 
 FEW = 10
-"""Whole numbers that each have their tick below an axis."""
+"""Up to this many whole numbers, each has a tick on the axis."""
 
 LARGEST = 1e100
-"""Larger numbers are not drawn: their differences may be no numbers."""
+"""Larger numbers are not drawn: their differences may overflow."""
 
 FAR = 10
-"""Numbers that make a column's range so many times as wide as 98 % of them are left aside."""
+"""Outliers are not drawn if they make the range this many times as wide as that of 98 %."""
 
 MAX_GROUPS = 8
-"""Classes that are told apart; of more, the others are one."""
+"""The most classes shown separately; of more, the others are one group."""
 
 LINES = {1: 6, 2: 6, 3: 5, 4: 5}
-"""Categories of a column that are shown, by the number of classes."""
+"""The most categories of a column shown, by the number of classes."""
 
 LEAST_ROWS = 5
-"""That the mean of a target stands on."""
+"""The rows that the mean of a target needs."""
 
 LETTERS = 50
-"""In a line above a figure: what a phone's width holds."""
+"""The characters in a line above a figure: the width of a phone."""
 
 FACTS = 32
-"""Letters in a line of facts above a panel."""
+"""The characters in a line of facts above a panel."""
 
 HEAD, PANEL, FOOT, BETWEEN = 34, 150, 24, 18
-"""Heights in pixels: a column's name and facts, its panel, of which the numbers below an axis, and
-the space to the next."""
+"""Heights in pixels: name and facts of a column, its panel, the axis labels inside it, and the
+space to the next panel."""
 
 GUTTER = 0.06
-"""Between two columns of panels, as a share of the width."""
+"""The space between two columns of panels, as a share of the width."""
 
 QUIET = {"fixedrange": True, "linecolor": GRID, "gridcolor": GRID, "tickfont": {"size": 10}}
-"""What the axes of all panels share."""
+"""The settings of the axes of all panels."""
 
 YES = ("no", "yes")
 
@@ -87,10 +87,10 @@ ON_PAPER = {"xref": "paper", "yref": "paper", "xanchor": "left", "align": "left"
 
 @dataclass(frozen=True)
 class Variable:
-    """A column, or what is predicted: ``values`` (rows,) in float64, NaN where missing.
+    """A column, or the target: ``values`` (rows,) in float64, NaN where missing.
 
-    Of the kinds "category" and "boolean" they are positions in ``categories``, of "date" seconds
-    since 1970. ``ordered`` categories are shown in their order.
+    For the kinds "category" and "boolean" the values are indices into ``categories``, for "date"
+    seconds since 1970. ``ordered`` categories are shown in their order.
     """
 
     name: str
@@ -106,7 +106,7 @@ class Variable:
 
 
 def look(data: Dataset) -> Figure:
-    """What ``data`` looks like: ``samples`` of pictures, else ``distributions`` of columns."""
+    """A figure of ``data``: ``samples`` of pictures, else ``distributions`` of columns."""
     schema = data.schema
     x, y = data.x.detach().cpu().numpy(), data.codes.detach().cpu().numpy()
     target = None
@@ -126,8 +126,8 @@ def look(data: Dataset) -> Figure:
 
 
 def variables(fields: Sequence[Column], records: Array) -> tuple[list[Variable], list[str]]:
-    """The used columns of a table, whose ``records`` are (rows, used columns), and the names of
-    those that are not used."""
+    """The used columns of a table with ``records`` (rows, used columns), and the names of the
+    other columns."""
     used = [field for field in fields if field.used]
     found = [
         Variable(
@@ -148,9 +148,9 @@ def variables(fields: Sequence[Column], records: Array) -> tuple[list[Variable],
 def samples(pictures: Any, codes: Any, classes: Sequence[Any], *, seed: int = 0) -> Figure:
     """A row of pictures for each class, drawn at random by ``seed``.
 
-    ``pictures`` are uint8 (rows, channels, height, width), ``codes`` (rows,) positions in
-    ``classes``. ``columns``: of every class its ``rows``, their ``share``, and the numbers of those
-    ``shown``, as text.
+    ``pictures`` are uint8 (rows, channels, height, width), ``codes`` (rows,) indices into
+    ``classes``. ``columns``, for every class: its ``rows``, their ``share``, and the row numbers of
+    those ``shown``, as text.
     """
     pictures, codes = np.asarray(pictures), np.asarray(codes)
     if len(pictures) != len(codes) or not len(codes):
@@ -232,7 +232,7 @@ def samples(pictures: Any, codes: Any, classes: Sequence[Any], *, seed: int = 0)
 
 
 def _sorted(target: Variable | None, rows: int) -> tuple[Array, Sequence[str]]:
-    """Codes (rows,) of the target's classes, or of ranges of its numbers, and their names."""
+    """Codes (rows,) for the target's classes, or for ranges of its numbers; and their names."""
     if target is None:
         return np.zeros(rows, np.int64), ["all"]
     if target.discrete:
@@ -251,8 +251,8 @@ def _sorted(target: Variable | None, rows: int) -> tuple[Array, Sequence[str]]:
 
 @dataclass(frozen=True)
 class _Counted:
-    """How the values of a column lie: ``rows`` (groups, places) and, of a number to predict, the
-    ``means`` (places,). A place is a category, named in ``labels``, or lies between ``edges``."""
+    """The distribution of a column: ``rows`` (groups, bins) and, for a numeric target, its
+    ``means`` (bins,). A bin is a category, named in ``labels``, or lies between two ``edges``."""
 
     of: Variable
     facts: list[str]
@@ -266,15 +266,18 @@ class _Counted:
         return not self.rows.size or not self.rows.sum()
 
     def spans(self) -> list[tuple[float | None, float | None]]:
-        """From where to where each place reaches."""
+        """The lower and upper end of each bin."""
         if self.edges is None:
             return [(None, None)] * len(self.labels)
         ends = self.edges.tolist()
         return list(pairwise(ends))
 
     def tells(self, target: Array | None) -> float:
-        """How much it tells of the target, less what chance gives: of classes Pearson's
-        mean square contingency (1904), of numbers, ``target``, the correlation ratio (1905)."""
+        """How much the column says about the target, minus the expected value by chance.
+
+        For classes this is Pearson's mean square contingency (1904), for numbers (``target``) his
+        correlation ratio (1905).
+        """
         rows = self.rows[:, self.rows.sum(0) > 0].astype(np.float64)
         total = rows.sum()
         if not total or rows.shape[1] < 2:
@@ -297,14 +300,14 @@ def distributions(
     left_out: Sequence[str] = (),
     seed: int = 0,
 ) -> Figure:
-    """How the values of each column lie, in a small panel of its own.
+    """The distribution of each column, in a small panel.
 
-    Where the target is classes, each has a line, or a bar for each category, in its colour: the
-    shares of its rows, so that a rare class is seen as well as a frequent one. Where it is numbers,
-    bars are the rows, and a line, or dots, its mean, on one scale for all columns. ``left_out``
-    names columns that the caller leaves out; ``seed`` draws the rows where there are too many.
-    ``columns`` of the figure: ``column``, ``value`` or ``from`` and ``to``, ``class``, ``rows``,
-    ``mean`` of the target.
+    If the target is classes, each class has a line (or a bar for each category) in its colour: the
+    shares of its own rows, so a rare class is as visible as a frequent one. If the target is
+    numbers, bars count the rows, and a line (or dots) is the mean of the target, on one scale for
+    all columns. ``left_out`` names columns that the caller left out. If there are too many rows,
+    ``seed`` draws a sample. ``columns`` of the figure: ``column``, ``value`` or ``from`` and
+    ``to``, ``class``, ``rows``, ``mean`` of the target.
     """
     number = len(columns[0].values) if columns else 0
     every = [*columns, *([] if target is None else [target])]
@@ -346,8 +349,7 @@ def distributions(
 
 
 def _groups(target: Variable | None, looked: Any, rows: int) -> tuple[list[str], Array, list[str]]:
-    """The names of the classes that are told apart, that of each row (rows,), and what there is to
-    say of them."""
+    """The names of the groups of classes, the group of each row (rows,), and notes for the head."""
     if target is None:
         return [""], np.zeros(rows, np.int64), []
     if not target.discrete:
@@ -373,7 +375,7 @@ def _groups(target: Variable | None, looked: Any, rows: int) -> tuple[list[str],
 def _count(
     variable: Variable, looked: Any, groups: Array, many: int, target: Array | None
 ) -> _Counted:
-    """The rows at each place of a column, by group, and the mean of the ``target`` there."""
+    """The rows in each bin of a column, by group, and the mean of the ``target`` in the bin."""
     values = np.asarray(variable.values[looked], np.float64)
     absent = np.isnan(values)
     lost = [f"{_percent(absent.mean())} missing"] if absent.any() else []
@@ -411,7 +413,7 @@ def _count(
 
 
 def _categories(variable: Variable, values: Array, most: int) -> tuple[list[str], Array, int]:
-    """The categories that are shown, the place of each row among them, and how many there are."""
+    """The categories that are shown, the index of each row's category, and their number."""
     size = len(variable.categories)
     known = np.where(np.isnan(values), size + 1, np.where(values < 0, size, values))
     codes = known.astype(np.int64)
@@ -434,8 +436,8 @@ def _categories(variable: Variable, values: Array, most: int) -> tuple[list[str]
 
 
 def _edges(values: Array) -> tuple[Array, int]:
-    """The edges of the bins of finite numbers, of whole ones between them, and how many numbers
-    lie too far off to be in any."""
+    """The edges of the bins (for whole numbers half way between them), and the number of outliers
+    outside all bins."""
     drawn = values[np.abs(values) <= LARGEST]
     if not len(drawn):
         return np.zeros(0), len(values)
@@ -459,10 +461,10 @@ def _edges(values: Array) -> tuple[Array, int]:
 def _panels(
     counted: list[_Counted], names: list[str], title: str, told: list[str], mean: str | None
 ) -> Figure:
-    """The panels on a grid; ``names`` are those of the groups, ``mean`` that of the numbers whose
-    means are shown."""
+    """The panels on a grid; ``names`` are those of the groups, ``mean`` is the name of the target
+    if its means are shown."""
     across = min(2, len(counted))
-    gutter = GUTTER if mean is None else 2 * GUTTER  # the numbers of an axis are in it
+    gutter = GUTTER if mean is None else 2 * GUTTER  # it contains the labels of an axis
     wide = (1 - gutter * (across - 1)) / across
     many = len(names) > 1
     entries = 0
@@ -507,7 +509,7 @@ def _panels(
         axes[f"xaxis{tail}"] = {**QUIET, **across_page, **x}
         axes[f"yaxis{tail}"] = {**QUIET, **down_page, **y}
     seen: set[str] = set()
-    for trace in data:  # each class stands in the legend once
+    for trace in data:  # each class is in the legend once
         group = trace.get("legendgroup", "")
         trace["showlegend"] = many and bool(group) and group not in seen
         seen.add(group)
@@ -528,7 +530,7 @@ def _panels(
 
 
 def _lines(one: _Counted, names: list[str], scale: Any) -> tuple[list[Json], Json, Json]:
-    """Numbers: a line of steps for each class; or bars and, on ``scale``, the means as a line."""
+    """Numbers: a step line for each class; or bars and, on ``scale``, a line of the means."""
     assert one.edges is not None
     edges, totals = one.edges, np.maximum(one.rows.sum(1, keepdims=True), 1)
     shares = 100 * one.rows / totals
@@ -591,8 +593,8 @@ def _lines(one: _Counted, names: list[str], scale: Any) -> tuple[list[Json], Jso
 
 
 def _bars(one: _Counted, names: list[str], scale: Any) -> tuple[list[Json], Json, Json]:
-    """Categories, one below the other: a name with its share of all rows above a bar for each
-    class; or a bar of the rows, and a dot for the mean on ``scale``."""
+    """Categories, one below the other: the name with its share of all rows, and below it a bar for
+    each class; or a bar of the rows, and a dot for the mean on ``scale``."""
     totals = np.maximum(one.rows.sum(1, keepdims=True), 1)
     shares = 100 * one.rows / totals
     every = one.rows.sum(0) / max(one.rows.sum(), 1)
@@ -644,7 +646,7 @@ def _bars(one: _Counted, names: list[str], scale: Any) -> tuple[list[Json], Json
 
 
 def _numbers(counted: list[_Counted], names: list[str], means: bool) -> dict[str, list[Any]]:
-    """All that is counted, one value of one class a row."""
+    """All counts, one row for each value and class."""
     keys = ("column", "value", "from", "to", "class", "rows", *(["mean"] if means else []))
     found: dict[str, list[Any]] = {key: [] for key in keys}
     for one in counted:
@@ -662,8 +664,8 @@ def _numbers(counted: list[_Counted], names: list[str], means: bool) -> dict[str
 
 
 def _head(title: str, told: Iterable[str], between: int = 0) -> tuple[Json, Json, int]:
-    """A title, lines below it, both plain text, and the pixels that they take; ``between`` are
-    left below them."""
+    """A title, lines below it (both plain text), and their height in pixels, with ``between``
+    pixels of space below."""
     lines = [text(line, 2 * LETTERS) for part in told for line in wrap(part, LETTERS)]
     words: Json = {
         "text": text(title, LETTERS), "x": 0, "xref": "paper", "y": 1, "yref": "container",
@@ -677,13 +679,13 @@ def _head(title: str, told: Iterable[str], between: int = 0) -> tuple[Json, Json
 
 
 def _fitted(facts: Sequence[str]) -> list[str]:
-    """Facts in lines, none of them broken."""
+    """Facts in lines; no fact is broken."""
     whole = " · ".join(fact.replace(" ", "\u00a0") for fact in facts)
     return [line.strip(" ·") for line in wrap(whole, FACTS)]
 
 
 def _raw(name: object, most: int) -> str:
-    """A name cut as figures cut it, as plain text."""
+    """A name as plain text, cut like in figures."""
     return html.unescape(text(name, most))
 
 
@@ -703,7 +705,7 @@ def _number(value: float) -> str:
 
 
 def _dated(low: float, high: float) -> Any:
-    """How seconds between these are shown: as months, days or minutes."""
+    """A function that shows seconds between ``low`` and ``high`` as months, days or minutes."""
     days = (high - low) / 86_400
     cut = slice(0, 7) if days > 1000 else slice(0, 10) if days > 3 else slice(5, 16)
 

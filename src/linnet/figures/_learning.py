@@ -1,4 +1,4 @@
-"""The learning curve: what a model gets right by how many rows it learned from."""
+"""The learning curve: scores by the number of training rows."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from linnet.figures._style import Json, axis, color, layout, numbers, short, tex
 from linnet.figures.figure import Figure
 
 BASELINE = "constant"
-"""Left out beside other models: its level would flatten their curves."""
+"""Left out if there are other models: its level would flatten their curves."""
 
 GAP = 0.14
-"""Between the panels, as a share of the figure."""
+"""The space between the panels, as a share of the figure."""
 
 APART = 0.012
-"""By this power of ten models stand beside each other, so that each bar is seen."""
+"""Models are shifted by this power of ten, so that their bars do not overlap."""
 
 
 def learning_curve(
@@ -24,14 +24,14 @@ def learning_curve(
     score: Literal["accuracy", "rmse"],
     valid_rows: int,
 ) -> Figure:
-    """Validation loss and accuracy, or RMSE, by training rows, side by side, with 95 % intervals.
+    """Validation loss and accuracy (or RMSE) by training rows, with 95 % confidence intervals.
 
     ``points`` are by model, each with ``rows, loss, loss_interval, score, score_interval``.
     ``columns`` has a row for each point.
     """
     shown = [name for name in points if points[name] and (name != BASELINE or len(points) == 1)]
     if not shown:
-        raise InputError("a learning curve without a point")
+        raise InputError("the learning curve has no points")
     classifies = score == "accuracy"
     titles = {
         "loss": "log loss (nats)" if classifies else "loss (half the squared error)",
@@ -84,7 +84,7 @@ def learning_curve(
 
 
 def _columns(points: Mapping[str, Sequence[Mapping[str, Any]]], score: str) -> dict[str, list[Any]]:
-    """Every point: model, rows, what it scored, and the line's penalty."""
+    """Every point: model, rows, scores, and the line's penalty."""
     every = [(name, point) for name, curve in points.items() for point in curve]
     columns: dict[str, list[Any]] = {
         "model": [name for name, _ in every],

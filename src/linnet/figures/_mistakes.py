@@ -1,4 +1,4 @@
-"""What a model gets wrong: sheets of pictures, rows of a table, residuals."""
+"""The mistakes of a model: sheets of pictures, rows of a table, residuals."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from linnet.figures.colors import COLORS
 from linnet.figures.figure import Figure
 
 ACROSS = 6
-"""Pictures in a row of a sheet."""
+"""The pictures in a row of a sheet."""
 
 CAPTION = 14
-"""Letters in a line below a picture."""
+"""The characters in a line below a picture."""
 
 LEAST_PIXELS, MOST_PIXELS = 56, 96
-"""Height and width of a picture as it is shown: small ones have their pixels repeated."""
+"""The height and width of a shown picture: small pictures are enlarged."""
 
 MAX_COLUMNS = 20
-"""Columns of a table that are shown beside the prediction."""
+"""The most columns of a table shown beside the prediction."""
 
 MAX_POINTS = 5_000
-"""Points of a scatter; of more, a share is shown: every second, third, ..."""
+"""The most points of a scatter plot; of more, every second, third, ... is shown."""
 
 
 def worst(y: Any, prediction: Any, p: Any = None) -> Array:
-    """The places of the wrong predictions, the surest first; of numbers all places, the largest
-    error first.
+    """The positions of the wrong predictions, most confident first; for numbers all positions, the
+    largest error first.
 
-    Of classes ``y`` and ``prediction`` are codes (rows,) and ``p`` is (rows, classes) or the
-    probability of the predicted class (rows,); without ``p`` they are numbers, (rows,) or (rows,
+    For classes, ``y`` and ``prediction`` are codes (rows,), and ``p`` is (rows, classes) or the
+    probability of the predicted class (rows,). Without ``p`` they are numbers, (rows,) or (rows,
     targets).
     """
     y, prediction = np.asarray(y), np.asarray(prediction)
     if p is None:
-        with np.errstate(over="ignore", invalid="ignore"):  # of numbers near the largest there are
+        with np.errstate(over="ignore", invalid="ignore"):  # numbers near the largest float
             error = np.square(prediction - y).reshape(len(y), -1).sum(1)
         return np.argsort(-error, kind="stable")
     p = np.asarray(p)
@@ -59,10 +59,10 @@ def mistakes(
     table: Mapping[str, Sequence[Any]] | None = None,
     title: str = "Mistakes, the surest first",
 ) -> Figure:
-    """The given rows, in the order given: a sheet of pictures, or else a table.
+    """These rows in this order: a sheet of pictures, or else a table.
 
-    ``true`` and ``predicted`` are labels or numbers, ``probability`` is that of the prediction;
-    ``pictures`` are uint8 (rows, channels, height, width), ``table`` further columns by name.
+    ``true`` and ``predicted`` are labels or numbers, ``probability`` is that of the prediction.
+    ``pictures`` are uint8 (rows, channels, height, width), ``table`` has further columns by name.
     ``title`` is plain text.
     """
     columns: dict[str, list[Any]] = {
@@ -73,7 +73,7 @@ def mistakes(
     if probability is not None:
         columns["probability"] = [float(value) for value in probability]
     if len({len(values) for values in columns.values()}) != 1:
-        raise InputError("row, true, predicted and probability are not of equal length")
+        raise InputError("row, true, predicted and probability differ in length")
     if not columns["row"]:
         words = note(text(title, 300), x=0.5, y=0.5, xref="paper", yref="paper", font={"size": 14})
         hidden = {"visible": False}
@@ -86,13 +86,13 @@ def mistakes(
 
 
 def residuals(true: Any, predicted: Any, targets: Sequence[str], row: Any = None) -> Figure:
-    """Predicted against true numbers, (rows,) or (rows, targets), beside the line of no error.
+    """Predicted against true numbers, (rows,) or (rows, targets), with the diagonal of no error.
 
     ``columns``: ``row``, ``target``, ``true``, ``predicted``, ``residual`` (true - predicted).
     """
     true, predicted = np.asarray(true, np.float64), np.asarray(predicted, np.float64)
     if true.shape != predicted.shape or not len(true):
-        raise InputError(f"true is {true.shape}, predicted {predicted.shape}; expected equal ones")
+        raise InputError(f"true is {true.shape}, predicted {predicted.shape}; expected one shape")
     true, predicted = true.reshape(len(true), -1), predicted.reshape(len(true), -1)
     if true.shape[1] != len(targets):
         raise InputError(f"{true.shape[1]} columns of numbers for {len(targets)} targets")
@@ -127,7 +127,7 @@ def residuals(true: Any, predicted: Any, targets: Sequence[str], row: Any = None
         columns["true"] += true[:, index].tolist()
         columns["predicted"] += predicted[:, index].tolist()
         columns["residual"] += (true - predicted)[:, index].tolist()
-    share = f", every {stride}th of {len(true):,} rows" if stride > 1 else f", {len(true):,} rows"
+    share = f", 1 in {stride} of {len(true):,} rows" if stride > 1 else f", {len(true):,} rows"
     name = text(targets[0]) if len(targets) == 1 else "target"
     return Figure(
         data,
@@ -142,13 +142,13 @@ def residuals(true: Any, predicted: Any, targets: Sequence[str], row: Any = None
 
 
 def picture_png(picture: Any, brightest: int = 255) -> bytes:
-    """A picture, uint8 (channels, height, width), as a small PNG; where ``brightest`` is below 128,
-    as in data of 16 shades of grey, it is stretched to white."""
+    """A picture, uint8 (channels, height, width), as a small PNG. If ``brightest`` is below 128, as
+    in data with 16 shades of grey, the picture is stretched to white."""
     from PIL import Image
 
     pixels = np.asarray(picture)
     if pixels.ndim != 3 or pixels.dtype != np.uint8:
-        raise InputError(f"{pixels.dtype} {pixels.shape} is no uint8 (channels, height, width)")
+        raise InputError(f"{pixels.dtype} {pixels.shape} is not uint8 (channels, height, width)")
     if 0 < brightest < 128:
         pixels = np.minimum(pixels.astype(np.float64) * (255 / brightest), 255).astype(np.uint8)
     pixels = pixels.transpose(1, 2, 0)
@@ -168,7 +168,7 @@ def picture_png(picture: Any, brightest: int = 255) -> bytes:
 
 
 def data_uri(png: bytes) -> str:
-    """A PNG as an address that holds it."""
+    """A PNG as a ``data:`` address."""
     return "data:image/png;base64," + base64.b64encode(png).decode()
 
 
@@ -229,7 +229,7 @@ def _sheet(columns: dict[str, list[Any]], pictures: Array, title: str) -> Figure
 
 
 def _table(columns: dict[str, list[Any]], more: dict[str, list[Any]], title: str) -> Figure:
-    """Rows of a table, with the prediction in front."""
+    """Rows of a table; the prediction comes first."""
     shown = dict(list(more.items())[:MAX_COLUMNS])
     hidden = len(more) - len(shown)
     parts = {**columns, **{f"{name} " if name in columns else name: v for name, v in shown.items()}}
@@ -247,7 +247,7 @@ def _table(columns: dict[str, list[Any]], more: dict[str, list[Any]], title: str
 
 
 def _shown(value: Any) -> str:
-    """A value as a person reads it."""
+    """A value as text for people."""
     if value is None:
         return ""
     if isinstance(value, (list, tuple, np.ndarray)):

@@ -1,4 +1,4 @@
-"""What all figures share: colours, names as text, axes, layout."""
+"""The common parts of all figures: colours, names as text, axes, layout."""
 
 from __future__ import annotations
 
@@ -14,30 +14,30 @@ Array = np.ndarray[Any, Any]
 Json = dict[str, Any]
 
 INK = "#7a7a7a"
-"""Of text: a contrast of 4.3 with white and with #111111."""
+"""The colour of text: a contrast of 4.3 with white and with #111111."""
 
 GRID = "rgba(128,128,128,0.25)"
 SEQUENTIAL = [[0.0, "#d6e6f4"], [1.0, "#1f6fb4"]]
 DIVERGING = [[0.0, "#2f78c8ff"], [0.5, "#2f78c800"], [0.5, "#d6303f00"], [1.0, "#d6303fff"]]
-"""What is next to 0 has the colour of the paper, light or dark."""
+"""Values near 0 have the colour of the paper, light or dark."""
 
 CLEAR = "rgba(0,0,0,0)"
 
 MARGIN = {"l": 60, "r": 20, "t": 48, "b": 48}
-"""Pixels around the panels; above them stands the title alone."""
+"""The pixels around the panels; above them is only the title."""
 
 MAX_NAME = 40
-"""Characters of a name that a figure shows."""
+"""The most characters of a name that a figure shows."""
 
 
 def color(index: int) -> str:
-    """The colour of the ``index``-th curve; after the last the first comes again."""
+    """The colour of the ``index``-th curve; after the last colour the first is used again."""
     return COLORS[index % len(COLORS)]
 
 
 def text(name: object, most: int = MAX_NAME) -> str:
-    """A name as text that Plotly shows as it is: no markup, one line, the middle of a long one left
-    out, as names often differ at the end."""
+    """A name as text that Plotly shows unchanged: no markup, one line. The middle of a long name is
+    left out, because names often differ at the end."""
     plain = "".join(c if c.isprintable() else " " for c in str(name)[: 100 * most])
     if len(plain) > most:
         tail = most // 3
@@ -46,7 +46,7 @@ def text(name: object, most: int = MAX_NAME) -> str:
 
 
 def numbers(values: Iterable[Any]) -> Array:
-    """Values of events as float64, NaN for None and for text that is no number."""
+    """Values of events as float64, NaN for None and for text that is not a number."""
 
     def number(value: Any) -> float:
         try:
@@ -62,12 +62,12 @@ def numbers(values: Iterable[Any]) -> Array:
 
 
 def short(values: Array, digits: int = 6) -> list[float | None]:
-    """Numbers for a figure, with so many significant digits; None where they are not finite."""
+    """Numbers for a figure with this many significant digits; None for those not finite."""
     return [float(f"{v:.{digits}g}") if np.isfinite(v) else None for v in values.tolist()]
 
 
 def axis(title: str, **more: Any) -> Json:
-    """An axis; ``title`` is text that is ready for Plotly."""
+    """An axis; ``title`` is text in Plotly's form."""
     return {
         "title": {"text": title, "standoff": 8},
         "gridcolor": GRID,
@@ -79,7 +79,7 @@ def axis(title: str, **more: Any) -> Json:
 
 
 def layout(title: str, **more: Any) -> Json:
-    """A layout without a background of its own; ``title`` is text that is ready for Plotly."""
+    """A layout without a background; ``title`` is text in Plotly's form."""
     return {
         "title": {"text": title, "x": 0, "xref": "paper", "font": {"size": 14}},
         "paper_bgcolor": CLEAR,
@@ -94,5 +94,5 @@ def layout(title: str, **more: Any) -> Json:
 
 
 def note(words: str, **more: Any) -> Json:
-    """An annotation without an arrow; ``words`` is text that is ready for Plotly."""
+    """An annotation without an arrow; ``words`` is text in Plotly's form."""
     return {"text": words, "showarrow": False, **more}

@@ -1,4 +1,4 @@
-"""Weights: as pictures, where the inputs are pixels, and as bars, where they are columns."""
+"""Weights: as pictures if the inputs are pixels, as bars if they are columns."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ from linnet.figures._style import (
 from linnet.figures.figure import Figure
 
 MAX_TILES = 36
-"""Templates that are shown; of more, those with the largest weights."""
+"""The most templates shown; of more, those with the largest weights."""
 
 MAX_PIXELS = 48
-"""Height and width of a template as it is shown: larger ones are averaged over blocks."""
+"""The largest height and width of a shown template: larger ones are averaged over blocks."""
 
 SIDE, WIDE = 190, 960
-"""Pixels of a template, and of all beside each other, where there is room."""
+"""The pixels of a template, and of all templates in a row, if there is room."""
 
 MAX_BESIDE = 8
-"""Outputs whose coefficients are bars beside each other."""
+"""The most outputs whose coefficients are bars side by side."""
 
 MAX_BARS = 30
-"""Columns that are shown, those with the largest coefficients."""
+"""The most columns shown; of more, those with the largest coefficients."""
 
 CHANNELS = {1: ("",), 3: (", red", ", green", ", blue")}
 
 
 def templates(weight: Any, names: Sequence[Any], title: str = "Weights") -> Figure:
-    """One picture for each row of ``weight`` (templates, channels, height, width): what speaks for
-    it is red, what speaks against it blue, 0 clear.
+    """One picture for each row of ``weight`` (templates, channels, height, width): positive weights
+    are red, negative ones blue, 0 has no colour.
 
-    The colours are full at the 99th percentile of the weights' sizes, so that a few pixels which
-    are hardly ever lit do not hide the rest. ``columns`` has every weight shown or not, with
-    ``name``, ``channel``, ``row``, ``column``. ``title`` is plain text.
+    The colour is full at the 99th percentile of the absolute weights, so that a few pixels which
+    are hardly ever lit do not hide the rest. ``columns`` has every weight, also those not shown,
+    with ``name``, ``channel``, ``row``, ``column``. ``title`` is plain text.
     """
     weight = np.asarray(weight, dtype=np.float64)
     if weight.ndim != 4 or len(weight) != len(names) or not weight.size:
@@ -124,11 +124,11 @@ def templates(weight: Any, names: Sequence[Any], title: str = "Weights") -> Figu
 def coefficients(
     weight: Any, columns: Sequence[str], names: Sequence[Any], title: str, unit: str
 ) -> Figure:
-    """The coefficients ``weight`` (outputs, columns) of a line, the largest first: bars, side by
-    side for up to eight outputs, a heatmap for more.
+    """The coefficients ``weight`` (outputs, columns) of a linear model, the largest first: bars,
+    side by side for up to eight outputs, a heatmap for more.
 
-    ``names`` are those of the outputs, ``unit`` what a coefficient counts; both and ``title`` are
-    plain text. The figure's ``columns``: ``output``, ``column``, ``coefficient``.
+    ``names`` are the names of the outputs, ``unit`` is the unit of a coefficient; both and
+    ``title`` are plain text. The figure's ``columns``: ``output``, ``column``, ``coefficient``.
     """
     weight = np.asarray(weight, dtype=np.float64)
     if weight.shape != (len(names), len(columns)) or not weight.size:
@@ -205,7 +205,7 @@ def coefficients(
 
 
 def _blocks(values: Array) -> Array:
-    """A template of at most ``MAX_PIXELS`` a side: means over blocks of a larger one."""
+    """A template of at most ``MAX_PIXELS`` per side: a larger one is averaged over blocks."""
     factor = -(-max(values.shape) // MAX_PIXELS)
     if factor == 1:
         return values

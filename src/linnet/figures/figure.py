@@ -1,4 +1,4 @@
-"""A figure: Plotly's own description of it as plain dicts, and the numbers it shows."""
+"""A figure: its Plotly description as plain dicts, and the numbers it shows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from linnet.core import files
 from linnet.errors import InputError, WorkError
 
 CONFIG = {"displaylogo": False, "responsive": True, "typesetMath": False}
-"""Settings of Plotly's script for every figure: a dollar sign in a name is no formula."""
+"""Settings of Plotly's script for every figure: a dollar sign in a name starts no formula."""
 
 DRAWN = (".png", ".svg", ".pdf")
 KINDS = (*DRAWN, ".csv", ".json", ".html")
@@ -41,10 +41,10 @@ Plotly.newPlot("figure", figure.data, figure.layout, figure.config);
 
 @dataclass(frozen=True)
 class Figure:
-    """A figure that notebooks show.
+    """A figure that notebooks can show.
 
     ``data`` are Plotly's traces, ``layout`` its layout: dicts, lists, text, finite numbers, None.
-    ``columns`` are the numbers behind it, whole and unrounded, as lists of equal length by name.
+    ``columns`` are all the numbers behind it, not rounded, as lists of equal length by name.
     """
 
     data: list[dict[str, Any]]
@@ -61,7 +61,7 @@ class Figure:
         return f"Figure({self.title!r}, {rows:,} rows of {', '.join(self.columns)})"
 
     def plain(self) -> dict[str, Any]:
-        """``data`` and ``layout``, as Plotly's script takes them."""
+        """``data`` and ``layout`` in the form that Plotly's script takes."""
         return {"data": self.data, "layout": self.layout}
 
     def csv(self) -> str:
@@ -73,16 +73,16 @@ class Figure:
         return out.getvalue()
 
     def page(self) -> str:
-        """A page that holds the figure and all it needs, Plotly's script included."""
+        """An HTML page with the figure and everything it needs, including Plotly's script."""
         numbers = files.dumps({**self.plain(), "config": CONFIG}).replace("<", "\\u003c")
         title = html.escape(self.title)
         return PAGE % {"title": title, "numbers": numbers, "script": plotly_script()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the figure, as the name's end says: .png .svg .pdf .csv .json or .html.
+        """Write the figure in the format of the file's ending: .png .svg .pdf .csv .json or .html.
 
-        Pictures are drawn by matplotlib, on white. Raises ``InputError`` for another end and
-        ``WorkError`` where a package is missing.
+        matplotlib draws pictures, on white. Raises ``InputError`` for another ending and
+        ``WorkError`` if a package is missing.
         """
         place = Path(path)
         kind = place.suffix.lower()
@@ -97,12 +97,12 @@ class Figure:
         elif kind == ".html":
             content = self.page().encode()
         else:
-            raise InputError(f"{place}: a figure is saved as one of {', '.join(KINDS)}")
+            raise InputError(f"{place}: unknown ending; expected one of {', '.join(KINDS)}")
         files.write(place, content)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        """Plotly's description and, where matplotlib is installed, a picture for front ends that do
-        not know Plotly: pages of notebooks, GitHub."""
+        """Plotly's description and, if matplotlib is installed, a picture for front ends without
+        Plotly, such as GitHub's pages of notebooks."""
         bundle: dict[str, Any] = {
             "application/vnd.plotly.v1+json": {**self.plain(), "config": CONFIG},
             "text/plain": repr(self),
@@ -115,7 +115,7 @@ class Figure:
 
 
 def plotly_script() -> str:
-    """Plotly's script, from its Python package, which is not imported."""
+    """Plotly's script, read from its Python package without importing it."""
     found = importlib.util.find_spec("plotly")
     for folder in (found and found.submodule_search_locations) or ():
         script = Path(folder) / "package_data" / "plotly.min.js"

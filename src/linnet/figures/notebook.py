@@ -13,10 +13,10 @@ from linnet.figures._style import numbers
 from linnet.figures.colors import COLORS
 
 WIDTH, HEIGHT, EDGE = 140.0, 32.0, 2.0
-"""Of a curve, in pixels."""
+"""The width and height of a curve, in pixels."""
 
 MOST_POINTS, MOST_LETTERS = 120, 400
-"""Of a curve, and of a cell."""
+"""The most points of a curve, and the most letters of a cell."""
 
 CELL = "text-align:left;vertical-align:middle;padding:2px 12px 2px 0"
 HEAD = f"{CELL};font-weight:bold;border-bottom:1px solid rgba(128,128,128,0.6)"
@@ -25,11 +25,11 @@ TABLE = "border-collapse:collapse;border:none;margin:4px 0"
 
 
 class Html(str):
-    """Text that is HTML already; all other text is escaped where it is put in."""
+    """Text that is already HTML; all other text is escaped when it is inserted."""
 
 
 def put(value: Any, most: int | None = None) -> str:
-    """``value`` as HTML; of a longer text the first ``most`` letters."""
+    """``value`` as HTML; a longer text is cut to ``most`` letters."""
     if isinstance(value, Html):
         return value
     words = str(value)
@@ -42,8 +42,8 @@ def paragraph(*content: Any) -> Html:
 
 
 def table(headings: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Html:
-    """A table; numbers (with four digits) stand to the right. Without headings the first cell of
-    each row is what the row is."""
+    """A table; numbers have four digits and are aligned right. Without headings, the first cell of
+    each row is its heading."""
 
     def cell(value: Any, style: str = CELL) -> str:
         if isinstance(value, float):
@@ -67,9 +67,10 @@ def _row(cells: str) -> str:
 
 
 def curve(lines: Mapping[str, tuple[Sequence[Any], Sequence[Any]]]) -> Html:
-    """A picture of curves by name, each its places and values (points,); validation is dashed.
+    """A picture of curves by name, each its positions and values (points,); validation is dashed.
 
-    What is not finite is left out, as is a curve of one point; without any curve there is no text.
+    Values that are not finite are left out, and so are curves of one point. Without any curve, the
+    result is empty.
     """
     found = {}
     for name, line in lines.items():

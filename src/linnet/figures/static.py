@@ -1,4 +1,4 @@
-"""The same figures drawn by matplotlib: the traces, axes and annotations that this package uses."""
+"""Draw the same figures with matplotlib: the traces, axes and annotations of this package."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from linnet.figures._style import INK, Json
 from linnet.figures.colors import COLORS
 
 DOTS = 100
-"""Pixels of Plotly's an inch; a .png has twice as many dots."""
+"""Plotly's pixels per inch; a .png has twice as many dots."""
 
 WIDTH = 9.0
 """Inches."""
 
 DARK = "#333333"
-"""Text and lines that are grey on a page are darker on white paper."""
+"""Darker colours on white paper for text and lines that are grey on a page."""
 
 MOST_LETTERS, TABLE_LETTERS = 24, 150
-"""Of a cell, and of all cells beside each other; columns that do not fit are counted."""
+"""The most characters of a cell, and of a row; a note counts the columns that do not fit."""
 
 DASHES = {"dash": (0, (5, 3)), "dot": (0, (1, 2)), "dashdot": (0, (5, 2, 1, 2)), "solid": "solid"}
 MARKERS = {"star": "*", "square": "s"}
@@ -42,7 +42,7 @@ class Drawable(Protocol):
 
 
 def draw(figure: Drawable, kind: str) -> bytes:
-    """The figure as "png", "svg" or "pdf"; refused where matplotlib is missing."""
+    """The figure as "png", "svg" or "pdf"; raises if matplotlib is missing."""
     try:
         matplotlib = import_module("matplotlib")
         module = import_module("matplotlib.figure")
@@ -61,7 +61,7 @@ def draw(figure: Drawable, kind: str) -> bytes:
         "xtick.color": DARK,
         "ytick.color": DARK,
         "svg.hashsalt": "linnet",
-        "text.parse_math": False,  # a dollar sign in a name is no formula
+        "text.parse_math": False,  # a dollar sign in a name starts no formula
     }
     with matplotlib.rc_context(look), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
@@ -74,16 +74,16 @@ def draw(figure: Drawable, kind: str) -> bytes:
 
 
 def size(figure: Drawable) -> tuple[float, float]:
-    """Width and height that the figure is made for, in inches."""
+    """The width and height of the figure, in inches."""
     height = figure.layout.get("height", 420) / DOTS
     return _width(figure.layout, height), height
 
 
 def plot(figure: Drawable, axes: Any) -> list[Any]:
-    """Draw the figure into matplotlib's ``axes``, in the reader's own style.
+    """Draw the figure into matplotlib's ``axes``, in the user's own style.
 
-    Returns the axes of its panels: ``axes`` itself where there is one; of several each has axes of
-    its own inside of it.
+    Returns the axes of its panels: ``axes`` itself for one panel; for several panels, new axes
+    inside it.
     """
     matplotlib = import_module("matplotlib")
     canvas = axes.get_figure(root=False)
@@ -101,7 +101,7 @@ class _Drawing:
         self.data, self.layout = figure.data, figure.layout
         self.canvas, self.height, self.into = canvas, height, into
         self.axes: dict[str, Any] = {}
-        self.paper = 0.02, 0.02, 0.95, 0.95  # of the canvas: left, bottom, width, height
+        self.paper = 0.02, 0.02, 0.95, 0.95  # shares of the canvas: left, bottom, width, height
         shifts = [one.get("yshift", 0) for one in self.layout.get("annotations", ())]
         self.lift = max([0, *(shift - 8 for shift in shifts)])  # for a legend, which is below here
         self.several = len({t.get("xaxis", "x") + t.get("yaxis", "y") for t in self.data}) > 1
@@ -146,7 +146,7 @@ class _Drawing:
             self.into.set_title(words, fontsize=10, loc="left")
 
     def _axes(self, trace: Json) -> Any:
-        """The axes of a trace, made on first use where the layout has them."""
+        """The axes of a trace, created on first use at the place given by the layout."""
         x, y = trace.get("xaxis", "x"), trace.get("yaxis", "y")
         if x + y not in self.axes:
             layout = self.layout
@@ -174,7 +174,7 @@ class _Drawing:
         return found
 
     def _finish(self, key: str, axes: Any) -> None:
-        """Scales, ranges, ticks and titles, as the layout has them."""
+        """Apply the scales, ranges, ticks and titles of the layout."""
         x, y = key[: key.index("y")], key[key.index("y") :]
         axes.spines[["top", "right"]].set_visible(False)
         for side, name in (("x", x), ("y", y)):
@@ -350,7 +350,7 @@ class _Drawing:
 
 
 def _width(layout: Json, height: float) -> float:
-    """Inches; of a sheet whose units are as wide as they are high, what it needs."""
+    """The width in inches; for a sheet with equal units on both axes, the width that it needs."""
     x, y = layout.get("xaxis", {}), layout.get("yaxis", {})
     if not y.get("scaleanchor"):
         return WIDTH
@@ -359,7 +359,7 @@ def _width(layout: Json, height: float) -> float:
 
 
 def _minor(value: float, _: Any) -> str:
-    """The number at a small tick of a log axis: of those with 2 and 5 in front."""
+    """The label at a minor tick of a log axis, only for numbers that begin with 2 or 5."""
     return f"{value:g}" if f"{value:e}"[0] in "25" else ""
 
 
@@ -369,7 +369,7 @@ def _words(text: str) -> str:
 
 
 def _label(trace: Json) -> str | None:
-    """The entry of a trace in the legend; a leading underscore would hide it."""
+    """The legend entry of a trace; a leading underscore would hide it."""
     if not trace.get("showlegend", True) or "name" not in trace:
         return None
     name = _words(trace["name"])

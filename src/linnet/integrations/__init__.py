@@ -1,1 +1,1 @@
-"""Other people's tools."""
+"""Connections to other tools."""

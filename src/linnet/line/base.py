@@ -12,7 +12,7 @@ from linnet.line.problem import LinearProblem
 
 @dataclass(frozen=True)
 class State:
-    """Where a solver stands. ``stuck`` says that rounding leaves it no way down."""
+    """The state of a solver. ``stuck``: rounding prevents any further decrease."""
 
     theta: Tensor  # (inputs + 1, outputs), float64
     value: Tensor
@@ -21,10 +21,10 @@ class State:
     stuck: bool = False
     raw: Tensor | None = None  # (rows, outputs)
     decrement: float = float("inf")
-    """An estimate of how far the objective lies above its optimum."""
+    """An estimate of how far the objective is above its optimum."""
     solution: Solution | None = None
     own: Any = None
-    """What a solver carries along for itself."""
+    """Data that a solver keeps for itself between steps."""
 
 
 class Solver(ABC):
@@ -36,23 +36,23 @@ class Solver(ABC):
 
     @abstractmethod
     def step(self, problem: LinearProblem, state: State) -> State:
-        """The next state; its objective is no larger."""
+        """The next state; its objective is not larger."""
 
     def pack(self, state: State) -> dict[str, Any] | None:
-        """All of a state, to go on from it another time; None where a fit had better start anew, as
-        it takes but a step."""
+        """All of a state, for a checkpoint. None if a fit takes only one step, so that it is
+        simpler to start again."""
         return None
 
     def unpack(self, problem: LinearProblem, packed: dict[str, Any]) -> State:
-        """The state that ``pack`` was given."""
+        """The state that ``pack`` packed."""
         raise NotImplementedError
 
     def certify(self, problem: LinearProblem, state: State) -> State:
-        """The same state, judged by raw predictions computed afresh."""
+        """The same state, with value and gradient from newly computed raw predictions."""
         raw = problem.raw(state.theta)
         value, gradient = problem.value_and_gradient(state.theta, raw)
         return replace(state, raw=raw, value=value, gradient=gradient)
 
     @abstractmethod
     def needs(self) -> str | None:
-        """Which property of the objective ("quadratic") this solver relies on, if any."""
+        """The property of the objective ("quadratic") that this solver requires, or None."""

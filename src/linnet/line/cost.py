@@ -1,17 +1,17 @@
-"""How long things take, in nominal seconds: what choices rest on.
+"""The cost of operations in nominal seconds; the solvers base their choices on it.
 
-Measured on four cores of one machine (``LOG.md``). Only ratios matter, and the same problem gives
-the same choices on every machine, so results never depend on a clock.
+Measured on four cores of one machine (``LOG.md``). Only ratios matter. The same problem gives the
+same choices on every machine, so results never depend on a clock.
 """
 
 from __future__ import annotations
 
 from linnet.line.problem import LinearProblem
 
-BYTE = 6e-11  # to read one once, in a product with few columns
+BYTE = 6e-11  # to read one byte once, in a product with few columns
 FLOP = {4: 6e-12, 8: 1.4e-11}  # in a product of matrices, by the bytes of a number
-ELEMENT = 1e-8  # per raw prediction, for all that a step does with it
-STEP, BUILD = 8e-4, 1.5e-3  # what they take on no data
+ELEMENT = 1e-8  # per raw prediction, for all operations of a step
+STEP, BUILD = 8e-4, 1.5e-3  # the time without any data
 GROUP = 6e-5  # to gather the terms of one output
 
 
@@ -25,22 +25,22 @@ def step(problem: LinearProblem) -> float:
 
 
 def term(width: int, size: int) -> float:
-    """One row's part in second moments."""
+    """The cost of adding one row to second moments."""
     return 2.0 * width * width * FLOP[size]
 
 
 def grams(problem: LinearProblem, terms: float, groups: int, size: int) -> float:
-    """Weighted second moments from ``terms`` rows in all."""
+    """The cost of weighted second moments from ``terms`` rows in total."""
     width = problem.x.shape[1] + 1
     search = problem.rows / problem.world.size * groups * ELEMENT / 4
     return float(BUILD + groups * GROUP + search + terms * term(width, size))
 
 
 def factor(unknowns: int, size: int) -> float:
-    """Cholesky's factor."""
+    """The cost of a Cholesky factor."""
     return float(unknowns**3) / 3 * FLOP[size]
 
 
 def solve(numbers: float, size: int) -> float:
-    """A solution from factors of that many numbers."""
+    """The cost of solving with factors of this many numbers."""
     return numbers * size * 2 * BYTE

@@ -1,4 +1,4 @@
-"""An estimate of the Hessian that can be solved with: what makes few steps enough."""
+"""An estimate of the Hessian that is easy to invert, so that few steps are enough."""
 
 from __future__ import annotations
 
@@ -10,26 +10,26 @@ from linnet.line import cost
 from linnet.line.problem import BLOCK, LinearProblem
 
 LIFT = {torch.float32: 1e-5, torch.float64: 1e-11}
-"""The share of its diagonal that is added to a matrix so that Cholesky's factor exists; a hundred
-times that where it still does not."""
+"""The share of its diagonal that is added to a matrix so that its Cholesky factor exists; if it
+still does not, a hundred times that share."""
 
 SMALL = 1_500
-"""Beyond this many coefficients the factors are in float32: they only guide the steps."""
+"""Above this many coefficients the factors are in float32, because they only guide the steps."""
 
 CHUNK = 1 << 22
-"""Numbers that are gathered at once."""
+"""The number of values that are gathered at once."""
 
 
 class Curvature:
-    """The Hessian at some point, one block for each output: for one output, all of it.
+    """The Hessian at one point, as one block for each output; for one output it is complete.
 
     ``solve`` applies the inverse of the blocks to a gradient. A block is a sum over rows of
-    ``w h z z'`` with the second derivative ``h`` of the row's loss, and ``z`` the inputs, centred
-    and scaled to unit deviation, so nothing depends on units. Where there are many rows, some are
-    drawn, each with a probability in proportion to ``w h`` and its leverage, and weighed by its
-    inverse (Drineas and Mahoney 2016, Commun. ACM 59(6), 80-90): few rows, those in doubt and
-    those that are unlike the rest, tell nearly all. ``more`` multiplies how
-    many, up to 30 for each coefficient.
+    ``w h z z'``, where ``h`` is the second derivative of the row's loss and ``z`` the inputs,
+    centred and scaled to unit deviation, so units do not matter. If there are many rows, a sample
+    is drawn: the probability of a row is proportional to ``w h`` and its leverage, and its weight
+    is the inverse (Drineas and Mahoney 2016, Commun. ACM 59(6), 80-90). Few rows are enough,
+    because uncertain and unusual rows contain most of the information. ``more`` multiplies the
+    size of the sample, up to 30 rows for each coefficient.
     """
 
     def __init__(
@@ -59,11 +59,11 @@ class Curvature:
             self.factors, failed = torch.linalg.cholesky_ex(matrices)
             lift *= 100
         self.price = cost.solve(self.factors.numel(), size)
-        """How long a ``solve`` takes, in nominal seconds."""
+        """The cost of a ``solve``, in nominal seconds."""
 
     @staticmethod
     def cost(problem: LinearProblem) -> float:
-        """How long it takes to make one, in nominal seconds."""
+        """The cost of the estimate itself, in nominal seconds."""
         size, width, outputs = _bytes(problem), problem.x.shape[1] + 1, problem.outputs
         terms = min(_terms(problem), problem.rows * outputs)
         exact = terms >= problem.rows * outputs
@@ -86,7 +86,7 @@ class Curvature:
     ) -> Tensor:
         """``sum over rows of w h z z' / sum(w)``, (outputs, inputs + 1, inputs + 1).
 
-        From about ``count`` rows in all, or from all rows where there are no more.
+        From a sample of about ``count`` rows in total, or from all rows if there are fewer.
         """
         x, outputs = problem.x, problem.outputs
         rows, width = len(x), x.shape[1] + 1
@@ -120,7 +120,7 @@ class Curvature:
             for some, factor in zip(chosen.split(step), root.split(step), strict=True):
                 z = augmented(x[some]).mul_(factor[:, None])
                 blocks[k].addmm_(z.T, z)
-        # a column that is zero in nearly all rows may be missed by every row drawn
+        # a column that is zero in nearly all rows may be zero in the whole sample
         exact = torch.zeros((outputs, width), dtype=self.dtype, device=x.device)
         heavy = bends.to(self.dtype).T
         for start in range(0, rows, BLOCK):
@@ -131,13 +131,13 @@ class Curvature:
 
 
 def _bytes(problem: LinearProblem) -> int:
-    """The size of a number in the factors."""
+    """The bytes of a number in the factors."""
     return 4 if problem.x.shape[1] * problem.outputs > SMALL else problem.x.element_size()
 
 
 def _terms(problem: LinearProblem) -> float:
-    """How many rows are worth drawing, for all outputs together: what a step or two cost, but three
-    for each coefficient at least, and a hundred at most."""
+    """The size of the sample, for all outputs together: it costs as much as a step or two, with at
+    least 3 and at most 100 rows for each coefficient."""
     width = problem.x.shape[1] + 1
     enough = 1.5 * cost.step(problem) / cost.term(width, _bytes(problem))
     every = float(width * problem.outputs)

@@ -18,14 +18,14 @@ from linnet.line.problem import LinearProblem
 
 @dataclass(frozen=True)
 class Memory:
-    """Moves of theta, of the gradient, and of the preconditioned gradient, (pairs, unknowns)."""
+    """Changes of theta, of the gradient and of the preconditioned gradient, (pairs, unknowns)."""
 
     s: Tensor
     y: Tensor
     z: Tensor
 
     def add(self, s: Tensor, y: Tensor, z: Tensor, pairs: int) -> Memory:
-        """With one pair more; the oldest leaves."""
+        """The memory with one more pair; the oldest is dropped."""
         return Memory(
             *(
                 torch.cat([old[-(pairs - 1) :] if pairs > 1 else old[:0], new.reshape(1, -1)])
@@ -34,10 +34,10 @@ class Memory:
         )
 
     def direction(self, gradient: Tensor, steep: Tensor) -> Tensor:
-        """The inverse Hessian times ``gradient``, where ``steep`` is its first estimate.
+        """The inverse Hessian times ``gradient``; ``steep`` is the first estimate of it.
 
         Byrd, Nocedal and Schnabel (1994), Mathematical Programming 63, 129-156, equation 3.1; the
-        first matrix is scaled by the newest pair.
+        initial matrix is scaled by the newest pair.
         """
         s, y, z = self.s, self.y, self.z
         scale = (s[-1] @ y[-1]) / (y[-1] @ z[-1])
@@ -54,13 +54,13 @@ class Memory:
 
 @dataclass(frozen=True)
 class Own:
-    """What this solver carries from step to step."""
+    """The data that this solver keeps between steps."""
 
     curvature: Curvature
-    there: Tensor  # the raw predictions that the curvature is of
+    there: Tensor  # the raw predictions at which the curvature was computed
     steep: Tensor  # the curvature's inverse times the gradient
     memory: Memory | None
-    trail: tuple[float, ...]  # the decrements since the curvature was estimated, there first
+    trail: tuple[float, ...]  # the decrements since the curvature was estimated, oldest first
     builds: int
 
 
@@ -68,17 +68,17 @@ class Own:
 class LBFGS(Solver):
     """Liu and Nocedal (1989), Mathematical Programming 45, 503-528, for any convex objective.
 
-    Its first matrix is the inverse of an estimate of the Hessian (``Curvature``), for one output
-    the whole of it, so inputs of any scale cost the same number of steps. The estimate is made
-    anew, from twice as many rows, as soon as the last steps gain less for what they cost than all
-    since it was made, its own cost included (Charnov 1976, Theor. Popul. Biol. 9, 129-136: the
-    moment at which a forager should leave). The line search works on raw predictions, so a step
-    costs two products with the data however many lengths it tries.
+    Its initial matrix is the inverse of an estimate of the Hessian (``Curvature``); for one output
+    the estimate is complete. So inputs of any scale need the same number of steps. A new estimate,
+    from twice as many rows, replaces it as soon as the last steps gain less for their cost than
+    the average since the estimate, including its cost (Charnov 1976, Theor. Popul. Biol. 9,
+    129-136: when a forager should leave). The line search works on raw predictions, so a step costs
+    two products with the data, however many lengths it tries.
     """
 
     memory: int = 20
     refresh: int = 25
-    """Raw predictions are carried along the steps and computed afresh this often."""
+    """Steps update the raw predictions; after this many steps they are computed again."""
 
     def needs(self) -> str | None:
         return None
@@ -93,7 +93,7 @@ class LBFGS(Solver):
         return self._anew(problem, State(theta, value, gradient, raw=raw), 0)
 
     def _anew(self, problem: LinearProblem, state: State, builds: int) -> State:
-        """The same state with the curvature there."""
+        """The same state, with a new curvature at this point."""
         assert state.raw is not None
         curvature = self._curvature(problem, state.raw, builds)
         steep = curvature.solve(state.gradient)
@@ -157,9 +157,9 @@ class LBFGS(Solver):
         move = problem.raw(direction)
         search = Search(problem, state, direction, move)
         if not search.run():
-            if len(own.trail) == 1:  # the estimate is of this very point
+            if len(own.trail) == 1:  # the estimate is for this very point
                 return replace(state, stuck=True)
-            # what it remembers may be but rounding
+            # its memory may be only rounding errors
             return self.step(problem, self._anew(problem, state, own.builds))
         theta = state.theta + search.length * direction
         raw, value, residual = search.raw, search.value, search.residual
@@ -191,7 +191,7 @@ class LBFGS(Solver):
 
     @staticmethod
     def _tired(problem: LinearProblem, own: Own) -> bool:
-        """Whether the last steps gain less for what they cost than all since the estimate."""
+        """Whether the last steps gain less for their cost than the average since the estimate."""
         steps = len(own.trail) - 1
         last = min(2, steps)
         first, before, now = own.trail[0], own.trail[-1 - last], own.trail[-1]
@@ -207,8 +207,8 @@ class LBFGS(Solver):
 
 
 def _there(value: Any, problem: LinearProblem) -> Any:
-    """What a checkpoint held, where the problem has it: rows where its rows lie, all else at its
-    home."""
+    """Move the content of a checkpoint to the problem's devices: rows to that of its rows, all
+    else to its home."""
     if isinstance(value, list):
         return [_there(item, problem) for item in value]
     if not isinstance(value, Tensor):
@@ -218,18 +218,18 @@ def _there(value: Any, problem: LinearProblem) -> Any:
 
 
 MOST_BUILDS = 60
-"""More estimates than that are of no more rows: all of them have been in it for long."""
+"""Later estimates do not use more rows: all rows have been in use for long."""
 
 TRIALS = 40
-"""Step lengths that are tried before a direction is given up."""
+"""The step lengths that the line search tries before it gives up a direction."""
 
 
 class Search:
-    """A step length where the slope along ``direction`` is small against the first one.
+    """A line search: find a step length with a slope that is small compared to the first slope.
 
-    Newton's method on the slope. Where it leaves the lengths known to be too short and too long,
-    the secant between these, and every third time half way: where a direction is a thousand times
-    too long, neither Newton nor halving alone is quick.
+    It uses Newton's method on the slope. If Newton's length is outside the lengths known to be too
+    short and too long, it takes the secant between these two, and every third time their middle. If
+    a direction is a thousand times too long, neither Newton nor halving alone is quick.
     """
 
     def __init__(
@@ -247,11 +247,12 @@ class Search:
         self.value = state.value
 
     def penalty(self, length: float) -> float:
-        """The penalty at a length."""
+        """The penalty at a step length."""
         return self.start_penalty + length * self.linear + length**2 / 2 * self.square
 
     def run(self) -> bool:
-        """Whether there is a way down; then ``length`` and what holds there."""
+        """Search; False if no step decreases the objective. Else ``length`` and the values at that
+        length are set."""
         if not self.first < 0:
             return False
         short, long = (0.0, self.first), (math.inf, math.inf)  # lengths, with their slopes
@@ -270,7 +271,7 @@ class Search:
                 if change <= 0.1 * rounding:
                     return True
             if -self.first < 1e-3 * rounding:
-                return False  # what there is to gain is less than what rounding hides
+                return False  # the possible gain is smaller than rounding errors
             if slope < 0:
                 short = length, slope
             else:

@@ -12,11 +12,11 @@ from linnet.line.problem import LinearProblem
 
 @dataclass(frozen=True)
 class LeastSquares(Solver):
-    """The exact answer from second moments, refined by the rows where rounding calls for it.
+    """The exact solution from second moments, refined with the rows if rounding requires it.
 
     Well-conditioned inputs are read once. Ill-conditioned ones, and float32 rows, are read again to
-    correct the answer by its own residuals; inputs that are singular to rounding are factorised
-    themselves, and get the solution of least norm.
+    correct the solution with its residuals. Inputs that are singular up to rounding are factorised
+    directly, and get the solution of least norm.
     """
 
     def needs(self) -> str | None:
@@ -33,7 +33,7 @@ class LeastSquares(Solver):
         solution = moments.solve(alpha)
         condition = solution.condition**2
         factor, scale = None, moments.mean_x
-        # blocks of float32 know the moments to about 1e-7
+        # moments from float32 blocks are accurate to about 1e-7
         well = condition < WELL and condition * torch.finfo(dtype).eps < 1e-6
         if not well:
             factor, scale = moments.factor(alpha)
@@ -47,7 +47,7 @@ class LeastSquares(Solver):
         else:
             theta = solution.theta
             for _ in range(3):
-                theta = theta.to(dtype).double()  # the coefficients that the products are of
+                theta = theta.to(dtype).double()  # the coefficients that the products use
                 value, gradient = problem.value_and_gradient(theta)
                 right = gradient[:-1] - torch.outer(moments.mean_x, gradient[-1])
                 w = moments.apply(factor, scale, right)

@@ -1,4 +1,4 @@
-"""Least squares from second moments: one pass over the rows, then nothing but (inputs, inputs)."""
+"""Least squares from second moments: one pass over the rows, then only (inputs, inputs)."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ from linnet.core.parallel import World
 from linnet.errors import DataError
 
 BLOCK = 16384
-"""Rows in one product; its sums are in the dtype of the rows, the sums of blocks in float64."""
+"""Rows per product. Sums within it have the dtype of the rows, sums of blocks are float64."""
 
 WELL = 1e6
-"""Up to this condition of the scaled Gram matrix, its factor gives the answer to 1e-9."""
+"""Up to this condition number, the factor of the scaled Gram matrix is accurate to 1e-9."""
 
 ILL = 1e11
-"""From this condition on, the Gram matrix has lost the answer: the rows are factorised instead."""
+"""Above this condition number the Gram matrix is too inaccurate: the rows are factorised."""
 
 
 class Solution(NamedTuple):
-    """Coefficients (inputs + 1, outputs) and what was learnt of the inputs on the way."""
+    """Coefficients (inputs + 1, outputs), and facts about the inputs."""
 
     theta: Tensor
     rank: int
     condition: float
-    """Of the centred inputs with the penalty below them: the root of the Gram matrix's. Columns are
-    scaled to one length first, unless the eigenvectors of many penalties were at hand."""
+    """The condition number of the centred inputs with the penalty below them: the root of that of
+    the Gram matrix. Columns are scaled to one length first, except on a path of penalties."""
 
 
 @dataclass(frozen=True)
 class Moments:
-    """Sums over rows about their means, in float64: exact to merge, so rows may come in chunks.
+    """Centred sums over rows, in float64; merging them is exact, so rows may come in chunks.
 
     ``xx`` (inputs, inputs), ``xy`` (inputs, outputs), ``yy`` (outputs,), of total weight ``total``.
     """
@@ -53,8 +53,8 @@ class Moments:
     ) -> Moments:
         """The moments of ``x`` (rows, inputs) and ``y`` (rows, outputs), read once.
 
-        Each block is shifted by the means of the first one before its product, so float32 keeps its
-        digits up to means of 1e4 deviations; what is left of the means is removed from the sums.
+        Before its product, each block is shifted by the means of the first block, so float32 keeps
+        its digits up to means of 1e4 deviations. The rest of the means is removed from the sums.
         """
         inputs, outputs = x.shape[1], y.shape[1]
         width = inputs + outputs + 1
@@ -112,7 +112,7 @@ class Moments:
         )
 
     def everywhere(self, world: World) -> Moments:
-        """The moments of the rows of all ranks."""
+        """The moments of the rows of all ranks together."""
         if world.size == 1:
             return self
         total = world.sum(torch.tensor(self.total, dtype=torch.float64, device=self.xx.device))
@@ -140,16 +140,17 @@ class Moments:
         return value, torch.cat([inputs, bias[None]])
 
     def gap(self, theta: Tensor, alpha: float) -> float:
-        """How far the objective at ``theta`` lies above its optimum."""
+        """How far the objective at ``theta`` is above its optimum."""
         off = theta - self.solve(alpha).theta
         bent = self.xx @ off[:-1] / self.total + alpha * off[:-1]
         bias = off[-1] + self.mean_x @ off[:-1]
         return max(((off[:-1] * bent).sum() + bias.square().sum()).item() / 2, 0.0)
 
     def solve(self, alpha: float) -> Solution:
-        """The coefficients for one penalty, of least norm where the inputs do not determine them.
+        """The coefficients for one penalty; if the inputs do not determine them, those of least
+        norm.
 
-        One penalty is solved by Cholesky's factor, further ones by the eigenvectors, found once.
+        The first penalty uses a Cholesky factor, further ones the eigenvectors, computed once.
         """
         alpha = float(alpha)
         if self._cache.setdefault("first", torch.tensor(alpha, dtype=torch.float64)) == alpha:
@@ -171,8 +172,8 @@ class Moments:
         return self._solution(w, int(known.sum()), condition)
 
     def factor(self, alpha: float) -> tuple[Tensor | None, Tensor]:
-        """Cholesky's factor of the Gram matrix plus penalty, scaled to a unit diagonal, and the
-        scale (inputs,); None where it has lost the answer."""
+        """The Cholesky factor of the Gram matrix plus penalty, scaled to a unit diagonal, and the
+        scale (inputs,); None if it is too inaccurate."""
         key = f"factor {alpha}"
         if key not in self._cache:
             matrix = self.xx / self.total
@@ -195,7 +196,7 @@ class Moments:
 
     @property
     def condition(self) -> float:
-        """Of the scaled Gram matrix plus penalty that was last factorised."""
+        """The condition number of the last factorised (scaled Gram matrix plus penalty)."""
         return self._cache["condition"].item()
 
     def _solution(self, w: Tensor, rank: int, condition: float) -> Solution:
@@ -204,12 +205,12 @@ class Moments:
     def by_rows(
         self, x: Tensor, y: Tensor, weight: Tensor | None, alpha: float
     ) -> tuple[Solution, Tensor, Tensor]:
-        """The solution from the rows themselves, which is right up to a condition of 1e15.
+        """The solution from the rows themselves, accurate up to a condition number of 1e15.
 
-        Blocks of rows are folded into one triangle (Chan 1982, ACM TOMS 8, 72-83); its singular
-        values tell the rank: on columns scaled to one length whether it is full, and where it is
-        not, the least-norm solution comes from the columns as they are. Also the objective there
-        and its gradient (inputs + 1, outputs).
+        A QR decomposition folds blocks of rows into one triangle (Chan 1982, ACM TOMS 8, 72-83).
+        Its singular values, with columns scaled to one length, say whether the rank is full. If it
+        is not, the solution of least norm comes from the unscaled columns. Also returns the
+        objective at the solution and its gradient (inputs + 1, outputs).
         """
         triangle = torch.linalg.qr(self._shifted(x, y, weight, 0), mode="r").R
         for start in range(BLOCK, len(x), BLOCK):
@@ -258,7 +259,8 @@ class Moments:
 
 
 def _condition(matrix: Tensor, factor: Tensor) -> float:
-    """The condition of a symmetric matrix: ten steps of the power method on it and its inverse."""
+    """The condition number of a symmetric matrix, by ten steps of the power method on it and on
+    its inverse."""
     if not len(matrix):
         return 1.0
     start = torch.linspace(1, 2, len(matrix), dtype=matrix.dtype, device=matrix.device)[:, None]

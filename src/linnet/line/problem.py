@@ -16,18 +16,19 @@ from linnet.line.moments import Moments
 from linnet.objectives.base import Objective
 
 BLOCK = 4096
-"""Rows that are looked at together where all are looked at in turn."""
+"""The rows of a block, where all rows are visited in turn."""
 
 
 PART = 1 << 18
-"""Raw predictions that are looked at together."""
+"""The raw predictions of a block."""
 
 PRIOR = 5
-"""How many rows more seem to speak against each coefficient of a sample."""
+"""In a sample, each coefficient gets a penalty like that of this many additional rows."""
 
 
 class Columns(NamedTuple):
-    """Mean and deviation (inputs,) of each input, in float64; about zero without an intercept."""
+    """Mean and deviation (inputs,) of each input, in float64; without an intercept, the mean is 0
+    and the deviation is around 0."""
 
     mean: Tensor
     deviation: Tensor
@@ -37,10 +38,10 @@ class LinearProblem:
     """loss(theta) = sum_i w_i objective(x_i @ theta, y_i) / sum_i w_i + alpha/2 |theta no bias|^2
 
     ``x`` is (rows, inputs) float32 or float64, ``weight`` (rows,) or None for ones. ``theta`` is
-    (inputs + 1, outputs) in float64, its last row the bias, which is not penalised and stays zero
-    without ``intercept``. Products with ``x`` and the raw predictions are in its dtype; every sum
-    over rows and all that is made of sums in float64. Sums run over all ranks of ``world``, so
-    every solver is a distributed solver.
+    (inputs + 1, outputs) in float64. Its last row is the bias, which is not penalised, and stays
+    zero without ``intercept``. Products with ``x`` and raw predictions have the dtype of ``x``; all
+    sums over rows, and everything computed from them, are in float64. Sums run over all ranks of
+    ``world``, so every solver is a distributed solver.
     """
 
     def __init__(
@@ -62,29 +63,29 @@ class LinearProblem:
         self.outputs = outputs
         self.alpha = alpha
         self.extra: Tensor | float = 0.0
-        """A penalty (inputs, 1) of each input's own beside ``alpha``; samples have one."""
+        """An additional penalty (inputs, 1) for each input, besides ``alpha``; samples have one."""
         self.intercept = intercept
         self.world = world or World()
         self.home = torch.device("cpu") if x.device.type == "mps" else x.device
-        """Where coefficients and sums live; MPS has no float64."""
-        self._inverse: Tensor | None = None  # of the scale that gradients are judged in
-        self._data: dict[str, Any] = {}  # computed of the data alone, shared by all penalties
+        """The device of coefficients and sums; MPS has no float64."""
+        self._inverse: Tensor | None = None  # the inverse scale in which gradients are judged
+        self._data: dict[str, Any] = {}  # computed from the data alone, shared by all penalties
         both = [float(len(x)), len(x) if weight is None else self._sum(self.weight).item()]
         rows, total = self._everywhere(torch.tensor(both, dtype=torch.float64)).tolist()
         self.rows, self.total = float(rows), float(total)
 
     def at(self, alpha: float) -> LinearProblem:
-        """The same data under another penalty; what was computed of the data is shared."""
+        """The same data with another penalty; results that depend on the data only are shared."""
         other = copy(self)
         other.alpha = alpha
         other._inverse = None
         return other
 
     def take(self, chosen: Tensor, rows: int) -> LinearProblem:
-        """Some of the rows of each rank, ``rows`` in all, with as much penalty per row.
+        """Some rows of each rank, ``rows`` in total, with the same penalty per row.
 
-        A coefficient is also penalised as if ``PRIOR`` rows more spoke against it: a column that is
-        zero in nearly all rows must not be judged by the few that the sample holds.
+        Each coefficient gets an additional penalty, like that of ``PRIOR`` rows: a few rows of the
+        sample must not decide about a column that is zero in nearly all rows.
         """
         chosen = chosen.sort().values.to(self.x.device)
         part = LinearProblem(
@@ -102,15 +103,15 @@ class LinearProblem:
 
     @property
     def ridge(self) -> Tensor | float:
-        """What multiplies half the square of each coefficient."""
+        """The factor of half the square of each coefficient."""
         return self.alpha + self.extra
 
     def rotated(self) -> tuple[LinearProblem, Tensor | None]:
-        """With fewer rows than inputs: the same problem in a basis (inputs, rows) of the rows, and
+        """With fewer rows than inputs, the same problem in a basis (inputs, rows) of the rows, and
         the basis; else the problem itself.
 
-        The best coefficients, and without a penalty those of least norm, are sums of rows: with
-        ``x' = basis @ r`` the problem of ``x @ basis`` is the same one with fewer unknowns.
+        The best coefficients (without a penalty, those of least norm) are linear combinations of
+        rows. So with ``x' = basis @ r``, ``x @ basis`` is the same problem with fewer unknowns.
         """
         rows, inputs = self.x.shape
         if rows >= inputs or self.world.size > 1:
@@ -120,7 +121,7 @@ class LinearProblem:
             self.check()
         size = triangle.diagonal().abs()
         tiny = inputs * torch.finfo(self.x.dtype).eps
-        if rows and size.min() <= tiny * size.max():  # some rows are sums of others
+        if rows and size.min() <= tiny * size.max():  # some rows are combinations of others
             u, s, vt = torch.linalg.svd(triangle)
             kept = s > tiny * s.max()
             basis, triangle = basis @ u[:, kept], s[kept, None] * vt[kept]
@@ -137,7 +138,7 @@ class LinearProblem:
         )
         if not self.intercept:
             return theta
-        # the gradient at zero is the prediction there less the target
+        # the gradient at zero is the prediction at zero minus the target
         short = theta.new_zeros(self.outputs)
         for _, y, weight in self._parts():
             zero = theta.new_zeros((len(y), self.outputs))
@@ -150,21 +151,21 @@ class LinearProblem:
 
     @property
     def unit(self) -> float:
-        """What losses are measured in: the target's mean square deviation; 1 for classes."""
+        """The unit of the loss: the variance of the target; 1 for classes."""
         if not self.objective.quadratic:
             return 1.0
         return (self.moments.yy.sum() / self.moments.total).item() or 1.0
 
     @property
     def columns(self) -> Columns:
-        """Mean and deviation of the inputs; a column that is not finite is refused."""
+        """Mean and deviation of the inputs; raises for a column that is not finite."""
         if "columns" not in self._data:
             self._data["columns"] = self._columns()
         found: Columns = self._data["columns"]
         return found
 
     def check(self) -> None:
-        """Refuse a column that holds what is not finite, or too large to sum up."""
+        """Raise for a column with numbers that are not finite, or too large to sum up."""
         _ = self.columns
 
     def _columns(self) -> Columns:
@@ -197,7 +198,7 @@ class LinearProblem:
         return self._large(Columns(mean + self._wide(shift), deviation))
 
     def _large(self, found: Columns) -> Columns:
-        """The columns, none of which varies so little that its squares lose their digits."""
+        """The columns; raises if one varies so little that its squares lose their digits."""
         least = 16 * torch.finfo(self.x.dtype).tiny ** 0.5
         few = (found.deviation < least).nonzero().flatten()
         if len(few) and len(self.x):
@@ -250,19 +251,19 @@ class LinearProblem:
         return self._everywhere(total) / self.total, residual
 
     def value_and_gradient(self, theta: Tensor, raw: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The objective and its gradient; with ``raw`` known, one product with ``x``, else two."""
+        """The objective and its gradient; one product with ``x`` if ``raw`` is given, else two."""
         value, residual = self.value_and_residual(self.raw(theta) if raw is None else raw)
         return value + self.penalty(theta), self.gradient(theta, residual)
 
     def gradient(self, theta: Tensor, residual: Tensor) -> Tensor:
-        """The objective's gradient (inputs + 1, outputs) where the weighted residuals are known."""
+        """The gradient (inputs + 1, outputs) of the objective, from the weighted residuals."""
         gradient = self.transpose(residual)
         gradient[:-1] += self.ridge * theta[:-1]
         return gradient
 
     def transpose(self, residual: Tensor) -> Tensor:
         """``[x, 1]' residual / sum(w)`` (inputs + 1, outputs), over all ranks."""
-        # residual' x is twice as fast as x' residual where there are few outputs
+        # residual' x is twice as fast as x' residual if there are few outputs
         inputs = self._wide(residual.to(self.x.dtype).T @ self.x).T
         bias = self._sum(residual, 0) if self.intercept else inputs.new_zeros(self.outputs)
         return self._everywhere(torch.cat([inputs, bias[None]])) / self.total
@@ -284,8 +285,8 @@ class LinearProblem:
 
     @property
     def leverage(self) -> Tensor:
-        """How much each row could matter, (rows,): half 1, half its squared length over the mean
-        one, inputs centred and scaled to unit deviation."""
+        """The leverage (rows,) of each row: the mean of 1 and its squared length divided by the
+        mean squared length, with inputs centred and scaled to unit deviation."""
         if "leverage" not in self._data:
             mean, deviation = self.columns
             scale = torch.where(deviation > 0, 1 / deviation, 0.0).to(self.x)
@@ -300,7 +301,7 @@ class LinearProblem:
         return found
 
     def bends(self, raw: Tensor) -> Tensor:
-        """The diagonals of the rows' Hessians by raw predictions, weighted, (rows, outputs)."""
+        """The weighted second derivatives of each row by its raw predictions, (rows, outputs)."""
         result = torch.empty_like(raw)
         for rows, _, weight in self._parts():
             diagonal = self.objective.diagonal(raw[rows])
@@ -312,10 +313,10 @@ class LinearProblem:
         return float(self._everywhere(self._sum(values)))
 
     def scaled(self, gradient: Tensor) -> float:
-        """The largest entry of a gradient in the scale of the columns: what a fit is judged by.
+        """The largest entry of a gradient in the scale of the columns; it decides convergence.
 
-        With inputs centred and divided by ``sqrt(deviation^2 + alpha)``, what it says does not
-        depend on units. Columns whose deviation is lost in rounding count by their mean.
+        The inputs are centred and divided by ``sqrt(deviation^2 + alpha)``, so the result does not
+        depend on units. If the deviation of a column is lost in rounding, its mean is used.
         """
         if gradient.numel() == 0:
             return 0.0
@@ -329,7 +330,7 @@ class LinearProblem:
 
     @property
     def moments(self) -> Moments:
-        """The second moments of inputs and numbers to predict, in one pass over the rows."""
+        """The second moments of inputs and targets, in one pass over the rows."""
         if "moments" not in self._data:
             y = self.y.reshape(len(self.x), self.outputs)
             found = Moments.of(self.x, y, self.weight, intercept=self.intercept, home=self.home)
@@ -340,10 +341,9 @@ class LinearProblem:
     def gap(self, theta: Tensor) -> float | None:
         """An upper bound on ``loss(theta)`` minus the optimum, up to rounding.
 
-        With the bias solved for, the objective is ``alpha``-strongly convex in the coefficients, so
-        it exceeds the optimum by at most |gradient|^2 / (2 alpha): the duality gap at the dual
-        point that the residuals give. Without a penalty, None. A quadratic objective has an exact
-        value.
+        With the best bias, the objective is ``alpha``-strongly convex in the coefficients, so it
+        exceeds the optimum by at most |gradient|^2 / (2 alpha): the duality gap at the dual point
+        of the residuals. Without a penalty, None. For a quadratic objective the value is exact.
         """
         if self.objective.quadratic:
             return self.moments.gap(theta, self.alpha)
@@ -369,7 +369,7 @@ class LinearProblem:
         return min(max((value - lower + bound).item(), 0.0), value.item())
 
     def separates(self, raw: Tensor) -> bool:
-        """Whether ``raw`` gives every row's own class the largest prediction of all."""
+        """Whether in ``raw`` the largest prediction of every row is that of its own class."""
         if self.y.dim() != 1:
             return False
         if self.outputs == 1:
@@ -385,7 +385,7 @@ class LinearProblem:
     # sums
 
     def _parts(self) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
-        """Rows whose raw predictions fit in a core's cache, their targets and weights."""
+        """Blocks of rows whose raw predictions fit into a core's cache; targets and weights too."""
         step = max(1, PART // self.outputs)
         for start in range(0, len(self.x), step):
             rows = slice(start, start + step)

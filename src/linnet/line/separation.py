@@ -1,4 +1,4 @@
-"""Whether classes can be told apart without error: without a penalty there is no optimum then."""
+"""Separation: a linear model classifies without error, so without a penalty there is no optimum."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ NULL = 1e-10
 """An eigenvalue below this share of the largest counts as zero."""
 
 MOST = 20_000_000
-"""Numbers that the linear programme may have; larger ones are not tried."""
+"""The most numbers in the linear programme; larger ones are not solved."""
 
 DECIDED = 1e-4
-"""A row with a residual below this, and below what the tolerance can see, counts as decided."""
+"""A row is decided if its residual is below this, and below a limit from the tolerance."""
 
 
 def separated(problem: LinearProblem, raw: Tensor, tol: float) -> bool:
     """Whether the classes are separated, completely or for some rows (quasi-completely).
 
-    Completely where ``raw`` gives each row's own class the largest prediction. Else, at what looks
-    like an optimum, by a direction for some class that leaves every row as it is that is not yet
-    decided, and moves others only towards their classes (Albert and Anderson 1984, Biometrika 71,
-    1-10). It is found by linear programming (Konis 2007, thesis, Oxford) on one process, and looked
-    for up to ``MOST`` numbers.
+    Separation is complete if in ``raw`` the largest prediction of each row is that of its own
+    class. It is quasi-complete if for some class there is a direction that does not change the
+    undecided rows, and moves all other rows only towards their classes (Albert and Anderson 1984,
+    Biometrika 71, 1-10). Linear programming finds it (Konis 2007, thesis, Oxford), on one process
+    and for at most ``MOST`` numbers; ``raw`` must be near an optimum.
     """
     if problem.y.dim() != 1:
         return False
@@ -53,8 +53,8 @@ def separated(problem: LinearProblem, raw: Tensor, tol: float) -> bool:
 
 
 def _moves(toward: Tensor) -> bool:
-    """Whether some mixture of the columns (rows, directions) is above zero somewhere, and nowhere
-    below."""
+    """Whether some combination of the columns (rows, directions) is above zero in some row, and
+    below zero in none."""
     largest = toward.abs().amax(0)
     toward = toward[:, largest > 1e-9 * max(largest.max().item(), 1e-300)]
     if not toward.shape[1]:
@@ -72,9 +72,10 @@ def _moves(toward: Tensor) -> bool:
 
 
 def _null(problem: LinearProblem, rows: Tensor) -> Tensor:
-    """A basis (inputs + 1, directions) of what does not move the raw predictions of ``rows``.
+    """A basis (inputs + 1, directions) of the directions that do not change the raw predictions of
+    ``rows``.
 
-    In the scale of the inputs as they are; found in that of centred, scaled ones.
+    It is for the unscaled inputs, but computed with centred, scaled ones.
     """
     mean, deviation = problem.columns
     scale = torch.where(deviation > 0, 1 / deviation, 0.0)

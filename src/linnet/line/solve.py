@@ -1,4 +1,4 @@
-"""The loop that all convex fits share; it judges convergence, the solvers do not."""
+"""The loop of all convex fits. It decides about convergence; the solvers do not."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from linnet.networks.method import Method
 from linnet.objectives.base import Objective
 
 SAMPLE = 6_000
-"""Rows of the smallest sample that a fit begins with; below three times as many it takes none."""
+"""The rows of the first sample of a fit; with fewer than three times as many there is none."""
 
 MISLED = 3.5
-"""A sample whose own rows are fitted this many times better than others is of no use."""
+"""A sample is useless if its own rows are fitted this many times better than others."""
 
 GROWTH = 4.0
 """Each sample is at most this many times the one before."""
@@ -89,19 +89,19 @@ def begin_constant(
 
 
 class Solve(Method):
-    """A fit of a ``Linear`` along a path of penalties, each started from the one before.
+    """A fit of a ``Linear`` along a path of penalties; each starts at the solution before it.
 
-    An iterator of steps. The last step of each penalty is ``complete``: it leaves the network as it
-    stands and carries the certificate: ``gradient_max``, the largest entry of the gradient of
-    ``objective``, and ``gap``, an upper bound on the distance from the optimum. A penalty counts as
-    solved when the largest entry in the scale of the columns (``LinearProblem.scaled``) is within
-    ``tol``, in units of the target's deviation.
+    An iterator of steps. The last step of each penalty is ``complete``: the network then has the
+    solution, and the step has the certificate. That is ``gradient_max``, the largest entry of the
+    gradient of ``objective``, and ``gap``, an upper bound on the distance from the optimum. A
+    penalty is solved when the largest entry in the scale of the columns
+    (``LinearProblem.scaled``) is within ``tol``, in units of the target's deviation.
 
-    The first penalty starts at ``theta``, or else from the best constant by way of samples of the
-    rows: each sample's optimum is a good start for the next, larger one.
+    The first penalty starts at ``theta``. Without it, the fit starts at the best constant and
+    solves samples of the rows first: the optimum of each is a good start for the next, larger one.
     """
 
-    steps: int | None = None  # how many there will be is not known
+    steps: int | None = None  # the number of steps is not known
     patience = 1
     """The path ends after this many penalties in a row without a better score."""
 
@@ -141,7 +141,7 @@ class Solve(Method):
             given = self._inward(self.theta.to(problem.home)).clone()
             given[-1] *= problem.intercept
             values = [problem.value_and_gradient(one)[0] for one in (given, theta)]
-            theta = given if values[0] < values[1] else theta  # it may be of other data
+            theta = given if values[0] < values[1] else theta  # it may come from other data
         restored = self._restored or {}
         index, first = restored.get("index", 0), restored.get("place", 0)
         if self._restored is None:
@@ -166,7 +166,7 @@ class Solve(Method):
             while True:
                 if not going:
                     largest = problem.scaled(state.gradient)
-                    if largest <= self.tol and state.steps:  # judged by predictions computed afresh
+                    if largest <= self.tol and state.steps:  # check with new raw predictions
                         state = self.solver.certify(problem, state)
                         largest = problem.scaled(state.gradient)
                     reason = self._reason(problem, state, largest, index == last)
@@ -183,18 +183,17 @@ class Solve(Method):
             yield self._step(index, problem, state, reason=reason)
 
     def _amid(self, start: dict[str, Any], index: int, last: int, state: State) -> dict[str, Any]:
-        """What goes on from within a penalty, or else from its start."""
+        """The state for a checkpoint within a penalty; or at its start if that is not possible."""
         packed = self.solver.pack(state)
         if packed is None:
             return start
         return {"index": index, "place": start["place"], "last": last, "state": packed}
 
     def _by_samples(self, problem: LinearProblem, theta: Tensor) -> Tensor:
-        """The optimum of the largest sample, roughly, each sample starting at the one before.
+        """The approximate optimum of the largest sample; each sample starts at the one before.
 
-        A sample that is fitted too well, because it has few rows for so many coefficients, is left
-        where rows outside of it were fitted best. Where larger samples do not help with that, none
-        is used.
+        A sample with few rows for many coefficients over-fits; its fit stops where the loss of
+        other rows is lowest. If larger samples do not help against that, none is used.
         """
         if self.solver.needs() == "quadratic" or problem.rows < 3 * SAMPLE:
             return theta
@@ -232,9 +231,9 @@ class Solve(Method):
             tol = max(self.tol, largest)
             if problem.separates(state.raw) or (done and separated(problem, state.raw, tol)):
                 return (
-                    "not converged: separation: a line tells classes apart without error, for all "
-                    "rows or some, so without a penalty its coefficients grow for ever; set a "
-                    "penalty"
+                    "not converged: separation: a linear model separates all rows, or some, "
+                    "without error, so without a penalty its coefficients grow without limit; "
+                    "set a penalty"
                 )
         if largest <= self.tol:
             return f"converged: the largest gradient entry, {largest:.1e}, is within {self.tol:.1e}"
@@ -310,7 +309,7 @@ class Solve(Method):
 
 
 class SolveConstant(Method):
-    """The fit of a ``Constant``: its one step is the answer."""
+    """The fit of a ``Constant``, in one step."""
 
     steps = 1
     patience = 1

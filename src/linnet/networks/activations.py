@@ -1,4 +1,4 @@
-"""What stands between linear layers, each with the initial weights that suit it."""
+"""The activations between linear layers, each with initial weights that suit it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class Kind:
-    """A module of PyTorch; weights before it have variance ``gain**2 / fan``.
+    """A module of PyTorch; the weights before it have variance ``gain**2 / fan``.
 
-    ``fan`` is "in" (He et al. 2015: the forward signal keeps its size) or "mean", of both ways
-    (Glorot and Bengio 2010).
+    ``fan`` is "in" (He et al. 2015: the forward signal keeps its size) or "mean", of inputs and
+    outputs (Glorot and Bengio 2010).
     """
 
     module: type[nn.Module]
@@ -49,8 +49,8 @@ def draw(weight: Tensor, activation: Kind, generator: torch.Generator) -> None:
 def draw_all(
     hidden: nn.Sequential, output: nn.Linear, name: str, generator: torch.Generator
 ) -> None:
-    """Initial weights of hidden layers before the activation ``name`` and of the output; biases
-    zero."""
+    """Draw initial weights: hidden layers for the activation ``name``, and the output layer; set
+    biases to zero."""
     for module in (*hidden, output):
         if isinstance(module, (nn.Linear, nn.Conv2d)):
             draw(module.weight, ACTIVATIONS["identity" if module is output else name], generator)

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 from linnet.core.closed import Closed
 
 MAX_PARAMETERS = 1 << 31
-"""A specification of more parameters than this is refused."""
+"""A specification with more parameters is refused."""
 
 
 class NetworkSpec(Closed):
-    """All that is needed to build a network without its numbers."""
+    """Everything that is needed to build a network, except its weights."""
 
     inputs: tuple[int, ...] = Field(min_length=1, max_length=3)
     outputs: int = Field(ge=1, le=100_000)
@@ -34,9 +34,9 @@ class NetworkSpec(Closed):
 class Network(nn.Module, ABC):
     """``x`` (rows, *inputs) in its original dtype -> ``raw`` (rows, outputs).
 
-    Scaling is its first layer, so that serving cannot drift from training. Built with zeros or
-    ones where numbers are missing; ``start`` fills them in. The class says what else linnet must
-    know of it; nothing elsewhere asks for a network by its name.
+    Scaling is the first layer, so prediction uses the same scaling as training. A new network has
+    zeros or ones as weights; ``start`` sets them. The class says what else linnet must know of the
+    network: nothing elsewhere asks for a network by its name.
     """
 
     Spec: ClassVar[type[NetworkSpec]]
@@ -70,5 +70,6 @@ class Network(nn.Module, ABC):
     def start(
         self, x: Tensor, y: Tensor | None, weight: Tensor | None, generator: torch.Generator
     ) -> None:
-        """Take statistics from the training rows ``x``, and of numbers ``y`` (rows, outputs) if the
-        task is regression, by ``weight`` (rows,), and draw initial weights from ``generator``."""
+        """Compute the scaling from the training rows ``x`` (and for regression from the targets
+        ``y`` (rows, outputs)), weighted by ``weight`` (rows,); draw initial weights from
+        ``generator``."""

@@ -23,10 +23,10 @@ def build(
     source: str = "network",
     module: nn.Module | None = None,
 ) -> Network:
-    """The network ``kind`` of this specification, its numbers not yet filled in.
+    """The network ``kind`` of this specification, without its weights.
 
-    ``module`` is the user's own, for the kind "custom"; its dtypes stay as they are. Others are
-    built first without memory, to refuse a specification of more than ``MAX_PARAMETERS``.
+    ``module`` is the user's own module, for the kind "custom"; its dtypes stay as they are. All
+    others are first built without memory, to refuse more than ``MAX_PARAMETERS`` parameters.
     """
     try:
         make = find(kind)
@@ -36,8 +36,8 @@ def build(
     if make.own:
         if module is None:
             raise ModelError(
-                f'{source}: "{kind}" is a module of your own, {spec["module"]}, and no file brings '
-                "code: give it from Python, network=..., to linnet.train or linnet.load"
+                f'{source}: "{kind}" is a module of your own, {spec["module"]}, and files hold no '
+                "code: pass the module in Python, network=..., to linnet.train or linnet.load"
             )
         custom: Network = make(parsed, module)  # type: ignore[call-arg]
         custom.scaling.to(DTYPES[dtype])
@@ -54,15 +54,15 @@ def build(
 
 
 def layers(network: Network, dtype: str) -> list[dict[str, Any]]:
-    """Each layer's name, kind, output shape without the rows, parameters and how many train.
+    """For each layer: name, kind, output shape without the rows, parameters, trained parameters.
 
-    Found by a pass of one example of zeros in the data's ``dtype``; the network stays as it was.
+    One example of zeros in the data's ``dtype`` goes through the network, which stays as it was.
     """
     rows: list[dict[str, Any]] = []
 
     def watch(name: str, module: nn.Module) -> RemovableHandle:
         def note(module: nn.Module, _: object, output: object) -> None:
-            if isinstance(output, (tuple, list)) and output:  # of a recurrent layer the states
+            if isinstance(output, (tuple, list)) and output:  # recurrent layers return states
                 output = output[0]
             parameters = list(module.parameters(recurse=False))
             rows.append(

@@ -18,9 +18,9 @@ class CNN(Network):
     """``scaling -> (Conv 3 x 3 -> [norm] -> pool 2 x 2 -> activation) for each of channels ->
     [dropout] -> Linear``.
 
-    Channels lie last in memory, which takes two thirds of the time on a CPU. Pooling stands before
-    the activation: for a monotonic one that is the same, for a quarter of the work. For regression
-    the outputs are deviations from the target's mean, rescaled by the last layer.
+    Channels are last in memory, which takes two thirds of the time on a CPU. Pooling comes before
+    the activation: for a monotonic activation the result is the same, with a quarter of the work.
+    For regression the last layer rescales the outputs, which are deviations from the target's mean.
     """
 
     title = "the convolutional net"
@@ -31,7 +31,7 @@ class CNN(Network):
     weights = "hidden.0.weight", "picture"
 
     class Spec(NetworkSpec):
-        """Channels of the convolutions, and what stands between them."""
+        """The channels of the convolutions, and the layers between them."""
 
         scale: Scale
         channels: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, max_length=12)
@@ -76,7 +76,7 @@ class CNN(Network):
     def start(
         self, x: Tensor, y: Tensor | None, weight: Tensor | None, generator: torch.Generator
     ) -> None:
-        """Statistics from the rows; weights as the activation wants them; biases zero."""
+        """Compute the scaling from the rows; draw weights for the activation; biases are zero."""
         assert isinstance(self.spec, CNN.Spec)
         self.scaling.fit(x)
         if isinstance(self.rescaling, Rescaling) and y is not None:

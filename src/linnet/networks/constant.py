@@ -7,14 +7,14 @@ from linnet.networks.base import Network, NetworkSpec
 
 
 class Constant(Network):
-    """One bias per output; the inputs are not looked at."""
+    """One bias per output; the inputs are not used."""
 
     title = "the constant"
     convex = True
     method = "linnet.line.solve:begin_constant"
 
     class Spec(NetworkSpec):
-        """Nothing but inputs and outputs."""
+        """Only inputs and outputs."""
 
     def __init__(self, spec: "Constant.Spec") -> None:
         super().__init__(spec)
@@ -23,7 +23,7 @@ class Constant(Network):
     def start(
         self, x: Tensor, y: Tensor | None, weight: Tensor | None, generator: torch.Generator
     ) -> None:
-        """Nothing to draw: the bias is solved for."""
+        """Nothing to draw: the fit computes the bias."""
 
     def forward(self, x: Tensor) -> Tensor:
         return self.bias.expand(len(x), -1)

@@ -1,4 +1,4 @@
-"""A module of the user's own, from Python: linnet scales what goes in, and trains it."""
+"""The user's own module, from Python: linnet scales its inputs and trains it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from linnet.networks.scaling import Rescaling, Scale, Scaling
 
 
 class Custom(Network):
-    """``scaling -> module``; for regression the outputs are then rescaled as the target is.
+    """``scaling -> module``; for regression the outputs are then rescaled to the target's unit.
 
     ``module`` takes scaled examples in its own dtype, pictures as (rows, channels, height, width),
-    and returns raw predictions (rows, outputs): no softmax, no sigmoid. For two classes it may
-    return two outputs; their difference is the one logit. Its initial weights are its own.
+    and returns raw predictions (rows, outputs), without softmax or sigmoid. For two classes it may
+    return two outputs; their difference is the logit. It keeps its own initial weights.
     """
 
     title = "your network"
     own = True
 
     class Spec(NetworkSpec):
-        """The module's class is named, for people: no file can have it imported."""
+        """The name of the module's class, for people only: nothing imports it."""
 
         scale: Scale
         rescale: bool
@@ -41,14 +41,14 @@ class Custom(Network):
     def start(
         self, x: Tensor, y: Tensor | None, weight: Tensor | None, generator: torch.Generator
     ) -> None:
-        """Statistics from the rows; the module stays as it is."""
+        """Compute the scaling from the rows; the module stays as it is."""
         self.scaling.fit(x)
         if isinstance(self.rescaling, Rescaling) and y is not None:
             self.rescaling.fit(y, weight)
 
     def examples(self, x: Tensor) -> Tensor:
-        """What the module is given: scaled, in its own dtype, and never the caller's memory, which
-        an operation in place would change."""
+        """The input of the module: scaled, in its own dtype. It never shares the caller's memory,
+        which an in-place operation would change."""
         dtypes = (p.dtype for p in self.module.parameters() if p.is_floating_point())
         scaled: Tensor = self.scaling(x)
         scaled = scaled.to(next(dtypes, scaled.dtype))

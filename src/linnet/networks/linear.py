@@ -1,4 +1,4 @@
-"""The line: linear, logistic or softmax regression, by the objective it is fitted with."""
+"""The line: linear, logistic or softmax regression, depending on the objective."""
 
 from math import prod
 
@@ -18,7 +18,7 @@ class Linear(Network):
     weights = "linear.weight", "any"
 
     class Spec(NetworkSpec):
-        """How the inputs are scaled."""
+        """The scaling of the inputs."""
 
         scale: Scale
 
@@ -36,7 +36,7 @@ class Linear(Network):
         nn.init.zeros_(self.linear.bias)
 
     def features(self, x: Tensor) -> Tensor:
-        """What the line is a line of, (rows, inputs)."""
+        """The scaled inputs (rows, inputs) of the linear layer."""
         flat: Tensor = self.flatten(self.scaling(x))
         return flat
 

@@ -11,40 +11,40 @@ from linnet.networks.base import Network
 
 
 class Method(ABC):
-    """A fit: an iterator of steps, and what it is told and asked between them.
+    """A fit: an iterator of steps, with methods to call between the steps.
 
-    ``steps`` is their number where it is known, ``patience`` how many complete steps in a row may
-    be scored no better before it ends, ``scored`` the network whose score counts.
+    ``steps`` is the number of steps, if it is known. ``patience`` is for early stopping: the number
+    of complete steps in a row without a better score. ``scored`` is the network that is scored.
     """
 
     steps: int | None
     patience: int
     scored: Network
     facts: Mapping[str, Any] = {}
-    """What was settled before the first step and belongs to the account of the fit."""
+    """Facts from before the first step that belong into the results of the fit."""
 
     @abstractmethod
     def __iter__(self) -> Iterator[Step]:
         """Go."""
 
     def state(self) -> dict[str, Any]:
-        """All that moves, after the last step: numbers, text, lists, mappings, tensors."""
+        """The complete state after the last step: numbers, text, lists, mappings, tensors."""
         return {}
 
     def restore(self, state: Mapping[str, Any]) -> None:  # noqa: B027
-        """Stand as ``state`` says, before the first step: the next one is the one after it."""
+        """Restore ``state`` before the first step: the next step is the one that follows it."""
 
     def observe(self, loss: float) -> None:  # noqa: B027
-        """Take in the validation loss of a complete step; most have no use for it."""
+        """Receive the validation loss of a complete step; most methods ignore it."""
 
     def watch(self) -> dict[str, float]:
-        """What else is written of a step; may wait for the device."""
+        """More numbers about a step for the record; may wait for the device."""
         return {}
 
     def batch(self, step: int) -> Sequence[int]:
-        """The training rows that a step has taken, by their places; none where it takes all."""
+        """The training rows of a step, as positions; empty if it uses all."""
         return ()
 
     def finish(self, network: Network) -> bool:
-        """The last touch to the ``network`` that is kept; whether there was one."""
+        """Change the final ``network`` once more if necessary; True if it was changed."""
         return False

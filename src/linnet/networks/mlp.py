@@ -17,7 +17,7 @@ from linnet.networks.scaling import Bounds, Rescaling, Scale, Scaling
 class MLP(Network):
     """``scaling -> bounds -> (Linear [norm] activation [dropout]) for each width -> Linear``.
 
-    For regression the outputs are deviations from the target's mean, rescaled by the last layer.
+    For regression the last layer rescales the outputs, which are deviations from the target's mean.
     """
 
     title = "the perceptron"
@@ -26,7 +26,7 @@ class MLP(Network):
     weights = "hidden.0.weight", "picture"
 
     class Spec(NetworkSpec):
-        """Widths of the hidden layers, and what stands between them."""
+        """The widths of the hidden layers, and the layers between them."""
 
         scale: Scale
         widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, max_length=100)
@@ -44,7 +44,7 @@ class MLP(Network):
         layers: list[nn.Module] = []
         widths = (prod(spec.inputs), *spec.widths)
         for before, after in pairwise(widths):
-            layers.append(nn.Linear(before, after, bias=not spec.batch_norm))  # its shift is one
+            layers.append(nn.Linear(before, after, bias=not spec.batch_norm))  # a norm has a bias
             if spec.batch_norm:
                 layers.append(nn.BatchNorm1d(after))
             layers.append(activation.module())
@@ -57,7 +57,7 @@ class MLP(Network):
     def start(
         self, x: Tensor, y: Tensor | None, weight: Tensor | None, generator: torch.Generator
     ) -> None:
-        """Statistics from the rows; weights as the activation wants them; biases zero."""
+        """Compute the scaling from the rows; draw weights for the activation; biases are zero."""
         assert isinstance(self.spec, MLP.Spec)
         self.scaling.fit(x)
         if isinstance(self.bounds, Bounds):

@@ -1,4 +1,4 @@
-"""The first layer: raw numbers to numbers of mean 0 and deviation 1."""
+"""The first layer: it standardises raw numbers to mean 0 and deviation 1."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from linnet.errors import DataError
 Scale = Literal["none", "pixel", "standard"]
 
 BLOCK = 1 << 22
-"""Numbers that are widened to float64 at once."""
+"""The number of values that are converted to float64 at once."""
 
 
 class Scaling(nn.Module):
     """``(x - shift) * factor``.
 
-    "standard" has a mean and deviation for each of the inputs, but leaves one of zeros and ones as
-    it is (a rare category would become a huge number, which no penalty holds); "pixel" has one of
-    each over all inputs, so that neighbouring pixels keep their relation; "none" has neither, and
-    converts the dtype.
+    "standard" standardises each input with its own mean and deviation, but not inputs of zeros and
+    ones: a rare category would become a very large number, and the penalty would hardly act on it.
+    "pixel" uses one mean and deviation for all inputs, so neighbouring pixels keep their relation.
+    "none" only converts the dtype.
     """
 
     shift: Tensor
@@ -37,7 +37,7 @@ class Scaling(nn.Module):
         self.register_buffer("factor", torch.ones(shape))
 
     def fit(self, x: Tensor) -> None:
-        """Take mean and deviation from the training rows ``x``; a constant input's counts as 1."""
+        """Compute mean and deviation from the training rows ``x``; 1 for a constant input."""
         if self.scale == "pixel":
             mean, deviation = (torch.tensor([value], dtype=torch.float64) for value in moments(x))
         elif self.scale == "standard":
@@ -58,14 +58,14 @@ class Scaling(nn.Module):
         self.factor.copy_(factor.reshape(self.factor.shape))
 
     def set(self, mean: float, deviation: float, *, bytes: bool) -> None:
-        """Use these instead; for ``bytes`` they are in units of 255, as pixels / 255 have them."""
+        """Use this mean and deviation; for ``bytes`` they are those of pixels / 255."""
         unit = 255.0 if bytes else 1.0
         self.shift.fill_(mean * unit)
         self.factor.fill_(1 / (deviation * unit))
 
     def describe(self, *, bytes: bool) -> dict[str, str | float]:
-        """The kind and, where they are single numbers, ``mean`` and ``deviation``; of ``bytes`` in
-        units of 255."""
+        """The kind of scaling and, if they are single numbers, ``mean`` and ``deviation``; for
+        ``bytes`` those of pixels / 255."""
         if self.scale != "pixel":
             return {"kind": self.scale}
         unit = 255.0 if bytes else 1.0
@@ -75,14 +75,14 @@ class Scaling(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         if self.scale == "none":
             return x.to(self.factor.dtype)
-        if x.dtype == torch.uint8:  # the same bits as below, in half the time
+        if x.dtype == torch.uint8:  # the same result as below, in half the time
             return x.to(self.factor.dtype).sub_(self.shift).mul_(self.factor)
         return (x - self.shift).mul_(self.factor).to(self.factor.dtype)
 
 
 class Bounds(nn.Module):
-    """Holds each input within the range of the training rows: what a net says beyond it is chance,
-    and one wrong value would outweigh all other rows."""
+    """Clips each input to the range of the training rows: outside of it the output of a net is
+    arbitrary, and one wrong value would outweigh all other rows."""
 
     low: Tensor
     high: Tensor
@@ -93,8 +93,8 @@ class Bounds(nn.Module):
         self.register_buffer("high", torch.ones(inputs))
 
     def fit(self, x: Tensor, scaling: Scaling) -> None:
-        """Take the least and the largest value of each input from the training rows ``x``, in the
-        terms of ``scaling``."""
+        """Compute the smallest and the largest value of each input from the training rows ``x``,
+        after ``scaling``."""
         self.low.copy_(scaling(x.amin(0, keepdim=True))[0])
         self.high.copy_(scaling(x.amax(0, keepdim=True))[0])
 
@@ -114,7 +114,7 @@ class Rescaling(nn.Module):
         self.register_buffer("factor", torch.ones(outputs))
 
     def fit(self, y: Tensor, weight: Tensor | None = None) -> None:
-        """Take mean and deviation from the training targets ``y`` (rows, outputs)."""
+        """Compute mean and deviation of the training targets ``y`` (rows, outputs)."""
         weight = torch.ones(len(y)) if weight is None else weight
         share = (weight.double() / weight.double().sum())[:, None].to(y.device)
         mean = (share * y.double()).sum(0)
@@ -127,8 +127,8 @@ class Rescaling(nn.Module):
 
 
 def _columns(x: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean and deviation of each input, in float64, block by block, shifted by the first row; 0 and
-    1 of an input of zeros and ones."""
+    """Mean and deviation of each input, in float64, block by block, shifted by the first row; for
+    an input of zeros and ones 0 and 1."""
     origin = x[:1].double()
     total = torch.zeros(origin.shape[1:], dtype=torch.float64, device=x.device)
     squares = torch.zeros_like(total)

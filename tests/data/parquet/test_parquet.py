@@ -385,7 +385,7 @@ def test_an_extension_type_that_cannot_be_placed(tmp_path: Path) -> None:
     path = with_footer(written(tmp_path / "a.parquet"), change)
     assert f"{path}: one of its columns is of an extension type" in refusal(read, path)
     path = with_footer(path, lambda footer: footer.at(5, 0).set(2, 8, b"not base64!"))
-    assert "its ARROW:schema is no base64" in refusal(read, path)
+    assert "its ARROW:schema is not base64" in refusal(read, path)
 
 
 # files that are not what they should be
@@ -395,8 +395,8 @@ def test_text_named_parquet(tmp_path: Path) -> None:
     path = tmp_path / "a.parquet"
     path.write_text("a,b\n1,2\n")
     assert refusal(read, path) == (
-        f"{path}: by its first bytes it is no Parquet file (expected b'PAR1', found b'a,b\\n'); "
-        "if it is text, name it .csv"
+        f"{path}: its first bytes are not those of a Parquet file (expected b'PAR1', found "
+        "b'a,b\\n'); if it is text, name it .csv"
     )
     path.write_bytes(b"")
     assert "it is empty" in refusal(read, path)
@@ -698,7 +698,7 @@ def test_the_footer_tells_what_pyarrow_tells(tmp_path: Path) -> None:
 def test_the_compact_protocol_is_read_within_bounds(content: bytes, message: str) -> None:
     wanted: dict[int, Any] = {}
     if message == "the field 1 twice":
-        wanted, message = {1: int}, "field 1 is there twice"
+        wanted, message = {1: int}, "field 1 occurs twice"
     with pytest.raises(Broken, match=message):
         Compact(content).struct(wanted)
 

@@ -219,10 +219,12 @@ def test_a_picture_of_too_many_pixels_is_refused_by_its_header(side: int, tmp_pa
 def test_contents_that_are_no_whole_picture_are_refused(tmp_path: Path) -> None:
     path = two(tmp_path) / "a" / "1.png"
     path.write_bytes(b"<html><body>404</body></html>")
-    assert str(path) in refused(tmp_path) and "no PNG or JPEG by its content" in refused(tmp_path)
+    assert str(path) in refused(tmp_path) and "its content is neither PNG nor JPEG" in refused(
+        tmp_path
+    )
     for kind in ("GIF", "BMP", "TIFF", "PPM", "EPS"):  # never given to other decoders
         Image.fromarray(COLOUR).save(path, format=kind)
-        assert "no PNG or JPEG by its content" in refused(tmp_path)
+        assert "neither PNG nor JPEG" in refused(tmp_path)
     for ending in ("png", "jpg"):
         whole = save(GREY, tmp_path / f"whole.{ending}").read_bytes()
         path.write_bytes(whole)

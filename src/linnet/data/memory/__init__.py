@@ -1,1 +1,1 @@
-"""Data that is in memory already."""
+"""Data that is already in memory."""

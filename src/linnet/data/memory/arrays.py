@@ -1,8 +1,8 @@
 """NumPy archives: ``.npz`` with ``X, y`` or ``x_train, y_train, x_test, y_test``.
 
-Read without NumPy's own reader, as NEP 1 (numpy.lib.format) describes the format: numbers and text
-alone, so there is nothing in a file that could be evaluated or unpickled, and no array is made
-before its size is that of its bytes.
+linnet does not use NumPy's own reader. It follows NEP 1 (numpy.lib.format) and reads only numbers
+and text, so nothing in a file can be evaluated or unpickled. It creates an array only if the
+declared size matches the bytes.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_NPY_HEADER_BYTES = 10_000
 MAX_NPY_DIMENSIONS = 32
 
 MAX_DEFLATE_RATIO = 1_032
-"""Deflate cannot do better (zlib's technical notes)."""
+"""Deflate cannot compress more (zlib's technical notes)."""
 
 MAGIC = b"\x93NUMPY"
 VERSIONS = [bytearray((major, 0)) for major in (1, 2, 3)]
@@ -40,7 +40,7 @@ HEADER = re.compile(
 )
 KINDS = {"b1", *(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)), "f2", "f4", "f8"}
 LAST_CODE, SURROGATES = 0x10FFFF, (0xD800, 0xDFFF)
-"""Of Unicode: the last code point, and those that no text may hold."""
+"""Unicode's last code point, and the code points that text cannot hold."""
 
 
 class Arrays:
@@ -54,11 +54,11 @@ class Arrays:
 
 
 def from_mapping(arrays: dict[str, Array], name: str, place: str) -> Dataset:
-    """``X, y``, or ``x_train, y_train`` with or without ``x_test, y_test``, in any case."""
+    """``X, y``, or ``x_train, y_train`` with or without ``x_test, y_test``; any case of letters."""
     given: dict[str, Array] = {}
     for key, value in arrays.items():
         if key.lower() in given:
-            raise DataError(f'{place}: "{key}" is there twice, in capitals and without')
+            raise DataError(f'{place}: "{key}" occurs twice, with and without capitals')
         given[key.lower()] = value
     if {"x", "y"} <= given.keys():
         return assemble(given["x"], given["y"], name=name)
@@ -93,7 +93,7 @@ def from_mapping(arrays: dict[str, Array], name: str, place: str) -> Dataset:
 
 
 def _load(path: Path) -> dict[str, Array]:
-    """Every array of the archive; objects, which only pickle can read, are refused."""
+    """All arrays of the archive; raises DataError for objects, which only pickle can read."""
     try:
         with open(path, "rb") as file:
             size = file.seek(0, 2)
@@ -108,7 +108,7 @@ def _load(path: Path) -> dict[str, Array]:
         raise DataError(f"{path}: cannot read: {error.strerror or error}") from error
     except (
         ValueError, EOFError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error,
-    ) as error:  # what zipfile raises of one that is damaged  # fmt: skip
+    ) as error:  # zipfile raises these for a damaged file  # fmt: skip
         if isinstance(error, DataError):
             raise
         raise _unreadable(path, str(error)) from error
@@ -122,7 +122,8 @@ def _unreadable(path: Path, why: str) -> DataError:
 
 
 def _check(path: Path, entries: list[zipfile.ZipInfo], size: int) -> None:
-    """Refuse, before any array is read, what cannot be in a file of ``size`` bytes, or not fit."""
+    """Raise, before any array is read, if the arrays cannot be in a file of ``size`` bytes, or
+    would not fit into memory."""
     if len(entries) > MAX_NPZ_ARRAYS:
         raise DataError(
             f"{path}: holds {len(entries):,} arrays; at most {MAX_NPZ_ARRAYS:,} (MAX_NPZ_ARRAYS)"
@@ -131,9 +132,9 @@ def _check(path: Path, entries: list[zipfile.ZipInfo], size: int) -> None:
     for entry in entries:
         name = entry.filename[:200]
         if names.count(entry.filename) > 1:
-            raise _unreadable(path, f"{name!r} is there twice")
+            raise _unreadable(path, f"{name!r} occurs twice")
         if not name.endswith(".npy") or not name.isprintable():
-            raise _unreadable(path, f"{name!r} in it is no .npy")
+            raise _unreadable(path, f"its member {name!r} is not a .npy file")
         packed = {zipfile.ZIP_STORED: 1, zipfile.ZIP_DEFLATED: MAX_DEFLATE_RATIO}
         ratio = packed.get(entry.compress_type)
         if ratio is None or entry.flag_bits & 1:
@@ -155,13 +156,13 @@ def _check(path: Path, entries: list[zipfile.ZipInfo], size: int) -> None:
 def _array(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Array:
     """One ``.npy``, writable, in this machine's byte order."""
     with archive.open(entry) as member:
-        content = bytearray(member.read(entry.file_size))  # never more, whatever is packed there
+        content = bytearray(member.read(entry.file_size))  # not more than the declared size
     name = entry.filename
     if len(content) != entry.file_size:
         raise _unreadable(path, f"{name} ends after {len(content):,} of {entry.file_size:,} bytes")
     if content[:6] != MAGIC or content[6:8] not in VERSIONS:
         raise _unreadable(path, f"{name} does not begin as a .npy of version 1 to 3")
-    begin = 10 if content[6] == 1 else 12  # where its length, of 2 or 4 bytes, ends
+    begin = 10 if content[6] == 1 else 12  # the end of the header length, 2 or 4 bytes
     length = int.from_bytes(content[8:begin], "little")
     if length > min(MAX_NPY_HEADER_BYTES, len(content) - begin):
         raise _unreadable(
@@ -178,7 +179,9 @@ def _array(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Arra
         raise _unreadable(path, f"{name} holds Python objects")
     text = re.fullmatch("U([1-9][0-9]{0,5})", kind)
     if kind not in KINDS and not text:
-        raise _unreadable(path, f"{name} is of the kind {match['dtype']!r}, no numbers and no text")
+        raise _unreadable(
+            path, f"{name} is of the kind {match['dtype']!r}; expected numbers or text"
+        )
     sizes = [part.strip().removesuffix("L") for part in match["shape"].split(",")]
     if sizes[-1] == "":
         sizes.pop()
@@ -201,7 +204,7 @@ def _array(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Arra
     flat = np.frombuffer(content, dtype, offset=begin)
     flat = flat.astype(dtype.newbyteorder("="), copy=False)
     if text and _no_text(flat.view(np.uint32)):
-        raise _unreadable(path, f"{name} holds text that is no Unicode")
+        raise _unreadable(path, f"{name} holds text that is not Unicode")
     if kind == "b1" and flat.view(np.uint8).max() > 1:
         raise _unreadable(path, f"{name} holds booleans that are neither 0 nor 1")
     return flat.reshape(shape, order="F" if match["fortran"] == "True" else "C")

@@ -1,4 +1,4 @@
-"""The small data sets that scikit-learn ships: nothing is downloaded."""
+"""The small data sets that come with scikit-learn; nothing is downloaded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data frames in memory: pandas, polars, pyarrow, and whatever else narwhals knows."""
+"""Data frames in memory: pandas, polars, pyarrow, and all others that narwhals supports."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ LIBRARIES = frozenset(
     {"cudf", "dask", "duckdb", "ibis", "modin", "narwhals", "pandas", "polars", "pyarrow"}
     | {"pyspark", "sqlframe"}
 )
-"""Whose objects are shown to narwhals; those of others are not, so it is not imported for them."""
+"""The libraries of data frames: narwhals is imported only for objects of these."""
 
 SOURCE = "frame"
 
 
 class Frames:
-    """Any data frame that narwhals knows; the index of pandas is passed over.
+    """Any data frame that narwhals supports; the index of pandas is ignored.
 
-    Names that are whole numbers become text. Nothing is imported but narwhals, which reads the
-    frame through the library that made it.
+    Column names that are whole numbers become text. Only narwhals is imported; it reads the frame
+    with the frame's own library.
     """
 
     def matches(self, place: object) -> bool:
-        """Whether ``place`` is a data frame, also one that is not collected yet."""
+        """Whether ``place`` is a data frame, also a lazy one."""
         return _known(place) and _wrapped(place) is not None
 
     def read(self, place: Any, reading: Reading) -> Table:
-        """The columns of the frame; ``DataError`` names the column and the row that cannot be."""
+        """The columns of the frame; ``DataError`` names the column and the row of a bad value."""
         from linnet.data.text.columns import from_narwhals, to_table  # polars is slow to load
 
         wrapped = _wrapped(place)
         if wrapped is None:
-            raise DataError(f"a {type(place).__name__} is no data frame")
+            raise DataError(f"a {type(place).__name__} is not a data frame")
         import narwhals
 
         if isinstance(wrapped, narwhals.LazyFrame):
@@ -70,8 +70,11 @@ def _known(place: object) -> bool:
 
 
 def _wrapped(place: object) -> Any:
-    """What narwhals makes of ``place``: itself for pandas and its kin, for they may have names of
-    columns that narwhals refuses in words of its own; None if it is no frame."""
+    """``place`` wrapped by narwhals; None if it is not a data frame.
+
+    A frame of pandas or a similar library is returned as it is: it may have column names that
+    narwhals would refuse with its own message.
+    """
     import narwhals
 
     if isinstance(place, (narwhals.DataFrame, narwhals.LazyFrame)):
@@ -85,9 +88,9 @@ def _wrapped(place: object) -> Any:
 
 
 def _taken_apart(native: Any) -> tuple[list[object], Any]:
-    """The names of a frame's columns, and what gives a column by its place among them.
+    """The column names of a frame, and a function that returns a column by its position.
 
-    By place, since pandas and pyarrow may have one name twice.
+    It uses positions because pandas and pyarrow allow duplicate names.
     """
     import narwhals
 

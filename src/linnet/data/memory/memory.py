@@ -1,4 +1,4 @@
-"""Data already in memory: arrays, tensors, and PyTorch data sets and loaders."""
+"""Data in memory: arrays, tensors, and PyTorch data sets and loaders."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Memory:
         return from_mapping(arrays, "arrays", "the tuple")
 
     def _examples(self, place: Any, name: str, batched: bool) -> Dataset:
-        """Read a torch data set or loader once, in its own order."""
+        """Read a torch data set or loader once, in its order."""
         inner = place.dataset if isinstance(place, DataLoader) else place
         if isinstance(inner, IterableDataset) or not isinstance(inner, Sized):
             raise DataError(
@@ -69,7 +69,7 @@ class Memory:
         if isinstance(place, DataLoader) and isinstance(
             place.sampler, torch.utils.data.RandomSampler
         ):
-            note += "; the loader shuffles, so another reading has another order"
+            note += "; the loader shuffles, so another read gives another order"
         classes = getattr(inner, "classes", None)
         if y.dtype.kind not in "iu" or y.ndim != 1 or not isinstance(classes, (list, tuple)):
             classes = None

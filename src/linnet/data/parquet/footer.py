@@ -1,6 +1,6 @@
-"""What a Parquet file declares, read within hard bounds before any other reader sees the file.
+"""The footer of a Parquet file, read within hard limits before any other reader sees the file.
 
-Written from the published format: a file is ``PAR1``, pages, a footer, the footer's length as a
+By the published format, a file is ``PAR1``, pages, a footer, the length of the footer as a
 little-endian 32-bit number, ``PAR1``. The footer, and the header before each page, are structs in
 Thrift's compact protocol. Nothing is decompressed here.
 """
@@ -21,16 +21,16 @@ from linnet.errors import DataError
 MAGIC, ENCRYPTED = b"PAR1", b"PARE"
 
 SMALLEST = 12
-"""Bytes of a file with nothing between its marks."""
+"""The size of the smallest possible file, with no pages and an empty footer."""
 
 MAX_FOOTER = 64 << 20
-"""A file whose footer is longer is refused: it would take minutes to look over."""
+"""A file with a longer footer is refused: checking it would take minutes."""
 
 MAX_PAGE_HEADER = 1 << 20
-"""A page's header may hold its least and greatest value, so it is not always small."""
+"""The header of a page can be this large, because it may hold a minimum and a maximum."""
 
 MAX_DEPTH = 16
-"""How deep structs may lie in each other; the format needs seven."""
+"""The deepest nesting of structs; the format needs seven levels."""
 
 TYPES = (
     "BOOLEAN", "INT32", "INT64", "INT96", "FLOAT", "DOUBLE", "BYTE_ARRAY", "FIXED_LEN_BYTE_ARRAY",
@@ -51,12 +51,12 @@ DATA_PAGE, INDEX_PAGE, DICTIONARY_PAGE, DATA_PAGE_2 = range(4)
 EXTENSION = b"ARROW:extension:name"
 
 MAX_STEPS = 100_000
-"""Columns and their notes looked at to name the one that is of an extension type."""
+"""The most columns and metadata entries searched for the name of an extension type."""
 
 
 @dataclass(frozen=True)
 class Leaf:
-    """A column at the top of the schema; ``kind`` is its type in words, "" where it is nested."""
+    """A top-level column of the schema; ``kind`` is its type in words, "" if it is nested."""
 
     name: str
     kind: str
@@ -88,18 +88,18 @@ class Footer:
 
 
 class Broken(Exception):
-    """Bytes are not what the format asks for."""
+    """Bytes that violate the format."""
 
 
 def locate(head: bytes, tail: bytes, size: int, path: str) -> int:
-    """Bytes of the footer of a file of ``size`` bytes, from its first 4 and its last 8."""
+    """The length of the footer of a file of ``size`` bytes, from its first 4 and last 8 bytes."""
     if head[:4] == ENCRYPTED or tail[-4:] == ENCRYPTED:
         raise _encrypted(path)
     if head[:4] != MAGIC:
         found = f"{head[:4]!r}" if head else "it is empty"
         raise DataError(
-            f"{path}: by its first bytes it is no Parquet file (expected {MAGIC!r}, found {found});"
-            " if it is text, name it .csv"
+            f"{path}: its first bytes are not those of a Parquet file (expected {MAGIC!r}, found "
+            f"{found}); if it is text, name it .csv"
         )
     if size < SMALLEST or tail[-4:] != MAGIC:
         raise DataError(
@@ -121,9 +121,9 @@ def locate(head: bytes, tail: bytes, size: int, path: str) -> int:
 
 
 def parse(content: bytes, end: int, path: str) -> Footer:
-    """What the footer ``content``, which begins at byte ``end`` of the file, declares.
+    """Parse the footer ``content``, which begins at byte ``end`` of the file.
 
-    Raises ``DataError`` where it does not parse or cannot be true of the file.
+    Raises ``DataError`` if it is invalid, or if it cannot be true for this file.
     """
     try:
         return _footer(Compact(content).struct(WANTED), end, path)
@@ -134,9 +134,9 @@ def parse(content: bytes, end: int, path: str) -> Footer:
 def check_pages(file: memoryview, footer: Footer, wanted: Collection[str], path: str) -> int:
     """Walk the headers of every page of the columns ``wanted``; no page is decompressed.
 
-    Returns the bytes that their pages declare to hold. ``file`` is the whole file. Raises
-    ``DataError`` where a page leaves its chunk, holds more than its chunk declares, or is not what
-    its checksum says.
+    Returns the number of unpacked bytes that the pages declare. ``file`` is the whole file. Raises
+    ``DataError`` if a page leaves its chunk, holds more than its chunk declares, or does not match
+    its checksum.
     """
     total = 0
     for chunk in footer.chunks:
@@ -234,7 +234,7 @@ def _footer(content: dict[int, Any], end: int, path: str) -> Footer:
 
 
 def _columns(elements: list[dict[int, Any]]) -> tuple[list[Leaf], list[int]]:
-    """The columns at the top, and for each leaf below the root the column that it belongs to."""
+    """The top-level columns, and for each leaf of the schema the column that it belongs to."""
     if not elements:
         raise Broken("no schema")
     columns: list[Leaf] = []
@@ -243,7 +243,7 @@ def _columns(elements: list[dict[int, Any]]) -> tuple[list[Leaf], list[int]]:
     for _ in range(_whole(elements[0], 5)):
         element = _element(elements, at)
         name = element.get(4, b"").decode()
-        open_ = 1  # elements still to come below this column
+        open_ = 1  # elements that still follow below this column
         while open_:
             below = _element(elements, at)
             at += 1
@@ -327,7 +327,7 @@ def _chunk(part: dict[int, Any], column: int, group: int, path: str) -> Chunk:
 
 
 def _whole(content: dict[int, Any], key: int, default: int | None = None) -> int:
-    """A field that counts something: it must be there, and not below zero."""
+    """A field that is a count: it must exist and not be negative."""
     value = content.get(key, default)
     if type(value) is not int or value < 0:
         raise Broken(f"field {key} is {value!r}; expected a count")
@@ -339,11 +339,11 @@ def _encrypted(path: str) -> DataError:
 
 
 def _refuse_extensions(value: bytes, path: str) -> None:
-    """Refuse types that other programs add: what reads them may run code of theirs."""
+    """Raise for extension types of other programs: reading them may run foreign code."""
     try:
         schema = base64.b64decode(value, validate=True)
     except binascii.Error as error:
-        raise Broken("its ARROW:schema is no base64") from error
+        raise Broken("its ARROW:schema is not base64") from error
     if EXTENSION not in schema:
         return
     try:
@@ -357,8 +357,8 @@ def _refuse_extensions(value: bytes, path: str) -> None:
 
 
 def _extension(schema: bytes) -> str | None:
-    """The first column of an extension type, in Arrow's schema message; None where it is nested or
-    beyond the first ``MAX_STEPS`` places looked at."""
+    """The first column of an extension type, in Arrow's schema message; None if it is nested or
+    not within the first ``MAX_STEPS`` places."""
     steps = count(1)
     top = Flat(schema, 8 if schema[:4] == b"\xff\xff\xff\xff" else 4).follow().field(2)
     columns = top.follow().field(1) if top else None
@@ -377,8 +377,8 @@ def _extension(schema: bytes) -> str | None:
 
 @dataclass(frozen=True)
 class Flat:
-    """A place in a FlatBuffer, the form of Arrow's messages; ``struct`` checks every step against
-    the end."""
+    """A position in a FlatBuffer, the format of Arrow's messages; ``struct`` checks that every
+    access is inside."""
 
     content: bytes
     at: int
@@ -393,7 +393,7 @@ class Flat:
         return Flat(self.content, self.at + self.number("<I", self.at))
 
     def field(self, index: int) -> Flat | None:
-        """Where a table's field lies; None if it is left out."""
+        """The position of a table's field; None if the table does not have it."""
         directory = self.at - self.number("<i", self.at)
         if 4 + 2 * index >= self.number("<H", directory):
             return None
@@ -412,10 +412,10 @@ class Flat:
 
 
 class Compact:
-    """A reader of Thrift's compact protocol that keeps only the fields asked for.
+    """A reader of Thrift's compact protocol that keeps only the wanted fields.
 
-    Every step takes at least one byte, lists included, so time and memory are bounded by the bytes
-    given; structs are bounded in depth.
+    Every step consumes at least one byte, also in lists, so the size of the input bounds time and
+    memory; the depth of structs is limited.
     """
 
     def __init__(self, content: bytes | memoryview) -> None:
@@ -425,8 +425,8 @@ class Compact:
     def struct(self, wanted: dict[int, Any], depth: int = 0) -> dict[int, Any]:
         """The fields of a struct by their numbers.
 
-        ``wanted`` gives by number a dict for a struct, a list of one for a list of such, and else
-        the type of the value; other fields are passed over.
+        ``wanted`` maps a number to a dict (for a struct), to a list with one dict (for a list of
+        structs), or to the type of the value. All other fields are skipped.
         """
         found: dict[int, Any] = {}
         number = 0
@@ -439,7 +439,7 @@ class Compact:
             if number not in wanted:
                 self._skip(kind, depth)
             elif number in found:
-                raise Broken(f"field {number} is there twice, before byte {self.at:,}")
+                raise Broken(f"field {number} occurs twice, before byte {self.at:,}")
             else:
                 found[number] = self._value(kind, wanted[number], depth)
 
@@ -489,7 +489,7 @@ class Compact:
             raise Broken(f"the unknown kind {kind} before byte {self.at:,}")
 
     def _skip_many(self, kind: int, count: int, depth: int) -> None:
-        """Elements of a list or map, where a boolean takes a byte of its own."""
+        """Skip the elements of a list or map, in which a boolean takes a whole byte."""
         kind = 3 if kind in (1, 2) else kind
         for _ in range(count):
             self._skip(kind, depth)
@@ -548,4 +548,4 @@ WANTED: dict[int, Any] = {
     2: [ELEMENT], 3: int, 4: [{1: [PART], 3: int}], 5: [{1: bytes, 2: bytes}], 8: {},
 }  # fmt: skip
 PAGE: dict[int, Any] = {1: int, 2: int, 3: int, 4: int, 5: {1: int}, 7: {1: int}, 8: {1: int}}
-"""The fields needed of the footer and of a page's header, by the numbers of the format."""
+"""The fields that are read from the footer and from page headers, by the format's numbers."""

@@ -24,24 +24,23 @@ if TYPE_CHECKING:
 ENDINGS = (".parquet", ".pq")
 
 MAX_RATIO = 10_000
-"""A file that would take more than this many times its size in memory is refused, if that is more
-than ``RATIO_FROM`` bytes: nobody's data are that repetitive."""
+"""A file is refused if it needs more than this many times its size in memory, and more than
+``RATIO_FROM`` bytes: no real data are that repetitive."""
 
 RATIO_FROM = 1_000_000_000
 
 INDEX = re.compile(r"__index_level_\d+__")
-"""How pandas names a nameless index where it writes one beside the columns."""
+"""The column name that pandas gives an index without a name."""
 
 
 class Parquet:
-    """A Parquet file, told by its ending or its first bytes, or a folder with such files in it.
+    """A Parquet file, recognised by its ending or its first bytes, or a folder of such files.
 
-    The files of a folder come in the order of their names' bytes and must have the same columns;
-    hidden ones, those whose names begin with ``_``, and sub-folders are passed over. A file is
-    looked over before polars sees it: its footer, the places and sizes of all its pages, and their
-    checksums where it has them. Only the columns asked for are unpacked. The whole file, as it lies
-    there, is held in memory together with them. The index of pandas is left out where it has no
-    name.
+    The files of a folder are ordered by the bytes of their names and must have the same columns.
+    Hidden files, files whose names begin with ``_``, and sub-folders are skipped. linnet checks a
+    file before polars reads it: the footer, the positions and sizes of all pages, and their
+    checksums if it has them. Only the columns in use are unpacked; the whole packed file is in
+    memory together with them. A pandas index without a name is left out.
     """
 
     def matches(self, place: object) -> bool:
@@ -61,7 +60,7 @@ class Parquet:
             return False
 
     def read(self, place: Path, reading: Reading) -> Table:
-        """The columns of all files, one below the other; ``DataError`` names file and column."""
+        """The columns of all files, concatenated; ``DataError`` names file and column."""
         from linnet.data.text.columns import check_names, to_table  # polars is slow to load
 
         source = _shown(place)
@@ -112,11 +111,11 @@ class Parquet:
 
 
 Stamp = tuple[int, int]
-"""Size in bytes and the time of the last change in nanoseconds."""
+"""The size in bytes, and the time of the last change in nanoseconds."""
 
 
 def _files(folder: Path) -> list[Path]:
-    """The Parquet files directly in a folder, in the order of their names' bytes."""
+    """The Parquet files directly in a folder, ordered by the bytes of their names."""
     with os.scandir(folder) as entries:
         found = [
             entry.name
@@ -129,7 +128,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _look(path: Path) -> tuple[Footer, Stamp]:
-    """What the file declares, without its pages."""
+    """The footer of the file, without reading its pages."""
     with open(path, "rb") as file:
         stamp = _stamp(file)
         size = stamp[0]
@@ -144,7 +143,7 @@ def _look(path: Path) -> tuple[Footer, Stamp]:
 
 
 def _read(path: Path, footer: Footer, stamp: Stamp, names: list[str]) -> polars.DataFrame:
-    """The columns ``names``; what was looked over and what polars reads are the same bytes."""
+    """The columns ``names``; polars reads the same bytes that were checked."""
     source = _shown(path)
     try:
         with open(path, "rb") as file:
@@ -169,7 +168,7 @@ def _read(path: Path, footer: Footer, stamp: Stamp, names: list[str]) -> polars.
 
 
 def read_content(content: bytes, source: str) -> polars.DataFrame:
-    """All columns of a Parquet file that is held in memory, looked over first, nested ones too."""
+    """Check a Parquet file in memory, then read all its columns, also nested ones."""
     length = locate(content[:4], content[-8:], len(content), source)
     begin = len(content) - 8 - length
     footer = parse(content[begin:-8], begin, source)
@@ -181,7 +180,7 @@ def read_content(content: bytes, source: str) -> polars.DataFrame:
 
 
 def _decode(content: bytes, footer: Footer, names: list[str], source: str) -> polars.DataFrame:
-    """The columns ``names``, once the headers of all their pages are looked over."""
+    """The columns ``names``, after a check of the headers of all their pages."""
     import polars
 
     memory.require(check_pages(memoryview(content), footer, names, source), source)
@@ -205,7 +204,7 @@ def _decode(content: bytes, footer: Footer, names: list[str], source: str) -> po
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps what polars prints of its own panics, which become errors, from standard error."""
+    """Hide what polars prints on standard error about its own panics; they become errors."""
     try:
         kept = os.dup(2)
     except OSError:  # it is closed
@@ -229,7 +228,7 @@ def _too_dense(source: str, need: int, size: int) -> DataError:
 
 
 def _columns(frames: list[polars.DataFrame]) -> Iterator[tuple[str, polars.Series]]:
-    """Each column of all frames, taken out of them, so that it is held once."""
+    """Each column of all frames; it is removed from them, so that memory holds it once."""
     import polars
 
     for name in list(frames[0].columns):
@@ -240,7 +239,7 @@ def _columns(frames: list[polars.DataFrame]) -> Iterator[tuple[str, polars.Serie
 
 
 def _compare(first: Footer, path: Path, other: Footer, here: Path) -> None:
-    """Refuse a file whose columns are not those of the first, whatever their order."""
+    """Raise if a file has other columns than the first; their order does not matter."""
     mine = {column.name: column for column in first.columns}
     theirs = {column.name: column for column in other.columns}
     for name in (*mine, *theirs):
@@ -250,7 +249,7 @@ def _compare(first: Footer, path: Path, other: Footer, here: Path) -> None:
 
 
 def _compare_types(frames: list[polars.DataFrame], paths: list[Path]) -> None:
-    """Refuse files that polars finds to differ, by zones of time for one."""
+    """Raise if polars finds different types in the files, such as other time zones."""
     import polars
 
     for path, frame in zip(paths, frames, strict=True):
@@ -286,7 +285,8 @@ def _refuse_nested(columns: list[Leaf], source: str) -> None:
 def _weigh(
     paths: list[Path], looks: list[tuple[Footer, Stamp]], names: set[str], source: str
 ) -> None:
-    """Refuse, before any page is read, what would not fit or is absurdly much for its size."""
+    """Raise, before any page is read, if the values would not fit, or are far too many for the
+    size of the file."""
     total = 0
     for path, (footer, (size, _)) in zip(paths, looks, strict=True):
         need = sum(
@@ -310,5 +310,5 @@ def _changed(path: Path) -> DataError:
 
 
 def _shown(path: str | Path) -> str:
-    """A name as text that can be printed and stored, also where its bytes are not UTF-8."""
+    """A name as text that can be printed and stored, also if its bytes are not UTF-8."""
     return os.fsencode(path).decode(errors="replace")

@@ -20,7 +20,7 @@ CLASSES = {1: 10, 2: 100}
 class Cifar:
     """A folder with ``data_batch_1.bin`` ... ``test_batch.bin``, or ``train.bin``, ``test.bin``.
 
-    Also below ``cifar-10-batches-bin`` or ``cifar-100-binary``, where the archives unpack to.
+    Also below ``cifar-10-batches-bin`` or ``cifar-100-binary``, the folders in the archives.
     """
 
     def matches(self, place: object) -> bool:
@@ -37,7 +37,7 @@ class Cifar:
                 f"{folder}: holds CIFAR's Python version, whose files are pickles and could run "
                 "code; give the binary version (cifar-10-binary.tar.gz, cifar-100-binary.tar.gz)"
             )
-        batches = len(list(folder.glob("data_batch_*.bin")))  # numbered from 1 on, without a gap
+        batches = len(list(folder.glob("data_batch_*.bin")))  # numbered from 1, without a gap
         train = [folder / f"data_batch_{number}.bin" for number in range(1, batches + 1)]
         if labels == 2:
             train = [folder / "train.bin"]
@@ -57,7 +57,7 @@ class Cifar:
 
 
 def find(place: Path) -> tuple[Path, int] | None:
-    """The folder with the files, and the labels of each picture: 0 where they are pickles."""
+    """The folder with the files, and the number of labels per picture; 0 means pickles."""
     below = ("", "cifar-10-batches-bin", "cifar-100-binary")
     pickles = ("cifar-10-batches-py", "cifar-100-python")
     for folder in (place / name for name in (*below, *pickles)):
@@ -71,7 +71,7 @@ def find(place: Path) -> tuple[Path, int] | None:
 
 
 def _is_pickle(path: Path) -> bool:
-    """Whether a file begins as a pickle does (protocol 2 and later); it is not read further."""
+    """Whether a file begins like a pickle (protocol 2 and later); nothing more is read."""
     if not path.is_file():
         return False
     try:
@@ -106,7 +106,7 @@ def _read(path: Path, labels: int, classes: int) -> tuple[Array, Array]:
 
 
 def _names(path: Path) -> tuple[str, ...] | None:
-    """The class names, a line each, if the file is there."""
+    """The class names, one per line; None if there is no file."""
     if not path.is_file():
         return None
     try:

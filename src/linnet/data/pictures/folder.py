@@ -32,7 +32,7 @@ TURNS = {
     7: Turn.TRANSVERSE,
     8: Turn.ROTATE_90,
 }
-"""How a picture is put upright, by EXIF's Orientation."""
+"""How to turn a picture upright, by EXIF's Orientation."""
 
 SIDEWAYS = {TURNS[orientation] for orientation in (5, 6, 7, 8)}
 
@@ -44,14 +44,14 @@ MAX_FOLDER_BYTES = 64 << 30
 
 
 class Folder:
-    """A folder with a sub-folder of PNG or JPEG files per class, or such below ``train``, ``test``.
+    """A folder with a sub-folder of PNG or JPEG files per class, also below ``train``, ``test``.
 
-    Classes, and the pictures of a class, come in the order of their names' bytes. The set is grey
-    if every picture is (1 bit, 8 or 16 bits), else colour: palettes, CMYK and the like become RGB;
-    16 bits of grey are divided by 257 and rounded, of colour cut to the upper 8; transparency is
-    laid on black; a camera's EXIF rotation is applied; of an animation the first picture is taken.
-    All pictures must have one size. Other files, hidden ones, and links that lead out of the folder
-    or nowhere, are skipped and counted.
+    Classes, and the pictures of a class, are ordered by the bytes of their names. The pictures are
+    grey if all are (1, 8 or 16 bits), else colour; palettes, CMYK and so on become RGB. 16-bit grey
+    is divided by 257 and rounded; 16-bit colour is cut to the upper 8 bits. Transparent pixels get
+    a black background. The EXIF rotation is applied. Of an animation the first picture is used.
+    All pictures must have one size. Other files, hidden files, and links that lead out of the
+    folder or nowhere are skipped and counted.
     """
 
     def matches(self, place: object) -> bool:
@@ -103,11 +103,11 @@ class Folder:
 def open_picture(path: Path, channels: int) -> Array:
     """The picture in ``path`` as uint8 (channels, height, width); 1 channel is grey, 3 are RGB."""
     with _opened(path) as (file, image):
-        if image.format == "PNG":  # Pillow would decode one that was cut short, or whose bits fell
+        if image.format == "PNG":  # Pillow would decode a truncated or damaged one
             file.seek(max(0, os.fstat(file.fileno()).st_size - 65536))
             if PNG_END not in file.read():
                 raise EOFError("it ends before its end mark")
-            image.verify()  # every checksum; the picture must be opened again after
+            image.verify()  # every checksum; afterwards the picture must be opened again
             file.seek(0)
             image = Image.open(file, formats=FORMATS)
         image.load()
@@ -116,7 +116,7 @@ def open_picture(path: Path, channels: int) -> Array:
 
 
 def _has_classes(place: Path) -> bool:
-    """Whether a folder has a sub-folder with what looks like a picture; nothing is opened."""
+    """Whether a folder has a sub-folder with pictures, by their names; nothing is opened."""
     if not place.is_dir():
         return False
     return any(
@@ -128,7 +128,7 @@ def _has_classes(place: Path) -> bool:
 
 
 def _scan(place: Path, top: Path, skipped: list[str]) -> dict[str, list[Path]]:
-    """The pictures of each class, by its name, both in the order of their names' bytes."""
+    """The pictures of each class; classes and pictures are ordered by the bytes of their names."""
     found: dict[str, list[Path]] = {}
     folded: dict[str, str] = {}
     inside = os.path.join(os.path.realpath(top), "")
@@ -163,7 +163,7 @@ def _scan(place: Path, top: Path, skipped: list[str]) -> dict[str, list[Path]]:
 
 
 def _shown(path: str | Path) -> str:
-    """A name as text that can be printed and stored, also where its bytes are not UTF-8."""
+    """A name as text that can be printed and stored, also if its bytes are not UTF-8."""
     return os.fsencode(path).decode(errors="replace")
 
 
@@ -186,7 +186,7 @@ def _leads_out(entry: os.DirEntry[str], inside: str) -> bool:
 
 
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
-    """What is in a folder, in the order of the names' bytes."""
+    """The entries of a folder, ordered by the bytes of their names."""
     try:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: os.fsencode(entry.name))
@@ -197,8 +197,8 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 def _read_all(paths: list[Path], *, skip: bool) -> tuple[Array, Array, list[str]]:
     """All pictures as uint8 (rows, channels, height, width), of one size.
 
-    With them which of the paths they are (paths,) and, of those that cannot be read and are left
-    out with ``skip``, why.
+    Also returns which of the paths they are (paths,), and the errors of the pictures that ``skip``
+    left out.
     """
     bad: list[str] = []
     heads: list[tuple[tuple[int, int], bool] | None] = []
@@ -248,11 +248,11 @@ def _read_all(paths: list[Path], *, skip: bool) -> tuple[Array, Array, list[str]
 
 
 def _head(path: Path) -> tuple[tuple[int, int], bool]:
-    """Size as (width, height) once put upright, and whether the picture is grey."""
+    """The size (width, height) of the upright picture, and whether it is grey."""
     with _opened(path) as (_, image):
         width, height = image.size
         grey = image.mode in GREY
-        if width != height and _turn(image) in SIDEWAYS:  # to look, Pillow decodes a PNG
+        if width != height and _turn(image) in SIDEWAYS:  # for this Pillow decodes a PNG
             width, height = height, width
         return (width, height), grey
 
@@ -263,13 +263,13 @@ def _turn(image: Image.Image) -> Turn | None:
 
 @contextmanager
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, Image.Image]]:
-    """A picture not yet decoded, its size judged.
+    """Open a picture without decoding it, and check its size.
 
-    Whatever Pillow raises about a bad file, within the block too, becomes a ``DataError``.
+    Every error of Pillow about a bad file, also inside the block, becomes a ``DataError``.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of odd EXIF, and of sizes that are judged here
+            warnings.simplefilter("ignore")  # odd EXIF data; sizes are checked here
             with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
                 width, height = image.size
                 if width * height > MAX_PICTURE_PIXELS:
@@ -280,7 +280,8 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, Image.Image]]:
     except Image.DecompressionBombError as error:
         raise _too_large(path, "far too many") from error
     except Exception as error:  # Pillow's decoders raise many kinds
-        reason = "no PNG or JPEG by its content" if "cannot identify" in str(error) else str(error)
+        unknown = "cannot identify" in str(error)
+        reason = "its content is neither PNG nor JPEG" if unknown else str(error)
         raise DataError(
             f"{_shown(path)}: not a readable picture: {reason}; replace or remove it"
         ) from error

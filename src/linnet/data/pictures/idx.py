@@ -1,7 +1,7 @@
-"""Folders of the four IDX files in which MNIST came, plain or gzip.
+"""Folders of four IDX files, the format of MNIST, plain or gzip.
 
-The format, as its authors give it: two zero bytes, a byte for the kind of number, a byte for the
-number of dimensions, then that many sizes as big-endian 32-bit numbers, then the data.
+The format, by its authors: two zero bytes, a byte for the type of number, a byte for the number of
+dimensions, then the sizes as big-endian 32-bit numbers, then the data.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from linnet.errors import DataError
 PARTS = {"train": "train", "test": "t10k"}
 
 MAX_DEFLATE_RATIO = 1_032
-"""Deflate cannot do better (zlib's technical notes), so a file's size bounds what it holds."""
+"""Deflate cannot compress more (zlib's technical notes), so a file's size bounds its content."""
 
 KINDS = {
     9: "signed bytes",
@@ -35,7 +35,7 @@ KINDS = {
 
 
 class Idx:
-    """A folder with ``train-images-idx3-ubyte`` and its kin, also in ``raw/`` or ``MNIST/raw/``."""
+    """A folder with ``train-images-idx3-ubyte`` and so on, or with ``raw/`` or ``MNIST/raw/``."""
 
     def matches(self, place: object) -> bool:
         return isinstance(place, Path) and place.is_dir() and find_folder(place) is not None
@@ -58,7 +58,7 @@ class Idx:
 
 
 def find_folder(place: Path) -> Path | None:
-    """Where below ``place`` the training pictures lie, torchvision's layout included."""
+    """The folder below ``place`` with the training pictures, also in torchvision's layout."""
     for folder in (place, place / "raw", place / "MNIST" / "raw"):
         if find(folder, "train", "images") is not None:
             return folder
@@ -102,7 +102,7 @@ def _read_part(folder: Path, part: str, classes: tuple[Label, ...] | None) -> tu
 
 
 def read_idx(path: Path, dimensions: int) -> Array:
-    """The uint8 array in one IDX file; gzip is told by its first bytes, not by its name."""
+    """The uint8 array in one IDX file; its first bytes, not its name, say whether it is gzip."""
     try:
         with open(path, "rb") as file:
             packed = file.read(2) == b"\x1f\x8b"
@@ -123,7 +123,7 @@ def _parse(file: io.BufferedIOBase, path: Path, dimensions: int, most: int) -> A
     expected = bytes((0, 0, 8, dimensions))
     what = {1: "labels", 3: "images"}
     if len(head) < 4:
-        raise DataError(f"{path}: {len(head)} bytes; an IDX file begins with 4 of magic")
+        raise DataError(f"{path}: {len(head)} bytes; an IDX file begins with 4 bytes of magic")
     if head[:4] != expected:
         found = f"magic 0x{head[:4].hex()}; expected 0x{expected.hex()}"
         if head[:3] == expected[:3] and head[3] in what:
@@ -135,7 +135,7 @@ def _parse(file: io.BufferedIOBase, path: Path, dimensions: int, most: int) -> A
         raise DataError(f"{path}: ends within its sizes, after {len(head)} bytes")
     shape = tuple(np.frombuffer(head, ">u4", offset=4).tolist())
     need = prod(shape)
-    if need > most - len(head):  # told before any memory is taken
+    if need > most - len(head):  # raised before memory is allocated
         raise _short(path, shape, what[dimensions], most - len(head))
     memory.require(need, str(path))
     content = bytearray(need)

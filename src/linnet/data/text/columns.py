@@ -1,4 +1,4 @@
-"""From typed columns, as Parquet files and data frames have them, to a ``Table``."""
+"""From the typed columns of Parquet files and data frames to a ``Table``."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from linnet.data.table import Table
 from linnet.errors import DataError
 
 MAX_WHOLE = 2**53
-"""Beyond it Float64 does not tell two neighbouring whole numbers apart."""
+"""Above this, Float64 does not hold every whole number."""
 
 LARGE_TEXT = 1 << 28
-"""A column with more bytes of text than this is weighed against the free memory."""
+"""For a column with more bytes of text, the free memory is checked."""
 
 MICROSECONDS = (-62_135_596_800_000_000, 253_402_300_799_999_999)
 """The first and the last microsecond of the years 1 to 9999, counted from 1970."""
@@ -43,15 +43,16 @@ def to_table(
 ) -> Table:
     """Typed columns as a ``Table`` called ``name``, without those that ``reading`` drops.
 
-    Numbers become Float64, or String of digits where a whole number of the column is beyond 2**53
-    and the column is not declared a number; text is stripped, and what means missing becomes null;
-    date-times become microseconds in UTC, without a zone. ``columns`` may make each column when it
-    is asked for; then ``names`` gives all names of the place, and they are judged before the first
-    is made. ``source`` and ``where`` say in messages which place it is, and where a row of it is:
+    Numbers become Float64. If a whole number of the column is beyond 2**53 and the column is not
+    declared a number, they become String. Text is stripped, and text that means missing becomes
+    null. Date-times become microseconds in UTC, without a zone.
+
+    ``columns`` may create each column on demand; then ``names`` are all names, which are checked
+    before the first column is created. In messages, ``source`` names the data and ``where`` a row:
     by default ``name``, and the row's number from 0.
 
-    Raises ``DataError`` for names that are no text, empty or twice there; names in ``reading`` that
-    are not there; columns of other types; infinite numbers; and where no row or column is left.
+    Raises ``DataError`` for names that are not text, empty or duplicate; for unknown names in
+    ``reading``; for columns of other types; for infinite numbers; and if no row or column is left.
     """
     source = name if source is None else source
     where = _row if where is None else where
@@ -85,7 +86,7 @@ def to_table(
 
 
 def check_names(names: Sequence[object], source: str, reading: Reading) -> None:
-    """Refuse names that are no text, empty or twice there, and names to drop that are not there."""
+    """Raise for names that are not text, empty or duplicate, and for unknown names to drop."""
     seen: dict[str, int] = {}
     for index, name in enumerate(names):
         if not isinstance(name, str):
@@ -110,7 +111,7 @@ def check_names(names: Sequence[object], source: str, reading: Reading) -> None:
 
 
 def refused(source: str, column: str, kind: object) -> DataError:
-    """That a column's type is none that a table can hold."""
+    """The error for a column of a type that a table cannot hold."""
     return DataError(
         f'{source}: column "{column}" is {kind}; expected numbers, text, booleans, dates or '
         f"date-times: convert it, or leave it out (drop={column})"
@@ -120,7 +121,7 @@ def refused(source: str, column: str, kind: object) -> DataError:
 def to_column(
     values: pl.Series, source: str, reading: Reading, where: Callable[[int], str] | None = None
 ) -> pl.Series:
-    """One column, by its name and type, as a ``Table`` has it; ``DataError`` where it cannot."""
+    """One column in the form that ``Table`` requires; raises ``DataError`` if impossible."""
     where = _row if where is None else where
     name, kind = values.name, values.dtype
     if kind == pl.Null:
@@ -164,7 +165,7 @@ def _finite(values: pl.Series, source: str, where: Callable[[int], str]) -> pl.S
     if row is not None:
         raise DataError(
             f'{source}: column "{values.name}", {where(row)}: {values[row]}; expected a finite '
-            "number, or none: correct it, or make it missing"
+            "number: correct it, or make it missing"
         )
     return values
 
@@ -174,7 +175,7 @@ def _text(
 ) -> pl.Series:
     values = values.cast(pl.String)
     total = int(values.str.len_bytes().sum())
-    if total > LARGE_TEXT:  # one long value said many times takes its memory once only until now
+    if total > LARGE_TEXT:  # until now a repeated long value is stored only once
         memory.require(2 * total, f'{source}: column "{values.name}"')
     values = values.str.strip_chars()
     missing = values.is_in(list(reading.empty))
@@ -196,7 +197,7 @@ def _text(
 def _microseconds(
     values: pl.Series, kind: pl.Datetime, source: str, where: Callable[[int], str]
 ) -> pl.Series:
-    """In UTC, which is what polars counts whatever the zone; nanoseconds are cut off."""
+    """Microseconds in UTC (polars counts in UTC for every zone); nanoseconds are cut off."""
     counts = values.to_physical()
     scale = {"ms": 1000, "us": 1, "ns": 1}[kind.time_unit]
     if kind.time_unit == "ns":
@@ -231,7 +232,7 @@ def _short(value: object) -> str:
 
 
 def from_narwhals(column: Any, name: str, source: str) -> pl.Series:
-    """A narwhals ``Series`` as a polars one, of a type that tells the same whoever made it."""
+    """A narwhals ``Series`` as a polars one; the type does not depend on the library."""
     import narwhals
 
     native, kind = column.to_native(), column.dtype
@@ -257,7 +258,7 @@ def from_narwhals(column: Any, name: str, source: str) -> pl.Series:
         return _strings(column.to_numpy(), missing, name)
     if categories and shown == "category":
         return _categories(native, name, shown, source)
-    if categories:  # of pyarrow within pandas
+    if categories:  # pyarrow's, inside pandas
         return _as_text(_objects(column.to_list(), missing, name, source), shown, source)
     if isinstance(kind, narwhals.Boolean):
         return _masked(column.fill_null(False).to_numpy().astype(bool), missing, name)
@@ -272,7 +273,7 @@ def from_narwhals(column: Any, name: str, source: str) -> pl.Series:
 
 
 def _date_times(values: Any) -> Any:
-    """As microseconds; what would not fit becomes a year that is refused later."""
+    """As microseconds; a value that does not fit becomes a year that is refused later."""
     if values.dtype.kind != "M":
         return np.asarray(values, dtype="datetime64[us]")
     if np.datetime_data(values.dtype)[0] in ("s", "ms"):
@@ -295,7 +296,7 @@ def _strings(values: Any, missing: Any, name: str) -> pl.Series:
 
 
 def _categories(native: Any, name: str, shown: str, source: str) -> pl.Series:
-    """Each category as text once, then by its code in every row."""
+    """Categories as text: each is converted once, then its code selects it in every row."""
     categories = native.cat.categories
     codes = native.cat.codes.to_numpy()
     values = np.array(categories.to_numpy(), dtype=object).tolist()
@@ -310,7 +311,7 @@ def _categories(native: Any, name: str, shown: str, source: str) -> pl.Series:
 
 
 def _as_text(values: pl.Series, shown: str, source: str) -> pl.Series:
-    """Categories that came as text, numbers or booleans, as text."""
+    """Categories (text, numbers or booleans) as text."""
     kind = values.dtype
     if kind == pl.Null or kind == pl.Boolean or kind == pl.String or kind.is_numeric():
         return values.cast(pl.String)
@@ -318,7 +319,7 @@ def _as_text(values: pl.Series, shown: str, source: str) -> pl.Series:
 
 
 def _objects(values: list[Any], missing: Any, name: str, source: str) -> pl.Series:
-    """A column of Python objects: one kind of them, or numbers of several."""
+    """A column of Python objects: all of one kind, or numbers of several kinds."""
     first = None
     for row, (value, gone) in enumerate(zip(values, missing.tolist(), strict=True)):
         if gone:
@@ -350,7 +351,7 @@ def _objects(values: list[Any], missing: Any, name: str, source: str) -> pl.Seri
 
 
 def _numbers(values: list[Any], name: str) -> pl.Series:
-    """Numbers of any type: whole ones if all are, with all their digits."""
+    """Numbers of any type; if all are whole, they keep all their digits."""
     present = [value for value in values if value is not None]
     if all(isinstance(value, Integral) or _is_whole(value) for value in present):
         whole = [None if value is None else int(value) for value in values]
@@ -361,7 +362,7 @@ def _numbers(values: list[Any], name: str) -> pl.Series:
 
 
 def _is_whole(value: object) -> bool:
-    """Whether it is a decimal without places, as a column of them has a scale of 0."""
+    """Whether it is a whole number, also a decimal without decimal places."""
     exponent = value.as_tuple().exponent if isinstance(value, Decimal) else None
     return isinstance(exponent, int) and 0 <= exponent < 40
 

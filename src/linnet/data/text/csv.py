@@ -1,4 +1,4 @@
-"""Text files of a table: a record a line, values cut by commas, tabs and the like."""
+"""Tables in text files: one record per line, values separated by commas, tabs or similar."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PARQUET = b"PAR1"
 
 class Csv:
     """A file whose name ends in ``.csv``, ``.tsv``, ``.tab``, ``.txt``, ``.data`` or ``.dat``, also
-    with ``.gz``, and which is no Parquet file by its first bytes.
+    with ``.gz``, unless its first bytes are those of a Parquet file.
 
-    Values are separated by commas, semicolons, tabs or bars, which is found from the first records;
-    those in double quotes may hold separators, line ends and doubled quotes. Spaces around a value
-    do not matter. The text is UTF-8, or UTF-16 or UTF-32 by its mark, or what ``encoding`` names;
-    plain or gzip. A column is numbers if every value in it is one, and else text: digits with
-    leading zeros, or too many for a number to hold, are text. What is wrong is told by its line.
+    Values are separated by commas, semicolons, tabs or bars; the first records decide which. Values
+    in double quotes may hold separators, line ends and doubled quotes. Spaces around a value do not
+    matter. The text is UTF-8, or UTF-16 or UTF-32 with a byte-order mark, or in the encoding
+    ``encoding``; plain or gzip. A column is numbers if every value is a number, else text. Digits
+    with leading zeros, or too many for a number, are text. Errors name the line.
     """
 
     def matches(self, place: object) -> bool:
@@ -30,7 +30,7 @@ class Csv:
         try:
             with open(place, "rb") as file:
                 return file.read(len(PARQUET)) != PARQUET
-        except OSError:  # reading it will tell
+        except OSError:  # read() will raise the error
             return True
 
     def read(self, place: Path, reading: Reading) -> Table:

@@ -1,4 +1,4 @@
-"""What the first records of a text file tell: its separator, and the names of its columns."""
+"""The layout of a text file, from its first records: the separator and the column names."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ MAX_COLUMNS = 100_000
 """A file whose first record has more fields is refused."""
 
 SEPARATORS = ",;\t|"
-"""What a separator is sought among, ..."""
+"""The possible separators, ..."""
 
 SOUGHT_RECORDS, SOUGHT_BYTES = 100, 1 << 20
-"""... in so many of the first records, and bytes."""
+"""... decided from at most this many of the first records, and bytes."""
 
 NUMERAL = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([eE][+-]?[0-9]+)?")
 
@@ -42,9 +42,9 @@ HEADLESS = "if the first line holds values, not names: --no-header"
 
 @dataclass(frozen=True)
 class Layout:
-    """How the records of a file are cut, and which of its columns are in use.
+    """The separator of a file and the columns in use.
 
-    The names of columns take the first ``head`` bytes and ``lines`` lines.
+    The column names take the first ``head`` bytes and ``lines`` lines.
     """
 
     separator: int | None
@@ -56,11 +56,11 @@ class Layout:
 
 
 def find_layout(data: bytes, path: Path, reading: Reading) -> Layout:
-    """The layout of a file whose first records are ``data``; a ``Fault`` where they are amiss."""
+    """The layout of a file whose first records are ``data``; raises ``Fault`` for wrong ones."""
     head = len(data) - len(data.lstrip())
     head = max(data.rfind(b"\n", 0, head), data.rfind(b"\r", 0, head)) + 1  # blank lines
     if head == len(data):
-        raise DataError(f"{path}: holds nothing but spaces; expected a table, a row a line")
+        raise DataError(f"{path}: holds nothing but spaces; expected a table with one row per line")
     if head and reading.on_bad != "skip":
         raise Fault(
             0,
@@ -88,7 +88,7 @@ def find_layout(data: bytes, path: Path, reading: Reading) -> Layout:
         where = f"{path}: line {1 + line_ends(data, head)}"
         _check_names(names, where, f"; {HEADLESS}" if data_like else "")
         if data_like:
-            notes += ("the first line looks like data; --no-header reads it as such",)
+            notes += ("the first line looks like data; --no-header reads it as data",)
         head += size
     else:
         names = tuple(f"c{index}" for index in range(len(first)))
@@ -114,19 +114,19 @@ def _given(separator: str) -> int:
     if not separator.isascii() or separator in '"\r\n\0':
         raise DataError(
             f'separator="{shown(separator)}" cannot separate values; expected one ASCII character '
-            "that is no quote and no line end"
+            "that is neither a quote nor a line end"
         )
     return ord(separator)
 
 
 def _sought(data: bytes, path: Path) -> int | None:
-    """The separator that cuts the first records into as many fields each."""
+    """The separator that cuts the first records into equal numbers of fields."""
     sample = data[:SOUGHT_BYTES]
     stops = record_ends(sample)
     if not len(stops):
         sample = data
         stops = record_ends(sample)
-    if not len(stops):  # a quote is amiss, which will be told
+    if not len(stops):  # a quote is wrong: the error follows later
         stops = np.array([len(sample) - 1])
     b = np.frombuffer(sample, np.uint8)
     starts = np.concatenate(([0], stops[:-1] + 1))
@@ -157,8 +157,10 @@ def _sought(data: bytes, path: Path) -> int | None:
 
 
 def _numeric(sample: bytes, spans: Iterable[tuple[int, int]], separator: str) -> float:
-    """Which part of the values of records are numbers if cut by ``separator``; of two separators
-    that fit, this tells those of values from those of decimals."""
+    """The share of values that are numbers if ``separator`` cuts the records.
+
+    If two characters are possible, this separates the separator from the decimal mark.
+    """
     fields = [
         field.strip()
         for start, stop in spans

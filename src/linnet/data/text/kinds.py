@@ -1,4 +1,4 @@
-"""What a text file's column is, once all of it is known: numbers, or text."""
+"""Decide whether a column of a text file is numbers or text, when all of it is known."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from linnet.data.text.values import Tally
 from linnet.errors import DataError
 
 NEARLY = 0.9
-"""A column is meant to be numbers if this part of its values are, ..."""
+"""A column is meant to be numbers if at least this share of its values are numbers, ..."""
 
 LEADING = 100
-"""... or if it begins with so many, ..."""
+"""... or if it begins with this many numbers, ..."""
 
 FEWEST = 5
-"""... and if it has this many."""
+"""... and if it has at least this many numbers."""
 
 TEXTUAL = frozenset(("category", "text", "identifier", "date", "boolean"))
-"""Kinds that a column is declared as to be kept as text."""
+"""A column that is declared as one of these kinds stays text."""
 
 Form = Literal["number", "comma", "text"]
 
 
 @dataclass
 class Column:
-    """A column as it is read: ``parts`` are Float64 or String, chunk by chunk."""
+    """A column while it is read: ``parts`` are Float64 or String, one for each chunk."""
 
     name: str
     declared: str | None
@@ -43,7 +43,7 @@ class Column:
 
 
 class Judge:
-    """Says what columns are, and by line what is wrong with them."""
+    """Decides the form of columns; its errors name the line."""
 
     def __init__(self, path: Path, line: Callable[[int], int], decimal: str) -> None:
         self._path = path
@@ -51,7 +51,7 @@ class Judge:
         self._decimal = decimal
 
     def form(self, column: Column) -> Form:
-        """What a column is: numbers, numbers of which some have a decimal comma, or text."""
+        """The form of a column: numbers, numbers with some decimal commas, or text."""
         tally = column.tally
         if column.textual:
             return "text"
@@ -65,8 +65,8 @@ class Judge:
             raise self._error(
                 column,
                 *tally.plain,
-                f"is no number, but columns.{shown(column.name)}=number is set; correct it, or "
-                f"--set missing={shown(tally.plain[1])} where that means that there is none",
+                f"is not a number, but columns.{shown(column.name)}=number is set; correct it, or "
+                f"--set missing={shown(tally.plain[1])} if it means a missing value",
             )
         if tally.other is not None:
             enough = tally.numbers >= NEARLY * (tally.numbers + tally.others)
@@ -78,13 +78,13 @@ class Judge:
         return "number"
 
     def changed(self, column: Column, form: Form) -> bool:
-        """Whether a column's text is needed where only its numbers were kept."""
+        """Whether a column needs text for a chunk that was kept as numbers."""
         return form != "number" and any(
             part.dtype == pl.Float64 and part.null_count() < len(part) for part in column.parts
         )
 
     def finish(self, column: Column, form: Form) -> pl.Series:
-        """A column in one piece. Its parts are let go."""
+        """The whole column as one series; this releases its parts."""
         parts, column.parts = column.parts, []
         if form == "text":
             whole = pl.concat([part.cast(pl.String) for part in parts])
@@ -114,10 +114,10 @@ class Judge:
         return self._error(
             column,
             *first,
-            f"is no number, but {tally.numbers:,} of the column's {total:,} values are; correct "
+            f"is not a number, but {tally.numbers:,} of the column's {total:,} values are; correct "
             f"the {tally.others:,} that {'is' if tally.others == 1 else 'are'} not, or --set "
-            f"missing={shown(first[1])} where that means that there is none, or --set "
-            f"columns.{shown(column.name)}=category if it is no column of numbers",
+            f"missing={shown(first[1])} if it means a missing value, or --set "
+            f"columns.{shown(column.name)}=category if the column does not hold numbers",
         )
 
     def _beyond(self, column: Column, row: int, value: str) -> DataError:
@@ -126,7 +126,7 @@ class Judge:
             row,
             value,
             "is beyond the range of 64-bit numbers (1.8e308); correct it, or --set "
-            f"missing={shown(value)} where that means that there is none",
+            f"missing={shown(value)} if it means a missing value",
         )
 
     def _one_reading(self, column: Column) -> None:
@@ -135,8 +135,8 @@ class Judge:
             raise self._error(
                 column,
                 *tally.other,
-                "has a comma for decimals, or for thousands; --set decimal=, if for decimals; else "
-                "write numbers without commas, or --set decimal=. to read such columns as text",
+                "has a comma that may mark decimals or thousands; for decimals --set decimal=, ; "
+                "else write numbers without commas, or --set decimal=. to read the column as text",
             )
 
     def _no_points(self, column: Column, parts: list[pl.Series]) -> None:
@@ -149,7 +149,7 @@ class Judge:
                         column,
                         row + int(found[0]),
                         str(part[found[0]]),
-                        "has a point, but others of the column have a decimal comma; write all of "
-                        f"them alike, or --set columns.{shown(column.name)}=category",
+                        "has a point, but other values of the column have a decimal comma; use one "
+                        f"of them in all, or --set columns.{shown(column.name)}=category",
                     )
             row += len(part)

@@ -1,7 +1,7 @@
-"""The bytes of a text file: decoded, cut into chunks of whole records, and held to their form.
+"""The bytes of a text file: decode them, cut them into chunks of whole records, check the form.
 
-What is checked is checked for many records at once, from the positions of separators, line ends
-and quotes: that each record has its fields, and that each quote stands where one may.
+The checks run on many records at once, from the positions of separators, line ends and quotes. Each
+record must have the right number of fields, and each quote must be at an allowed place.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from linnet.errors import DataError
 Array = np.ndarray[Any, Any]
 
 CHUNK_BYTES = 4 << 20
-"""About so many bytes are worked on at a time."""
+"""The approximate number of bytes in a chunk."""
 
 MAX_RECORD_BYTES = 64 << 20
-"""A record longer than this is refused, and so is a quote that is not closed within it."""
+"""A longer record is refused, and so is a quote that is not closed within this many bytes."""
 
 GZIP = b"\x1f\x8b"
 
@@ -35,23 +35,23 @@ MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16-le"),
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
-"""The first bytes that tell an encoding; UTF-32's begin with UTF-16's."""
+"""The byte-order mark of each encoding; that of UTF-32 begins with that of UTF-16."""
 
 NONE = np.zeros(0, np.int64)
 
 LINE, RETURN, QUOTE, SPACE, TAB = b'\n\r" \t'
 
 STEPS = 16
-"""So many blanks around a value are taken off one by one, more of them at once."""
+"""Up to this many blanks around a value are removed one by one, more in one operation."""
 
 BLANK_LINE = " is blank, and rows follow; remove it, or leave such lines out (--set on_bad=skip)"
 
 MAX_NAMED = 3
-"""So many of the rows that were left out are named."""
+"""The most rows that a note names as left out."""
 
 
 class Fault(Exception):
-    """What is wrong ``line`` lines after the first of a chunk, perhaps at its byte ``byte``."""
+    """An error ``line`` lines after the start of a chunk, at byte ``byte`` of it if given."""
 
     def __init__(self, line: int, text: str, byte: int | None = None) -> None:
         super().__init__(text)
@@ -61,13 +61,13 @@ class Fault(Exception):
 
 
 def shown(text: str) -> str:
-    """A name or value as a message shows it: on one line, and cut where it is long."""
+    """A name or value for a message: on one line, and cut if it is long."""
     plain = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:80])
     return plain if len(text) <= 80 else f"{plain[:60]}..."
 
 
 def line_ends(data: bytes, stop: int | None = None) -> int:
-    """How many lines end in ``data`` before ``stop``, by ``\\n``, ``\\r\\n`` or ``\\r``."""
+    """The number of line ends (``\\n``, ``\\r\\n`` or ``\\r``) in ``data`` before ``stop``."""
     stop = len(data) if stop is None else stop
     lines = int(np.count_nonzero(np.frombuffer(data, np.uint8, stop) == LINE))
     if returns := data.count(b"\r", 0, stop):
@@ -76,8 +76,11 @@ def line_ends(data: bytes, stop: int | None = None) -> int:
 
 
 class Stream:
-    """The text of an open file as UTF-8, its mark aside; ``made`` bytes of it came from ``taken``
-    of the file, unpacked where it is gzip by its first bytes."""
+    """The text of an open file as UTF-8, without its byte-order mark.
+
+    ``taken`` bytes of the file gave ``made`` bytes of text so far. A file that is gzip by its first
+    bytes is unpacked.
+    """
 
     def __init__(self, file: BinaryIO, path: Path, encoding: str) -> None:
         self.taken = self.made = 0
@@ -100,22 +103,22 @@ class Stream:
         if given == "auto":
             return marked or "utf-8"
         try:
-            "".encode(given)  # refuses codecs that are not of text
+            "".encode(given)  # raises for codecs that do not encode text
             name = codecs.lookup(given).name
         except (LookupError, ValueError) as error:
             raise DataError(
-                f'{self._path}: no encoding is called "{shown(given)}"; utf-8, utf-16, latin-1 and '
-                "cp1252 are some that are; or leave encoding=auto"
+                f'{self._path}: unknown encoding "{shown(given)}"; expected one such as utf-8, '
+                "utf-16, latin-1 or cp1252; or leave encoding=auto"
             ) from error
         if marked is not None and not marked.startswith(name.removesuffix("-sig")):
             raise DataError(
-                f"{self._path}: begins with the mark of {marked}, but encoding={shown(given)} is "
-                "set; leave encoding=auto"
+                f"{self._path}: begins with the byte-order mark of {marked}, but "
+                f"encoding={shown(given)} is set; leave encoding=auto"
             )
         return marked or name
 
     def read(self, size: int) -> bytes:
-        """At most about ``size`` bytes, and none only at the end."""
+        """About ``size`` bytes at most; empty only at the end of the file."""
         while True:
             if self._fault is not None:
                 raise self._fault
@@ -131,14 +134,14 @@ class Stream:
             raw: bytes = self._file.read(size)
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise DataError(
-                f"{self._path}: broken gzip, after {self.taken:,} bytes of what it holds: {error}; "
+                f"{self._path}: broken gzip, after {self.taken:,} unpacked bytes: {error}; "
                 "fetch or copy it again"
             ) from error
         self.taken += len(raw)
         return raw
 
     def _decoded(self, raw: bytes) -> bytes:
-        """As UTF-8; what is wrong is raised after what comes before it was read."""
+        """``raw`` as UTF-8; an error is raised only after the text before it was returned."""
         assert self._decoder is not None
         try:
             text: str = self._decoder.decode(raw, not raw)
@@ -151,18 +154,18 @@ class Stream:
                 byte = self.taken - len(error.object) + error.start
             self._fault = Fault(
                 0,
-                f": no {self.encoding}: {getattr(error, 'reason', error)}; name the right encoding "
-                "(--set encoding=latin-1, say), or save the file as UTF-8",
+                f": not valid {self.encoding}: {getattr(error, 'reason', error)}; name the right "
+                "encoding (such as --set encoding=latin-1), or save the file as UTF-8",
                 byte,
             )
             return good.encode(errors="ignore")
 
 
 class Chunks:
-    """A stream cut into chunks of whole records, of about ``size`` bytes, and whether each is the
-    last. A ``Fault`` of the stream itself counts from the end of what came.
+    """Cut a stream into chunks of whole records of about ``size`` bytes: (chunk, is it the last).
 
-    ``separator`` is to be set once it is found.
+    A ``Fault`` of the stream itself counts from the end of the text so far. Set ``separator`` as
+    soon as it is known.
     """
 
     def __init__(self, stream: Stream) -> None:
@@ -188,7 +191,7 @@ class Chunks:
                 if self.separator != -1:
                     try:
                         split(rest + b"\n", self.separator, None, last=True)
-                    except Fault as fault:  # of a quote, or of the length
+                    except Fault as fault:  # a wrong quote, or a record that is too long
                         raise Fault(fault.line, fault.text) from fault
                 raise _too_long(0, len(rest))
         if rest:
@@ -196,7 +199,7 @@ class Chunks:
 
 
 def _last_end(data: bytes) -> int:
-    """Where the last whole record ends, 0 if there is none.
+    """The end of the last whole record, 0 if there is none.
 
     A ``\\r`` at the very end may be the first half of ``\\r\\n``.
     """
@@ -211,7 +214,7 @@ def _last_end(data: bytes) -> int:
 
 
 def record_ends(data: bytes) -> Array:
-    """Where lines end that do not end in quotes; of ``\\r\\n`` both."""
+    """The positions of line ends outside quotes; for ``\\r\\n`` both bytes."""
     b = np.frombuffer(data, np.uint8)
     ends = np.flatnonzero((b == LINE) | (b == RETURN))
     return outside(ends, quotes_in(b))
@@ -219,13 +222,13 @@ def record_ends(data: bytes) -> Array:
 
 @dataclass(frozen=True)
 class Records:
-    """Records of ``width`` fields each, as bytes that polars splits as meant.
+    """Records of ``width`` fields each, as bytes that polars splits correctly.
 
-    ``ends`` are where their fields end, row by row. ``spaced`` says that spaces stand around
-    quotes: these are to be trimmed first. The chunk had ``lines`` lines, and row r is on line r
-    after its first, or line ``at[r]``. ``left_out`` rows are not among them, of which the first are
-    ``named``. ``blank`` are the lines after the last row, which is an error if more rows follow in
-    a later chunk: where they begin, and how many.
+    ``ends`` are the ends of the fields, row by row. If ``spaced``, there are spaces around quotes,
+    which must be trimmed first. The chunk had ``lines`` lines. Row r is r lines after its first
+    line, or ``at[r]`` lines after it. ``left_out`` rows were left out; ``named`` are the first of
+    them. ``blank`` is (first line, number) of blank lines after the last row, an error if more rows
+    follow in a later chunk.
     """
 
     data: bytes
@@ -243,14 +246,13 @@ class Records:
 def split(
     data: bytes, separator: int | None, width: int | None, *, last: bool, skip: bool = False
 ) -> Records:
-    """The records in ``data``, which ends with a line's end; a ``Fault`` where one is amiss.
+    """The records in ``data``, which ends with a line end; raises ``Fault`` for a wrong one.
 
-    Without a ``width`` any number of fields will do. ``skip`` leaves out records of another
-    width.
+    Without ``width`` any number of fields is allowed. ``skip`` leaves out records of another width.
     """
     if (wrong := _text_fault(data)) is not None:
         before = data[: _last_end(data[: wrong.byte] + b"x")]
-        if before:  # perhaps there is a fault in these
+        if before:  # these may have an earlier fault
             records = split(before, separator, width, last=False, skip=skip)
             if records.blank and not skip:
                 raise Fault(records.blank[0], BLANK_LINE)
@@ -278,7 +280,7 @@ def split(
     starts = np.concatenate(([0], stops[:-1] + 1))
     counts = np.diff(index, prepend=-1)
     at = placed = np.searchsorted(_line_ends_at(original), starts) if rows != lines else None
-    if fault is not None:  # what comes after cannot be told
+    if fault is not None:  # the rest cannot be split
         sane = int(np.searchsorted(stops, fault[0]))
         starts, stops, counts = starts[:sane], stops[:sane], counts[:sane]
     blank = _blank(b, starts, stops, counts)
@@ -323,14 +325,14 @@ def split(
 
 
 def trimmed(records: Records, separator: int | None) -> Records:
-    """The records without the blanks around their values."""
+    """The records without blanks around their values."""
     b = np.frombuffer(records.data, np.uint8)
     blank = np.zeros(256, np.bool_)
     blank[[code for code in (SPACE, TAB) if code != separator]] = True
     meant = np.ones(len(b), np.bool_)
     starts = np.concatenate(([0], records.ends[:-1] + 1))
     stops = records.ends - (b[records.ends - 1] == RETURN)
-    # Where they end, no blank stands: a value, a separator, or a line's end.
+    # The byte at an end is never a blank: it is a value, a separator, or a line end.
     for at, step in ((starts, 1), (stops - 1, -1)):
         for _ in range(STEPS):
             at = at[blank[b[at]]]
@@ -376,7 +378,7 @@ def _misfit(found: str, count: int, width: int | None, separator: int | None, ru
 
 
 def _text_fault(data: bytes) -> Fault | None:
-    """What is no UTF-8, or NUL."""
+    """The first byte that is not valid UTF-8, or NUL; None if there is none."""
     null = data.find(b"\0")
     if not data.isascii():
         try:
@@ -385,27 +387,27 @@ def _text_fault(data: bytes) -> Fault | None:
             if not 0 <= null < error.start:
                 return Fault(
                     line_ends(data, error.start),
-                    f": 0x{data[error.start]:02x} is no UTF-8 ({error.reason}); name the file's "
-                    "encoding (--set encoding=latin-1, or cp1252), or save it as UTF-8",
+                    f": 0x{data[error.start]:02x} is not valid UTF-8 ({error.reason}); name the "
+                    "file's encoding (--set encoding=latin-1, or cp1252), or save it as UTF-8",
                     error.start,
                 )
     if null < 0:
         return None
     return Fault(
         line_ends(data, null),
-        ": a NUL, which no text holds; remove it, or name the encoding if this is UTF-16 without "
-        "its mark (--set encoding=utf-16-le)",
+        ": a NUL byte, which text cannot hold; remove it, or name the encoding if this is UTF-16 "
+        "without a byte-order mark (--set encoding=utf-16-le)",
         null,
     )
 
 
 def quotes_in(b: Array) -> Array:
-    """Where quotes are."""
+    """The positions of quotes."""
     return np.flatnonzero(b == QUOTE)
 
 
 def outside(at: Array, quotes: Array) -> Array:
-    """Those of ``at`` that are not in quotes, which are at ``quotes``."""
+    """The positions in ``at`` that are outside quotes; the quotes are at ``quotes``."""
     if not len(quotes):
         return at
     bounds = np.searchsorted(at, quotes)
@@ -423,7 +425,7 @@ def outside(at: Array, quotes: Array) -> Array:
 
 
 def _with_line_ends(b: Array, quotes: Array) -> Array:
-    """``b`` with ``\\n`` for each ``\\r`` that ends a line by itself."""
+    """``b`` with ``\\n`` in place of each single ``\\r`` at the end of a line."""
     returns = np.flatnonzero(b == RETURN)
     lone = returns[b[np.minimum(returns + 1, len(b) - 1)] != LINE]
     b = b.copy()
@@ -432,7 +434,7 @@ def _with_line_ends(b: Array, quotes: Array) -> Array:
 
 
 def _line_ends_at(data: bytes) -> Array:
-    """Where lines end, in quotes or not; ``\\r\\n`` at its ``\\n``."""
+    """The positions of line ends, also inside quotes; for ``\\r\\n`` that of ``\\n``."""
     b = np.frombuffer(data, np.uint8)
     ends = b == LINE
     if b"\r" in data:
@@ -443,7 +445,7 @@ def _line_ends_at(data: bytes) -> Array:
 
 
 def _marks(b: Array, quoted: bool, separator: int | None) -> tuple[Array, Array]:
-    """Where fields end, at separators and line ends that are not in quotes; and the quotes."""
+    """The ends of fields (separators and line ends outside quotes), and the quotes."""
     mask = b == LINE
     if separator is not None:
         mask |= b == separator
@@ -457,7 +459,7 @@ def _marks(b: Array, quoted: bool, separator: int | None) -> tuple[Array, Array]
 
 
 def _blank(b: Array, starts: Array, stops: Array, counts: Array) -> Array:
-    """Which records hold nothing but spaces."""
+    """Whether each record is blank."""
     spaces = np.zeros(256, np.bool_)
     spaces[list(b" \t\n\r\v\f")] = True
     blank: Array = (counts == 1) & spaces[b[starts]]
@@ -469,15 +471,15 @@ def _blank(b: Array, starts: Array, stops: Array, counts: Array) -> Array:
 
 
 def _before(mask: Array) -> Array:
-    """How many of ``mask`` are set before each position."""
+    """The number of set values in ``mask`` before each position."""
     return np.concatenate(([0], np.cumsum(mask, dtype=np.int32)))
 
 
 class _Quotes:
-    """The quotes of a chunk, by turns opening and closing ones.
+    """The quotes of a chunk: opening and closing ones in turn.
 
-    A doubled quote closes and at once opens again. Spaces may stand before the first quote of a
-    field and after its last; ``spaced`` says that some do.
+    A doubled quote closes and opens again. Spaces are allowed before the first quote of a field and
+    after its last; ``spaced`` says whether there are any.
     """
 
     def __init__(self, b: Array, quotes: Array, ends: Array, separator: int | None) -> None:
@@ -489,7 +491,7 @@ class _Quotes:
         after = b[self.closes + 1]
         limits = [LINE] if separator is None else [LINE, separator]
         blanks = [blank for blank in (SPACE, TAB) if blank != separator]
-        self.first = before != QUOTE  # a field begins here, none goes on
+        self.first = before != QUOTE  # a field begins here, it does not continue
         self._good_open = np.isin(before, [*limits, QUOTE])
         self._good_close = np.isin(after, [*limits, QUOTE, RETURN])
         spaced_open = np.flatnonzero(np.isin(before, blanks))
@@ -505,7 +507,7 @@ class _Quotes:
         self._good_close[spaced_close] = filled[closes + 1] == filled[right]
 
     def fault(self, data: bytes, last: bool) -> tuple[int, Fault] | None:
-        """The first quote that stands where none may, or is not closed: its place, and the word."""
+        """The first quote that is misplaced or not closed: its position and the error."""
         wrong: list[tuple[int, Fault]] = []
         for k in np.flatnonzero(~self._good_open)[:1]:
             at = int(self.opens[k])
@@ -542,5 +544,5 @@ class _Quotes:
         return int(self._ends[before - 1]) + 1 if before else 0
 
     def _opening(self, index: int) -> int:
-        """The quote that began the field in which the opening quote ``index`` is."""
+        """The quote that begins the field of the opening quote ``index``."""
         return int(self.opens[np.flatnonzero(self.first[: index + 1])[-1]])

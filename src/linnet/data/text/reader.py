@@ -1,4 +1,4 @@
-"""Reads a text file of a table, chunk by chunk in threads, into columns."""
+"""Read a table from a text file into columns, chunk by chunk, in threads."""
 
 from __future__ import annotations
 
@@ -38,10 +38,11 @@ from linnet.data.text.values import BLANK, NUMERIC, Look, Tally, examine, text_o
 from linnet.errors import DataError
 
 STRING_BYTES = 16
-"""What polars keeps for each string, be it ever so short."""
+"""The bytes that polars uses for each string, however short."""
 
 MAX_CHUNK_BYTES, BYTES_A_COLUMN = 32 << 20, 1_600
-"""Chunks are larger, up to the first, for tables of many columns, as each has its own cost."""
+"""Chunks are larger for tables of many columns (up to the first number), as each column costs
+time in each chunk."""
 
 
 def read_text(path: Path, reading: Reading) -> Table:
@@ -55,8 +56,8 @@ def read_text(path: Path, reading: Reading) -> Table:
 
 @dataclass(frozen=True)
 class _Part:
-    """What came of a chunk of ``size`` bytes: its records, their own bytes aside, and its values
-    by column."""
+    """The result of a chunk of ``size`` bytes: its records without their bytes, and its values by
+    column."""
 
     size: int
     records: Records
@@ -65,7 +66,7 @@ class _Part:
 
 
 class _Lines:
-    """On which line each row is."""
+    """The line of each row."""
 
     def __init__(self) -> None:
         self._rows: list[int] = []
@@ -73,7 +74,7 @@ class _Lines:
         self._at: list[Array | None] = []
 
     def add(self, row: int, line: int, at: Array | None) -> None:
-        """Rows from ``row`` on are on the lines from ``line`` on, or ``at`` so many after it."""
+        """The rows from ``row`` on are on the lines from ``line`` on, or on ``line + at``."""
         self._rows.append(row)
         self._lines.append(line)
         self._at.append(None if at is None else at.astype(np.int32))
@@ -85,7 +86,7 @@ class _Lines:
 
 
 class _Reader:
-    """One reading of one file."""
+    """Reads one file once."""
 
     def __init__(self, file: BinaryIO, path: Path, reading: Reading) -> None:
         self._file = file
@@ -98,7 +99,7 @@ class _Reader:
         self._layout: Layout | None = None
         self._schema: dict[str, type[pl.String]] = {}
         self._comma = False
-        self._blanks = False  # around values, in some chunk
+        self._blanks = False  # whether some chunk has blanks around values
         self._columns: list[Column] = []
         self._more: set[int] = set()  # columns known to hold more than numbers
         self._left_out = 0
@@ -127,10 +128,10 @@ class _Reader:
                 rows += part.records.rows
                 asked = self._require(part, asked, before.st_size)
         if self._layout is None:
-            raise DataError(f"{self._path}: holds nothing; expected a table, a row a line")
+            raise DataError(f"{self._path}: is empty; expected a table with one row per line")
         if not rows:
             what = "the names of the columns, and no rows" if self._reading.header else "no rows"
-            raise DataError(f"{self._path}: holds {what}; expected a row a line")
+            raise DataError(f"{self._path}: holds {what}; expected one row per line")
         judge = Judge(self._path, lines, self._reading.decimal)
         forms = [judge.form(column) for column in self._columns]
         again = [i for i, form in enumerate(forms) if judge.changed(self._columns[i], form)]
@@ -155,12 +156,12 @@ class _Reader:
         stem = Path(name[:-3] if name.lower().endswith(".gz") else name).stem
         return Table(table, stem, lines, tuple(notes))
 
-    # What is done with each chunk
+    # The work on each chunk
 
     def _parts(self, work: Callable[[bytes, bool], _Part]) -> Generator[tuple[int, _Part]]:
-        """What ``work``, in threads, makes of each chunk with rows, and the line it begins on.
+        """The result of ``work``, run in threads, for each chunk with rows; and its first line.
 
-        The first fault by line is the one that is told.
+        If there are several errors, the one with the smallest line is raised.
         """
         workers = min(_cores(), pl.thread_pool_size())
         chunks = self._chunks()
@@ -175,7 +176,7 @@ class _Reader:
                             data, last = next(chunks)
                         except StopIteration:
                             more = False
-                        except (Fault, DataError) as error:  # once those before it are told
+                        except (Fault, DataError) as error:  # raised after those of earlier chunks
                             more, failure = False, error
                         else:
                             pending.append((len(data), pool.submit(work, data, last)))
@@ -219,7 +220,7 @@ class _Reader:
             raise failure
 
     def _chunks(self) -> Iterator[tuple[bytes, bool]]:
-        """The chunks of records after the names of the columns."""
+        """The chunks of records after the line of column names."""
         self._stream = Stream(self._file, self._path, self._reading.encoding)
         chunks = Chunks(self._stream)
         begun, blank = False, b""
@@ -241,7 +242,7 @@ class _Reader:
                 yield data, last
 
     def _begin(self, data: bytes) -> None:
-        """Settle, from the first chunk, what the file's form is."""
+        """Find the layout of the file from the first chunk."""
         try:
             self._layout = form = find_layout(data, self._path, self._reading)
         except Fault as fault:
@@ -253,7 +254,7 @@ class _Reader:
         self._comma = decimal == "," or (decimal == "auto" and form.separator != ord(","))
 
     def _examined(self, data: bytes, last: bool) -> _Part:
-        """Every column in use, as numbers where it is."""
+        """All columns in use; as numbers if all values are numbers."""
         layout = self._known
         records, frame, flags = self._split(data, last, layout.use, typed=True)
         values, tallies = [], []
@@ -273,7 +274,7 @@ class _Reader:
         return _Part(len(data), records, values, tallies)
 
     def _read_again(self, again: Sequence[int]) -> None:
-        """Take these columns as text."""
+        """Read these columns again, as text."""
         layout = self._known
         use = tuple(layout.use[index] for index in again)
 
@@ -300,9 +301,9 @@ class _Reader:
     def _split(
         self, data: bytes, last: bool, use: tuple[int, ...], *, typed: bool
     ) -> tuple[Records, list[pl.Series], Array]:
-        """The records of a chunk, and columns of them as text with what they may hold.
+        """The records of a chunk, and their columns as text with their flags.
 
-        If ``typed``, those that by their bytes can be nothing but numbers, and are, as numbers.
+        If ``typed``, columns whose bytes can only be numbers, and are, are returned as numbers.
         """
         layout = self._known
         width = len(layout.names)
@@ -331,16 +332,16 @@ class _Reader:
                 frame = self._cut(records, part, self._schema)
             except pl.exceptions.PolarsError as error:
                 raise DataError(f"{self._path}: polars cannot split it: {error}") from error
-        if frame.height != records.rows:  # told rather than wrong
+        if frame.height != records.rows:  # an error is better than wrong rows
             raise DataError(
-                f"{self._path}: polars finds {frame.height:,} rows where there are {records.rows:,}"
+                f"{self._path}: polars finds {frame.height:,} rows, expected {records.rows:,}"
             )
         return replace(records, data=b"", ends=records.ends[:0]), frame.get_columns(), flags
 
     def _numbers(
         self, records: Records, part: list[int] | None, numbers: list[int]
     ) -> pl.DataFrame | None:
-        """The columns at the places ``numbers`` as numbers, or None if one of them holds more."""
+        """The columns ``numbers`` (positions) as numbers; None if one holds other values."""
         try:
             types = dict.fromkeys(map(str, numbers), pl.Float64)
             frame = self._cut(records, part, {**self._schema, **types})
@@ -364,7 +365,7 @@ class _Reader:
             separator="\x01" if self._known.separator is None else chr(self._known.separator),
         )
 
-    # What is told
+    # Errors and notes
 
     @property
     def _known(self) -> Layout:
@@ -372,7 +373,7 @@ class _Reader:
         return self._layout
 
     def _told(self, fault: Fault, line: int, byte: int | None) -> DataError:
-        """A fault in a chunk that begins at a line and a byte, or in the stream itself."""
+        """The error for a fault in the chunk at this line and byte, or in the stream itself."""
         at = ""
         if fault.byte is not None and byte is None:
             at = f", byte {fault.byte}"
@@ -398,7 +399,7 @@ class _Reader:
         )
 
     def _require(self, part: _Part, asked: int, size: int) -> int:
-        """Refuse a table that does not fit, from its first part, or as an unpacked file grows."""
+        """Raise if the table will not fit, by its first part or by the growing unpacked file."""
         made, taken = self._stream.made, self._stream.taken
         if not self._stream.packed and not asked:
             whole = size * made / taken
@@ -418,7 +419,7 @@ class _Reader:
 
 
 def _cores() -> int:
-    """How many threads can run at once."""
+    """The number of threads that can run at once."""
     try:
         return len(os.sched_getaffinity(0))
     except AttributeError:  # not on every system

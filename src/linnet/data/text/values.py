@@ -1,8 +1,8 @@
-"""The values of a text file's columns: which are numbers, and what becomes of a column.
+"""The values of a text file's columns: which of them are numbers.
 
-Chunks are examined by themselves, in threads; what a column is depends on all of them. A chunk
-whose values are all numbers is kept as numbers, else as text; a column that is text in the end, but
-was kept as numbers somewhere, is read a second time.
+Each chunk is examined alone, in threads, but the kind of a column depends on all chunks. A chunk
+whose values are all numbers is kept as numbers, else as text. If a column is text in the end, but
+some chunk was kept as numbers, the column is read a second time.
 """
 
 from __future__ import annotations
@@ -19,29 +19,29 @@ from linnet.data.text.lines import QUOTE, RETURN, SPACE, TAB, Array, Records
 NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
 CODE = r"^[+-]?(0[0-9]+|[1-9][0-9]{14,}[1-9]0*)$"
-"""Digits that are no number: with a leading zero, or more of them than a number can hold."""
+"""Digits that are a code, not a number: a leading zero, or more digits than a number holds."""
 
 COMMA = r"^[+-]?(0|[1-9][0-9]*),[0-9]+([eE][+-]?[0-9]+)?$"
 """A number with a decimal comma."""
 
 THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
-"""Of those, what may as well be a whole number, written in groups of three."""
+"""Numbers with a comma that may also be whole numbers with groups of three digits."""
 
 MAX_DIGITS = 15
-"""Every whole number of so many digits has a float64 of its own."""
+"""float64 holds every whole number of up to this many digits exactly."""
 
 SPACED, NUMERIC, CODED, EMPTY, BLANK, WIDE = 1, 2, 4, 8, 16, 32
-"""What a column may hold, by the bytes of its values: spaces around them; numbers; codes; values
-that mean missing; of the spaces, such as can be trimmed, and such as are not ASCII."""
+"""Flags for what the values of a column may be, by their bytes: with spaces around them; numbers;
+codes; missing; with spaces that can be trimmed; with spaces that are not ASCII."""
 
 ZERO, NINE, PLUS, MINUS, POINT = b"09+-."
 
 BLOCK = 1 << 17
-"""About so many values are looked at in one go."""
+"""The approximate number of values examined at once."""
 
 
 class Look:
-    """Tells from the bytes of values what is worth a look at them as text."""
+    """Decides from the bytes of values which columns must be examined as text."""
 
     def __init__(self, empty: frozenset[str]) -> None:
         words = {word.strip().encode() for word in empty}
@@ -55,17 +55,17 @@ class Look:
         edge[128:] = WIDE
         self._last = edge.tobytes()
         edge[[*range(ZERO, NINE + 1), PLUS, MINUS, POINT]] |= NUMERIC
-        edge[[PLUS, MINUS, ZERO]] |= CODED  # perhaps
-        edge[np.flatnonzero(self._empty.any(axis=0))] |= EMPTY  # perhaps
+        edge[[PLUS, MINUS, ZERO]] |= CODED  # possibly
+        edge[np.flatnonzero(self._empty.any(axis=0))] |= EMPTY  # possibly
         self._first = edge.tobytes()
 
     def __call__(self, records: Records, width: int, use: Array | None) -> Array:
-        """What each column, or each in ``use``, may hold."""
+        """The flags of each column, or of each column in ``use``."""
         b = np.frombuffer(records.data, np.uint8)
         returns = b"\r" in records.data
         flags = np.zeros(width if use is None else len(use), np.uint8)
         step = max(1, BLOCK // width) * width
-        for start in range(0, len(records.ends), step):  # few at a time, which stay in cache
+        for start in range(0, len(records.ends), step):  # few at a time, to stay in the cache
             end = records.ends[start : start + step].copy()
             first = int(records.ends[start - 1]) + 1 if start else 0
             flags |= self._block(b, first, end, width, use, returns, records.quoted)
@@ -81,7 +81,7 @@ class Look:
         returns: bool,
         quotes: bool,
     ) -> Array:
-        """What columns hold in records whose fields end at ``end``, the first from ``start`` on."""
+        """The flags of the columns in records with field ends ``end``, from ``start`` on."""
         begin = np.empty_like(end)
         begin[:1] = start
         np.add(end[:-1], 1, out=begin[1:])
@@ -111,7 +111,7 @@ class Look:
             _settle(flags, WIDE, lambda at: _wide_spaces(b, begin[at], end[at]))
             flags[np.flatnonzero(flags & WIDE)] |= SPACED
         some = np.flatnonzero(length > MAX_DIGITS)
-        for step in (1, 2, 3):  # a point there, so no code
+        for step in (1, 2, 3):  # a point there: not a code
             some = some[b.take(begin[some] + step) != POINT]
         flags[some] |= CODED
         if quotes:
@@ -129,14 +129,14 @@ def _mapped(values: Array, table: bytes) -> Array:
 
 
 def _settle(flags: Array, flag: int, judge: Callable[[Array], Array]) -> None:
-    """Take a flag from where it was set by the first byte, and wrongly."""
+    """Remove a flag that the first byte set wrongly."""
     some = np.flatnonzero((flags & flag) != 0)
     flags[some[~judge(some)]] &= ~np.uint8(flag)
 
 
 def _zeros(b: Array, begin: Array, first: Array) -> Array:
-    """Whether values begin with a zero and another digit, signs aside."""
-    after = b.take(begin + 1)  # there always is a line's end
+    """Whether values begin with a zero and another digit, after an optional sign."""
+    after = b.take(begin + 1)  # at least a line end follows
     zeros: Array = (first == ZERO) & (after >= ZERO) & (after <= NINE)
     signed = np.flatnonzero((first != ZERO) & (after == ZERO))
     after = b.take(begin[signed] + 2)
@@ -157,8 +157,8 @@ def _wide_spaces(b: Array, begin: Array, last: Array) -> Array:
 
 
 def _columns_of(flags: Array, width: int) -> Array:
-    """Flags of rows and columns, joined column by column: some rows at a time, as NumPy is slow
-    where rows are short."""
+    """Combine the flags of all rows for each column; several rows at once, because NumPy is slow
+    for short rows."""
     fold = max(1, 1024 // width)
     whole = len(flags) // (width * fold) * width * fold
     most = np.bitwise_or.reduce(flags[:whole].reshape(-1, width * fold), axis=0)
@@ -169,11 +169,12 @@ def _columns_of(flags: Array, width: int) -> Array:
 
 @dataclass(slots=True)
 class Tally:
-    """How many of a column's values are what. Numbers do not count codes, others do count commas.
+    """Counts of the kinds of values in a column.
 
-    ``other`` is the first that is neither number nor code, ``plain`` the first that is none even
-    with a decimal comma, ``huge`` the first number that float64 cannot hold: row and value.
-    ``lead`` counts the numbers before ``other``.
+    ``numbers`` does not include codes; ``others`` includes numbers with a comma. The following are
+    (row, value): ``other``, the first value that is neither number nor code; ``plain``, the first
+    that is not a number even with a decimal comma; ``huge``, the first number that float64 cannot
+    hold. ``lead`` counts the numbers before ``other``.
     """
 
     numbers: int = 0
@@ -187,7 +188,7 @@ class Tally:
     huge: tuple[int, str] | None = None
 
     def add(self, later: Tally, row: int) -> None:
-        """Join what was found ``row`` rows on."""
+        """Add the counts of a later chunk, which begins ``row`` rows further on."""
         if self.other is None:
             self.lead = self.numbers + later.lead
         self.numbers += later.numbers
@@ -218,9 +219,9 @@ def text_of(values: pl.Series, flags: int, empty: Sequence[str]) -> pl.Series:
 def examine(
     values: pl.Series, flags: int, empty: Sequence[str], as_text: bool, comma: bool
 ) -> tuple[pl.Series, Tally]:
-    """Numbers if all of ``values`` are and ``as_text`` is not asked, else the text; and a tally.
+    """``values`` as numbers if all are and not ``as_text``, else as text; and their tally.
 
-    ``comma`` says whether decimal commas are looked for.
+    ``comma`` says whether decimal commas count.
     """
     text = text_of(values, flags, empty)
     present = len(text) - text.null_count()
@@ -238,7 +239,7 @@ def examine(
     if flags & (CODED | SPACED):
         likely = text.filter(~text.str.contains(".", literal=True))
         tally.codes = int(likely.str.contains(CODE).sum())
-    # Not by a pattern over all values: polars reads as numbers what NUMBER matches, inf and nan.
+    # No pattern over all values: polars reads what NUMBER matches, and also inf and nan.
     odd = (numbers.is_null() & text.is_not_null()) | ~numbers.is_finite().fill_null(True)
     rows = odd.arg_true()
     if len(rows):

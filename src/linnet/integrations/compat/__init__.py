@@ -1,1 +1,1 @@
-"""The calls of other tools, writing linnet's records."""
+"""The calls of other tools; they write linnet's records."""

@@ -1,7 +1,7 @@
-"""A window as what draws it: Plotly's traces and layout, as plain dicts, of bounded size.
+"""A window as Plotly's traces and layout: plain dicts of limited size.
 
-Texts are escaped and numbers finite. Colours, fonts and margins are those of who shows it. Of
-``opts`` what says how to draw is heeded where it makes sense: a program may have put anything.
+Texts are escaped and numbers are finite. Whoever shows the window chooses colours, fonts and
+margins. ``opts`` may contain anything; only valid settings about drawing are used.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ Json = dict[str, Any]
 
 MAX_LINES = 50
 MAX_POINTS = 1500
-"""Of all lines of a window."""
+"""The most points in all lines of a window."""
 
 MAX_NAME = 40
 MAX_LABEL = 30
@@ -26,8 +26,8 @@ MARKER = 6
 
 
 def figure(window: Window, most: int = MAX_POINTS) -> Json:
-    """``data`` and ``layout`` of lines, points, bars or a heatmap, of at most about ``most`` points
-    (a heatmap: 4 times as many cells); ``left_out`` says what a person should know is missing."""
+    """``data`` and ``layout`` of lines, points, bars or a heatmap, with at most about ``most``
+    points (a heatmap: 4 times as many cells); ``left_out`` is a note about omitted parts."""
     if window.kind == "heatmap":
         return _heatmap(window, 4 * most)
     shown = window.lines[:MAX_LINES]
@@ -86,7 +86,7 @@ def _bars(window: Window, line: Line, index: int, most: int) -> Json:
 
 
 def _heatmap(window: Window, most: int) -> Json:
-    """Of a larger matrix, means over blocks."""
+    """A heatmap; a larger matrix is averaged over blocks."""
     rows, columns = len(window.matrix), len(window.matrix[0]) if window.matrix else 0
     block = max(1, math.ceil(math.sqrt(rows * columns / most))) if rows * columns > most else 1
     down, across = range(0, rows, block), range(0, columns, block)
@@ -122,8 +122,8 @@ def _axis(opts: Json, side: str) -> Json:
 
 
 def thin(values: Sequence[float], most: int) -> Sequence[int]:
-    """Places of at most ``most`` points (or 4) in which the peaks of ``values`` stay: the ends, and
-    the least and the largest of each stretch."""
+    """The positions of at most ``most`` points (or 4) that keep the peaks of ``values``: the ends,
+    and the smallest and the largest value of each stretch."""
     count = len(values)
     if count <= most:
         return range(count)
@@ -145,7 +145,7 @@ def _even(count: int, most: int) -> Sequence[int]:
 
 
 def number(value: Any, digits: int = 6) -> float | int | None:
-    """A finite number, with so many significant digits; else None."""
+    """A finite number with this many significant digits; else None."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
     try:
@@ -158,7 +158,7 @@ def number(value: Any, digits: int = 6) -> float | int | None:
 
 
 def text(value: Any, most: int = MAX_NAME) -> str:
-    """A text on one line that Plotly shows as it is, the middle of a long one left out."""
+    """Text on one line that Plotly shows unchanged; the middle of long text is left out."""
     plain = "".join(c if c.isprintable() else " " for c in str(value)[: 100 * most])
     if len(plain) > most:
         tail = most // 3
@@ -167,7 +167,7 @@ def text(value: Any, most: int = MAX_NAME) -> str:
 
 
 def _apart(names: list[str]) -> list[str]:
-    """Names of an axis, which Plotly would put in one place where they are the same."""
+    """The names of an axis, made different: Plotly would put equal names at one position."""
     seen: dict[str, int] = {}
     found = []
     for name in names:
@@ -187,7 +187,7 @@ def _small(size: Any) -> bool:
 
 
 def _color(given: Any, index: int) -> str | None:
-    """Of ``opts["linecolor"]``: a row [red, green, blue] for each line."""
+    """The colour of a line from ``opts["linecolor"]``: a row [red, green, blue] for each line."""
     row = _item(given, index)
     if not isinstance(row, (list, tuple)) or len(row) != 3:
         return None

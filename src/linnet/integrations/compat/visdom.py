@@ -1,4 +1,4 @@
-"""``Visdom``, drop-in: the calls that programs make of a Visdom server, kept in a file instead.
+"""A drop-in ``Visdom``: it writes the calls of a program into a file, not to a Visdom server.
 
     from linnet.compat.visdom import Visdom
 
@@ -6,24 +6,26 @@
     viz.line([0.0], [0.0], win="loss", opts=dict(title="training loss"))
     viz.line([loss], [step], win="loss", update="append")
 
-There is no server to start and none to lose: each call appends one line to
-``visdom-<env>.jsonl`` in a run's directory, with the system as soon as the call returns, so a
-killed program has lost nothing. Pictures lie beside it as ``media/<sha256>.png``. The run is the
-one given (``run=``, or the variable ``LINNET_RUN`` of the environment), and of such a run nothing
-else is touched: its own ``events.jsonl`` has one writer, the training, and each environment another
-file, so a file never has two. Without a run it is ``runs/visdom-<env>``, made if it is not there
-and appended to if it is; its ``run.json`` and ``status.json`` are kept here, so it is listed like
-any other. `linnet.integrations.compat.windows` reads the windows back, for pages and reports.
+No server is needed: each call appends one line to ``visdom-<env>.jsonl`` in a run's directory. The
+system has the line when the call returns, so a killed program loses nothing. Pictures are beside it
+as ``media/<sha256>.png``.
 
-What differs from Visdom, on purpose:
+The run is ``run=``, or the environment variable ``LINNET_RUN``. Nothing else in such a run is
+touched: the training alone writes its ``events.jsonl``, and each environment has its own file, so
+no file has two writers. Without a run, the folder is ``runs/visdom-<env>``; it is made if
+necessary, else lines are appended. This module then writes its ``run.json`` and ``status.json``, so
+it is listed like any other run. `linnet.integrations.compat.windows` reads the windows, for pages
+and reports.
 
-- a line may be told by ``name`` or by its place, in any order, also when the window is new;
-- numbers and tensors that need gradients are taken as they are;
-- a call with bad shapes raises `InputError` (a ValueError) where Visdom asserts;
+Intended differences from Visdom:
+
+- a line is identified by ``name`` or by its position, in any order, also when the window is new;
+- numbers, and tensors that need gradients, are accepted;
+- a call with bad shapes raises `InputError` (a ValueError), where Visdom asserts;
 - earlier pictures of a window are kept, so that a page can go back to them, also without
-  ``store_history``; pictures with negative values are stretched from their least to their largest
-  value, where Visdom's would wrap round;
-- texts are plain text: ``<br>`` is a new line, other markup is shown as it is written.
+  ``store_history``; pictures with negative values are stretched from their smallest to their
+  largest value, where Visdom's values would wrap around;
+- texts are plain text: ``<br>`` is a new line, all other markup is shown as text.
 """
 
 from __future__ import annotations
@@ -51,7 +53,7 @@ from linnet.runs import directory, provenance
 
 VARIABLE = "LINNET_RUN"
 UPDATES = ("append", "replace", "insert", "new")
-"""What ``update`` may say; the last two are older words for a line that is not there yet."""
+"""The values of ``update``; the last two are older words for a line that does not exist yet."""
 HEATMAP_UPDATES = ("replace", "appendRow", "appendColumn", "prependRow", "prependColumn")
 INSTEAD = {
     "audio": "write the sound to a file and name it with text()",
@@ -80,21 +82,21 @@ INSTEAD = {
     "video": "image() with opts=dict(store_history=True), once a frame",
     "win_hash": "win_exists()",
 }
-"""Visdom's other calls, and what to use in place of each."""
+"""Visdom's other calls, and a replacement for each."""
 
 Opts = dict[str, Any] | None
 
 
 @dataclass
 class _Drawn:
-    """A window's kind, the names of its lines in order, and the opts last written."""
+    """The kind of a window, the names of its lines in order, and the last written opts."""
 
     kind: str
     names: list[str] = field(default_factory=list)
     opts: Opts = None
 
     def news(self, opts: Opts) -> Opts:
-        """``opts`` as JSON, or nothing where they were written already."""
+        """``opts`` as JSON, or None if they are already written."""
         plain: Opts = _plain(opts) if opts else None
         if plain is None or plain == self.opts:
             return None
@@ -103,10 +105,10 @@ class _Drawn:
 
 
 class _Environment:
-    """The one writer of an environment's file in this process.
+    """The only writer of an environment's file in this process.
 
-    ``drawn`` says of each window what the next call has to know, and nothing that grows with what
-    is drawn in it.
+    ``drawn`` has for each window the facts that the next call needs; it does not grow with the
+    number of points.
     """
 
     def __init__(self, run: Path, env: str) -> None:
@@ -129,7 +131,7 @@ _OPEN: dict[Path, _Environment] = {}
 
 
 def _open(run: Path, env: str, own: bool) -> _Environment:
-    """The environment's writer; ``own`` says that the run's status is kept here too."""
+    """The writer of the environment; with ``own`` this module also writes the run's status."""
     path = run / windows.file_name(env)
     known = _OPEN.get(path)
     if known is None or not path.exists():
@@ -140,7 +142,7 @@ def _open(run: Path, env: str, own: bool) -> _Environment:
 
 
 def _keep(run: Path, env: str) -> None:
-    """Make ``run`` a run of this program: who made it, that it runs, and at exit how it ended."""
+    """Make ``run`` a run of this program: write its ``run.json`` and its status, also at exit."""
     run.mkdir(parents=True, exist_ok=True)
     if not (run / directory.RUN).exists():
         facts = {
@@ -158,7 +160,7 @@ def _keep(run: Path, env: str) -> None:
 
     def end() -> None:
         if os.getpid() != process or not run.is_dir():
-            return  # a fork of the program, or its run was thrown away
+            return  # a fork of the program, or its run was deleted
         error = None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
         heartbeat.__exit__(type(error) if error else None, error, None)
 
@@ -166,7 +168,7 @@ def _keep(run: Path, env: str) -> None:
 
 
 def _end_line(path: Path) -> None:
-    """End a line that a killed writer left torn, so that the next one stands alone."""
+    """End an incomplete line of a killed writer, so that the next line is separate."""
     with open(path, "rb") as file:
         file.seek(0, os.SEEK_END)
         if not file.tell():
@@ -181,11 +183,11 @@ def _end_line(path: Path) -> None:
 class Visdom:
     """The calls of ``visdom.Visdom``, with the same arguments, written to a run's directory.
 
-    ``env`` names the set of windows, "main" by default; every call may name another. ``run`` is the
-    directory of a run to write beside. What concerns a server (``server``, ``port``, ...) is taken
-    and ignored. A call that draws returns its window's name, new where ``win`` is not given.
-    ``opts`` are kept for those who show the window: ``title``, ``xlabel``, ``ylabel``, ``legend``,
-    ``caption`` and so on.
+    ``env`` names the set of windows, "main" by default; each call may name another. ``run`` is the
+    directory of the run to write into. Arguments about a server (``server``, ``port``, ...) are
+    ignored. A call that draws returns the name of its window; without ``win`` the name is new.
+    ``opts`` are stored for pages that show the window: ``title``, ``xlabel``, ``ylabel``,
+    ``legend``, ``caption`` and so on.
     """
 
     def __init__(
@@ -204,7 +206,7 @@ class Visdom:
         self._root = directory.ROOT.absolute()
         self._environments: dict[str, _Environment] = {}
         if self._run is not None and not self._run.is_dir():
-            raise InputError(f"there is no run {given}; make it first, or give none")
+            raise InputError(f"there is no run {given}; create it first, or leave out run=")
         self._at(None)
 
     def __repr__(self) -> str:
@@ -234,20 +236,20 @@ class Visdom:
         """Lines through points: ``Y`` is (n,) or (n, k) for k lines, ``X`` the same or (n,).
 
         Without ``X`` the points are spread evenly from 0 to 1. Without ``update`` the window is
-        drawn anew; "append" and "replace" change the lines given, which are told by ``name``, by
-        ``opts["legend"]`` or by their place; "remove" takes the line ``name`` away. An update whose
-        ``X`` is all NaN leaves its line as it is.
+        drawn again; "append" and "replace" change only these lines, identified by ``name``, by
+        ``opts["legend"]`` or by their position; "remove" removes the line ``name``. An update with
+        all ``X`` NaN does not change its line.
         """
         if update == "remove":
             return self._remove(win, env, name, opts)
         if update and X is None:
-            raise InputError(f"line(update={update!r}) needs X: at which x are the points?")
+            raise InputError(f"line(update={update!r}) needs X, the x values of the points")
         y = _numbers(Y, "Y")
         x = np.linspace(0, 1, len(y)) if X is None else _numbers(X, "X")
         if y.ndim > 2 or x.ndim > 2:
             raise InputError(f"X and Y of a line have 1 or 2 axes; got {_shapes(X=x, Y=y)}")
         if y.shape[-1] == 0:
-            raise InputError("Y has no line in it")
+            raise InputError("Y contains no line")
         shared = y.ndim == 2 and x.ndim == 1 and len(x) == len(y)
         if not shared and x.shape != y.shape:
             raise InputError(
@@ -285,7 +287,7 @@ class Visdom:
             raise InputError(f"X of a scatter has shape (n, 2) or (n, 3); got {_shapes(X=x)}")
         groups = np.ones(len(x)) if Y is None else _numbers(Y, "Y").ravel()
         if len(groups) != len(x):
-            raise InputError(f"X and Y must be equally long; got {_shapes(X=x, Y=groups)}")
+            raise InputError(f"X and Y must have one length; got {_shapes(X=x, Y=groups)}")
         if not (np.mod(groups, 1) == 0).all() or (groups < 1).any():
             raise InputError("Y of a scatter holds the numbers of groups: 1, 2, ...")
         labels = (opts or {}).get("textlabels")
@@ -311,9 +313,11 @@ class Visdom:
         env: str | None = None,
         opts: Opts = None,
     ) -> str:
-        """Bars of height ``X``, (n,) or (n, k) for k bars at each place; ``Y`` (n,) are the places.
+        """Bars of height ``X``, (n,) or (n, k) for k bars at each position; ``Y`` (n,) are the
+        positions.
 
-        ``opts``: ``rownames`` names the n places, ``legend`` the k bars, ``stacked`` heaps them.
+        ``opts``: ``rownames`` names the n positions, ``legend`` the k bars, ``stacked`` stacks
+        them.
         """
         opts = opts or {}
         x = np.squeeze(_numbers(X, "X"))
@@ -324,7 +328,7 @@ class Visdom:
             x = x.reshape(-1, 1) if legend is None else x.reshape(1, -1)
         y = np.arange(1, len(x) + 1) if Y is None else _numbers(Y, "Y").ravel()
         if len(y) != len(x):
-            raise InputError(f"X and Y must be equally long; got {_shapes(X=x, Y=y)}")
+            raise InputError(f"X and Y must have one length; got {_shapes(X=x, Y=y)}")
         if rows is not None and len(rows) != len(x):
             raise InputError(f"{len(rows)} rownames for {len(x)} rows of X")
         if legend is not None and len(legend) != x.shape[1]:
@@ -336,9 +340,9 @@ class Visdom:
     def histogram(
         self, X: Any, win: str | None = None, env: str | None = None, opts: Opts = None
     ) -> str:
-        """How often the values of ``X`` (n,) fall in each of ``opts["numbins"]`` equal parts.
+        """A histogram of the values ``X`` (n,) with ``opts["numbins"]`` bins of equal width.
 
-        By default 30, or n if that is less. The bars stand at the middles of the parts.
+        By default 30 bins, or n if that is less. The bars are at the middle of the bins.
         """
         x = np.atleast_1d(np.squeeze(_numbers(X, "X")))
         if x.ndim != 1 or not len(x) or not np.isfinite(x).all():
@@ -391,8 +395,9 @@ class Visdom:
     ) -> str:
         """A picture: ``img`` is (height, width) or (channels, height, width): 1, 3 or 4 channels.
 
-        Floating numbers are from 0 to 1, others from 0 to 255; see the module for others.
-        ``opts``: ``caption``; ``store_history`` adds the picture to those of the window.
+        Floating-point numbers are from 0 to 1, whole numbers from 0 to 255; the module's docstring
+        says what happens to negative ones. ``opts``: ``caption``; ``store_history`` adds the
+        picture to those of the window.
         """
         pixels = _array(img, "img")
         if pixels.ndim == 2:
@@ -413,9 +418,9 @@ class Visdom:
         env: str | None = None,
         opts: Opts = None,
     ) -> str:
-        """Pictures (n, channels, height, width), or a list of such, as one sheet.
+        """Pictures (n, channels, height, width), or a list of pictures, as one sheet.
 
-        ``nrow`` are side by side, ``padding`` white pixels around each.
+        ``nrow`` pictures are side by side, with ``padding`` white pixels around each.
         """
         if isinstance(tensor, (list, tuple)):
             parts = [_array(part, "tensor") for part in tensor]
@@ -453,14 +458,14 @@ class Visdom:
         opts: Opts = None,
         append: bool = False,
     ) -> str:
-        """A text; ``append`` adds it to the window's as a new line."""
+        """A text; ``append`` adds it to the window as a new line."""
         update = "append" if append and win is not None else None
         environment, win, keep = self._window(env, win, "text", update)
         environment.write("text", win=win, append=keep or None, text=str(text), opts=_plain(opts))
         return win
 
     def close(self, win: str | None = None, env: str | None = None) -> str:
-        """Close a window; without ``win`` all of the environment."""
+        """Close a window; without ``win`` close all windows of the environment."""
         environment = self._at(env)
         if win is None:
             environment.drawn.clear()
@@ -470,21 +475,21 @@ class Visdom:
         return "" if win is None else str(win)
 
     def win_exists(self, win: str, env: str | None = None) -> bool:
-        """Whether the window is there."""
+        """Whether the window exists."""
         return str(win) in self._at(env).drawn
 
     def save(self, envs: list[str]) -> list[str]:
-        """Nothing to do, everything is saved already; returns ``envs``."""
+        """Do nothing, because everything is already saved; returns ``envs``."""
         if not isinstance(envs, list) or not all(isinstance(env, str) for env in envs):
             raise InputError("save() takes a list of the names of environments")
         return envs
 
     def check_connection(self, timeout_seconds: float = 0) -> bool:
-        """True: there is no connection that could be lost."""
+        """True: there is no connection to lose."""
         return True
 
     def get_env_list(self) -> list[str]:
-        """The names of the environments: of the run given, or of those in ``runs``."""
+        """The names of the environments in the run, or without one in all of ``runs``."""
         runs = [self._run] if self._run else sorted(self._root.glob("visdom-*"))
         return sorted({env for run in runs for env in windows.environments(run)})
 
@@ -498,7 +503,7 @@ class Visdom:
     def _window(
         self, env: str | None, win: str | None, kind: str, update: str | None
     ) -> tuple[_Environment, str, bool]:
-        """The environment, the window's name, and whether there is one of that kind to update."""
+        """The environment, the name of the window, and whether a window of that kind exists."""
         environment = self._at(env)
         if update:
             _named(win, update)
@@ -520,7 +525,7 @@ class Visdom:
         update: str | None,
         name: str | None,
     ) -> str:
-        """Give each line its name, by ``name``, by the legend or by its place, and write them."""
+        """Name each line by ``name``, by the legend or by its position, and write the lines."""
         if update and update not in UPDATES:
             raise InputError(f"update={update!r}; expected append, replace or remove")
         if name and len(lines) > 1:
@@ -560,7 +565,7 @@ class Visdom:
         return win
 
     def _show(self, pixels: NDArray[np.uint8], win: str | None, env: str | None, opts: Opts) -> str:
-        """``pixels`` (channels, height, width) as a PNG file."""
+        """Write ``pixels`` (channels, height, width) as a PNG file."""
         from PIL import Image
 
         rows = np.ascontiguousarray(pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1))
@@ -615,7 +620,7 @@ def _array(value: Any, name: str) -> NDArray[Any]:
 
 def _numbers(value: Any, name: str) -> NDArray[np.float64]:
     """``value`` in float64; a single number is one row."""
-    if hasattr(value, "detach"):  # a tensor, wherever it lies and whether it needs gradients
+    if hasattr(value, "detach"):  # a tensor, on any device, with or without gradients
         value = value.tolist()
     array = _array(value, name).astype(np.float64, copy=False)
     return array.reshape(1) if array.ndim == 0 else array
@@ -641,7 +646,7 @@ def _texts(values: Any) -> list[str] | None:
 
 
 def _plain(value: Any) -> Any:
-    """``opts`` as JSON; what JSON has no form for as text. Nothing for none."""
+    """``opts`` as JSON: other values become text, and an empty dict becomes None."""
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()} or None
     if hasattr(value, "tolist"):
@@ -652,7 +657,7 @@ def _plain(value: Any) -> Any:
 
 
 def _bytes(pixels: NDArray[Any]) -> NDArray[np.uint8]:
-    """Pixels from 0 to 255, of numbers within [0, 1], with negative ones, or up to 255."""
+    """Pixels from 0 to 255, from numbers in [0, 1], with negative ones, or up to 255."""
     if pixels.dtype.kind == "b":
         return pixels.astype(np.uint8) * np.uint8(255)
     if pixels.dtype.kind == "f":

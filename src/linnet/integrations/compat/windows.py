@@ -1,22 +1,22 @@
-"""What a program showed through ``linnet.compat.visdom``: its windows, read back.
+"""Read the windows that a program showed through ``linnet.compat.visdom``.
 
-An *environment* is a set of windows with a name, and one append-only file of events in a run's
-directory, ``visdom-<env>.jsonl``, of which this module reads the state after the last event. Every
-text in it comes from a program: escape it before it is shown.
+An *environment* is a set of windows with a name. It is one append-only file of events in a run's
+directory, ``visdom-<env>.jsonl``; this module reads its state after the last event. All text in it
+comes from a program: escape it before you show it.
 
 The events, each with ``time`` (seconds since the last "start") and ``win`` (the window's name):
 
 - ``start``: ``env``, ``wall`` (ISO 8601), ``format``
 - ``line``, ``scatter``: ``lines``, a list of ``{name, x, y[, z, labels]}``; ``update`` is "append"
-  or "replace" (only these lines), or absent (all of the window is new); with "remove", ``name``
+  or "replace" (only these lines), or absent (the whole window is new); with "remove", ``name``
 - ``bar``: ``lines`` as above, where ``x`` may be names
 - ``heatmap``: ``z``, a list of rows; ``update`` is "replace" or "appendRow", "appendColumn",
   "prependRow", "prependColumn"; or "remove"
 - ``image``: ``file`` (in the run's directory), ``width`` and ``height`` in pixels, ``append``
 - ``text``: ``text``, ``append``
-- ``close``: without ``win``, every window
+- ``close``: without ``win``, all windows
 
-Any but "close" may have ``opts``, as the program gave them.
+All except "close" may have ``opts``, unchanged from the program.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ from linnet.runs import events
 LINES = ("line", "scatter")
 MEDIA = "media"
 PICTURE = re.compile(rf"{MEDIA}/[0-9a-f]{{1,64}}\.png")
-"""Where the files of pictures are, and how they are called."""
+"""The pattern of the picture files: folder and name."""
 
 Numbers = list[float]
 
 
 @dataclass
 class Line:
-    """One named line, set of points or set of bars; ``x``, ``y`` and ``z`` are equally long.
+    """One named line, set of points or set of bars; ``x``, ``y`` and ``z`` have one length.
 
-    A number may be NaN or infinite. ``points`` says that it is drawn as points without a line;
-    ``labels`` are texts beside the points.
+    A number may be NaN or infinite. ``points``: draw points without a line. ``labels`` are texts
+    beside the points.
     """
 
     name: str
@@ -59,7 +59,7 @@ class Line:
 
 @dataclass
 class Picture:
-    """A picture shown: its file below the run's directory, its size in pixels, its caption."""
+    """A picture: its file below the run's directory, its size in pixels, its caption."""
 
     file: str
     width: int
@@ -72,9 +72,9 @@ class Picture:
 class Window:
     """The state of one window.
 
-    ``kind`` is "lines" (lines and points), "bars", "heatmap", "pictures" or "text", and says which
-    of the others is filled. Of pictures the last is the one shown; those shown before it are kept,
-    oldest first. ``matrix`` is a list of rows, ``rows`` and ``columns`` are their names, if given.
+    ``kind`` is "lines" (lines and points), "bars", "heatmap", "pictures" or "text"; only the field
+    of that kind is set. The last of ``pictures`` is the current one; earlier ones are kept, oldest
+    first. ``matrix`` is a list of rows; ``rows`` and ``columns`` are their names, if given.
     """
 
     name: str
@@ -94,12 +94,12 @@ class Window:
 
 
 def file_name(env: str) -> str:
-    """``visdom-<env>.jsonl``; what no file name can hold is left out, and a digest added."""
+    """``visdom-<env>.jsonl``, with the folder name's safe characters."""
     return f"{folder_name(env)}.jsonl"
 
 
 def folder_name(env: str) -> str:
-    """``visdom-<env>``, made fit for the name of a file or folder, different for every ``env``."""
+    """``visdom-<env>`` as a valid name of a file or folder, different for every ``env``."""
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", env)[:80]
     if plain != env:
         plain += "-" + hashlib.sha256(env.encode(errors="replace")).hexdigest()[:8]
@@ -107,7 +107,7 @@ def folder_name(env: str) -> str:
 
 
 def environments(run: Place) -> dict[str, Place]:
-    """The environments in a run's directory, by name: the file of each."""
+    """The environments in a run's directory: name and file of each."""
     found = {}
     for path in records(run):
         env = _env(path)
@@ -143,7 +143,7 @@ def windows(path: Place | str) -> dict[str, Window]:
 
 
 def replay(state: dict[str, Window], event: Event) -> None:
-    """Bring ``state`` up to date with one event; one that makes no sense is passed over."""
+    """Update ``state`` with one event; an invalid event is skipped."""
     with contextlib.suppress(KeyError, TypeError, ValueError, ArithmeticError):
         _replay(state, event)
 
@@ -186,7 +186,7 @@ def _replay(state: dict[str, Window], event: Event) -> None:
 def _window(
     state: dict[str, Window], name: str, kind: str, opts: dict[str, Any], keep: bool
 ) -> Window:
-    """The window as it is, if it is to be kept and can be; else a new one in its place."""
+    """The existing window, if it shall be kept and has this kind; else a new one in its place."""
     if keep and name in state and state[name].kind == kind:
         state[name].opts.update(opts)
     else:

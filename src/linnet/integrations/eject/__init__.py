@@ -1,1 +1,1 @@
-"""Standalone scripts: a run's model trained again without linnet."""
+"""Write scripts that train the model of a run again, without linnet."""

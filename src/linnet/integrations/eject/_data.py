@@ -1,5 +1,8 @@
-"""How a script reads the run's data: what ships with scikit-learn, IDX and CIFAR's files as they
-are, everything else from encoded rows."""
+"""How a script reads the run's data.
+
+It loads scikit-learn's data sets from there, and reads IDX and CIFAR files directly. For all other
+data it reads a file of encoded rows.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from linnet.integrations.eject._text import code, quoted, spread
 
 @dataclass(frozen=True)
 class Reader:
-    """``text`` makes ``x`` and ``y``; ``imports`` are what it needs."""
+    """``text`` is code that defines ``x`` and ``y``; ``imports`` are its imports."""
 
     text: str
     place: str | None
@@ -25,7 +28,7 @@ class Reader:
 
 
 def reader(place: str, recipe: Recipe, schema: Schema) -> Reader | None:
-    """How ``place`` is read without linnet; None where that takes more than NumPy."""
+    """The code that reads ``place`` without linnet; None if NumPy alone is not enough."""
     if place in BUILTIN:
         return _builtin(place, recipe, schema)
     folder = known.find(place) if place in known.KNOWN else Path(place)
@@ -41,7 +44,7 @@ def reader(place: str, recipe: Recipe, schema: Schema) -> Reader | None:
 
 
 def encoded(place: str, schema: Schema, weighted: bool, soft: bool) -> Reader:
-    """Rows that linnet has encoded, in a ``.npz``."""
+    """The code that reads encoded rows from a ``.npz``."""
     if schema.task == "regression":
         about = "numbers to predict"
     else:
@@ -162,7 +165,7 @@ def _joined(name: str, parts: Sequence[str], then: str) -> str:
 
 
 def _select(recipe: Recipe, schema: Schema, names: Sequence[Label] | None) -> list[str]:
-    """Classes as codes 0, 1, ...: only those that the run kept, or one against the rest."""
+    """The code that makes class codes 0, 1, ... of the kept classes, or one against all others."""
     if schema.task == "regression":
         return []
 

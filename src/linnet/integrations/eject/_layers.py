@@ -1,7 +1,7 @@
 """A network in three styles: raw tensors, a class, ``nn.Sequential``.
 
-Each names its tensors in ``state``, a dict that shares their memory, and its weights and biases in
-``parameters``, in the order in which ``linnet.networks`` has them.
+Each style defines ``state``, a dict of all tensors that shares their memory, and ``parameters``,
+the weights and biases, in the order of ``linnet.networks``.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ FUNCTIONS = {
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer with weights; ``run`` is what the run's file calls it."""
+    """A layer with weights; ``run`` is its name in the run's file."""
 
     kind: Literal["linear", "conv", "norm"]
     number: int
@@ -46,7 +46,7 @@ class Layer:
         return f"{self.kind}{self.number}"
 
     def make(self, net: Plan) -> str:
-        """Its module."""
+        """The code that makes its module."""
         if self.kind == "norm":
             return f"nn.BatchNorm{'2d' if net.kind == 'cnn' else '1d'}({commas(self.sizes)})"
         bias = "" if self.bias else ", bias=False"
@@ -57,7 +57,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Plan:
-    """A network's layers in their order, and what stands between them."""
+    """The layers of a network in order, and the operations between them."""
 
     kind: Literal["linear", "mlp", "cnn"]
     layers: tuple[Layer, ...]
@@ -77,7 +77,7 @@ class Plan:
 
 
 def plan(kind: str, spec: Mapping[str, Any]) -> Plan:
-    """The plan of a network of linnet's own."""
+    """The plan of one of linnet's own networks."""
     inputs, outputs = spec["inputs"], spec["outputs"]
     if kind == "linear":
         return Plan("linear", (Layer("linear", 1, "linear", (prod(inputs), outputs)),))
@@ -104,12 +104,12 @@ def plan(kind: str, spec: Mapping[str, Any]) -> Plan:
 
 
 def written(net: Plan, style: Style) -> str:
-    """The network's definition, and ``state`` and ``parameters``."""
+    """The code of the network, of ``state`` and of ``parameters``."""
     return {"tensors": _tensors, "module": _module, "sequential": _sequential}[style](net)
 
 
 def names(net: Plan, style: Style) -> dict[str, str]:
-    """What the run's file calls each tensor of ``state``."""
+    """The name in the run's file of each tensor in ``state``."""
     found = {}
     for index, layer in enumerate(net.layers):
         parts = ["weight", "bias"] if layer.bias else ["weight"]
@@ -129,7 +129,7 @@ def _named(net: Plan, style: Style, index: int, part: str) -> str:
 
 
 def _tensor(layer: Layer, part: str) -> str:
-    """w1, b1; of convolutions c1, d1; of norms g1, h1, m1, v1."""
+    """The name of a tensor: w1, b1; for convolutions c1, d1; for norms g1, h1, m1, v1."""
     letters = {
         "linear": {"weight": "w", "bias": "b"},
         "conv": {"weight": "c", "bias": "d"},
@@ -139,7 +139,7 @@ def _tensor(layer: Layer, part: str) -> str:
 
 
 def _steps(net: Plan, style: Style) -> list[tuple[int | None, str]]:
-    """What happens to ``x`` in turn: the number of a layer or None, and the code."""
+    """The operations on ``x`` in order: (number of a layer or None, code)."""
     steps: list[tuple[int | None, str]] = []
     inside = style == "sequential"
     final = len(net.layers) - 1
@@ -170,7 +170,7 @@ def _dropped(net: Plan, style: Style) -> str:
 
 
 def _places(net: Plan) -> dict[int, int]:
-    """Where in the ``nn.Sequential`` each layer stands."""
+    """The position of each layer in the ``nn.Sequential``."""
     steps = _steps(net, "sequential")
     return {index: place for place, (index, _) in enumerate(steps) if index is not None}
 
@@ -295,12 +295,12 @@ def _sequential(net: Plan) -> str:
 
 
 def _last(net: Plan) -> str:
-    """Channels lie last in memory, which is quicker on a CPU."""
+    """The code that puts channels last in memory, which is quicker on a CPU."""
     return ".to(memory_format=torch.channels_last)" if net.kind == "cnn" else ""
 
 
 def drawn(net: Plan, style: Style) -> str:
-    """Initial weights."""
+    """The code that draws the initial weights."""
     hidden = [
         _weight(net, style, index)
         for index, layer in enumerate(net.layers[:-1])

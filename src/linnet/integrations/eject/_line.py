@@ -1,4 +1,4 @@
-"""The script of a line: the same objective, by ``torch.linalg.lstsq`` or L-BFGS."""
+"""The script for a line: the same objective, solved by ``torch.linalg.lstsq`` or L-BFGS."""
 
 from __future__ import annotations
 

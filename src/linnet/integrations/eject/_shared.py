@@ -1,4 +1,4 @@
-"""What the scripts of lines and nets have in common: from the imports to the examples."""
+"""The common part of the scripts for lines and nets: from the imports to the examples."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from linnet.integrations.eject._text import code, plain, quoted
 
 @dataclass(frozen=True)
 class Facts:
-    """All that a script is made of."""
+    """The facts about a run from which a script is written."""
 
     run: Path
     name: str
@@ -32,13 +32,13 @@ class Facts:
     weighted: bool
     soft: bool
     parts: frozenset[str]
-    """Which of train, valid and test have rows."""
+    """Those of train, valid and test that have rows."""
 
     def fitted(self, key: str) -> float | None:
-        """A number of the model's account of its fit."""
+        """A number from the model's ``fit`` in ``metrics.json``."""
         value = self.manifest.fit.get(key)
         if value is not None and type(value) not in (int, float):
-            raise InputError(f"{self.run}: {key} of the fit is {value!r}, and no number")
+            raise InputError(f"{self.run}: {key} of the fit is {value!r}; expected a number")
         return None if value is None else float(value)  # type: ignore[arg-type]
 
     @property
@@ -55,7 +55,7 @@ class Facts:
 
     @property
     def cast(self) -> str:
-        """The method that makes a tensor of the network's dtype."""
+        """The tensor method that converts to the network's dtype."""
         return "double" if self.wide else "float"
 
     @property
@@ -73,7 +73,7 @@ class Facts:
 
 
 def about(facts: Facts, what: str, same: str) -> str:
-    """The docstring of a script: what it trains, what it needs, what comes out."""
+    """The docstring of a script: what it trains, what it needs, what it writes."""
     threads = f" and {facts.threads} thread{'s' * (facts.threads > 1)}" if facts.threads else ""
     torch = plain(facts.versions.get("torch", "").split("+")[0])
     others = ", and scikit-learn for the data" if "sklearn" in "".join(facts.reader.imports) else ""
@@ -97,7 +97,7 @@ def about(facts: Facts, what: str, same: str) -> str:
 
 
 def head(facts: Facts, docstring: str, sections: Sequence[str]) -> str:
-    """The docstring, the imports that the sections need, and the constants."""
+    """The docstring, the imports of the sections, and the constants."""
     text = "\n".join(sections)
 
     def used(*lines: str) -> list[str]:
@@ -188,7 +188,7 @@ def rows(facts: Facts) -> str:
 
 
 def scaling(facts: Facts) -> str:
-    """From examples as they are to numbers of about mean 0 and deviation 1."""
+    """From raw examples to standardised numbers."""
     recipe, kind = facts.recipe, facts.manifest.network["scale"]
     spec = facts.manifest.network
     flat = "" if facts.net.kind == "cnn" else ".flatten(1)"

@@ -13,8 +13,9 @@ WIDTH = 100
 
 
 def code(text: str, **pieces: str) -> str:
-    """``text`` without its indentation; ``$name`` stands for a piece, each of whose lines is
-    indented as the line is on which it stands. A line that is nothing but an empty piece goes."""
+    """``text`` without its indentation, with each ``$name`` replaced by a piece. All lines of the
+    piece get the indentation of the line with the name. A line with only an empty piece is
+    removed."""
     lines = []
     for line in textwrap.dedent(text).strip("\n").split("\n"):
         indent = line[: len(line) - len(line.lstrip())]
@@ -30,12 +31,12 @@ def _piece(pieces: Mapping[str, str], match: re.Match[str]) -> str:
 
 
 def quoted(text: str) -> str:
-    """A string as Python has it, in double quotes, whatever stands in it."""
+    """Any string as a Python literal in double quotes."""
     return json.dumps(text, ensure_ascii=False).encode(errors="backslashreplace").decode()
 
 
 def plain(text: str) -> str:
-    """Text from a file as part of a docstring, which it cannot end."""
+    """Text from a file, made safe for a docstring: it cannot end it."""
     return "".join(letter for letter in text if letter.isprintable() and letter not in '"\\')
 
 
@@ -45,8 +46,8 @@ def commas(values: Iterable[object]) -> str:
 
 
 def spread(start: str, items: Sequence[str], end: str, indent: int = 0) -> str:
-    """``start``, items with commas, ``end``: on one line, or on as many as they need; the first one
-    stands ``indent`` columns in."""
+    """``start``, items with commas, ``end``: on one line if it fits, else on several; the first
+    line is indented by ``indent``."""
     body = commas(items)
     if indent + len(start) + len(body) + len(end) <= WIDTH:
         return f"{start}{body}{end}"
@@ -56,7 +57,7 @@ def spread(start: str, items: Sequence[str], end: str, indent: int = 0) -> str:
 
 
 def script(*sections: str) -> str:
-    """Sections with two empty lines around those that define something, one between others."""
+    """Join sections: two empty lines around definitions, one between other sections."""
     kept = [section.strip("\n") for section in sections if section.strip()]
     text = kept[0]
     for before, section in pairwise(kept):
@@ -66,7 +67,7 @@ def script(*sections: str) -> str:
 
 
 def _ends_in_block(section: str) -> bool:
-    """Whether a section ends within a function or class."""
+    """Whether a section ends inside a function or class."""
     for line in reversed(section.split("\n")):
         if line and not line[0].isspace() and line[0] not in ")]}":
             return line.startswith(("def ", "class ", "@"))

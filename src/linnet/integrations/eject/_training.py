@@ -1,4 +1,4 @@
-"""The script of a net: the loop of ``linnet.net``, with what the recipe asks for alone."""
+"""The script for a net: the loop of ``linnet.net``, reduced to the settings of the recipe."""
 
 from __future__ import annotations
 
@@ -123,12 +123,12 @@ def _rescaling(facts: Facts) -> str:
 
 
 def _raw(facts: Facts, call: str, x: str) -> str:
-    """Raw predictions of ``x``."""
+    """The code for the raw predictions of ``x``."""
     return call.format(x) + ("" if facts.classifies else " * unit + middle")
 
 
 def _goal(facts: Facts) -> list[str]:
-    """From ``raw``, ``y`` and ``w`` of a batch to what is minimised, ``loss``."""
+    """The code from ``raw``, ``y`` and ``w`` of a batch to its ``loss``."""
     each = "losses(raw, y)"
     if not facts.classifies:
         each = "losses(raw / unit, y.reshape(raw.shape) / unit)"
@@ -182,7 +182,7 @@ def _lr(facts: Facts) -> float:
 
 
 def _pace(facts: Facts) -> str:
-    """Batches, and the learning rate along them."""
+    """The code for the batches and the learning-rate schedule."""
     recipe = facts.recipe
     if recipe.schedule not in RATES:
         raise InputError(f"{facts.run}: eject cannot write schedule={recipe.schedule}")
@@ -286,7 +286,7 @@ def _augment(facts: Facts) -> str:
 
 
 def _average(facts: Facts) -> str:
-    """The average of the weights, which is scored in their place."""
+    """The code that averages the weights; the average is scored in their place."""
     recipe = facts.recipe
     if recipe.averaging == "none":
         return ""
@@ -380,7 +380,7 @@ def _loop(facts: Facts, call: str) -> str:
         "loss.backward()",
         *([clip] if clip else []),
     ]
-    if recipe.optimizer == "lbfgs":  # asks for the loss again, each time with the same dropout
+    if recipe.optimizer == "lbfgs":  # computes the loss again, each time with the same dropout
         random = facts.net.draws
         body += [
             *(["random = torch.get_rng_state()"] if random else []),
@@ -418,7 +418,7 @@ def _loop(facts: Facts, call: str) -> str:
 
 
 def _falling(facts: Facts) -> tuple[str, str]:
-    """Where the training loss must fall from epoch to epoch: the code, and what comes first."""
+    """For ``min_delta``: the code in the loop, and the code before it."""
     recipe = facts.recipe
     if recipe.min_delta is None:
         return "", ""
@@ -438,7 +438,7 @@ def _falling(facts: Facts) -> tuple[str, str]:
 
 
 def _due(facts: Facts) -> str:
-    """The line that says that nothing is scored yet."""
+    """The condition under which a step is not scored."""
     every = facts.recipe.evaluate_every
     count = str(int(every.number))
     if every.unit != "steps":
@@ -450,7 +450,7 @@ def _due(facts: Facts) -> str:
 
 
 def _scored(facts: Facts) -> list[str]:
-    """What is done with a score: the best weights are kept."""
+    """The code that scores the weights and keeps the best."""
     recipe = facts.recipe
     swap = ["exchange()"] if recipe.averaging != "none" else []
     keep = "best = {name: tensor.clone() for name, tensor in state.items()}"

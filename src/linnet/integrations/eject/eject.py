@@ -1,4 +1,4 @@
-"""``linnet eject``: a run's model trained again by a script that needs no linnet."""
+"""``linnet eject``: write a script that trains a run's model again without linnet."""
 
 from __future__ import annotations
 
@@ -34,14 +34,15 @@ def eject(
     """A script that trains the chosen model of a run, or ``model``, with torch and numpy alone.
 
     ``style`` is "tensors" (raw weights and functional calls), "module" (a class) or "sequential"
-    (``nn.Sequential``); the three agree to the bit. A net ends with the run's weights, to the bit,
-    on the same CPU, versions and thread count; a line within 1e-6 of the run's objective. The
-    script reads the run's row numbers, and pictures of IDX or CIFAR and what ships with
-    scikit-learn from where they are; for all other data ``encoded`` names a ``.npz`` to write,
-    which it reads. ``data`` stands for data that was handed over from Python.
+    (``nn.Sequential``); all three give the same result to the bit. A net ends with the run's
+    weights, to the bit, on the same CPU with the same versions and number of threads. A line ends
+    within 1e-6 of the run's objective. The script reads the run's row numbers. It reads IDX and
+    CIFAR files and scikit-learn's data sets directly. For all other data ``encoded`` names a
+    ``.npz`` file, which this function writes and the script reads. ``data`` is needed if the run's
+    data was an object in Python.
 
-    Raises ``InputError`` for what cannot be written: a module of the user's own, a run that went
-    on by another recipe or from another run's weights, another device.
+    Raises ``InputError`` if no script is possible: for a module of the user's own, for a run that
+    was resumed with another recipe or started from another run's weights, for another device.
     """
     run = run if isinstance(run, Run) else Run(run)
     if style not in get_args(Style):
@@ -51,7 +52,7 @@ def eject(
         known = [each for each in run.metrics["models"] if each != BASELINE]
         raise InputError(f'{run.path} has no model "{name}" to eject; {suggest(name, known)}')
     if name == OWN:
-        raise InputError(f"{run.path}: its net is a module of your own: its code is yours already")
+        raise InputError(f"{run.path}: its net is a module of your own: you already have its code")
     if name not in NETWORKS:
         raise InputError(
             f'{run.path}: eject cannot write "{name}", a network of another package; its code is '
@@ -60,9 +61,13 @@ def eject(
     if not run.path.is_dir():
         raise InputError(f"{run.path}: unpack it first; the script reads its row numbers")
     if run.info.get("parent"):
-        raise InputError(f"{run.path} began with the weights of {run.info['parent']}: eject that")
+        raise InputError(
+            f"{run.path} started from the weights of {run.info['parent']}: eject that run"
+        )
     if any(each.get("changed") for each in run.info.get("resumed", [])):
-        raise InputError(f"{run.path} went on under other conditions; repeat it, and eject that")
+        raise InputError(
+            f"{run.path} was resumed under other conditions; repeat it and eject the new run"
+        )
     recipe = only(recipe_of(run.place), name)
     artifact = run.models[name]
     if artifact.manifest.objective not in OBJECTIVES:
@@ -78,8 +83,8 @@ def eject(
     if reader is None:
         if encoded is None:
             raise InputError(
-                f"{run.path}: its data takes more than NumPy to read; name a file for the encoded "
-                "rows, which the script reads: --data encoded.npz"
+                f"{run.path}: NumPy alone cannot read its data; add --data encoded.npz to write "
+                "the encoded rows for the script"
             )
         weighted, soft = _encode(run, Path(encoded), data)
         reader = _data.encoded(str(encoded), artifact.schema, weighted, soft)
@@ -102,14 +107,13 @@ def eject(
 
 
 def _encode(run: Run, place: Path, data: Any) -> tuple[bool, bool]:
-    """Write all rows, encoded as the run's training rows say, and whether they have weights and
-    soft targets."""
+    """Write all rows, encoded as in the run; returns (have weights, have soft targets)."""
     if place.suffix != ".npz":
-        raise InputError(f"{place}: the encoded rows are a .npz")
+        raise InputError(f"{place}: expected a name that ends in .npz")
     given = run.data_place() if data is None else data
     found = prepare(given, recipe_of(run.place)).data
     if found.fingerprint() != run.info.get("data", {}).get("fingerprint"):
-        raise InputError(f"{run.path}: {found.name} is not the data that the run was made with")
+        raise InputError(f"{run.path}: {found.name} is not the data of the run")
     arrays = {"x": found.x.numpy(), "y": found.y.numpy()}
     if found.weight is not None:
         arrays["weight"] = found.weight.numpy()

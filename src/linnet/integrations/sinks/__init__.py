@@ -1,8 +1,8 @@
-"""Services that a run's record is sent to, each by a process of its own (``linnet runs sync``).
+"""Services that can receive the record of a run, each by its own process (``linnet runs sync``).
 
-A sink is a subclass of `linnet.integrations.sinks.base.Sink`; other packages add theirs with an
-entry point of the group ``linnet.sinks``, name = "module:Class". What is listed here is loaded when
-it is asked for.
+A sink is a subclass of `linnet.integrations.sinks.base.Sink`. Other packages add sinks with an
+entry point of the group ``linnet.sinks``, name = "module:Class". A sink is imported when it is
+used.
 """
 
 from importlib.metadata import entry_points
@@ -23,7 +23,7 @@ SINKS = {
 
 
 def find(name: str) -> "type[Sink]":
-    """The sink of that name: one of linnet's, else one that an installed package brings."""
+    """The sink called ``name``: one of linnet's, else one from an installed package."""
     others = {point.name: point.value for point in entry_points(group="linnet.sinks")}
     sink: type[Sink] = lookup({**others, **SINKS}, name, "sink")
     return sink

@@ -1,4 +1,4 @@
-"""What every sink is: events in, one service's calls out."""
+"""The base class of sinks: it turns events into calls of one service."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ NOT_VALUES = ("event", "time", "wall", "env", "model", "step", "epoch")
 class Sink:
     """One service. `open` is called once, then `write` for each event, `flush` now and then.
 
-    A sink says by an exception that the service did not take something; the call is then made
-    again, so it must not take half of an event for done. `write` sorts out what an event means and
-    calls the methods below it: a sink overrides those it has a place for, or `write` itself.
+    If the service does not accept something, the sink raises an exception; the call is then
+    repeated. So a call must not send only a part of an event and return. `write` interprets an
+    event and calls the methods below it. A sink overrides those that it needs, or `write` itself.
     """
 
     options: tuple[str, ...] = ()
     """The settings that `open` understands."""
 
     def open(self, run: Path, options: Mapping[str, str]) -> None:
-        """Reach the service, and go on where an earlier process with the same run stopped."""
+        """Connect to the service; continue where an earlier process with the same run stopped."""
         raise NotImplementedError
 
     def write(self, event: Event) -> None:
@@ -71,23 +71,23 @@ class Sink:
         """A model's scores on test rows, by name: ``<model>/test/accuracy``, ..."""
 
     def text(self, tag: str, text: str, step: int, wall: float) -> None:
-        """A text; ``step`` of a window's is the seconds since its program began."""
+        """A text; for a text of a window, ``step`` is the seconds since its program began."""
 
     def picture(self, tag: str, event: Event, step: int, wall: float) -> None:
         """A picture: the event's ``file`` in the run's directory; ``step`` as in `text`."""
 
     def end(self, wall: float) -> None:
-        """The run has ended, and ``metrics.json`` is there."""
+        """The run has ended, and ``metrics.json`` exists."""
 
     def flush(self) -> None:
-        """Hand over what is held back: what was written counts as sent when this returns."""
+        """Send everything that is buffered: all events count as sent when this returns."""
 
     def close(self) -> None:
-        """The last call. `linnet.runs.directory.state_of` says how the run stands."""
+        """The last call. `linnet.runs.directory.state_of` gives the state of the run."""
 
 
 def number(value: Any) -> float | None:
-    """A number of the record, also one that JSON has no form for; None for what is none."""
+    """A number of the record, also NaN or infinity; None if ``value`` is not a number."""
     if isinstance(value, str) and value in ("NaN", "Infinity", "-Infinity"):
         return float(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
@@ -96,7 +96,7 @@ def number(value: Any) -> float | None:
 
 
 def _numbers(prefix: str, values: Any) -> dict[str, float]:
-    """The single numbers among ``values``, under ``prefix``."""
+    """The single numbers in ``values``; names get the ``prefix``."""
     if not isinstance(values, dict):
         return {}
     found = {k: number(v) for k, v in values.items() if k not in NOT_VALUES}
@@ -108,7 +108,7 @@ def _seconds(event: Event) -> int:
 
 
 def recipe(run: Path) -> dict[str, bool | int | float | str]:
-    """The run's recipe, flat: lists as text. Empty where the run has none."""
+    """The run's recipe as a flat dict, with lists as text; empty if the run has none."""
     path = run / directory.RECIPE
     if not path.is_file():
         return {}
@@ -120,14 +120,14 @@ def recipe(run: Path) -> dict[str, bool | int | float | str]:
 
 
 def identity(run: Path) -> str:
-    """16 hexadecimal digits that name this run wherever it is sent: of its name and run.json."""
+    """16 hexadecimal digits that identify the run at the service: a hash of name and run.json."""
     path = run / directory.RUN
     facts = path.read_bytes() if path.is_file() else str(run.absolute()).encode()
     return hashlib.sha256(run.absolute().name.encode() + b"\0" + facts).hexdigest()[:16]
 
 
 def picture_path(run: Path, event: Event) -> Path | None:
-    """The picture that an event names, if it is one of the run's own and still there."""
+    """The picture that an event names, if it belongs to the run and still exists."""
     folder = (run / "media").resolve()
     path = (run / str(event.get("file"))).resolve()
     return path if path.parent == folder and path.is_file() else None

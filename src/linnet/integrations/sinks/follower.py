@@ -1,9 +1,9 @@
-"""Send a run's record to a sink, from wherever the last process stopped.
+"""Send a run's record to a sink; continue where the last process stopped.
 
-The record is ``events.jsonl`` and the windows beside it, ``visdom-*.jsonl``. How far each has been
-sent stands in ``.sync-<name>.json`` in the run's directory, written after the sink has flushed. So
-a process that is stopped and started again sends nothing twice; one that is killed sends again what
-it had sent in its last two seconds. Training knows nothing of this process.
+The record is ``events.jsonl`` and the windows beside it, ``visdom-*.jsonl``. The positions up to
+which they were sent are in ``.sync-<name>.json`` in the run's directory, which is written after the
+sink has flushed. So a process that is stopped and started again sends nothing twice. A process that
+was killed sends the events of its last two seconds again. Training knows nothing of this process.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ from linnet.runs.events import read_new, without_undone
 POLL_SECONDS = 0.5
 COMMIT_SECONDS = 2.0
 STARTING_SECONDS = 10.0
-"""How long a run that is followed may take to say that it runs."""
+"""The seconds to wait until a followed run reports that it runs."""
 PATIENCE_SECONDS = 60.0
-"""How long one call to a service is tried again before the sync gives up."""
+"""The seconds for which a failed call to a service is repeated before the sync gives up."""
 
 
 def follow(
@@ -42,10 +42,11 @@ def follow(
     live: bool = False,
     patience: float = PATIENCE_SECONDS,
 ) -> int:
-    """Send what of ``run`` the sink ``name`` has not had; returns the number of events sent.
+    """Send the new events of ``run`` to the sink ``name``; returns the number of events sent.
 
-    ``live`` goes on until the run has ended. A service that fails is tried again for ``patience``
-    seconds; then a WorkError says so. Wrong options and missing packages are told at once.
+    ``live`` continues until the run has ended. If the service fails, the call is repeated for
+    ``patience`` seconds, then this raises WorkError. Wrong options and missing packages are errors
+    at once.
     """
     sink = find(name)()
     options = dict(options or {})
@@ -53,11 +54,11 @@ def follow(
         if option not in sink.options:
             known = ", ".join(sink.options) or "none"
             raise RecipeError(f'the sink "{name}" has no option "{option}"; it has: {known}')
-    place = run_place(run)  # says why it cannot be read
+    place = run_place(run)  # raises if it cannot be read
     if not os.path.isdir(run):
         raise InputError(
-            f"{run} is no run's folder; a zip is only read, and how far a run was sent is written "
-            "beside it: unpack the zip"
+            f"{run} is not a folder; sync writes its position into the run's folder, so it cannot "
+            "use a zip: unpack it"
             if place != run or run.exists()
             else f"there is no run {run}"
         )
@@ -93,7 +94,7 @@ def _records(run: Path) -> list[Path]:
 
 
 class _Sending:
-    """How far each file has been sent: a byte offset, and the events sent of those behind it."""
+    """The position in each file: a byte offset, and the number of events sent after it."""
 
     def __init__(self, run: Path, name: str, sink: Sink, patience: float) -> None:
         self._run, self._name, self._sink, self._patience = run, name, sink, patience
@@ -105,7 +106,7 @@ class _Sending:
         self.count = 0
 
     def send(self) -> None:
-        """Send every whole line that is new."""
+        """Send all complete new lines."""
         for path in _records(self._run):
             start = {"offset": 0, "sent": 0, "wall": path.stat().st_mtime, "env": ""}
             place = self._places.setdefault(path.name, start)
@@ -142,13 +143,13 @@ class _Sending:
         self.count += 1
 
     def _commit(self) -> None:
-        """All that was written is with the service: say so in the run's directory."""
+        """The service has everything: store the positions in the run's directory."""
         self.attempt("flush", self._sink.flush)
         files.write_json(self._path, {"format": 1, "files": self._places})
         self._committed = time.monotonic()
 
     def attempt(self, what: str, call: Callable[[], None]) -> None:
-        """Make ``call``; where the service fails warn, wait longer each time, and try again."""
+        """Make ``call``; if the service fails, warn and try again, with growing waits."""
         begun, wait = time.monotonic(), 0.5
         while True:
             try:
@@ -163,8 +164,8 @@ class _Sending:
                 left = self._patience - (time.monotonic() - begun)
                 if left <= 0:
                     raise WorkError(
-                        f"{text}; given up after {self._patience:g} s. The run is not touched; "
-                        f"linnet runs sync {self._run} --to {self._name} goes on from here"
+                        f"{text}; given up after {self._patience:g} s. The run is not affected; "
+                        f"linnet runs sync {self._run} --to {self._name} continues from here"
                     ) from error
                 warnings.warn(f"{text}; trying again", LinnetWarning, stacklevel=2)
                 time.sleep(min(wait, left))
@@ -177,7 +178,7 @@ def _missing(name: str, error: ModuleNotFoundError) -> str:
 
 
 def _wall(event: Event, otherwise: float) -> float:
-    """When a record was begun, in seconds since 1970, by its "start" event."""
+    """The start of a record, in seconds since 1970, from its "start" event."""
     seconds = event.get("time")
     try:
         begun = datetime.fromisoformat(str(event.get("wall"))).timestamp()

@@ -1,6 +1,6 @@
 """MLflow (the package ``mlflow-skinny`` suffices): a server, or files in ``mlruns``.
 
-Where neither ``uri`` nor ``MLFLOW_TRACKING_URI`` says otherwise, the files lie beside the run.
+Without ``uri`` and ``MLFLOW_TRACKING_URI``, the files are beside the run.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from linnet.runs import directory
 
 TAG = "linnet.run"
 BATCH = 1000
-"""The most that MLflow takes at once."""
+"""The most metrics that MLflow accepts in one call."""
 
 
 class MLflow(Sink):
@@ -30,7 +30,7 @@ class MLflow(Sink):
 
         beside = (run.absolute().parent / "mlruns").as_uri()
         uri = options.get("uri") or os.environ.get("MLFLOW_TRACKING_URI") or beside
-        if uri.startswith("file:"):  # MLflow would rather have a database, which skinny lacks
+        if uri.startswith("file:"):  # MLflow would prefer a database, which skinny does not have
             os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         self._run = run
         self._waiting: list[tuple[str, float, int, int]] = []
@@ -83,5 +83,5 @@ class MLflow(Sink):
 
 
 def _key(tag: str) -> str:
-    """``tag`` of the characters that MLflow takes, and no step up in a path."""
+    """``tag`` with only the characters that MLflow accepts, and without ``..``."""
     return re.sub(r"[^\w\-. /]", "_", tag, flags=re.ASCII).replace("..", "_").strip("/ ") or "_"

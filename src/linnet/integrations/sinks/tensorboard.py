@@ -1,6 +1,6 @@
 """TensorBoard: event files beside the record, ``<run>/tensorboard``.
 
-Written by the package ``tensorboard`` alone; neither torch nor TensorFlow is needed.
+It needs only the package ``tensorboard``, neither torch nor TensorFlow.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ FOLDER = "tensorboard"
 
 
 class TensorBoard(Sink):
-    """Scalars, texts and pictures; at the end the recipe as hyperparameters, beside the scores."""
+    """Scalars, texts and pictures; at the end the recipe as hyperparameters, with the scores."""
 
     options = ("logdir",)
 

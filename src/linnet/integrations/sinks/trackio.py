@@ -1,4 +1,4 @@
-"""trackio, in its local database (``TRACKIO_DIR``), or on the server that its variables name."""
+"""trackio, in its local database (``TRACKIO_DIR``), or on the server set by its variables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A Visdom server that runs elsewhere: curves, texts, pictures, and the windows of programs."""
+"""An existing Visdom server: curves, texts, pictures, and the windows of programs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from linnet.integrations.sinks.base import Sink, number, picture_path
 from linnet.runs import directory
 
 SECONDS = 10.0
-"""How long the server may take to answer."""
+"""The timeout of a request, in seconds."""
 POINTS = 10_000
 """The most points of one line in one request."""
 
@@ -22,9 +22,9 @@ Line = tuple[str, str, str]
 
 
 class VisdomServer(Sink):
-    """One environment, named as the run; a window for each value of a model, with a line for
-    training and one for validation. Points wait for `flush`: a request a point would take a
-    hundredth of a second each.
+    """One environment with the name of the run, and a window for each value of a model, with a
+    line for training and one for validation. Points are sent in `flush`: one request per point
+    would take a hundredth of a second each.
     """
 
     options = ("server", "port", "env")
@@ -99,7 +99,7 @@ class VisdomServer(Sink):
 
         if "confusion" not in test:
             return
-        names = [f"{name} " for name in test["classes"]]  # a text: numbers would be an axis
+        names = [f"{name} " for name in test["classes"]]  # text: numbers would become an axis
         opts = {
             "title": f"{model}: confusion (rows are true)",
             "rownames": names,
@@ -109,7 +109,7 @@ class VisdomServer(Sink):
         self._service.heatmap(matrix, win=f"{model}/confusion", env=self._env, opts=opts)
 
     def _window(self, event: Event) -> None:
-        """The call that the program made, made again."""
+        """Repeat the call of the program."""
         import numpy as np
 
         kind, win = event["event"], event.get("win")
@@ -122,7 +122,7 @@ class VisdomServer(Sink):
                     (env, str(win), line["name"]), _floats(line["x"]), _floats(line["y"]), opts
                 )
             return
-        self.flush()  # what came before stays before
+        self.flush()  # keep the order
         if kind == "close":
             viz.close(win, env=env)
         elif update == "remove":
@@ -144,7 +144,7 @@ class VisdomServer(Sink):
             self._image(event, env, opts)
 
     def _lines(self, event: Event, env: str, opts: dict[str, Any]) -> None:
-        """A window drawn anew, or lines of it replaced; the first call makes the window."""
+        """Draw a window again, or replace some of its lines; the first call makes the window."""
         import numpy as np
 
         opts.pop("legend", None)
@@ -179,7 +179,7 @@ class VisdomServer(Sink):
 def _templates(path: Path) -> Any:
     """The line's weights as pictures (classes, channels, height, width), 0.5 for a weight of 0.
 
-    None where there is no line, or its inputs are no pictures.
+    None if there is no line, or if its inputs are not pictures.
     """
     if not path.is_file():
         return None
@@ -195,7 +195,7 @@ def _templates(path: Path) -> Any:
 
 
 def _client(server: str, port: int, env: str) -> Any:
-    """Visdom's own client, which says when something was not taken and waits for no answer long."""
+    """Visdom's own client, changed to raise if a request fails, and to use a short timeout."""
     import visdom
 
     def post(client: Any, url: str, data: Any = None) -> str:
@@ -210,7 +210,7 @@ def _client(server: str, port: int, env: str) -> Any:
 
 
 def _html(text: str) -> str:
-    """``text`` as Visdom, which takes HTML, shows it as it is."""
+    """``text`` escaped for Visdom, which shows HTML."""
     from html import escape
 
     return escape(text).replace("\n", "<br>")

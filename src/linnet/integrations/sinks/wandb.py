@@ -1,4 +1,4 @@
-"""Weights & Biases; ``mode=offline`` keeps all of it in ``<run>/wandb``, to be sent later."""
+"""Weights & Biases; ``mode=offline`` stores everything in ``<run>/wandb``, to be sent later."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from linnet.integrations.sinks.base import Sink, identity, picture_path, recipe
 
 
 class WeightsAndBiases(Sink):
-    """Values over each model's own steps, test scores in the summary, the recipe as config."""
+    """Values by the steps of each model, test scores in the summary, the recipe as config."""
 
     options = ("project", "entity", "mode", "dir")
 
@@ -34,7 +34,7 @@ class WeightsAndBiases(Sink):
         rows = dict(values)
         for tag in values:
             axis = f"{tag.split('/')[0]}/step"
-            if axis not in self._axes:  # each model, or environment of windows, counts for itself
+            if axis not in self._axes:  # each model, or environment of windows, has its own steps
                 self._service.define_metric(axis, hidden=True)
                 self._service.define_metric(f"{axis.removesuffix('step')}*", step_metric=axis)
                 self._axes.add(axis)
