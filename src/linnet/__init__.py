@@ -12,10 +12,12 @@ if TYPE_CHECKING:
     from linnet.estimators.linear import LinearRegression, Ridge
     from linnet.estimators.logistic import LogisticRegression
     from linnet.estimators.mlp import MLPClassifier, MLPRegressor
+    from linnet.experiment.sweep import sweep
     from linnet.experiment.train import train
     from linnet.fit.artifact import Artifact
     from linnet.fit.recipe import Recipe
     from linnet.integrations.eject.eject import eject
+    from linnet.runs.compare import compare
     from linnet.runs.run import Run, load
 
 __version__ = "0.1.0"
@@ -31,9 +33,11 @@ __all__ = [
     "Recipe",
     "Ridge",
     "Run",
+    "compare",
     "eject",
     "load",
     "read",
+    "sweep",
     "train",
 ]
 
@@ -48,9 +52,11 @@ _HOMES = {
     "Recipe": "linnet.fit.recipe",
     "Ridge": "linnet.estimators.linear",
     "Run": "linnet.runs.run",
+    "compare": "linnet.runs.compare",
     "eject": "linnet.integrations.eject.eject",
     "load": "linnet.runs.run",
     "read": "linnet.data.read",
+    "sweep": "linnet.experiment.sweep",
     "train": "linnet.experiment.train",
 }
 

@@ -509,7 +509,7 @@ def test_reliability_has_the_upper_edge_in_its_bin() -> None:
 
 
 def test_intervals_of_bins_are_wilsons() -> None:
-    from linnet.insight.evaluation import wilson
+    from linnet.core.statistics import wilson
 
     y, p = guessed(200, 3)
     found = figures.reliability(y, p)

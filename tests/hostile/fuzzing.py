@@ -429,6 +429,7 @@ def _each(*calls: Callable[[], object]) -> None:
 def read_run(place: Path) -> object:
     """What lists, compares and opens runs."""
     from linnet.runs import directory, query
+    from linnet.runs.compare import differing
     from linnet.runs.curve import read as read_curve
     from linnet.runs.run import Run
 
@@ -441,7 +442,7 @@ def read_run(place: Path) -> object:
 
     _each(
         opened, lambda: directory.describe(place), lambda: query.facts(place),
-        lambda: query.compare([place, place]), lambda: read_curve(place),
+        lambda: differing([place, place]), lambda: read_curve(place),
     )  # fmt: skip
     return None
 

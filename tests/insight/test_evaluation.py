@@ -6,6 +6,7 @@ import torch
 from sklearn import metrics
 
 import linnet
+from linnet.core.statistics import bootstrap, wilson
 from linnet.insight import evaluation
 from linnet.insight.verdict import verdict
 from linnet.objectives.softmax import Softmax
@@ -16,7 +17,7 @@ def test_scores_of_classes_equal_scikit_learns() -> None:
     data = linnet.read("iris")
     raw = torch.randn(150, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     raw[:, 2] -= 10  # the last class is never predicted
-    scores = evaluation.score(Softmax(), data.schema, raw, data, seed=0)
+    scores = evaluation.score(Softmax(), raw, data, seed=0)
     y, predicted = data.y.numpy(), raw.argmax(1).numpy()
     assert scores["accuracy"] == metrics.accuracy_score(y, predicted)
     assert scores["log_loss"] == pytest.approx(metrics.log_loss(y, raw.softmax(1).numpy()))
@@ -30,14 +31,14 @@ def test_scores_of_classes_equal_scikit_learns() -> None:
 def test_scores_of_numbers_equal_scikit_learns() -> None:
     data = linnet.read("diabetes")
     raw = data.y[:, None] + 20 * torch.randn(442, 1, dtype=torch.float64)
-    scores = evaluation.score(Squared(), data.schema, raw, data, seed=0)
+    scores = evaluation.score(Squared(), raw, data, seed=0)
     y, predicted = data.y.numpy(), raw[:, 0].numpy()
     assert scores["rmse"] == pytest.approx(metrics.root_mean_squared_error(y, predicted))
     assert scores["mae"] == pytest.approx(metrics.mean_absolute_error(y, predicted))
     assert scores["r2"] == pytest.approx(metrics.r2_score(y, predicted))
     low, high = scores["rmse_interval"]
     assert low < scores["rmse"] < high and 1.5 < high - low < 4
-    assert scores == evaluation.score(Squared(), data.schema, raw, data, seed=0)
+    assert scores == evaluation.score(Squared(), raw, data, seed=0)
 
 
 @pytest.mark.parametrize(("hits", "rows"), [(0, 10), (10, 10), (37, 50), (9848, 10000)])
@@ -45,14 +46,14 @@ def test_wilsons_interval_by_its_formula(hits: int, rows: int) -> None:
     z, p = 1.959963984540054, hits / rows
     centre = (p + z**2 / (2 * rows)) / (1 + z**2 / rows)
     half = z / (1 + z**2 / rows) * np.sqrt(p * (1 - p) / rows + z**2 / (4 * rows**2))
-    assert evaluation.wilson(hits, rows) == pytest.approx((centre - half, centre + half), abs=1e-12)
+    assert wilson(hits, rows) == pytest.approx((centre - half, centre + half), abs=1e-12)
 
 
 def test_the_bootstrap_covers_the_mean_about_as_often_as_it_says() -> None:
     random = np.random.default_rng(0)
     inside = 0
     for _ in range(100):
-        low, high = evaluation.bootstrap(random.exponential(size=200), seed=0)
+        low, high = bootstrap(random.exponential(size=200), seed=0)
         inside += low < 1 < high
     assert 85 <= inside <= 100
 

@@ -224,10 +224,10 @@ def test_runs_are_sorted(runs: Path) -> None:
 
 
 def test_only_what_differs_is_compared(runs: Path) -> None:
-    rows = dict(query.compare([runs / "iris-0", runs / "iris-1"]))
+    rows = linnet.compare(runs / "iris-0", runs / "iris-1")
     assert rows["seed"] == [0, 1] and "data" not in rows and "scaling" not in rows
     assert len(rows["test.accuracy"]) == 2
-    rows = dict(query.compare(sorted(runs.iterdir())))
+    rows = linnet.compare(*sorted(runs.iterdir()))
     assert rows["data"] == ["iris", "iris", "wine"] and rows["scaling"][2] == "none"
 
 

@@ -20,7 +20,8 @@ from linnet.cli import app
 from linnet.compat.visdom import Visdom
 from linnet.errors import InputError
 from linnet.experiment.evaluate import evaluate
-from linnet.insight.verdict import NAMES, certainty
+from linnet.insight.task import CLASSES, NUMBERS
+from linnet.insight.verdict import NAMES
 from linnet.show.report.html import data, put, table, tag
 from linnet.show.report.page import write
 
@@ -349,14 +350,12 @@ def test_on_a_phone_no_row_is_cut_and_curves_stand_one_above_the_other(
 
 
 def test_numbers_of_the_verdict_are_for_people() -> None:
-    line = {"rmse": 10.0}
-    found = {"test": "McNemar", "p_value": 4.4e-137}
-    assert certainty(found, line) == "McNemar p < 0.001"
-    assert certainty({**found, "p_value": 0.0312}, line) == "McNemar p = 0.031"
+    assert CLASSES.certainty({"p_value": 4.4e-137}, {}) == "McNemar p < 0.001"
+    assert CLASSES.certainty({"p_value": 0.0312}, {}) == "McNemar p = 0.031"
     # the line's squared errors less the net's, of 100
-    found = {"test": "paired bootstrap", "difference_interval": [-31.2, 5.5]}
+    found = {"difference_interval": [-31.2, 5.5]}
     told = "mean squared error 5.5 % lower to 31.2 % higher, 95 % interval"
-    assert certainty(found, line) == told
+    assert NUMBERS.certainty(found, {"rmse": 10.0}) == told
 
 
 def test_the_error_of_a_sum_is_no_mean() -> None:

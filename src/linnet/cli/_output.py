@@ -40,6 +40,10 @@ Setting = Annotated[
     list[str] | None,
     typer.Option("--set", help="A recipe key, as key=value; may be repeated."),
 ]
+Plugin = Annotated[
+    list[str] | None,
+    typer.Option("--plugin", help="Allow a part of another package by its name; may be repeated."),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 

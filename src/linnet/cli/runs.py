@@ -48,7 +48,7 @@ def list_runs(
 @command
 def show(run: OneRun, json: Json = False) -> None:
     """The scores and the verdict of one run."""
-    from linnet.cli.train import show as show_metrics
+    from linnet.cli._scores import show as show_metrics
     from linnet.runs.run import Run
 
     found = Run(run)
@@ -65,20 +65,13 @@ def compare(
     json: Json = False,
 ) -> None:
     """In what the recipes of runs differ, and their scores side by side."""
-    from linnet.errors import InputError
-    from linnet.runs import archive, query
+    from linnet.runs.compare import compare as beside
 
-    if len(runs) < 2:
-        raise InputError("name two runs or more to compare")
-    places = [archive.run_place(run) for run in runs]
-    for run in runs:
-        if not run.exists():
-            raise InputError(f"there is no run {run}")
-    rows = query.compare(places)
+    rows = beside(*runs)
     if json:
-        print_json({"format": 1, "runs": [str(run) for run in runs], "rows": dict(rows)})
+        print_json({"format": 1, "runs": [str(run) for run in runs], "rows": rows})
         return
-    cells = [[key, *(_cell(value) for value in values)] for key, values in rows]
+    cells = [[key, *(_cell(value) for value in values)] for key, values in rows.items()]
     print_table(["", *(run.name for run in runs)], cells)
 
 

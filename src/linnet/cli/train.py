@@ -1,11 +1,7 @@
 """``linnet train``."""
 
-import math
 import os
-import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +12,7 @@ from linnet.cli._output import (
     Json,
     NoHeader,
     OnBad,
+    Plugin,
     Setting,
     SplitColumn,
     Target,
@@ -24,13 +21,13 @@ from linnet.cli._output import (
     command,
     names,
     print_json,
-    print_table,
     set_threads,
 )
+from linnet.cli._scores import show, show_sweep
+from linnet.cli._signals import interruptible
 
 if TYPE_CHECKING:
-    from linnet.errors import Diverged
-    from linnet.fit.checkpoint import Stop
+    from linnet.experiment.sweep import Trial
     from linnet.runs.run import Run
 
 
@@ -55,6 +52,7 @@ def train(
         Path | None, typer.Option(help="The run's folder; by default a new one in runs/.")
     ] = None,
     setting: Setting = None,
+    plugin: Plugin = None,
     config: Annotated[
         Path | None, typer.Option(help="A recipe in TOML; flags come on top.")
     ] = None,
@@ -88,124 +86,145 @@ def train(
 
     Ctrl-C once saves and stops, and says how to go on; twice stops at once.
     """
+    from linnet.core import registry
     from linnet.errors import InputError
-    from linnet.fit.recipe import Recipe
-    from linnet.fit.settings import read_recipe, read_settings, sweep
+    from linnet.experiment.sweep import trials
 
-    settings: dict[str, Any] = {} if config is None else read_recipe(config)
-    source = "recipe" if config is None else str(config)
-    flags: dict[str, Any] = {"data": data, "target": names(target), "seed": seed, "device": device}
-    flags |= {"task": task, "split": split, "group": group, "time": time, "on_bad": on_bad}
-    flags["header"] = False if no_header else None
-    if model is not None:
-        flags["model"] = "auto" if model == "auto" else model.split(",")
+    flags = {
+        "data": data, "target": names(target), "task": task, "split": split, "group": group,
+        "time": time, "on_bad": on_bad, "seed": seed, "device": device,
+        "header": False if no_header else None, "model": _models(model),
+    }  # fmt: skip
+    settings = _settings(flags, setting or [], config, resume or parent)
+    tried = trials(settings, "recipe" if config is None else str(config))
+    if resume is not None and len(tried) > 1:
+        raise InputError("--resume goes on with one run; give no lists of settings")
+    registry.allow([*(plugin or []), *_models(model, ()), *_named(setting or [])])
+    sinks = _sinks(to)
+    set_threads()
+    _quiet()
+    if print_recipe:
+        _print_recipes(tried)
+        return
+    _open_page(view, out if resume is None else resume, alone=len(tried) == 1)
+    options: dict[str, Any] = {"echo": True, "to": sinks, "parent": parent}
+    if len(tried) == 1:
+        more = {"resume": resume, "allow": allow or ()}
+        _train(tried[0], out, {**options, **more}, report=report, json=json)
+    else:
+        _sweep(tried, out, options, report=report, json=json)
+
+
+def _models(model: str | None, usual: Any = None) -> Any:
+    """``--model`` as the names of models."""
+    if model is None:
+        return usual
+    return "auto" if model == "auto" else model.split(",")
+
+
+def _named(setting: list[str]) -> list[str]:
+    """The parts that ``--set`` names."""
+    pairs = [text.split("=", 1) for text in setting if "=" in text]
+    keys = ("model", "objective", "solver")
+    return [name for key, value in pairs if key in keys for name in value.split(",")]
+
+
+def _settings(
+    flags: dict[str, Any], setting: list[str], config: Path | None, past: Path | None
+) -> dict[str, Any]:
+    """The settings of the run before, under those of the file, the flags, and ``--set``."""
+    from linnet.fit.settings import read_recipe, read_settings
+
+    settings = {} if config is None else read_recipe(config)
     settings |= {key: value for key, value in flags.items() if value is not None}
-    given = read_settings(setting or [])
+    given = read_settings(setting)
     columns = {**settings.get("columns", {}), **given.get("columns", {})}
     settings |= {**given, **({"columns": columns} if columns else {})}
-    if (past := resume or parent) is not None:
-        from linnet.runs.archive import run_place
-        from linnet.runs.resume import recipe_of
+    if past is None:
+        return settings
+    from linnet.runs.archive import run_place
+    from linnet.runs.resume import recipe_of
 
-        settings = {**recipe_of(run_place(past)).plain(), **settings}
-    recipes = [Recipe.make(each, source) for each in sweep(settings)]
-    if resume is not None and len(recipes) > 1:
-        raise InputError("--resume goes on with one run; give no lists of settings")
-    sinks = to or []
-    if sinks:
+    return {**recipe_of(run_place(past)).plain(), **settings}
+
+
+def _sinks(to: list[str] | None) -> list[str]:
+    """The sinks to follow the run; an unknown one is refused before anything is read."""
+    if to:
         from linnet.integrations.sinks import find
 
-        for name in sinks:
+        for name in to:
             find(name)
-    set_threads()
+    return to or []
+
+
+def _quiet() -> None:
+    """The progress shows linnet's warnings: they need not be printed too."""
     import warnings
 
-    from linnet.errors import Diverged, LinnetWarning
-    from linnet.experiment.train import train
+    from linnet.errors import LinnetWarning
+
+    warnings.simplefilter("ignore", LinnetWarning)
+
+
+def _print_recipes(tried: "list[Trial]") -> None:
     from linnet.fit.prepare import prepare
+
+    for trial in tried:
+        print(prepare(trial.recipe.data, trial.recipe).recipe.toml(), end="")
+
+
+def _open_page(view: bool | None, place: Path | None, *, alone: bool) -> None:
+    """Open the live page of the folder of the runs; by default at a terminal."""
+    if not (view or (view is None and sys.stdout.isatty() and sys.stderr.isatty())):
+        return
+    from linnet.cli.view import open_page
+    from linnet.runs.directory import ROOT
+
+    root = (ROOT if place is None else place.parent if alone else place).resolve()
+    root.mkdir(parents=True, exist_ok=True)
+    open_page(root, os.getpid())
+
+
+def _train(
+    trial: "Trial", out: Path | None, options: dict[str, Any], *, report: bool, json: bool
+) -> None:
+    """One run: its scores, and why it is as it is."""
+    from linnet.experiment.train import train
     from linnet.runs.directory import state_of
 
-    warnings.simplefilter("ignore", LinnetWarning)  # the progress shows them
-    if print_recipe:
-        for recipe in recipes:
-            print(prepare(recipe.data, recipe).recipe.toml(), end="")
-        return
-    if view or (view is None and sys.stdout.isatty() and sys.stderr.isatty()):
-        from linnet.cli.view import open_page
-        from linnet.runs.directory import ROOT
-
-        one = out if resume is None else resume
-        root = (ROOT if one is None else one.parent if len(recipes) == 1 else one).resolve()
-        root.mkdir(parents=True, exist_ok=True)
-        open_page(root, os.getpid())
+    resume = options["resume"]
     if resume is not None and state_of(resume)[0] == "finished":
         print(f"{resume} has finished: there is nothing to go on with", file=sys.stderr)
-    if len(recipes) == 1:
-        with interruptible() as stop:
-            run = train(
-                recipe=recipes[0], out=out, echo=True, to=sinks, resume=resume,
-                allow=allow or (), parent=parent, stop=stop,
-            )  # fmt: skip
-        if json:
-            print_json(run.metrics)
-        else:
-            show(run)
-            for claim in run.reasons():
-                print(f"why: {claim}")
-        if report:
-            _report(run, quiet=json)
-        return
-    tried: list[tuple[dict[str, Any], Run | Diverged]] = []
-    for recipe in recipes:
-        plain = recipe.plain()
-        varied = {
-            key: plain[key]
-            for key in settings
-            if any(plain[key] != r.plain()[key] for r in recipes)
-        }
-        name = ",".join(f"{key}={value}" for key, value in varied.items())
-        print(name, file=sys.stderr)
-        try:
-            where = None if out is None else out / name
-            with interruptible() as stop:
-                run = train(recipe=recipe, out=where, echo=True, to=sinks, parent=parent, stop=stop)
-            tried.append((varied, run))
-            if report:
-                _report(run, quiet=True)
-        except Diverged as error:
-            print(f"error: {error}", file=sys.stderr)
-            tried.append((varied, error))
-    compare(tried, json=json)
+    with interruptible() as stop:
+        run = train(recipe=trial.recipe, out=out, stop=stop, **options)
+    if json:
+        print_json(run.metrics)
+    else:
+        show(run)
+        for claim in run.reasons():
+            print(f"why: {claim}")
+    if report:
+        _report(run, quiet=json)
 
 
-@contextmanager
-def interruptible() -> "Iterator[Stop]":
-    """While this goes on, SIGINT and SIGTERM ask to stop after the next step, where a fit goes on,
-    or else stop it here; a second one ends the process at once."""
-    from linnet.errors import Interrupted
-    from linnet.fit.checkpoint import Stop
+def _sweep(
+    tried: "list[Trial]", out: Path | None, options: dict[str, Any], *, report: bool, json: bool
+) -> None:
+    """A run for each trial."""
+    from linnet.experiment.sweep import sweep
 
-    stop = Stop()
+    def tell(trial: "Trial") -> None:
+        if trial.error is not None:
+            print(f"error: {trial.error}", file=sys.stderr)
+        elif trial.run is None:
+            print(trial.name, file=sys.stderr)
+        elif report:
+            _report(trial.run, quiet=True)
 
-    def asked(number: int, frame: object) -> None:
-        if stop.signal is not None:
-            os._exit(128 + number)
-        stop.signal = number
-        if not stop.heeded:
-            raise Interrupted(number)
-        with suppress(OSError):  # nobody may read it
-            os.write(2, b"\nsaving, then stopping; once more stops at once\n")
-
-    before = {
-        number: signal.signal(number, asked)
-        for number in (signal.SIGINT, signal.SIGTERM)
-        if signal.getsignal(number) != signal.SIG_IGN  # in the background, of nohup
-    }
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+    with interruptible() as stop:
+        done = sweep(among=tried, out=out, tell=tell, options={**options, "stop": stop})
+    show_sweep(done, json=json)
 
 
 def _report(run: "Run", *, quiet: bool) -> None:
@@ -221,83 +240,3 @@ def _report(run: "Run", *, quiet: bool) -> None:
         return
     if not quiet:
         print(f"report: {target}")
-
-
-def compare(tried: "list[tuple[dict[str, Any], Run | Diverged]]", *, json: bool) -> None:
-    """The runs of a sweep, the least validation loss first; only the first one's test is shown."""
-    from linnet.errors import Diverged
-
-    def validation(run: "Run | Diverged") -> dict[str, Any]:
-        if isinstance(run, Diverged):
-            return {}
-        scores: dict[str, Any] = run.metrics["models"][run.chosen].get("valid", {})
-        return scores
-
-    tried.sort(key=lambda pair: validation(pair[1]).get("loss", math.inf))
-    if json:
-        rows = [
-            {**varied, "error": str(run)}
-            if isinstance(run, Diverged)
-            else {**varied, "path": str(run.path), **run.metrics}
-            for varied, run in tried
-        ]
-        print_json(rows)
-    else:
-        keys = list(tried[0][0])
-        cells = []
-        for varied, run in tried:
-            scores = validation(run)
-            score = scores.get("accuracy", scores.get("rmse"))
-            what = ["diverged", None, None, "-"]
-            if not isinstance(run, Diverged):
-                what = [run.chosen, scores.get("loss"), score, str(run.path)]
-            cells.append([*(str(varied[key]) for key in keys), *what])
-        print_table([*keys, "chosen", "validation loss", "accuracy or RMSE", "files"], cells)
-    best = tried[0][1]
-    if isinstance(best, Diverged):
-        raise best
-    if not json:
-        print("the first by validation loss:")
-        show(best)
-
-
-def show(run: "Run") -> None:
-    """The last lines: the models with their intervals, the verdict, why each stopped, the files."""
-    from linnet.insight.verdict import headline, percent
-
-    metrics = run.metrics
-    models = metrics["models"]
-    rows = []
-    for name, scores in models.items():
-        valid, test = scores.get("valid"), scores.get("test")
-        held = "-"
-        if valid:
-            held = (
-                f"loss {valid['loss']:.4f}, {percent(valid['accuracy'])}"
-                if "accuracy" in valid
-                else f"RMSE {valid['rmse']:.4g}"
-            )
-        mark = name + (" *" if name == metrics["chosen"] else "")
-        rows.append(
-            [mark, held, headline(test) if test else "-", f"{scores['fit']['seconds']:.1f} s"]
-        )
-    print_table(["model", "validation", "test (95 % interval)", "fitted in"], rows)
-    print(metrics["verdict"])
-    print(f"* chosen by validation loss: {metrics['chosen']}")
-    for name, scores in models.items():
-        gap = scores["fit"].get("gap")
-        bound = f"; at most {gap:.1e} above the optimum" if gap else ""  # not where it is one
-        if name != "constant":
-            print(f"{name} stopped: {scores['fit']['reason']}{bound}")
-    scaling: dict[str, Any] = next(
-        (s["fit"]["scaling"] for s in models.values() if "scaling" in s["fit"]), {}
-    )
-    if "mean" in scaling:
-        mean, deviation = scaling["mean"], scaling["deviation"]
-        print(f"pixels / 255 scaled by mean {mean:.4f} and deviation {deviation:.4f}")
-    about = run.info
-    end = os.sep if run.path.is_dir() else ""
-    for note in about["data"]["notes"]:
-        print(f"note: {note}")
-    threads = f"{about['threads']} thread{'s' * (about['threads'] != 1)}"
-    print(f"on {about['device']}, {threads}; files: {run.path}{end}")

@@ -44,7 +44,7 @@ def evaluate(
         raw = evaluation.predict_raw(each.module, chosen.x)
         seed = each.manifest.recipe["seed"]
         assert isinstance(seed, int)
-        scores = evaluation.score(each.objective, each.schema, raw, chosen, seed)
+        scores = evaluation.score(each.objective, raw, chosen, seed)
         result["models"][name] = {"test": scores}
     return result
 

@@ -15,6 +15,7 @@ from linnet.core.every import Every
 from linnet.core.parallel import World, choose_device
 from linnet.core.randomness import generator
 from linnet.core.record import Event, Record
+from linnet.core.statistics import bootstrap, wilson
 from linnet.data.dataset import Dataset
 from linnet.data.weights import weigh
 from linnet.errors import InputError, LinnetError, LinnetWarning
@@ -23,6 +24,7 @@ from linnet.fit.fit import fit
 from linnet.fit.recipe import Recipe
 from linnet.fit.resolve import only
 from linnet.insight import evaluation
+from linnet.insight.task import task_named
 from linnet.networks import BASELINE
 from linnet.networks import find as find_network
 from linnet.runs import directory
@@ -101,6 +103,7 @@ def _measure(
     train, valid = _encode(draft, split["train"], split["valid"], recipe)
     _, valid = weigh(recipe.class_weight, train, valid)
     models = (BASELINE, *recipe.model)
+    task = task_named(train.schema.task)
     scored: dict[str, list[_Scored]] = {name: [] for name in models}
     notes = []
     drawn, parts = nested(train, recipe.seed)
@@ -124,12 +127,12 @@ def _measure(
     for name in models:
         whole = _score(run.models[name], valid.x, valid, len(train), recipe.seed)
         kept = run.metrics["models"][name]["valid"]
-        score = kept["accuracy"] if "accuracy" in kept else kept["rmse"]
+        score = task.of(kept)
         point = whole.point.model_copy(update={"loss": kept["loss"], "score": score})
         scored[name].append(_Scored(point, whole.losses))
     return LearningCurve(
         of=belongs(run.place),
-        score="accuracy" if train.schema.task == "classification" else "rmse",
+        score=task.score,
         valid_rows=len(valid),
         drawn=drawn,
         points={name: tuple(each.point for each in found) for name, found in scored.items()},
@@ -244,16 +247,16 @@ def _score(model: Artifact, x: Tensor, valid: Dataset, rows: int, seed: int) -> 
     if objective.classifies:
         hits = int((objective.probabilities(raw).argmax(1) == valid.codes).sum())
         score = hits / len(valid)
-        interval = evaluation.wilson(hits, len(valid))
+        interval = wilson(hits, len(valid))
     else:
         errors = (objective.mean(raw) - valid.y.double().reshape(raw.shape)).square().mean(1)
         score = float(errors.mean().sqrt())
-        low, high = evaluation.bootstrap(errors.numpy(), seed)
+        low, high = bootstrap(errors.numpy(), seed)
         interval = math.sqrt(max(low, 0.0)), math.sqrt(high)
     point = Point(
         rows=rows,
         loss=float(losses.mean()),
-        loss_interval=evaluation.bootstrap(losses.numpy(), seed),
+        loss_interval=bootstrap(losses.numpy(), seed),
         score=score,
         score_interval=interval,
         penalty=model.manifest.fit.get("penalty"),
@@ -270,5 +273,5 @@ def _change(before: _Scored, after: _Scored, seed: int) -> Change:
         loss_before=before.point.loss,
         loss=after.point.loss,
         fall=float(falls.mean()),
-        fall_interval=evaluation.bootstrap(falls.numpy(), seed),
+        fall_interval=bootstrap(falls.numpy(), seed),
     )

@@ -294,7 +294,7 @@ class Job:
         name, scores = model.manifest.model, dict(model.manifest.scores)
         seed = self.ready.recipe.seed
         if raw is not None:
-            scores["test"] = evaluation.score(model.objective, model.schema, raw, test, seed)
+            scores["test"] = evaluation.score(model.objective, raw, test, seed)
             self.record.write("test", model=name, test=scores["test"])
         model = _complete(model, scores, self.facts)
         model.save(self.path / f"{name}.safetensors")

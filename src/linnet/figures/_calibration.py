@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from linnet.core.statistics import wilson
 from linnet.errors import InputError
 from linnet.figures._style import INK, Array, axis, layout, note, short
 from linnet.figures.colors import COLORS
 from linnet.figures.figure import Figure
 
 BINS = 15
-Z = 1.959963984540054
-"""95 % of a normal distribution is within this many standard deviations of the mean."""
 
 
 @dataclass(frozen=True)
@@ -40,10 +39,7 @@ class Reliability:
     def interval(self) -> tuple[Array, Array]:
         """Wilson's (1927) 95 % interval of each bin's accuracy."""
         n = np.where(self.rows > 0, self.rows, np.nan)
-        middle = (self.accuracy + Z**2 / (2 * n)) / (1 + Z**2 / n)
-        spread = self.accuracy * (1 - self.accuracy) / n + Z**2 / (4 * n**2)
-        half = Z * np.sqrt(spread) / (1 + Z**2 / n)
-        return middle - half, middle + half
+        return wilson(self.accuracy * n, n)
 
 
 def reliability(y: Any, p: Any, bins: int = BINS) -> Reliability:

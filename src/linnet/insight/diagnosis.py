@@ -17,7 +17,8 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.insight.verdict import NAMES, percent
+from linnet.core.text import percent
+from linnet.insight.verdict import NAMES
 
 Array = NDArray[np.float64]
 Cause = Literal[

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from linnet.insight.task import task_in
+from linnet.networks import BASELINE, LINE
+
 NAMES = {
     "constant": "the constant",
     "linear": "the line",
@@ -13,53 +16,28 @@ NAMES = {
 }
 
 
-def percent(share: float) -> str:
-    """A share as a percentage with two decimals."""
-    return f"{100 * share:.2f} %"
-
-
 def headline(scores: dict[str, Any]) -> str:
-    """The headline score with its 95 % interval, as text."""
-    if "accuracy" in scores:
-        low, high = scores["accuracy_interval"]
-        return f"accuracy {percent(scores['accuracy'])} ({100 * low:.2f} to {100 * high:.2f})"
-    low, high = scores["rmse_interval"]
-    return f"RMSE {scores['rmse']:.4g} ({low:.4g} to {high:.4g}), R2 {scores['r2']:.3f}"
-
-
-def certainty(comparison: dict[str, Any], line: dict[str, Any]) -> str:
-    """How sure the difference of a net from the ``line``, by the line's test scores, is.
-
-    Of numbers it is the interval of the difference of mean squared errors as a share of the
-    line's: "mean squared error 12 % lower to 3 % higher"."""
-    if comparison["test"] == "McNemar":
-        p = comparison["p_value"]
-        return "McNemar p < 0.001" if p < 0.001 else f"McNemar p = {p:.2g}"
-    low, high = comparison["difference_interval"]
-    whole = line["rmse"] ** 2
-    if not whole:
-        return f"difference of squared errors {low:.3g} to {high:.3g}"
-    ends = (_change(-end / whole) for end in (high, low))  # of the net's from the line's
-    return f"mean squared error {' to '.join(ends)}, 95 % interval"
-
-
-def _change(share: float) -> str:
-    return f"{abs(100 * share):,.1f} % {'higher' if share > 0 else 'lower'}"
+    """The headline score of test rows with its 95 % confidence interval, as text."""
+    task = task_in(scores)
+    assert task is not None
+    return task.headline(scores)
 
 
 def verdict(metrics: dict[str, Any]) -> str:
     """One or more sentences on the models of ``metrics.json``."""
     models = metrics["models"]
-    if "test" not in models["constant"]:
+    if "test" not in models[BASELINE]:
         return (
             "Too few rows to hold any out: the model was fitted on all of them, and no score is "
             "claimed."
         )
     sentences = []
-    rows = models["constant"]["test"]["rows"]
+    rows = models[BASELINE]["test"]["rows"]
     for name, comparison in metrics["comparisons"].items():
-        line, net = (headline(models[key]["test"]) for key in ("linear", name))
-        chance = certainty(comparison, models["linear"]["test"])
+        line, net = (headline(models[key]["test"]) for key in (LINE, name))
+        task = task_in(models[LINE]["test"])
+        assert task is not None
+        chance = task.certainty(comparison, models[LINE]["test"])
         what = f"{net} against {line} on {rows:,} test rows ({chance})"
         net_name = NAMES.get(name, name)
         if not comparison["significant"]:
@@ -78,7 +56,7 @@ def verdict(metrics: dict[str, Any]) -> str:
             sentences.append(f"{net_name} does not earn its place, the line is better: {what}.")
     if not sentences:
         for name in models:
-            if name != "constant":
+            if name != BASELINE:
                 sentences.append(
                     f"{NAMES.get(name, name)} has {headline(models[name]['test'])} on {rows:,} "
                     f"test rows; the best constant has {headline(models['constant']['test'])}."

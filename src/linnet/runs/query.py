@@ -188,16 +188,3 @@ COMPARED = (
     "fit.seconds", "state",
 )  # fmt: skip
 """What is shown of every run that is compared, where it has it."""
-
-
-def compare(runs: Sequence[Place]) -> list[tuple[str, list[Any]]]:
-    """Each key of the recipes in which the runs differ, and their scores, with a value for each."""
-    rows = [facts(path) for path in runs]
-    recipes = [
-        {k: v for k, v in row.items() if "." not in k and k not in (*COMPARED, "name", "created")}
-        for row in rows
-    ]
-    keys = list(dict.fromkeys(key for recipe in recipes for key in recipe))
-    differing = [key for key in keys if len({files.dumps(r.get(key)) for r in recipes}) > 1]
-    shown = [key for key in COMPARED if any(key in row for row in rows)]
-    return [(key, [row.get(key) for row in rows]) for key in (*differing, *shown)]

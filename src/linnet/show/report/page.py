@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from linnet.core import files
+from linnet.core.text import percent
 from linnet.errors import InputError, LinnetError
 from linnet.figures import Figure, curves
 from linnet.insight.diagnosis import typical_probability
-from linnet.insight.verdict import NAMES, headline, percent
-from linnet.runs import directory, query
+from linnet.insight.verdict import NAMES, headline
+from linnet.runs import directory
+from linnet.runs.compare import differing
 from linnet.runs.curve import read as read_curve
 from linnet.runs.events import series
 from linnet.runs.run import Run
@@ -108,7 +110,7 @@ class Page(Document):
         """In what runs differ, and their curves, beside each other."""
         rows = [
             [key, *(", ".join(map(str, v)) if isinstance(v, list) else v for v in values)]
-            for key, values in query.compare([run.place for run in runs.values()])
+            for key, values in differing([run.place for run in runs.values()])
         ]
         every = {name: series(run.events()) for name, run in runs.items()}
         return tag(

@@ -1,0 +1,93 @@
+"""Scores of runs as the terminal shows them."""
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from linnet.cli._output import print_json, print_table
+
+if TYPE_CHECKING:
+    from linnet.experiment.sweep import Trial
+    from linnet.runs.run import Run
+
+
+def show(run: "Run") -> None:
+    """The last lines: the models with their intervals, the verdict, why each stopped, the files."""
+    metrics = run.metrics
+    models = metrics["models"]
+    rows = [_row(name, scores, metrics["chosen"]) for name, scores in models.items()]
+    print_table(["model", "validation", "test (95 % interval)", "fitted in"], rows)
+    print(metrics["verdict"])
+    print(f"* chosen by validation loss: {metrics['chosen']}")
+    _stopped(models)
+    about = run.info
+    end = os.sep if run.path.is_dir() else ""
+    for note in about["data"]["notes"]:
+        print(f"note: {note}")
+    threads = f"{about['threads']} thread{'s' * (about['threads'] != 1)}"
+    print(f"on {about['device']}, {threads}; files: {run.path}{end}")
+
+
+def _row(name: str, scores: Mapping[str, Any], chosen: str) -> list[str]:
+    """A model's row: its validation scores, its test score, its seconds."""
+    from linnet.insight.task import task_in
+    from linnet.insight.verdict import headline
+
+    valid, test = scores.get("valid"), scores.get("test")
+    held = "-"
+    if valid and (task := task_in(valid)) is not None:
+        held = task.shown(task.of(valid))
+        if task.name == "classification":
+            held = f"loss {valid['loss']:.4f}, {held}"
+    mark = name + (" *" if name == chosen else "")
+    return [mark, held, headline(test) if test else "-", f"{scores['fit']['seconds']:.1f} s"]
+
+
+def _stopped(models: Mapping[str, Any]) -> None:
+    """Why each fit stopped, and how pictures were scaled."""
+    from linnet.networks import BASELINE
+
+    for name, scores in models.items():
+        gap = scores["fit"].get("gap")
+        bound = f"; at most {gap:.1e} above the optimum" if gap else ""  # not where it is one
+        if name != BASELINE:
+            print(f"{name} stopped: {scores['fit']['reason']}{bound}")
+    scaling: dict[str, Any] = next(
+        (s["fit"]["scaling"] for s in models.values() if "scaling" in s["fit"]), {}
+    )
+    if "mean" in scaling:
+        mean, deviation = scaling["mean"], scaling["deviation"]
+        print(f"pixels / 255 scaled by mean {mean:.4f} and deviation {deviation:.4f}")
+
+
+def show_sweep(trials: "list[Trial]", *, json: bool) -> None:
+    """The runs of a sweep, the least validation loss first; only the first one's test is shown."""
+    if json:
+        print_json([_plain(trial) for trial in trials])
+    else:
+        keys = list(trials[0].settings)
+        heads = [*keys, "chosen", "validation loss", "accuracy or RMSE", "files"]
+        print_table(heads, [_cells(trial) for trial in trials])
+    best = trials[0]
+    if best.error is not None:
+        raise best.error
+    if not json and best.run is not None:
+        print("the first by validation loss:")
+        show(best.run)
+
+
+def _plain(trial: "Trial") -> dict[str, Any]:
+    if trial.run is None:
+        return {**trial.settings, "error": str(trial.error)}
+    return {**trial.settings, "path": str(trial.run.path), **trial.run.metrics}
+
+
+def _cells(trial: "Trial") -> list[Any]:
+    from linnet.insight.task import task_in
+
+    values = [str(value) for value in trial.settings.values()]
+    if trial.run is None:
+        return [*values, "diverged", None, None, "-"]
+    task = task_in(trial.valid)
+    score = None if task is None else task.of(trial.valid)
+    return [*values, trial.run.chosen, trial.valid.get("loss"), score, str(trial.run.path)]

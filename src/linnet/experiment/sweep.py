@@ -1,0 +1,84 @@
+"""One run for each combination of settings."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from linnet.errors import Diverged
+from linnet.experiment.train import train
+from linnet.fit.recipe import Recipe
+from linnet.fit.settings import sweep as combinations
+from linnet.runs.run import Run
+
+
+@dataclass
+class Trial:
+    """One run of a sweep: the ``settings`` in which it differs from the others, and what came of
+    them: a ``run``, or the ``error`` of a loss that was no longer finite."""
+
+    settings: dict[str, Any]
+    recipe: Recipe
+    run: Run | None = None
+    error: Diverged | None = None
+
+    @property
+    def name(self) -> str:
+        """The settings as the name of its folder: "lr=0.01,epochs=5"."""
+        return ",".join(f"{key}={value}" for key, value in self.settings.items())
+
+    @property
+    def valid(self) -> dict[str, Any]:
+        """The validation scores of the chosen model; none without a run or validation rows."""
+        if self.run is None:
+            return {}
+        scores: dict[str, Any] = self.run.metrics["models"][self.run.chosen].get("valid", {})
+        return scores
+
+
+def trials(settings: dict[str, Any], source: str = "recipe") -> list[Trial]:
+    """A trial for each combination of the values of settings that are lists, where the setting
+    takes a single value; ``source`` is named in errors."""
+    recipes = [Recipe.make(each, source) for each in combinations(settings)]
+    plain = [recipe.plain() for recipe in recipes]
+    differ = [key for key in settings if any(p[key] != plain[0][key] for p in plain)]
+    return [
+        Trial({key: p[key] for key in differ}, recipe)
+        for p, recipe in zip(plain, recipes, strict=True)
+    ]
+
+
+def sweep(
+    data: Any = None,
+    *,
+    out: str | os.PathLike[str] | None = None,
+    tell: Callable[[Trial], None] | None = None,
+    among: list[Trial] | None = None,
+    options: dict[str, Any] | None = None,
+    **settings: Any,
+) -> list[Trial]:
+    """Train once for each combination of ``settings`` that are lists: ``lr=[1e-3, 1e-2]``.
+
+    Returns the trials, the least validation loss first, those that diverged last; their models are
+    compared by validation rows, so the test rows of the first one alone speak for it. ``data`` is
+    as in ``linnet.train``; ``out`` is a folder, by default ``runs/``, of the runs' own. ``tell`` is
+    called with each trial before it begins and after it has ended. ``options`` are further
+    arguments of ``linnet.train``, such as ``{"to": ["mlflow"]}``; ``among`` are trials to carry out
+    instead of those that ``settings`` name.
+    """
+    tried = trials(settings) if among is None else among
+    for trial in tried:
+        if tell is not None:
+            tell(trial)
+        where = None if out is None or not trial.name else Path(out) / trial.name
+        try:
+            trial.run = train(data, trial.recipe, out=where, **(options or {}))
+        except Diverged as error:
+            trial.error = error
+        if tell is not None:
+            tell(trial)
+    return sorted(tried, key=lambda trial: trial.valid.get("loss", math.inf))
