@@ -193,7 +193,7 @@ def test_a_process_that_is_asked_to_stop_goes_on_to_the_bit(tmp_path: Path, numb
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
         env={**os.environ, **QUIET}, preexec_fn=restored,
     )  # fmt: skip
-    until(lambda: any(e["event"] == "step" for e in events.read_all(tmp_path / "r/events.jsonl")))
+    until(lambda: any(e.kind == "step" for e in events.read_all(tmp_path / "r/events.jsonl")))
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + number
@@ -869,7 +869,7 @@ def test_closed_streams_change_nothing(tmp_path: Path, closed: str) -> None:
     assert done.returncode == 0, done.stderr
     record = events.read_all(tmp_path / "r" / "events.jsonl")
     lines = (tmp_path / "r" / "events.jsonl").read_bytes().splitlines()
-    assert len(record) == len(lines) and record[-1]["event"] == "end"
+    assert len(record) == len(lines) and record[-1].kind == "end"
 
 
 @posix

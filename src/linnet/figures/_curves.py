@@ -24,7 +24,7 @@ from linnet.figures.colors import COLORS
 from linnet.figures.figure import Figure
 
 Series = Mapping[str, Mapping[str, Mapping[str, list[Any]]]]
-"""Of one run, as ``linnet.runs.events.series`` gives it: by model, "train" or "valid", and name."""
+"""Of one run, as ``History.series`` gives it: by model, "train" or "valid", and name."""
 
 Axis = Literal["epoch", "step", "time", "penalty"]
 
