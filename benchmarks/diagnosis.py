@@ -32,6 +32,7 @@ from sklearn import datasets
 from torch import nn
 
 import linnet
+from linnet.core.history import History
 from linnet.errors import Diverged, LinnetWarning
 from linnet.insight.diagnosis import CAUSES, Claim, Predictions, diagnose
 from linnet.runs import directory, events
@@ -54,7 +55,7 @@ class Case(NamedTuple):
 class Told(NamedTuple):
     """All that ``diagnose`` is given of a run."""
 
-    events: list[dict[str, Any]]
+    history: History
     metrics: dict[str, Any] | None
     predictions: dict[str, Predictions]
     valid_rows: int | None
@@ -62,7 +63,7 @@ class Told(NamedTuple):
 
     def claims(self) -> list[Claim]:
         return diagnose(
-            self.events,
+            self.history,
             self.metrics,
             self.predictions,
             valid_rows=self.valid_rows,
@@ -119,7 +120,7 @@ def read(path: Path) -> Told:
     """What the directory of a run holds of it."""
     finished = (path / directory.METRICS).is_file()
     return Told(
-        events.read_all(path / directory.EVENTS),
+        History.of(events.read_all(path / directory.EVENTS)),
         directory.read_metrics(path) if finished else None,
         dict(predictions(path)),
         json.loads((path / directory.RUN).read_text())["data"]["valid_rows"],

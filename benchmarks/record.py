@@ -38,7 +38,8 @@ import torch
 
 import linnet
 from linnet.compat.visdom import Visdom
-from linnet.core.record import Event, Record
+from linnet.core.events import Plain, Step, of
+from linnet.core.record import Record
 from linnet.data.dataset import Dataset
 from linnet.experiment.train import prepare
 from linnet.fit import fit as fits
@@ -80,20 +81,18 @@ def problem(epochs: int) -> tuple[Dataset, Recipe]:
     return dataset.take(parts["train"]), only(recipe, "mlp").override({"epochs": epochs})
 
 
-def steps_of(train: Dataset, recipe: Recipe) -> list[Event]:
+def steps_of(train: Dataset, recipe: Recipe) -> list[Step]:
     """The steps that a fit writes."""
-    found: list[Event] = []
+    found: list[Plain] = []
     record = Record(echo=found.append)
     fits.fit(recipe, train, train.take(NONE), record=record)
-    return [event for event in found if event["event"] == "step"]
+    return [event for event in map(of, found) if isinstance(event, Step)]
 
 
-def write(record: Record, steps: list[Event], count: int) -> None:
+def write(record: Record, steps: list[Step], count: int) -> None:
     """``count`` records, as `linnet.fit.fit` writes them."""
     for number in range(count):
-        event = dict(steps[number % len(steps)])
-        name, _ = event.pop("event"), event.pop("time")
-        record.write(name, **event)
+        record.write(steps[number % len(steps)])
 
 
 def append(viz: Visdom, count: int) -> None:
@@ -158,8 +157,9 @@ def shares(train: Dataset, recipe: Recipe, path: Path) -> tuple[Shares, float]:
     ends: list[tuple[float, float, float]] = []
     steps = -(-len(train) // int(recipe.batch_size))
 
-    def echo(event: Event) -> None:
-        if event["event"] == "step" and event["step"] % steps == 0:
+    def echo(line: Plain) -> None:
+        event = of(line)
+        if isinstance(event, Step) and event.step % steps == 0:
             ends.append((written[0], written[0] + looked[0], time.perf_counter()))
 
     record = Record(path, echo)

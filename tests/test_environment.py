@@ -426,7 +426,7 @@ def test_closed_streams_change_nothing(tmp_path: Path, closed: str) -> None:
     assert done.returncode == 0, done.stderr
     record = events.read_all(tmp_path / "r" / "events.jsonl")
     lines = (tmp_path / "r" / "events.jsonl").read_bytes().splitlines()
-    assert len(record) == len(lines) and record[-1]["event"] == "end"
+    assert len(record) == len(lines) and record[-1].kind == "end"
 
 
 @posix

@@ -41,7 +41,7 @@ def test_a_rate_of_1e10_is_told_within_steps(tmp_path: Path, optimizer: str, tar
         run = linnet.train((X, y), model="mlp", epochs=epochs, out=tmp_path / "r", **settings)
     except Diverged as error:
         assert "no longer finite at step " in str(error) and "try a smaller lr" in str(error)
-        steps = [e for e in events.read_all(tmp_path / "r/events.jsonl") if e["event"] == "step"]
+        steps = [e for e in events.read_all(tmp_path / "r/events.jsonl") if e.kind == "step"]
         assert len(steps) < 40
         assert directory.state_of(tmp_path / "r") == ("failed", f"Diverged: {error}")
         assert not (tmp_path / "r" / "mlp.safetensors").exists()
@@ -93,11 +93,11 @@ def test_a_loss_that_is_nan_is_neither_best_nor_saved(tmp_path: Path) -> None:
         )  # fmt: skip
     at = int(str(caught.value).split("at step ")[1].split(";")[0]) - 1
     (diverged,) = (e for e in events.read_all(tmp_path / "r" / "events.jsonl")
-                   if e["event"] == "diverged")  # fmt: skip
+                   if e.kind == "diverged")  # fmt: skip
     train = linnet.Run(tmp_path / "r").split()["train"]
     per_epoch = -(-len(train) // 16)
     order = torch.randperm(len(train), generator=generator(0, "batches", at // per_epoch))
-    assert diverged["rows"] == train[order.split(16)[at % per_epoch]].sort().values.tolist()
+    assert diverged.plain()["rows"] == train[order.split(16)[at % per_epoch]].sort().values.tolist()
     held = checkpoint.newest(tmp_path / "r" / "checkpoints")
     assert held is not None and held["at"][1] > 8
     tensors = [*held["method"]["network"].values(), *held["best"]["state"].values()]

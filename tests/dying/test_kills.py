@@ -157,7 +157,7 @@ def test_a_killed_trainer_loses_nothing_and_the_page_says_crashed(
         assert directory.state_of(path)[0] == "crashed"
         assert told.states[path.name][-1] == "crashed", moment
         assert told.crashed[path.name] - dead < SECONDS
-        found = events.read_all(path / directory.EVENTS)
+        found = [event.plain() for event in events.read_all(path / directory.EVENTS)]
         whole, _, torn = (path / directory.EVENTS).read_bytes().rpartition(b"\n")
         assert [json.loads(line) for line in whole.splitlines()] == found
         assert found[: len(known)] == known, moment  # of what the trainer knew, nothing is lost

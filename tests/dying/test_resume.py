@@ -24,7 +24,7 @@ from linnet.fit.prepare import prepare
 from linnet.fit.recipe import Recipe
 from linnet.fit.resolve import only
 from linnet.fit.settings import read_recipe
-from linnet.runs import archive, directory, events
+from linnet.runs import archive, directory
 
 
 def parts(settings: dict[str, Any], rows: int = 400) -> tuple[Recipe, Dataset, Dataset]:
@@ -347,7 +347,7 @@ def test_a_run_starts_from_the_weights_of_another(tmp_path: Path, whole: linnet.
     assert begun["step"] == 0 and begun["valid"] == before["valid"]
     after = run.metrics["models"]["mlp"]
     assert after["valid"]["loss"] <= before["valid"]["loss"]
-    one = events.series(whole.events())["mlp"]["valid"]
+    one = whole.history().series()["mlp"]["valid"]
     both = next(
         t
         for t in run.curves().data

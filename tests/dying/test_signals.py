@@ -136,7 +136,7 @@ def test_a_process_that_is_asked_to_stop_goes_on_to_the_bit(tmp_path: Path, numb
         env={**os.environ, **ONE_THREAD}, preexec_fn=restored,
     )  # fmt: skip
     wait_until(
-        lambda: any(e["event"] == "step" for e in events.read_all(tmp_path / "r/events.jsonl"))
+        lambda: any(e.kind == "step" for e in events.read_all(tmp_path / "r/events.jsonl"))
     )
     process.send_signal(number)
     _, said = process.communicate(timeout=60)

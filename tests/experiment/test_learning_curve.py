@@ -17,6 +17,7 @@ import linnet
 from linnet.cli import app
 from linnet.core import files
 from linnet.core.every import Every
+from linnet.core.history import History
 from linnet.data.dataset import Dataset
 from linnet.data.schema import Schema
 from linnet.data.split import Division
@@ -376,7 +377,7 @@ def twice(share: float) -> float:
 )
 def test_what_changes_mean(last: Any, longer: Any, cause: str) -> None:
     changes = [change(125, 0.9, 0.8, 0.95), change(250, *longer), change(500, *last)]
-    (claim,) = diagnose([], changes={"constant": changes, "mlp": changes, "linear": []})
+    (claim,) = diagnose(History(), changes={"constant": changes, "mlp": changes, "linear": []})
     assert (claim.cause, claim.model) == (cause, "mlp")
     assert claim.figures["fall"] == pytest.approx(last[0])
     assert twice(claim.figures["long fall low"]) == pytest.approx(longer[1])
@@ -385,7 +386,7 @@ def test_what_changes_mean(last: Any, longer: Any, cause: str) -> None:
 
 
 def test_one_change_is_told_of_once() -> None:
-    (claim,) = diagnose([], changes={"linear": [change(500, 0.2, 0.1, 0.3)]})
+    (claim,) = diagnose(History(), changes={"linear": [change(500, 0.2, 0.1, 0.3)]})
     assert claim.cause == "more rows help" and claim.text.count("95 % interval") == 1
 
 

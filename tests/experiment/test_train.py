@@ -16,7 +16,6 @@ from linnet.errors import DataError, Diverged, InputError, LinnetWarning, Recipe
 from linnet.fit.artifact import read_manifest
 from linnet.fit.recipe import Recipe
 from linnet.fit.settings import read_recipe, read_settings
-from linnet.runs import events
 
 FAST: dict[str, Any] = {"epochs": 3, "widths": [16], "penalty": [0.1, 0.01]}
 
@@ -353,7 +352,7 @@ def test_noise_gets_a_converged_line_that_does_not_earn_its_place(tmp_path: Path
 def test_training_rows_are_scored_beside_the_validation_rows(tmp_path: Path) -> None:
     run = linnet.train("digits", epochs=3, out=tmp_path / "r")
     split, dataset = run.split(), linnet.read("digits")
-    train, valid = (events.series(run.events())["mlp"][part] for part in ("train", "valid"))
+    train, valid = (run.history().series()["mlp"][part] for part in ("train", "valid"))
     scored = {
         step: accuracy
         for step, accuracy in zip(train["step"], train["accuracy"], strict=True)

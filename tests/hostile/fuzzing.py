@@ -472,13 +472,15 @@ def read_zip(place: Path) -> object:
 
 
 def read_events(place: Path) -> object:
+    from linnet.core.history import History
     from linnet.figures import curves
     from linnet.insight.diagnosis import diagnose
     from linnet.runs import events
     from linnet.show.view.follower import Follower
 
     found = events.read_all(place / "events.jsonl")
-    series = events.series(found)
+    history = History.of(found)
+    series = history.series()
 
     def follow() -> None:
         follower = Follower(place, "r")
@@ -490,7 +492,7 @@ def read_events(place: Path) -> object:
         follow,
         lambda: curves({"r": series}),
         lambda: curves({"r": series}, x="time", log=True, smoothing=0.5),
-        lambda: diagnose(found, {"models": {}}, {}),
+        lambda: diagnose(history, {"models": {}}, {}),
     )
     return None
 

@@ -775,7 +775,7 @@ def test_events_that_make_no_sense_are_passed_over(tmp_path: Path) -> None:
     wrong = [{**good, **change} for change in changes]
     path.write_text("".join(json.dumps(event) + "\n" for event in [*wrong, good]))
     with watch(tmp_path) as seen:
-        assert events.read_all(path) == [good]
+        assert [event.plain() for event in events.read_all(path)] == [good]
     assert seen == []
 
 

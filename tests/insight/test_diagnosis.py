@@ -12,12 +12,19 @@ import numpy as np
 import pytest
 
 from helpers import ROOT
-from linnet.insight.diagnosis import CAUSES, Claim, Predictions, diagnose, typical_probability
+from linnet.core.events import of
+from linnet.core.history import History
+from linnet.insight import diagnosis
+from linnet.insight.diagnosis import CAUSES, Claim, Predictions, typical_probability
 
 UNIT = 2.3
 """The loss of the constant in the records below."""
 
 Events = list[dict[str, Any]]
+
+
+def diagnose(events: Events, *given: Any, **more: Any) -> list[Claim]:
+    return diagnosis.diagnose(History.of(map(of, events)), *given, **more)
 
 
 def fitted(

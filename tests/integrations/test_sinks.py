@@ -20,6 +20,8 @@ from typer.testing import CliRunner
 import linnet
 from linnet.cli.sync import sync
 from linnet.compat.visdom import Visdom
+from linnet.core.events import Start
+from linnet.core.history import History
 from linnet.core.record import Event, Record
 from linnet.errors import InputError, LinnetWarning, RecipeError, WorkError
 from linnet.integrations.sinks import SINKS, find, follower
@@ -137,10 +139,11 @@ def test_another_package_brings_a_sink(tmp_path: Path, monkeypatch: pytest.Monke
 def test_a_run_arrives_under_the_names_of_its_models(run: Path, memory: type[Memory]) -> None:
     count = follower.follow(run, "memory", {"colour": "red"})
     record = events.read_all(run / "events.jsonl")
+    (begun, *_) = record
     assert memory.calls[0] == ("open", {"colour": "red"}) and memory.calls[-1] == ("close",)
     assert count == len(memory.events) > len(record)
-    curves = events.series(record)
-    begun = json.loads((run / "events.jsonl").read_text().splitlines()[0])
+    curves = History.of(record).series()
+    assert isinstance(begun, Start)
     for model, part, key in [
         ("mlp", "train", "loss"),
         ("mlp", "train", "lr"),
@@ -363,12 +366,13 @@ def read(source: str, *arguments: str, **variables: str) -> Any:
 
 
 def all_events(run: Path) -> list[Event]:
-    return [event for path in follower._records(run) for event in events.read_all(path)]
+    records = follower._records(run)
+    return [event.plain() for path in records for event in events.read_all(path)]
 
 
 def curve(run: Path, model: str, part: str, key: str) -> list[list[float]]:
     """``[step, value]`` of each point, as recorded."""
-    found = events.series(events.read_all(run / "events.jsonl"))[model][part]
+    found = History.of(events.read_all(run / "events.jsonl")).series()[model][part]
     return [[s, v] for s, v in zip(found["step"], found[key], strict=True) if v is not None]
 
 

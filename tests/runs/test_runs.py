@@ -15,6 +15,8 @@ import linnet
 from helpers import append_events
 from linnet.cli import app
 from linnet.core import files
+from linnet.core.events import Other
+from linnet.core.history import History
 from linnet.errors import InputError
 from linnet.experiment.train import repeat
 from linnet.runs import archive, directory, events, provenance, query
@@ -137,15 +139,15 @@ def test_events_are_read_as_they_come(tmp_path: Path) -> None:
     with open(path, "a") as file:
         file.write('not json\n{"event": "c"}\n{"event": "to')
     found, offset = events.read_new(path)
-    assert [event["event"] for event in found] == ["a", "c"]
+    assert [event.kind for event in found] == ["a", "c"]
     assert events.read_new(path, offset) == ([], offset)
     with open(path, "a") as file:
         file.write('rn"}\n')
     found, offset = events.read_new(path, offset)
-    assert found == [{"event": "torn"}] and offset == path.stat().st_size
+    assert found == [Other(event="torn")] and offset == path.stat().st_size
     path.unlink()
     append_events(tmp_path, {"event": "new"})
-    assert events.read_new(path, offset)[0] == [{"event": "new"}]  # another file in its place
+    assert events.read_new(path, offset)[0] == [Other(event="new")]  # another file in its place
 
 
 def test_a_resume_takes_back_what_came_after_its_step(tmp_path: Path) -> None:
@@ -159,7 +161,7 @@ def test_a_resume_takes_back_what_came_after_its_step(tmp_path: Path) -> None:
         *({"event": "step", "model": "mlp", "step": step, "loss": step / 4} for step in (4, 5)),
         {"event": "evaluate", "model": "mlp", "step": 5, "epoch": 1, "valid": {"loss": 2.0}},
     )
-    found = events.series(events.read_all(path))
+    found = History.of(events.read_all(path)).series()
     assert found["mlp"]["train"]["step"] == [0, 1, 2, 3, 4, 5]
     assert found["mlp"]["train"]["loss"] == [0, 0.125, 0.25, 0.375, 1.0, 1.25]
     assert found["mlp"]["valid"] == {"step": [5], "epoch": [1], "loss": [2.0]}

@@ -1,4 +1,4 @@
-"""What a fit tells: steps in, one append-only ``events.jsonl`` out."""
+"""What a fit tells: events in, one append-only ``events.jsonl`` out."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from linnet.core import files
+from linnet.core import events, files
+from linnet.core.events import Plain
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-Event = dict[str, Any]
+Event = Plain
+"""What ``echo`` is handed: an event as its line has it."""
 
 
 @dataclass(frozen=True)
@@ -62,10 +64,9 @@ class Record:
 
     def go_on(self, count: int, seconds: float, **values: Any) -> None:
         """Go on after the first ``count`` events, the last of them at ``seconds``: those after them
-        are taken back."""
+        are taken back. ``values`` are further fields of the event that says so."""
         self._start = time.monotonic() - seconds
-        self.count = count
-        self.write("resume", events=count, **values)
+        self.write(events.Resume(events=count, **values))
         self.count = count
 
     @property
@@ -83,12 +84,19 @@ class Record:
         """Whether anything becomes of what is written."""
         return self._file is not None or self._echo is not None
 
-    def write(self, event: str, **values: Any) -> None:
-        """Append one event with the seconds since the record was opened."""
+    def write(self, event: events.Event | str, **values: Any) -> None:
+        """Append one event with the seconds since the record was opened.
+
+        Of an event's kind and its ``values`` by name the event is made first.
+        """
         if not self.writes:
             return
-        line: Event = {"event": event, "time": round(self.seconds, 6)}
-        line.update({key: _number(value) for key, value in values.items() if value is not None})
+        if isinstance(event, str):
+            event = events.of({"event": event, **values})
+        line: Event = {"event": event.kind, "time": round(self.seconds, 6)}
+        for key, value in event.plain().items():
+            if key not in line and value is not None:
+                line[key] = _number(value)
         if self._file is not None:
             files.write_line(self._file, files.dumps(line).encode() + b"\n")
         self.count += 1

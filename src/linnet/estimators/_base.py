@@ -26,8 +26,9 @@ from sklearn.utils.validation import (
 )
 from torch import Tensor
 
+from linnet.core.events import Evaluate, Plain, Step, of
 from linnet.core.parallel import World, choose_device
-from linnet.core.record import Event, Record
+from linnet.core.record import Record
 from linnet.data.columns import expand
 from linnet.data.dataset import Dataset
 from linnet.data.draft import features
@@ -154,12 +155,13 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             "device": self.device,
             **recipe,
         }
-        history: list[Event] = []
+        history: list[Plain] = []
         try:
             with shown(bool(self.verbose)) as heard:
 
-                def tell(event: Event) -> None:
-                    history.append(event)
+                def tell(event: Plain) -> None:
+                    if isinstance(of(event), (Step, Evaluate)):
+                        history.append(event)
                     if heard is not None:
                         heard(event)
 
@@ -178,7 +180,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             text = str(error).replace(number[0], f'column "{names[int(number[1])]}":', 1)
             raise DataError(text) from None
         self._take(model)
-        self.history_ = [event for event in history if event["event"] in ("step", "evaluate")]
+        self.history_ = history
         if self.converged_ is False:
             warnings.warn(self.stop_reason_, ConvergenceWarning, stacklevel=3)
 

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from linnet.core.events import of
+from linnet.core.history import History
 from linnet.figures.notebook import Html, curve, paragraph, table
 
 Array = np.ndarray[Any, Any]
@@ -45,14 +47,15 @@ def _steps(model: Any) -> str:
 
 def _learned(model: Any) -> Html:
     """The training loss of each epoch, and of validation rows theirs."""
-    held = [event for event in model.history_ if event["event"] == "evaluate" and event["epoch"]]
     losses = model.loss_curve_
-    return curve(
-        {
-            "training loss": (range(1, len(losses) + 1), losses),
-            "validation loss": ([e["epoch"] for e in held], [e["valid"]["loss"] for e in held]),
-        }
-    )
+    steps: Sequence[int] = range(1, len(losses) + 1)
+    lines: dict[str, tuple[Sequence[Any], Sequence[Any]]] = {"training loss": (steps, losses)}
+    for fit in History.of(map(of, model.history_)).fits:
+        valid = fit.table("valid")
+        held = [place for place, epoch in enumerate(valid.get("epoch", ())) if epoch]
+        epochs, values = ([valid[key][place] for place in held] for key in ("epoch", "loss"))
+        lines["validation loss"] = epochs, values
+    return curve(lines)
 
 
 def _listed(names: Array) -> str:

@@ -24,7 +24,7 @@ from linnet.figures.colors import COLORS
 from linnet.figures.figure import Figure
 
 Series = Mapping[str, Mapping[str, Mapping[str, list[Any]]]]
-"""One run as from ``linnet.runs.events.series``: by model, "train" or "valid", and name."""
+"""One run as ``History.series`` gives it: by model, "train" or "valid", and name."""
 
 Axis = Literal["epoch", "step", "time", "penalty"]
 

@@ -10,13 +10,15 @@ with ``benchmarks/diagnosis.py``.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
+from linnet.core.events import number
+from linnet.core.history import Fit, History
 from linnet.core.text import percent
 from linnet.insight.verdict import NAMES
 
@@ -111,7 +113,7 @@ def typical_probability(log_loss: float) -> float:
 
 @np.errstate(over="ignore", invalid="ignore")  # of a fit that diverged
 def diagnose(
-    events: Iterable[Mapping[str, Any]],
+    history: History,
     metrics: Mapping[str, Any] | None = None,
     predictions: Mapping[str, Predictions] | None = None,
     *,
@@ -121,12 +123,13 @@ def diagnose(
 ) -> list[Claim]:
     """What holds the models of a run back, the weightiest first; nothing where all is well.
 
-    ``events`` are those of ``runs.events.read_all``, ``metrics`` is ``metrics.json`` if the run has
+    ``history`` is that of the run's events, ``metrics`` is ``metrics.json`` if the run has
     one, ``predictions`` are by model, ``valid_rows`` is in ``run.json``, ``error`` in
     ``status.json``. Of a run that goes on, or failed, less can be told. ``changes`` are those of
     the run's learning curve, if it has one: then it is also told whether more rows would help.
     """
-    models = _curves(events)
+    begun = (fit for fit in history.models.values() if fit.begin is not None)
+    models = {fit.model: _Curve(fit) for fit in begun}
     metrics = metrics or {}
     scores = metrics.get("models", {})
     comparisons = metrics.get("comparisons", {})
@@ -170,23 +173,21 @@ _WEIGHT: dict[str, int] = {
 # what the events say of one model
 
 
-@dataclass
 class _Curve:
-    """One model's events as arrays: ``loss`` (writings,) is the mean training loss since the last
+    """One model's fit as arrays: ``loss`` (writings,) is the mean training loss since the last
     writing, ``valid`` (evaluations,) the validation loss."""
 
-    name: str
-    writings: list[Mapping[str, Any]] = field(default_factory=list)
-    evaluations: list[Mapping[str, Any]] = field(default_factory=list)
-    fit: Mapping[str, Any] | None = None
-
-    def __post_init__(self) -> None:
+    def __init__(self, fit: Fit) -> None:
+        self.name = fit.model
+        self.fit = fit.end
+        self.writings = fit.table("step")
         self.step = _column(self.writings, "step")
         self.loss = _column(self.writings, "loss")
         self.rate = _column(self.writings, "lr")
-        self.at = _column(self.evaluations, "step")
-        self.epoch = _column(self.evaluations, "epoch")
-        self.valid = _column([e.get("valid", {}) for e in self.evaluations], "loss")
+        evaluations = fit.table("valid")
+        self.at = _column(evaluations, "step")
+        self.epoch = _column(evaluations, "epoch")
+        self.valid = _column(evaluations, "loss")
 
     @property
     def best(self) -> int:
@@ -219,34 +220,10 @@ class _Curve:
         return float(np.where(turns, least, 0.0).mean())
 
 
-def _column(rows: list[Mapping[str, Any]], key: str) -> Array:
-    """One value of every row as float64; strict JSON has "NaN" and "Infinity" as text."""
-    return np.array([_number(row.get(key)) for row in rows], dtype=np.float64)
-
-
-def _number(value: Any) -> float:
-    """A value of a record as a number; NaN where it is none."""
-    try:
-        return float(value)
-    except (TypeError, ValueError, OverflowError):
-        return math.nan
-
-
-def _curves(events: Iterable[Mapping[str, Any]]) -> dict[str, _Curve]:
-    """The models in the order in which they were fitted."""
-    found: dict[str, dict[str, Any]] = {}
-    for event in events:
-        kind, model = event.get("event"), event.get("model")
-        if kind == "begin":
-            found[str(model)] = {"writings": [], "evaluations": [], "fit": None}
-        elif model in found:
-            if kind == "step":
-                found[model]["writings"].append(event)
-            elif kind == "evaluate":
-                found[model]["evaluations"].append(event)
-            elif kind == "fit":
-                found[model]["fit"] = event
-    return {name: _Curve(name, **parts) for name, parts in found.items()}
+def _column(table: Mapping[str, Sequence[Any]], key: str) -> Array:
+    """A column (rows,) of a table as float64, NaN where a row has no such number."""
+    steps = table.get("step", ())
+    return np.array([number(value) for value in table.get(key, [None] * len(steps))], np.float64)
 
 
 # nets
@@ -295,7 +272,7 @@ def _shortfall(
     if line is None or len(net.valid) < 2:
         return None
     missing = (net.valid[net.best] - line) / max(unit - line, 0.05 * unit)
-    surely = comparison.get("better") == "line" and _number(comparison.get("p_value", 1)) < CHANCE
+    surely = comparison.get("better") == "line" and number(comparison.get("p_value", 1)) < CHANCE
     return bool(missing > (BEHIND / 10 if surely else BEHIND))
 
 
@@ -473,7 +450,8 @@ def _line(
         return None
     unit, constant = _unit(models, line), float(models["constant"].loss[0])
     penalties = _column(line.writings, "penalty")
-    kept = line.step == _number(line.fit.get("best_step", line.step[-1]))
+    best = line.fit.best_step
+    kept = line.step == (line.step[-1] if best is None else best)
     penalty = float(penalties[kept][-1]) if kept.any() else math.nan
     train = float(line.loss[kept][-1]) if kept.any() else math.nan
     valid = float(line.valid[line.best])
@@ -502,8 +480,8 @@ def _line(
             "try a larger penalty, or penalty=auto",
             figures,
         )
-    gap = None if line.fit.get("gap") is None else _number(line.fit["gap"])
-    if not line.fit.get("converged"):
+    gap = line.fit.gap
+    if not line.fit.converged:
         if gap is None or gap < LEFT * unit:
             return None
         return _claim(

@@ -9,10 +9,10 @@ from pydantic import Field, model_validator
 
 from linnet.core import files
 from linnet.core.closed import Closed
+from linnet.core.events import LARGEST, MAX_WHOLE
 from linnet.core.files import Place
 from linnet.errors import InputError
 from linnet.runs import directory
-from linnet.runs.events import LARGEST, MAX_WHOLE
 
 FORMAT = 1
 

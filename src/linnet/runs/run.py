@@ -13,8 +13,9 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from linnet.core import files
+from linnet.core.events import Plain
 from linnet.core.files import Place
-from linnet.core.record import Event
+from linnet.core.history import History, Parts, join
 from linnet.errors import DataError, InputError, LinnetError, ModelError
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
@@ -148,9 +149,14 @@ class Run:
             raise DataError(f"{place} is not what the run was made with: its fingerprint differs")
         return draft
 
-    def events(self) -> list[Event]:
-        """Everything written while the run went on, in order; see ``linnet.runs.events``."""
-        return events.read_all(self.place / directory.EVENTS)
+    def events(self) -> list[Plain]:
+        """Everything written while the run went on, in order, as its lines have it: dicts, whose
+        ``event`` says what each is; see ``linnet.core.events``."""
+        return [event.plain() for event in events.read_all(self.place / directory.EVENTS)]
+
+    def history(self) -> History:
+        """The events as curves: what they say of each fit; see ``linnet.core.history``."""
+        return History.of(events.read_all(self.place / directory.EVENTS))
 
     def reasons(self) -> list[Claim]:
         """Why is it stuck? What the record says holds the models back, the weightiest first."""
@@ -166,7 +172,7 @@ class Run:
         rows = self.info.get("data", {}).get("valid_rows")
         curve = read_curve(self.place)
         changes = {} if curve is None else curve.plain()["changes"]
-        return diagnose(self.events(), self.metrics, held, valid_rows=rows, changes=changes)
+        return diagnose(self.history(), self.metrics, held, valid_rows=rows, changes=changes)
 
     def curves(self, x: Axis = "epoch", log: bool = False, smoothing: float = 0.0) -> Figure:
         """Loss and accuracy, or RMSE, of training and validation; see ``linnet.figures.curves``."""
@@ -189,10 +195,10 @@ class Run:
         plain = curve.plain()
         return learning_curve(plain["points"], plain["score"], plain["valid_rows"])
 
-    def _series(self, parents: int = MAX_PARENTS) -> dict[str, Any]:
+    def _series(self, parents: int = MAX_PARENTS) -> dict[str, Parts]:
         """The curves; where the run started from another one's weights, behind that one's, up to
         where those were."""
-        own = events.series(self.events())
+        own = self.history().series()
         try:
             parent = self.info.get("parent")
             if parent is None or not parents:
@@ -204,7 +210,7 @@ class Run:
         for name in own.keys() & before.keys() & models.keys():
             fitted = models[name]["fit"]
             if fitted.get("best_epoch"):  # of a net; a line has no epochs to join
-                own[name] = events.joined(before[name], own[name], fitted["best_step"])
+                own[name] = join(before[name], own[name], fitted["best_step"])
         return own
 
     def confusion(self, model: str | None = None) -> Figure:
@@ -339,7 +345,7 @@ class Run:
 
         scored = (self.place / directory.METRICS).is_file()
         try:
-            written = events.series(self.events())
+            written = self.history().series()
             reasons = self.reasons() if scored else []
         except (LinnetError, OSError):  # the scores stand without them
             written, reasons = {}, []

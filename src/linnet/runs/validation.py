@@ -12,11 +12,11 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from linnet.core.closed import explain
+from linnet.core.events import LARGEST, MAX_WHOLE
 from linnet.core.files import canonical
 from linnet.data.reading import Label
 from linnet.data.schema import MAX_CLASSES
 from linnet.errors import InputError
-from linnet.runs.events import LARGEST, MAX_WHOLE
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 """Of a model, and so of its files: nothing that leads elsewhere."""

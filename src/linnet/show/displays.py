@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from linnet.core.events import of
+from linnet.core.history import History
 from linnet.errors import InputError, WorkError
 from linnet.figures import Figure, calibration, coefficients, curves, mistakes, templates, worst
 from linnet.fit.artifact import Artifact
-from linnet.runs import events
 from linnet.runs.run import Run
 
 if TYPE_CHECKING:
@@ -226,7 +227,7 @@ class CurvesDisplay(_Display):
                 f"{type(estimator).__name__} has no record of its fit; expected an estimator of "
                 "linnet's, fitted in this process"
             )
-        series = {type(estimator).__name__: events.series(history)}
+        series = {type(estimator).__name__: History.of(map(of, history)).series()}
         return cls(curves(series, x=x, log=log, smoothing=smoothing)).plot(ax=ax)
 
     @classmethod

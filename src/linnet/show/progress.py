@@ -12,17 +12,22 @@ from importlib import import_module
 from types import TracebackType
 from typing import Any, Self
 
-from linnet.core.record import Event
+from linnet.core.events import Begin, Evaluate, Event, Finding, Plain, Step, of
+from linnet.core.events import Fit as Ended
+from linnet.core.history import Columns, Fit, History, Part, loss
 from linnet.errors import LinnetWarning
 from linnet.figures.notebook import Html, paragraph, put, table
 
-Echo = Callable[[Event], None]
+Echo = Callable[[Plain], None]
 
 SECONDS_BETWEEN_LINES = 5.0
 SECONDS_BETWEEN_UPDATES = 0.25
 """Of a notebook's table."""
 
 MOST_WARNINGS = 20
+
+OF_A_FIT = (Step, Evaluate, Ended)
+"""The events that say how far a fit has come."""
 
 
 def shown(
@@ -48,60 +53,42 @@ def in_notebook() -> bool:
     return any(kind.__name__ == "ZMQInteractiveShell" for kind in type(shell).__mro__)
 
 
-def learned(step: Event) -> str:
+def learned(step: Step) -> str:
     """What a step tells, in words."""
-    if "penalty" in step:
-        return f"penalty {step['penalty']:.0e}, gradient {step['gradient_max']:.1e}"
-    return f"training loss {step['loss']:.4f}" if "loss" in step else ""
+    values = step.values
+    if "penalty" in values:
+        return f"penalty {values['penalty']:.0e}, gradient {values['gradient_max']:.1e}"
+    return f"training loss {values['loss']:.4f}" if "loss" in values else ""
 
 
-def scored(valid: Event) -> str:
+def scored(event: Evaluate) -> str:
     """Scores of the validation rows, in words."""
-    found = f"validation loss {valid['loss']:.4f}"
+    valid = event.valid or {}
+    found = f"validation loss {loss(event):.4f}"
     if "accuracy" in valid:
         return f"{found}, accuracy {100 * valid['accuracy']:.2f} %"
     return f"{found}, RMSE {valid['rmse']:.4g}" if "rmse" in valid else found
 
 
-def place(event: Event) -> str:
+def place(event: Step | Evaluate) -> str:
     """Where in its fit an event stands."""
-    return f"epoch {event['epoch']}" if event.get("epoch") else f"step {event['step']}"
+    return f"epoch {event.epoch}" if event.epoch else f"step {event.step}"
 
 
-class _Fit:
-    """What is known of the fit of one model so far."""
-
-    def __init__(self, begin: Event) -> None:
-        self.model: str = begin["model"]
-        self.total: int | None = begin.get("steps")
-        self.began = self.last = begin["time"]
-        self.step: Event | None = None
-        self.scores: Event | None = None
-        self.best: Event | None = None  # of the scores; not the start, where there are others
-        self.end: Event | None = None
-
-    def take(self, event: Event) -> None:
-        """Take in a step, its scores, or the end."""
-        self.last = event["time"]
-        if event["event"] == "step":
-            self.step = event
-        elif event["event"] == "evaluate":
-            self.scores, best = event, self.best
-            if best is None or not best["step"] or event["valid"]["loss"] < best["valid"]["loss"]:
-                self.best = event
-        else:
-            self.end = event
-
-    def words(self, event: Event) -> str:
-        """What ``event``, which was taken in, adds in words; nothing where others tell it."""
-        if event["event"] == "fit":
-            return str(event["reason"])
-        if event["event"] == "step":
-            if "penalty" in event:
-                return f"step {event['step']}, {learned(event)}"
-            return f"{place(event)}: {learned(event)}" if self.scores is None else ""
-        told = "" if self.step is None or "penalty" in self.step else f"{learned(self.step)}, "
-        return f"{place(event)}: {told}{scored(event['valid'])}"
+def words_of(fit: Fit, event: Event) -> str:
+    """What ``event``, the last of a fit, adds in words; nothing where others tell it."""
+    match event:
+        case Ended():
+            return str(event.reason)
+        case Step() if "penalty" in event.values:
+            return f"step {event.step}, {learned(event)}"
+        case Step():
+            return f"{place(event)}: {learned(event)}" if fit.scores is None else ""
+        case Evaluate():
+            step = fit.step
+            told = "" if step is None or "penalty" in step.values else f"{learned(step)}, "
+            return f"{place(event)}: {told}{scored(event)}"
+    return ""
 
 
 class _Display:
@@ -110,6 +97,7 @@ class _Display:
 
     def __init__(self) -> None:
         self._quiet = ExitStack()
+        self._history = History(_Nowhere())
 
     def __enter__(self) -> Self:
         self._quiet.enter_context(warnings.catch_warnings())
@@ -132,8 +120,23 @@ class _Display:
     def _end(self, error: BaseException | None) -> None:
         raise NotImplementedError
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, line: Plain) -> None:
         raise NotImplementedError
+
+    def _take(self, line: Plain) -> tuple[Event, Fit | None]:
+        """An event, and the fit it is of, if that is one whose begin was shown."""
+        event = of(line)
+        self._history.take(event)
+        fit = self._history.now
+        shows = fit is not None and fit.begin is not None
+        return event, fit if shows and isinstance(event, (Begin, *OF_A_FIT)) else None
+
+
+class _Nowhere:
+    """Keeps no points: a display shows the last of them."""
+
+    def put(self, model: str, part: Part, columns: Columns) -> None:
+        """Nothing."""
 
 
 class Terminal(_Display):
@@ -142,7 +145,6 @@ class Terminal(_Display):
     def __init__(self, address: str | None = None) -> None:
         super().__init__()
         self._printed = time.monotonic()
-        self._fit: _Fit | None = None
         self._bar: Any = None
         self._task: Any = None
         self._broken = False
@@ -170,47 +172,46 @@ class Terminal(_Display):
             with suppress(OSError):
                 self._bar.stop()
 
-    def __call__(self, event: Event) -> None:
+    def __call__(self, line: Plain) -> None:
         if self._broken:
             return
         try:
-            self._show(event)
+            self._show(*self._take(line))
         except OSError:  # a closed pipe, a terminal that is gone: the fit goes on
             self._broken = True
 
-    def _show(self, event: Event) -> None:
-        kind = event["event"]
-        if kind == "finding" and event["severity"] == "warning":
+    def _show(self, event: Event, fit: Fit | None) -> None:
+        if isinstance(event, Finding) and event.severity == "warning":
             warning = f"warning: {_found(event)}"
             if self._bar:
                 self._bar.console.print(warning, markup=False, highlight=False)
             else:
                 print(warning, file=sys.stderr, flush=True)
-        elif kind == "begin":
-            self._fit = _Fit(event)
+        elif fit is None:
+            return
+        elif isinstance(event, Begin):
             if self._bar:
-                self._task = self._bar.add_task("", total=self._fit.total, model=event["model"])
-        elif kind in ("step", "evaluate", "fit") and self._fit is not None:
-            self._fit.take(event)
-            words = self._fit.words(event)
+                self._task = self._bar.add_task("", total=fit.total, model=fit.model)
+        else:
+            words = words_of(fit, event)
             if self._bar:
                 self._draw(event, words)
-            elif kind == "fit":
-                print(f"{event['model']}: {words}", file=sys.stderr, flush=True)
-            elif words and "penalty" not in event and self._due():
+            elif isinstance(event, Ended):
+                print(f"{fit.model}: {words}", file=sys.stderr, flush=True)
+            elif words and "penalty" not in event.values and self._due():
                 self._printed = time.monotonic()
-                print(f"{event['model']}: {words}", file=sys.stderr, flush=True)
+                print(f"{fit.model}: {words}", file=sys.stderr, flush=True)
 
     def _due(self) -> bool:
         return time.monotonic() - self._printed >= SECONDS_BETWEEN_LINES
 
     def _draw(self, event: Event, words: str) -> None:
         changed: dict[str, Any] = {"description": words} if words else {}
-        if event["event"] == "fit":
-            done = max(1, event["steps"])
+        if isinstance(event, Ended):
+            done = max(1, event.steps or 0)
             changed |= {"completed": done, "total": done}
-        elif event["event"] == "step" and "penalty" not in event:
-            changed["completed"] = event["step"]
+        elif isinstance(event, Step) and "penalty" not in event.values:
+            changed["completed"] = event.step
         self._bar.update(self._task, **changed)
 
 
@@ -224,8 +225,6 @@ class Notebook(_Display):
     def __init__(self, address: str | None = None) -> None:
         super().__init__()
         self._address = address
-        self._fits: list[_Fit] = []
-        self._findings: list[str] = []
         self._fault = ""
         self._handle: Any = None
         self._broken = False
@@ -240,18 +239,21 @@ class Notebook(_Display):
             self._fault = f"{ended}: {type(error).__name__} {error}"
         self._draw()
 
-    def __call__(self, event: Event) -> None:
-        kind = event["event"]
-        if kind == "begin":
-            self._fits.append(_Fit(event))
-        elif kind in ("step", "evaluate", "fit") and self._fits:
-            self._fits[-1].take(event)
-        elif kind == "finding" and event["severity"] == "warning":
-            self._findings.append(_found(event))
-        else:
+    def __call__(self, line: Plain) -> None:
+        event, fit = self._take(line)
+        if fit is None and not (isinstance(event, Finding) and event.severity == "warning"):
             return
-        if kind == "begin" or time.monotonic() - self._drawn >= SECONDS_BETWEEN_UPDATES:
+        late = time.monotonic() - self._drawn >= SECONDS_BETWEEN_UPDATES
+        if isinstance(event, Begin) or late:
             self._draw()
+
+    def _fits(self) -> list[Fit]:
+        """Those that are shown."""
+        return [fit for fit in self._history.fits if fit.begin is not None]
+
+    def _findings(self) -> list[str]:
+        """The warnings among the findings."""
+        return [_found(each) for each in self._history.findings if each.severity == "warning"]
 
     def _draw(self) -> None:
         if self._broken:
@@ -271,16 +273,17 @@ class Notebook(_Display):
 
     def html(self) -> str:
         """What is shown now."""
+        fits, findings = self._fits(), self._findings()
         rows = [
-            [fit.model, _bar(fit, bool(self._fault)), *_told(fit), f"{fit.last - fit.began:.1f} s"]
-            for fit in self._fits
+            [fit.model, _bar(fit, bool(self._fault)), *_told(fit), f"{fit.seconds:.1f} s"]
+            for fit in fits
         ]
         head = ["model", "step", "training", "validation", "time"]
         parts = [table(head, rows)] if rows else [paragraph("linnet: the data is ready")]
-        parts += [paragraph(f"{f.model} stopped: {f.end['reason']}") for f in self._fits if f.end]
-        parts += [paragraph("⚠ ", found) for found in self._findings[:MOST_WARNINGS]]
-        if len(self._findings) > MOST_WARNINGS:
-            parts.append(paragraph(f"… and {len(self._findings) - MOST_WARNINGS} more warnings"))
+        parts += [paragraph(f"{f.model} stopped: {f.end.reason}") for f in fits if f.end]
+        parts += [paragraph("⚠ ", found) for found in findings[:MOST_WARNINGS]]
+        if len(findings) > MOST_WARNINGS:
+            parts.append(paragraph(f"… and {len(findings) - MOST_WARNINGS} more warnings"))
         if self._fault:
             parts.append(paragraph("✗ ", self._fault))
         if self._address is not None:
@@ -291,31 +294,29 @@ class Notebook(_Display):
     def text(self) -> str:
         """The same without HTML."""
         lines = [
-            f"{fit.model}: " + (str(fit.end["reason"]) if fit.end else ", ".join(_told(fit)))
-            for fit in self._fits
+            f"{fit.model}: " + (str(fit.end.reason) if fit.end else ", ".join(_told(fit)))
+            for fit in self._fits()
         ]
-        lines += [f"warning: {found}" for found in self._findings[:MOST_WARNINGS]]
+        lines += [f"warning: {found}" for found in self._findings()[:MOST_WARNINGS]]
         lines += [self._fault] if self._fault else []
         lines += [f"live page: {self._address}"] if self._address is not None else []
         return "\n".join(lines) or "linnet: the data is ready"
 
 
-def _told(fit: _Fit) -> tuple[str, str]:
+def _told(fit: Fit) -> tuple[str, str]:
     """The last of training and of validation rows, in words; of an ended fit the best of these."""
     held = fit.best if fit.end is not None else fit.scores
     return (
         learned(fit.step).removeprefix("training ") if fit.step is not None else "",
-        scored(held["valid"]).removeprefix("validation ") if held is not None else "",
+        scored(held).removeprefix("validation ") if held is not None else "",
     )
 
 
-def _bar(fit: _Fit, broken: bool) -> Html:
+def _bar(fit: Fit, broken: bool) -> Html:
     """How far a fit has come; of one whose end is not known, that it moves."""
-    events = [event for event in (fit.step, fit.scores) if event is not None]
-    done = max((event["step"] for event in events), default=0)
-    epoch = max((event.get("epoch", 0) for event in events), default=0)
+    done = fit.at
     words = f"{done:,}" + (f" of {fit.total:,}" if fit.total and fit.end is None else "")
-    words += f", epoch {epoch}" if epoch else ""
+    words += f", epoch {fit.epoch}" if fit.epoch else ""
     total = fit.total or max(1, done)
     if fit.end is not None:
         done = total
@@ -325,5 +326,5 @@ def _bar(fit: _Fit, broken: bool) -> Html:
     return Html(f"{bar} {put(words)}")
 
 
-def _found(event: Event) -> str:
-    return f"{event['model']}: {event['text']}" if "model" in event else str(event["text"])
+def _found(finding: Finding) -> str:
+    return finding.text if finding.model is None else f"{finding.model}: {finding.text}"

@@ -45,7 +45,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from linnet.core import files
+from linnet.core import events, files
 from linnet.core.record import Record
 from linnet.errors import InputError
 from linnet.integrations.compat import windows
@@ -120,11 +120,12 @@ class _Environment:
                 self.drawn[name] = _Drawn(window.kind, [line.name for line in window.lines])
             _end_line(self.path)
         self._record = Record(self.path)
-        self._record.write("start", format=directory.FORMAT, wall=directory.now(), env=env)
+        start = events.Start(format=directory.FORMAT, wall=directory.now(), env=env)
+        self._record.write(start)
         atexit.register(self._record.close)
 
-    def write(self, event: str, **values: Any) -> None:
-        self._record.write(event, **values)
+    def write(self, event: events.Drawn | events.Close) -> None:
+        self._record.write(event)
 
 
 _OPEN: dict[Path, _Environment] = {}
@@ -258,7 +259,7 @@ class Visdom:
         ys = y.T.tolist() if y.ndim == 2 else [y.tolist()]
         xs = [x.tolist()] * len(ys) if x.ndim == 1 else x.T.tolist()
         lines = [{"x": a, "y": b} for a, b in zip(xs, ys, strict=True)]
-        return self._draw("line", lines, range(len(lines)), win, env, opts, update, name)
+        return self._draw(events.Line, lines, range(len(lines)), win, env, opts, update, name)
 
     def scatter(
         self,
@@ -303,7 +304,7 @@ class Visdom:
                 line["labels"] = [str(labels[row]) for row in rows]
             lines.append(line)
         places = [group - 1 for group in present]
-        return self._draw("scatter", lines, places, win, env, opts, update, name)
+        return self._draw(events.Scatter, lines, places, win, env, opts, update, name)
 
     def bar(
         self,
@@ -335,7 +336,7 @@ class Visdom:
             raise InputError(f"{len(legend)} names in the legend for {x.shape[1]} columns of X")
         places = y.tolist() if rows is None else [str(row) for row in rows]
         lines = [{"x": places, "y": column.tolist()} for column in x.T]
-        return self._draw("bar", lines, range(len(lines)), win, env, opts, None, None)
+        return self._draw(events.Bar, lines, range(len(lines)), win, env, opts, None, None)
 
     def histogram(
         self, X: Any, win: str | None = None, env: str | None = None, opts: Opts = None
@@ -366,7 +367,7 @@ class Visdom:
         "replace", "remove", or "appendRow", "appendColumn", "prependRow", "prependColumn".
         """
         if update == "remove":
-            self._at(env).write("heatmap", win=_named(win, update), update=update)
+            self._at(env).write(events.Heatmap(win=_named(win, update), update=update))
             self._at(env).drawn.pop(str(win), None)
             return str(win)
         if update not in (None, *HEATMAP_UPDATES):
@@ -380,13 +381,14 @@ class Visdom:
                 raise InputError(f"{len(given)} {key} for {count} in X, {_shapes(X=x)}")
         environment, win, keep = self._window(env, win, "heatmap", update)
         environment.write(
-            "heatmap",
-            win=win,
-            update=update if keep else None,
-            z=x.tolist(),
-            rows=_texts(names["rownames"]),
-            columns=_texts(names["columnnames"]),
-            opts=_plain(opts),
+            events.Heatmap(
+                win=win,
+                update=update if keep else None,
+                z=x.tolist(),
+                rows=_texts(names["rownames"]),
+                columns=_texts(names["columnnames"]),
+                opts=_plain(opts),
+            )
         )
         return win
 
@@ -461,7 +463,8 @@ class Visdom:
         """A text; ``append`` adds it to the window as a new line."""
         update = "append" if append and win is not None else None
         environment, win, keep = self._window(env, win, "text", update)
-        environment.write("text", win=win, append=keep or None, text=str(text), opts=_plain(opts))
+        shown = events.Text(win=win, append=keep or None, text=str(text), opts=_plain(opts))
+        environment.write(shown)
         return win
 
     def close(self, win: str | None = None, env: str | None = None) -> str:
@@ -471,7 +474,7 @@ class Visdom:
             environment.drawn.clear()
         else:
             environment.drawn.pop(str(win), None)
-        environment.write("close", win=None if win is None else str(win))
+        environment.write(events.Close(win=None if win is None else str(win)))
         return "" if win is None else str(win)
 
     def win_exists(self, win: str, env: str | None = None) -> bool:
@@ -516,7 +519,7 @@ class Visdom:
 
     def _draw(
         self,
-        event: str,
+        kind: type[events.Line],
         lines: list[dict[str, Any]],
         places: Sequence[int],
         win: str | None,
@@ -535,8 +538,8 @@ class Visdom:
             raise InputError(f"opts['legend'] is a list of names; got {legend!r}")
         if legend and not name and lines and max(places) >= len(legend):
             raise InputError(f"{len(legend)} names in the legend for {max(places) + 1} lines")
-        kind = "bars" if event == "bar" else "lines"
-        environment, win, keep = self._window(env, win, kind, update)
+        shape = "bars" if kind is events.Bar else "lines"
+        environment, win, keep = self._window(env, win, shape, update)
         drawn = environment.drawn[win]
         known = drawn.names
         for line, place in zip(lines, places, strict=True):
@@ -550,7 +553,7 @@ class Visdom:
             lines = [line for line in lines if not all(map(math.isnan, line["x"]))]
         known += [line["name"] for line in lines if line["name"] not in known]
         how = ("append" if update == "append" else "replace") if keep else None
-        environment.write(event, win=win, update=how, lines=lines, opts=drawn.news(opts))
+        environment.write(kind(win=win, update=how, lines=lines, opts=drawn.news(opts)))
         return win
 
     def _remove(self, win: str | None, env: str | None, name: str | None, opts: Opts) -> str:
@@ -561,7 +564,7 @@ class Visdom:
         drawn = environment.drawn.get(win)
         if drawn and name in drawn.names:
             drawn.names.remove(name)
-        environment.write("line", win=win, update="remove", name=str(name))
+        environment.write(events.Line(win=win, update="remove", name=str(name)))
         return win
 
     def _show(self, pixels: NDArray[np.uint8], win: str | None, env: str | None, opts: Opts) -> str:
@@ -591,13 +594,14 @@ class Visdom:
             path.parent.mkdir(exist_ok=True)
             files.write(path, content)
         environment.write(
-            "image",
-            win=win,
-            append=keep or None,
-            file=file.as_posix(),
-            width=size[0],
-            height=size[1],
-            opts=_plain(opts),
+            events.Image(
+                win=win,
+                append=keep or None,
+                file=file.as_posix(),
+                width=size[0],
+                height=size[1],
+                opts=_plain(opts),
+            )
         )
         return win
 

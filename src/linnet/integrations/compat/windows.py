@@ -24,16 +24,16 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from linnet.core import files
+from linnet.core import events, files
+from linnet.core.events import Event
 from linnet.core.files import Place
-from linnet.core.record import Event
-from linnet.runs import events
+from linnet.runs.events import read_all
 
-LINES = ("line", "scatter")
 MEDIA = "media"
 PICTURE = re.compile(rf"{MEDIA}/[0-9a-f]{{1,64}}\.png")
 """The pattern of the picture files: folder and name."""
@@ -127,17 +127,17 @@ def _env(path: Place) -> str | None:
     with files.opened(path) as file:
         line = file.readline(1 << 20)
     try:
-        event = files.loads(line, str(path))
+        plain = files.loads(line, str(path))
     except ValueError:
         return None
-    return str(event["env"]) if isinstance(event, dict) and "env" in event else None
+    return str(plain["env"]) if isinstance(plain, dict) and "env" in plain else None
 
 
 def windows(path: Place | str) -> dict[str, Window]:
     """The windows of the environment in the file ``path``, by name, oldest first."""
     path = Path(path) if isinstance(path, str) else path
     state: dict[str, Window] = {}
-    for event in events.read_all(path):
+    for event in read_all(path):
         replay(state, event)
     return state
 
@@ -149,52 +149,53 @@ def replay(state: dict[str, Window], event: Event) -> None:
 
 
 def _replay(state: dict[str, Window], event: Event) -> None:
-    kind, win = event["event"], str(event.get("win"))
-    opts = dict(event.get("opts") or {})
-    if kind == "close":
-        if "win" in event:
-            state.pop(win, None)
-        else:
+    match event:
+        case events.Close(win=None):
             state.clear()
-    elif kind in (*LINES, "bar"):
-        if event.get("update") == "remove":
-            if win in state:
-                state[win].lines = [n for n in state[win].lines if n.name != event.get("name")]
-            return
-        window = _window(state, win, "bars" if kind == "bar" else "lines", opts, "update" in event)
-        for line in event["lines"]:
-            _draw(window, line, event.get("update") == "append", kind == "scatter")
-    elif kind == "heatmap":
-        if event.get("update") == "remove":
-            state.pop(win, None)
-            return
-        window = _window(state, win, "heatmap", opts, "update" in event)
-        _paint(window, event)
-    elif kind == "image":
-        if not PICTURE.fullmatch(event["file"]):
-            return
-        width, height = int(event["width"]), int(event["height"])
-        caption = None if opts.get("caption") is None else str(opts["caption"])
-        picture = Picture(event["file"], width, height, caption, float(event["time"]))
-        _window(state, win, "pictures", opts, True).pictures.append(picture)
-    elif kind == "text":
-        window = _window(state, win, "text", opts, bool(event.get("append")))
-        text = re.sub(r"<br\s*/?>", "\n", str(event["text"]))
-        window.text = f"{window.text}\n{text}" if event.get("append") else text
+        case events.Close():
+            state.pop(str(event.win), None)
+        case events.Line():
+            _lines(state, event)
+        case events.Heatmap(update="remove"):
+            state.pop(str(event.win), None)
+        case events.Heatmap():
+            _paint(_window(state, event, "heatmap", event.update is not None), event)
+        case events.Image(file=str(file), width=int(width), height=int(height)):
+            if event.time is None or not PICTURE.fullmatch(file):
+                return
+            caption = (event.opts or {}).get("caption")
+            words = None if caption is None else str(caption)
+            picture = Picture(file, width, height, words, float(event.time))
+            _window(state, event, "pictures", True).pictures.append(picture)
+        case events.Text(text=str(text)):
+            window = _window(state, event, "text", bool(event.append))
+            text = re.sub(r"<br\s*/?>", "\n", text)
+            window.text = f"{window.text}\n{text}" if event.append else text
 
 
-def _window(
-    state: dict[str, Window], name: str, kind: str, opts: dict[str, Any], keep: bool
-) -> Window:
+def _lines(state: dict[str, Window], event: events.Line) -> None:
+    """Draw lines, points or bars, or remove one of them."""
+    if event.update == "remove":
+        if (window := state.get(str(event.win))) is not None:
+            window.lines = [line for line in window.lines if line.name != event.name]
+        return
+    kind = "bars" if isinstance(event, events.Bar) else "lines"
+    window = _window(state, event, kind, event.update is not None)
+    for line in event.lines or ():
+        _draw(window, line, event.update == "append", isinstance(event, events.Scatter))
+
+
+def _window(state: dict[str, Window], event: events.Drawn, kind: str, keep: bool) -> Window:
     """The existing window, if it shall be kept and has this kind; else a new one in its place."""
+    name, opts = str(event.win), dict(event.opts or {})
     if keep and name in state and state[name].kind == kind:
         state[name].opts.update(opts)
     else:
-        state[name] = Window(name, kind, dict(opts))
+        state[name] = Window(name, kind, opts)
     return state[name]
 
 
-def _draw(window: Window, new: dict[str, Any], append: bool, points: bool) -> None:
+def _draw(window: Window, new: Mapping[str, Any], append: bool, points: bool) -> None:
     name = str(new["name"])
     line = next((line for line in window.lines if line.name == name), None)
     if line is None:
@@ -210,10 +211,10 @@ def _draw(window: Window, new: dict[str, Any], append: bool, points: bool) -> No
         line.labels = (line.labels or []) + [str(label) for label in new["labels"]]
 
 
-def _paint(window: Window, event: Event) -> None:
-    z: list[Numbers] = [[float(value) for value in row] for row in event["z"]]
-    rows, columns = event.get("rows"), event.get("columns")
-    where = event.get("update", "replace")
+def _paint(window: Window, event: events.Heatmap) -> None:
+    z: list[Numbers] = [[float(value) for value in row] for row in event.z or ()]
+    rows, columns = (None if names is None else [*names] for names in (event.rows, event.columns))
+    where = event.update or "replace"
     if where == "replace" or not window.matrix:
         window.matrix, window.rows, window.columns = z, rows, columns
     elif where in ("appendRow", "prependRow"):

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from linnet.core import files
-from linnet.core.record import Event
+from linnet.core import events, files
+from linnet.core.events import Plain
 from linnet.runs import directory
 
-NOT_VALUES = ("event", "time", "wall", "env", "model", "step", "epoch")
+NOT_VALUES = ("time", "wall", "env", "epoch")
+"""What an event may hold beside its fields that is no value of a curve."""
 
 
 class Sink:
@@ -30,39 +31,41 @@ class Sink:
         """Connect to the service; continue where an earlier process with the same run stopped."""
         raise NotImplementedError
 
-    def write(self, event: Event) -> None:
-        """Send one event of the record; ``wall`` is its time in seconds since 1970.
-
-        Events of windows (`linnet.integrations.compat.windows`) have ``env`` too, their
-        environment.
+    def write(self, event: Plain) -> None:
+        """Send one event of the record, a dict: ``event`` says what it is, ``wall`` is its time in
+        seconds since 1970, ``env`` the environment of the windows of a program
+        (`linnet.integrations.compat.windows`).
         """
-        kind, wall = event["event"], float(event["wall"])
-        model, step = str(event.get("model")), event.get("step", 0)
-        if kind == "step":
-            self.scalars(_numbers(f"{model}/train", event), step, wall)
-        elif kind == "evaluate":
-            seen = event.get("train")
-            learned = {**seen, "loss": None} if isinstance(seen, dict) else None
-            self.scalars(_numbers(f"{model}/train", learned), step, wall)
-            self.scalars(_numbers(f"{model}/valid", event.get("valid")), step, wall)
-        elif kind == "test":
-            self.summary(_numbers(f"{model}/test", event.get("test")), wall)
-        elif kind in ("finding", "fit"):
-            tag = "finding" if kind == "finding" else f"{model}/fit"
-            self.text(tag, str(event.get("text", event.get("reason"))), 0, wall)
-        elif kind == "end":
-            self.end(wall)
-        elif kind == "line":
-            for line in event.get("lines", []):
-                tag = f"{event['env']}/{event['win']}/{line['name']}"
-                for x, y in zip(line["x"], line["y"], strict=True):
-                    at, value = number(x), number(y)
-                    if at is not None and abs(at) < 2**53 and value is not None:
-                        self.scalars({tag: value}, round(at), wall)
-        elif kind == "text":
-            self.text(f"{event['env']}/{event['win']}", str(event["text"]), _seconds(event), wall)
-        elif kind == "image":
-            self.picture(f"{event['env']}/{event['win']}", event, _seconds(event), wall)
+        wall = float(event["wall"])
+        match events.of(event):
+            case events.Step() as step:
+                self.scalars(_numbers(f"{step.model}/train", step.values), step.step, wall)
+            case events.Evaluate() as scored:
+                learned = {**scored.train, "loss": None} if scored.train is not None else None
+                self.scalars(_numbers(f"{scored.model}/train", learned), scored.step, wall)
+                self.scalars(_numbers(f"{scored.model}/valid", scored.valid), scored.step, wall)
+            case events.Test() as tested:
+                self.summary(_numbers(f"{tested.model}/test", tested.test), wall)
+            case events.Finding() as finding:
+                self.text("finding", finding.text, 0, wall)
+            case events.Fit() as fit:
+                self.text(f"{fit.model}/fit", str(fit.reason), 0, wall)
+            case events.End():
+                self.end(wall)
+            case events.Line(kind="line") as drawn:
+                for line in drawn.lines or []:
+                    self._points_of(f"{event['env']}/{drawn.win}/{line['name']}", line, wall)
+            case events.Text() as shown:
+                self.text(f"{event['env']}/{shown.win}", str(shown.text), _seconds(event), wall)
+            case events.Image() as image:
+                self.picture(f"{event['env']}/{image.win}", event, _seconds(event), wall)
+
+    def _points_of(self, tag: str, line: Mapping[str, Any], wall: float) -> None:
+        """The points of a program's line that have a step and a value."""
+        for x, y in zip(line["x"], line["y"], strict=True):
+            at, value = number(x), number(y)
+            if at is not None and abs(at) < 2**53 and value is not None:
+                self.scalars({tag: value}, round(at), wall)
 
     def scalars(self, values: dict[str, float], step: int, wall: float) -> None:
         """Values of one step, by name: ``<model>/train/loss``, ``<model>/valid/accuracy``, ..."""
@@ -73,7 +76,7 @@ class Sink:
     def text(self, tag: str, text: str, step: int, wall: float) -> None:
         """A text; for a text of a window, ``step`` is the seconds since its program began."""
 
-    def picture(self, tag: str, event: Event, step: int, wall: float) -> None:
+    def picture(self, tag: str, event: Plain, step: int, wall: float) -> None:
         """A picture: the event's ``file`` in the run's directory; ``step`` as in `text`."""
 
     def end(self, wall: float) -> None:
@@ -95,15 +98,13 @@ def number(value: Any) -> float | None:
     return float(value)
 
 
-def _numbers(prefix: str, values: Any) -> dict[str, float]:
-    """The single numbers in ``values``; names get the ``prefix``."""
-    if not isinstance(values, dict):
-        return {}
-    found = {k: number(v) for k, v in values.items() if k not in NOT_VALUES}
+def _numbers(prefix: str, values: Mapping[str, Any] | None) -> dict[str, float]:
+    """The single numbers among ``values``, under ``prefix``."""
+    found = {k: number(v) for k, v in (values or {}).items() if k not in NOT_VALUES}
     return {f"{prefix}/{key}": value for key, value in found.items() if value is not None}
 
 
-def _seconds(event: Event) -> int:
+def _seconds(event: Plain) -> int:
     return round(number(event.get("time")) or 0)
 
 
@@ -126,7 +127,7 @@ def identity(run: Path) -> str:
     return hashlib.sha256(run.absolute().name.encode() + b"\0" + facts).hexdigest()[:16]
 
 
-def picture_path(run: Path, event: Event) -> Path | None:
+def picture_path(run: Path, event: Plain) -> Path | None:
     """The picture that an event names, if it belongs to the run and still exists."""
     folder = (run / "media").resolve()
     path = (run / str(event.get("file"))).resolve()

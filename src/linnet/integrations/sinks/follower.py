@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from linnet.core import files
-from linnet.core.record import Event
+from linnet.core.events import Event, Start
+from linnet.core.history import drop_undone
 from linnet.errors import InputError, LinnetWarning, RecipeError, WorkError
 from linnet.integrations.sinks import SINKS, find
 from linnet.integrations.sinks.base import Sink
 from linnet.runs import directory
 from linnet.runs.archive import run_place
-from linnet.runs.events import read_new, without_undone
+from linnet.runs.events import read_new
 
 POLL_SECONDS = 0.5
 COMMIT_SECONDS = 2.0
@@ -119,13 +120,14 @@ class _Sending:
                 self._commit()
 
     def _send(self, events: list[Event], place: dict[str, Any]) -> None:
-        counted = {id(event) for event in without_undone(events, whole=False)}
+        counted = {id(event) for event in drop_undone(events, whole=False)}
         try:
             for index, event in enumerate(events):
                 if index < place["sent"]:
                     continue
-                if event["event"] == "start":
-                    place.update(wall=_wall(event, place["wall"]), env=str(event.get("env", "")))
+                if isinstance(event, Start):
+                    env = "" if event.env is None else str(event.env)
+                    place.update(wall=_wall(event, place["wall"]), env=env)
                 if id(event) in counted:
                     self._write(event, place)
                 place["sent"] = index + 1
@@ -136,9 +138,7 @@ class _Sending:
             raise
 
     def _write(self, event: Event, place: dict[str, Any]) -> None:
-        seconds = event.get("time")
-        wall = place["wall"] + (seconds if isinstance(seconds, (int, float)) else 0.0)
-        told = {**event, "wall": wall, "env": place["env"]}
+        told = {**event.plain(), "wall": place["wall"] + (event.time or 0.0), "env": place["env"]}
         self.attempt("write", lambda: self._sink.write(told))
         self.count += 1
 
@@ -177,11 +177,10 @@ def _missing(name: str, error: ModuleNotFoundError) -> str:
     return f'the sink "{name}" needs the package {error.name}: pip install {package}'
 
 
-def _wall(event: Event, otherwise: float) -> float:
-    """The start of a record, in seconds since 1970, from its "start" event."""
-    seconds = event.get("time")
+def _wall(start: Start, otherwise: float) -> float:
+    """The start of a record, in seconds since 1970."""
     try:
-        begun = datetime.fromisoformat(str(event.get("wall"))).timestamp()
+        begun = datetime.fromisoformat(str(start.wall)).timestamp()
     except ValueError:
         return otherwise
-    return begun - (seconds if isinstance(seconds, (int, float)) else 0.0)
+    return begun - (start.time or 0.0)

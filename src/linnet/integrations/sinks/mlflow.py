@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
-from linnet.core.record import Event
+from linnet.core.events import Plain
 from linnet.integrations.sinks.base import Sink, identity, picture_path, recipe
 from linnet.runs import directory
 
@@ -59,7 +59,7 @@ class MLflow(Sink):
     def text(self, tag: str, text: str, step: int, wall: float) -> None:
         self._service.log_text(self._id, text, f"{_key(tag)}.txt")
 
-    def picture(self, tag: str, event: Event, step: int, wall: float) -> None:
+    def picture(self, tag: str, event: Plain, step: int, wall: float) -> None:
         path = picture_path(self._run, event)
         if path is not None:
             self._service.log_artifact(self._id, str(path), _key(tag))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from linnet.core.record import Event
+from linnet.core.events import Plain
 from linnet.integrations.sinks.base import Sink, picture_path, recipe
 
 FOLDER = "tensorboard"
@@ -43,7 +43,7 @@ class TensorBoard(Sink):
         metadata = create_summary_metadata(display_name="", description="")
         self._add(step, wall, [{"tag": tag, "tensor": tensor, "metadata": metadata}])
 
-    def picture(self, tag: str, event: Event, step: int, wall: float) -> None:
+    def picture(self, tag: str, event: Plain, step: int, wall: float) -> None:
         from tensorboard.compat.proto.summary_pb2 import Summary
 
         path = picture_path(self._run, event)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from linnet.core.record import Event
+from linnet.core.events import Plain
 from linnet.integrations.sinks.base import Sink, picture_path, recipe
 
 
@@ -36,7 +36,7 @@ class Trackio(Sink):
     def summary(self, values: dict[str, float], wall: float) -> None:
         self.scalars(values, 0, wall)
 
-    def picture(self, tag: str, event: Event, step: int, wall: float) -> None:
+    def picture(self, tag: str, event: Plain, step: int, wall: float) -> None:
         import trackio
 
         path = picture_path(self._run, event)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from linnet.core import files
-from linnet.core.record import Event
+from linnet.core.events import Plain
 from linnet.errors import RecipeError
 from linnet.integrations.sinks.base import Sink, number, picture_path
 from linnet.runs import directory
@@ -39,7 +39,7 @@ class VisdomServer(Sink):
             raise RecipeError(f"port={options['port']}: expected a number such as 8097") from None
         self._service = _client(options.get("server", "http://localhost"), port, self._env)
 
-    def write(self, event: Event) -> None:
+    def write(self, event: Plain) -> None:
         if event["event"] in ("line", "scatter", "bar", "heatmap", "image", "text", "close"):
             self._window(event)
         else:
@@ -108,7 +108,7 @@ class VisdomServer(Sink):
         matrix = np.array(test["confusion"], dtype=float)
         self._service.heatmap(matrix, win=f"{model}/confusion", env=self._env, opts=opts)
 
-    def _window(self, event: Event) -> None:
+    def _window(self, event: Plain) -> None:
         """Repeat the call of the program."""
         import numpy as np
 
@@ -143,7 +143,7 @@ class VisdomServer(Sink):
         else:
             self._image(event, env, opts)
 
-    def _lines(self, event: Event, env: str, opts: dict[str, Any]) -> None:
+    def _lines(self, event: Plain, env: str, opts: dict[str, Any]) -> None:
         """Draw a window again, or replace some of its lines; the first call makes the window."""
         import numpy as np
 
@@ -164,7 +164,7 @@ class VisdomServer(Sink):
             else:
                 self._service.scatter(points, **style)
 
-    def _image(self, event: Event, env: str, opts: dict[str, Any]) -> None:
+    def _image(self, event: Plain, env: str, opts: dict[str, Any]) -> None:
         import numpy as np
         from PIL import Image
 

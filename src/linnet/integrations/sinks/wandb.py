@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from linnet.core.record import Event
+from linnet.core.events import Plain
 from linnet.integrations.sinks.base import Sink, identity, picture_path, recipe
 
 
@@ -48,7 +48,7 @@ class WeightsAndBiases(Sink):
     def text(self, tag: str, text: str, step: int, wall: float) -> None:
         self._service.summary[tag] = text
 
-    def picture(self, tag: str, event: Event, step: int, wall: float) -> None:
+    def picture(self, tag: str, event: Plain, step: int, wall: float) -> None:
         import wandb
 
         path = picture_path(self._run, event)

@@ -18,7 +18,6 @@ from linnet.insight.verdict import NAMES, headline
 from linnet.runs import directory
 from linnet.runs.compare import differing
 from linnet.runs.curve import read as read_curve
-from linnet.runs.events import series
 from linnet.runs.run import Run
 from linnet.show.report import windows
 from linnet.show.report.document import Document
@@ -112,7 +111,7 @@ class Page(Document):
             [key, *(", ".join(map(str, v)) if isinstance(v, list) else v for v in values)]
             for key, values in differing([run.place for run in runs.values()])
         ]
-        every = {name: series(run.events()) for name, run in runs.items()}
+        every = {name: run.history().series() for name, run in runs.items()}
         return tag(
             "section",
             tag("h1", "Beside each other"),
@@ -139,9 +138,9 @@ class Page(Document):
         """What holds the models back, and what the doctor warned of."""
         found = [tag("li", str(claim)) for claim in run.reasons()]
         found += [
-            tag("li", f"{event.get('model', 'data')}: {event['text']}")
-            for event in run.events()
-            if event["event"] == "finding" and event.get("severity") == "warning"
+            tag("li", f"{'data' if finding.model is None else finding.model}: {finding.text}")
+            for finding in run.history().findings
+            if finding.severity == "warning"
         ]
         return tag("ul", *found, class_="reasons") if found else Html()
 
@@ -175,16 +174,16 @@ def _scores(metrics: dict[str, Any]) -> Html:
 
 def _spent(run: Run) -> Html:
     """Where the seconds of each fit went, and the memory that the process held."""
-    last = {e["model"]: e for e in run.events() if e["event"] == "spent" and "model" in e}
-    last.pop("constant", None)
-    keys = ("batches", "steps", "evaluate", "record")
     rows: list[list[Any]] = []
-    for model, event in last.items():
-        seconds = [event[key] if isinstance(event.get(key), float) else None for key in keys]
+    for model, fit in run.history().models.items():
+        if fit.spent is None or model == "constant":
+            continue
+        parts = (fit.spent.batches, fit.spent.steps, fit.spent.evaluate, fit.spent.record)
+        seconds = [part if isinstance(part, float) else None for part in parts]
         total = sum(s for s in seconds if s is not None) or 1.0
         told = [None if s is None else f"{s:.2f} s ({100 * s / total:.1f} %)" for s in seconds]
-        memory = event.get("memory")
-        held = f"{memory / 1e6:,.0f} MB" if isinstance(memory, int) else None
+        memory = fit.spent.memory
+        held = None if memory is None else f"{memory / 1e6:,.0f} MB"
         rows.append([NAMES.get(model, model).removeprefix("the "), *told, held])
     heads = [
         "model", "making batches", "forward, backward, update", "evaluating",

@@ -5,35 +5,26 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from hashlib import sha256
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 from linnet.core import files
+from linnet.core.events import Event, Resume
 from linnet.core.files import Place
-from linnet.core.record import Event
+from linnet.core.history import Fit, History, drop_undone
 from linnet.errors import LinnetError
 from linnet.runs import archive, directory, events, query
 from linnet.show.view import windows
-from linnet.show.view.series import Series
+from linnet.show.view.series import MAX_LETTERS, Bounded, Key, Series, number, shortened
 
 Json = dict[str, Any]
-Key = tuple[str, str, str]
-"""Of a curve: the model, "train" or "valid", and the name of the value."""
 
 MAX_RUNS = 2000
-MAX_SERIES = 100
-"""Curves of one run."""
-
+MAX_FITS = 100
 MAX_FINDINGS = 50
 MAX_FACTS = 150
-MAX_LETTERS = 300
-"""Of a name or of a value that is shown in a row."""
-
-MAX_STEP = 2**53
-LARGE = 1e300
 
 RARELY = 10
 """How many looks apart the files of runs that have ended are looked at again."""
@@ -42,14 +33,8 @@ READ_BYTES = 1 << 20
 READ_SECONDS = 0.5
 """For how long a record is read on before what was found is shown."""
 
-RATE_SECONDS = 0.05
-"""The least time over which samples a second are counted."""
-
 SPENT = ("batches", "steps", "evaluate", "record")
 """Parts of a fit's time."""
-
-PLACE = ("event", "model", "step", "epoch", "time", "valid", "converged")
-"""What is no value of a curve."""
 
 
 class Folder:
@@ -132,20 +117,37 @@ class Follower:
         self.began = 0
         """Where the record ended when its reading began anew."""
 
-        self.series: dict[Key, Series] = {}
-        self.models: dict[str, Json] = {}
-        self.spent: dict[str, Json] = {}
-        """Where the seconds of each fit went so far."""
+        self.curves = Bounded()
+        self.curves.batch = self._batch
+        self.history = History(self.curves, fits=MAX_FITS, findings=MAX_FINDINGS)
 
-        self.findings: list[Json] = []
-        self.now: Json = {}
+    @property
+    def series(self) -> dict[Key, Series]:
+        """Its curves."""
+        return self.curves.series
+
+    @property
+    def now(self) -> Json:
         """What is being fitted, at which step, and its scores: the last, "valid", and those of the
         least validation loss, "best"."""
+        fit = self.history.now
+        if fit is None:
+            return {}
+        model = shortened(fit.model)
+        found: Json = {"model": model, "steps": fit.total, "step": fit.at, "epoch": fit.epoch}
+        if fit.scores is not None:
+            found["valid"] = _numbers(fit.scores.valid)
+        if best := _best(fit):
+            found["best"] = best
+        if model in self.curves.samples:
+            found["samples"] = self.curves.samples[model]
+        return found
 
-        self.units: dict[str, float] = {}
+    @property
+    def units(self) -> dict[str, float]:
         """Steps of an epoch, by model."""
-
-        self._rates: dict[str, tuple[float, int]] = {}
+        fits = self.history.models.values()
+        return {shortened(fit.model): fit.unit for fit in fits if fit.unit < math.inf}
 
     def look(self) -> None:
         """Bring the row up to date."""
@@ -183,7 +185,7 @@ class Follower:
         test = facts.get(f"test.{about['metric']}_interval")
         self._about = {**about, "interval": test}
         batch = facts.get("batch_size")
-        self._batch = float(batch) if isinstance(batch, int) else None
+        self._batch = self.curves.batch = float(batch) if isinstance(batch, int) else None
         self._seen = seen
         self.version += 1
 
@@ -207,10 +209,10 @@ class Follower:
                 return False
             if end <= self.offset:
                 return False
-            if any(event["event"] == "resume" for event in found):
+            if any(type(event) is Resume for event in found):
                 self._read_anew(path)
                 return False
-            self._take_all(found, end)
+            self._take(found, end)
             if time.monotonic() - began > READ_SECONDS:
                 return about.size > self.offset
         return False
@@ -226,162 +228,22 @@ class Follower:
                 break
             found += more
             offset = end
-        self._take_all(events.without_undone(found), offset)
+        self._take(drop_undone(found), offset)
         self.began = offset
 
-    def _take_all(self, found: list[Event], offset: int) -> None:
+    def _take(self, found: list[Event], offset: int) -> None:
         """Events that end at byte ``offset`` of the record."""
-        for _, alike in groupby(found, lambda event: (event["event"], event.get("model"), *event)):
-            self._take_alike(list(alike))
-        for series in self.series.values():
-            series.settle(offset)
+        before = self.history.changes
+        self.history.extend(found)
+        self.version += self.history.changes - before
+        self.curves.settle(offset)
         self.offset = offset
-
-    def _take_alike(self, alike: list[Event]) -> None:
-        """Events of one kind, of one model, with the same keys."""
-        model = alike[0].get("model")
-        if alike[0]["event"] == "step" and isinstance(model, str):
-            self._steps(model if len(model) <= MAX_LETTERS else str(_clip(model)), alike)
-            return
-        for event in alike:
-            self._take(event)
-
-    def _take(self, event: Event) -> None:
-        kind, model = event["event"], event.get("model")
-        if kind == "finding":
-            if len(self.findings) < MAX_FINDINGS:
-                keys = ("model", "severity", "text")
-                self.findings.append({key: _clip(event.get(key), 2000) for key in keys})
-                self.version += 1
-            return
-        if not isinstance(model, str):
-            return
-        if len(model) > MAX_LETTERS:
-            model = str(_clip(model))
-        if kind == "evaluate":
-            self._evaluate(model, event)
-        elif kind == "spent":
-            self._spent(model, event)
-        elif kind == "begin":
-            self.now = {"model": model, "steps": _number(event.get("steps")), "step": 0}
-            self._scores(model)
-        elif kind == "fit":
-            self._scores(model)["fit"] = {"reason": _clip(event.get("reason"), 2000)}
-            self.version += 1
-        elif kind == "test":
-            self._scores(model)["test"] = event.get("test")
-            self.version += 1
-
-    def _scores(self, model: str) -> Json:
-        if model not in self.models and len(self.models) < MAX_SERIES:
-            self.models[model] = {}
-        return self.models.get(model, {})
-
-    def _steps(self, model: str, alike: list[Event]) -> None:
-        """Steps with the same keys, column by column: there may be very many."""
-        columns = dict(zip(alike[0], zip(*map(dict.values, alike), strict=True), strict=True))
-        steps, times, epochs = (columns.get(key, ()) for key in ("step", "time", "epoch"))
-        whole = set(map(type, steps)) == {int} and min(steps) >= 0 and max(steps) < MAX_STEP
-        if not whole or not times or not _numbers(times):
-            for event in alike if len(alike) > 1 else ():
-                self._steps(model, [event])
-            return
-        self.now |= {"model": model, "step": steps[-1]}
-        if set(map(type, epochs)) == {int}:
-            self._place_epoch(model, steps, epochs)
-        for name, values in columns.items():
-            series = self._series(model, "train", name, values)
-            if series is None:
-                continue
-            points = zip(steps, times, values, strict=True)
-            if _numbers(values):
-                series.extend(points)
-            else:
-                series.extend(point for point in points if _number(point[2]) is not None)
-        if "lr" in columns and self._batch is not None:
-            self._rate(model, steps, times)
-
-    def _evaluate(self, model: str, event: Event) -> None:
-        place, valid = self._place(model, event), event.get("valid")
-        if place is None or not isinstance(valid, dict):
-            return
-        step, time = place
-        self._add(model, "valid", valid, step, time)
-        if isinstance(
-            seen := event.get("train"), dict
-        ):  # the loss of training is that of its steps
-            learned = {key: value for key, value in seen.items() if key != "loss"}
-            self._add(model, "train", learned, step, time)
-        self._rates[model] = (time, step)
-        held = {k: n for k, value in valid.items() if (n := _number(value)) is not None}
-        self.now["valid"] = held
-        scores = self._scores(model)
-        best = scores.get("valid")
-        if step > 0 and "loss" in held and (best is None or held["loss"] < best["loss"]):
-            scores["valid"] = self.now["best"] = held
-            self.version += 1
-
-    def _spent(self, model: str, event: Event) -> None:
-        """Where the seconds of a fit went so far, and the memory it holds."""
-        place = self._place(model, event)
-        if place is None:
-            return
-        self._add(model, "train", {"memory": event.get("memory")}, *place)
-        parts = {key: n for key in SPENT if (n := _number(event.get(key))) is not None}
-        if len(self.spent) < MAX_SERIES or model in self.spent:
-            self.spent[model] = parts
-            self.version += 1
-
-    def _place(self, model: str, event: Event) -> tuple[int, float] | None:
-        """The step and the seconds of an event; None where it has none."""
-        step, time, epoch = event.get("step"), _number(event.get("time")), event.get("epoch")
-        if type(step) is not int or not 0 <= step < MAX_STEP or time is None:
-            return None
-        self.now |= {"model": model, "step": step}
-        if type(epoch) is int:
-            self._place_epoch(model, (step,), (epoch,))
-        return step, time
-
-    def _place_epoch(self, model: str, steps: tuple[int, ...], epochs: tuple[int, ...]) -> None:
-        """Steps of an epoch; the least is exact: it is that of a step that ends one."""
-        self.now["epoch"] = epochs[-1] if abs(epochs[-1]) < MAX_STEP else None
-        found = [s / e for s, e in zip(steps, epochs, strict=True) if s and 0 < e < MAX_STEP]
-        if found:
-            self.units[model] = min(*found, self.units.get(model, math.inf))
-
-    def _add(self, model: str, part: str, values: Json, step: int, time: float) -> None:
-        for name, value in values.items():
-            series = self._series(model, part, name, (value,))
-            if series is not None and _number(value) is not None:
-                series.extend([(step, time, value)])
-
-    def _series(self, model: str, part: str, name: str, values: tuple[Any, ...]) -> Series | None:
-        """The curve of a value; None for what is not the value of a curve, or no number so far."""
-        key = (model, part, name if len(name) <= MAX_LETTERS else str(_clip(name)))
-        if key in self.series:
-            return self.series[key]
-        if name in PLACE or len(self.series) >= MAX_SERIES:
-            return None
-        if all(_number(value) is None for value in values):
-            return None
-        return self.series.setdefault(key, Series())
-
-    def _rate(self, model: str, steps: tuple[int, ...], times: tuple[float, ...]) -> None:
-        """Samples a second since the last time it was known, evaluation left out."""
-        before, done = self._rates.get(model, (times[0], steps[0]))
-        for step, at in zip(steps, times, strict=True):
-            if at - before >= RATE_SECONDS:
-                if step > done and self._batch:
-                    rate = self._batch * (step - done) / (at - before)
-                    self.now["samples"] = rate
-                    self._add(model, "train", {"samples": rate}, step, at)
-                before, done = at, step
-        self._rates[model] = (before, done)
 
     def detail(self) -> Json:
         """All scores, the recipe, and where it was made."""
         path = self.place
-        metrics: Json = {"models": {name: dict(scores) for name, scores in self.models.items()}}
+        fits = self.history.models.values()
+        metrics: Json = {"models": {shortened(fit.model): _scores(fit) for fit in fits}}
         about: Json = {}
         problem = None
         try:
@@ -402,8 +264,19 @@ class Follower:
             "models": models,
             **{key: metrics.get(key) for key in ("chosen", "comparisons", "verdict")},
             "learning": (path / directory.LEARNING).is_file(),
-            "findings": self.findings,
-            "spent": self.spent,
+            "findings": [
+                {
+                    "model": _clip(found.model, 2000),
+                    "severity": _clip(found.severity, 2000),
+                    "text": _clip(found.text, 2000),
+                }
+                for found in self.history.findings
+            ],
+            "spent": {
+                shortened(fit.model): _numbers({key: getattr(fit.spent, key) for key in SPENT})
+                for fit in fits
+                if fit.spent is not None
+            },
             "about": about,
             "problem": problem,
         }
@@ -433,16 +306,28 @@ def _changed(path: Place) -> float:
         return 0
 
 
-def _number(value: Any) -> float | None:
-    """A number that is not beyond all measure, or None."""
-    number = type(value) in (int, float) and -LARGE < value < LARGE
-    return value if number else None
+def _numbers(values: Mapping[str, Any] | None) -> dict[str, float]:
+    """Those of some values that are numbers to show."""
+    found = {key: number(value) for key, value in (values or {}).items()}
+    return {key: value for key, value in found.items() if value is not None}
 
 
-def _numbers(values: tuple[Any, ...]) -> bool:
-    """Whether each is such a number; none of them is NaN, which strict JSON does not have."""
-    plain = {int, float}.issuperset(map(type, values))
-    return plain and min(values) > -LARGE and max(values) < LARGE
+def _best(fit: Fit) -> dict[str, float]:
+    """The scores of the least validation loss, the start left out; none where there are none."""
+    scores = _numbers(fit.best.valid) if fit.best is not None and fit.best.step else {}
+    return scores if "loss" in scores else {}
+
+
+def _scores(fit: Fit) -> Json:
+    """What is known of a model before the run has ended."""
+    found: Json = {}
+    if best := _best(fit):
+        found["valid"] = best
+    if fit.end is not None:
+        found["fit"] = {"reason": _clip(fit.end.reason, 2000)}
+    if fit.test is not None:
+        found["test"] = fit.test.test
+    return found
 
 
 def _clip(value: Any, most: int = MAX_LETTERS) -> Any:
@@ -453,5 +338,4 @@ def _clip(value: Any, most: int = MAX_LETTERS) -> Any:
         return files.plain(value)
     if isinstance(value, (list, tuple)):
         value = ", ".join(map(str, value))
-    text = str(value)
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return shortened(str(value), most)

@@ -1,12 +1,31 @@
-"""One curve in bounded memory, however long it grows."""
+"""Curves in bounded memory, however long they grow."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from linnet.core.events import LARGEST
+from linnet.core.history import Columns, Part
 
 BUCKETS = 800
 MAX_POINTS = 2 * BUCKETS + 1
 """Of a curve: the least and the largest value of each bucket, and the last point."""
+
+Key = tuple[str, str, str]
+"""Of a curve: the model, "train" or "valid", and the name of the value."""
+
+MAX_SERIES = 100
+"""Curves of one run."""
+
+MAX_LETTERS = 300
+"""Of a name that is shown."""
+
+RATE_SECONDS = 0.05
+"""The least time over which samples a second are counted."""
+
+PLACE = ("step", "epoch", "time", "event", "model", "valid", "converged")
+"""What is no value of a curve."""
 
 Point = tuple[int, int, float, float]
 """One value that was written: the how manieth, at which step, after how many seconds, the value."""
@@ -105,3 +124,83 @@ class Series:
         if self._last is not None and (not points or points[-1] != self._last):
             points.append(self._last)
         return start, points
+
+
+class Bounded:
+    """The curves of one run, by key, as a ``History`` fills them; ``batch`` are the rows of a step,
+    where they are known: then samples a second are counted."""
+
+    def __init__(self) -> None:
+        self.series: dict[Key, Series] = {}
+        self.batch: float | None = None
+        self.samples: dict[str, float] = {}
+        """A second, at the last time they were counted, by model."""
+
+        self._rates: dict[str, tuple[float, int]] = {}
+
+    def put(self, model: str, part: Part, columns: Columns) -> None:
+        """Take in further points of a model; those without a time are none."""
+        times, steps = columns.get("time"), columns["step"]
+        if times is None or not are_numbers(times):
+            return
+        model = shortened(model)
+        for name, values in columns.items():
+            series = self._series(model, "valid" if part == "valid" else "train", name, values)
+            if series is None:
+                continue
+            points = zip(steps, times, values, strict=True)
+            if are_numbers(values):
+                series.extend(points)
+            else:
+                series.extend(point for point in points if number(point[2]) is not None)
+        if part == "valid":
+            self._rates[model] = times[-1], steps[-1]
+        elif part == "step" and "lr" in columns and self.batch is not None:
+            self._rate(model, steps, times)
+
+    def settle(self, offset: int) -> None:
+        """All that was put so far was read from the record's bytes before ``offset``."""
+        for series in self.series.values():
+            series.settle(offset)
+
+    def _series(self, model: str, part: str, name: str, values: Sequence[Any]) -> Series | None:
+        """The curve of a value; None for what is not the value of a curve, or no number so far."""
+        key = model, part, shortened(name)
+        if key in self.series:
+            return self.series[key]
+        if name in PLACE or len(self.series) >= MAX_SERIES:
+            return None
+        if all(number(value) is None for value in values):
+            return None
+        return self.series.setdefault(key, Series())
+
+    def _rate(self, model: str, steps: Sequence[int], times: Sequence[float]) -> None:
+        """Samples a second since the last time it was known, evaluation left out."""
+        before, done = self._rates.get(model, (times[0], steps[0]))
+        for step, at in zip(steps, times, strict=True):
+            if at - before >= RATE_SECONDS:
+                if step > done and self.batch:
+                    rate = self.batch * (step - done) / (at - before)
+                    self.samples[model] = rate
+                    series = self._series(model, "train", "samples", (rate,))
+                    if series is not None and number(rate) is not None:
+                        series.extend([(step, at, rate)])
+                before, done = at, step
+        self._rates[model] = (before, done)
+
+
+def number(value: Any) -> float | None:
+    """A number that is not beyond all measure, or None."""
+    held = type(value) in (int, float) and -LARGEST < value < LARGEST
+    return value if held else None
+
+
+def are_numbers(values: Sequence[Any]) -> bool:
+    """Whether each is such a number; none of them is NaN, which strict JSON does not have."""
+    plain = {int, float}.issuperset(map(type, values))
+    return plain and min(values) > -LARGEST and max(values) < LARGEST
+
+
+def shortened(text: str, most: int = MAX_LETTERS) -> str:
+    """A text that is not too long."""
+    return text if len(text) <= most else text[: most - 1] + "…"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from linnet.core import files
-from linnet.core.record import Event
+from linnet.core.events import Close, Drawn, Event, Image, Start
 from linnet.errors import LinnetError
 from linnet.integrations.compat import draw, windows
 from linnet.integrations.compat.windows import Line, Window
@@ -94,13 +94,13 @@ class Windows:
     def _take(self, file: _File, found: list[Event]) -> None:
         touched: dict[str, None] = {}
         for event in found:
-            if event["event"] == "start" and not file.env:
-                file.env = str(event.get("env"))
+            if isinstance(event, Start) and not file.env:
+                file.env = str(event.env)
             windows.replay(file.state, event)
-            if "win" in event:
-                touched[str(event["win"])] = None
-            if event["event"] == "image":
-                self._pictures.add(str(event.get("file")))
+            if isinstance(event, (Drawn, Close)) and event.win is not None:
+                touched[str(event.win)] = None
+            if isinstance(event, Image):
+                self._pictures.add(str(event.file))
         for win in touched:
             if win in file.state:
                 _bound(file.state[win])

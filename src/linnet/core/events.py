@@ -1,0 +1,444 @@
+"""What happens in a run, one frozen class for each event of a record.
+
+A record is a file of lines, each one event: ``events.jsonl`` of a run, and ``visdom-<env>.jsonl``
+of the windows beside it. ``Event.plain()`` is what a line holds; ``parse`` is the way back, for
+lines that may come from anyone. A field is None where its line lacks it. What a line holds beyond
+the fields of its class is kept in ``values``: what a method measured in a step, and whatever a
+later linnet writes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar
+
+from linnet.errors import DataError
+
+Plain = dict[str, Any]
+"""An event as its line has it: ``event``, its kind, and ``time``, then the rest."""
+
+MAX_WHOLE = 2**53
+"""Whole numbers beyond it are none that anything counted."""
+
+LARGEST = 1e300
+
+NOT_FINITE = ("NaN", "Infinity", "-Infinity")
+"""How strict JSON tells of numbers that are not finite."""
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value of a record is a number, also one that JSON has no form for."""
+    if type(value) in (int, float):
+        return bool(-LARGEST <= value <= LARGEST)
+    return value in NOT_FINITE if type(value) is str else False
+
+
+def number(value: Any) -> float:
+    """A value of a record as a number; strict JSON has "NaN" and "Infinity" as text. NaN where it
+    is none."""
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return math.nan
+
+
+def _kept(holds: Callable[[Any], bool], **more: Any) -> Any:
+    """A field; a value that it does not hold stays in ``values``."""
+    return field(metadata={"holds": holds}, **more)
+
+
+def _of(*kinds: type) -> Any:
+    """A field for values of just these types, or None."""
+    return _kept(lambda value: type(value) in kinds, default=None)
+
+
+def _any() -> Any:
+    """A field for a value of any type."""
+    return _kept(lambda value: value is not None, default=None)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Event:
+    """One event. ``time`` is in seconds since the record was begun; None before it is written."""
+
+    time: float | None = _of(int, float)
+    values: Mapping[str, Any] = field(default_factory=dict)
+    """What the line holds beside the fields, by name, in order."""
+
+    _kind: ClassVar[str] = ""
+
+    @property
+    def kind(self) -> str:
+        """What its line calls it."""
+        return self._kind
+
+    def plain(self) -> Plain:
+        """The event as its line has it, without the fields that are None."""
+        line: Plain = {"event": self.kind}
+        for name in _FIELDS[type(self)]:
+            value = getattr(self, name)
+            if value is not None:
+                line[name] = value
+        line.update(self.values)
+        return line
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Other(Event):
+    """An event that this linnet does not know."""
+
+    event: str
+
+    @property
+    def kind(self) -> str:
+        """What its line calls it."""
+        return self.event
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Start(Event):
+    """A record is begun: at ``wall``, the time of day in ISO 8601, on ``data``, or as the
+    environment ``env`` of windows."""
+
+    _kind: ClassVar[str] = "start"
+
+    format: int | None = _any()
+    wall: str | None = _of(str)
+    data: str | None = _any()
+    env: str | None = _any()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Begin(Event):
+    """The fit of ``model`` begins; it will take ``steps`` where that is known."""
+
+    _kind: ClassVar[str] = "begin"
+
+    model: str | None = _of(str)
+    steps: int | None = _of(int)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step(Event):
+    """A step of a fit, the last of those it speaks for; ``values`` are what the method measured:
+    ``loss``, ``lr``, ``gradient_max``, ``objective``, ``penalty`` and so on."""
+
+    _kind: ClassVar[str] = "step"
+
+    model: str | None = _of(str)
+    step: int = _kept(lambda value: type(value) is int)
+    epoch: int | None = _of(int)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evaluate(Event):
+    """Scores of validation rows, and of some training rows, after a step."""
+
+    _kind: ClassVar[str] = "evaluate"
+
+    model: str | None = _of(str)
+    step: int = _kept(lambda value: type(value) is int)
+    epoch: int | None = _of(int)
+    valid: Mapping[str, Any] | None = _of(dict)
+    train: Mapping[str, Any] | None = _of(dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spent(Event):
+    """Where the seconds of a fit went up to a step, and the bytes of memory held then."""
+
+    _kind: ClassVar[str] = "spent"
+
+    model: str | None = _of(str)
+    step: int | None = _of(int)
+    batches: float | None = _kept(is_number, default=None)
+    evaluate: float | None = _kept(is_number, default=None)
+    record: float | None = _kept(is_number, default=None)
+    steps: float | None = _kept(is_number, default=None)
+    memory: int | None = _of(int)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finding(Event):
+    """What a check says of the data, or of ``model``; ``severity`` is "note" or "warning"."""
+
+    _kind: ClassVar[str] = "finding"
+
+    model: str | None = _of(str)
+    severity: str | None = _of(str)
+    text: str = _kept(lambda value: type(value) is str)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Fit(Event):
+    """The fit of ``model`` has ended; ``values`` are the method's facts and certificate."""
+
+    _kind: ClassVar[str] = "fit"
+
+    model: str | None = _of(str)
+    converged: bool | None = _of(bool)
+    reason: str | None = _of(str)
+    steps: int | None = _of(int)
+    best_step: int | None = _of(int)
+
+    @property
+    def gap(self) -> float | None:
+        """An upper bound on the distance from the optimum, of a convex model."""
+        gap = self.values.get("gap")
+        return None if gap is None else number(gap)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Test(Event):
+    """The scores of ``model`` on test rows."""
+
+    _kind: ClassVar[str] = "test"
+
+    model: str | None = _of(str)
+    test: Mapping[str, Any] | None = _of(dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Diverged(Event):
+    """A fit diverged on a batch of these ``rows`` of the data."""
+
+    _kind: ClassVar[str] = "diverged"
+
+    rows: Sequence[int] | None = _of(list)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Resume(Event):
+    """The run goes on behind its first ``events``, at a ``step`` of ``model``, with settings that
+    ``changed``: what was written after those counts no more."""
+
+    _kind: ClassVar[str] = "resume"
+
+    events: int | None = _of(int)
+    model: str | None = _of(str)
+    step: int | None = _of(int)
+    wall: str | None = _of(str)
+    changed: Mapping[str, str] | None = _of(dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class End(Event):
+    """The run has ended, and ``chosen`` is its best model."""
+
+    _kind: ClassVar[str] = "end"
+
+    chosen: str | None = _any()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Line(Event):
+    """Lines in the window ``win`` of a program, with the ``opts`` it gave; ``update`` is "append"
+    or "replace" (only these ``lines``), or, with the ``name`` of one, "remove"; without it all of
+    the window is new."""
+
+    _kind: ClassVar[str] = "line"
+
+    win: str | None = _any()
+    update: str | None = _of(str)
+    lines: Sequence[Mapping[str, Any]] | None = _of(list)
+    opts: Mapping[str, Any] | None = _of(dict)
+    name: str | None = _of(str)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scatter(Line):
+    """Points, as lines are."""
+
+    _kind: ClassVar[str] = "scatter"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Bar(Line):
+    """Bars, as lines are."""
+
+    _kind: ClassVar[str] = "bar"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heatmap(Event):
+    """Colours of the numbers ``z``, a list of rows."""
+
+    _kind: ClassVar[str] = "heatmap"
+
+    win: str | None = _any()
+    update: str | None = _of(str)
+    z: Sequence[Sequence[float]] | None = _of(list)
+    rows: Sequence[str] | None = _of(list)
+    columns: Sequence[str] | None = _of(list)
+    opts: Mapping[str, Any] | None = _of(dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Image(Event):
+    """A picture: its ``file`` in the run's directory, its size in pixels."""
+
+    _kind: ClassVar[str] = "image"
+
+    win: str | None = _any()
+    append: bool | None = _any()
+    file: str | None = _of(str)
+    width: int | None = _of(int)
+    height: int | None = _of(int)
+    opts: Mapping[str, Any] | None = _of(dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Text(Event):
+    """A text, put below the window's own where it is to ``append``."""
+
+    _kind: ClassVar[str] = "text"
+
+    win: str | None = _any()
+    append: bool | None = _any()
+    text: str | None = _of(str)
+    opts: Mapping[str, Any] | None = _of(dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Close(Event):
+    """A window is closed; without ``win`` all of them are."""
+
+    _kind: ClassVar[str] = "close"
+
+    win: str | None = _any()
+
+
+Drawn = Line | Heatmap | Image | Text
+"""What is shown in a window."""
+
+
+KINDS: dict[str, type[Event]] = {
+    made._kind: made
+    for made in (
+        Start, Begin, Step, Evaluate, Spent, Finding, Fit, Test, Diverged, Resume, End,
+        Line, Scatter, Bar, Heatmap, Image, Text, Close,
+    )
+}  # fmt: skip
+"""The classes, by what their lines call them."""
+
+_FIELDS: dict[type[Event], dict[str, Callable[[Any], bool]]] = {
+    made: {
+        each.name: each.metadata["holds"]
+        for each in fields(made)
+        if each.name not in ("event", "values")
+    }
+    for made in [*KINDS.values(), Other]
+}
+"""The fields of each class in the order of its lines, and what each holds."""
+
+
+def of(plain: Mapping[str, Any]) -> Event:
+    """An event as a class: one of this process, which is trusted; ``event`` names its kind."""
+    made = KINDS.get(plain["event"], Other)
+    holds = _FIELDS[made]
+    known: Plain = {"event": plain["event"]} if made is Other else {}
+    rest: Plain = {}
+    for key, value in plain.items():
+        if key in holds and holds[key](value):
+            known[key] = value
+        elif key != "event":
+            rest[key] = value
+    return made(**known, values=rest)
+
+
+def parse(plain: Any) -> Event:
+    """The event that a line of a record holds; raises ``DataError`` where it holds none that can be
+    worked with."""
+    if not isinstance(plain, dict) or not isinstance(plain.get("event"), str):
+        raise DataError('a line of a record is an object, whose "event" is a text')
+    found = step(plain)
+    if found is not None:
+        return found
+    if not _usual(plain) and (problem := _problem(plain)) is not None:
+        raise DataError(f"an event {plain['event'][:80]!r} with {problem}")
+    return of(plain)
+
+
+_PLACE = frozenset(("event", "time", "model", "step", "epoch"))
+_new = object.__new__
+_set_time, _set_values, _set_model, _set_step, _set_epoch = (
+    getattr(Step, name).__set__ for name in ("time", "values", "model", "step", "epoch")
+)
+
+
+def step(plain: Plain) -> Step | None:
+    """A step as a fit writes it, in a third of the time; None where ``parse`` must look closer.
+
+    There may be very many, so what the class itself would do is done by hand.
+    """
+    if plain.get("event") != "step":
+        return None
+    try:
+        time, model, at, epoch = plain["time"], plain["model"], plain["step"], plain["epoch"]
+    except KeyError:
+        return None
+    if not (
+        type(at) is type(epoch) is int
+        and 0 <= at <= MAX_WHOLE
+        and 0 <= epoch <= MAX_WHOLE
+        and type(time) is float
+        and -LARGEST <= time <= LARGEST
+        and type(model) is str
+    ):
+        return None
+    values = {key: value for key, value in plain.items() if key not in _PLACE}
+    for value in values.values():
+        if type(value) is not float or not -LARGEST <= value <= LARGEST:
+            return None
+    event = _new(Step)
+    _set_time(event, time)
+    _set_values(event, values)
+    _set_model(event, model)
+    _set_step(event, at)
+    _set_epoch(event, epoch)
+    return event
+
+
+_WHOLE = ("step", "epoch", "steps", "best_step", "events")
+_TEXT = ("model", "text", "reason", "severity", "wall")
+_SCORES = ("valid", "train")
+_ROWS = ("step", "evaluate")
+
+
+def _problem(plain: Plain) -> str | None:
+    """What keeps a line from being worked with, in words; None where it can be."""
+    kind = plain["event"]
+    rows = kind in _ROWS
+    for key, value in plain.items():
+        found = type(value)
+        if key in _WHOLE and not (kind == "spent" and key == "steps"):  # these are seconds
+            if value is None and key != "step":
+                continue
+            if found is not int or not 0 <= value <= MAX_WHOLE:
+                return f"a {key} that counts nothing"
+        elif key in _TEXT:
+            if found is not str:
+                return f"a {key} that is no text"
+        elif key in _SCORES:
+            if found is not dict or not all(map(is_number, value.values())):
+                return f"a {key} that holds more than numbers"
+        elif key == "event" or not (rows or key == "time") or found in (bool, type(None)):
+            continue
+        elif not is_number(value):
+            return f"a {key[:80]!r} that is no number"
+    needed = "step" if rows else "text" if kind == "finding" else None
+    return None if needed is None or needed in plain else f"no {needed}"
+
+
+def _usual(plain: Plain) -> bool:
+    """Whether it is a step of one model, and the rest of it numbers, by whatever names."""
+    if plain["event"] != "step" or type(plain.get("model")) is not str:
+        return False
+    return type(plain.get("step")) is type(plain.get("epoch", 0)) is int and all(
+        (type(value) is int and 0 <= value <= MAX_WHOLE)
+        or (type(value) is float and -LARGEST <= value <= LARGEST)
+        for key, value in plain.items()
+        if key not in ("event", "model")
+    )

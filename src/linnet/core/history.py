@@ -1,0 +1,338 @@
+"""Events become curves: what a record says of each fit, and where a run stands.
+
+``History.of(events)`` takes a whole record. ``extend`` takes the next events of one that grows;
+then ``curves`` may keep the points in its own way, in bounded memory, say.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
+from typing import Any, Literal, Protocol, Self
+
+from linnet.core import events
+from linnet.core.events import Event, number
+
+Part = Literal["step", "train", "valid", "spent"]
+"""Of the points of a fit: what steps measured, scores of training rows and of validation rows, and
+what the fit has used up."""
+
+Columns = Mapping[str, Sequence[Any]]
+"""Values by name, each column (events,): ``step`` and, where they are known, ``time`` and
+``epoch``, then what was measured."""
+
+Parts = dict[str, dict[str, list[Any]]]
+"""Of one model: "train" and "valid", and in each the values by name."""
+
+
+class Curves(Protocol):
+    """Keeps the points of a history."""
+
+    def put(self, model: str, part: Part, columns: Columns) -> None:
+        """Take in further points of a model."""
+
+
+@dataclass
+class Fit:
+    """The fit of one model so far: the last event of each kind."""
+
+    model: str
+    begin: events.Begin | None = None
+    step: events.Step | None = None
+    scores: events.Evaluate | None = None
+    best: events.Evaluate | None = None
+    """The least validation loss; not that of the start, where there are others."""
+
+    spent: events.Spent | None = None
+    end: events.Fit | None = None
+    test: events.Test | None = None
+    at: int = 0
+    """The last step that anything was written of."""
+
+    epoch: int | None = None
+    unit: float = math.inf
+    """Steps of an epoch: the least is exact, as it is that of a step that ends one."""
+
+    last: float = math.nan
+    """When the last event of the fit itself was written, in seconds."""
+
+    points: list[tuple[Part, Columns]] = field(default_factory=list)
+
+    @property
+    def total(self) -> int | None:
+        """How many steps it will take, where that is known."""
+        return None if self.begin is None else self.begin.steps
+
+    @property
+    def seconds(self) -> float:
+        """From its begin to the last event; NaN where one of them is not known."""
+        begin = None if self.begin is None else self.begin.time
+        return self.last - (math.nan if begin is None else begin)
+
+    def table(self, *parts: Part) -> dict[str, list[Any]]:
+        """The points of some parts as columns of equal length; None where one has no value."""
+        return _table(columns for part, columns in self.points if part in parts)
+
+    def reach(self, steps: Sequence[int], epochs: Sequence[int] | None) -> None:
+        """Say where it stands after these steps."""
+        self.at = steps[-1]
+        if epochs:
+            self.epoch = epochs[-1]
+            lengths = [at / epoch for at, epoch in zip(steps, epochs, strict=True) if at and epoch]
+            self.unit = min(self.unit, min(lengths, default=math.inf))
+
+    def judge(self, event: events.Evaluate) -> None:
+        """Take in scores of validation rows."""
+        self.scores = event
+        least = math.nan if self.best is None else loss(self.best)
+        if self.best is None or not self.best.step or math.isnan(least) or loss(event) < least:
+            self.best = event
+
+
+def loss(event: events.Evaluate) -> float:
+    """The validation loss; NaN where there is none."""
+    return number((event.valid or {}).get("loss"))
+
+
+class History:
+    """What the events of a run say.
+
+    Without ``curves`` each fit keeps its points. ``fits`` and ``findings`` say how many are kept at
+    most of each.
+    """
+
+    def __init__(
+        self, curves: Curves | None = None, *, fits: int | None = None, findings: int | None = None
+    ) -> None:
+        self.fits: list[Fit] = []
+        """In the order in which they began."""
+
+        self.models: dict[str, Fit] = {}
+        """The last fit of each model."""
+
+        self.findings: list[events.Finding] = []
+        self.now: Fit | None = None
+        """The fit that the last events are of."""
+
+        self.changes = 0
+        """Counts scores, findings and ends: all that changed beside steps."""
+
+        self._curves = curves
+        self._most = fits
+        self._most_findings = findings
+
+    @classmethod
+    def of(cls, record: Iterable[Event]) -> Self:
+        """The history of a whole record, without what a resume took back."""
+        history = cls()
+        history.extend(drop_undone(record))
+        return history
+
+    def extend(self, found: Iterable[Event]) -> None:
+        """Take in the next events; steps that measured the same are taken column by column, as
+        there may be very many."""
+        for key, alike in groupby(found, _alike):
+            if key is None:
+                for event in alike:
+                    self.take(event)
+            else:
+                self._steps(list(alike))  # type: ignore[arg-type]
+
+    def take(self, event: Event) -> None:
+        """Take in the next event."""
+        match event:
+            case events.Step():
+                self._steps([event])
+            case events.Evaluate(model=str(model)):
+                self._evaluate(self._fit(model), event)
+            case events.Begin(model=str(model)):
+                self._fit(model, event)
+            case events.Finding():
+                self.changes += 1
+                if self._most_findings is None or len(self.findings) < self._most_findings:
+                    self.findings.append(event)
+            case events.Spent(model=str(model)):
+                self._spend(self._fit(model), event)
+            case events.Fit(model=str(model)):
+                fit = self._fit(model)
+                fit.end, fit.last = event, _seconds(event)
+                self.changes += 1
+            case events.Test(model=str(model)):
+                self._known(model).test = event
+                self.changes += 1
+
+    def series(self) -> dict[str, Parts]:
+        """What was written of each model, as lists of equal length.
+
+        By model, then "train" (``time, step, epoch, loss, lr``, ..., and ``accuracy`` or ``rmse``
+        of the training rows that were scored) and "valid" (``time, step, epoch, loss, accuracy`` or
+        ``rmse``); a value that an event lacks is None. The training loss is the mean over the steps
+        as they were taken.
+        """
+        points: dict[str, list[tuple[Part, Columns]]] = {}
+        for fit in self.fits:
+            own = [each for each in fit.points if each[0] != "spent"]
+            if own:
+                points.setdefault(fit.model, []).extend(own)
+        return {
+            model: {
+                "train": _table(columns for part, columns in own if part != "valid"),
+                "valid": _table(columns for part, columns in own if part == "valid"),
+            }
+            for model, own in points.items()
+        }
+
+    def _known(self, model: str, begin: events.Begin | None = None) -> Fit:
+        """The last fit of a model; a new one where there is none, or one begins."""
+        fit = self.models.get(model)
+        if fit is None or begin is not None:
+            fit = Fit(model, begin)
+            if self._most is None or len(self.fits) < self._most:
+                self.fits.append(fit)
+                self.models[model] = fit
+        return fit
+
+    def _fit(self, model: str, begin: events.Begin | None = None) -> Fit:
+        """The fit that goes on now."""
+        fit = self.now
+        if fit is None or fit.model != model or begin is not None:
+            fit = self._known(model, begin)
+            self.now = fit
+        if begin is not None:
+            fit.last = _seconds(begin)
+        return fit
+
+    def _put(self, fit: Fit, part: Part, columns: Columns) -> None:
+        if self._curves is None:
+            fit.points.append((part, columns))
+        else:
+            self._curves.put(fit.model, part, columns)
+
+    def _steps(self, alike: list[events.Step]) -> None:
+        """Steps of one model that measured the same."""
+        last = alike[-1]
+        if last.model is None:
+            return
+        fit = self._fit(last.model)
+        times, steps, epochs, values = zip(*map(_COLUMNS, alike), strict=True)
+        known = last.epoch is not None
+        columns: dict[str, Sequence[Any]] = {"time": times} if last.time is not None else {}
+        columns |= {"step": steps, "epoch": epochs} if known else {"step": steps}
+        measured = zip(*(each.values() for each in values), strict=True)
+        columns.update(zip(last.values, measured, strict=True))
+        fit.step, fit.last = last, _seconds(last)
+        fit.reach(steps, epochs if known else None)
+        self._put(fit, "step", {k: v for k, v in columns.items() if k not in ("valid", "train")})
+
+    def _evaluate(self, fit: Fit, event: events.Evaluate) -> None:
+        place = _place(event) | {key: [value] for key, value in event.values.items()}
+        if event.valid is not None:
+            fit.judge(event)
+        fit.last = _seconds(event)
+        fit.reach([event.step], None if event.epoch is None else [event.epoch])
+        self.changes += 1
+        valid = {key: [value] for key, value in (event.valid or {}).items()}
+        self._put(fit, "valid", {**place, **valid})
+        if event.train:  # the loss of training is that of its steps
+            train = {key: [value] for key, value in event.train.items() if key != "loss"}
+            self._put(fit, "train", {**place, **train})
+
+    def _spend(self, fit: Fit, event: events.Spent) -> None:
+        fit.spent = event
+        self.changes += 1
+        if event.step is not None:
+            fit.reach([event.step], None)
+            self._put(fit, "spent", {**_place(event), "memory": [event.memory]})
+
+
+_COLUMNS = attrgetter("time", "step", "epoch", "values")
+
+
+def _alike(event: Event) -> tuple[Any, ...] | None:
+    """What steps have in common that are taken together; None of other events."""
+    if type(event) is not events.Step:
+        return None
+    return event.model, event.time is None, event.epoch is None, *event.values
+
+
+def _place(event: Event) -> dict[str, Sequence[Any]]:
+    """When and where an event was, as columns of one row."""
+    known = {name: getattr(event, name, None) for name in ("time", "step", "epoch")}
+    return {name: [value] for name, value in known.items() if value is not None}
+
+
+def _seconds(event: Event) -> float:
+    return math.nan if event.time is None else event.time
+
+
+def _table(blocks: Iterable[Columns]) -> dict[str, list[Any]]:
+    """Blocks of columns one below the other."""
+    table: dict[str, list[Any]] = {}
+    rows = 0
+    for columns in blocks:
+        more = len(columns["step"])
+        for name, values in columns.items():
+            column = table.get(name)
+            if column is None:
+                column = table[name] = []
+            column.extend([None] * (rows - len(column)))
+            column.extend(values)
+        rows += more
+    for column in table.values():
+        column.extend([None] * (rows - len(column)))
+    return table
+
+
+def drop_undone(record: Iterable[Event], *, whole: bool = True) -> list[Event]:
+    """The events as they count. Of a whole record a "resume" takes back all after the first so many
+    ``events``; where it does not say how many, and of a part of a record, what its model did after
+    its ``step``."""
+    kept: list[Event] = []
+    for event in record:
+        if not isinstance(event, events.Resume):
+            kept.append(event)
+        elif whole and event.events is not None:
+            kept = kept[: event.events]
+        else:
+            kept = [earlier for earlier in kept if not _undone(earlier, event)]
+    return kept
+
+
+def _undone(earlier: Event, resume: events.Resume) -> bool:
+    line = earlier.plain()
+    step, model = line.get("step"), line.get("model")
+    return model == resume.model and isinstance(step, int) and step > (resume.step or 0)
+
+
+def join(before: Parts, own: Parts, step: int) -> Parts:
+    """Two series of a model as one: ``own`` began where ``before`` was at ``step``."""
+    last = {"step": step}
+    for key in ("epoch", "time"):
+        reached = [
+            value
+            for part in before.values()
+            for at, value in zip(part.get("step", ()), part.get(key, ()), strict=False)
+            if at <= step and value is not None
+        ]
+        last[key] = max(reached, default=0)
+    result: Parts = {}
+    for name in dict.fromkeys([*before, *own]):
+        first, second = before.get(name, {}), own.get(name, {})
+        keep = [place for place, at in enumerate(first.get("step", ())) if at <= step]
+        more = [place for place, at in enumerate(second.get("step", ())) if at > 0]
+        result[name] = {
+            key: [first[key][place] if key in first else None for place in keep]
+            + [
+                _later(second[key][place], last.get(key)) if key in second else None
+                for place in more
+            ]
+            for key in dict.fromkeys([*first, *second])
+        }
+    return result
+
+
+def _later(value: Any, by: float | None) -> Any:
+    return value if by is None or value is None else value + by
