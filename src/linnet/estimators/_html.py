@@ -1,4 +1,4 @@
-"""What linnet knows of an estimator's fit, as small HTML below scikit-learn's diagram."""
+"""The facts about an estimator's fit, as small HTML below scikit-learn's diagram."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ Array = np.ndarray[Any, Any]
 
 MOST_NAMES, MOST_LETTERS = 10, 40
 MOST_ROWS, MOST_COLUMNS = 10, 6
-"""Of the table of coefficients: columns of X, and outputs."""
+"""The most columns of X, and outputs, in the table of coefficients."""
 
 
 def fitted(model: Any) -> Html:
-    """The end of the fit, its certificate, classes and features; the largest coefficients of a
-    line, the layers of a net."""
+    """The stop reason, the certificate, classes and features; for a line the largest coefficients,
+    for a net the layers."""
     facts = model.artifact_.manifest.fit
     sign = "⚠" if model.converged_ is False else "✓"
     rows: list[list[Any]] = [["fit", f"{sign} {model.stop_reason_}"]]
@@ -44,7 +44,7 @@ def _steps(model: Any) -> str:
 
 
 def _learned(model: Any) -> Html:
-    """The training loss of each epoch, and of validation rows theirs."""
+    """The training loss of each epoch, and the validation loss if there is one."""
     held = [event for event in model.history_ if event["event"] == "evaluate" and event["epoch"]]
     losses = model.loss_curve_
     return curve(
