@@ -820,7 +820,7 @@ def test_several_devices_block(digits: Dataset) -> None:
     net[3] = nn.Linear(16, 10, device="meta")
     text = blocked(net, digits)
     assert "several devices: cpu, meta" in text and "module.to(device)" in text
-    assert "no numbers" in blocked(sequential().to("meta"), digits)
+    assert "no values" in blocked(sequential().to("meta"), digits)
 
 
 def test_an_activation_in_place_that_breaks_a_gradient_is_named(digits: Dataset) -> None:

@@ -580,7 +580,7 @@ def test_several_stand_ins_are_all_told() -> None:
     found = [f for f in examine(table(columns)) if f.severity == "warning"]
     assert [f.count for f in found] == [1, 5, 3]
     low, high = np.sort(columns["a"])[8], np.sort(columns["a"])[-2]
-    assert f"all others but 1e+30, -9999 lie from {low:.12g} to {high:.12g}" in found[-1].what
+    assert f"all others but 1e+30, -9999 are from {low:.12g} to {high:.12g}" in found[-1].what
 
 
 def test_one_huge_value_is_a_warning() -> None:

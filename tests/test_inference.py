@@ -216,7 +216,7 @@ def test_classes_without_an_optimum_are_refused() -> None:
     more: Any = np.column_stack([x, leak]), y
     for size in (20, 30, 50, 900):
         longer = rest | {"coef": np.append(rest["coef"], size)[None]}
-        refused('separated.*"[bd]" moves', *more, **longer, names=list("abcd"))
+        refused('separated.*"[bd]" changes', *more, **longer, names=list("abcd"))
     x, y = load_iris(return_X_y=True)  # one class is apart, the other two are not
     apart = LogisticRegression(C=np.inf, tol=1e-8, max_iter=100_000).fit(x, y)
     refused("separated", x, y, apart.coef_, apart.intercept_, task="softmax")

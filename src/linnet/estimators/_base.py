@@ -242,8 +242,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         manifest = model.manifest
         if manifest.model not in cls.models or manifest.schema_.task != cls._task():
             raise ModelError(
-                f"{path}: holds a {manifest.model} for {manifest.schema_.task}, which is not a "
-                f"{cls.__name__}; linnet.load opens every model"
+                f"{path}: holds a {manifest.model} for {manifest.schema_.task}, which "
+                f"{cls.__name__} cannot load; linnet.load opens every model"
             )
         if manifest.schema_.example != "row":
             raise ModelError(

@@ -127,7 +127,7 @@ def _labelled_twice(data: Dataset, examples: Array) -> list[Finding]:
     )
     return [
         Finding(
-            f"{counted(len(rows), each)} of {len(data):,} are equal to one with another label: "
+            f"{counted(len(rows), each)} of {len(data):,} are equal to a {each} of another class: "
             f"{one} is {names[codes[one]]!r} and {other} is {names[codes[other]]!r}",
             "look at them, and correct or remove those with a wrong label"
             if grave
