@@ -17,7 +17,7 @@ TOP = """\
 # The command line
 
 This page is made from the program (`python docs/commands.py`); `linnet COMMAND --help` says the
-same. Commands that tell something take `--json` (strict JSON). Exit codes: 0 done, 1 the work
+same. Commands that print information take `--json` (strict JSON). Exit codes: 0 done, 1 the work
 failed, 2 the request or its input was wrong, 130 or 143 stopped by Ctrl-C or SIGTERM, after saving.
 """
 

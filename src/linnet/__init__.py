@@ -1,6 +1,6 @@
 """linnet: from a line to a net.
 
-``train`` fits the best line and a net on the same rows and tests both; ``load`` opens a model.
+``train`` fits a linear model and a net on the same rows and tests both; ``load`` opens a model.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -135,9 +135,7 @@ def test_a_process_that_is_asked_to_stop_goes_on_to_the_bit(tmp_path: Path, numb
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
         env={**os.environ, **ONE_THREAD}, preexec_fn=restored,
     )  # fmt: skip
-    wait_until(
-        lambda: any(e.kind == "step" for e in events.read_all(tmp_path / "r/events.jsonl"))
-    )
+    wait_until(lambda: any(e.kind == "step" for e in events.read_all(tmp_path / "r/events.jsonl")))
     process.send_signal(number)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 128 + number

@@ -602,7 +602,7 @@ def test_a_table_of_mistakes_has_the_columns_and_keeps_a_name_it_uses_itself() -
 
 
 def test_mistakes_refuse_what_does_not_fit() -> None:
-    with pytest.raises(InputError, match="equal length"):
+    with pytest.raises(InputError, match="differ in length"):
         figures.mistakes([1, 2], [1], [1])
     with pytest.raises(InputError, match="1 pictures for 2 rows"):
         figures.mistakes([1, 2], [1, 2], [1, 2], pictures=np.zeros((1, 1, 8, 8), np.uint8))
@@ -616,7 +616,7 @@ def test_residuals_are_true_less_predicted() -> None:
     assert figure.columns["residual"] == [-0.5, 1.0] and figure.columns["row"] == [7, 9]
     assert figure.layout["xaxis"]["title"]["text"] == "true y"
     big = figures.residuals(np.arange(20_000.0), np.arange(20_000.0), ["y"])
-    assert len(big.data[1]["x"]) == 5_000 and "every 4th of 20,000 rows" in big.title
+    assert len(big.data[1]["x"]) == 5_000 and "1 in 4 of 20,000 rows" in big.title
     assert len(big.columns["true"]) == 20_000
 
 

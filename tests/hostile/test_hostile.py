@@ -419,8 +419,8 @@ NPY_FAULTS: dict[str, tuple[bytes, str]] = {
     "many dimensions": (npy(header(shape="(" + "1, " * 33 + ")"), bytes(8)), "MAX_NPY_DIMENSIONS"),
     "later version": (b"\x93NUMPY\4\0" + GOOD[8:], "of version 1 to 3"),
     "no npy": (b"x" * 40, "does not begin as a .npy"),
-    "half characters": (npy(header("'<U1'"), struct.pack("<2I", 0xD800, 65)), "no Unicode"),
-    "beyond characters": (npy(header("'<U1'"), struct.pack("<2I", 0x110000, 65)), "no Unicode"),
+    "half characters": (npy(header("'<U1'"), struct.pack("<2I", 0xD800, 65)), "not Unicode"),
+    "beyond characters": (npy(header("'<U1'"), struct.pack("<2I", 0x110000, 65)), "not Unicode"),
     "strange truth": (npy(header("'|b1'"), b"\1\7"), "neither 0 nor 1"),
 }  # fmt: skip
 

@@ -102,7 +102,7 @@ def test_of_scikit_learns_sets_only_true_notes_are_told(name: str, seed: int) ->
         assert any(part in finding.what for part in NOTES[name]), finding.what
         if "repeat" in finding.what:
             assert finding.count == len(rows) - len(set(rows)) > 0
-        elif "too, target and all" in finding.what:
+        elif "too, including the target" in finding.what:
             part = split.test if " test " in finding.what else split.valid
             assert finding.count == copied(rows, part, split) > 0
         elif "sorted by" in finding.what:
@@ -455,12 +455,13 @@ def test_500_test_rows_copied_into_training_are_counted() -> None:
     finding = about(examine(data, split), "test rows")
     assert finding.count == 500 and finding.severity == "warning"
     assert (
-        finding.what == "500 of 1,500 test rows are in training or validation too, target and all"
+        finding.what
+        == "500 of 1,500 test rows are in training or validation too, including the target"
     )
     assert "4600, 4601" in finding.where
     assert not any("validation rows" in what for what in told(examine(data, split), *GRAVITY))
     assert told(examine(data), *GRAVITY) == [
-        "500 of 6,000 rows repeat an earlier one, target and all"
+        "500 of 6,000 rows repeat an earlier one, including the target"
     ]
 
 
@@ -577,7 +578,7 @@ def test_several_stand_ins_are_all_told() -> None:
     found = [f for f in examine(table(columns)) if f.severity == "warning"]
     assert [f.count for f in found] == [1, 5, 3]
     low, high = np.sort(columns["a"])[8], np.sort(columns["a"])[-2]
-    assert f"all others but 1e+30, -9999 lie from {low:.12g} to {high:.12g}" in found[-1].what
+    assert f"all others but 1e+30, -9999 are from {low:.12g} to {high:.12g}" in found[-1].what
 
 
 def test_one_huge_value_is_a_warning() -> None:
@@ -786,8 +787,8 @@ def test_the_gravest_comes_first_and_reads_as_a_sentence() -> None:
     assert len({f.severity for f in found}) == 3
     assert str(found[0]) == (
         "the column 'code' is the target 'y' under another name: '0' is 'no', '1' is 'yes': a "
-        "model would read the answer off it, and that answer is not there when it is used; leave "
-        "it out (drop=code)"
+        "model would copy the answer from it, but in real use the answer is not known; leave it "
+        "out (drop=code)"
     )
 
 

@@ -177,7 +177,7 @@ def test_least_squares_are_refused() -> None:
     assert infer(**good).df_resid == 26
     refused("penalised", **good, alpha=0.1)
     refused("not at the optimum.* 0.1 standard", **good | {"intercept": good["intercept"] + 0.018})
-    refused("4 rows do not suffice for 4", **line(x[:4], y[:4]))
+    refused("4 rows are not enough for 4", **line(x[:4], y[:4]))
     refused("each row of a target exactly", **line(x, x @ [1, 2, 3] + 1))
     refused("each row of a target exactly", **line(x, 0 * y + 0.1))
     refused('"x2" is constant', **line(x * [1, 1, 0] + 0.1, y))
@@ -196,7 +196,7 @@ def test_least_squares_are_refused() -> None:
     refused('did you mean "squared"', **good | {"task": "square"}, **wrong)
     refused(r"coef has shape \(1, 3\); expected \(1, 4\)", **good | {"x": lone["x"]}, **wrong)
     refused("y holds a missing", **good | {"y": y * np.nan}, **wrong)
-    refused("least weight is -1", **good, weight=-np.ones(30), **wrong)
+    refused("smallest weight is -1", **good, weight=-np.ones(30), **wrong)
     refused("intercept is not 0", **good, fit_intercept=False, **wrong)
     refused("2 names given for 3", **good, names=["a", "b"], **wrong)
     refused("level is 95", **good, level=95, **wrong)
@@ -206,7 +206,7 @@ def test_classes_without_an_optimum_are_refused() -> None:
     x, y = problem(2)
     fitted: Any = fit(x, y) | {"task": "logistic"}
     refused("not at the optimum", x, y, **fitted | {"coef": fitted["coef"] * 1.01})
-    refused("probabilities are no counts", x, np.eye(2)[y], **fitted)
+    refused("probabilities are not counts", x, np.eye(2)[y], **fitted)
     refused("class code 1 has no rows", x, 0 * y, **fitted)
     refused("class codes 0 to 1", x, y + 1, **fitted, error=InputError)
     score = x @ fitted["coef"][0] + fitted["intercept"]
@@ -216,7 +216,7 @@ def test_classes_without_an_optimum_are_refused() -> None:
     more: Any = np.column_stack([x, leak]), y
     for size in (20, 30, 50, 900):
         longer = rest | {"coef": np.append(rest["coef"], size)[None]}
-        refused('separated.*"[bd]" moves', *more, **longer, names=list("abcd"))
+        refused('separated.*"[bd]" changes', *more, **longer, names=list("abcd"))
     x, y = load_iris(return_X_y=True)  # one class is apart, the other two are not
     apart = LogisticRegression(C=np.inf, tol=1e-8, max_iter=100_000).fit(x, y)
     refused("separated", x, y, apart.coef_, apart.intercept_, task="softmax")

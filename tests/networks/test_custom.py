@@ -597,7 +597,7 @@ def test_no_softmax_in_front_of_cross_entropy_falls_below_the_floor(classes: int
 def test_a_softmax_at_the_end_blocks(end: nn.Module, digits: Dataset, tmp_path: Path) -> None:
     text = blocked(nn.Sequential(sequential(), end), digits)
     assert "already a softmax" in text and "could not fall below 1.4612" in text
-    assert "return what stands before the softmax" in text
+    assert "return the values before the softmax" in text
     net = nn.Sequential(sequential(), end)
     before = {name: tensor.clone() for name, tensor in net.state_dict().items()}
     with pytest.raises(Blocked, match=r"custom: its outputs are already a softmax") as raised:
@@ -804,7 +804,7 @@ def test_several_devices_block(digits: Dataset) -> None:
     net[3] = nn.Linear(16, 10, device="meta")
     text = blocked(net, digits)
     assert "several devices: cpu, meta" in text and "module.to(device)" in text
-    assert "no numbers" in blocked(sequential().to("meta"), digits)
+    assert "no values" in blocked(sequential().to("meta"), digits)
 
 
 def test_an_activation_in_place_that_breaks_a_gradient_is_named(digits: Dataset) -> None:
@@ -959,7 +959,7 @@ def test_a_first_loss_far_above_even_guesses_is_told(digits: Dataset, tmp_path: 
     with torch.no_grad():
         loss = F.cross_entropy(net(network.examples(digits.x[:64])), digits.y[:64]).item()
     text = warned(net, digits)
-    assert loss > 4.7 and f"its first loss is {loss:.3g}, where even guesses have 2.3" in text
+    assert loss > 4.7 and f"its first loss is {loss:.3g}; equal probabilities have 2.3" in text
     assert "initial weights are too large" in text
     assert check(Raw(size=0.05), digits) == []
     with pytest.warns(LinnetWarning, match="custom: its first loss is"):
@@ -970,7 +970,7 @@ def test_a_first_loss_far_above_even_guesses_is_told(digits: Dataset, tmp_path: 
 def test_a_first_loss_of_two_classes_is_measured_by_their_guesses(cancer: Dataset) -> None:
     net = sequential(30, 2)
     net.append(Shift(torch.tensor([0.0, 5.0])))
-    assert "where even guesses have 0.693" in warned(net, cancer)
+    assert "equal probabilities have 0.693" in warned(net, cancer)
 
 
 def test_large_numbers_are_no_large_loss() -> None:

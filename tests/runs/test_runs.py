@@ -298,7 +298,7 @@ def test_a_run_without_scores_is_shown_as_it_is_and_not_repeated(tmp_path: Path)
         assert shown.count("<svg") == whole.count("<svg") > 0
         again = ["runs", "repeat", str(run.path), "--out", str(tmp_path / "again")]
         done = CliRunner().invoke(app, again)
-        assert done.exit_code == 2 and "no scores to agree with" in done.stderr
+        assert done.exit_code == 2 and "no scores to compare with" in done.stderr
         assert not (tmp_path / "again").exists()
     assert f"linnet train --resume '{run.path}'" in done.stderr
     (run.path / "events.jsonl").write_text("")

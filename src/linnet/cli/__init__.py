@@ -64,8 +64,8 @@ def main() -> None:
 
 
 def mend_streams() -> None:
-    """Where a standard stream is closed the null device takes its place, so that no file of a run
-    gets its number; what an encoding lacks is escaped."""
+    """Replace a closed standard stream by the null device, so that no file of a run gets its
+    descriptor; escape characters that the encoding lacks."""
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         os.set_inheritable(descriptor, True)
     os.close(descriptor)

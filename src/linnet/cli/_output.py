@@ -1,4 +1,4 @@
-"""What all commands share: errors in one line, JSON or tables, and the number of threads."""
+"""The common part of all commands: errors in one line, JSON, tables, the number of threads."""
 
 import inspect
 import math
@@ -17,24 +17,28 @@ from linnet.errors import LinnetError, LinnetWarning
 
 Json = Annotated[bool, typer.Option("--json", help="Print strict JSON.")]
 Target = Annotated[
-    str | None, typer.Option(help="The column to predict; of numbers, several: apples,oranges.")
+    str | None,
+    typer.Option(help="The column to predict, or several columns of numbers: apples,oranges."),
 ]
 Task = Annotated[
     str | None,
-    typer.Option(help="classification or regression; by default what it looks like."),
+    typer.Option(help="classification or regression; by default decided from the target."),
 ]
 SplitColumn = Annotated[
-    str | None, typer.Option("--split-column", help="Says train, valid or test of each row.")
+    str | None,
+    typer.Option("--split-column", help="A column with train, valid or test for each row."),
 ]
 Group = Annotated[
-    str | None, typer.Option(help="The column whose rows of one value stay together.")
+    str | None, typer.Option(help="A column of groups: all rows of a group stay in one part.")
 ]
-Time = Annotated[str | None, typer.Option(help="The column by which training is on the past.")]
+Time = Annotated[
+    str | None, typer.Option(help="Time column: train on the past, test on the latest rows.")
+]
 NoHeader = Annotated[
     bool, typer.Option("--no-header", help="The first line is data; columns are c0, c1, ...")
 ]
 OnBad = Annotated[
-    str | None, typer.Option(help="fail or skip: what to do at a row or picture that is no good.")
+    str | None, typer.Option(help="fail or skip: what to do with an invalid row or picture.")
 ]
 Setting = Annotated[
     list[str] | None,
@@ -48,7 +52,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """``function`` as a command: errors on purpose become one line and an exit code.
+    """``function`` as a command: linnet's own errors become one line and an exit code.
 
     0 done, 1 the work failed, 2 the request or its input was wrong, 130 stopped by Ctrl-C.
     """
@@ -64,9 +68,9 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except KeyboardInterrupt:
             _fail("stopped", 130, debug)
         except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nobody reads on: end quietly
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # the reader has gone: end quietly
             raise typer.Exit(1) from None
-        except OSError as error:  # a place that nobody asked about first
+        except OSError as error:  # a file error that no other code handled
             _fail(f"error: {error.filename or 'a file'}: {error.strerror or error}", 1, debug)
         except MemoryError:
             _fail("error: out of memory; give fewer rows, or a smaller model", 1, debug)
@@ -83,7 +87,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def _warn(message: Warning | str, category: type[Warning], *_: Any) -> None:
-    """A warning in one line; linnet's own without saying where in the code."""
+    """A warning in one line; linnet's own without the place in the code."""
     kind = "warning" if issubclass(category, LinnetWarning) else category.__name__
     print(f"{kind}: {message}", file=sys.stderr)
 
@@ -101,7 +105,7 @@ def names(text: str | None) -> list[str] | None:
 
 
 def print_json(value: Any) -> None:
-    """Strict JSON on standard output, all ASCII where that has not the letters."""
+    """Strict JSON on standard output; all ASCII if its encoding lacks some characters."""
     text = files.pretty(value)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
@@ -111,7 +115,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table on standard output; numbers to the right."""
+    """A table on standard output; numbers are aligned right."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -146,10 +150,8 @@ def text(value: Any) -> str:
 
 
 def set_threads() -> None:
-    """Give PyTorch as many threads as this process may really use.
-
-    The cores it is bound to, the control group's quota, and ``OMP_NUM_THREADS``: the least of them.
-    """
+    """Set the number of PyTorch's threads to what this process may use: the smallest of its cores,
+    the quota of its control group, and ``OMP_NUM_THREADS``."""
     bound = getattr(os, "sched_getaffinity", None)
     count = len(bound(0)) if bound else os.cpu_count() or 1
     limits = [count, math.ceil(memory.cores() or count)]

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from linnet.fit.recipe import Recipe
 
 WIDTH = 20
-"""Letters of a value that are shown."""
+"""The most letters of a value that are shown."""
 
 TOLD = (
     "task", "targets", "classes", "class_kind", "counts", "target_range", "target_mean",
@@ -40,7 +40,7 @@ app = typer.Typer(help="Data sets: list, show, fetch.", no_args_is_help=True)
 @app.command("list")
 @command
 def list_data(json: Json = False) -> None:
-    """The data sets that are known by name, and where each is."""
+    """List the data sets that linnet knows by name, and where each is."""
     from linnet.data import BUILTIN, known
     from linnet.errors import DataError
 
@@ -75,11 +75,11 @@ def show(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Counts per class, shape, dtype, range, mean and standard deviation; columns and their kinds.
+    """Show counts per class, shape, dtype, range, mean and standard deviation; columns and kinds.
 
-    A table is shown column by column: its kind, how many values are missing, how many differ. With
-    --view the same stands on a page, with a sheet of samples of each class, or how the values of
-    each column lie, and what the doctor finds; at a terminal a browser opens it.
+    For a table it shows each column: its kind, the number of missing and of different values.
+    --view writes a page with the same facts, samples of each class or the distribution of each
+    column, and the findings of the doctor; at a terminal the page opens in a browser.
     """
     from linnet.data.dataset import Dataset
     from linnet.data.draft import draft, overview
@@ -118,7 +118,7 @@ def show(
 def _page(
     facts: Mapping[str, Any], rows: "Dataset | Table", recipe: "Recipe", out: Path | None
 ) -> None:
-    """Write the page, say where it is, and open it where somebody is there to see it."""
+    """Write the page, print its path, and open it if there is a terminal and a screen."""
     from linnet.data.dataset import Dataset
     from linnet.data.draft import features
     from linnet.figures import Figure, distributions, look, variables
@@ -142,7 +142,7 @@ def _page(
 
 
 def _has_screen() -> bool:
-    """Whether a browser would have a window: else it would take the terminal."""
+    """Whether a browser can open a window: else it would run in the terminal."""
     if sys.platform in ("win32", "darwin"):
         return True
     return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER"))

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from linnet.insight.checks.finding import Finding
 
 FORMAT = 1
-"""The format of what ``--json`` prints."""
+"""The version of the ``--json`` output."""
 
 
 @command
@@ -41,13 +41,13 @@ def doctor(
     group: Group = None,
     time: Time = None,
     on_bad: OnBad = None,
-    seed: Annotated[int | None, typer.Option(help="Fixes how the rows are divided.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The seed of the split.")] = None,
     setting: Setting = None,
     json: Json = False,
 ) -> None:
-    """What is the matter with the data, as train sees it before it begins.
+    """Check the data for leaks, duplicates and errors before training.
 
-    Exit code 1 if something found would stop training.
+    Exit code 1 if a finding would stop training.
     """
     from linnet.fit.recipe import Recipe
     from linnet.fit.settings import read_settings
@@ -87,9 +87,9 @@ def doctor(
 
 
 def _read(recipe: "Recipe") -> "tuple[Dataset, list[Finding]]":
-    """The data before it is encoded, and what reading it told.
+    """The data before it is encoded, and findings from reading it.
 
-    What would be refused is a finding that stops, where the rest can be read without it.
+    An error is a finding that stops training, if the rest can be read without it.
     """
     from linnet.data.read import read_draft
     from linnet.errors import DataError
@@ -111,7 +111,7 @@ def _read(recipe: "Recipe") -> "tuple[Dataset, list[Finding]]":
     stops = [note for note in notes if refused and refused in note] or [refused] * bool(refused)
     remedy = "correct it, or leave such rows or pictures out (on_bad=skip)"
     findings = [Finding(text, remedy, "stop", where=data.name) for text in stops]
-    remedy = "nothing to do, if it was meant"
+    remedy = "nothing to do, if this is intended"
     others = [note for note in notes if note not in stops]
     return data, findings + [Finding(note, remedy, "note", where=data.name) for note in others]
 
@@ -119,10 +119,8 @@ def _read(recipe: "Recipe") -> "tuple[Dataset, list[Finding]]":
 def show(
     name: str, rows: int, checks: list[str], findings: "list[Finding]", *, pictures: bool
 ) -> None:
-    """The findings as a list, the gravest first, in the width of the terminal."""
-    looked = (
-        f"{name}: {rows:,} {'picture' if pictures else 'row'}s looked over for {', '.join(checks)}"
-    )
+    """Print the findings as a list, the most severe first, in the width of the terminal."""
+    looked = f"{name}: {rows:,} {'picture' if pictures else 'row'}s checked for {', '.join(checks)}"
     if not findings:
         print(_printable(f"nothing found in {looked}"))
         return
@@ -146,5 +144,5 @@ def show(
 
 
 def _printable(text: str) -> str:
-    """Without what would move the cursor or change colours."""
+    """``text`` without characters that would move the cursor or change colours."""
     return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)

@@ -13,7 +13,7 @@ from linnet.cli._output import command
 def eject(
     run: Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN")],
     style: Annotated[
-        str, typer.Option(help="tensors, module or sequential: how the network is written.")
+        str, typer.Option(help="The style of the network: tensors, module or sequential.")
     ] = "module",
     model: Annotated[
         str | None, typer.Option(help="One model of the run, by name; by default the chosen one.")
@@ -21,8 +21,8 @@ def eject(
     data: Annotated[
         Path | None,
         typer.Option(
-            help="A .npz to write the encoded rows to, which the script reads: for tables, folders "
-            "of pictures, and whatever else NumPy cannot read."
+            help="Write the encoded rows to this .npz, for the script to read: for tables, folders "
+            "of pictures, and all other data that NumPy cannot read."
         ),
     ] = None,
 ) -> None:

@@ -14,7 +14,7 @@ def inspect(
     model: Annotated[str | None, typer.Option(help="One model of the run, by name.")] = None,
     json: Json = False,
 ) -> None:
-    """Show what a model file says of itself, without loading the model."""
+    """Describe a model file, without loading the model."""
     from linnet.fit.artifact import read_manifest
     from linnet.insight.verdict import headline
     from linnet.runs.archive import model_place
@@ -31,9 +31,9 @@ def inspect(
         used = [f"{field.name} ({field.kind})" for field in schema.fields if field.used]
         print(f"made from a table's columns: {', '.join(used)}")
     if schema.task == "classification":
-        print(f"tells: {', '.join(schema.targets)}, one of {', '.join(schema.names)}")
+        print(f"predicts: {', '.join(schema.targets)}, one of {', '.join(schema.names)}")
     else:
-        print(f"tells: {', '.join(schema.targets)}")
+        print(f"predicts: {', '.join(schema.targets)}")
     print(
         f"data: {manifest.data.get('name')}, {text(manifest.data.get('train_rows'))} training rows"
     )

@@ -21,19 +21,19 @@ def predict(
         list[str], typer.Argument(help="Pictures, or one data set.", metavar="DATA|IMAGE...")
     ],
     model: Annotated[str | None, typer.Option(help="One model of the run, by name.")] = None,
-    rows: Annotated[str | None, typer.Option(help="Row numbers, as 0,10,193.")] = None,
+    rows: Annotated[str | None, typer.Option(help="Row numbers, such as 0,10,193.")] = None,
     part: Annotated[
-        str, typer.Option(help="all, train, test: rows are counted within it.")
+        str, typer.Option(help="all, train or test; row numbers count within this part.")
     ] = "all",
     out: Annotated[
         Path | None,
-        typer.Option(help="Write row, y, prediction, p_<class> to a .csv or .parquet."),
+        typer.Option(help="Write row, y, prediction, p_<class> to a .csv or .parquet file."),
     ] = None,
     resize: Annotated[
         bool, typer.Option("--resize", help="Resize pictures to the model's shape.")
     ] = False,
     invert: Annotated[
-        bool, typer.Option("--invert", help="Swap dark and light, as for ink on paper.")
+        bool, typer.Option("--invert", help="Swap dark and light, for dark ink on white paper.")
     ] = False,
     json: Json = False,
 ) -> None:
@@ -46,7 +46,7 @@ def predict(
         return
     if len(inputs) != 1:
         missing = next((n for n in inputs if not Path(n).exists()), inputs[0])
-        raise InputError(f"{missing} is no picture that is there; give pictures, or one data set")
+        raise InputError(f"there is no picture {missing}; give pictures, or one data set")
     from linnet.experiment.predict import predict
 
     found = predict(run, inputs[0], model=model, part=part, rows=_numbers(rows))
@@ -85,7 +85,7 @@ def _numbers(text: str | None) -> tuple[int, ...] | None:
 
 
 def _csv(columns: dict[str, Any]) -> bytes:
-    """The columns as CSV; text that a spreadsheet would take for a formula gets an apostrophe."""
+    """The columns as CSV; text that a spreadsheet would run as a formula gets an apostrophe."""
     import polars
 
     safe = {
@@ -98,7 +98,7 @@ def _csv(columns: dict[str, Any]) -> bytes:
 
 
 def _harmless(value: Any) -> Any:
-    """Text that no spreadsheet runs: one sees a formula also behind spaces."""
+    """Text that no spreadsheet runs: some run a formula also after spaces."""
     return (
         f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA) else value
     )
@@ -155,7 +155,7 @@ def _pictures(
 
 
 def _resized(picture: Any, width: int, height: int) -> Any:
-    """A picture (channels, height, width) resampled to another size, each channel by itself."""
+    """A picture (channels, height, width) resampled to another size, each channel separately."""
     import numpy as np
     from PIL import Image
 

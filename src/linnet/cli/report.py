@@ -19,17 +19,18 @@ def report(
         Path | None, typer.Option(help="The file to write; by default report.html in the run.")
     ] = None,
     static: Annotated[
-        bool, typer.Option("--static", help="Pictures without script, small enough to mail.")
+        bool,
+        typer.Option("--static", help="Static pictures without scripts, small enough to mail."),
     ] = False,
     learning_curve: Annotated[
         bool,
         typer.Option(
             "--learning-curve",
-            help="Fit the models on 1/8, 1/4 and 1/2 of the rows too: would more data help?",
+            help="Also fit the models on 1/8, 1/4 and 1/2 of the rows: would more data help?",
         ),
     ] = False,
 ) -> None:
-    """One offline HTML file: the verdict, its reasons, curves, mistakes, how to do it again."""
+    """Write one offline HTML file: verdict, reasons, curves, mistakes, how to repeat the run."""
     if learning_curve:
         _learn(runs)
     from linnet.show.report.page import write
@@ -42,7 +43,7 @@ def report(
 
 
 def _learn(runs: list[Path]) -> None:
-    """Make the learning curves that are missing, and say what they say."""
+    """Make missing learning curves, and print what they show."""
     from typing import get_args
 
     from linnet.insight.diagnosis import Prospect

@@ -20,14 +20,17 @@ def list_runs(
     root: Folder = Path("runs"),
     where: Annotated[
         str | None,
-        typer.Option(help="Which: comparisons joined by and: model=mlp and test.accuracy>0.98."),
+        typer.Option(
+            help="Only these runs: comparisons joined by and: model=mlp and test.accuracy>0.98."
+        ),
     ] = None,
     sort: Annotated[
-        str | None, typer.Option(help="By which keys: -test.accuracy,created (- largest first).")
+        str | None,
+        typer.Option(help="The keys to sort by: -test.accuracy,created (- means largest first)."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Every run in a folder, oldest first."""
+    """List the runs in a folder, oldest first."""
     from linnet.runs import directory, query
 
     rows = directory.list_runs(root)
@@ -47,7 +50,7 @@ def list_runs(
 @app.command("show")
 @command
 def show(run: OneRun, json: Json = False) -> None:
-    """The scores and the verdict of one run."""
+    """Show the scores and the verdict of one run."""
     from linnet.cli._scores import show as show_metrics
     from linnet.runs.run import Run
 
@@ -64,7 +67,7 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Two runs or more.", metavar="RUN RUN...")],
     json: Json = False,
 ) -> None:
-    """In what the recipes of runs differ, and their scores side by side."""
+    """Show the differences between the recipes of runs, and their scores side by side."""
     from linnet.runs.compare import compare as beside
 
     rows = beside(*runs)
@@ -86,11 +89,9 @@ def pack(
     out: Annotated[
         Path | None, typer.Option(help="The file to write; by default RUN.zip beside it.")
     ] = None,
-    notebook: Annotated[
-        Path | None, typer.Option(help="A notebook or script to put in with it.")
-    ] = None,
+    notebook: Annotated[Path | None, typer.Option(help="A notebook or script to include.")] = None,
 ) -> None:
-    """One file with all of a run: models, scores, record, recipe, exact requirements."""
+    """Pack a whole run into one zip: models, scores, record, recipe, exact requirements."""
     from linnet.runs import archive
 
     target = out or run.resolve().with_name(run.resolve().name + ".zip")
@@ -107,9 +108,9 @@ def repeat(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Train again by a run's recipe, and say whether the numbers agree.
+    """Train a run's recipe again, and say whether the numbers agree.
 
-    Exit code 0 if they do, 1 if not.
+    Exit code 0 if they agree, 1 if not.
     """
     from linnet.errors import InputError
     from linnet.experiment.train import repeat as train_again
@@ -122,7 +123,7 @@ def repeat(
         state = directory.state_of(first)[0] or "unfinished"
         then = f"finish it: linnet train --resume {quote(str(run))}"
         then = "wait for its end" if state == "running" else then
-        raise InputError(f"{run} is {state}, and has no scores to agree with; {then}")
+        raise InputError(f"{run} is {state}, so it has no scores to compare with; {then}")
     set_threads()
     again = train_again(run, out=out, echo=True)
     found = agreement(first, again.path)

@@ -12,17 +12,21 @@ from linnet.cli._output import command
 def sync(
     run: Annotated[Path, typer.Argument(help="A run's folder.", metavar="RUN")],
     to: Annotated[
-        str, typer.Option("--to", help="mlflow, tensorboard, trackio, visdom, wandb, or another's.")
+        str,
+        typer.Option(
+            "--to",
+            help="mlflow, tensorboard, trackio, visdom, wandb, or a sink of another package.",
+        ),
     ],
     follow: Annotated[
-        bool, typer.Option("--follow", help="Go on until the run has ended.")
+        bool, typer.Option("--follow", help="Continue until the run has ended.")
     ] = False,
     option: Annotated[
         list[str] | None,
         typer.Option("--option", help="A setting of the service, as key=value; may be repeated."),
     ] = None,
 ) -> None:
-    """Send a run's record to a service, from wherever the last time stopped."""
+    """Send a run's record to a service, and continue where the last call stopped."""
     from linnet.errors import InputError
     from linnet.integrations.sinks import follower
 

@@ -18,14 +18,16 @@ def view(
     ] = Path("runs"),
     port: Annotated[
         int,
-        typer.Option(min=0, max=65535, help="Where to listen; by default the folder's own."),
+        typer.Option(min=0, max=65535, help="The port; by default one that belongs to the folder."),
     ] = 0,
 ) -> None:
-    """Show runs in a browser, finished ones and those that go on; Ctrl-C ends it."""
+    """Show runs in a browser, finished and running ones; Ctrl-C ends it."""
     from linnet.runs.archive import run_place
 
     if not runs.is_dir() and run_place(runs) == runs:
-        raise InputError(f"{runs} is no folder; name a folder of runs, or one run, or its zip")
+        raise InputError(
+            f"there is no folder {runs}; name a folder of runs, or one run, or its zip"
+        )
     from linnet.show.view.launch import address_of, bind, token_of
     from linnet.show.view.server import serve
 
@@ -37,8 +39,8 @@ def view(
 
 
 def open_page(root: Path, pid: int) -> None:
-    """Start the live page of ``root`` for the trainer ``pid``, without waiting for it, and print
-    its address; where it cannot be started, print why."""
+    """Start the live page of ``root`` for the trainer ``pid`` without waiting for it, and print its
+    address; if it cannot be started, print why."""
     from linnet.show.view import start
 
     with warnings.catch_warnings():

@@ -1,1 +1,1 @@
-"""scikit-learn's estimators on the same engine: thin ways to call ``fit``."""
+"""scikit-learn estimators on the same engine: thin wrappers of ``fit``."""

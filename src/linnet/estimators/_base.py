@@ -1,4 +1,4 @@
-"""What all estimators share: what goes in, the call of ``fit``, and the file."""
+"""The common part of all estimators: checking inputs, calling ``fit``, saving and loading."""
 
 from __future__ import annotations
 
@@ -46,33 +46,34 @@ from linnet.show.progress import shown
 
 Array = np.ndarray[Any, Any]
 SOFT = 1e-6
-"""How far the probabilities of a row may sum to something else than 1."""
+"""How far the sum of the probabilities of a row may be from 1."""
 
 Built = TypeVar("Built", bound="Estimator")
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]
-    """An estimator whose ``fit`` leaves a real ``nn.Module`` and the record of how it came about.
+    """An estimator with a real ``nn.Module`` and the record of its fit.
 
-    After ``fit``: ``module_``, the ``nn.Module`` in evaluation mode, which takes rows as ``X`` has
-    them; ``history_``, what was recorded, a dict for each step; ``converged_``, ``stop_reason_``
-    and ``n_iter_``; ``n_features_in_`` and, for data frames, ``feature_names_in_``.
+    After ``fit``: ``module_``, the ``nn.Module`` in evaluation mode, which takes rows like those of
+    ``X``; ``history_``, the record, a dict for each step; ``converged_``, ``stop_reason_`` and
+    ``n_iter_``; ``n_features_in_`` and, for data frames, ``feature_names_in_``.
     """
 
     models: tuple[str, ...]
-    """The models of artifacts that ``load`` takes."""
+    """The kinds of models that ``load`` accepts."""
     integers: Any = np.float64
-    """What integers are computed in."""
+    """The dtype in which integers are computed."""
     sums: bool = False
-    """Whether fitting sums up all columns, and so finds by itself what is not finite."""
+    """Whether the fit sums up all columns, and so detects values that are not finite."""
     device: str
     verbose: Any = False
     _flat: bool = True
     _table: Schema | None = None
 
     def _rows(self, X: Any, *, reset: bool) -> Array:
-        """``X`` as a (rows, features) array of float64 or float32, finite where it must be; a data
-        frame that holds more than numbers, or misses some, encoded."""
+        """``X`` as a (rows, features) array of float64 or float32, checked to be finite if
+        necessary. A data frame with other columns than numbers, or with missing values, is
+        encoded."""
         if reset:
             self._table = None
         if Frames().matches(X):
@@ -84,7 +85,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                 X = pl.DataFrame(Frames().read(X, Reading()).columns)
         elif self._table is not None:
             raise InputError(
-                f"{type(self).__name__} was fitted to a data frame with columns that are no "
+                f"{type(self).__name__} was fitted to a data frame with columns that are not "
                 f"numbers; give a data frame with {', '.join(map(repr, self.feature_names_in_))}"
             )
         found: Array = validate_data(
@@ -102,7 +103,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return found.astype(np.float64 if found.dtype.kind == "f" else self.integers)
 
     def _learn(self, X: Any) -> Array:
-        """A data frame encoded as its own rows say, and how, kept for other frames."""
+        """Encode a data frame from its own rows, and keep the encoding for other frames."""
         table = Frames().read(X, Reading())
         names = np.array(list(table.columns), dtype=object)
         fields, records = features(table, Reading())
@@ -130,7 +131,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         valid: tuple[Array, Tensor] | None = None,
         start: dict[str, Tensor] | None = None,
     ) -> None:
-        """Fit the model of ``recipe`` and take over what it tells."""
+        """Fit the model of ``recipe`` and take over its results."""
         names = getattr(self, "feature_names_in_", None)
         columns = [f"x{i}" for i in range(X.shape[1])] if names is None else [str(n) for n in names]
         dtype = "float32" if self.device.startswith("mps") else str(X.dtype)
@@ -189,7 +190,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return "cpu" if self.device == "auto" else self.device
 
     def _take(self, model: Artifact) -> None:
-        """Make a fitted model this estimator's own."""
+        """Take over the attributes of a fitted model."""
         self.artifact_ = model
         self.module_ = model.module
         facts: dict[str, Any] = dict(model.manifest.fit)
@@ -198,14 +199,14 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self.n_iter_: Any = max(1, int(facts["steps"]))
 
     def _raw(self, X: Any) -> tuple[Tensor, Any]:
-        """Raw predictions (rows, outputs) in float64, and the dtype to answer in."""
+        """Raw predictions (rows, outputs) in float64, and the dtype of the result."""
         check_is_fitted(self)
         X = self._rows(X, reset=False)
         own = next(self.module_.parameters()).dtype
         return predict_raw(self.module_, _tensor(X).to(own)).cpu(), X.dtype
 
     def _repr_html_inner(self) -> str:
-        """scikit-learn's diagram and, of a fitted estimator, what is known of the fit."""
+        """scikit-learn's diagram and, for a fitted estimator, facts about the fit."""
         diagram: str = super()._repr_html_inner()
         return f"{diagram}{_html.fitted(self)}" if hasattr(self, "artifact_") else diagram
 
@@ -216,8 +217,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         return bundle
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the fitted model to a file that ``linnet.load``, ``linnet evaluate`` and ``load``
-        open: tensors and JSON, nothing that could run."""
+        """Write the fitted model to a file for ``linnet.load``, ``linnet evaluate`` and ``load``:
+        tensors and JSON, without code."""
         check_is_fitted(self)
         manifest = self.artifact_.manifest
         about = {
@@ -236,19 +237,19 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     def load(cls: type[Built], path: str | os.PathLike[str]) -> Built:
         """The fitted estimator in a file, whether an estimator or the command line wrote it.
 
-        Of a model from elsewhere the settings are not known: they are the defaults. Raises
-        ``ModelError`` for a file that holds another kind of model.
+        If no estimator wrote the file, the settings are unknown and set to the defaults. Raises
+        ``ModelError`` for a file with another kind of model.
         """
         model = artifact.load(Path(path))
         manifest = model.manifest
         if manifest.model not in cls.models or manifest.schema_.task != cls._task():
             raise ModelError(
-                f"{path}: holds a {manifest.model} for {manifest.schema_.task}, which is no "
-                f"{cls.__name__}; linnet.load opens every model"
+                f"{path}: holds a {manifest.model} for {manifest.schema_.task}, which "
+                f"{cls.__name__} cannot load; linnet.load opens every model"
             )
         if manifest.schema_.example != "row":
             raise ModelError(
-                f"{path}: its examples are pictures, an estimator's are rows; use linnet.load"
+                f"{path}: this model takes pictures, an estimator takes rows; use linnet.load"
             )
         about = manifest.provenance.get("estimator")
         about = about if isinstance(about, dict) else {}
@@ -296,7 +297,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         soft = _soft(y)
         if soft is not None:
             if len(soft) != len(X):
-                raise InputError(f"X has {len(X)} rows, y {len(soft)}; expected as many")
+                raise InputError(f"X has {len(X)} rows, y {len(soft)}; expected equal numbers")
             if class_weight is not None:
                 raise InputError("class_weight needs a class for each row; y holds probabilities")
             self.classes_ = np.arange(soft.shape[1])
@@ -309,7 +310,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             )
         if class_weight is not None:
             if isinstance(class_weight, str) and weight is not None:
-                # scikit-learn balances by the weights that the rows have
+                # scikit-learn balances with the weights of the rows
                 share = np.bincount(codes, weight, len(self.classes_))
                 share = np.where(share > 0, share, 1)
                 factors = weight.sum() / (len(self.classes_) * share)
@@ -321,7 +322,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         return torch.from_numpy(codes.astype(np.int64)), weight
 
     def _more_codes(self, X: Array, y: Any) -> Tensor:
-        """Codes of rows to validate with, whose classes must be known."""
+        """The codes of validation rows, whose classes must be known."""
         soft = _soft(y)
         if soft is not None:
             return _tensor(soft)
@@ -347,7 +348,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         }
 
     def decision_function(self, X: Any) -> Array:
-        """Logits: (rows,) of the second class for two classes, else (rows, classes)."""
+        """Logits: for two classes (rows,) of the second class, else (rows, classes)."""
         raw, dtype = self._raw(X)
         values: Array = raw.numpy().astype(dtype)
         return values[:, 0] if values.shape[1] == 1 else values
@@ -359,7 +360,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         return values
 
     def predict_log_proba(self, X: Any) -> Array:
-        """The logarithm of ``predict_proba``, exact where that is tiny."""
+        """The logarithm of ``predict_proba``, accurate also for tiny probabilities."""
         raw, dtype = self._raw(X)
         if raw.shape[1] == 1:
             raw = torch.cat([torch.zeros_like(raw), raw], 1)
@@ -374,7 +375,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         return labels
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The accuracy; of soft targets (rows, classes) against their most probable class."""
+        """The accuracy; for soft targets (rows, classes), of their most probable class."""
         soft = _soft(y)
         if soft is not None:
             y = self.classes_[soft.argmax(1)]
@@ -382,7 +383,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
 
 
 class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
-    """Numbers in and out, of shape (rows,) or (rows, targets)."""
+    """Predicts numbers, (rows,) or (rows, targets)."""
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -411,7 +412,7 @@ class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
         return {"task": "regression", "targets": names}
 
     def predict(self, X: Any) -> Array:
-        """The numbers predicted, of the shape that ``y`` had."""
+        """The predicted numbers, in the shape of the training ``y``."""
         raw, dtype = self._raw(X)
         values: Array = raw.numpy().astype(dtype)
         return values[:, 0] if self._flat else values
@@ -419,17 +420,17 @@ class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
     def score(
         self, X: Any, y: Any, sample_weight: Any = None, *, multioutput: Any = "uniform_average"
     ) -> Any:
-        """R2, the mean over the targets; ``multioutput="raw_values"``: of each target."""
+        """R2, the mean over the targets; ``multioutput="raw_values"``: one for each target."""
         return r2_score(y, self.predict(X), sample_weight=sample_weight, multioutput=multioutput)
 
 
 def _numeric(X: Any) -> bool:
-    """Whether all columns of a data frame are numbers or booleans, and none misses any."""
+    """Whether all columns of a data frame are numbers or booleans without missing values."""
     import narwhals
 
     try:
         frame = narwhals.from_native(X, eager_only=True)
-    except (TypeError, ValueError):  # a name twice, or no name: whoever reads it tells
+    except (TypeError, ValueError):  # a duplicate or missing name: reading it raises the error
         return True
     for series in frame.iter_columns():
         dtype = series.dtype
@@ -441,7 +442,7 @@ def _numeric(X: Any) -> bool:
 
 
 def _tensor(array: Array) -> Tensor:
-    """A tensor on the same memory where that is writable, else on a copy."""
+    """A tensor that shares the memory if it is writable, else a copy."""
     return torch.from_numpy(np.require(array, requirements=["C", "W"]))
 
 
@@ -462,7 +463,7 @@ def _labels(y: Any, rows: int) -> Array:
         raise InputError("this estimator requires y to be passed, but the target y is None")
     labels: Array = column_or_1d(y, warn=True)
     if len(labels) != rows:
-        raise InputError(f"X has {rows} rows, y {len(labels)}; expected as many")
+        raise InputError(f"X has {rows} rows, y {len(labels)}; expected equal numbers")
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
         raise InputError("y holds NaN or infinity; expected a class for each row")
     check_classification_targets(labels)
@@ -470,7 +471,7 @@ def _labels(y: Any, rows: int) -> Array:
 
 
 def _soft(y: Any) -> Array | None:
-    """Rows of probabilities in float64, or None where ``y`` is no such thing."""
+    """Rows of probabilities in float64; None if ``y`` is something else."""
     soft: Array = np.asarray(y)
     shape = soft.shape
     if len(shape) != 2 or shape[1] < 2:
@@ -487,7 +488,7 @@ def _soft(y: Any) -> Array | None:
 
 
 def _plain(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Parameters as JSON; what has no such form is left out."""
+    """Parameters as JSON; others are left out."""
     result: dict[str, Any] = {}
     for key, value in parameters.items():
         if isinstance(value, np.generic):

@@ -1,4 +1,4 @@
-"""What linnet knows of an estimator's fit, as small HTML below scikit-learn's diagram."""
+"""The facts about an estimator's fit, as small HTML below scikit-learn's diagram."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ Array = np.ndarray[Any, Any]
 
 MOST_NAMES, MOST_LETTERS = 10, 40
 MOST_ROWS, MOST_COLUMNS = 10, 6
-"""Of the table of coefficients: columns of X, and outputs."""
+"""The most columns of X, and outputs, in the table of coefficients."""
 
 
 def fitted(model: Any) -> Html:
-    """The end of the fit, its certificate, classes and features; the largest coefficients of a
-    line, the layers of a net."""
+    """The stop reason, the certificate, classes and features; for a line the largest coefficients,
+    for a net the layers."""
     facts = model.artifact_.manifest.fit
     sign = "⚠" if model.converged_ is False else "✓"
     rows: list[list[Any]] = [["fit", f"{sign} {model.stop_reason_}"]]
@@ -46,7 +46,7 @@ def _steps(model: Any) -> str:
 
 
 def _learned(model: Any) -> Html:
-    """The training loss of each epoch, and of validation rows theirs."""
+    """The training loss of each epoch, and the validation loss if there is one."""
     losses = model.loss_curve_
     steps: Sequence[int] = range(1, len(losses) + 1)
     lines: dict[str, tuple[Sequence[Any], Sequence[Any]]] = {"training loss": (steps, losses)}

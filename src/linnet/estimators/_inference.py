@@ -12,7 +12,7 @@ from linnet.insight.inference import Inference, NoInference, infer
 
 
 class Explained(Estimator):
-    """Keeps the rows of an unpenalised fit, by reference, for its standard errors."""
+    """Keeps a reference to the rows of an unpenalised fit, for its standard errors."""
 
     fit_intercept: bool
     coef_: Array
@@ -27,24 +27,25 @@ class Explained(Estimator):
         robust: str | None = None,
         level: float = 0.95,
     ) -> Inference:
-        """Standard errors, t or z, p, intervals, log likelihood, AIC and BIC; it prints as text.
+        """Standard errors, t or z, p, confidence intervals, log likelihood, AIC and BIC; prints as
+        text.
 
-        Of the rows of ``fit``; after ``load`` or in another process give them again. ``robust`` is
-        "HC0", "HC1", "HC2" or "HC3". Raises ``NoInference`` (a ``ValueError``) where a penalty,
-        separation or rank makes the figures invalid, and says why.
+        They are for the rows of ``fit``; after ``load`` or in another process, pass these rows
+        again. ``robust`` is "HC0", "HC1", "HC2" or "HC3". Raises ``NoInference`` (a
+        ``ValueError``), with the reason, if a penalty, separation or rank makes them invalid.
         """
         penalty = self._penalty()
         if penalty:
             raise NoInference(
-                f"the model is penalised ({self._penalised()}), and penalised coefficients have no "
-                "such standard errors; fit again without a penalty"
+                f"the model is penalised ({self._penalised()}), and these standard errors are "
+                "not valid for penalised coefficients; fit again without a penalty"
             )
         if X is None:
             kept = getattr(self, "_kept", None)
             if kept is None:
                 raise InputError(
-                    "the rows of the fit are not at hand (the model was loaded, unpickled, or "
-                    "fitted in parts); give them: summary(X, y)"
+                    "the rows of the fit are not available (the model was loaded, unpickled, or "
+                    "fitted in parts); pass them: summary(X, y)"
                 )
             X, y, weight = kept
         else:
@@ -74,7 +75,7 @@ class Explained(Estimator):
         robust: str | None = None,
         level: float = 0.95,
     ) -> Any:
-        """The coefficients' part of ``summary`` as a pandas data frame."""
+        """The coefficients in ``summary`` as a pandas data frame."""
         return self.summary(X, y, sample_weight, robust=robust, level=level).to_frame()
 
     def _penalty(self) -> float:

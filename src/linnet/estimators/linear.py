@@ -21,7 +21,7 @@ from linnet.line.moments import Moments
 
 
 class _LeastSquares(Explained, Regressor):
-    """``coef_`` (features,), or (targets, features) where ``y`` was (rows, targets)."""
+    """``coef_`` is (features,), or (targets, features) if ``y`` is (rows, targets)."""
 
     sums = True
     models = ("linear",)
@@ -32,8 +32,8 @@ class _LeastSquares(Explained, Regressor):
     ) -> Self:
         """Fit to ``X`` (rows, features) and ``y`` (rows,) or (rows, targets).
 
-        A ``sample_weight`` of 2 is the row twice. Rows to validate with are only scored, in
-        ``history_``. Raises ``ValueError`` for what is missing, infinite or of the wrong shape.
+        A ``sample_weight`` of 2 means the same as the row twice. Validation rows are only scored,
+        in ``history_``. Raises ``ValueError`` for missing or infinite values and wrong shapes.
         """
         X = self._rows(X, reset=True)
         numbers = self._numbers(X, y)
@@ -50,10 +50,10 @@ class _LeastSquares(Explained, Regressor):
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit to these rows and all given to earlier calls: exactly as if they came at once.
+        """Fit to these rows and all rows of earlier calls, exactly as if they came at once.
 
-        What is kept of the rows is their second moments, (features, features). ``fit`` forgets
-        earlier rows.
+        Only the second moments of the rows, (features, features), are kept. ``fit`` forgets earlier
+        rows.
         """
         first = getattr(self, "_moments", None) is None
         X = self._rows(X, reset=first)
@@ -119,7 +119,7 @@ class _LeastSquares(Explained, Regressor):
         }
 
     def _penalty(self) -> float:
-        """What multiplies ``|coef|^2`` next to the sum of squared residuals."""
+        """The factor of ``|coef|^2`` beside the sum of squared residuals."""
         return 0.0
 
     def _take(self, model: Artifact) -> None:
@@ -138,14 +138,14 @@ class _LeastSquares(Explained, Regressor):
 class LinearRegression(_LeastSquares):
     """Ordinary least squares, ``min sum of w (y - X coef - intercept)^2``, solved exactly.
 
-    Where the columns of ``X`` do not determine the coefficients, they are those of least norm.
+    If the columns of ``X`` do not determine the coefficients, those of least norm are taken.
 
     Parameters: ``fit_intercept``; ``device``: "cpu", "cuda", "cuda:1", "mps".
 
-    After ``fit``, besides what every estimator has: ``coef_``, ``intercept_``; ``rank_`` of the
-    centred ``X`` and ``condition_``, its condition number with all columns scaled to one length
-    (infinite where the rank is not full); ``objective_``, the weighted mean of half the squared
-    residuals, its gradient's largest entry ``gradient_max_``, and ``gap_``, how far it lies above
+    After ``fit``, besides the attributes of every estimator: ``coef_``, ``intercept_``; ``rank_``
+    of the centred ``X``; ``condition_``, its condition number with all columns scaled to one length
+    (infinite if the rank is not full); ``objective_``, the weighted mean of half the squared
+    residuals; ``gradient_max_``, the largest entry of its gradient; ``gap_``, how far it is above
     the optimum. ``X`` and ``y`` are kept (not copied, not pickled) for ``summary()``.
     """
 
@@ -159,9 +159,9 @@ class Ridge(_LeastSquares):
 
     Parameters: ``alpha``, not below zero; ``fit_intercept``; ``device``.
 
-    After ``fit`` as ``LinearRegression``; ``objective_`` is what scikit-learn minimises divided by
-    twice the sum of weights: the mean of half the squared residuals plus
-    ``alpha / (2 sum(w)) |coef|^2``. ``condition_`` has the penalty in it.
+    After ``fit`` it has the attributes of ``LinearRegression``. ``objective_`` is scikit-learn's
+    objective divided by twice the sum of weights: the mean of half the squared residuals plus
+    ``alpha / (2 sum(w)) |coef|^2``. ``condition_`` includes the penalty.
     """
 
     def __init__(
@@ -178,7 +178,7 @@ class Ridge(_LeastSquares):
 
 
 def coefficients(model: Artifact) -> tuple[Array, Array]:
-    """The coefficients (outputs, features) and intercepts (outputs,) of the columns as they are."""
+    """The coefficients (outputs, features) and intercepts (outputs,) for the unscaled columns."""
     state = model.module.state_dict()
     weight, bias = state["linear.weight"].cpu(), state["linear.bias"].cpu()
     if model.manifest.network["scale"] != "none":

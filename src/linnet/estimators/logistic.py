@@ -15,27 +15,27 @@ from linnet.fit.artifact import Artifact
 
 
 class LogisticRegression(Explained, Classifier):
-    """Logistic regression solved to its optimum, from any scaling, with no setting touched.
+    """Logistic regression solved to its optimum, for columns of any scale, without any settings.
 
-    Minimises what scikit-learn does, ``C sum of w loss + |coef|^2 / 2``, where the loss is minus
-    the logarithm of the probability given to the row's class, ``w`` the sample weight times the
-    class weight, and the intercepts are free. For two classes there is one row of coefficients, for
-    more (softmax) one for each class.
+    It minimises scikit-learn's objective, ``C sum of w loss + |coef|^2 / 2``. The loss is the
+    negative logarithm of the probability of the row's class, and ``w`` is the sample weight times
+    the class weight; the intercepts are not penalised. For two classes there is one row of
+    coefficients, for more (softmax) one for each class.
 
     Parameters: ``C``, above zero, ``numpy.inf`` for no penalty; ``tol``, the largest gradient entry
     of the mean loss plus penalty, in the scale of the columns, at which the fit has converged, by
     default 1e-11 in float64 and 1e-6 in float32; ``fit_intercept``; ``class_weight``, a mapping or
-    "balanced"; ``random_state`` is there for scikit-learn's sake, nothing is random; ``max_iter``;
-    ``warm_start``, to go on from the coefficients of the last fit; ``verbose``, to show progress,
-    in a notebook as a table that changes in place; ``device``.
+    "balanced"; ``random_state``, not used, only for scikit-learn's interface; ``max_iter``;
+    ``warm_start``, to start from the coefficients of the last fit; ``verbose``, to show progress,
+    in a notebook as a table that is updated in place; ``device``.
 
     After ``fit``: ``classes_``, ``coef_`` (1 or classes, features), ``intercept_``, and the
-    certificate: ``converged_``, ``stop_reason_``, ``n_iter_``; ``objective_``, what scikit-learn
-    minimises divided by ``C sum(w)``: the mean loss plus ``|coef|^2 / (2 C sum(w))``;
+    certificate: ``converged_``, ``stop_reason_``, ``n_iter_``; ``objective_``, scikit-learn's
+    objective divided by ``C sum(w)``: the mean loss plus ``|coef|^2 / (2 C sum(w))``;
     ``gradient_max_``, the largest entry of its gradient; ``gap_``, an upper bound on how far it
-    lies above its optimum (None without a penalty).
+    is above its optimum (None without a penalty).
 
-    ``y`` may also be rows of probabilities (rows, classes), for which ``classes_`` are the columns'
+    ``y`` may also be rows of probabilities (rows, classes); then ``classes_`` are the column
     numbers.
     """
 
@@ -70,10 +70,9 @@ class LogisticRegression(Explained, Classifier):
     ) -> Self:
         """Fit to ``X`` (rows, features) and ``y`` (rows,), or (rows, classes) of probabilities.
 
-        A ``sample_weight`` of 2 is the row twice. Rows to validate with are only scored, in
-        ``history_``. Warns (``ConvergenceWarning``) where the optimum was not reached, with the
-        reason and what to do. Raises ``ValueError`` for what is missing, infinite or of the wrong
-        shape.
+        A ``sample_weight`` of 2 means the same as the row twice. Validation rows are only scored,
+        in ``history_``. Warns (``ConvergenceWarning``) if the fit did not converge, with the reason
+        and what to do. Raises ``ValueError`` for missing or infinite values and wrong shapes.
         """
         X = self._rows(X, reset=True)
         if not self.C > 0:
@@ -98,7 +97,7 @@ class LogisticRegression(Explained, Classifier):
         return self
 
     def _start(self, X: Array) -> dict[str, Tensor] | None:
-        """The last fit's state, where it is to go on from there and fits."""
+        """The state of the last fit, if the fit shall start from it and the shapes agree."""
         if not self.warm_start or not hasattr(self, "module_"):
             return None
         state: dict[str, Tensor] = dict(self.module_.state_dict())

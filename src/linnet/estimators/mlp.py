@@ -14,11 +14,11 @@ from linnet.fit.artifact import Artifact
 from linnet.networks.activations import ACTIVATIONS
 
 ALIASES = {"logistic": "sigmoid"}
-"""Activations that scikit-learn calls otherwise."""
+"""Activations that have another name in scikit-learn."""
 
 
 class _Perceptron(Estimator):
-    """The parameters that both perceptrons have."""
+    """The common part of both perceptrons."""
 
     models = ("mlp",)
     integers = np.float32
@@ -101,7 +101,7 @@ class _Perceptron(Estimator):
             "shift": 0,
             "optimizer": self.solver,
             "lr": self.learning_rate_init,
-            # next to a batch's mean loss, as scikit-learn divides it by the rows of a batch
+            # beside a batch's mean loss; scikit-learn divides it by the rows of a batch
             "weight_decay": self.alpha * -(-len(X) // size) / total,
             "schedule": "constant",
             "batch_size": size,
@@ -118,7 +118,7 @@ class _Perceptron(Estimator):
         self._fit(recipe, X, y, weight, schema, valid, self._start(X, widths, outputs))
 
     def _start(self, X: Array, widths: list[int], outputs: int) -> dict[str, Tensor] | None:
-        """The last fit's state, where it is to go on from there and fits."""
+        """The state of the last fit, if the fit shall start from it and the shapes agree."""
         if not self.warm_start or not hasattr(self, "module_"):
             return None
         spec = self.artifact_.manifest.network
@@ -132,12 +132,12 @@ class _Perceptron(Estimator):
         self.converged_ = not self.stop_reason_.startswith("all ")
         if not self.converged_:
             self.stop_reason_ = (
-                f"not converged: {self.stop_reason_}, which max_iter allows; raise max_iter, or "
+                f"not converged: {self.stop_reason_} (max_iter); raise max_iter, or "
                 "learning_rate_init"
             )
 
     def _check(self, X: Array) -> None:
-        """Refuse settings and numbers that no net can be trained with, by name."""
+        """Raise for settings and numbers with which no net can be trained."""
         choices = {"solver": ("adam", "sgd"), "activation": (*ACTIVATIONS, *ALIASES)}
         for name, known in choices.items():
             if getattr(self, name) not in known:
@@ -205,7 +205,7 @@ class MLPClassifier(Classifier, _Perceptron):
     ) -> Self:
         """Fit to ``X`` (rows, features) and ``y`` (rows,), or (rows, classes) of probabilities.
 
-        With rows to validate with, the best epoch on them is kept.
+        With validation rows, the weights of the epoch with the lowest loss on them are kept.
         """
         X = self._rows(X, reset=True)
         codes, weight = self._codes(X, y, sample_weight, None)
@@ -222,7 +222,7 @@ class MLPClassifier(Classifier, _Perceptron):
 class MLPRegressor(Regressor, _Perceptron):
     """A perceptron for numbers, trained by mini-batches on half the squared error.
 
-    Targets are scaled to mean 0 and deviation 1 inside, and the module's last layer undoes it.
+    Targets are standardised for the fit; the module's last layer converts back.
 
     Parameters: ``hidden_layer_sizes``; ``activation``: "relu", "tanh", "logistic" or "identity",
     or another of the recipe's ("leaky_relu", "selu", "gelu", "silu", "softplus");
@@ -247,7 +247,7 @@ class MLPRegressor(Regressor, _Perceptron):
     ) -> Self:
         """Fit to ``X`` (rows, features) and ``y`` (rows,) or (rows, targets).
 
-        With rows to validate with, the best epoch on them is kept.
+        With validation rows, the weights of the epoch with the lowest loss on them are kept.
         """
         X = self._rows(X, reset=True)
         numbers = self._numbers(X, y)

@@ -1,12 +1,13 @@
-"""Standard errors, tests and intervals of an unpenalised linear model's coefficients.
+"""Standard errors, tests and confidence intervals for an unpenalised linear model's coefficients.
 
-Everything is in float64, and nothing is fitted: the coefficients given must be the optimum. QR
-turns the centred and scaled design into an orthonormal one first, so neither the features' units
-nor their means cost digits.
+Everything is in float64, and nothing is fitted: the coefficients must already be the optimum. A QR
+decomposition first makes the centred and scaled design orthonormal, so neither the units of the
+features nor their means cost digits.
 
-The figures are those of statsmodels' OLS, WLS, Logit, MNLogit and GLM (freq_weights). HC0 to HC3
-are MacKinnon and White's (1985), for a classifier as Zeileis (2006, equation 7) extends them to
-models of one linear predictor; R's sandwich::vcovHC does so, statsmodels gives HC0 for all four.
+The results agree with statsmodels' OLS, WLS, Logit, MNLogit and GLM (freq_weights). HC0 to HC3 are
+those of MacKinnon and White (1985). For a classifier they follow Zeileis (2006, equation 7), who
+extends them to models with one linear predictor, like R's sandwich::vcovHC; statsmodels gives HC0
+for all four.
 """
 
 from __future__ import annotations
@@ -32,22 +33,22 @@ Curvature = Callable[[int, int], Array]
 Design = tuple[Array, Array]  # what _design returns
 Fit = tuple[Array, Array, Array]  # variance (equations, size), log likelihood and R2 (1 or more,)
 Sandwich = tuple[int, float] | None  # the power of 1 / (1 - leverage), the correction of HC1
-OFF = 1e-3  # how many standard errors the coefficients may be away from the optimum
+OFF = 1e-3  # the largest distance of the coefficients from the optimum, in standard errors
 
 
 class NoInference(ModelError):
-    """Standard errors are refused, because they would be invalid."""
+    """There are no valid standard errors for this model."""
 
 
 @dataclass(frozen=True, eq=False)
 class Inference:
-    """What the data say of each coefficient; arrays are (equations, terms), the intercept first.
+    """Statistics of each coefficient; arrays are (equations, terms), the intercept first.
 
     An equation is a target, or a class against ``base``. ``statistic`` is t with ``df_resid``
-    degrees of freedom or z (``kind``), ``p`` is two-sided, ``low`` and ``high`` bound the interval
-    at ``level``. ``rows`` is the sum of the weights for classes. From ``log_likelihood`` on:
-    numbers, or arrays (targets,) for several targets. ``r2`` is McFadden's for classes, which have
-    no ``adjusted_r2``.
+    degrees of freedom, or z (see ``kind``). ``p`` is two-sided. ``low`` and ``high`` are the
+    confidence interval at ``level``. For classes ``rows`` is the sum of the weights. The fields
+    from ``log_likelihood`` on are numbers, or arrays (targets,) for several targets. For classes
+    ``r2`` is McFadden's, and there is no ``adjusted_r2``.
     """
 
     task: str
@@ -72,7 +73,7 @@ class Inference:
     adjusted_r2: float | Array | None
 
     def table(self) -> list[dict[str, str | float]]:
-        """A row for each equation and term."""
+        """The statistics, one row for each equation and term."""
         return [
             {"equation": equation, "term": term}
             | {column: float(getattr(self, column)[i, j]) for column in COLUMNS}
@@ -81,7 +82,7 @@ class Inference:
         ]
 
     def to_frame(self) -> Any:
-        """``table`` as a pandas DataFrame, which has no types here; pandas is optional."""
+        """``table`` as a pandas DataFrame (typed Any, because pandas is optional)."""
         try:
             return import_module("pandas").DataFrame(self.table())
         except ImportError as error:
@@ -151,24 +152,25 @@ def infer(
     robust: str | None = None,
     level: float = 0.95,
 ) -> Inference:
-    """Standard errors, tests and intervals of ``coef`` and ``intercept``.
+    """Standard errors, tests and confidence intervals of ``coef`` and ``intercept``.
 
     ``x`` is (rows, features), ``coef`` (outputs, features), ``intercept`` (outputs,). ``task``:
-    "squared" with ``y`` (rows,) or (rows, targets), an equation each; "logistic" with ``y``
+    "squared" with ``y`` (rows,) or (rows, targets), one equation each; "logistic" with ``y``
     (rows,) of 0 and 1 and one output; "softmax" with ``y`` (rows,) of class codes and an output
-    for each class, of which the first is the base of the others' equations (as in MNLogit).
+    for each class; the first class is the base of all equations (as in MNLogit).
 
-    ``weight`` (rows,) follows statsmodels: for "squared" those of WLS, inverse variances, so the
-    degrees of freedom count rows; for classes the frequencies of GLM, weight 2 being the row
-    twice. Rows of weight 0 are left out. Without an intercept R2 is about 0, not about the mean.
+    ``weight`` (rows,) follows statsmodels. For "squared" it has the weights of WLS, inverse
+    variances, so the degrees of freedom count rows. For classes it has the frequencies of GLM:
+    weight 2 means the same as the row twice. Rows of weight 0 are left out. Without an intercept R2
+    is about 0, not about the mean.
 
     Statistics are t for "squared" without ``robust``, else z. ``robust``: None or "HC0" to "HC3"
     (softmax: HC0, HC1; HC1 counts all equations' parameters).
 
-    Raises InputError for wrong arguments and NoInference where the figures would be invalid: a
+    Raises InputError for wrong arguments. Raises NoInference if the results would be invalid: for a
     penalty; soft targets; dependent features; no more rows than parameters; separable classes; an
-    exact fit; coefficients more than 0.001 standard errors away from the optimum in some
-    direction, which is a Newton decrement g'H^-1 g / 2 of 5e-7.
+    exact fit; or coefficients more than 0.001 standard errors away from the optimum in some
+    direction (a Newton decrement g'H^-1 g / 2 of 5e-7).
     """
     if task not in TASKS:
         raise InputError(f'unknown task "{task}"; {suggest(task, TASKS)}')
@@ -179,8 +181,8 @@ def infer(
         raise InputError(f"level is {level}; expected a number between 0 and 1, such as 0.95")
     if np.any(np.asarray(alpha) != 0):
         raise NoInference(
-            f"the model is penalised (alpha = {alpha}), and penalised coefficients have no such "
-            "standard errors; fit again with alpha=0 (scikit-learn: C=inf)"
+            f"the model is penalised (alpha = {alpha}), and these standard errors are not valid "
+            "for penalised coefficients; fit again with alpha=0 (scikit-learn: C=inf)"
         )
     squared = task == "squared"
     tolerance = 1e-6 if np.asarray(x).dtype == np.float32 else 1e-10
@@ -202,8 +204,8 @@ def infer(
     df = rows - parameters
     if df <= 0:
         raise NoInference(
-            f"{rows:g} rows do not suffice for {parameters} parameters: nothing is left to tell "
-            "the noise from; give more rows or fewer features"
+            f"{rows:g} rows are not enough for {parameters} parameters: no rows are left to "
+            "estimate the noise; give more rows or fewer features"
         )
     design = _design(a, w, terms, fit_intercept, tolerance)
     sandwich = None if robust is None else (ROBUST[robust], rows / df if robust == "HC1" else 1.0)
@@ -252,7 +254,7 @@ def _read(task: str, weight: ArrayLike | None, *given: ArrayLike) -> tuple[int, 
     squared = task == "squared"
     if b.ndim == 2 and not squared:
         raise NoInference(
-            f"y has shape {b.shape}: probabilities are no counts of independent rows and give no "
+            f"y has shape {b.shape}: probabilities are not counts of independent rows and give no "
             "standard errors; give a class code for each row (and a weight for repeated rows)"
         )
     b = b[:, None] if b.ndim == 1 and squared else b
@@ -271,9 +273,9 @@ def _read(task: str, weight: ArrayLike | None, *given: ArrayLike) -> tuple[int, 
         if not np.isfinite(array).all():
             raise InputError(f"{name} holds a missing or an infinite value; leave it out")
     if w.min() < 0:
-        raise InputError(f"the least weight is {w.min():g}; weights must not be negative")
+        raise InputError(f"the smallest weight is {w.min():g}; weights must not be negative")
     if not squared and not np.isin(b, np.arange(count)).all():
-        raise InputError(f"y holds something else than the class codes 0 to {count - 1}")
+        raise InputError(f"y holds values other than the class codes 0 to {count - 1}")
     if not squared and (missing := np.bincount(b.astype(int), w, count) == 0).any():
         raise NoInference(
             f"class code {np.argmax(missing)} has no rows, so its coefficients have no optimum; "
@@ -288,8 +290,8 @@ def _design(
 ) -> tuple[Array, Array]:
     """``q`` (rows, size), an orthonormal basis of sqrt(w) [1, x], and ``back`` (size, size).
 
-    ``back`` takes the coefficients of ``q`` to those of [1, x]. Refuses features that depend on
-    each other: a pivot of the scaled design below ``tolerance``.
+    ``back`` converts the coefficients of ``q`` to those of [1, x]. Raises for dependent features: a
+    pivot of the scaled design below ``tolerance``.
     """
     root = np.sqrt(w)
     total = np.linalg.norm(root)
@@ -321,13 +323,13 @@ def _design(
 def _squared(
     design: Design, residual: Array, y: Array, w: Array, df: float, bias: bool, sandwich: Sandwich
 ) -> Fit:
-    """The figures of each target; its equation is one with curvature 1 at weight 1."""
+    """The statistics of each target; the curvature of its equation is 1 at weight 1."""
     rows, one = len(y), np.ones(len(y))
     residual = residual * np.sqrt(w)[:, None]
     squares = (residual**2).sum(0)
     if (squares <= 1e-20 * (w @ y**2)).any():
         raise NoInference(
-            "the model fits each row of a target exactly, so what is left is rounding and no "
+            "the model fits each row of a target exactly, so the residuals are only rounding, not "
             "noise; look for a feature that is a copy of the target, or for a constant target"
         )
     parts = [
@@ -342,13 +344,14 @@ def _squared(
 def _classes(
     design: Design, score: Array, codes: NDArray[np.int_], w: Array, sandwich: Sandwich, widest: str
 ) -> Fit:
-    """The figures; ``score`` (rows, equations) is against the base, ``widest`` a feature's name."""
+    """The statistics for classes; ``score`` (rows, equations) is relative to the base class,
+    ``widest`` is the name of a feature."""
     equations = score.shape[1]
     separated = NoInference(
         "the classes are separated, at least for some rows, so larger coefficients always fit "
-        f"better and there is no optimum; {_listed([widest])} moves the scores most. Leave out a "
-        "feature that gives the class away (a copy of the target?), merge rare classes, or predict "
-        "with a penalty and without standard errors"
+        f"better and there is no optimum; {_listed([widest])} changes the scores most. Leave out a "
+        "feature that decides the class (a copy of the target?), merge rare classes, or use a "
+        "penalty, without standard errors"
     )
     score = np.column_stack([np.zeros(len(score)), score])
     own = np.take_along_axis(score, codes[:, None], 1)
@@ -376,10 +379,10 @@ def _variance(
     noise: float = 1.0,
     separated: NoInference | None = None,
 ) -> Array:
-    """The estimates' variances (equations, size), where they are at the optimum.
+    """The variances of the estimates (equations, size), which must be at the optimum.
 
     ``residual`` (rows, equations) and ``curvature(i, j)`` (rows,) are the derivatives of the log
-    likelihood by the scores times ``noise``, for a row that counts ``w`` times.
+    likelihood by the scores, times ``noise``, for a row with weight ``w``.
     """
     (q, back), equations = design, residual.shape[1]
     shape = (equations, q.shape[1])
@@ -408,8 +411,8 @@ def _variance(
             "weights of the fit, or fit again with a smaller tolerance"
             + ("; if the coefficients then only grow, the classes are separated" * bool(separated))
         )
-    # At an optimum Newton's step is nearly 0. Scores of separated rows it raises by 1 or more,
-    # however flat the loss has become.
+    # At an optimum Newton's step is nearly 0. For separated rows it raises the scores by 1 or more,
+    # however flat the loss is.
     if separated and (np.abs(q @ step.reshape(shape).T) > root / 2).any():
         raise separated
 
@@ -423,8 +426,8 @@ def _variance(
     power, correction = sandwich
     if power and equations > 1:
         raise NoInference(
-            "HC2 and HC3 need the leverage of a row, which is defined for models of one linear "
-            'predictor (Zeileis 2006), and softmax has several; use robust="HC1"'
+            "HC2 and HC3 need the leverage of a row, which is defined only for models with one "
+            'linear predictor (Zeileis 2006); softmax has several; use robust="HC1"'
         )
     left = np.ones(len(q))
     if equations == 1:
@@ -447,7 +450,7 @@ def _number(figure: Array) -> float | Array:
 
 
 def _listed(names: Sequence[str]) -> str:
-    """``"a", "b"`` and how many more."""
+    """The first names in quotes, and the number of the others."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
     return ", ".join(f'"{_printable(name)}"' for name in names[:5]) + more
 

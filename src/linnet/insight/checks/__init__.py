@@ -1,1 +1,1 @@
-"""The doctor: what is looked for before anything is trained."""
+"""The doctor: checks of the data before anything is trained."""

@@ -1,4 +1,4 @@
-"""What several checks share: columns and targets one by one, chance, and words for rows."""
+"""Common helpers of the checks: columns and targets one by one, chance, words for rows."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ from linnet.data.reading import Kind
 Array = np.ndarray[Any, Any]
 
 CHANCE = 1e-6
-"""What a shuffled table would show more often than this is not worth a word; shared among all
-columns that are looked at (Bonferroni)."""
+"""A finding is reported only if a shuffled table would show it with a smaller probability than
+this, divided by the number of checked columns (Bonferroni)."""
 
 MAX_COLUMNS = 2_000
-"""Columns that are looked at one by one."""
+"""The most columns that are checked one by one."""
 
 TOGETHER = 8
-"""Columns that are taken out of rows at once: as many as a line of the cache holds."""
+"""The columns that are copied out of rows together: as many as a cache line holds."""
 
 BLOCK = 1 << 12
-"""Rows that are taken at once, so that they stay in the cache."""
+"""The rows that are copied together, so that they stay in the cache."""
 
 MAX_TARGETS = 20
-"""Targets that columns are compared with."""
+"""The most targets that columns are compared with."""
 
 SAMPLE = 1_000
-"""Rows that are looked at first: most columns are told by them."""
+"""The rows that are checked first: they are enough for most columns."""
 
 
 @dataclass(frozen=True)
 class Feature:
-    """A column that is a part of the examples: ``values`` (rows,) in float64, NaN where missing."""
+    """A column of the examples: ``values`` (rows,) in float64, NaN where missing."""
 
     name: str
     kind: Kind
@@ -45,7 +45,7 @@ class Feature:
     categories: tuple[str, ...] = ()
 
     def label(self, value: float) -> str:
-        """A value as people know it."""
+        """A value as text for people."""
         if self.kind == "boolean":
             return "yes" if value else "no"
         if not self.categories:
@@ -55,7 +55,7 @@ class Feature:
 
 
 class Target:
-    """One thing to predict: class codes, or numbers (rows,)."""
+    """One target: class codes, or numbers (rows,)."""
 
     def __init__(self, name: str, values: Array, classes: tuple[str, ...] = ()) -> None:
         self.name, self.values, self.classes = name, values, classes
@@ -72,11 +72,11 @@ class Target:
 
     @property
     def count(self) -> int:
-        """How many different values there may be."""
+        """The number of possible values."""
         return len(self.classes) if self.classes else len(self._coded[0])
 
     def label(self, code: int) -> str:
-        """The value with this code, as people know it."""
+        """The value with this code, as text for people."""
         return self.classes[code] if self.classes else number(self._coded[0][code])
 
 
@@ -99,8 +99,8 @@ def features(data: Dataset) -> Iterator[Feature]:
 
 
 def _columns(x: Array) -> Array:
-    """Columns of rows, each in one piece: as they are where they lie so, else by blocks of rows,
-    three times as fast as all rows at once (measured)."""
+    """The columns of rows, each contiguous: without a copy if possible, else copied by blocks of
+    rows, three times as fast as all rows at once (measured)."""
     if x.dtype == np.float64 and x.T.flags.c_contiguous:
         return x.T
     columns = np.empty((x.shape[1], len(x)))
@@ -110,7 +110,7 @@ def _columns(x: Array) -> Array:
 
 
 def targets(data: Dataset) -> list[Target]:
-    """The targets: codes of classes, or each column of numbers or of probabilities."""
+    """The targets: class codes, or each column of numbers or probabilities."""
     schema, y = data.schema, data.y.detach().cpu().numpy()
     if not y.size:
         return []
@@ -128,7 +128,7 @@ def sample(rows: int, most: int = SAMPLE) -> slice:
 
 
 def pairs(rows: Array, columns: Array, height: int, width: int) -> tuple[Array, Array, Array]:
-    """How often each pair of codes occurs, for those that do: (codes, codes, counts)."""
+    """The counts of the pairs of codes that occur: (codes, codes, counts)."""
     keys = rows * width + columns
     if height * width <= 1 << 20:
         counts = np.bincount(keys, minlength=height * width)
@@ -140,9 +140,9 @@ def pairs(rows: Array, columns: Array, height: int, width: int) -> tuple[Array, 
 
 
 def log_chance(rows: Array, columns: Array, counts: Array) -> float:
-    """The log of the probability that shuffling one of two codes gives just this table of
-    ``pairs``: the product of the factorials of its margins, over those of its cells and of all
-    (Fisher, The Design of Experiments, 1935)."""
+    """The log of the probability that shuffling one of two codes gives exactly this table of
+    ``pairs``: the product of the factorials of its margins, divided by those of its cells and of
+    the total (Fisher, The Design of Experiments, 1935)."""
     margins = (np.bincount(codes, weights=counts) for codes in (rows, columns))
     over = sum(map(_log_factorials, margins))
     return over - _log_factorials(counts) - _log_factorials(np.array([counts.sum()]))
@@ -153,17 +153,17 @@ def _log_factorials(numbers: Array) -> float:
 
 
 def quoted(names: Sequence[str], most: int = 8) -> str:
-    """Names in quotes, the first of many; what could not be printed is escaped."""
+    """The first names in quotes; characters that cannot be printed are escaped."""
     return ", ".join(map(repr, names[:most])) + (", ..." if len(names) > most else "")
 
 
 def leave_out(data: Dataset, name: str) -> str:
-    """What to do about a column that should not be there."""
+    """The remedy for a column that should not be an input."""
     return "leave it out" + (f" (drop={name})" if data.schema.example == "record" else "")
 
 
 def number(value: float) -> str:
-    """A number with all the digits that people wrote."""
+    """A number with all its written digits."""
     return f"{value:.12g}"
 
 

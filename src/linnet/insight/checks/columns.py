@@ -1,4 +1,4 @@
-"""Columns that tell nothing: left out, constant, or the number of the row."""
+"""Columns without information: left out, constant, or the number of the row."""
 
 from __future__ import annotations
 
@@ -20,17 +20,20 @@ from linnet.insight.checks._look import (
 from linnet.insight.checks.finding import Finding
 
 ROWS = 20
-"""In fewer rows, numbers may well go up by one from row to row."""
+"""With fewer rows, numbers may increase by one from row to row by chance."""
 
 REASONS = {
     "text": ("text", "models here read numbers, categories and dates"),
-    "identifier": ("identifiers", "a name that no other row has tells nothing of other rows"),
-    "constant": ("constant", "what is the same in all rows tells nothing"),
+    "identifier": (
+        "identifiers",
+        "a value that is different in every row cannot help to predict new rows",
+    ),
+    "constant": ("constant", "a value that is the same in every row cannot help to predict"),
 }
 
 
 def columns(data: Dataset, split: Split | None) -> list[Finding]:
-    """Notes, but for a number that counts the rows: that is a warning."""
+    """Notes about columns; a number that counts the rows is a warning."""
     return [*_counting(data), *_left_out(data), *_constant(data), *_unseen(data)]
 
 
@@ -68,13 +71,14 @@ def _constant(data: Dataset) -> list[Finding]:
             "note",
             where=f"{'column' if len(names) == 1 else 'columns'} {quoted(names)}",
             count=len(names),
-            why="what is the same in all rows tells nothing",
+            why="a value that is the same in every row cannot help to predict",
         )
     ]
 
 
 def _counting(data: Dataset) -> list[Finding]:
-    """Whole numbers, each row's one more or less than the row's before; or each once, mixed."""
+    """Columns that number the rows: whole numbers that rise or fall by one from row to row, or each
+    once in any order."""
     if len(data) < ROWS or len(data.schema.columns) < 2:
         return []
     timed = data.division.column if data.division and data.division.kind == "time" else None
@@ -92,7 +96,7 @@ def _counting(data: Dataset) -> list[Finding]:
                     f"(time={feature.name})",
                     where=where,
                     count=count,
-                    why="it says where a row stood in the file, which no new row will",
+                    why="it gives the position of a row in the file, which new rows do not have",
                 )
             )
         elif _numbering(feature.values):
@@ -100,11 +104,11 @@ def _counting(data: Dataset) -> list[Finding]:
             found.append(
                 Finding(
                     f"the column {feature.name!r} has each whole number from {low} to {high} once",
-                    f"if it is a name of rows or a rank, {leave_out(data, feature.name)}",
+                    f"if it is an identifier or a rank, {leave_out(data, feature.name)}",
                     "note",
                     where=where,
                     count=count,
-                    why="so does a number that was given to the rows",
+                    why="the column may just number the rows",
                 )
             )
     return found
@@ -131,10 +135,10 @@ def _unseen(data: Dataset) -> list[Finding]:
         return []
     return [
         Finding(
-            f"of {count:,} columns the first {MAX_COLUMNS:,} were looked at one by one",
+            f"of {count:,} columns only the first {MAX_COLUMNS:,} were checked one by one",
             "nothing to do, unless the others matter more",
             "note",
             count=count - MAX_COLUMNS,
-            why="more would take long",
+            why="checking more would take long",
         )
     ]

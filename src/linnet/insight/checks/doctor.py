@@ -1,4 +1,4 @@
-"""What is looked for in data before anything is trained."""
+"""All checks of the data before anything is trained."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ CHECKS = {
     "columns that tell nothing": columns,
     "the order of rows": order,
 }
-"""What is looked for, by name, in the order in which it is told."""
+"""The checks by name, in the order of the report."""
 
 GRAVITY = ("stop", "warning", "note")
 
 
 def examine(data: Dataset, split: Split | None = None) -> list[Finding]:
-    """What is the matter with ``data``, the gravest first; with ``split``, between its parts too.
+    """The findings about ``data``, the most severe first; with ``split``, also about its parts.
 
-    ``data`` is a table of records, rows of numbers, or pictures. Nothing is changed.
+    ``data`` is a table of records, rows of numbers, or pictures. It is not changed.
     """
     if not len(data):
         return []

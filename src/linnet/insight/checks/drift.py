@@ -1,4 +1,4 @@
-"""A test part that is not like training, column by column."""
+"""Drift: a test part that differs from training, column by column."""
 
 from __future__ import annotations
 
@@ -14,26 +14,27 @@ from linnet.insight.checks._look import CHANCE, Array, Feature, features, sample
 from linnet.insight.checks.finding import Finding
 
 ROWS = 5_000
-"""Rows of each part that are compared, evenly spread."""
+"""The most rows of each part that are compared, evenly spread."""
 
 PICTURES = 1_000
-"""Pictures of each part whose brightness is compared."""
+"""The most pictures of each part whose brightness is compared."""
 
 STRONG = 0.25
-"""Distributions this far apart are a warning: so are two normal ones whose means lie 0.64 standard
-deviations apart, as the Kolmogorov-Smirnov distance of such is 2 Phi(d / 2) - 1."""
+"""A larger distance is a warning. It is that of two normal distributions whose means differ by 0.64
+standard deviations: their Kolmogorov-Smirnov distance is 2 Phi(d / 2) - 1."""
 
 WORTH = 0.1
-"""Distributions this far apart are worth a word: 0.25 standard deviations."""
+"""A larger distance is a note: 0.25 standard deviations."""
 
 
 def drift(data: Dataset, split: Split | None) -> list[Finding]:
-    """How far training and test are apart in each column, in the target, in brightness.
+    """The distance between training and test for each column, for the target, for brightness.
 
-    The distance is the largest difference of the shares of rows up to a value (Kolmogorov-Smirnov),
-    for categories of the shares of any set of them (total variation). Missing is a value. Parts of
-    one whole are seldom as far apart as sqrt(log(2 / p) (1/n + 1/m) / 2): by chance p (Smirnov
-    1948; of k categories with log(2^k / p), Weissman and others 2003). Nearer ones are left out.
+    The distance is the largest difference between the shares of rows up to a value
+    (Kolmogorov-Smirnov); for categories, between the shares of any set of categories (total
+    variation). Missing counts as a value. With probability p, two random parts of one whole differ
+    by more than sqrt(log(2 / p) (1/n + 1/m) / 2) (Smirnov 1948; for k categories with log(2^k / p),
+    Weissman and others 2003). Smaller distances are not reported.
     """
     if split is None or not len(split.train) or not len(split.test):
         return []
@@ -55,21 +56,21 @@ def drift(data: Dataset, split: Split | None) -> list[Finding]:
             found.append(
                 Finding(
                     f"the test part is not like training in {some[0][1]}{others}",
-                    "look how the parts were made: a score tells of rows like those of the test "
-                    "part",
+                    "check how the parts were made: a score is valid only for rows like those of "
+                    "the test part",
                     "warning" if severity == "warning" else "note",
-                    where="test part; distance of 1: "
+                    where="test part; distance (0 to 1): "
                     + ", ".join(f"{far:.2f} in {what.split(' (')[0]}" for far, what in some[:8])
                     + (", ..." if len(some) > 8 else ""),
                     count=len(some),
-                    why="what holds in training may not hold there",
+                    why="a pattern of the training rows may not hold there",
                 )
             )
     return found
 
 
 def _compared(data: Dataset, split: Split) -> Iterator[tuple[str, Feature, Array, Array]]:
-    """What is compared, in words, and its values in training and in test."""
+    """Each compared quantity: its name, and its values in training and in test."""
     most = PICTURES if data.schema.example == "picture" else ROWS
     train, test = (rows.numpy()[sample(len(rows), most)] for rows in (split.train, split.test))
     timed = data.division if data.division and data.division.kind == "time" else None
@@ -91,7 +92,7 @@ def _compared(data: Dataset, split: Split) -> Iterator[tuple[str, Feature, Array
 
 
 def _distance(feature: Feature, train: Array, test: Array) -> tuple[float, str, float]:
-    """How far apart, an example in words, and the log of the number of ways to be so."""
+    """The distance, an example in words, and the log of the number of possible comparisons."""
     if feature.kind == "category":
         count = len(feature.categories) + 1
         one, two = (

@@ -1,4 +1,4 @@
-"""Rows and pictures that are there more than once: in a part, in two parts, under two labels."""
+"""Duplicate rows and pictures: within a part, in two parts, under two labels."""
 
 from __future__ import annotations
 
@@ -11,24 +11,25 @@ from linnet.insight.checks._look import CHANCE, Array, counted, features, sample
 from linnet.insight.checks.finding import Finding
 
 BLOCK = 1 << 17
-"""Words that are hashed at once: they stay in the cache."""
+"""The words that are hashed together, so that they stay in the cache."""
 
 SPOILED = 0.01
-"""A larger share of copies among test rows moves a score by more than its last digit."""
+"""A larger share of copies among test rows changes more than the last digit of a score."""
 
 TOGETHER = 100
-"""Columns that go together make at most so many times more rows equal than columns drawn each for
-itself: 12 times on Titanic's passengers, 21 times on Adult without fnlwgt (measured)."""
+"""Dependent columns make at most this many times as many equal rows as independent columns: 12
+times on Titanic's passengers, 21 times on Adult without fnlwgt (measured)."""
 
 TRIED = 10_000
-"""Rows that tell how frequent values are, and rows that are judged by them."""
+"""The rows that give the frequencies of values, and the rows whose chance is computed."""
 
 
 def duplicates(data: Dataset, split: Split | None) -> list[Finding]:
-    """Copies, by a hash of 64 bits of all that a row holds.
+    """Duplicates, found by a 64-bit hash of each row.
 
-    Two different rows among n have one hash with a probability of n^2 / 2^65: 3e-8 for a million.
-    Rows with few values repeat by chance: only copies that chance does not explain are a warning.
+    The probability that two different rows among n have the same hash is n^2 / 2^65: 3e-8 for a
+    million. Rows with few possible values repeat by chance; only more copies than that are a
+    warning.
     """
     examples = keys(_words_of(data.x.detach().cpu().numpy()))
     if not _repeats(examples):
@@ -51,24 +52,24 @@ def _within(data: Dataset, group: Array, first: Array) -> Finding:
     shown = ", ".join(f"{row} is {twins[row]}" for row in copies[:3])
     shown += ", ..." if len(copies) > 3 else ""
     count, each = len(copies), _example(data)
-    target = ", target and all" if data.y.numel() else ""
+    target = ", including the target" if data.y.numel() else ""
     return Finding(
         f"{count:,} of {counted(len(data), each)} {'repeats' if count == 1 else 'repeat'} an "
         f"earlier one{target}",
-        f"remove them, unless they are {each}s of their own that happen to be equal",
+        f"remove them, unless they are independent {each}s that happen to be equal",
         "note",
         where=f"{each}s, counted from 0 among those used: {shown}",
         count=count,
-        why="what is there twice counts twice, and may stand in training and in test",
+        why="duplicates count twice and may be in both training and test",
     )
 
 
 def _across(data: Dataset, split: Split, group: Array, first: Array) -> list[Finding]:
-    """Copies of what a model is made from in the parts that are held out."""
+    """Validation and test rows that are copies of training rows."""
     train, valid, test = (rows.numpy() for rows in split)
     both = "training or validation" if len(valid) else "training"
-    target = ", target and all" if data.y.numel() else ""
-    together = ", or divide so that they stay together (group=COLUMN)"
+    target = ", including the target" if data.y.numel() else ""
+    together = ", or split so that copies stay together (group=COLUMN)"
     together = together if data.schema.example == "record" else ""
     found = []
     for name, rows, others, known in (
@@ -84,16 +85,16 @@ def _across(data: Dataset, split: Split, group: Array, first: Array) -> list[Fin
         few = count <= SPOILED * len(rows)
         chance = few or _by_chance(data, count, rows, first[there])
         if few:
-            why = "so few hardly move a score"
+            why = "so few hardly change a score"
         elif chance:
-            why = "so many rows of such values are equal by chance"
+            why = "with such values, as many rows are equal by chance"
         else:
-            why = "a model may know them by heart, and its score there is too good"
+            why = "a model may have memorised them, so its score there is too good"
         found.append(
             Finding(
                 f"{count:,} of {counted(len(rows), f'{name} {each}')} "
                 f"{'is' if count == 1 else 'are'} in {others} too{target}",
-                f"nothing to do, if they are {each}s of their own"
+                f"nothing to do, if they are independent {each}s"
                 if chance
                 else f"remove the copies{together}",
                 "note" if chance else "warning",
@@ -126,11 +127,11 @@ def _labelled_twice(data: Dataset, examples: Array) -> list[Finding]:
     )
     return [
         Finding(
-            f"{counted(len(rows), each)} of {len(data):,} are equal to one of another class: "
+            f"{counted(len(rows), each)} of {len(data):,} are equal to a {each} of another class: "
             f"{one} is {names[codes[one]]!r} and {other} is {names[codes[other]]!r}",
-            "look at them, and correct or remove those that are labelled wrong"
+            "look at them, and correct or remove those with a wrong label"
             if grave
-            else "nothing to do, if the columns do not say all that decides the class",
+            else "nothing to do, if the class also depends on things that are not in the columns",
             "warning" if grave else "note",
             where=f"{each}s, counted from 0 among those used: {_listed(rows)}",
             count=len(rows),
@@ -148,12 +149,12 @@ def _listed(rows: Array) -> str:
 
 
 def _by_chance(data: Dataset, count: int, rows: Array, others: Array) -> bool:
-    """Whether ``count`` of ``rows`` may well be equal to one of ``others`` by chance.
+    """Whether chance can explain that ``count`` of ``rows`` are equal to one of ``others``.
 
-    As many are expected as there would be if each column were drawn for itself, with the frequency
-    that its values have among different rows; where a value has none, that with which two rows have
-    the same. The number of equal rows is then Poisson's, with ``TOGETHER`` times that mean. Of
-    pictures none is expected.
+    The expected number assumes independent columns, with the frequencies of their values among
+    different rows; for a value without a frequency, the probability that two rows have the same
+    value. The number of equal rows is then Poisson distributed, with ``TOGETHER`` times that mean.
+    For pictures none is expected.
     """
     if data.schema.example == "picture":
         return False
@@ -179,8 +180,8 @@ def _by_chance(data: Dataset, count: int, rows: Array, others: Array) -> bool:
 def keys(words: Array) -> Array:
     """A hash (rows,) of ``words`` (rows, words), bytes or 64-bit numbers.
 
-    Each word is mixed by shifts and odd factors that are its place's own, which can be undone and
-    so loses nothing, and the sum is taken modulo 2^64.
+    Each word is mixed by shifts and odd factors that depend on its position. This is invertible, so
+    it loses nothing. The hash is the sum modulo 2^64.
     """
     rows, width = words.shape
     if words.dtype == np.uint8:
@@ -206,7 +207,7 @@ def _words_of(values: Array) -> Array:
 
 
 def _as_64_bits(block: Array) -> Array:
-    """The bits of numbers, of which -0 is 0 and any NaN is one; of eight bytes at a time."""
+    """The bits of numbers as 64-bit words, with one form of 0 (for -0) and of NaN."""
     if block.dtype == np.uint8:
         spare = -block.shape[1] % 8
         padded = np.pad(block, ((0, 0), (0, spare))) if spare else np.ascontiguousarray(block)
@@ -223,6 +224,6 @@ def _repeats(keys: Array) -> bool:
 
 
 def _groups(keys: Array) -> tuple[Array, Array]:
-    """The group (rows,) of equal keys that each row is in, and the first row of each group."""
+    """The group (rows,) of equal keys for each row, and the first row of each group."""
     _, first, group = np.unique(keys, return_index=True, return_inverse=True)
     return group, first

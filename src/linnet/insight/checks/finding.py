@@ -1,4 +1,4 @@
-"""What a check finds."""
+"""The result of a check."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,11 +6,10 @@ from typing import Literal
 
 @dataclass(frozen=True)
 class Finding:
-    """``what`` is the matter, in words, and the ``remedy``.
+    """A problem, in words: ``what`` it is, and its ``remedy``.
 
-    ``where`` names columns, rows or files, ``count`` says how many there are, ``why`` what it does
-    to a result. One of severity "stop" would make every result wrong; a "note" is only good to
-    know.
+    ``where`` names columns, rows or files, ``count`` is their number, ``why`` says how it affects
+    results. The severity "stop" means that every result would be wrong; a "note" is information.
     """
 
     what: str
@@ -22,7 +21,7 @@ class Finding:
 
     @property
     def blocks(self) -> bool:
-        """Whether nothing should be trained."""
+        """Whether the finding stops the training."""
         return self.severity == "stop"
 
     def __str__(self) -> str:

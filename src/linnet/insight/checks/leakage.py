@@ -1,4 +1,4 @@
-"""Columns that give the target away: copies of it, and such as decide it alone."""
+"""Leakage: columns that are copies of the target, or that alone decide it."""
 
 from __future__ import annotations
 
@@ -23,32 +23,32 @@ from linnet.insight.checks._look import (
 from linnet.insight.checks.finding import Finding
 
 FEW = 10
-"""A column of numbers with no more different values, or no more than there are classes, may stand
-for classes. One with more may well tell two classes apart by a limit, as measurements do."""
+"""A column of numbers with at most this many different values, or at most as many as there are
+classes, may encode classes. With more values it may be a measurement that separates classes."""
 
 DECIDED = 0.999
-"""A column that tells the class of this share of the rows decides it."""
+"""A column decides the class if it gives the class of at least this share of the rows."""
 
 UNDECIDED = 0.01
-"""Of the rows that are not of the largest class, at most this share may be told wrong: where one
-class is rare, any column is right for nearly all rows."""
+"""Of the rows outside the largest class, at most this share may be wrong: if one class is rare, any
+column is right for nearly all rows."""
 
 EXACT = 1e-5
-"""A line through all rows to within this share of the target's quartile distance is exact: float32
-and numbers written with seven digits keep that much."""
+"""A linear relation is exact if all rows are within this share of the target's interquartile range:
+the accuracy of float32 and of numbers with seven digits."""
 
 ALIKE = 0.9999
-"""A larger correlation is that of a copy that was rounded."""
+"""A larger correlation means a rounded copy."""
 
-WHY = "a model would read the answer off it, and that answer is not there when it is used"
+WHY = "a model would copy the answer from it, but in real use the answer is not known"
 
 
 def leakage(data: Dataset, split: Split | None) -> list[Finding]:
     """At most one finding for each column.
 
-    All rows count. What a shuffled target would show too is left out (``log_chance``), so a small
-    table says nothing. A copy stops only where it is there in half of the rows, and is not all
-    there is to learn from.
+    It uses all rows. Results that a shuffled target would also show are not reported
+    (``log_chance``), so a small table gives no finding. A copy stops the training only if at least
+    half of its rows have a value, and if there are other columns.
     """
     several = targets(data)
     limit = math.log(CHANCE / max(1, len(data.schema.columns) * len(several)))
@@ -64,9 +64,9 @@ def leakage(data: Dataset, split: Split | None) -> list[Finding]:
             stops = copy and 2 * int(known.sum()) >= len(data) and len(data.schema.columns) > 1
             found.append(
                 Finding(
-                    what + ("" if known.all() or not copy else ", wherever it is not missing"),
+                    what + ("" if known.all() or not copy else ", where it is not missing"),
                     leave_out(data, feature.name)
-                    + ("" if copy else ", unless it is truly known before the target is"),
+                    + ("" if copy else ", unless it is really known before the target"),
                     "stop" if stops else "warning",
                     where=f"column {feature.name!r}",
                     count=int(known.sum()),
@@ -78,7 +78,7 @@ def leakage(data: Dataset, split: Split | None) -> list[Finding]:
 
 
 def _leak(feature: Feature, known: Array, target: Target, limit: float) -> tuple[str, bool] | None:
-    """What gives the target away, in words, and whether it is a copy."""
+    """How the column reveals the target, in words, and whether it is a copy; else None."""
     values = _few(feature, known, max(FEW, len(target.classes)))
     if values is not None:
         different, codes = values
@@ -97,8 +97,8 @@ def _leak(feature: Feature, known: Array, target: Target, limit: float) -> tuple
 
 
 def _few(feature: Feature, known: Array, most: int) -> tuple[Array, Array] | None:
-    """The different values, and the code (rows,) of each row, the next one where it is missing;
-    None of a column of numbers with more than ``most``."""
+    """The different values, and the code (rows,) of each row; missing rows have the next code. None
+    for a column of numbers with more than ``most`` values."""
     values = feature.values
     if feature.kind == "category":
         count = len(feature.categories)
@@ -111,25 +111,25 @@ def _few(feature: Feature, known: Array, most: int) -> tuple[Array, Array] | Non
         different = np.union1d(different, others)
     if not 0 < len(different) <= most:
         return None
-    return different, np.searchsorted(different, values)  # NaN comes after all
+    return different, np.searchsorted(different, values)  # NaN comes last
 
 
 def _by_codes(
     feature: Feature, different: Array, codes: Array, target: Target, limit: float
 ) -> tuple[str, bool] | None:
     if not target.classes and 2 * target.count > len(codes):
-        return None  # numbers that hardly repeat: no few values could tell them
+        return None  # numbers that hardly repeat: few values cannot decide them
     rows, columns, counts = pairs(codes, target.codes, len(different) + 1, target.count)
     there = rows < len(different)
     one, other = rows[there], columns[there]
     if len(one) > 1 and _once(one) and _once(other):
-        ways = math.lgamma(len(one) + 1)  # so many ways there are to rename
+        ways = math.lgamma(len(one) + 1)  # the number of ways to rename
         if log_chance(one, other, counts[there]) + ways < limit:
             return _renamed(feature, different[one], target, other), True
     right = _decided(rows, columns, counts, target, limit)
     if right is None:
         return None
-    return f"the column {feature.name!r} alone tells the target {target.name!r} {right}", False
+    return f"the column {feature.name!r} alone gives the target {target.name!r} {right}", False
 
 
 def _renamed(feature: Feature, values: Array, target: Target, codes: Array) -> str:
@@ -144,14 +144,14 @@ def _renamed(feature: Feature, values: Array, target: Target, codes: Array) -> s
 def _by_absence(
     feature: Feature, known: Array, target: Target, limit: float
 ) -> tuple[str, bool] | None:
-    """Whether the value is missing, where that tells the target."""
+    """Whether it decides the target that the value is missing."""
     if known.all() or not target.classes:
         return None
     table = pairs((~known).astype(np.int64), target.codes, 2, target.count)
     right = _decided(*table, target, limit)
     if right is None:
         return None
-    what = f"whether the column {feature.name!r} is missing tells the target {target.name!r}"
+    what = f"whether the column {feature.name!r} is missing gives the target {target.name!r}"
     return f"{what} {right}", False
 
 
@@ -162,10 +162,11 @@ def _once(codes: Array) -> bool:
 def _decided(
     rows: Array, columns: Array, counts: Array, target: Target, limit: float
 ) -> str | None:
-    """Of how many rows the target is told by the code in ``rows``, if it is of nearly all.
+    """In words: for how many rows the code in ``rows`` decides the target; None unless for nearly
+    all.
 
-    A code of a single row tells nothing. The chance is that of any table that is as pure: a class
-    for each code, and any other for each row told wrong.
+    A code with a single row does not count. The probability by chance is that of all tables with so
+    few errors: one class for each code, and any other class for each wrong row.
     """
     sizes = np.bincount(rows, weights=counts)
     best = np.zeros(len(sizes))
@@ -183,7 +184,7 @@ def _decided(
 
 
 def _by_line(feature: Feature, x: Array, target: Target, y: Array) -> tuple[str, bool] | None:
-    """A number that is the target times one number plus another, or nearly."""
+    """A column that is a linear function of the target, exactly or nearly."""
     some = sample(len(x))
     if not abs(_line(x[some], y[some])[0]) > ALIKE - 1e-3:
         return None
@@ -216,7 +217,7 @@ def _line(x: Array, y: Array) -> tuple[float, float, Array]:
 def _by_order(
     feature: Feature, x: Array, target: Target, y: Array, limit: float
 ) -> tuple[str, bool] | None:
-    """A number that has the order of the target: its logarithm, its square, or its bin."""
+    """A column in the order of the target: such as its logarithm, its square, or its bin."""
     for sign in (1, -1):
         some = sample(len(x))
         if not (_ordered(x[some], sign * y[some]) and _ordered(x, sign * y)):
@@ -226,7 +227,7 @@ def _by_order(
         if log_chance(*table) + math.log(2) < limit:
             order = "same order" if sign > 0 else "opposite order"
             return (
-                f"the column {feature.name!r} puts all rows into the {order} as the target "
+                f"the column {feature.name!r} has the {order} of all rows as the target "
                 f"{target.name!r}",
                 False,
             )
@@ -234,5 +235,5 @@ def _by_order(
 
 
 def _ordered(x: Array, y: Array) -> bool:
-    """Whether rows can stand so that neither of both ever falls."""
+    """Whether the rows can be ordered so that neither array ever decreases."""
     return bool((np.diff(y[np.lexsort((y, x))]) >= 0).all())

@@ -1,4 +1,4 @@
-"""A user's own module, looked at before its first step: one batch forward and backward."""
+"""Check a user's own module before its first step: one batch forward and backward."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from linnet.networks.custom import Custom
 from linnet.objectives.base import Objective
 
 HIGH = 2.0
-"""A first loss this many times that of even guesses is worth a word."""
+"""The first loss is reported if it is this many times the loss of equal probabilities."""
 
 APART = 1e-2
-"""Outputs that differ by this share of the largest one are not the same but for rounding."""
+"""Outputs that differ by more than this share of the largest one differ not only by rounding."""
 
 
 def check_module(network: Custom, objective: Objective, x: Tensor, y: Tensor) -> list[Finding]:
-    """What is wrong with the module for this objective, from the rows ``x`` and ``y``.
+    """The faults of the module for this objective, from the rows ``x`` and ``y``.
 
-    Works on a copy; weights, buffers and the global generators stay as they are.
+    It uses a copy; weights, buffers and the global generators stay as they are.
     """
     found = check_parameters(network)
     if found:
@@ -32,11 +32,11 @@ def check_module(network: Custom, objective: Objective, x: Tensor, y: Tensor) ->
     with torch.random.fork_rng(devices):
         try:
             trial = copy.deepcopy(network).train()
-        except Exception as error:  # tensors that are no leaves, open files, locks
+        except Exception as error:  # tensors that are not leaves, open files, locks
             return [
                 Finding(
                     f"the module cannot be copied: {_first_line(error)}",
-                    "make what it computes in __init__ a Parameter or a buffer",
+                    "make tensors that __init__ computes a Parameter or a buffer",
                     severity="stop",
                 )
             ]
@@ -44,7 +44,7 @@ def check_module(network: Custom, objective: Objective, x: Tensor, y: Tensor) ->
 
 
 def check_parameters(network: nn.Module) -> list[Finding]:
-    """Whether a user's module has parameters that can be trained; others are not looked at."""
+    """Whether a user's module has parameters that can be trained; skipped for other networks."""
     return _placed(network) or _kept(network.module) if isinstance(network, Custom) else []
 
 
@@ -54,7 +54,7 @@ def _placed(network: Custom) -> list[Finding]:
     if len(devices) > 1:
         return [
             Finding(
-                f"its parameters lie on several devices: {', '.join(sorted(devices))}",
+                f"its parameters are on several devices: {', '.join(sorted(devices))}",
                 "move it as a whole, module.to(device)",
                 severity="stop",
             )
@@ -62,8 +62,8 @@ def _placed(network: Custom) -> list[Finding]:
     if devices == {"meta"}:
         return [
             Finding(
-                "its parameters have no numbers: they lie on the meta device",
-                "make it outside torch.device('meta')",
+                "its parameters have no values: they are on the meta device",
+                "create it outside torch.device('meta')",
                 severity="stop",
             )
         ]
@@ -81,15 +81,15 @@ def _placed(network: Custom) -> list[Finding]:
 
 
 def _kept(module: nn.Module) -> list[Finding]:
-    """What the file of the model could not hold."""
+    """Findings about state that a model file cannot hold."""
     for name, value in module.state_dict(keep_vars=True).items():
-        aside = "register it with persistent=False, or make it no buffer"
+        aside = "register it with persistent=False, or do not make it a buffer"
         if not isinstance(value, Tensor):
-            what, remedy = "is no tensor, and a file holds tensors only", "keep it out of the state"
+            what, remedy = "is not a tensor; a file holds only tensors", "keep it out of the state"
         elif is_lazy(value):
-            what, remedy = "has no shape yet", "let one batch through the module first"
+            what, remedy = "has no shape yet", "run one batch through the module first"
         elif not name.replace(".", "").replace("_", "").isalnum() or not name.isascii():
-            what, remedy = "cannot be a name in a file", "use letters, digits and _ alone"
+            what, remedy = "cannot be a name in a file", "use only letters, digits and _"
         elif value.is_complex() or not value.numel():
             what, remedy = "is empty" if not value.numel() else "has complex numbers", aside
         elif not value.isfinite().all():
@@ -122,8 +122,8 @@ def _tried(trial: Custom, objective: Objective, x: Tensor, y: Tensor) -> list[Fi
         shapes = ", ".join(str(tuple(tensor.shape)) for tensor in strange[:5])
         return [
             Finding(
-                f"its forward uses {len(strange)} tensors that want a gradient and are no "
-                f"parameters of it, of shape {shapes}: they would not be trained, nor kept",
+                f"its forward uses {len(strange)} tensors that need a gradient but are not its "
+                f"parameters, of shape {shapes}: they would be neither trained nor saved",
                 "a list of layers must be an nn.ModuleList, a tensor an nn.Parameter",
                 severity="stop",
             )
@@ -145,22 +145,22 @@ def _tried(trial: Custom, objective: Objective, x: Tensor, y: Tensor) -> list[Fi
     if objective.classifies and loss > HIGH * even:
         found.append(
             Finding(
-                f"its first loss is {loss:.3g}, where even guesses have {even:.3g}",
-                "initial weights are too large; smaller ones, or a norm, train better",
+                f"its first loss is {loss:.3g}; equal probabilities have {even:.3g}",
+                "the initial weights are too large; smaller ones, or a norm, train better",
             )
         )
     if unused:
         found.append(
             Finding(
                 f"no gradient reaches {', '.join(unused[:5])}",
-                "forward does not use them, or detaches what they make",
+                "forward does not use them, or detaches their results",
             )
         )
     return found
 
 
 def _unregistered(out: Tensor, module: nn.Module) -> list[Tensor]:
-    """The leaves of the graph of ``out`` that want a gradient and that the module does not know."""
+    """The leaves of the graph of ``out`` that need a gradient and are not the module's."""
     known = {id(parameter) for parameter in module.parameters()}
     found: dict[int, Tensor] = {}
     seen, nodes = set(), [out.grad_fn]
@@ -177,7 +177,7 @@ def _unregistered(out: Tensor, module: nn.Module) -> list[Tensor]:
 
 
 def _differentiated(trial: Custom, objective: Objective, x: Tensor, y: Tensor) -> float:
-    """The mean loss, gone through backward."""
+    """The mean loss, after a backward pass."""
     raw = trial(x)
     loss = objective.loss(raw, y.to(raw.dtype) if y.is_floating_point() else y).mean()
     loss.backward()
@@ -196,7 +196,7 @@ def _shaped(
         return [
             Finding(
                 f"{rows} rows of shape {shape[1:]} go in and {given[0] if given else 'none'} come "
-                "out: rows are mixed with each other",
+                "out: rows are mixed",
                 "reshape with x.flatten(1), which keeps the rows, not with view(-1, n)",
                 severity="stop",
             )
@@ -205,7 +205,7 @@ def _shaped(
     if len(given) != 2 or given[1] not in allowed:
         broadcast = len(given) == 1 and wanted == 1
         why = ", which would broadcast against the targets" if broadcast else ""
-        remedy = "keep the last dimension: no squeeze" if broadcast else "mend its last layer"
+        remedy = "keep the last dimension: no squeeze" if broadcast else "correct its last layer"
         return [
             Finding(
                 f"its outputs have the shape {given}, expected ({rows}, {wanted}){why}",
@@ -228,17 +228,17 @@ def _squashed(out: Tensor, objective: Objective) -> list[Finding]:
         floor = math.log(math.e + out.shape[1] - 1) - 1
         return [
             Finding(
-                "its outputs are already a softmax; the loss takes another one, and could not fall "
-                f"below {floor:.4f}",
-                "return what stands before the softmax; probabilities come from predict_proba",
+                "its outputs are already a softmax; the loss applies another one, and could not "
+                f"fall below {floor:.4f}",
+                "return the values before the softmax; predict_proba gives probabilities",
                 severity="stop",
             )
         ]
     if unit and any("Sigmoid" in kind for kind in kinds):
         return [
             Finding(
-                "its outputs are already a sigmoid; the loss takes another one",
-                "return what stands before the sigmoid; probabilities come from predict_proba",
+                "its outputs are already a sigmoid; the loss applies another one",
+                "return the values before the sigmoid; predict_proba gives probabilities",
                 severity="stop",
             )
         ]
@@ -246,7 +246,7 @@ def _squashed(out: Tensor, objective: Objective) -> list[Finding]:
 
 
 def _last_operations(out: Tensor) -> list[str]:
-    """The names of the last operations that made ``out``, through what only reshapes."""
+    """The names of the last operations that made ``out``, without those that only reshape."""
     node, names = out.grad_fn, list[str]()
     while node is not None and len(names) < 4:
         names.append(node.name())
@@ -258,7 +258,8 @@ def _last_operations(out: Tensor) -> list[str]:
 
 
 def _evaluated(trial: Custom, objective: Objective, x: Tensor) -> list[Finding]:
-    """In evaluation mode the answer to a row depends on that row alone, in batches of any size."""
+    """Check that in evaluation mode the output of a row depends only on that row, for any batch
+    size."""
     module = trial.module.eval()
     whole: Tensor | None = None
     for rows in sorted({len(x), len(x) // 2, 1} - {0}, reverse=True):
@@ -286,7 +287,7 @@ def _evaluated(trial: Custom, objective: Objective, x: Tensor) -> list[Finding]:
             return [
                 Finding(
                     "in evaluation mode the outputs of a row depend on the other rows of its "
-                    "batch: rows are mixed with each other",
+                    "batch: rows are mixed",
                     "reshape with x.flatten(1), which keeps the rows; a norm must keep running "
                     "statistics",
                     severity="stop",
@@ -297,9 +298,10 @@ def _evaluated(trial: Custom, objective: Objective, x: Tensor) -> list[Finding]:
 
 @torch.no_grad()
 def _straight(trial: Custom, objective: Objective, scaled: Tensor) -> list[Finding]:
-    """Several layers that are together a line: between two rows it stays half way.
+    """Several layers that together are a linear model: the output half way between two rows is half
+    way between their outputs.
 
-    Also far out, where no activation is nearly a line.
+    It is also tested far outside, where no activation is nearly linear.
     """
     module = trial.module.eval()
     kinds = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
@@ -311,7 +313,7 @@ def _straight(trial: Custom, objective: Objective, scaled: Tensor) -> list[Findi
 
     def out(x: Tensor) -> Tensor:
         raw: Tensor = module(x.clone()).double()
-        free = objective.classifies and raw.shape[1] > 1  # a log-softmax moves rows as a whole
+        free = objective.classifies and raw.shape[1] > 1  # a log-softmax shifts whole rows
         return raw - raw.mean(1, keepdim=True) if free else raw
 
     for size in (1.0, 100.0):
@@ -322,9 +324,8 @@ def _straight(trial: Custom, objective: Objective, scaled: Tensor) -> list[Findi
             return []
     return [
         Finding(
-            f"between its {max(layers, weights)} linear layers stands no activation: the net is a "
-            "line",
-            "put one between them, nn.ReLU() say, or use the model linear, which is solved exactly",
+            f"between its {max(layers, weights)} linear layers is no activation: the net is a line",
+            "add one, such as nn.ReLU(), or use the model linear, which is solved exactly",
         )
     ]
 
@@ -332,7 +333,7 @@ def _straight(trial: Custom, objective: Objective, scaled: Tensor) -> list[Findi
 def _backward(
     trial: Custom, objective: Objective, x: Tensor, y: Tensor, error: Exception
 ) -> Finding:
-    """Why the backward pass failed; of in-place layers those that break it are named."""
+    """The reason why the backward pass failed; names the in-place layers that break it."""
     what = f"its backward pass fails: {_first_line(error)}"
     if "inplace" not in str(error) and "in-place" not in str(error):
         return Finding(what, "every operation of forward must have a gradient", severity="stop")

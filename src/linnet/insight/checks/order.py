@@ -1,4 +1,4 @@
-"""Rows whose order tells the target."""
+"""Rows whose order depends on the target."""
 
 from __future__ import annotations
 
@@ -12,26 +12,25 @@ from linnet.insight.checks._look import CHANCE, Array, Target, log_chance, pairs
 from linnet.insight.checks.finding import Finding
 
 PAIRS = 50
-"""With fewer pairs of neighbours nothing is said but that rows are sorted."""
+"""With fewer pairs of neighbours, only sorted rows are reported."""
 
 GAIN = 0.1
-"""A neighbour that tells so many more rows right is worth a word."""
+"""A note if the neighbour predicts this much larger a share of the rows correctly."""
 
 ALIKE = 0.5
-"""A larger correlation of neighbours is worth a word."""
+"""A note if the correlation of neighbours is larger."""
 
 SURE = 5
-"""How many standard deviations away from chance."""
+"""The required distance from chance, in standard deviations."""
 
 MAX_CLASSES = 1_000
-"""With more classes the table of neighbours would be large."""
+"""With more classes the table of neighbours would be too large."""
 
 
 def order(data: Dataset, split: Split | None) -> list[Finding]:
-    """At most one note: rows are shuffled before a fit, so order alone spoils nothing.
+    """At most one note: rows are shuffled before a fit, so the order alone does no harm.
 
-    The test part that the data came with has an order of its own. Pictures class by class are what
-    a folder gives.
+    The data's own test part is not checked. Pictures sorted by class are normal for a folder.
     """
     if data.division is not None and data.division.kind == "time":
         return []
@@ -44,9 +43,9 @@ def order(data: Dataset, split: Split | None) -> list[Finding]:
             else:
                 what = _slope(target, values)
         if what:
-            remedy = "nothing to do, as rows are shuffled"
+            remedy = "nothing to do, because rows are shuffled"
             if data.schema.example == "record":
-                remedy += ", unless they came in time or in groups (time=COLUMN, group=COLUMN)"
+                remedy += ", unless they are ordered by time or groups (time=COLUMN, group=COLUMN)"
             return [
                 Finding(
                     what,
@@ -54,7 +53,7 @@ def order(data: Dataset, split: Split | None) -> list[Finding]:
                     "note",
                     where="the order of rows",
                     count=rows,
-                    why="parts cut off at the end would not be like the rest",
+                    why="a part cut off at the end would differ from the rest",
                 )
             ]
     return []
@@ -68,7 +67,7 @@ def _blocks(target: Target, codes: Array, *, pictures: bool) -> str:
     if classes > 1 and changes == classes - 1:
         ways = math.lgamma(classes + 1)
         if _shuffled(codes) + ways < math.log(CHANCE):
-            what = f"the rows stand sorted by the target {target.name!r}, class by class"
+            what = f"the rows are sorted by the target {target.name!r}, class by class"
             return "" if pictures else what
     count = target.count
     if len(codes) // 2 < PAIRS or count > MAX_CLASSES:
@@ -81,8 +80,8 @@ def _blocks(target: Target, codes: Array, *, pictures: bool) -> str:
     if right - base <= GAIN or (right - base) * 2 * math.sqrt(len(guesses)) <= SURE:
         return ""
     return (
-        f"the class of a row tells that of the next in {100 * right:.1f} % of the rows, where the "
-        f"most frequent class has {100 * base:.1f} %"
+        f"the class of a row predicts that of the next in {100 * right:.1f} % of the rows; the "
+        f"most frequent class alone gives {100 * base:.1f} %"
     )
 
 
@@ -93,7 +92,7 @@ def _slope(target: Target, y: Array) -> str:
     if ((steps >= 0).all() or (steps <= 0).all()) and y[0] != y[-1]:
         codes = np.unique(y, return_inverse=True)[1]
         if _shuffled(codes) + math.log(2) < math.log(CHANCE):
-            return f"the rows stand sorted by the target {target.name!r}"
+            return f"the rows are sorted by the target {target.name!r}"
     if len(y) < PAIRS:
         return ""
     one, two = y[:-1] - y[:-1].mean(), y[1:] - y[1:].mean()
@@ -102,12 +101,12 @@ def _slope(target: Target, y: Array) -> str:
     if not (alike > ALIKE and alike * math.sqrt(len(y)) > SURE):
         return ""
     return (
-        f"the target {target.name!r} of a row is much like that of the row before (correlation "
+        f"the target {target.name!r} of a row is similar to that of the row before (correlation "
         f"{alike:.2f})"
     )
 
 
 def _shuffled(codes: Array) -> float:
-    """The log of the probability that shuffled rows stand just so."""
+    """The log of the probability that shuffled rows have this order."""
     rows = np.arange(len(codes))
     return log_chance(*pairs(rows, codes, len(codes), int(codes.max()) + 1))

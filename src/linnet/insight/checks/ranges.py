@@ -1,4 +1,4 @@
-"""Values that stand alone far from the rest: stand-ins for missing ones, and huge outliers."""
+"""Values far from all others: codes for missing values, and huge outliers."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from linnet.insight.checks._look import Array, Feature, counted, features, numbe
 from linnet.insight.checks.finding import Finding
 
 STAND_INS = tuple(sign * (10**digits - 1) for digits in (2, 3, 4, 5, 6) for sign in (1, -1))
-"""99, -99, 999, ... are written where a value is missing."""
+"""99, -99, 999, ...: codes that people write for a missing value."""
 
 FAR = 100
 """An outlier is this many times the range of all other values away from them."""
 
 MOST = 4
-"""Values that are set aside in one column, the outermost first."""
+"""The most values that are reported for one column, the outermost first."""
 
 ZEROS = 0.05
-"""More zeros than this share of the rows are no stand-in for missing values."""
+"""If the share of zeros is larger, they are not a code for missing values."""
 
 AWAY = 0.25
-"""Zeros stand alone where the next value is above this share of the median."""
+"""Zeros are far from the rest if the next value is above this share of the median."""
 
 ROWS = 20
 """With fewer rows nothing is far from the rest."""
 
 DIFFERENT = 20
-"""Small counts begin with 0: columns of no more different values are not asked for zeros."""
+"""Small counts begin with 0: columns with at most this many values are not checked for zeros."""
 
 
 def ranges(data: Dataset, split: Split | None) -> list[Finding]:
-    """Stand-ins and outliers are warnings, lone zeros notes; categories and dates have no range."""
+    """Codes for missing values and outliers are warnings, far-off zeros are notes; categories and
+    dates are not checked."""
     found = []
     for feature in features(data):
         if feature.kind == "number":
@@ -62,7 +63,7 @@ def _alone(data: Dataset, feature: Feature, values: Array) -> list[Finding]:
             if stands_in or (gap > FAR * width > 0 and len(rest) >= ROWS):
                 but = f" but {', '.join(aside)}" if aside else ""
                 first, last = map(number, sorted((nearest, bound)))
-                others = f"all others{but} lie from {first} to {last}"
+                others = f"all others{but} are from {first} to {last}"
                 found.append(_far(data, feature, value, count, others, stands_in))
                 aside.append(number(value))
                 values = rest
@@ -75,16 +76,16 @@ def _alone(data: Dataset, feature: Feature, values: Array) -> list[Finding]:
 def _far(
     data: Dataset, feature: Feature, value: float, count: int, others: str, stands_in: bool
 ) -> Finding:
-    seems = ", as if it stood for 'missing' or 'more'" if stands_in else ""
+    seems = ", as if it means 'missing' or 'more'" if stands_in else ""
     table = data.schema.example == "record"
     remedy = (
-        "if it means missing, leave it empty there"
-        + (f", or say so where the place is a text file (missing={number(value)})" if table else "")
+        "if it means missing, leave it empty in the data"
+        + (f", or for a text file set missing={number(value)}" if table else "")
         if stands_in
         else "correct it, or remove the row"
     )
     return Finding(
-        f"the column {feature.name!r} has {number(value)} in {counted(count, 'row')}, where "
+        f"the column {feature.name!r} has {number(value)} in {counted(count, 'row')}, but "
         f"{others}{seems}",
         remedy,
         where=f"column {feature.name!r}",
@@ -103,12 +104,12 @@ def _zeros(data: Dataset, feature: Feature, values: Array) -> list[Finding]:
         return []
     return [
         Finding(
-            f"the column {feature.name!r} has 0 in {counted(count, 'row')}, where all others lie "
+            f"the column {feature.name!r} has 0 in {counted(count, 'row')}, but all others are "
             f"from {number(nearest)} to {number(values.max())}",
-            "look whether it stands for a missing value there",
+            "check whether 0 means a missing value there",
             "note",
             where=f"column {feature.name!r}",
             count=count,
-            why="a 0 that was not measured is wrong as a number",
+            why="a 0 that was not measured is a wrong number",
         )
     ]

@@ -1,4 +1,4 @@
-"""What the target itself shows: rare classes, and classes that training lacks."""
+"""Checks of the target itself: rare classes, and classes that are not in training."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from linnet.insight.checks._look import counted, quoted
 from linnet.insight.checks.finding import Finding
 
 RARE = 0.02
-"""A class with less than this share of an even part is hardly learnt: of two, one below 1 %."""
+"""A class with less than this share of an equal part is a warning: of two, one below 1 %."""
 
 UNEVEN = 0.2
-"""A class with less than this share of an even part is worth a word: of two, one below 10 %."""
+"""A class with less than this share of an equal part is a note: of two, one below 10 %."""
 
 
 def target(data: Dataset, split: Split | None) -> list[Finding]:
@@ -25,7 +25,7 @@ def target(data: Dataset, split: Split | None) -> list[Finding]:
 
 
 def _unknown(codes: torch.Tensor, names: tuple[str, ...], split: Split | None) -> list[Finding]:
-    """Classes of held-out rows that no training row has."""
+    """Classes of validation and test rows that no training row has."""
     found: list[Finding] = []
     if split is None or not len(split.train):
         return found
@@ -41,10 +41,10 @@ def _unknown(codes: torch.Tensor, names: tuple[str, ...], split: Split | None) -
                 f"{count:,} of {counted(len(rows), f'{part} row')} are of "
                 f"{'a class' if len(classes) == 1 else f'{len(classes):,} classes'} that training "
                 f"lacks: {quoted(classes)}",
-                "divide the rows otherwise, or leave such rows out",
+                "split the rows in another way, or leave such rows out",
                 where=f"{part} part",
                 count=count,
-                why="no model can name a class that it never saw",
+                why="no model can predict a class that was not in training",
             )
         )
     return found
@@ -66,13 +66,13 @@ def _uneven(codes: torch.Tensor, names: tuple[str, ...]) -> list[Finding]:
     return [
         Finding(
             f"{counted(len(codes_), 'class')} with few of the {total:,} rows: {shown}",
-            "look at the recall of each class, and weigh them (class_weight=balanced) if they "
-            "matter alike",
+            "look at the recall of each class, and set class_weight=balanced if all classes matter "
+            "equally",
             "warning" if rare else "note",
             where=f"{'class' if len(codes_) == 1 else 'classes'} "
             f"{quoted([names[c] for c in codes_])}",
             count=len(codes_),
-            why=f"always saying {names[largest]!r} is right for {share:.4g} % of the rows, so "
-            "accuracy says little about them",
+            why=f"always predicting {names[largest]!r} is right for {share:.4g} % of the rows, so "
+            "accuracy says little about the others",
         )
     ]
