@@ -48,8 +48,8 @@ from linnet.cli import app
 torch.set_num_threads(1)
 warnings.simplefilter("ignore")
 
-NEW_KEYS = {"recipe": {"objective"}, "manifest": {"shown"}}
-"""Keys of a recipe or a manifest that came after the sums were first made."""
+NEW_KEYS = {"recipe": {"objective"}, "manifest": {"shown"}, "event": {"title"}}
+"""Keys of a recipe, a manifest or an event that came after the sums were first made."""
 
 CLOCKS = {
     "time", "wall", "seconds", "created", "versions", "platform", "memory", "sha256", "linnet",
@@ -99,7 +99,7 @@ def run_sums(run: linnet.Run) -> Sums:
         digest(bare(tomllib.loads((run.path / "recipe.toml").read_text()), "recipe")),
     )
     events = [event for event in run.events() if event["event"] != "spent"]
-    yield "events.jsonl", digest(bare(events))
+    yield "events.jsonl", digest([bare(event, "event") for event in events])
     for path in sorted(run.path.glob("predictions/*.parquet")):
         frame = polars.read_parquet(path)
         yield f"predictions {path.stem}", digest(bare(frame.to_dict(as_series=False)))

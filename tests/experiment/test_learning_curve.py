@@ -382,7 +382,7 @@ def test_what_changes_mean(last: Any, longer: Any, cause: str) -> None:
     assert claim.figures["fall"] == pytest.approx(last[0])
     assert twice(claim.figures["long fall low"]) == pytest.approx(longer[1])
     assert (claim.figures["rows before"], claim.figures["rows long before"]) == (500.0, 250.0)
-    assert "the perceptron" in claim.text and "between 500 and 1,000 rows" in claim.text
+    assert "help mlp" in claim.text and "between 500 and 1,000 rows" in claim.text
 
 
 def test_one_change_is_told_of_once() -> None:

@@ -98,10 +98,11 @@ def test_verdicts_say_which_it_is() -> None:
     models = {name: metric(0.5) for name in ("constant", "linear", "mlp")}
     found = {"test": "McNemar", "p_value": 0.01, "significant": True, "better": "net"}
     base = {"models": models, "comparisons": {"mlp": found}}
-    assert verdict(base).startswith("The perceptron earns its place")
+    titles = {"constant": "the constant", "linear": "the line", "mlp": "the perceptron"}
+    assert verdict(base, titles).startswith("The perceptron earns its place")
     found["better"] = "line"
-    assert "the line is better" in verdict(base)
+    assert "the line is better" in verdict(base, titles)
     found["significant"] = False
-    assert "may be chance" in verdict(base)
-    assert "the best constant" in verdict({"models": models, "comparisons": {}})
-    assert "no score" in verdict({"models": {"constant": {}}, "comparisons": {}})
+    assert "may be chance" in verdict(base, titles)
+    assert "the best constant" in verdict({"models": models, "comparisons": {}}, titles)
+    assert "no score" in verdict({"models": {"constant": {}}, "comparisons": {}}, titles)

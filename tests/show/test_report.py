@@ -21,7 +21,6 @@ from linnet.compat.visdom import Visdom
 from linnet.errors import InputError
 from linnet.experiment.evaluate import evaluate
 from linnet.insight.task import CLASSES, NUMBERS
-from linnet.insight.verdict import NAMES
 from linnet.show.report.html import data, put, table, tag
 from linnet.show.report.page import write
 
@@ -122,7 +121,7 @@ def hold_numbers(run: Path, place: str, folder: Path) -> None:
         assert len(rows) == len(models)
         for name, each in models.items():
             mark = " (chosen)" if name == embedded["chosen"] else ""
-            row = rows[NAMES[name].removeprefix("the ") + mark]
+            row = rows[linnet.Run(run).history().title(name).removeprefix("the ") + mark]
             assert row[1] == score(each["test"])
             if "log_loss" in each["test"]:
                 loss = each["test"]["log_loss"]

@@ -112,12 +112,14 @@ class Start(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Begin(Event):
-    """The fit of ``model`` begins; it will take ``steps`` where that is known."""
+    """The fit of ``model`` begins, which reports call ``title``; it will take ``steps`` where that
+    is known."""
 
     _kind: ClassVar[str] = "begin"
 
     model: str | None = _of(str)
     steps: int | None = _of(int)
+    title: str | None = _of(str)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -16,6 +16,9 @@ from typing import Any, Literal, Protocol, Self
 from linnet.core import events
 from linnet.core.events import Event, number
 
+MAX_TITLE = 80
+"""Letters of a model's title."""
+
 Part = Literal["step", "train", "valid", "spent"]
 """Of the points of a fit: what steps measured, scores of training rows and of validation rows, and
 what the fit has used up."""
@@ -163,6 +166,13 @@ class History:
             case events.Test(model=str(model)):
                 self._known(model).test = event
                 self.changes += 1
+
+    def title(self, model: str) -> str:
+        """What reports call a model: "the perceptron"; its name where the record does not say."""
+        fit = self.models.get(model)
+        begin = None if fit is None else fit.begin
+        found = model if begin is None or begin.title is None else begin.title
+        return found if len(found) <= MAX_TITLE else found[: MAX_TITLE - 1] + "…"
 
     def series(self) -> dict[str, Parts]:
         """What was written of each model, as lists of equal length.

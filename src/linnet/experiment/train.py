@@ -286,7 +286,9 @@ class Job:
                 metrics["comparisons"][name] = evaluation.compare(
                     models[name].objective, test, raws[LINE], raws[name], self.ready.recipe.seed
                 )
-        metrics["verdict"] = verdict(metrics)
+        metrics["verdict"] = verdict(
+            metrics, {name: model.module.title for name, model in models.items()}
+        )
         return metrics
 
     def _score(self, model: Artifact, raw: Tensor | None, test: Dataset) -> dict[str, Any]:

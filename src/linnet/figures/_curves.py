@@ -22,13 +22,13 @@ from linnet.figures._style import (
 )
 from linnet.figures.colors import COLORS
 from linnet.figures.figure import Figure
+from linnet.networks import BASELINE
 
 Series = Mapping[str, Mapping[str, Mapping[str, list[Any]]]]
 """One run as ``History.series`` gives it: by model, "train" or "valid", and name."""
 
 Axis = Literal["epoch", "step", "time", "penalty"]
 
-BASELINE = "constant"
 """Left out if there are other models: its single point would flatten their curves."""
 
 MAX_POINTS = 2_000

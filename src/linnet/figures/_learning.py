@@ -8,8 +8,8 @@ from typing import Any, Literal
 from linnet.errors import InputError
 from linnet.figures._style import Json, axis, color, layout, numbers, short, text
 from linnet.figures.figure import Figure
+from linnet.networks import BASELINE
 
-BASELINE = "constant"
 """Left out if there are other models: its level would flatten their curves."""
 
 GAP = 0.14

@@ -102,7 +102,7 @@ def _begin(
         method.restore(resume["method"])
         return method, Progress(model, method, record, given=given, state=resume["progress"])
     progress = Progress(model, method, record, given=given)
-    record.write("begin", model=model, steps=method.steps)
+    record.write("begin", model=model, steps=method.steps, title=network.title)
     heed(findings(recipe, network, objective, train), record, model)
     return method, progress
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from linnet.core.events import number
 from linnet.core.history import Fit, History
+from linnet.core.statistics import wilson
 from linnet.core.text import percent
-from linnet.insight.verdict import NAMES
+from linnet.networks import BASELINE, LINE
 
 Array = NDArray[np.float64]
 Cause = Literal[
@@ -129,14 +130,14 @@ def diagnose(
     the run's learning curve, if it has one: then it is also told whether more rows would help.
     """
     begun = (fit for fit in history.models.values() if fit.begin is not None)
-    models = {fit.model: _Curve(fit) for fit in begun}
+    models = {fit.model: _Curve(fit, history) for fit in begun}
     metrics = metrics or {}
     scores = metrics.get("models", {})
     comparisons = metrics.get("comparisons", {})
     claims = []
-    line = models.get("linear")
+    line = models.get(LINE)
     for name, curve in models.items():
-        if name in ("constant", "linear"):
+        if name in (BASELINE, LINE):
             continue
         failed = error if name == [*models][-1] and not scores else None
         claim = _net(curve, models, comparisons.get(name, {}), scores, failed)
@@ -155,8 +156,9 @@ def diagnose(
         claims += _classes(chosen, own["test"])
         claims += _parts(chosen, own.get("valid"), own["test"], valid_rows)
     claims.sort(key=lambda claim: _WEIGHT[claim.cause])
-    told = {name: each for name, each in (changes or {}).items() if each and name != "constant"}
-    return claims + [_prospect(name, each) for name, each in told.items()]
+    told = {name: each for name, each in (changes or {}).items() if each and name != BASELINE}
+    claims += [_prospect(name, each) for name, each in told.items()]
+    return [_titled(claim, history.title(claim.model)) for claim in claims]
 
 
 _WEIGHT: dict[str, int] = {
@@ -177,8 +179,9 @@ class _Curve:
     """One model's fit as arrays: ``loss`` (writings,) is the mean training loss since the last
     writing, ``valid`` (evaluations,) the validation loss."""
 
-    def __init__(self, fit: Fit) -> None:
+    def __init__(self, fit: Fit, history: History) -> None:
         self.name = fit.model
+        self.title = history.title(fit.model)
         self.fit = fit.end
         self.writings = fit.table("step")
         self.step = _column(self.writings, "step")
@@ -254,14 +257,14 @@ def _net(
 
 def _unit(models: Mapping[str, _Curve], curve: _Curve) -> float:
     """The loss of the best constant: on validation rows, or else where the curve starts."""
-    constant = models.get("constant", curve)
+    constant = models.get(BASELINE, curve)
     starts = [*constant.valid[:1], *constant.loss[:1], *curve.valid[:1], *curve.loss[:1]]
     return next((float(loss) for loss in starts if 0 < loss < math.inf), 1.0)
 
 
 def _line_loss(models: Mapping[str, _Curve]) -> float | None:
     """The validation loss of the line that was kept."""
-    line = models.get("linear")
+    line = models.get(LINE)
     return None if line is None or len(line.valid) < 2 else float(line.valid[line.best])
 
 
@@ -419,7 +422,7 @@ def _below(
 ) -> tuple[str, dict[str, float]]:
     """How far a net is from the line, in words and as figures: points of accuracy, or loss."""
     for part in ("test", "valid"):
-        pair = [scores.get(model, {}).get(part, {}) for model in ("linear", name)]
+        pair = [scores.get(model, {}).get(part, {}) for model in (LINE, name)]
         if all("accuracy" in score for score in pair):
             theirs, own = (float(score["accuracy"]) for score in pair)
             if theirs > own:
@@ -445,10 +448,10 @@ def _line(
     scores: Mapping[str, Any],
 ) -> Claim | None:
     """What holds the line back: its penalty, its solver, or that it is a line."""
-    known = "constant" in models and len(models["constant"].loss)
+    known = BASELINE in models and len(models[BASELINE].loss)
     if line.fit is None or len(line.valid) < 2 or not len(line.step) or not known:
         return None
-    unit, constant = _unit(models, line), float(models["constant"].loss[0])
+    unit, constant = _unit(models, line), float(models[BASELINE].loss[0])
     penalties = _column(line.writings, "penalty")
     best = line.fit.best_step
     kept = line.step == (line.step[-1] if best is None else best)
@@ -493,8 +496,8 @@ def _line(
         )
     if valid - train > GAP * unit:
         return None
-    alone = set(models) <= {"constant", "linear"}
-    return _optimum(line, figures, gap, comparisons, scores, alone=alone)
+    alone = set(models) <= {BASELINE, LINE}
+    return _optimum(line, models, figures, gap, comparisons, scores, alone=alone)
 
 
 class _Error(NamedTuple):
@@ -517,6 +520,7 @@ def _error(scores: Mapping[str, Any]) -> _Error | None:
 
 def _optimum(
     line: _Curve,
+    models: Mapping[str, _Curve],
     figures: dict[str, float],
     gap: float | None,
     comparisons: Mapping[str, Any],
@@ -525,7 +529,7 @@ def _optimum(
     alone: bool,
 ) -> Claim | None:
     """The line is as good as a line gets, and that is not good."""
-    own = _error(scores.get("linear", {}))
+    own = _error(scores.get(LINE, {}))
     if own is None:
         return None
     better = {}
@@ -538,11 +542,10 @@ def _optimum(
     figures = {**figures, **({} if gap is None else {"gap": gap}), own.what: own.share}
     name, least = min(better.items(), key=lambda item: item[1].share, default=("", own))
     if least.share < own.share / FAR_BETTER:
-        figures[f"{least.what} of {_name(name)}"] = least.share
-        text = f"{head}: what is missing is in no line of these inputs; {_name(name)} has "
-        return _claim(
-            "line at its optimum", line, text + least.score, f"use {_name(name)}", figures
-        )
+        title = models[name].title if name in models else name
+        figures[f"{least.what} of {title}"] = least.share
+        text = f"{head}: no line of these inputs explains the rest; {title} has {least.score}"
+        return _claim("line at its optimum", line, text, f"use {title}", figures)
     if alone and own.share > (MUCH_ERROR if own.what == "test error" else 1 - LOW_R2):
         return _claim(
             "line at its optimum",
@@ -660,7 +663,7 @@ def _parts(
         a, b = float(valid["accuracy"]), float(test["accuracy"])
         pooled = (a * valid_rows + b * rows) / (valid_rows + rows)
         deviation = math.sqrt(max(pooled * (1 - pooled), 1e-12) * (1 / valid_rows + 1 / rows))
-        intervals = (*_wilson(a, valid_rows), *map(float, test["accuracy_interval"]))
+        intervals = (*wilson(a * valid_rows, valid_rows), *map(float, test["accuracy_interval"]))
         what, words = "accuracy", [percent(value) for value in (a, *intervals[:2], b)]
         words += [percent(value) for value in intervals[2:]]
     else:
@@ -695,13 +698,6 @@ def _parts(
     }
     remedy = "run linnet doctor; divide the rows anew, by group or time where they have one"
     return [_claim("parts differ", model, text, remedy, figures)]
-
-
-def _wilson(share: float, rows: int, z: float = 1.959964) -> tuple[float, float]:
-    """Wilson's (1927) 95 % interval of a proportion."""
-    middle = (share + z * z / (2 * rows)) / (1 + z * z / rows)
-    half = z * math.sqrt(share * (1 - share) / rows + (z / (2 * rows)) ** 2) / (1 + z * z / rows)
-    return middle - half, middle + half
 
 
 def _tail(found: int, of: int, chance: float) -> float:
@@ -779,10 +775,6 @@ class _Share(NamedTuple):
 # words
 
 
-def _name(model: str) -> str:
-    return NAMES.get(model, model)
-
-
 def _label(label: Any) -> str:
     """A class's name on one line and of bounded length."""
     text = repr(label) if isinstance(label, str) else str(label)
@@ -799,6 +791,11 @@ def _claim(
 ) -> Claim:
     """The claim, ``{}`` in its text being the model."""
     name = model if isinstance(model, str) else model.name
-    text = text.replace("{}", _name(name), 1)
     plain = {key: float(value) for key, value in figures.items()}
-    return Claim(cause, name, text[0].upper() + text[1:], remedy, plain, rows)
+    return Claim(cause, name, text, remedy, plain, rows)
+
+
+def _titled(claim: Claim, title: str) -> Claim:
+    """The claim with the title of its model in its text."""
+    text = claim.text.replace("{}", title, 1)
+    return replace(claim, text=text[0].upper() + text[1:])

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from linnet.insight.task import task_in
 from linnet.networks import BASELINE, LINE
-
-NAMES = {
-    "constant": "the constant",
-    "linear": "the line",
-    "mlp": "the perceptron",
-    "cnn": "the convolutional net",
-    "custom": "your network",
-}
 
 
 def headline(scores: dict[str, Any]) -> str:
@@ -23,8 +16,8 @@ def headline(scores: dict[str, Any]) -> str:
     return task.headline(scores)
 
 
-def verdict(metrics: dict[str, Any]) -> str:
-    """One or more sentences on the models of ``metrics.json``."""
+def verdict(metrics: dict[str, Any], titles: Mapping[str, str]) -> str:
+    """One or more sentences on the models of ``metrics.json``, which have these titles."""
     models = metrics["models"]
     if "test" not in models[BASELINE]:
         return (
@@ -39,7 +32,7 @@ def verdict(metrics: dict[str, Any]) -> str:
         assert task is not None
         chance = task.certainty(comparison, models[LINE]["test"])
         what = f"{net} against {line} on {rows:,} test rows ({chance})"
-        net_name = NAMES.get(name, name)
+        net_name = titles[name]
         if not comparison["significant"]:
             sentences.append(
                 f"{net_name} does not earn its place: {what}: the difference may be chance, and "
@@ -58,7 +51,7 @@ def verdict(metrics: dict[str, Any]) -> str:
         for name in models:
             if name != BASELINE:
                 sentences.append(
-                    f"{NAMES.get(name, name)} has {headline(models[name]['test'])} on {rows:,} "
+                    f"{titles[name]} has {headline(models[name]['test'])} on {rows:,} "
                     f"test rows; the best constant has {headline(models['constant']['test'])}."
                 )
     return " ".join(sentence[0].upper() + sentence[1:] for sentence in sentences)

@@ -19,6 +19,7 @@ from linnet.core.history import History, Parts, join
 from linnet.errors import DataError, InputError, LinnetError, ModelError
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
+from linnet.networks import LINE, OWN
 from linnet.runs import archive, directory, events
 from linnet.runs.curve import read as read_curve
 
@@ -101,7 +102,7 @@ class Run:
         return {
             name: artifact.load(
                 self.place / f"{name}.safetensors",
-                copy.deepcopy(self._network) if name == "custom" else None,
+                copy.deepcopy(self._network) if name == OWN else None,
             )
             for name in self.metrics["models"]
         }
@@ -302,18 +303,18 @@ class Run:
         name = self._named(model)
         manifest = self._manifest(name)
         picture = manifest.schema_.example == "picture"
-        shows = ("linear", "mlp", "cnn") if picture else ("linear",)
-        if name not in shows and model is None and "linear" in self.metrics["models"]:
-            name, manifest = "linear", self._manifest("linear")
-        if name not in shows:
-            others = ", ".join(m for m in self.metrics["models"] if m in shows) or "none"
+        if _shown_tensor(manifest) is None and model is None and LINE in self.metrics["models"]:
+            name, manifest = LINE, self._manifest(LINE)
+        tensor = _shown_tensor(manifest)
+        if tensor is None:
+            every = (m for m in self.metrics["models"] if _shown_tensor(self._manifest(m)))
             raise InputError(
                 f'{self.path}: the weights of "{name}" on {manifest.schema_.example}s say nothing '
-                f"one by one; models of this run whose weights do: {others}"
+                f"one by one; models of this run whose weights do: {', '.join(every) or 'none'}"
             )
-        weight = self._weight(name, "linear.weight" if name == "linear" else "hidden.0.weight")
+        weight = self._weight(name, tensor)
         schema = manifest.schema_
-        if name == "linear":
+        if name == LINE:
             outputs = _outputs(schema)
             if weight.shape != (len(outputs), prod(schema.shape)):
                 raise ModelError(f"{self.path}: {name} has weights of shape {weight.shape}")
@@ -330,7 +331,7 @@ class Run:
             title += ", per standard deviation of a column (1 of one of 0 and 1)" if scaled else ""
             return coefficients(weight, schema.columns, outputs, title, unit)
         units = [f"unit {index}" for index in range(len(weight))]
-        shape = weight.shape[1:] if name == "cnn" else schema.shape
+        shape = schema.shape if weight.ndim == 2 else weight.shape[1:]
         if prod(weight.shape) != len(weight) * prod(shape):
             raise ModelError(f"{self.path}: {name} has weights of shape {weight.shape}")
         return templates(
@@ -504,6 +505,14 @@ def _codes(labels: Array, classes: Sequence[Any]) -> Array:
         return np.array([place[label] for label in labels.tolist()], dtype=np.int64)
     except KeyError as error:
         raise InputError(f"the label {error.args[0]!r} is not among the classes") from None
+
+
+def _shown_tensor(manifest: artifact.Manifest) -> str | None:
+    """The tensor whose weights say something one by one on a model's examples."""
+    if manifest.shown is None:
+        return None
+    tensor, examples = manifest.shown
+    return tensor if examples in ("any", manifest.schema_.example) else None
 
 
 def _outputs(schema: Schema) -> tuple[str, ...]:

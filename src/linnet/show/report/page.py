@@ -10,11 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from linnet.core import files
+from linnet.core.history import History
 from linnet.core.text import percent
 from linnet.errors import InputError, LinnetError
 from linnet.figures import Figure, curves
 from linnet.insight.diagnosis import typical_probability
-from linnet.insight.verdict import NAMES, headline
+from linnet.insight.verdict import headline
+from linnet.networks import BASELINE, LINE
 from linnet.runs import directory
 from linnet.runs.compare import differing
 from linnet.runs.curve import read as read_curve
@@ -68,7 +70,7 @@ class Page(Document):
 
     def run(self, name: str, run: Run) -> Html:
         """All there is to say of one run."""
-        metrics, info = run.metrics, run.info
+        metrics, info, history = run.metrics, run.info, run.history()
         self.numbers[name] = metrics
         chosen = run.chosen
         scores = metrics["models"][chosen]
@@ -77,9 +79,9 @@ class Page(Document):
             tag("p", run.verdict, class_="verdict"),
             self._reasons(run),
             tag("h2", "The models"),
-            _scores(metrics),
+            _scores(metrics, history),
             self.figure("Curves", lambda: run.curves(smoothing=SMOOTHING)),
-            _spent(run),
+            _spent(history),
         ]
         if windows.has(run.place):
             parts.append(windows.windows(self, run.place))
@@ -88,7 +90,7 @@ class Page(Document):
             parts.append(_fewer_rows(run))
         test = scores.get("test")
         if test and "confusion" in test:
-            parts += [tag("h2", f"Class by class: {NAMES.get(chosen, chosen)}"), _classes(test)]
+            parts += [tag("h2", f"Class by class: {history.title(chosen)}"), _classes(test)]
             if len(test["classes"]) <= MANY_CLASSES:
                 parts.append(_confusion(test))
             else:
@@ -99,8 +101,8 @@ class Page(Document):
         if test:
             what = "Mistakes" if "confusion" in test else "Largest errors"
             parts.append(self._mistakes(run, what))
-        if "linear" in metrics["models"]:
-            parts.append(self.figure("What the line weighs", lambda: run.weights("linear")))
+        if LINE in metrics["models"]:
+            parts.append(self.figure("What the line weighs", lambda: run.weights(LINE)))
         parts += [self.figure("What the training rows look like", run.examples)]
         parts += [_data(info), _again(run, info)]
         return tag("section", *parts)
@@ -145,7 +147,7 @@ class Page(Document):
         return tag("ul", *found, class_="reasons") if found else Html()
 
 
-def _scores(metrics: dict[str, Any]) -> Html:
+def _scores(metrics: dict[str, Any], history: History) -> Html:
     rows = []
     for name, scores in metrics["models"].items():
         valid, test, fit = scores.get("valid", {}), scores.get("test"), scores["fit"]
@@ -154,7 +156,7 @@ def _scores(metrics: dict[str, Any]) -> Html:
         gap = fit.get("gap") or 0  # of the constant, which is the optimum
         rows.append(
             [
-                f"{NAMES.get(name, name).removeprefix('the ')}{mark}",
+                f"{history.title(name).removeprefix('the ')}{mark}",
                 headline(test) if test else None,
                 _log_loss(test),
                 held,
@@ -172,11 +174,11 @@ def _scores(metrics: dict[str, Any]) -> Html:
     return table(heads, rows, blocks=True)
 
 
-def _spent(run: Run) -> Html:
+def _spent(history: History) -> Html:
     """Where the seconds of each fit went, and the memory that the process held."""
     rows: list[list[Any]] = []
-    for model, fit in run.history().models.items():
-        if fit.spent is None or model == "constant":
+    for model, fit in history.models.items():
+        if fit.spent is None or model == BASELINE:
             continue
         parts = (fit.spent.batches, fit.spent.steps, fit.spent.evaluate, fit.spent.record)
         seconds = [part if isinstance(part, float) else None for part in parts]
@@ -184,7 +186,7 @@ def _spent(run: Run) -> Html:
         told = [None if s is None else f"{s:.2f} s ({100 * s / total:.1f} %)" for s in seconds]
         memory = fit.spent.memory
         held = None if memory is None else f"{memory / 1e6:,.0f} MB"
-        rows.append([NAMES.get(model, model).removeprefix("the "), *told, held])
+        rows.append([history.title(model).removeprefix("the "), *told, held])
     heads = [
         "model", "making batches", "forward, backward, update", "evaluating",
         "record and checkpoints", "memory",
