@@ -86,6 +86,13 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
+def allow(plugin: list[str] | None) -> None:
+    """Let the parts that ``--plugin`` names be imported."""
+    from linnet.core import registry
+
+    registry.allow(plugin or ())
+
+
 def _warn(message: Warning | str, category: type[Warning], *_: Any) -> None:
     """A warning in one line; linnet's own without the place in the code."""
     kind = "warning" if issubclass(category, LinnetWarning) else category.__name__

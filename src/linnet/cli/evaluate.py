@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from linnet.cli._output import Json, command, print_json, print_table, set_threads
+from linnet.cli._output import Json, Plugin, allow, command, print_json, print_table, set_threads
 
 
 @command
@@ -16,9 +16,11 @@ def evaluate(
     part: Annotated[
         str, typer.Option(help="auto (the test part, where one is known), all, train, test.")
     ] = "auto",
+    plugin: Plugin = None,
     json: Json = False,
 ) -> None:
     """Score a saved model, or all models of a run, on data."""
+    allow(plugin)
     set_threads()
     from linnet.experiment import evaluate as work
     from linnet.insight.verdict import headline

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from linnet.cli._output import Json, command, print_json, print_table, set_threads
+from linnet.cli._output import Json, Plugin, allow, command, print_json, print_table, set_threads
 from linnet.errors import InputError
 
 FORMULA = tuple("=+-@\t\r\n")
@@ -35,9 +35,11 @@ def predict(
     invert: Annotated[
         bool, typer.Option("--invert", help="Swap dark and light, for dark ink on white paper.")
     ] = False,
+    plugin: Plugin = None,
     json: Json = False,
 ) -> None:
     """Predict pictures, or rows of a data set."""
+    allow(plugin)
     set_threads()
     if all(name.lower().endswith(PICTURES) and Path(name).is_file() for name in inputs):
         if rows is not None or out is not None:

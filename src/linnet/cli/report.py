@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from linnet.cli._output import command, set_threads
+from linnet.cli._output import Plugin, allow, command, set_threads
 
 
 @command
@@ -29,8 +29,10 @@ def report(
             help="Also fit the models on 1/8, 1/4 and 1/2 of the rows: would more data help?",
         ),
     ] = False,
+    plugin: Plugin = None,
 ) -> None:
     """Write one offline HTML file: verdict, reasons, curves, mistakes, how to repeat the run."""
+    allow(plugin)
     if learning_curve:
         _learn(runs)
     from linnet.show.report.page import write

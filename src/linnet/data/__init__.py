@@ -13,6 +13,9 @@ SOURCES = {
 }
 """All sources. linnet asks them in this order whether they can read a place."""
 
+GROUP = "linnet.sources"
+"""The entry points by which other packages add sources."""
+
 BUILTIN = {
     "breast_cancer": "569 rows, 30 columns, 2 classes",
     "diabetes": "442 rows, 10 columns, regression",

@@ -10,8 +10,8 @@ from typing import Any
 
 import torch
 
-from linnet.core.registry import lookup, suggest
-from linnet.data import BUILTIN, SOURCES, known
+from linnet.core.registry import allow, allowed, lookup, suggest
+from linnet.data import BUILTIN, GROUP, SOURCES, known
 from linnet.data.dataset import Dataset
 from linnet.data.draft import draft
 from linnet.data.reading import Reading
@@ -19,13 +19,21 @@ from linnet.data.table import Table
 from linnet.errors import DataError, RecipeError
 
 
-def read(place: Any, target: str | Sequence[str] | None = None, **settings: Any) -> Dataset:
+def read(
+    place: Any,
+    target: str | Sequence[str] | None = None,
+    *,
+    plugins: Sequence[str] = (),
+    **settings: Any,
+) -> Dataset:
     """Read ``place``: a known name, a file, a folder, a data frame, or data in memory.
 
     ``target`` names the column, or columns of numbers, to predict. ``settings`` are the keys of a
     recipe about reading, such as ``drop="id"`` or ``columns={"zip": "category"}``. A table is
     encoded with means and categories of all its rows; ``train`` uses those of the training rows.
+    ``plugins`` are the names of sources of other packages, which are asked first.
     """
+    allow(plugins)
     plain = {**settings, **({} if target is None else {"target": target})}
     reading = Reading.parse(plain, "read", RecipeError)
     data = read_draft(place, reading)
@@ -55,8 +63,8 @@ def read_raw(place: Any, reading: Reading) -> Dataset | Table:
     if isinstance(place, str) and place in known.KNOWN:
         name, classes = place, known.KNOWN[place].classes
         place = known.find(place)
-    for kind in SOURCES:
-        source = lookup(SOURCES, kind, "source")()
+    for kind in (*allowed(GROUP), *SOURCES):
+        source = lookup(SOURCES, kind, "source", GROUP)()
         for candidate in (place, Path(place)) if isinstance(place, str) else (place,):
             if not source.matches(candidate):
                 continue

@@ -29,6 +29,8 @@ class Task(ABC):
     """The headline score."""
     title: str
     """What people call it."""
+    common: frozenset[str]
+    """The test scores that all models of this task have."""
     better: Literal["higher", "lower"]
 
     @abstractmethod
@@ -63,6 +65,14 @@ class Task(ABC):
         """The headline score among others."""
         return float(scores[self.score])
 
+    def own(self, test: Mapping[str, Any]) -> dict[str, float]:
+        """The scores of test rows that are the objective's own."""
+        return {
+            name: value
+            for name, value in test.items()
+            if name not in self.common and type(value) in (int, float)
+        }
+
 
 class Classes(Task):
     """Classification: accuracy, with Wilson's interval and McNemar's test."""
@@ -71,6 +81,20 @@ class Classes(Task):
     score = "accuracy"
     title = "accuracy"
     better = "higher"
+    common = frozenset(
+        [
+            "accuracy",
+            "accuracy_interval",
+            "log_loss",
+            "rows",
+            "classes",
+            "precision",
+            "recall",
+            "f1",
+            "support",
+            "confusion",
+        ]
+    )
 
     def measure(self, objective: Objective, raw: Tensor, data: Dataset) -> float:
         hits = (objective.probabilities(raw).argmax(1) == data.codes.to(raw.device)).sum()
@@ -102,6 +126,7 @@ class Classes(Task):
             "f1": f1.tolist(),
             "support": support.tolist(),
             "confusion": metrics.confusion_matrix(codes, predicted, labels=labels).tolist(),
+            **_own(objective, codes, raw),
         }
 
     def compare(
@@ -145,6 +170,7 @@ class Numbers(Task):
     score = "rmse"
     title = "RMSE"
     better = "lower"
+    common = frozenset(["rmse", "rmse_interval", "mae", "r2", "rows"])
 
     def measure(self, objective: Objective, raw: Tensor, data: Dataset) -> float:
         errors = objective.mean(raw) - data.y.to(raw.device).reshape(raw.shape)
@@ -166,7 +192,7 @@ class Numbers(Task):
             "mae": float(metrics.mean_absolute_error(y, predicted)),
             "r2": float(metrics.r2_score(y, predicted)) if len(y) > 1 else float("nan"),
             "rows": len(y),
-            **{name: each.function(y, predicted) for name, each in objective.scores.items()},
+            **_own(objective, y, raw),
         }
 
     def compare(
@@ -203,6 +229,14 @@ class Numbers(Task):
             return f"difference of squared errors {low:.3g} to {high:.3g}"
         ends = (_change(-end / whole) for end in (high, low))  # of the net's from the line's
         return f"mean squared error {' to '.join(ends)}, 95 % interval"
+
+
+def _own(objective: Objective, y: Any, raw: Tensor) -> dict[str, float]:
+    """The objective's own scores of class codes (rows,) or numbers (rows, outputs)."""
+    if not objective.scores:
+        return {}
+    mean = objective.mean(raw).numpy()
+    return {name: float(score.function(y, mean)) for name, score in objective.scores.items()}
 
 
 def _change(share: float) -> str:

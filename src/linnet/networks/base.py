@@ -40,7 +40,7 @@ class Network(nn.Module, ABC):
     """
 
     Spec: ClassVar[type[NetworkSpec]]
-    title: ClassVar[str]
+    title: ClassVar[str] = "the net"
     """What reports call it: "the perceptron"."""
     takes: ClassVar[Literal["any", "picture"]] = "any"
     """The examples that it can be given."""

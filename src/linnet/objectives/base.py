@@ -31,8 +31,11 @@ class Target(Protocol):
 
 @dataclass(frozen=True)
 class Score:
-    """A score of an objective's own: a function of the targets and of what is predicted
-    (``Objective.mean``), both (rows, outputs), and which way is better."""
+    """A score of an objective's own, and which way it is better.
+
+    ``function`` takes the targets, class codes (rows,) or numbers (rows, outputs), and the means
+    that the objective predicts, (rows, outputs).
+    """
 
     function: Callable[[Array, Array], float]
     better: Literal["lower", "higher"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
-from linnet.core import files
+from linnet.core import files, registry
 from linnet.core.events import Plain
 from linnet.core.files import Place
 from linnet.core.history import History, Parts, join
@@ -44,8 +44,16 @@ MAX_PARENTS = 20
 class Run:
     """What ``linnet train`` left in a directory, or the zip of it."""
 
-    def __init__(self, path: str | os.PathLike[str], network: nn.Module | None = None) -> None:
-        """``network`` is the code of the model "custom", where the run has one."""
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        network: nn.Module | None = None,
+        *,
+        plugins: Sequence[str] = (),
+    ) -> None:
+        """``network`` is the code of the model "custom", where the run has one; ``plugins`` are the
+        names of parts of other packages that may be imported for its models."""
+        registry.allow(plugins)
         self.path = Path(path)
         self.place: Place = archive.run_place(self.path)
         """Where its files are: ``path`` itself, or the inside of a zip."""
@@ -486,13 +494,19 @@ def _exists(path: Path) -> bool:
 
 
 def load(
-    place: str | os.PathLike[str], model: str | None = None, *, network: nn.Module | None = None
+    place: str | os.PathLike[str],
+    model: str | None = None,
+    *,
+    network: nn.Module | None = None,
+    plugins: Sequence[str] = (),
 ) -> Artifact:
     """The model in a file, or of a run the chosen one, or the one named ``model``.
 
     ``network`` is the code of a model that was trained from a module of your own: such a module,
-    which takes the file's numbers.
+    which takes the file's numbers. ``plugins`` are the names of parts of other packages, networks
+    or objectives, that may be imported for it: no file alone can have anything imported.
     """
+    registry.allow(plugins)
     return artifact.load(archive.model_place(Path(place), model), network)
 
 

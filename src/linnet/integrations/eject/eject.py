@@ -17,10 +17,13 @@ from linnet.fit.resolve import only
 from linnet.integrations.eject import _data, _layers, _line, _training
 from linnet.integrations.eject._layers import Style
 from linnet.integrations.eject._shared import Facts
-from linnet.networks import BASELINE, LINE, NETWORKS, OWN
-from linnet.objectives import OBJECTIVES
+from linnet.networks import BASELINE, LINE, OWN
 from linnet.runs.resume import recipe_of
 from linnet.runs.run import Run
+
+WRITTEN = ("linear", "mlp", "cnn")
+WRITTEN_OBJECTIVES = ("squared", "logistic", "softmax")
+"""The networks and objectives that a script can be written for."""
 
 
 def eject(
@@ -53,11 +56,8 @@ def eject(
         raise InputError(f'{run.path} has no model "{name}" to eject; {suggest(name, known)}')
     if name == OWN:
         raise InputError(f"{run.path}: its net is a module of your own: you already have its code")
-    if name not in NETWORKS:
-        raise InputError(
-            f'{run.path}: eject cannot write "{name}", a network of another package; its code is '
-            "there"
-        )
+    if name not in WRITTEN:
+        raise InputError(f'{run.path}: eject cannot write "{name}", which is no network of linnet')
     if not run.path.is_dir():
         raise InputError(f"{run.path}: unpack it first; the script reads its row numbers")
     if run.info.get("parent"):
@@ -70,10 +70,9 @@ def eject(
         )
     recipe = only(recipe_of(run.place), name)
     artifact = run.models[name]
-    if artifact.manifest.objective not in OBJECTIVES:
+    if artifact.manifest.objective not in WRITTEN_OBJECTIVES:
         raise InputError(
-            f'{run.path}: eject cannot write the objective "{artifact.manifest.objective}" of '
-            "another package"
+            f'{run.path}: eject cannot write the objective "{artifact.manifest.objective}"'
         )
     place = None if data is not None else run.info.get("data", {}).get("place")
     reader = None

@@ -15,6 +15,7 @@ from linnet.core.text import percent
 from linnet.errors import InputError, LinnetError
 from linnet.figures import Figure, curves
 from linnet.insight.diagnosis import typical_probability
+from linnet.insight.task import task_in
 from linnet.insight.verdict import headline
 from linnet.networks import BASELINE, LINE
 from linnet.runs import directory
@@ -171,7 +172,18 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
     ]  # fmt: skip
     if all(row[2] is None for row in rows):  # of numbers
         heads, *rows = [[*row[:2], *row[3:]] for row in (heads, *rows)]
+    every = [_own(scores.get("test")) for scores in metrics["models"].values()]
+    names = list(dict.fromkeys(name for own in every for name in own))
+    heads[2:2] = [f"test {name}" for name in names]
+    for row, own in zip(rows, every, strict=True):
+        row[2:2] = [own.get(name) for name in names]
     return table(heads, rows, blocks=True)
+
+
+def _own(test: dict[str, Any] | None) -> dict[str, float]:
+    """The objective's own scores of test rows."""
+    task = task_in(test or {})
+    return {} if task is None or test is None else task.own(test)
 
 
 def _spent(history: History) -> Html:
