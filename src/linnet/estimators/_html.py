@@ -45,12 +45,12 @@ def _steps(model: Any) -> str:
 
 def _learned(model: Any) -> Html:
     """The training loss of each epoch, and the validation loss if there is one."""
-    held = [event for event in model.history_ if event["event"] == "evaluate" and event["epoch"]]
+    scored = [event for event in model.history_ if event["event"] == "evaluate" and event["epoch"]]
     losses = model.loss_curve_
     return curve(
         {
             "training loss": (range(1, len(losses) + 1), losses),
-            "validation loss": ([e["epoch"] for e in held], [e["valid"]["loss"] for e in held]),
+            "validation loss": ([e["epoch"] for e in scored], [e["valid"]["loss"] for e in scored]),
         }
     )
 

@@ -138,8 +138,8 @@ class _Sending:
     def _write(self, event: Event, place: dict[str, Any]) -> None:
         seconds = event.get("time")
         wall = place["wall"] + (seconds if isinstance(seconds, (int, float)) else 0.0)
-        told = {**event, "wall": wall, "env": place["env"]}
-        self.attempt("write", lambda: self._sink.write(told))
+        complete = {**event, "wall": wall, "env": place["env"]}
+        self.attempt("write", lambda: self._sink.write(complete))
         self.count += 1
 
     def _commit(self) -> None:
