@@ -25,10 +25,10 @@ failed, 2 the request or its input was wrong, 130 or 143 stopped by Ctrl-C or SI
 def page() -> str:
     """The whole page."""
     command = typer.main.get_command(app)
-    return TOP + "".join(told(command, "linnet"))
+    return TOP + "".join(section(command, "linnet"))
 
 
-def told(command: Any, name: str) -> Iterator[str]:
+def section(command: Any, name: str) -> Iterator[str]:
     """One command and, below it, its own commands."""
     kinds = get_type_hints(command.callback) if command.callback else {}
     level = "#" * (1 + len(name.split()))
@@ -49,7 +49,7 @@ def told(command: Any, name: str) -> Iterator[str]:
         for left, right in rows:
             yield f"| {left.replace('|', PIPE)} | {prose(right)} |\n"
     for word, each in below.items():
-        yield from told(each, f"{name} {word}")
+        yield from section(each, f"{name} {word}")
 
 
 def option(each: Any, kind: str) -> str:

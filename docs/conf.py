@@ -50,12 +50,12 @@ myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 
 
 def state_of_code() -> str:
-    """What outputs depend on beside a lesson's cells: linnet's code, PyTorch, how far to go."""
-    told = hashlib.sha256(os.environ.get("LINNET_LESSONS", "").encode())
-    told.update(version_of("torch").encode())
+    """A hash of what a lesson's outputs depend on, except its cells: linnet's code, PyTorch."""
+    state = hashlib.sha256(os.environ.get("LINNET_LESSONS", "").encode())
+    state.update(version_of("torch").encode())
     for path in sorted(Path(linnet.__file__).parent.rglob("*.py")):
-        told.update(path.read_bytes())
-    return told.hexdigest()[:12]
+        state.update(path.read_bytes())
+    return state.hexdigest()[:12]
 
 
 nb_execution_mode = "cache"
@@ -135,12 +135,12 @@ def plain_text(
 ) -> None:
     """A docstring is plain text with code in backticks: nothing else in it is markup.
 
-    A paragraph with lines further in is a drawing, and stays as it is.
+    A paragraph with indented lines is a drawing, and is not changed.
     """
-    told: list[str] = []
+    text: list[str] = []
     for paragraph in "\n".join(lines).split("\n\n"):
         if re.search(r"^[ │├└]", paragraph.strip("\n"), re.MULTILINE):
-            told += ["::", "", *(f"   {line}" for line in paragraph.splitlines()), ""]
+            text += ["::", "", *(f"   {line}" for line in paragraph.splitlines()), ""]
             continue
         parts = re.split(r"(``.*?``|`[^`]+`)", paragraph, flags=re.DOTALL)
         for place, part in enumerate(parts):
@@ -148,22 +148,22 @@ def plain_text(
                 parts[place] = f"``{part.strip('`')}``"
             else:
                 parts[place] = re.sub(r"([\\*|_])", r"\\\1", part)
-        told += ["".join(parts), ""]
-    lines[:] = "\n".join(told).split("\n")
+        text += ["".join(parts), ""]
+    lines[:] = "\n".join(text).split("\n")
 
 
 def inside(app: Sphinx, page: str, source: list[str]) -> None:
-    """A link to a file that is no page of the site becomes the file's name."""
+    """Replace a link to a file outside the site by the name of the file."""
     folder = (HERE / page).parent
 
-    def told(found: re.Match[str]) -> str:
+    def shown(found: re.Match[str]) -> str:
         text, path = found.groups()
         if (folder / path).resolve().is_relative_to(HERE):
             return found[0]
         name = f"`{path.removeprefix('../')}`"
         return name if text.strip("`") in name else f"{text} ({name})"
 
-    source[0] = re.sub(r"\[([^\]]+)\]\((\.\./[\w./-]+)\)", told, source[0])
+    source[0] = re.sub(r"\[([^\]]+)\]\((\.\./[\w./-]+)\)", shown, source[0])
 
 
 def write_math(writer: Any, node: nodes.Element) -> None:

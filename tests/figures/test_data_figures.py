@@ -276,7 +276,7 @@ def test_of_many_columns_those_that_tell_most_are_shown() -> None:
         figure = distributions(columns, Variable("y", kind, values, ("a", "b")))
         kept = set(figure.columns["column"]) - {"y"}
         assert {"c7", "c51"} <= kept and len(kept) == limits.MAX_PANELS
-        assert "24 of 60 columns: those that tell most" in shown(figure)
+        assert "24 of 60 columns: those that say most" in shown(figure)
     assert "24 of 60 columns: the first" in shown(distributions(columns))
 
 
@@ -287,7 +287,7 @@ def test_of_very_many_columns_the_first_are_looked_at(monkeypatch: pytest.Monkey
     columns = [Variable(f"c{index}", "number", codes) for index in range(40)]
     figure = distributions(columns, Variable("y", "category", codes, ("a", "b")))
     words = shown(figure).replace("<br>", " ")
-    assert "tell most of the target among the first 30" in words
+    assert "say most about the target among the first 30" in words
     assert "from 100 of 400 rows" in words
     assert sum(figure.columns["rows"]) == 24 * 100
 

@@ -106,8 +106,8 @@ def _read(recipe: "Recipe") -> "tuple[Dataset, list[Finding]]":
             data = read_draft(recipe.data, recipe.override({"on_bad": "skip"}))
         except DataError:
             raise error from None
-    told = "left out, as they are "  # the doctor says the same of columns, and why
-    notes = [note for note in data.notes if not note.startswith(told)]
+    left_out = "left out, as they are "  # a check reports these columns too, with the reason
+    notes = [note for note in data.notes if not note.startswith(left_out)]
     stops = [note for note in notes if refused and refused in note] or [refused] * bool(refused)
     remedy = "correct it, or leave such rows or pictures out (on_bad=skip)"
     findings = [Finding(text, remedy, "stop", where=data.name) for text in stops]
@@ -138,9 +138,9 @@ def show(
         print()
     counts = {kind: sum(f.severity == kind for f in findings) for kind in ("warning", "note")}
     stops = sum(finding.blocks for finding in findings)
-    told = f"{stops:,} would stop training, " if stops else "nothing would stop training; "
-    told += ", ".join(f"{n:,} {kind}{'' if n == 1 else 's'}" for kind, n in counts.items())
-    print(textwrap.fill(_printable(f"{looked}: {told}"), width))
+    result = f"{stops:,} would stop training, " if stops else "nothing would stop training; "
+    result += ", ".join(f"{n:,} {kind}{'' if n == 1 else 's'}" for kind, n in counts.items())
+    print(textwrap.fill(_printable(f"{looked}: {result}"), width))
 
 
 def _printable(text: str) -> str:

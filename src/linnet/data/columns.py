@@ -112,9 +112,9 @@ def record(column: Column, series: pl.Series, table: Table) -> Array:
 
 
 def learn(column: Column, values: Array, most: int) -> tuple[Column, bool]:
-    """The column with what its training record ``values`` (rows,) teaches, and whether float32
-    is enough: it keeps each number to within ``DIGITS`` of the column's deviation. If there are
-    more than ``most`` categories, the rarest share a column."""
+    """The column with its mean or categories, learnt from the record ``values`` (rows,) of its
+    training rows; and whether float32 is enough: it keeps each number to within ``DIGITS`` of the
+    column's deviation. If there are more than ``most`` categories, the rarest share a column."""
     absent = np.isnan(values)
     missing = bool(absent.any())
     present = values[~absent] if missing else values

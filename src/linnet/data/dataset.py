@@ -91,8 +91,8 @@ class Dataset:
         )  # fmt: skip
 
     def learn(self, rows: Tensor, most: int = Reading().max_categories) -> Dataset:
-        """Encode records, with what the training rows (numbers ``rows``) teach; other data stays
-        as it is. If there are more than ``most`` categories, the rarest share a column."""
+        """Encode records with means and categories of the training rows (numbers ``rows``); other
+        data stays as it is. With more than ``most`` categories, the rarest share a column."""
         if self.schema.example != "record":
             return self
         records = self.x.numpy()

@@ -63,21 +63,21 @@ def split(
     split, except by a division of kind "split".
     """
     everything = torch.arange(rows)
-    train, held = everything[: rows - own], everything[rows - own :]
+    train, test_rows = everything[: rows - own], everything[rows - own :]
     nothing = everything[:0]
     if division is not None and division.kind == "split":
-        train, given, held = (everything[division.values == part] for part in range(3))
-        if len(given) or len(train) < MIN_ROWS_TO_HOLD_OUT:
-            return Split(train, given, held)
+        train, valid_rows, test_rows = (everything[division.values == part] for part in range(3))
+        if len(valid_rows) or len(train) < MIN_ROWS_TO_HOLD_OUT:
+            return Split(train, valid_rows, test_rows)
         division = None
     elif len(train) < MIN_ROWS_TO_HOLD_OUT:
-        return Split(train, nothing, held)
+        return Split(train, nothing, test_rows)
     elif not own:
-        train, held = _hold_out(train, test, "test", codes, division, seed)
+        train, test_rows = _hold_out(train, test, "test", codes, division, seed)
     if valid is None:
         valid = min(round(0.2 * len(train)), MAX_VALID_ROWS)
-    train, given = _hold_out(train, valid, "valid", codes, division, seed)
-    return Split(train, given, held)
+    train, valid_rows = _hold_out(train, valid, "valid", codes, division, seed)
+    return Split(train, valid_rows, test_rows)
 
 
 def _hold_out(

@@ -52,7 +52,7 @@ def _learned(model: Any) -> Html:
     lines: dict[str, tuple[Sequence[Any], Sequence[Any]]] = {"training loss": (steps, losses)}
     for fit in History.of(map(of, model.history_)).fits:
         valid = fit.table("valid")
-        held = [place for place, epoch in enumerate(valid.get("epoch", ())) if epoch]
+        scored = [place for place, epoch in enumerate(valid.get("epoch", ())) if epoch]
         epochs, values = ([valid[key][place] for place in held] for key in ("epoch", "loss"))
         lines["validation loss"] = epochs, values
     return curve(lines)

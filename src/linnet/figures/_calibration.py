@@ -89,18 +89,18 @@ def calibration(y: Any, p: Any, classes: Sequence[Any]) -> Figure:
     found = reliability(y, p)
     score = brier_score(y, p)
     low, high = found.interval()
-    held = found.rows > 0
-    rows = found.rows[held]
+    filled = found.rows > 0
+    rows = found.rows[filled]
     hover = [
         f"probability {a:.2f} to {b:.2f}<br>{n:,} rows<br>claimed {100 * c:.1f} %, "
         f"right {100 * r:.1f} %<br>95 % interval {100 * u:.0f} to {100 * v:.0f} %"
         for a, b, n, c, r, u, v in zip(
-            found.low[held], found.high[held], rows, found.probability[held],
-            found.accuracy[held], low[held], high[held], strict=True,
+            found.low[filled], found.high[filled], rows, found.probability[filled],
+            found.accuracy[filled], low[filled], high[filled], strict=True,
         )
     ]  # fmt: skip
     line = {"color": INK, "width": 1, "dash": "dot"}
-    claimed = short(found.probability[held])
+    claimed = short(found.probability[filled])
     common = {"hovertext": hover, "hoverinfo": "text", "showlegend": False}
     data = [
         {
@@ -108,23 +108,23 @@ def calibration(y: Any, p: Any, classes: Sequence[Any]) -> Figure:
             "hoverinfo": "skip", "showlegend": False, "xaxis": "x", "yaxis": "y",
         },
         {
-            "type": "scatter", "x": claimed, "y": short(found.accuracy[held]), "xaxis": "x",
+            "type": "scatter", "x": claimed, "y": short(found.accuracy[filled]), "xaxis": "x",
             "yaxis": "y", "mode": "lines+markers", "line": {"color": COLORS[0], "width": 2},
             "marker": {"size": 8, "color": COLORS[0]},
             "error_y": {
                 "type": "data", "symmetric": False, "thickness": 1, "width": 3,
-                "array": short((high - found.accuracy)[held]),
-                "arrayminus": short((found.accuracy - low)[held]),
+                "array": short((high - found.accuracy)[filled]),
+                "arrayminus": short((found.accuracy - low)[filled]),
             },
             **common,
         },
         {
-            "type": "bar", "x": short(((found.low + found.high) / 2)[held]), "y": rows.tolist(),
+            "type": "bar", "x": short(((found.low + found.high) / 2)[filled]), "y": rows.tolist(),
             "width": 0.9 / BINS, "marker": {"color": COLORS[0]}, "xaxis": "x", "yaxis": "y2",
             **common,
         },
     ]  # fmt: skip
-    start = max(0.0, float(found.low[held].min()) - 0.02)
+    start = max(0.0, float(found.low[filled].min()) - 0.02)
     total = int(found.rows.sum())
     title = f"ECE {found.error:.4f} · Brier score {score:.4f} (over all classes) · {total:,} rows"
     columns = {

@@ -299,7 +299,7 @@ def _traces(
             known = curve.penalties().get(curve.valid["step"][best])
             words = f"epoch {epoch}" if epoch else f"step {curve.valid['step'][best]}"
             words = f"penalty {known:g}" if known is not None else words
-            told = models <= MAX_LABELLED and panel == panels[-1]
+            labelled = models <= MAX_LABELLED and panel == panels[-1]
             star = {
                 "type": "scatter",
                 "name": name,
@@ -309,7 +309,7 @@ def _traces(
                 "yaxis": f"y{end}",
                 "x": short(np.array([where]), 8),
                 "y": short(score[[best]] * unit),
-                "mode": "markers+text" if told else "markers",
+                "mode": "markers+text" if labelled else "markers",
                 "text": [words],
                 "textposition": "top center" if panel == "accuracy" else "bottom center",
                 "marker": {"symbol": "star", "size": 13, "color": shade},

@@ -329,7 +329,7 @@ def distributions(
             weight = np.array([one.tells(numbers) for one in some])
             best = np.sort(np.argsort(-weight, kind="stable")[:MAX_PANELS])
             some = [some[index] for index in best.tolist()]
-            which = "those that tell most of the target"
+            which = "those that say most about the target"
             which += f" among the first {len(weight)}" if len(weight) < len(columns) else ""
         told.append(f"{MAX_PANELS} of {len(columns):,} columns: {which}")
         some = some[:MAX_PANELS]

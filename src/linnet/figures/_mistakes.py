@@ -199,9 +199,9 @@ def _sheet(columns: dict[str, list[Any]], pictures: Array, title: str) -> Figure
         sure = columns["probability"][index] if "probability" in columns else None
         what = f"{text(true, CAPTION)}{'<br>' if long else ' '}→ {text(predicted, CAPTION - 2)}"
         captions.append(what if sure is None else f"{what}<br>{100 * sure:.0f} %")
-        told = f"row {columns['row'][index]}<br>true {text(true)}<br>predicted "
-        told += text(predicted)
-        hover.append(told if sure is None else f"{told}<br>probability {sure:.4f}")
+        label = f"row {columns['row'][index]}<br>true {text(true)}<br>predicted "
+        label += text(predicted)
+        hover.append(label if sure is None else f"{label}<br>probability {sure:.4f}")
         xs.append(left + 0.5)
         ys.append(top - 0.9)
     points = {

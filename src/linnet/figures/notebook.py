@@ -94,9 +94,9 @@ def curve(lines: Mapping[str, tuple[Sequence[Any], Sequence[Any]]]) -> Html:
             f'<polyline points="{points}" fill="none" stroke="{COLORS[0]}" stroke-width="1.5"'
             f"{dash}/>"
         )
-    told = "; ".join(f"{name} from {v[0]:.4g} to {v[-1]:.4g}" for name, (_, v) in found.items())
+    summary = "; ".join(f"{name} from {v[0]:.4g} to {v[-1]:.4g}" for name, (_, v) in found.items())
     size = f'width="{WIDTH:g}" height="{HEIGHT:g}" viewBox="0 0 {WIDTH:g} {HEIGHT:g}"'
     return Html(
-        f'<svg {size} role="img" aria-label="{escape(told)}" style="vertical-align:middle">'
-        f"<title>{escape(told)}</title>{drawn}</svg>"
+        f'<svg {size} role="img" aria-label="{escape(summary)}" style="vertical-align:middle">'
+        f"<title>{escape(summary)}</title>{drawn}</svg>"
     )

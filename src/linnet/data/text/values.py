@@ -253,8 +253,8 @@ def examine(
         tally.other = tally.plain = _first(rows, words, other)
         tally.others = int(other.sum())
         if comma and tally.others:
-            held = words.str.contains(",", literal=True)
-            with_comma = words.filter(held)
+            commas = words.str.contains(",", literal=True)
+            with_comma = words.filter(commas)
             matches = with_comma.str.contains(COMMA)
             tally.commas = int(matches.sum())
             tally.thousands = int(with_comma.filter(matches).str.contains(THOUSANDS).sum())

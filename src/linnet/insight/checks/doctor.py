@@ -19,7 +19,7 @@ CHECKS = {
     "duplicates": duplicates,
     "ranges": ranges,
     "drift": drift,
-    "columns that tell nothing": columns,
+    "columns without information": columns,
     "the order of rows": order,
 }
 """The checks by name, in the order of the report."""

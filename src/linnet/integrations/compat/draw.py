@@ -102,8 +102,8 @@ def _heatmap(window: Window, most: int) -> Json:
     for key, limit in (("zmin", "xmin"), ("zmax", "xmax")):
         if (value := number(window.opts.get(limit))) is not None:
             trace[key] = value
-    told = f"each cell is the mean of {block} x {block}" if block > 1 else None
-    return {"data": [trace], "layout": layout, "left_out": told}
+    note = f"each cell is the mean of {block} x {block}" if block > 1 else None
+    return {"data": [trace], "layout": layout, "left_out": note}
 
 
 def _mean(rows: Sequence[Sequence[float]], start: int, block: int) -> float | None:

@@ -138,8 +138,8 @@ class _Sending:
             raise
 
     def _write(self, event: Event, place: dict[str, Any]) -> None:
-        told = {**event.plain(), "wall": place["wall"] + (event.time or 0.0), "env": place["env"]}
-        self.attempt("write", lambda: self._sink.write(told))
+        line = {**event.plain(), "wall": place["wall"] + (event.time or 0.0), "env": place["env"]}
+        self.attempt("write", lambda: self._sink.write(line))
         self.count += 1
 
     def _commit(self) -> None:
