@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test fuzz lint audit bench pictures readme docs lessons clean
+.PHONY: demo test soak fuzz lint audit bench pictures readme docs lessons clean
 
 $(VENV)/ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
@@ -16,8 +16,11 @@ demo: $(VENV)/ready  ## the main job, end to end, on data that ships with scikit
 	$(BIN)/linnet inspect runs/demo
 	$(BIN)/linnet predict runs/demo digits --rows 0,10,193
 
-test: $(VENV)/ready  ## the quick tests; PYTEST_FLAGS="-m ''" runs the slow ones too
+test: $(VENV)/ready  ## the quick tests; PYTEST_FLAGS="-m 'not soak'" runs the slow ones too
 	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(PYTEST_FLAGS)
+
+soak: $(VENV)/ready  ## the long forms: every touch of the disk, many kills, many damaged files, whole lessons
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m soak $(PYTEST_FLAGS)
 
 fuzz: $(VENV)/ready  ## 50,000 files changed at random for every reader; FUZZ_FLAGS="--inputs 1000 idx npz" for less
 	$(BIN)/python tests/hostile/fuzzing.py --keep tests/hostile/crashers $(FUZZ_FLAGS)

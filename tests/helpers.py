@@ -16,6 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Generator, Iterator
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -234,6 +235,54 @@ def open_browser() -> Iterator[Any]:
             yield browser
         finally:
             browser.close()
+
+
+class ParsedPage(HTMLParser):
+    """A page of HTML: its tags, addresses, words and tables, and its scripts by their ids. No tag
+    may have a handler of events."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[str] = []
+        self.links: list[str] = []
+        self.scripts: dict[str, str] = {}
+        self.words: list[str] = []
+        self.tables: list[list[list[str]]] = []
+        self._script: str | None = None
+        self._cell = False
+        self.feed(text)
+
+    def handle_starttag(self, name: str, attributes: list[tuple[str, str | None]]) -> None:
+        self.tags.append(name)
+        given = dict(attributes)
+        assert not [key for key in given if key.startswith("on")]
+        self.links += [str(given[key]) for key in ("src", "href") if key in given]
+        self._script = given.get("id") if name == "script" else None
+        if name == "table":
+            self.tables.append([])
+        elif name == "tr":
+            self.tables[-1].append([])
+        elif name in ("td", "th"):
+            self.tables[-1][-1].append("")
+            self._cell = True
+
+    def handle_endtag(self, name: str) -> None:
+        self._script = None
+        if name in ("td", "th"):
+            self._cell = False
+
+    def handle_data(self, text: str) -> None:
+        if self._script is not None:
+            self.scripts[self._script] = self.scripts.get(self._script, "") + text
+        else:
+            self.words.append(text)
+            if self._cell:
+                self.tables[-1][-1][-1] += text
+
+    def table(self, *heads: str) -> list[list[str]]:
+        """The rows of the one table whose head begins with these words."""
+        (found,) = [t for t in self.tables if t and tuple(t[0][: len(heads)]) == heads]
+        return found[1:]
 
 
 class Site:

@@ -150,7 +150,7 @@ def test_a_lesson_runs(ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     check(ready, tmp_path, monkeypatch, fast=True)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("name", lessons(full=True))
 def test_a_lesson_runs_in_full(ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check(ready, tmp_path, monkeypatch, fast=False)

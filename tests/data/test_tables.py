@@ -379,14 +379,16 @@ def test_diamonds_line_is_scikit_learns(tmp_path: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::linnet.errors.LinnetWarning")
-@pytest.mark.slow
-def test_the_nets_of_the_real_tables(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "seeds", [pytest.param(1, marks=pytest.mark.slow), pytest.param(3, marks=pytest.mark.soak)]
+)
+def test_the_nets_of_the_real_tables(seeds: int, tmp_path: Path) -> None:
     for name, target, least, header in (
         ("adult.data", "c14", 0.850, False),
         ("diamonds.csv", "price", 0.975, True),
     ):
         found: dict[str, list[float]] = {"linear": [], "mlp": []}
-        for seed in range(3):
+        for seed in range(seeds):
             run = linnet.train(
                 data_file(name), target=target, header=header, seed=seed,
                 out=tmp_path / f"{name}{seed}",

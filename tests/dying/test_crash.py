@@ -64,16 +64,26 @@ def test_a_power_cut_loses_nothing_that_was_saved(root: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("kind", "tried"), [("kill", 25), ("fail", 50), ("power", 50)], ids=lambda value: str(value)
+)
+def test_at_every_eighth_touch_of_the_disk_nothing_is_lost(
+    kind: str, tried: int, root: Path
+) -> None:
+    check(crashed(root, (kind, 2, 8)), tried)
+
+
+@pytest.mark.soak
 def test_a_power_cut_at_any_touch_loses_nothing_that_was_saved(root: Path) -> None:
     check(crashed(root, ("power", 1, 2), ("power", 2, 2)), 400)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_run_killed_at_every_touch_of_the_disk_goes_on_to_the_bit(root: Path) -> None:
     check(crashed(root, ("kill", 1, 2), ("kill", 2, 2)), 200)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 def test_a_disk_that_refuses_any_touch_loses_nothing(root: Path) -> None:
     found = crashed(root, ("fail", 1, 2), ("fail", 2, 2))
     check(found, 400)

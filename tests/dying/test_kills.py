@@ -200,17 +200,21 @@ def test_a_browser_says_crashed_of_a_killed_command(site: Site) -> None:
     assert events.read_all(path / directory.EVENTS)
 
 
-@pytest.mark.slow
 @pytest.mark.multiprocess
-def test_mnist_killed_at_20_moments_goes_on_to_the_bit(mnist_folder: Path, tmp_path: Path) -> None:
-    """Four runs, each killed five times; a moment is counted from the first event on, and lies in
+@pytest.mark.parametrize(
+    "runs", [pytest.param(1, marks=pytest.mark.slow), pytest.param(4, marks=pytest.mark.soak)]
+)
+def test_mnist_killed_at_random_moments_goes_on_to_the_bit(
+    runs: int, mnist_folder: Path, tmp_path: Path
+) -> None:
+    """Runs, each killed five times; a moment is counted from the first event on, and lies in
     reading, solving, training, testing, writing, or in what goes on anew."""
     words = ["--model", "mlp", "--set", "widths=16", "--set", "epochs=3"]
     words += ["--set", "checkpoint_every=37", "--no-report", "--no-view"]
     whole = in_process("train", "mnist", *words, "--out", "whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
     draws = random.Random(7)
-    moments = [[draws.uniform(0, 2.5) for _ in range(5)] for _ in range(4)]
+    moments = [[draws.uniform(0, 2.5) for _ in range(5)] for _ in range(runs)]
 
     def killed(number: int) -> int:
         path, kills = tmp_path / str(number), 0
@@ -240,4 +244,4 @@ def test_mnist_killed_at_20_moments_goes_on_to_the_bit(mnist_folder: Path, tmp_p
         return kills
 
     with ThreadPoolExecutor(2) as pool:
-        assert sum(pool.map(killed, range(4))) == 20
+        assert sum(pool.map(killed, range(runs))) == 5 * runs

@@ -259,6 +259,12 @@ def test_other_data_other_threads_other_versions_are_refused(
         (path / "run.json").write_text(json.dumps({**info, **change}))
         with pytest.raises(InputError, match=f"--allow {name}"):
             linnet.train(resume=path)
+    now = info["threads"]
+    (path / "run.json").write_text(json.dumps({**info, "threads": now + 1}))
+    with pytest.raises(InputError, match=f"threads is {now}, and was {now + 1}"):
+        linnet.train(resume=path)
+    run = linnet.train(resume=path, allow=["threads"])
+    assert run.info["resumed"][0]["changed"] == {"threads": f"{now}, and was {now + 1}"}
 
 
 def test_a_run_has_one_writer(tmp_path: Path) -> None:

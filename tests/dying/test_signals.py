@@ -13,7 +13,6 @@ import pytest
 
 import linnet
 from helpers import (
-    LINNET,
     ONE_LINE,
     ONE_THREAD,
     SMALL_NET,
@@ -22,10 +21,9 @@ from helpers import (
     in_process,
     posix,
     state_of,
-    wait_until,
     weights_of,
 )
-from linnet.runs import directory, events
+from linnet.runs import directory
 
 
 @posix
@@ -122,29 +120,6 @@ def test_a_second_signal_ends_even_a_save_that_hangs(undisturbed: Path, tmp_path
     done = in_process("train", "--resume", "r", "--no-report", "--allow", "threads", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert state_of(tmp_path / "r") == "finished"
-
-
-@posix
-@pytest.mark.slow
-@pytest.mark.multiprocess
-@pytest.mark.parametrize("number", [signal.SIGINT])
-def test_a_process_that_is_asked_to_stop_goes_on_to_the_bit(tmp_path: Path, number: int) -> None:
-    words = [*SMALL_NET, "--set", "epochs=120", "--set", "patience=120"]
-    process = subprocess.Popen(
-        [*LINNET, "train", "digits", *words, "--out", "r"],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
-        env={**os.environ, **ONE_THREAD}, preexec_fn=restored,
-    )  # fmt: skip
-    wait_until(lambda: any(e.kind == "step" for e in events.read_all(tmp_path / "r/events.jsonl")))
-    process.send_signal(number)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == 128 + number
-    assert "go on with: linnet train --resume r" in said
-    assert state_of(tmp_path / "r") == "stopped"
-    for more in (["--resume", "r"], ["digits", *words, "--out", "whole"]):
-        done = in_process("train", *more, "--no-report", cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-    assert weights_of(tmp_path / "r") == weights_of(tmp_path / "whole")
 
 
 @posix

@@ -4,7 +4,6 @@ import csv
 import json
 import re
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import linnet
+from helpers import ParsedPage
 from linnet.cli import app
 from linnet.cli import data as command
 from linnet.core import files
@@ -29,33 +29,15 @@ from linnet.show.view import panels
 EVIL = "<img src=x onerror=alert(1)>%{x}</script>"
 
 
-class Tags(HTMLParser):
-    """The tags, words and JSON of a page."""
+def parsed(path: Path) -> ParsedPage:
+    """A page, which holds its pictures itself and leads nowhere."""
+    page = ParsedPage(path.read_text())
+    assert all(link.startswith("data:image/png;") for link in page.links)
+    return page
 
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.words: list[str] = []
-        self.json: dict[str, Any] = {}
-        self._in = ""
-        self.feed(text)
 
-    def handle_starttag(self, name: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append(name)
-        given = dict(attributes)
-        assert not [key for key in given if key.startswith("on")]
-        assert "href" not in given
-        assert str(given.get("src", "data:image/png;")).startswith("data:image/png;")
-        self._in = str(given.get("id") or name) if name in ("script", "style") else ""
-
-    def handle_endtag(self, name: str) -> None:
-        self._in = ""
-
-    def handle_data(self, text: str) -> None:
-        if self._in in ("numbers", "figures"):
-            self.json[self._in] = json.loads(text)
-        elif not self._in:
-            self.words.append(text)
+def figures_of(page: ParsedPage) -> Any:
+    return json.loads(page.scripts["figures"])
 
 
 def show(*words: str) -> str:
@@ -98,9 +80,9 @@ def test_mnist_is_shown_in_few_bytes(mnist_folder: Path, tmp_path: Path) -> None
     out = tmp_path / "page.html"
     words = show(str(mnist_folder), "--out", str(out))
     assert "6,903" in words and f"page: {out}" in words
-    page = Tags(out.read_text())
+    page = parsed(out)
     assert "70,000 pictures" in " ".join(page.words)
-    (figure,) = page.json["figures"]
+    (figure,) = figures_of(page)
     assert len(figure["layout"]["images"]) == 100
     assert len(json.dumps(figure)) < 200_000
 
@@ -330,25 +312,25 @@ def test_the_page_tells_what_the_command_prints(tmp_path: Path) -> None:
     frame.write_csv(tmp_path / "t.csv")
     out = tmp_path / "new" / "page.html"
     show(str(tmp_path / "t.csv"), "--target", "y", "--view", "--out", str(out))
-    page = Tags(out.read_text())
+    page = parsed(out)
     words = " ".join(page.words)
     assert "img" not in page.tags and EVIL in words
     assert "51 rows, 4 columns" in words and "target y (classification)" in words
     assert "-999" in words and "empty" in words and "49.02 %" in words
     policy = re.search('Content-Security-Policy" content="([^"]*)', out.read_text())
     assert policy and "default-src &#x27;none&#x27;" in policy[1]
-    assert page.json["numbers"]["counts"] == [25, 26]
-    assert len(page.json["figures"]) == 1
+    assert json.loads(page.scripts["numbers"])["counts"] == [25, 26]
+    assert len(figures_of(page)) == 1
 
 
 def test_a_table_without_a_target_is_shown_too(tmp_path: Path) -> None:
     pl.DataFrame({"a": [1.5, 2, 3], "b": ["x", "y", "x"]}).write_csv(tmp_path / "t.csv")
     out = tmp_path / "page.html"
     show(str(tmp_path / "t.csv"), "--out", str(out))
-    assert len(Tags(out.read_text()).json["figures"]) == 1
+    assert len(figures_of(parsed(out))) == 1
     pl.DataFrame({"a": ["some long words here", "and others there"]}).write_csv(tmp_path / "u.csv")
     show(str(tmp_path / "u.csv"), "--out", str(out))
-    assert "no column is left" in " ".join(Tags(out.read_text()).words)
+    assert "no column is left" in " ".join(parsed(out).words)
 
 
 def test_without_a_place_the_page_goes_to_the_runs(
@@ -400,8 +382,8 @@ def test_the_report_shows_them_and_stays_small(run: linnet.Run, tmp_path: Path) 
     from linnet.show.report.page import write
 
     write([run.path], tmp_path / "r.html")
-    page = Tags((tmp_path / "r.html").read_text()).json
-    titles = [figure["layout"]["title"]["text"] for figure in page["figures"]]
+    figures = figures_of(ParsedPage((tmp_path / "r.html").read_text()))
+    titles = [figure["layout"]["title"]["text"] for figure in figures]
     assert f"Samples of {len(run.split()['train']):,} pictures" in titles
     pytest.importorskip("matplotlib")
     write([run.path], tmp_path / "s.html", static=True)

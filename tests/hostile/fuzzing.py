@@ -218,6 +218,13 @@ def parquet_seeds(folder: Path) -> list[Files]:
             compression="snappy",
         )  # fmt: skip
         seeds.append({"a.parquet": sink.getvalue()})
+    sink = io.BytesIO()
+    encoding = {"i": "DELTA_BINARY_PACKED", "y": "DELTA_BYTE_ARRAY"}
+    pyarrow.parquet.write_table(
+        pyarrow.table({"i": np.arange(20) * 7, "y": [f"class {i % 3}" for i in range(20)]}),
+        sink, use_dictionary=False, column_encoding=encoding, compression="none",
+    )  # fmt: skip
+    seeds.append({"a.parquet": sink.getvalue()})
     return seeds
 
 

@@ -42,7 +42,7 @@ def test_files_changed_at_random_are_read_or_refused(seed: int, tmp_path: Path) 
     assert all(row.seconds < SECONDS and row.held < BYTES for row in rows)
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.parametrize("name", NAMES)
 def test_many_files_changed_at_random_are_read_or_refused(name: str, tmp_path: Path) -> None:
     count = 10 * SHARE.get(name, MANY)

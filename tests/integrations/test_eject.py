@@ -58,21 +58,22 @@ def follow(
     return found, capsys.readouterr().out
 
 
-def clean(script: str, folder: Path) -> None:
-    """A script reads as a formatter leaves it, and a linter finds nothing."""
-    path = folder / "looked_at.py"
-    path.write_text(script)
+def clean(scripts: list[str], folder: Path) -> None:
+    """Scripts read as a formatter leaves them, and a linter finds nothing."""
+    paths = [folder / f"looked_at_{number}.py" for number in range(len(scripts))]
+    for path, script in zip(paths, scripts, strict=True):
+        path.write_text(script)
+        assert not re.search(r"^\s*(import|from) linnet", script, re.M)
     for words in (
         ["format", "--diff"],
         ["check", "--select", "E,F,I,UP,B,SIM,PIE", "--ignore", "B023"],
     ):
         done = subprocess.run(
             [sys.executable, "-m", "ruff", *words, "--no-cache", "--isolated",
-             "--line-length", "100", path],
+             "--line-length", "100", *paths],
             capture_output=True, text=True,
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-    assert not re.search(r"^\s*(import|from) linnet", script, re.M)
 
 
 def ejected(
@@ -80,16 +81,19 @@ def ejected(
 ) -> Iterator[tuple[str, dict[str, Any], str]]:
     """Each style's script, which is looked at and run: what it saved, what it printed."""
     monkeypatch.chdir(tmp_path)
-    for style in styles:
-        script = eject(run.path.name, style, **given)
-        clean(script, tmp_path)
+    scripts = [eject(run.path.name, style, **given) for style in styles]
+    clean(scripts, tmp_path)
+    for script in scripts:
         yield script, *follow(script, tmp_path, monkeypatch, capsys)
 
 
-def same(run: linnet.Run, tmp_path: Path, monkeypatch: Any, capsys: Any, **given: Any) -> str:
-    """All three styles of a run's net end with its bits; the last script."""
+def same(
+    run: linnet.Run, tmp_path: Path, monkeypatch: Any, capsys: Any, styles: Any = STYLES,
+    **given: Any,
+) -> str:  # fmt: skip
+    """All styles of a run's net end with its bits; the last script."""
     every, scripts = [], []
-    for script, saved, told in ejected(run, STYLES, tmp_path, monkeypatch, capsys, **given):
+    for script, saved, told in ejected(run, styles, tmp_path, monkeypatch, capsys, **given):
         assert told.endswith("the same weights as the run, to the bit: yes\n"), told
         scripts.append(script)
         every.append([value for name, value in saved.items() if "num_batches" not in name])
@@ -100,7 +104,12 @@ def same(run: linnet.Run, tmp_path: Path, monkeypatch: Any, capsys: Any, **given
 
 
 NETS: dict[str, dict[str, Any]] = {
-    **{f"by {name}": {"optimizer": name} for name in OPTIMIZERS},
+    **{
+        f"by {name}, with {activation}": {
+            "optimizer": name, "activation": activation, "dropout": 0.25,
+        }
+        for name, activation in zip(OPTIMIZERS, FUNCTIONS, strict=True)
+    },
     **{f"paced by {name}": {"schedule": name, "step_size": 1} for name in SCHEDULES},
     "sgd with all its options": {
         "optimizer": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 1e-3, "lr": 0.05,
@@ -138,7 +147,6 @@ NETS: dict[str, dict[str, Any]] = {
     },
     "no rows to validate with": {"valid": 0},
     "moved, mirrored, with holes": {"shift": 1, "flip": True, "cutout": 3},
-    **{f"with {name}": {"activation": name, "dropout": 0.25} for name in FUNCTIONS},
 }  # fmt: skip
 
 
@@ -397,17 +405,22 @@ def test_every_setting_is_written_or_refused() -> None:
     assert left <= {"dampening", "betas"}, left
 
 
+MNIST: dict[str, tuple[dict[str, Any], str]] = {
+    "linear": ({"penalty": 0.01}, "module"),
+    "mlp": ({"batch_norm": True, "dropout": 0.2, "epochs": 1}, "tensors"),
+    "cnn": ({"channels": [4, 6], "epochs": 1}, "sequential"),
+}
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["linear", "mlp", "cnn"])
+@pytest.mark.parametrize("model", MNIST)
 def test_mnist_is_ejected(
     model: str, mnist_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    """A line; a perceptron with dropout and batch norm; a cnn."""
-    settings: dict[str, Any] = {"epochs": 1}
-    if model == "mlp":
-        settings |= {"batch_norm": True, "dropout": 0.2}
+    """One style each: on the digits each is tried."""
+    settings, style = MNIST[model]
     run = linnet.train("mnist", model=model, out=tmp_path / "r", **settings)
     if model == "linear":
-        near(run, tmp_path, monkeypatch, capsys, 1e-3, ("module",))
+        near(run, tmp_path, monkeypatch, capsys, 1e-3, (style,))
     else:
-        same(run, tmp_path, monkeypatch, capsys)
+        same(run, tmp_path, monkeypatch, capsys, (style,))

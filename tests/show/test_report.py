@@ -4,7 +4,6 @@ import json
 import math
 import os
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from typer.testing import CliRunner
 
 import linnet
 import linnet.show.report.data
-from helpers import Site, chromium, open_browser
+from helpers import ParsedPage, Site, chromium, open_browser
 from linnet.cli import app
 from linnet.compat.visdom import Visdom
 from linnet.errors import InputError
@@ -25,53 +24,6 @@ from linnet.show.report.html import data, put, table, tag
 from linnet.show.report.page import write
 
 EVIL = "<img src=x onerror=alert(1)>"
-
-
-class Parsed(HTMLParser):
-    """What tags, scripts and addresses a page has."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.links: list[str] = []
-        self.scripts: dict[str, str] = {}
-        self.words: list[str] = []
-        self.tables: list[list[list[str]]] = []
-        self._script: str | None = None
-        self._cell = False
-        self.feed(text)
-
-    def handle_starttag(self, name: str, attributes: list[tuple[str, str | None]]) -> None:
-        self.tags.append(name)
-        given = dict(attributes)
-        assert not [key for key in given if key.startswith("on")]
-        self.links += [str(given[key]) for key in ("src", "href") if key in given]
-        self._script = given.get("id") if name == "script" else None
-        if name == "table":
-            self.tables.append([])
-        elif name == "tr":
-            self.tables[-1].append([])
-        elif name in ("td", "th"):
-            self.tables[-1][-1].append("")
-            self._cell = True
-
-    def handle_endtag(self, name: str) -> None:
-        self._script = None
-        if name in ("td", "th"):
-            self._cell = False
-
-    def handle_data(self, text: str) -> None:
-        if self._script is not None:
-            self.scripts[self._script] = self.scripts.get(self._script, "") + text
-        else:
-            self.words.append(text)
-            if self._cell:
-                self.tables[-1][-1][-1] += text
-
-    def table(self, *heads: str) -> list[list[str]]:
-        """The rows of the one table whose head begins with these words."""
-        (found,) = [t for t in self.tables if t and tuple(t[0][: len(heads)]) == heads]
-        return found[1:]
 
 
 @pytest.fixture(scope="module")
@@ -87,9 +39,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def page(folder: Path, *names: str, static: bool = False, out: Path) -> Parsed:
+def page(folder: Path, *names: str, static: bool = False, out: Path) -> ParsedPage:
     write([folder / name for name in names], out, static=static)
-    return Parsed(out.read_text())
+    return ParsedPage(out.read_text())
 
 
 def test_the_numbers_are_those_of_evaluate(runs: Path, tmp_path: Path) -> None:

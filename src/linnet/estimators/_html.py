@@ -53,7 +53,7 @@ def _learned(model: Any) -> Html:
     for fit in History.of(map(of, model.history_)).fits:
         valid = fit.table("valid")
         scored = [place for place, epoch in enumerate(valid.get("epoch", ())) if epoch]
-        epochs, values = ([valid[key][place] for place in held] for key in ("epoch", "loss"))
+        epochs, values = ([valid[key][place] for place in scored] for key in ("epoch", "loss"))
         lines["validation loss"] = epochs, values
     return curve(lines)
 

@@ -748,19 +748,3 @@ def survive(tmp_path: Path, count: int, seed: int, **options: Any) -> None:
 def test_a_damaged_file_is_read_or_refused(tmp_path: Path) -> None:
     survive(tmp_path, 150, 0, **PLAIN)
     survive(tmp_path, 150, 1, compression="snappy")
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "options",
-    [
-        PLAIN,
-        {"compression": "zstd", "row_group_size": 50},
-        {"compression": "gzip", "data_page_version": "2.0"},
-        PLAIN | {"column_encoding": {"i": "DELTA_BINARY_PACKED", "s": "DELTA_BYTE_ARRAY"}},
-    ],
-)
-def test_a_damaged_file_is_read_or_refused_many_times(
-    tmp_path: Path, options: dict[str, Any]
-) -> None:
-    survive(tmp_path, 3000, 2, **options)
