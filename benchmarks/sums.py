@@ -6,8 +6,8 @@
 Each line names a case, a file of it, and a sha256: of every tensor of a model, of ``metrics.json``,
 ``recipe.toml``, ``run.json`` and ``events.jsonl``, of the figures, numbers and words of
 ``report.html``, of what the ejected scripts save, of coefficients and predictions of estimators.
-Clocks, versions, paths and the memory of the process are left out, and clocks stand still while a
-case runs. One thread. ``sums.txt`` holds the sums of the first build; they are those of one kind of
+Clocks, versions, paths, the memory of the process and sentences for people are left out, and clocks
+stand still while a case runs; the lines "reasons", "html" and "report words" are of sentences. One thread. ``sums.txt`` holds the sums of the first build; they are those of one kind of
 processor and of the versions in ``constraints.txt``, so on another machine make the sums to
 compare with from the older code: ``PYTHONPATH=OLDER/src python -P benchmarks/sums.py``.
 ``LINNET_DATA`` adds a table with text and missing values.
@@ -48,8 +48,16 @@ from linnet.cli import app
 torch.set_num_threads(1)
 warnings.simplefilter("ignore")
 
-NEW_KEYS = {"recipe": {"objective"}, "manifest": {"shown"}, "event": {"title"}}
-"""Keys of a recipe, a manifest or an event that came after the sums were first made."""
+NEW_KEYS = {
+    "recipe": {"objective"},
+    "manifest": {"shown"},
+    "event": {"title", "stopped"},
+    "fit": {"stopped"},
+}
+"""Keys that came after the sums were first made."""
+
+WORDS = {"text", "reason", "notes", "verdict"}
+"""Keys that hold sentences for people, which may be bettered."""
 
 CLOCKS = {
     "time", "wall", "seconds", "created", "versions", "platform", "memory", "sha256", "linnet",
@@ -68,7 +76,7 @@ def digest(value: Any) -> str:
 def bare(value: Any, kind: str = "") -> Any:
     """A JSON value without clocks and new keys; the case's folder has no name."""
     if isinstance(value, dict):
-        left_out = CLOCKS | NEW_KEYS.get(kind, set())
+        left_out = CLOCKS | WORDS | NEW_KEYS.get(kind, set())
         return {k: bare(v, k) for k, v in value.items() if k not in left_out}
     if isinstance(value, list):
         return [bare(item) for item in value]
@@ -132,7 +140,7 @@ def eject_sums(run: linnet.Run, model: str, **given: Any) -> Sums:
 
 
 def estimator_sums(model: Any, X: Any) -> Sums:
-    for name in ("coef_", "intercept_", "gap_", "objective_", "n_iter_", "stop_reason_", "loss_"):
+    for name in ("coef_", "intercept_", "gap_", "objective_", "n_iter_", "loss_"):
         if hasattr(model, name):
             found = getattr(model, name)
             plain = found.tolist() if hasattr(found, "tolist") else found

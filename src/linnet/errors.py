@@ -3,6 +3,7 @@
 LinnetError
 ├── InputError (ValueError)      the request or its input was wrong; exit code 2
 │   ├── DataError                a data set or a raw example is invalid
+│   │   └── ColumnError          a column of numbers is invalid
 │   ├── RecipeError              a setting is unknown or impossible
 │   └── ModelError               a file is not a model that linnet can load
 └── WorkError (RuntimeError)     the request was right, the work failed; exit code 1
@@ -33,6 +34,18 @@ class InputError(LinnetError, ValueError):
 
 class DataError(InputError):
     """A data set or a raw example is invalid."""
+
+
+class ColumnError(DataError):
+    """A column of numbers is invalid: its number among the inputs is ``column``."""
+
+    def __init__(self, column: int, what: str) -> None:
+        super().__init__(f"column {column}: {what}")
+        self.column, self.what = column, what
+
+    def named(self, name: str) -> DataError:
+        """The same error, for a column that has a name."""
+        return DataError(f'column "{name}": {self.what}')
 
 
 class RecipeError(InputError):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from linnet.core import events, files
 from linnet.core.events import Plain
@@ -16,6 +16,36 @@ if TYPE_CHECKING:
 
 Event = Plain
 """What ``echo`` is handed: an event as its line has it."""
+
+
+Kind = Literal[
+    "converged",  # the gradient is within its tolerance
+    "rounding",  # as far down as the dtype can tell
+    "stuck",  # rounding stops progress before that
+    "max_iter",
+    "separation",
+    "epochs",  # all of them are done
+    "no_progress",  # the training loss falls no more
+    "early_stopping",  # the validation loss falls no more
+]
+"""Why a fit stopped."""
+
+
+class Reason(str):
+    """Why a fit stopped: words for people, and its kind for code."""
+
+    kind: Kind
+
+    def __new__(cls, words: str, kind: Kind) -> Self:
+        """``words`` and ``kind``."""
+        reason = super().__new__(cls, words)
+        reason.kind = kind
+        return reason
+
+    @property
+    def converged(self) -> bool:
+        """Whether a convex fit is at its optimum."""
+        return self.kind in ("converged", "rounding")
 
 
 @dataclass(frozen=True)
@@ -32,7 +62,7 @@ class Step:
     values: Mapping[str, Tensor | float] = field(default_factory=dict)
     epoch: int = 0
     complete: bool = False
-    reason: str | None = None
+    reason: Reason | None = None
     last: bool = False
 
     @property

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import warnings
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,7 +34,7 @@ from linnet.data.draft import features
 from linnet.data.memory.frames import Frames
 from linnet.data.reading import Reading
 from linnet.data.schema import Schema
-from linnet.errors import DataError, InputError, ModelError
+from linnet.errors import ColumnError, InputError, ModelError
 from linnet.estimators import _html
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
@@ -174,12 +173,10 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                     record=Record(echo=tell),
                     start=start,
                 )
-        except DataError as error:
-            number = re.match(r"column (\d+):", str(error))
-            if number is None or names is None:
+        except ColumnError as error:
+            if names is None:
                 raise
-            text = str(error).replace(number[0], f'column "{names[int(number[1])]}":', 1)
-            raise DataError(text) from None
+            raise error.named(names[error.column]) from None
         self._take(model)
         self.history_ = history
         if self.converged_ is False:

@@ -95,6 +95,7 @@ class _LeastSquares(Explained, Regressor):
         facts = {
             "converged": True,
             "reason": "converged: solved from the moments of all rows so far",
+            "stopped": "converged",
             "steps": 1,
             "gradient_max": gradient.abs().max().item(),
             "objective": value.item(),

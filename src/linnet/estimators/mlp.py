@@ -129,7 +129,7 @@ class _Perceptron(Estimator):
         super()._take(model)
         facts: dict[str, Any] = dict(model.manifest.fit)
         self.n_iter_ = max(1, int(facts.get("epochs") or facts["best_epoch"]))
-        self.converged_ = not self.stop_reason_.startswith("all ")
+        self.converged_ = facts.get("stopped") != "epochs"
         if not self.converged_:
             self.stop_reason_ = (
                 f"not converged: {self.stop_reason_} (max_iter); raise max_iter, or "

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from linnet.core import files
 from linnet.core.every import Every
-from linnet.core.record import Record, Step
+from linnet.core.record import Reason, Record, Step
 from linnet.errors import Interrupted, LinnetWarning, ModelError, WorkError
 from linnet.fit import artifact
 
@@ -200,6 +200,8 @@ def encode(value: Any, tensors: dict[str, Tensor]) -> Any:
         name = f"t{len(tensors)}"
         tensors[name] = value
         return {"tensor": name}
+    if isinstance(value, Reason):
+        return {"reason": [str(value), value.kind]}
     if isinstance(value, Mapping):
         pairs = [[encode(key, tensors), encode(item, tensors)] for key, item in value.items()]
         return {"map": pairs}
@@ -230,6 +232,9 @@ def decode(value: Any, tensors: Mapping[str, Tensor]) -> Any:
         if name not in artifact.DTYPES:
             raise ValueError(name)
         return torch.empty(shape, dtype=getattr(torch, name))
+    if kind == "reason":
+        words, why = held
+        return Reason(words, why)
     if kind == "map":
         return {decode(key, tensors): decode(item, tensors) for key, item in held}
     if kind == "tuple":

@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from linnet.core.parallel import World
-from linnet.core.record import Record, Step
+from linnet.core.record import Reason, Record, Step
 from linnet.data.dataset import Dataset
 from linnet.data.weights import weigh
 from linnet.errors import Blocked, LinnetWarning
@@ -171,11 +171,13 @@ def _facts(progress: Progress, best: Step) -> dict[str, Any]:
     reason = progress.reason
     if best.reason is not None:
         reason = best.reason  # the line's certificate belongs to the penalty that was kept
-    elif best.index != progress.index:
-        reason = f"{reason}; best at epoch {best.epoch} of {progress.epoch}"
+    elif best.index != progress.index and reason is not None:
+        words = f"{reason}; best at epoch {best.epoch} of {progress.epoch}"
+        reason = Reason(words, reason.kind)
     return {
         "converged": None,
         "reason": reason,
+        "stopped": None if reason is None else reason.kind,
         "steps": progress.index,
         "best_step": best.index,
         **progress.method.facts,

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from linnet.core import memory
-from linnet.core.record import Record, Step
+from linnet.core.record import Reason, Record, Step
 from linnet.data.batches import Batches
 from linnet.errors import Diverged
 from linnet.networks.method import Method
@@ -44,7 +44,7 @@ class Progress:
         self.spent = Spent(**state.get("spent", {}))
         self.index: int = state["index"]
         self.epoch: int = state["epoch"]
-        self.reason: str | None = state["reason"]
+        self.reason: Reason | None = state["reason"]
         self._began: float = time.monotonic() - state["seconds"]
 
     @property
@@ -86,7 +86,8 @@ class Progress:
             return  # nothing is fitted yet
         self.best.judge(loss, step, self.method.scored, valid)
         if self.stale:
-            self.reason = f"no better validation loss {self.best.stale} times in a row"
+            words = f"no better validation loss {self.best.stale} times in a row"
+            self.reason = Reason(words, "early_stopping")
         else:
             self.method.observe(loss if valid else self.losses.since_complete())
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from linnet.core.parallel import World
-from linnet.errors import DataError
+from linnet.errors import ColumnError, DataError
 
 BLOCK = 16384
 """Rows per product. Sums within it have the dtype of the rows, sums of blocks are float64."""
@@ -76,11 +76,11 @@ class Moments:
             sums += (part.T @ heavy).to(home)
         if not sums.isfinite().all():
             column = int((~sums.diagonal().isfinite()).nonzero()[0]) if width else 0
-            name = f"column {column}" if column < inputs else "the target"
-            raise DataError(
-                f"{name}: a number is missing (NaN), infinite, or too large for the sums of "
+            what = (
+                "a number is missing (NaN), infinite, or too large for the sums of "
                 f"{str(x.dtype).removeprefix('torch.')}; replace it, or divide the column"
             )
+            raise ColumnError(column, what) if column < inputs else DataError(f"the target: {what}")
         total = sums[-1, -1].item()
         mean = sums[-1, :-1] / total if intercept and total else torch.zeros_like(sums[-1, :-1])
         centred = sums[:-1, :-1] - total * torch.outer(mean, mean)

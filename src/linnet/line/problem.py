@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from linnet.core.parallel import World
-from linnet.errors import DataError
+from linnet.errors import ColumnError
 from linnet.line.moments import Moments
 from linnet.objectives.base import Objective
 
@@ -188,9 +188,10 @@ class LinearProblem:
         mean, square = self._everywhere(sums) / self.total
         if not square.isfinite().all():
             column = int((~square.isfinite()).nonzero()[0])
-            raise DataError(
-                f"column {column}: a number is missing (NaN), infinite, or too large for sums in "
-                f"{str(self.x.dtype).removeprefix('torch.')}; replace it, or divide the column"
+            raise ColumnError(
+                column,
+                "a number is missing (NaN), infinite, or too large for sums in "
+                f"{str(self.x.dtype).removeprefix('torch.')}; replace it, or divide the column",
             )
         if not self.intercept:
             return self._large(Columns(torch.zeros_like(mean), square.sqrt()))
@@ -206,10 +207,11 @@ class LinearProblem:
             spread = self._wide(held.amax(0)) - self._wide(held.amin(0))
             small = few[(spread > 0) & (spread < least) & (found.mean[few].abs() < least)]
             if len(small):
-                raise DataError(
-                    f"column {int(small[0])}: its numbers are all within {least:.1g} of 0, too "
-                    f"small for sums in {str(self.x.dtype).removeprefix('torch.')}; give it "
-                    "another unit: multiply the column"
+                raise ColumnError(
+                    int(small[0]),
+                    f"its numbers are all within {least:.1g} of 0, too small for sums in "
+                    f"{str(self.x.dtype).removeprefix('torch.')}; give it another unit: multiply "
+                    "the column",
                 )
         return found
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from linnet.core.parallel import World
 from linnet.core.randomness import generator
-from linnet.core.record import Step
+from linnet.core.record import Reason, Step
 from linnet.core.registry import lookup
 from linnet.data.dataset import Dataset
 from linnet.line import GROUP, SOLVERS
@@ -225,37 +225,36 @@ class Solve(Method):
 
     def _reason(
         self, problem: LinearProblem, state: State, largest: float, last: bool
-    ) -> str | None:
+    ) -> Reason | None:
+        """Why the fit of a penalty stops at this state; None: it goes on."""
         done = largest <= self.tol or state.stuck or last
         if problem.objective.classifies and not problem.alpha and state.raw is not None:
             tol = max(self.tol, largest)
             if problem.separates(state.raw) or (done and separated(problem, state.raw, tol)):
-                return (
+                return Reason(
                     "not converged: separation: a linear model separates all rows, or some, "
                     "without error, so without a penalty its coefficients grow without limit; "
-                    "set a penalty"
+                    "set a penalty",
+                    "separation",
                 )
         if largest <= self.tol:
-            return f"converged: the largest gradient entry, {largest:.1e}, is within {self.tol:.1e}"
+            words = f"the largest gradient entry, {largest:.1e}, is within {self.tol:.1e}"
+            return Reason(f"converged: {words}", "converged")
         if state.stuck:
             eps = torch.finfo(problem.x.dtype).eps
             if state.decrement <= eps * abs(state.value.item()):
-                return (
-                    f"converged: as far as {str(problem.x.dtype).removeprefix('torch.')} can tell, "
-                    f"with a gradient of {largest:.1e} left by rounding"
-                )
-        if state.stuck or last:
+                words = f"as far as {str(problem.x.dtype).removeprefix('torch.')} can tell"
+                left = f"with a gradient of {largest:.1e} left by rounding"
+                return Reason(f"converged: {words}, {left}", "rounding")
+        short = f"a gradient of {largest:.1e}, above {self.tol:.1e}"
+        if state.stuck:
             wide = problem.x.dtype == torch.float64
-            why, remedy = (
-                (
-                    "rounding stops progress",
-                    "scale the columns" if wide else 'dtype="float64" reaches further',
-                )
-                if state.stuck
-                else (f"{self.max_iter} steps (max_iter) were not enough", "raise max_iter")
-            )
-            short = f"a gradient of {largest:.1e}, above {self.tol:.1e}"
-            return f"not converged: {why} at {short}; {remedy}"
+            remedy = "scale the columns" if wide else 'dtype="float64" reaches further'
+            words = f"rounding stops progress at {short}; {remedy}"
+            return Reason(f"not converged: {words}", "stuck")
+        if last:
+            words = f"{self.max_iter} steps (max_iter) were not enough at {short}; raise max_iter"
+            return Reason(f"not converged: {words}", "max_iter")
         return None
 
     def _begin(self, problem: LinearProblem, theta: Tensor) -> Step:
@@ -273,7 +272,7 @@ class Solve(Method):
         state: State,
         *,
         complete: bool = False,
-        reason: str | None = None,
+        reason: Reason | None = None,
     ) -> Step:
         if complete or reason is not None:
             theta = self._outward(state.theta)
@@ -288,7 +287,7 @@ class Solve(Method):
         }
         if reason is not None:
             gap = problem.gap(state.theta)
-            values["converged"] = float(reason.startswith("converged"))
+            values["converged"] = float(reason.converged)
             values |= {} if gap is None else {"gap": gap}
             if state.solution is not None:
                 values |= {
@@ -324,5 +323,5 @@ class SolveConstant(Method):
             self.network.bias.copy_(theta[-1])
         value, gradient = self.problem.value_and_gradient(theta)
         values = {"loss": value, "objective": value, "gradient_max": gradient[-1].abs().max()}
-        reason = "converged: the best constant has a closed form"
+        reason = Reason("converged: the best constant has a closed form", "converged")
         yield Step(0, {**values, "converged": 1.0, "gap": 0.0}, complete=True, reason=reason)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from linnet.core import memory
 from linnet.core.parallel import World
 from linnet.core.randomness import derive
-from linnet.core.record import Step
+from linnet.core.record import Reason, Step
 from linnet.core.registry import load, lookup
 from linnet.data.augment import Augment
 from linnet.data.batches import Batches
@@ -233,7 +233,7 @@ class Train(Method):
                 group["lr"] = rate
         return rate
 
-    def _reason(self, total: Tensor, rows: Rows, *, last: bool) -> str | None:
+    def _reason(self, total: Tensor, rows: Rows, *, last: bool) -> Reason | None:
         """Why training stops after a step with these sums, ``last`` of its epoch; None: it goes
         on."""
         delta, reason = self.settings.min_delta, None
@@ -244,9 +244,10 @@ class Train(Method):
             self._stale = self._stale + 1 if mean > self._best - delta else 0
             self._best = min(self._best, mean)
             if self._stale > self.patience:
-                reason = f"the training loss is no lower {self._stale} epochs in a row"
+                words = f"the training loss is no lower {self._stale} epochs in a row"
+                reason = Reason(words, "no_progress")
         if self.index == self.steps and reason is None:
-            reason = f"all {self.epochs} epochs done"
+            reason = Reason(f"all {self.epochs} epochs done", "epochs")
         return reason
 
 

@@ -75,6 +75,7 @@ class Fit(_Open):
     seconds: Annotated[float, Field(ge=0, le=LARGEST)]
     steps: Whole
     best_step: Whole
+    stopped: str | None = None
     converged: bool | None = None
     best_epoch: Whole | None = None
     epochs: Whole | None = None

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from linnet.data.dataset import Dataset
 from linnet.data.reading import Label, Reading
@@ -280,7 +280,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, Image.Image]]:
     except Image.DecompressionBombError as error:
         raise _too_large(path, "far too many") from error
     except Exception as error:  # Pillow's decoders raise many kinds
-        unknown = "cannot identify" in str(error)
+        unknown = isinstance(error, UnidentifiedImageError)
         reason = "its content is neither PNG nor JPEG" if unknown else str(error)
         raise DataError(
             f"{_shown(path)}: not a readable picture: {reason}; replace or remove it"
