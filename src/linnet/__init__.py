@@ -1,6 +1,10 @@
 """linnet: from a line to a net.
 
 ``train`` fits a linear model and a net on the same rows and tests both; ``load`` opens a model.
+
+The rooms of the package, from the ground up; a module imports only from its own room and from those
+above it in this list: errors, core, objectives, data, networks, line, net, insight, fit, figures,
+runs, integrations, show, experiment, estimators, cli.
 """
 
 from typing import TYPE_CHECKING, Any

@@ -17,7 +17,7 @@ from linnet.data.dataset import Dataset
 from linnet.data.reading import Label, Reading
 from linnet.data.schema import MAX_CLASSES, Schema
 from linnet.data.split import Division
-from linnet.data.table import Table
+from linnet.data.table import LeftOut, Table
 from linnet.errors import DataError
 
 MAX_TARGET_CODES = 20
@@ -189,13 +189,13 @@ def _features(
 
 
 def _left_out(fields: Sequence[Column]) -> list[str]:
-    notes = []
+    notes: list[str] = []
     for kind in ("text", "identifier", "constant"):
         names = [repr(field.name) for field in fields if field.kind == kind]
         if names:
             what = {"text": "text", "identifier": "identifiers", "constant": "constant"}[kind]
             named = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-            notes.append(f"left out, as they are {what}: {named}")
+            notes.append(LeftOut(f"left out, as they are {what}: {named}"))
     return notes
 
 

@@ -10,6 +10,10 @@ if TYPE_CHECKING:
     import polars
 
 
+class LeftOut(str):
+    """A note on columns that are left out; a check reports the same columns, with the reason."""
+
+
 @dataclass(frozen=True)
 class Table:
     """Columns of equal length, by name, in the order of the source.

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import Protocol
 
+from linnet.core.record import Step
+from linnet.data.batches import Batches
 from linnet.errors import Diverged
+from linnet.net.schedules import Schedule
+from linnet.net.settings import NetSettings
 from linnet.networks.base import Network
-
-if TYPE_CHECKING:
-    from linnet.net.loop import Train
-    from linnet.net.settings import NetSettings
 
 STEPS = 100
 LOWEST, HIGHEST = 1e-6, 10.0
@@ -21,8 +21,18 @@ DIVERGED = 4.0
 """The sweep ends where the smoothed loss is this many times the least one."""
 
 
+class Trial(Protocol):
+    """A training loop whose learning rate can be set."""
+
+    batches: Batches
+    schedule: Schedule
+
+    def __iter__(self) -> Iterator[Step]:
+        """Train step by step."""
+
+
 def find_rate(
-    make: Callable[[Network, NetSettings], Train], network: Network, settings: NetSettings
+    make: Callable[[Network, NetSettings], Trial], network: Network, settings: NetSettings
 ) -> float:
     """A tenth of the rate at which the loss was least while the rate rose from step to step.
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnet.core import files
+from linnet.data.table import LeftOut
 from linnet.errors import WorkError
 from linnet.figures import Figure
 from linnet.runs.directory import ROOT
@@ -69,8 +70,8 @@ def write(
     if "table" in facts:
         parts += [tag("h2", "Columns"), _columns(facts)]
     notes = [str(one) for one in findings if one.severity == "note"]
-    told = "left out, as they are "  # the doctor says the same of columns, and why
-    notes += [note for note in facts["notes"] if not (findings and note.startswith(told))]
+    # the doctor says the same of columns that are left out, and why
+    notes += [note for note in facts["notes"] if not (findings and isinstance(note, LeftOut))]
     parts.append(_list("Noted", notes))
     page = document.page(str(facts["name"]), tag("section", *parts))
     try:
