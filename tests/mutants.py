@@ -40,7 +40,7 @@ import pytest
 
 seen = set()
 FLAGS = os.O_WRONLY | os.O_APPEND | os.O_CREAT
-FILE = os.open(os.environ["LINNET_REACHED"], FLAGS)  # now: a hook may look on at what is opened later
+FILE = os.open(os.environ["LINNET_REACHED"], FLAGS)  # before hooks look on
 
 def write(*found):
     os.write(FILE, (json.dumps(found) + "\\n").encode())
