@@ -137,15 +137,25 @@ def lessons(*, full: bool) -> list[str]:
     ]
 
 
+def needs_mnist(name: str) -> bool:
+    return any("mnist" in cell for cell in code(place(name, "en")))
+
+
 @pytest.fixture
 def ready(name: str, request: pytest.FixtureRequest) -> str:
     """Skips a lesson that needs MNIST where it is absent."""
-    if any("mnist" in cell for cell in code(place(name, "en"))):
+    if needs_mnist(name):
         request.getfixturevalue("mnist_folder")
     return name
 
 
-@pytest.mark.parametrize("name", lessons(full=False))
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if needs_mnist(name) else name
+        for name in lessons(full=False)
+    ],
+)
 def test_a_lesson_runs(ready: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     check(ready, tmp_path, monkeypatch, fast=True)
 

@@ -729,3 +729,15 @@ def test_flags_are_short_for_keys(tmp_path: Path) -> None:
         'drop = [\n    "c2",\n    "c3",\n]', 'missing = [\n    "-9",\n]', 'on_bad = "skip"',
     ):  # fmt: skip
         assert line in done.stdout
+
+
+def test_of_many_columns_that_are_missing_the_first_are_named(tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    names = [f"c{index:02}" for index in range(30)]
+    table = pl.DataFrame({name: draws.normal(size=60) for name in names})
+    table = table.with_columns(y=pl.Series(np.arange(60) % 2))
+    model = linnet.train(table, target="y", model="linear", penalty=0.1, out=tmp_path / "r").model
+    with pytest.raises(DataError) as caught:
+        model.predict(table.select(names[9:]))
+    absent, present = ", ".join(map(repr, names[:8])), ", ".join(map(repr, names[9:29]))
+    assert str(caught.value).endswith(f": the columns {absent} are missing; it has {present}")
