@@ -209,14 +209,17 @@ def read_metrics(path: Place) -> dict[str, Any]:
         )
     from linnet.runs import validation  # pydantic takes a while to import
 
-    return validation.metrics(metrics, str(path / METRICS))
+    validation.metrics(metrics, str(path / METRICS))
+    return metrics
 
 
 def read_info(path: Place) -> dict[str, Any]:
     """``run.json`` of the run in ``path``."""
     from linnet.runs import validation
 
-    return validation.info(files.read_json(path / RUN), str(path / RUN))
+    info: dict[str, Any] = files.read_json(path / RUN)
+    validation.info(info, str(path / RUN))
+    return info
 
 
 def list_runs(root: Path) -> list[dict[str, Any]]:

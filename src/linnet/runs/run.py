@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from linnet.figures import Figure
     from linnet.figures._curves import Axis
     from linnet.insight.diagnosis import Claim
+    from linnet.runs.validation import Metrics, Test
 
     Array = np.ndarray[Any, Any]
 
@@ -89,15 +90,23 @@ class Run:
             raise InputError(f"{self.path} is {self.state}, and has no {directory.METRICS}{yet}")
         return directory.read_metrics(self.place)
 
+    @cached_property
+    def scores(self) -> Metrics:
+        """``metrics`` as an object with named, typed attributes: ``scores.models["mlp"].test.rows``
+        is ``metrics["models"]["mlp"]["test"]["rows"]``. What a run has no such thing of is None."""
+        from linnet.runs import validation
+
+        return validation.metrics(self.metrics, str(self.place / directory.METRICS))
+
     @property
     def chosen(self) -> str:
         """The name of the model with the best validation loss."""
-        return str(self.metrics["chosen"])
+        return self.scores.chosen
 
     @property
     def verdict(self) -> str:
         """Does the net earn its place? In words."""
-        return str(self.metrics["verdict"])
+        return self.scores.verdict
 
     @cached_property
     def model(self) -> Artifact:
@@ -112,7 +121,7 @@ class Run:
                 self.place / f"{name}.safetensors",
                 copy.deepcopy(self._network) if name == OWN else None,
             )
-            for name in self.metrics["models"]
+            for name in self.scores.models
         }
 
     @cached_property
@@ -172,10 +181,11 @@ class Run:
         from linnet.insight.diagnosis import Predictions, diagnose
 
         chosen, held = self.chosen, {}
-        scores = self.metrics["models"][chosen].get("test", {})
-        if "confusion" in scores and (self.place / "predictions" / f"{chosen}.parquet").is_file():
+        test = self.scores.models[chosen].test
+        classes = None if test is None else test.classes
+        if classes and (self.place / "predictions" / f"{chosen}.parquet").is_file():
             found = self._predictions(chosen)
-            codes = _codes(found["y"], scores["classes"])
+            codes = _codes(found["y"], classes)
             if "p" in found:
                 held = {chosen: Predictions(found["row"], codes, found["p"])}
         rows = self.info.get("data", {}).get("valid_rows")
@@ -213,13 +223,13 @@ class Run:
             if parent is None or not parents:
                 return own
             past = Run(parent)
-            before, models = past._series(parents - 1), past.metrics["models"]
+            before, models = past._series(parents - 1), past.scores.models
         except LinnetError:  # it is gone
             return own
         for name in own.keys() & before.keys() & models.keys():
-            fitted = models[name]["fit"]
-            if fitted.get("best_epoch"):  # of a net; a line has no epochs to join
-                own[name] = join(before[name], own[name], fitted["best_step"])
+            fitted = models[name].fit
+            if fitted.best_epoch:  # of a net; a line has no epochs to join
+                own[name] = join(before[name], own[name], fitted.best_step)
         return own
 
     def confusion(self, model: str | None = None) -> Figure:
@@ -227,14 +237,14 @@ class Run:
         from linnet.figures import confusion
 
         test = self._tested(self._named(model), "confusion()", "confusion")
-        return confusion(test["classes"], test["confusion"])
+        return confusion(test.classes or [], test.confusion or [])
 
     def calibration(self, model: str | None = None) -> Figure:
         """How often predictions of test rows are right, by the probability given to them."""
         from linnet.figures import calibration
 
         name = self._named(model)
-        classes = self._tested(name, "calibration()", "confusion")["classes"]
+        classes = self._tested(name, "calibration()", "confusion").classes or []
         found = self._predictions(name)
         return calibration(_codes(found["y"], classes), found["p"], classes)
 
@@ -259,8 +269,7 @@ class Run:
         from linnet.figures import mistakes, worst
 
         name = self._named(model)
-        test = self._tested(name, "mistakes()")
-        classes = test.get("classes")
+        classes = self._tested(name, "mistakes()").classes
         found = self._predictions(name)
         y, prediction, p = found["y"], found["prediction"], found.get("p")
         if classes is not None:
@@ -311,11 +320,11 @@ class Run:
         name = self._named(model)
         manifest = self._manifest(name)
         picture = manifest.schema_.example == "picture"
-        if _shown_tensor(manifest) is None and model is None and LINE in self.metrics["models"]:
+        if _shown_tensor(manifest) is None and model is None and LINE in self.scores.models:
             name, manifest = LINE, self._manifest(LINE)
         tensor = _shown_tensor(manifest)
         if tensor is None:
-            every = (m for m in self.metrics["models"] if _shown_tensor(self._manifest(m)))
+            every = (m for m in self.scores.models if _shown_tensor(self._manifest(m)))
             raise InputError(
                 f'{self.path}: the weights of "{name}" on {manifest.schema_.example}s say nothing '
                 f"one by one; models of this run whose weights do: {', '.join(every) or 'none'}"
@@ -395,23 +404,24 @@ class Run:
         """The name of the model that is meant; refused where the run has none of it."""
         if model is None:
             return self.chosen
-        if model not in self.metrics["models"]:
-            known = ", ".join(self.metrics["models"])
+        if model not in self.scores.models:
+            known = ", ".join(self.scores.models)
             raise InputError(f'{self.path} has no model "{model}"; it has {known}')
         return model
 
-    def _tested(self, model: str, call: str, key: str | None = None) -> dict[str, Any]:
+    def _tested(self, model: str, call: str, key: str | None = None) -> Test:
         """The test scores of a model; refused where it has none, or not ``key``."""
-        test: dict[str, Any] | None = self.metrics["models"][model].get("test")
-        if not test:
+        test = self.scores.models[model].test
+        if test is None:
             raise InputError(
                 f"{self.path}: {call} shows test rows, and this run has none, as its data had too "
                 "few rows to hold any out; curves() and weights() need none"
             )
-        if key is not None and key not in test:
-            here = "residuals() and mistakes()" if "rmse" in test else "confusion(), mistakes()"
-            here += "" if "rmse" in test else " and calibration()"
-            task, other = ("regression", "classes") if "rmse" in test else ("classes", "numbers")
+        if key is not None and getattr(test, key) is None:
+            numbers = test.rmse is not None
+            here = "residuals() and mistakes()" if numbers else "confusion(), mistakes()"
+            here += "" if numbers else " and calibration()"
+            task, other = ("regression", "classes") if numbers else ("classes", "numbers")
             raise InputError(
                 f"{self.path}: {call} is for {other}, and this run is {task}; it has {here}"
             )

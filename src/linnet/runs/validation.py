@@ -7,9 +7,16 @@ the type and size that whoever reads it counts on.
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from linnet.core.closed import explain
 from linnet.core.events import LARGEST, MAX_WHOLE
@@ -24,6 +31,9 @@ NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 Whole = Annotated[int, Field(ge=0, le=MAX_WHOLE)]
 Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)] | Literal["NaN", "Infinity", "-Infinity"]
 Share = Annotated[float, Field(ge=-1e-9, le=1 + 1e-9)]
+
+
+Shape = TypeVar("Shape", bound=BaseModel)
 
 
 class _Open(BaseModel):
@@ -93,12 +103,20 @@ class Valid(_Open):
     rmse: Number | None = None
 
 
+if TYPE_CHECKING:
+    MaybeTest = Test | None
+    MaybeValid = Valid | None
+else:  # a file may leave it out, and holds no null
+    MaybeTest = Test
+    MaybeValid = Valid
+
+
 class Model(_Open):
     """Scores of a model; of no rows there are none, and not null."""
 
     fit: Fit
-    valid: Valid = None  # type: ignore[assignment]
-    test: Test = None  # type: ignore[assignment]
+    valid: MaybeValid = None
+    test: MaybeTest = None
 
     @model_validator(mode="after")
     def _alike(self) -> Model:
@@ -188,35 +206,30 @@ class Info(_Open):
     parent: str | None = None
 
 
-def metrics(value: Any, source: str) -> dict[str, Any]:
-    """``metrics.json`` as it was read, if it holds what it must; ``source`` is named in errors."""
+def metrics(value: Any, source: str) -> Metrics:
+    """What ``metrics.json`` holds, if it is what it must be; ``source`` is named in errors."""
     models = value.get("models") if isinstance(value, dict) else None
     if isinstance(models, dict):  # of no rows there are no scores
         shown = {name: _filled(scores) for name, scores in models.items()}
-        _sound(Metrics, {**value, "models": shown}, source)
-    else:
-        _sound(Metrics, value, source)
-    result: dict[str, Any] = value
-    return result
+        return _sound(Metrics, {**value, "models": shown}, source)
+    return _sound(Metrics, value, source)
 
 
 def _filled(scores: Any) -> Any:
     return {k: v for k, v in scores.items() if v != {}} if isinstance(scores, dict) else scores
 
 
-def info(value: Any, source: str) -> dict[str, Any]:
-    """``run.json`` as it was read, if it holds what it must; ``source`` is named in errors."""
+def info(value: Any, source: str) -> Info:
+    """What ``run.json`` holds, if it is what it must be; ``source`` is named in errors."""
     return _sound(Info, value, source)
 
 
-def _sound(shape: type[BaseModel], value: Any, source: str) -> dict[str, Any]:
+def _sound(shape: type[Shape], value: Any, source: str) -> Shape:
     try:
-        shape.model_validate_json(canonical(value), strict=True)
+        return shape.model_validate_json(canonical(value), strict=True)
     except ValidationError as invalid:
         raise InputError(
             f"{source}: {explain(invalid, shape)}; expected what linnet wrote: copy the run again"
         ) from None
     except UnicodeEncodeError:
         raise InputError(f"{source}: a text in it holds half a character") from None
-    result: dict[str, Any] = value
-    return result
