@@ -65,21 +65,26 @@ class Schema(Closed):
             raise ValueError(f"{len(self.columns)} column names for {self.shape[0]} columns")
         if self.fields:
             self._check_fields()
+        self._check_classes()
+        return self
+
+    def _check_classes(self) -> None:
+        """Raise if the classes do not agree with the task, the target and their kind."""
         if (self.task == "classification") != (self.class_kind is not None):
             raise ValueError("class_kind goes with classification, and only with it")
-        if self.task == "classification":
-            if len(self.classes) < 2:
-                raise ValueError(f"classification needs two classes, found {len(self.classes)}")
-            if len(self.targets) != 1:
-                raise ValueError("classification has one target")
-            kind = {"int": int, "float": float, "bool": bool, "text": str}[str(self.class_kind)]
-            if any(type(label) is not kind for label in self.classes):
-                raise ValueError(f"the classes are not all of the kind {self.class_kind}")
-            if len(set(self.classes)) != len(self.classes):
-                raise ValueError("a class is listed twice")
-        elif self.classes:
-            raise ValueError("regression has no classes")
-        return self
+        if self.task == "regression":
+            if self.classes:
+                raise ValueError("regression has no classes")
+            return
+        if len(self.classes) < 2:
+            raise ValueError(f"classification needs two classes, found {len(self.classes)}")
+        if len(self.targets) != 1:
+            raise ValueError("classification has one target")
+        kind = {"int": int, "float": float, "bool": bool, "text": str}[str(self.class_kind)]
+        if any(type(label) is not kind for label in self.classes):
+            raise ValueError(f"the classes are not all of the kind {self.class_kind}")
+        if len(set(self.classes)) != len(self.classes):
+            raise ValueError("a class is listed twice")
 
     def _check_fields(self) -> None:
         """Raise if the fields do not agree with the encoded columns."""

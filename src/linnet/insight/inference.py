@@ -172,32 +172,13 @@ def infer(
     exact fit; or coefficients more than 0.001 standard errors away from the optimum in some
     direction (a Newton decrement g'H^-1 g / 2 of 5e-7).
     """
-    if task not in TASKS:
-        raise InputError(f'unknown task "{task}"; {suggest(task, TASKS)}')
-    robust = None if robust is None else robust.upper()
-    if robust is not None and robust not in ROBUST:
-        raise InputError(f'unknown robust "{robust}"; {suggest(robust, ROBUST)}, or None')
-    if not 0 < level < 1:
-        raise InputError(f"level is {level}; expected a number between 0 and 1, such as 0.95")
-    if np.any(np.asarray(alpha) != 0):
-        raise NoInference(
-            f"the model is penalised (alpha = {alpha}), and these standard errors are not valid "
-            "for penalised coefficients; fit again with alpha=0 (scikit-learn: C=inf)"
-        )
+    robust = _checked(task, robust, level, alpha)
     squared = task == "squared"
     tolerance = 1e-6 if np.asarray(x).dtype == np.float32 else 1e-10
     count, (a, b, slopes, starts, w) = _read(task, weight, x, y, coef, intercept)
     if not fit_intercept and starts.any():
         raise InputError("intercept is not 0 although fit_intercept is False; change one of them")
-    targets = (target,) if isinstance(target, str) else () if target is None else target
-    given: Sequence[object] = targets if squared else classes
-    default = ["y"] if squared and count == 1 else [f"{'y' * squared}{i}" for i in range(count)]
-    labels = tuple(map(str, given if len(given) else default))
-    terms = tuple(f"x{i}" for i in range(a.shape[1])) if names is None else tuple(names)
-    for what, listed, wanted in [("labels", labels, count), ("names", terms, a.shape[1])]:
-        if len(listed) != wanted:
-            raise InputError(f"{len(listed)} {what} given for {wanted}; give one for each")
-
+    labels, terms = _names(squared, count, a.shape[1], target if squared else classes, names)
     equations = labels if squared else labels[1:]
     parameters = (len(terms) + fit_intercept) * (1 if squared else len(equations))
     rows = float(len(b) if squared else w.sum())
@@ -218,23 +199,15 @@ def infer(
         widest = terms[np.argmax(np.abs(estimate[:, 1:]).max(0) * np.ptp(a, 0))]
         fit = _classes(design, score, b.astype(int), w, sandwich, widest)
     variance, likelihood, r2 = fit
-    estimate = estimate if fit_intercept else estimate[:, 1:]
-    error = np.sqrt(variance)
-    statistic = estimate / error
-    law = stats.t(df) if squared and robust is None else stats.norm()
-    reach = law.isf((1 - level) / 2) * error
+    student = squared and robust is None
+    law = stats.t(df) if student else stats.norm()
     return Inference(
         task=task,
         equations=equations,
         terms=("(intercept)", *terms) if fit_intercept else terms,
         base=None if squared else labels[0],
-        estimate=estimate,
-        standard_error=error,
-        statistic=statistic,
-        p=2 * law.sf(np.abs(statistic)),
-        low=estimate - reach,
-        high=estimate + reach,
-        kind="t" if squared and robust is None else "z",
+        **_tests(estimate if fit_intercept else estimate[:, 1:], variance, law, level),
+        kind="t" if student else "z",
         level=level,
         robust=robust,
         rows=rows,
@@ -245,6 +218,56 @@ def infer(
         r2=_number(r2),
         adjusted_r2=_number(1 - (rows - fit_intercept) / df * (1 - r2)) if squared else None,
     )
+
+
+def _checked(task: str, robust: str | None, level: float, alpha: float) -> str | None:
+    """``robust`` in capitals; raises for values that are not allowed, and for a penalty."""
+    if task not in TASKS:
+        raise InputError(f'unknown task "{task}"; {suggest(task, TASKS)}')
+    robust = None if robust is None else robust.upper()
+    if robust is not None and robust not in ROBUST:
+        raise InputError(f'unknown robust "{robust}"; {suggest(robust, ROBUST)}, or None')
+    if not 0 < level < 1:
+        raise InputError(f"level is {level}; expected a number between 0 and 1, such as 0.95")
+    if np.any(np.asarray(alpha) != 0):
+        raise NoInference(
+            f"the model is penalised (alpha = {alpha}), and these standard errors are not valid "
+            "for penalised coefficients; fit again with alpha=0 (scikit-learn: C=inf)"
+        )
+    return robust
+
+
+def _names(
+    squared: bool,
+    count: int,
+    features: int,
+    labels: str | Sequence[object] | None,
+    names: Sequence[str] | None,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of the targets or classes, and of the features; raises for a wrong number."""
+    given = (labels,) if isinstance(labels, str) else () if labels is None else labels
+    default = ["y"] if squared and count == 1 else [f"{'y' * squared}{i}" for i in range(count)]
+    outputs = tuple(map(str, given if len(given) else default))
+    terms = tuple(f"x{i}" for i in range(features)) if names is None else tuple(names)
+    for what, listed, wanted in [("labels", outputs, count), ("names", terms, features)]:
+        if len(listed) != wanted:
+            raise InputError(f"{len(listed)} {what} given for {wanted}; give one for each")
+    return outputs, terms
+
+
+def _tests(estimate: Array, variance: Array, law: Any, level: float) -> dict[str, Array]:
+    """The fields of an ``Inference`` that have the shape of ``estimate`` (equations, terms)."""
+    error = np.sqrt(variance)
+    statistic = estimate / error
+    reach = law.isf((1 - level) / 2) * error
+    return {
+        "estimate": estimate,
+        "standard_error": error,
+        "statistic": statistic,
+        "p": 2 * law.sf(np.abs(statistic)),
+        "low": estimate - reach,
+        "high": estimate + reach,
+    }
 
 
 def _read(task: str, weight: ArrayLike | None, *given: ArrayLike) -> tuple[int, list[Array]]:
@@ -385,42 +408,14 @@ def _variance(
     likelihood by the scores, times ``noise``, for a row with weight ``w``.
     """
     (q, back), equations = design, residual.shape[1]
-    shape = (equations, q.shape[1])
-
-    def blocks(weight: Curvature) -> Array:
-        matrix = np.empty(shape * 2)
-        for i in range(equations):
-            for j in range(i + 1):
-                matrix[i, :, j] = matrix[j, :, i] = q.T @ (q * weight(i, j)[:, None])
-        return matrix.reshape(equations * shape[1], -1)
-
-    information = blocks(curvature)
+    information = _blocks(q, equations, curvature)
     scale = np.sqrt(np.maximum(np.diagonal(information), 1e-300))
     scaled = information / np.outer(scale, scale)
     if separated and np.linalg.cond(scaled, 1) > 1e10:
         raise separated
     inverse = np.linalg.inv(scaled) / np.outer(scale, scale)
-    root = np.sqrt(w)[:, None]
-    gradient = (q.T @ (root * residual)).T.ravel()
-    step = inverse @ gradient
-    away = float(max(gradient @ step / noise, 0)) ** 0.5
-    if away > OFF:
-        raise NoInference(
-            "the coefficients are not at the optimum of the loss on these rows: a combination of "
-            f"them is {away:.2g} standard errors away ({OFF:g} is allowed). Give the rows and "
-            "weights of the fit, or fit again with a smaller tolerance"
-            + ("; if the coefficients then only grow, the classes are separated" * bool(separated))
-        )
-    # At an optimum Newton's step is nearly 0. For separated rows it raises the scores by 1 or more,
-    # however flat the loss is.
-    if separated and (np.abs(q @ step.reshape(shape).T) > root / 2).any():
-        raise separated
-
-    def of_terms(covariance: Array) -> Array:
-        parts = covariance.reshape(shape * 2)
-        return np.stack([((back @ parts[i, :, i]) * back).sum(1) for i in range(equations)])
-
-    variance = of_terms(inverse * noise)
+    _check_optimum(q, inverse, residual, w, noise, separated)
+    variance = _of_terms(back, inverse * noise, equations)
     if sandwich is None:
         return variance
     power, correction = sandwich
@@ -433,8 +428,8 @@ def _variance(
     if equations == 1:
         left -= curvature(0, 0) / w * ((q @ inverse) * q).sum(1)
     factor = correction / np.maximum(left, 1e-15) ** power
-    meat = blocks(lambda i, j: residual[:, i] * residual[:, j] * factor)
-    robust = of_terms(inverse @ meat @ inverse)
+    meat = _blocks(q, equations, lambda i, j: residual[:, i] * residual[:, j] * factor)
+    robust = _of_terms(back, inverse @ meat @ inverse, equations)
     if left.min() < 1.5e-8 or (robust < 1e-16 * variance).any():  # the leverage as in R's car::hccm
         raise NoInference(
             "the model fits the few rows that determine some coefficient exactly (row "
@@ -443,6 +438,48 @@ def _variance(
             "robust=None"
         )
     return robust
+
+
+def _blocks(q: Array, equations: int, weight: Curvature) -> Array:
+    """The matrix (equations * size, equations * size) of q' diag(weight(i, j)) q for each pair."""
+    shape = (equations, q.shape[1])
+    matrix = np.empty(shape * 2)
+    for i in range(equations):
+        for j in range(i + 1):
+            matrix[i, :, j] = matrix[j, :, i] = q.T @ (q * weight(i, j)[:, None])
+    return matrix.reshape(equations * shape[1], -1)
+
+
+def _of_terms(back: Array, covariance: Array, equations: int) -> Array:
+    """The variances (equations, size) of the coefficients of [1, x]."""
+    parts = covariance.reshape((equations, len(covariance) // equations) * 2)
+    return np.stack([((back @ parts[i, :, i]) * back).sum(1) for i in range(equations)])
+
+
+def _check_optimum(
+    q: Array,
+    inverse: Array,
+    residual: Array,
+    w: Array,
+    noise: float,
+    separated: NoInference | None,
+) -> None:
+    """Raise if Newton's step, from the ``inverse`` of the information, is not nearly 0."""
+    root = np.sqrt(w)[:, None]
+    gradient = (q.T @ (root * residual)).T.ravel()
+    step = inverse @ gradient
+    away = max(float(gradient @ step / noise), 0) ** 0.5
+    if away > OFF:
+        raise NoInference(
+            "the coefficients are not at the optimum of the loss on these rows: a combination of "
+            f"them is {away:.2g} standard errors away ({OFF:g} is allowed). Give the rows and "
+            "weights of the fit, or fit again with a smaller tolerance"
+            + ("; if the coefficients then only grow, the classes are separated" * bool(separated))
+        )
+    # At an optimum Newton's step is nearly 0. For separated rows it raises the scores by 1 or more,
+    # however flat the loss is.
+    if separated and (np.abs(q @ step.reshape(residual.shape[1], -1).T) > root / 2).any():
+        raise separated
 
 
 def _number(figure: Array) -> float | Array:

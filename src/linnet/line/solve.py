@@ -136,12 +136,7 @@ class Solve(Method):
     def __iter__(self) -> Iterator[Step]:
         self.problem.check()
         problem = self.problem.at(self.penalties[0])
-        theta = problem.constant
-        if self.theta is not None:
-            given = self._inward(self.theta.to(problem.home)).clone()
-            given[-1] *= problem.intercept
-            values = [problem.value_and_gradient(one)[0] for one in (given, theta)]
-            theta = given if values[0] < values[1] else theta  # it may come from other data
+        theta = self._first(problem)
         restored = self._restored or {}
         index, first = restored.get("index", 0), restored.get("place", 0)
         if self._restored is None:
@@ -181,6 +176,16 @@ class Solve(Method):
             theta = state.theta
             self._stand = partial(dict, index=index, place=place + 1, theta=theta)
             yield self._step(index, problem, state, reason=reason)
+
+    def _first(self, problem: LinearProblem) -> Tensor:
+        """The best constant, or the ``theta`` that was given if its value is lower."""
+        theta = problem.constant
+        if self.theta is None:
+            return theta
+        given = self._inward(self.theta.to(problem.home)).clone()
+        given[-1] *= problem.intercept
+        values = [problem.value_and_gradient(one)[0] for one in (given, theta)]
+        return given if values[0] < values[1] else theta  # it may come from other data
 
     def _amid(self, start: dict[str, Any], index: int, last: int, state: State) -> dict[str, Any]:
         """The state for a checkpoint within a penalty; or at its start if that is not possible."""

@@ -12,6 +12,7 @@ import zipfile
 import zlib
 from math import prod
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
@@ -42,6 +43,9 @@ KINDS = {"b1", *(f"{kind}{size}" for kind in "iu" for size in (1, 2, 4, 8)), "f2
 LAST_CODE, SURROGATES = 0x10FFFF, (0xD800, 0xDFFF)
 """Unicode's last code point, and the code points that text cannot hold."""
 
+Header = tuple[np.dtype[Any], tuple[int, ...], Literal["F", "C"], int]
+"""What ``_header`` returns."""
+
 
 class Arrays:
     """A file whose name ends in ``.npz``."""
@@ -67,28 +71,33 @@ def from_mapping(arrays: dict[str, Array], name: str, place: str) -> Dataset:
             f"{place}: holds {', '.join(arrays) or 'nothing'}; expected X and y, or x_train, "
             "y_train, x_test, y_test"
         )
-    x, y, tests = given["x_train"], given["y_train"], 0
     if ("x_test" in given) != ("y_test" in given):
         raise DataError(f"{place}: has only one of x_test and y_test; expected both or neither")
     for key in given.keys() & {"x_train", "y_train", "x_test", "y_test"}:
         if not given[key].ndim:
             raise DataError(f"{place}: {key} is a single value; expected one for each row")
-    if "x_test" in given:
-        parts = (x, given["x_test"]), (y, given["y_test"])
-        for what, (train, test) in zip("xy", parts, strict=True):
-            if train.shape[1:] != test.shape[1:] or train.dtype.kind != test.dtype.kind:
-                raise DataError(
-                    f"{place}: {what}_train is {train.dtype} {train.shape[1:]} a row, {what}_test "
-                    f"{test.dtype} {test.shape[1:]}; expected the same"
-                )
-        if len(given["x_test"]) != len(given["y_test"]):
+    if "x_test" not in given:
+        return assemble(given["x_train"], given["y_train"], name=name)
+    return _with_test(given, name, place)
+
+
+def _with_test(given: dict[str, Array], name: str, place: str) -> Dataset:
+    """The training rows, then the test rows; raises if their forms are not the same."""
+    parts = (given["x_train"], given["x_test"]), (given["y_train"], given["y_test"])
+    for what, (train, test) in zip("xy", parts, strict=True):
+        if train.shape[1:] != test.shape[1:] or train.dtype.kind != test.dtype.kind:
             raise DataError(
-                f"{place}: {len(given['x_test'])} test examples, but {len(given['y_test'])} targets"
+                f"{place}: {what}_train is {train.dtype} {train.shape[1:]} a row, {what}_test "
+                f"{test.dtype} {test.shape[1:]}; expected the same"
             )
-        tests = len(given["x_test"])
-        x, y = (np.concatenate(pair) for pair in parts)
-        if len(x) - tests != len(y) - tests:
-            raise DataError(f"{place}: {len(x) - tests} examples, but {len(y) - tests} targets")
+    if len(given["x_test"]) != len(given["y_test"]):
+        raise DataError(
+            f"{place}: {len(given['x_test'])} test examples, but {len(given['y_test'])} targets"
+        )
+    tests = len(given["x_test"])
+    x, y = (np.concatenate(pair) for pair in parts)
+    if len(x) - tests != len(y) - tests:
+        raise DataError(f"{place}: {len(x) - tests} examples, but {len(y) - tests} targets")
     return assemble(x, y, name=name, test_rows=tests)
 
 
@@ -160,6 +169,25 @@ def _array(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Arra
     name = entry.filename
     if len(content) != entry.file_size:
         raise _unreadable(path, f"{name} ends after {len(content):,} of {entry.file_size:,} bytes")
+    dtype, shape, order, begin = _header(path, name, content)
+    need = dtype.itemsize * prod(shape)
+    if need != len(content) - begin:
+        raise _unreadable(
+            path, f"{name} of shape {shape} needs {need:,} bytes, holds {len(content) - begin:,}"
+        )
+    if not need:
+        raise DataError(f"{path}: {name} of shape {shape} has no rows, or no columns")
+    flat = np.frombuffer(content, dtype, offset=begin)
+    flat = flat.astype(dtype.newbyteorder("="), copy=False)
+    if dtype.kind == "U" and _no_text(flat.view(np.uint32)):
+        raise _unreadable(path, f"{name} holds text that is not Unicode")
+    if dtype.kind == "b" and flat.view(np.uint8).max() > 1:
+        raise _unreadable(path, f"{name} holds booleans that are neither 0 nor 1")
+    return flat.reshape(shape, order=order)
+
+
+def _header(path: Path, name: str, content: bytearray) -> Header:
+    """The type, shape and order of a ``.npy``, and where its values begin."""
     if content[:6] != MAGIC or content[6:8] not in VERSIONS:
         raise _unreadable(path, f"{name} does not begin as a .npy of version 1 to 3")
     begin = 10 if content[6] == 1 else 12  # the end of the header length, 2 or 4 bytes
@@ -170,15 +198,13 @@ def _array(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Arra
             f"{MAX_NPY_HEADER_BYTES:,} (MAX_NPY_HEADER_BYTES)",
         )  # fmt: skip
     header = content[begin : begin + length].decode("latin-1")
-    begin += length
     match = HEADER.fullmatch(header)
     if match is None:
         raise _unreadable(path, f"the header of {name} is {header.strip()[:100]!r}")
     kind = match["dtype"].lstrip("<>|=")
     if kind.startswith("O"):
         raise _unreadable(path, f"{name} holds Python objects")
-    text = re.fullmatch("U([1-9][0-9]{0,5})", kind)
-    if kind not in KINDS and not text:
+    if kind not in KINDS and not re.fullmatch("U([1-9][0-9]{0,5})", kind):
         raise _unreadable(
             path, f"{name} is of the kind {match['dtype']!r}; expected numbers or text"
         )
@@ -193,21 +219,8 @@ def _array(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Arra
             path, f"{name} has {len(shape)} dimensions; at most {MAX_NPY_DIMENSIONS} "
             "(MAX_NPY_DIMENSIONS)",
         )  # fmt: skip
-    dtype = np.dtype(match["dtype"])
-    need = dtype.itemsize * prod(shape)
-    if need != len(content) - begin:
-        raise _unreadable(
-            path, f"{name} of shape {shape} needs {need:,} bytes, holds {len(content) - begin:,}"
-        )
-    if not need:
-        raise DataError(f"{path}: {name} of shape {shape} has no rows, or no columns")
-    flat = np.frombuffer(content, dtype, offset=begin)
-    flat = flat.astype(dtype.newbyteorder("="), copy=False)
-    if text and _no_text(flat.view(np.uint32)):
-        raise _unreadable(path, f"{name} holds text that is not Unicode")
-    if kind == "b1" and flat.view(np.uint8).max() > 1:
-        raise _unreadable(path, f"{name} holds booleans that are neither 0 nor 1")
-    return flat.reshape(shape, order="F" if match["fortran"] == "True" else "C")
+    order: Literal["F", "C"] = "F" if match["fortran"] == "True" else "C"
+    return np.dtype(match["dtype"]), shape, order, begin + length
 
 
 def _no_text(codes: Array) -> bool:

@@ -243,12 +243,7 @@ def from_narwhals(column: Any, name: str, source: str) -> pl.Series:
     others = (narwhals.String, narwhals.Boolean, narwhals.Datetime, narwhals.Date)
     plain = categories or kind.is_numeric() or isinstance(kind, others)
     if narwhals.dependencies.is_pyarrow_chunked_array(native):
-        if categories:
-            return _as_text(pl.Series(name, native.cast(native.type.value_type)), shown, source)
-        if not plain and shown not in ("null", "date64[ms]"):
-            raise refused(source, name, shown)  # extension types among them
-        values = pl.Series(name, native)
-        return values.cast(pl.Date) if shown == "date64[ms]" else values
+        return _from_arrow(native, name, shown, plain, categories, source)
     if not plain and shown not in ("object", "null[pyarrow]"):
         raise refused(source, name, shown)
     missing = column.is_null().to_numpy().astype(bool)
@@ -270,6 +265,18 @@ def from_narwhals(column: Any, name: str, source: str) -> pl.Series:
             column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
         return pl.Series(name, _date_times(column.to_numpy()))
     return _objects(column.to_list(), missing, name, source)  # such as dates and decimals
+
+
+def _from_arrow(
+    native: Any, name: str, shown: str, plain: bool, categories: bool, source: str
+) -> pl.Series:
+    """A chunked array of pyarrow, whose type is ``shown``, as a polars ``Series``."""
+    if categories:
+        return _as_text(pl.Series(name, native.cast(native.type.value_type)), shown, source)
+    if not plain and shown not in ("null", "date64[ms]"):
+        raise refused(source, name, shown)  # extension types among them
+    values = pl.Series(name, native)
+    return values.cast(pl.Date) if shown == "date64[ms]" else values
 
 
 def _date_times(values: Any) -> Any:

@@ -257,6 +257,48 @@ def split(
             if records.blank and not skip:
                 raise Fault(records.blank[0], BLANK_LINE)
         raise wrong
+    cut = _cut(data, separator, last)
+    if width is not None and cut.fault is None and _regular(cut, width):
+        return Records(cut.data, cut.rows, cut.ends, cut.lines, cut.quoted, cut.spaced)
+    rows = _Rows(cut)
+    most, bad = rows.most, rows.blank
+    if width is not None:
+        bad = bad | (rows.counts != width)
+    misfits = np.flatnonzero(bad[:most])
+    if len(misfits) and not skip:
+        raise rows.misfit(int(misfits[0]), width, separator)
+    if cut.fault is not None:
+        raise cut.fault[1]
+    rows.check_lengths()
+    good = ~bad
+    good[most:] = False
+    tail = (rows.line(most), len(bad) - most) if most < len(bad) else None
+    named = tuple((rows.line(int(row)), rows.form(int(row))) for row in misfits[:MAX_NAMED])
+    return rows.only(good, separator, blank=tail, left_out=len(misfits), named=named)
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A chunk whose fields are known, but whose records are not checked yet.
+
+    ``data`` (also as ``b``) is ``original`` with ``\\n`` at the end of each line. ``closes`` says
+    which of the ``ends`` of fields end a record. ``fault`` is the first wrong quote: its position
+    and the error.
+    """
+
+    original: bytes
+    data: bytes
+    b: Array
+    ends: Array
+    closes: Array
+    rows: int
+    lines: int
+    quoted: bool
+    spaced: bool
+    fault: tuple[int, Fault] | None
+
+
+def _cut(data: bytes, separator: int | None, last: bool) -> _Cut:
     original, quoted = data, b'"' in data
     b = np.frombuffer(data, np.uint8)
     if b"\r" in data and data.count(b"\r") != data.count(b"\r\n"):
@@ -269,59 +311,94 @@ def split(
     closes = b.take(ends) == LINE
     rows = int(np.count_nonzero(closes))
     lines = line_ends(original) if quoted else rows
-    regular = width is not None and len(ends) == rows * width and closes[width - 1 :: width].all()
-    if regular and width == 1 and rows:  # a blank line has one field too
-        regular = int(b[np.concatenate(([0], ends[:-1] + 1))].min()) > SPACE
-    if regular and fault is None and rows == lines and len(data) <= MAX_RECORD_BYTES:
-        return Records(data, rows, ends, lines, quoted, spaced)
+    return _Cut(original, data, b, ends, closes, rows, lines, quoted, spaced, fault)
 
-    index = np.flatnonzero(closes)
-    stops = ends[index]
-    starts = np.concatenate(([0], stops[:-1] + 1))
-    counts = np.diff(index, prepend=-1)
-    at = placed = np.searchsorted(_line_ends_at(original), starts) if rows != lines else None
-    if fault is not None:  # the rest cannot be split
-        sane = int(np.searchsorted(stops, fault[0]))
-        starts, stops, counts = starts[:sane], stops[:sane], counts[:sane]
-    blank = _blank(b, starts, stops, counts)
-    filled = np.flatnonzero(~blank)
-    most = len(blank) if fault is not None else int(filled[-1]) + 1 if len(filled) else 0
-    bad = blank | (counts != width) if width is not None else blank
-    misfits = np.flatnonzero(bad[:most])
 
-    def line(row: int) -> int:
-        return row if placed is None else int(placed[row])
+def _regular(cut: _Cut, width: int) -> bool:
+    """Whether each record is one line of ``width`` fields; false also for a chunk that is large."""
+    rows, ends = cut.rows, cut.ends
+    if len(ends) != rows * width or not cut.closes[width - 1 :: width].all():
+        return False
+    if width == 1 and rows:  # a blank line has one field too
+        firsts = np.concatenate(([0], ends[:-1] + 1))
+        if int(cut.b[firsts].min()) <= SPACE:
+            return False
+    return rows == cut.lines and len(cut.data) <= MAX_RECORD_BYTES
 
-    def found(row: int) -> str:
-        count = int(counts[row])
-        return "is blank" if blank[row] else f"has {count} field{'s' * (count != 1)}"
 
-    if len(misfits) and not skip:
-        row = int(misfits[0])
-        runs = line_ends(original, int(stops[row])) - line(row)
-        if blank[row]:
-            raise Fault(line(row), BLANK_LINE)
-        raise Fault(line(row), _misfit(found(row), int(counts[row]), width, separator, runs))
-    if fault is not None:
-        raise fault[1]
-    lengths = stops - starts
-    if len(lengths) and int(lengths.max()) > MAX_RECORD_BYTES:
-        row = int(np.argmax(lengths > MAX_RECORD_BYTES))
-        raise _too_long(line(row), int(lengths[row]))
-    tail = (line(most), len(blank) - most) if most < len(blank) else None
-    good = ~bad
-    good[most:] = False
-    kept = int(np.count_nonzero(good))
-    if kept < len(good):
-        b = b[np.repeat(good, lengths + 1)]
-        data = b.tobytes()
-        ends, _ = _marks(b, quoted, separator)
-        if placed is not None:
-            at = placed[good]
-        elif kept < most:
-            at = np.flatnonzero(good)
-    named = tuple((line(int(row)), found(int(row))) for row in misfits[:MAX_NAMED])
-    return Records(data, kept, ends, lines, quoted, spaced, at, tail, len(misfits), named)
+class _Rows:
+    """The records of a chunk one by one, up to its first wrong quote.
+
+    Their first and last bytes are at ``starts`` and ``stops``; they have ``counts`` fields. After
+    the first ``most`` of them all are blank.
+    """
+
+    def __init__(self, cut: _Cut) -> None:
+        self._cut = cut
+        index = np.flatnonzero(cut.closes)
+        stops = cut.ends[index]
+        starts = np.concatenate(([0], stops[:-1] + 1))
+        sane = None if cut.fault is None else int(np.searchsorted(stops, cut.fault[0]))
+        self._starts, self._stops = starts[:sane], stops[:sane]
+        self.counts = np.diff(index, prepend=-1)[:sane]
+        self._at = None
+        if cut.rows != cut.lines:
+            self._at = np.searchsorted(_line_ends_at(cut.original), self._starts)
+        self.blank = _blank(cut.b, self._starts, self._stops, self.counts)
+        self.most = len(self.blank)
+        if cut.fault is None:
+            filled = np.flatnonzero(~self.blank)
+            self.most = int(filled[-1]) + 1 if len(filled) else 0
+
+    def line(self, row: int) -> int:
+        """The number of lines before the row."""
+        return row if self._at is None else int(self._at[row])
+
+    def form(self, row: int) -> str:
+        """The form of the row, for a message."""
+        count = int(self.counts[row])
+        return "is blank" if self.blank[row] else f"has {count} field{'s' * (count != 1)}"
+
+    def misfit(self, row: int, width: int | None, separator: int | None) -> Fault:
+        """The error for a row that is blank or of another width."""
+        line = self.line(row)
+        if self.blank[row]:
+            return Fault(line, BLANK_LINE)
+        runs = line_ends(self._cut.original, int(self._stops[row])) - line
+        count = int(self.counts[row])
+        return Fault(line, _misfit(self.form(row), count, width, separator, runs))
+
+    def check_lengths(self) -> None:
+        """Raise for a record that is too long."""
+        lengths = self._stops - self._starts
+        if len(lengths) and int(lengths.max()) > MAX_RECORD_BYTES:
+            row = int(np.argmax(lengths > MAX_RECORD_BYTES))
+            raise _too_long(self.line(row), int(lengths[row]))
+
+    def only(
+        self,
+        good: Array,
+        separator: int | None,
+        *,
+        blank: tuple[int, int] | None,
+        left_out: int,
+        named: tuple[tuple[int, str], ...],
+    ) -> Records:
+        """The rows where ``good`` is true; the other arguments are those of ``Records``."""
+        cut, at = self._cut, self._at
+        data, ends = cut.data, cut.ends
+        kept = int(np.count_nonzero(good))
+        if kept < len(good):
+            b = cut.b[np.repeat(good, self._stops - self._starts + 1)]
+            data = b.tobytes()
+            ends, _ = _marks(b, cut.quoted, separator)
+            if at is not None:
+                at = at[good]
+            elif kept < self.most:
+                at = np.flatnonzero(good)
+        return Records(
+            data, kept, ends, cut.lines, cut.quoted, cut.spaced, at, blank, left_out, named
+        )
 
 
 def trimmed(records: Records, separator: int | None) -> Records:

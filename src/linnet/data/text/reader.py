@@ -163,61 +163,76 @@ class _Reader:
 
         If there are several errors, the one with the smallest line is raised.
         """
-        workers = min(_cores(), pl.thread_pool_size())
-        chunks = self._chunks()
-        pending: deque[tuple[int, Future[_Part]]] = deque()
-        blank: tuple[int, int] | None = None
-        line, byte, failure, more = 1, 0, None, True
-        with ThreadPoolExecutor(workers) as pool:
+        at: tuple[int, int] | None = None  # the line and the byte of the next chunk
+        blank: tuple[int, int] | None = None  # the first line and the number of blank ones before
+        with closing(self._futures(work)) as futures:
             try:
-                while more or pending:
-                    if more:
-                        try:
-                            data, last = next(chunks)
-                        except StopIteration:
-                            more = False
-                        except (Fault, DataError) as error:  # raised after those of earlier chunks
-                            more, failure = False, error
-                        else:
-                            pending.append((len(data), pool.submit(work, data, last)))
-                            ahead = max(1, min(workers + 1, MAX_CHUNK_BYTES // len(data)))
-                            if len(pending) < ahead:
-                                continue
-                    if byte == 0 and self._layout is not None:
-                        line, byte = 1 + self._layout.lines, self._layout.head
-                    if not pending:
-                        break
-                    size, future = pending.popleft()
+                for size, future in futures:
+                    line, byte = at or self._start()
                     try:
                         part = future.result()
                     except Fault as fault:
                         if blank and not self._skip:
                             raise self._blank(blank[0]) from None
                         raise self._told(fault, line, byte) from fault
-                    records = part.records
-                    if blank and (records.rows or records.left_out):
-                        if not self._skip:
-                            raise self._blank(blank[0])
-                        first, count = blank
-                        some = range(first, first + min(count, MAX_NAMED))
-                        self._leave_out(count, [(at, "is blank") for at in some])
-                        blank = None
-                    self._leave_out(
-                        records.left_out, [(line + at, what) for at, what in records.named]
-                    )
-                    if records.blank:
-                        at, count = records.blank
-                        blank = (blank[0], blank[1] + count) if blank else (line + at, count)
-                    if records.rows:
+                    blank = self._count(part.records, line, blank)
+                    if part.records.rows:
                         yield line, part
-                    line += records.lines
-                    byte += size
+                    at = line + part.records.lines, byte + size
+            except Fault as fault:  # of the stream
+                line, _ = at or self._start()
+                raise self._told(fault, line, None) from fault
+
+    def _futures(
+        self, work: Callable[[bytes, bool], _Part]
+    ) -> Generator[tuple[int, Future[_Part]]]:
+        """The size and the future result of each chunk; some chunks are read ahead.
+
+        An error in reading is raised after all results.
+        """
+        workers = min(_cores(), pl.thread_pool_size())
+        pending: deque[tuple[int, Future[_Part]]] = deque()
+        failure: Fault | DataError | None = None
+        with ThreadPoolExecutor(workers) as pool:
+            try:
+                try:
+                    for data, last in self._chunks():
+                        pending.append((len(data), pool.submit(work, data, last)))
+                        if len(pending) >= max(1, min(workers + 1, MAX_CHUNK_BYTES // len(data))):
+                            yield pending.popleft()
+                except (Fault, DataError) as error:
+                    failure = error
+                while pending:
+                    yield pending.popleft()
             finally:
                 pool.shutdown(cancel_futures=True)
-        if isinstance(failure, Fault):
-            raise self._told(failure, line, None) from failure
         if failure is not None:
             raise failure
+
+    def _start(self) -> tuple[int, int]:
+        """The line and the byte of the first row; (1, 0) if the layout is not known."""
+        return (1, 0) if self._layout is None else (1 + self._layout.lines, self._layout.head)
+
+    def _count(
+        self, records: Records, line: int, blank: tuple[int, int] | None
+    ) -> tuple[int, int] | None:
+        """Note the rows that are left out of a chunk; return the blank lines at its end.
+
+        Its first line is ``line``; ``blank`` are the blank lines before it. Raises for blank lines
+        between rows if they must not be left out.
+        """
+        if blank and (records.rows or records.left_out):
+            if not self._skip:
+                raise self._blank(blank[0])
+            first, count = blank
+            some = range(first, first + min(count, MAX_NAMED))
+            self._leave_out(count, [(at, "is blank") for at in some])
+            blank = None
+        self._leave_out(records.left_out, [(line + at, what) for at, what in records.named])
+        if records.blank is None:
+            return blank
+        at, count = records.blank
+        return (blank[0], blank[1] + count) if blank else (line + at, count)
 
     def _chunks(self) -> Iterator[tuple[bytes, bool]]:
         """The chunks of records after the line of column names."""
