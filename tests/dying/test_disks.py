@@ -47,7 +47,7 @@ def test_a_checkpoint_that_is_not_saved_is_told_and_recorded(
     assert done.returncode == 0 and failed
     words = "mlp: not saved: r/checkpoints/00000003.safetensors: cannot write "
     assert f"warning: {words}" in done.stderr
-    assert "bytes: No space left on device; the checkpoint before it stays" in done.stderr
+    assert "bytes: No space left on device; the checkpoint before it is kept" in done.stderr
     found = [e for e in linnet.Run(tmp_path / "r").events() if e["event"] == "finding"]
     assert [e["text"] for e in found if e["text"].startswith("not saved")]
     assert weights_of(tmp_path / "r") == weights_of(undisturbed)

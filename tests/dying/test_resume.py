@@ -198,7 +198,7 @@ def test_a_damaged_checkpoint_gives_way_to_the_one_before(
     content = bytearray(two.read_bytes())
     content[-1] ^= 1
     two.write_bytes(content)
-    with pytest.warns(LinnetWarning, match=f"{two.name}.*the checkpoint before it is taken"):
+    with pytest.warns(LinnetWarning, match=f"{two.name}.*the checkpoint before it is used"):
         run = linnet.train(resume=path)
     assert agrees(run, whole)
 
@@ -322,7 +322,7 @@ def test_a_checkpoint_holds_plain_values_alone(tmp_path: Path) -> None:
     assert found is not None
     assert found["a"] == state["a"] and found["b"]["inf"] == float("inf")
     assert torch.equal(found["b"][0], torch.ones(2, 3)) and found["b"]["empty"].shape == (0, 4)
-    with pytest.raises(TypeError, match="nothing that a checkpoint holds"):
+    with pytest.raises(TypeError, match="a checkpoint cannot hold a"):
         saves.write({"a": object()})
 
 

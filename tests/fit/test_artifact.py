@@ -141,7 +141,7 @@ FAULTS: dict[str, tuple[Edit, str]] = {
         "sha256 in its manifest is not that of its content",
     ),
     "tensor named twice": (duplicate, "occurs twice"),
-    "path for a name": (renamed, "is not a name of linnet's"),
+    "path for a name": (renamed, "linnet writes no tensor with the name"),
     "hole": (header_with("extra", dtype="F32", shape=[1], data_offsets=[9000, 9004]), "a hole"),
     "overlap": (header_with("extra", dtype="F32", shape=[1], data_offsets=[0, 4]), "overlap"),
     "negative offset": (
@@ -158,7 +158,7 @@ FAULTS: dict[str, tuple[Edit, str]] = {
         ),
         'exactly the metadata "linnet"',
     ),
-    "leading space": (lambda h, m, b: join(" " + json.dumps(h), m, b), "no safetensors file"),
+    "leading space": (lambda h, m, b: join(" " + json.dumps(h), m, b), "not a safetensors file"),
     "infinite number": (
         lambda h, m, b: join(h, canonical(m).decode().replace('"best_step":', '"x":1e400,"y":'), b),
         "out of range",

@@ -587,7 +587,7 @@ def test_a_tar_is_no_model(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "m.tar", "w") as out:
         out.addfile(tarfile.TarInfo("../../x"))
     said = refused(tmp_path / "m.tar", linnet.load)
-    assert "no safetensors file" in said and "other formats can run code" in said
+    assert "not a safetensors file" in said and "other formats can run code" in said
 
 
 def tampered(content: bytes, change: Callable[[dict[str, Any]], None]) -> bytes:
@@ -809,7 +809,7 @@ def test_pickles_stay_dead_wherever_they_are(canary: Path, run: Path, tmp_path: 
     (tmp_path / "m.safetensors").write_bytes(payload)
     for name, word in [
         ("m.pt", "a zip archive"), ("old.pt", "a pickle"), ("m.joblib", "a pickle"),
-        ("packed.joblib", "no safetensors file"), ("m.safetensors", "a pickle"),
+        ("packed.joblib", "not a safetensors file"), ("m.safetensors", "a pickle"),
     ]:  # fmt: skip
         assert word in refused(tmp_path / name, linnet.load)
     objects = np.array([Payload(canary), None], dtype=object)

@@ -1,8 +1,8 @@
-"""A model as one file: tensors and a manifest, nothing that could run.
+"""A model as one file of tensors and a manifest. The file contains no code.
 
 The file is a ``.safetensors`` with exactly one metadata key, ``linnet``: the manifest as canonical
-strict JSON. Loading parses, audits (names, shapes, dtypes, finite values, sha256, a closed set of
-networks), then constructs. Reading the manifest needs no torch.
+strict JSON. Loading parses the file, checks it (names, shapes, dtypes, finite values, sha256, a
+closed set of networks), and only then builds the network. Reading the manifest needs no torch.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ DTYPES = {
     "uint8": ("U8", 1),
     "bool": ("BOOL", 1),
 }
-"""PyTorch's dtypes as safetensors names them, with the bytes of a number."""
+"""For each dtype of PyTorch its name in safetensors and the bytes of one number."""
 
 ITEM_BYTES = dict(DTYPES.values())
 
@@ -59,7 +59,7 @@ MAGICS = {
 
 
 class Layer(Closed):
-    """One layer of a network: its output shape is that of one example."""
+    """One layer of a network; ``output`` is the shape of its output for one example."""
 
     name: str
     kind: str
@@ -69,7 +69,8 @@ class Layer(Closed):
 
 
 class Manifest(Closed):
-    """Everything about a model but its numbers. Two runs of one recipe differ in ``provenance``."""
+    """All facts about a model except its weights. Two runs of one recipe differ in ``provenance``
+    only."""
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
@@ -80,7 +81,8 @@ class Manifest(Closed):
     dtype: Literal["float32", "float64"]
     layers: tuple[Layer, ...]
     shown: tuple[str, Literal["any", "picture"]] | None = None
-    """The tensor whose weights can be looked at, and on which examples they say something."""
+    """The tensor whose weights can be shown, and the kind of examples for which they mean
+    something."""
     schema_: Schema = Field(alias="schema")
     recipe: dict[str, JsonValue]
     fit: dict[str, JsonValue]
@@ -102,7 +104,7 @@ class Artifact:
 
     @property
     def schema(self) -> Schema:
-        """What one example is and what is predicted."""
+        """The description of an example and of the target."""
         return self.manifest.schema_
 
     def raw(self, x: Any) -> Tensor:
@@ -122,23 +124,23 @@ class Artifact:
         return self.objective.probabilities(self.raw(x)).cpu().numpy()
 
     def decide(self, raw: Tensor) -> np.ndarray[Any, Any]:
-        """What raw predictions (rows, outputs) predict: labels, or numbers."""
+        """Turn raw predictions (rows, outputs) into labels or numbers."""
         if self.objective.classifies:
             return self.schema.decode(self.objective.probabilities(raw).argmax(1))
         numbers = self.objective.mean(raw).cpu().numpy()
         return numbers[:, 0] if numbers.shape[1] == 1 else numbers
 
     def layers(self) -> list[dict[str, Any]]:
-        """Each layer's name, kind, output shape, parameters and how many train."""
+        """Each layer's name, kind, output shape, and counts of all and of trainable parameters."""
         return [layer.plain() for layer in self.manifest.layers]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the file, whole or not at all."""
+        """Write the file atomically: the whole file, or nothing."""
         from safetensors.torch import save
 
         state = {k: v.detach().cpu().contiguous() for k, v in self.module.state_dict().items()}
         places = Counter(tensor.data_ptr() for tensor in state.values())
-        tensors = {  # the format has no shared tensors
+        tensors = {  # safetensors cannot store shared tensors
             name: tensor.clone() if places[tensor.data_ptr()] > 1 else tensor
             for name, tensor in state.items()
         }
@@ -158,7 +160,7 @@ def bytes_of(tensor: Tensor) -> bytes:
 
 
 def digest(manifest: dict[str, Any], content: Mapping[str, bytes | memoryview]) -> str:
-    """The sha256 over the manifest (without the sha256 itself) and the tensors, by name."""
+    """The sha256 of the manifest (without the sha256 itself) and of the tensors, sorted by name."""
     provenance = {k: v for k, v in manifest["provenance"].items() if k != "sha256"}
     result = hashlib.sha256(files.canonical({**manifest, "provenance": provenance}))
     for name in sorted(content):
@@ -169,7 +171,7 @@ def digest(manifest: dict[str, Any], content: Mapping[str, bytes | memoryview]) 
 
 @dataclass(frozen=True)
 class Entry:
-    """Where the header says that a tensor lies."""
+    """The dtype, shape and byte range of a tensor, as the header gives them."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -178,16 +180,16 @@ class Entry:
 
 
 def read_manifest(path: str | os.PathLike[str] | Place) -> Manifest:
-    """The manifest alone, parsed and checked; the numbers are not read."""
+    """Read and check the manifest only; the tensors are not read."""
     place = _place(path)
     return _manifest(read_header(place)[0], place)
 
 
 def load(path: str | os.PathLike[str] | Place, network: nn.Module | None = None) -> Artifact:
-    """Parse, audit, then construct the model in ``path``.
+    """Parse and check the file in ``path``, then build the model; raises ``ModelError``.
 
-    A file holds numbers, never code: for a model that was trained from a module of the user's own,
-    ``network`` is such a module, which then takes the file's numbers.
+    A file holds numbers, never code. If the model was trained from the user's own module, pass such
+    a module as ``network``; it then receives the weights in the file.
     """
     import torch
 
@@ -238,7 +240,7 @@ def load(path: str | os.PathLike[str] | Place, network: nn.Module | None = None)
 
 
 def _objective(manifest: Manifest, path: Place) -> Objective:
-    """The objective that a manifest names, which must suit its schema and its network."""
+    """The objective that a manifest names; it must suit the manifest's schema and network."""
     from linnet.objectives import find
 
     try:
@@ -276,7 +278,7 @@ def read_parts(
 
 
 def tensors_of(entries: Mapping[str, Entry], parts: Mapping[str, memoryview]) -> dict[str, Tensor]:
-    """The tensors, over the bytes of ``parts``."""
+    """The tensors, which share the memory of ``parts``."""
     import torch
 
     kinds = {code: getattr(torch, name) for name, (code, _) in DTYPES.items()}
@@ -287,17 +289,20 @@ def tensors_of(entries: Mapping[str, Entry], parts: Mapping[str, memoryview]) ->
 
 
 def _manifest(plain: Any, path: Place) -> Manifest:
-    """The manifest in the JSON of a file."""
-    found = plain.get("format") if isinstance(plain, dict) else None
-    if isinstance(found, int) and found > FORMAT:
+    """The manifest from the parsed JSON of a file."""
+    version = plain.get("format") if isinstance(plain, dict) else None
+    if isinstance(version, int) and version > FORMAT:
         raise ModelError(
-            f"{path}: written in format {found}; this linnet reads up to {FORMAT}: upgrade linnet"
+            f"{path}: written in format {version}; this linnet reads up to {FORMAT}: upgrade linnet"
         )
     return Manifest.parse(plain, f"{path}: manifest", ModelError)
 
 
 def read_header(path: Place) -> tuple[Any, dict[str, Entry], int, int]:
-    """The JSON in the metadata "linnet" of a safetensors file, and where its tensors are."""
+    """The JSON in the metadata key "linnet" of a safetensors file, and the entry of each tensor.
+
+    Also returns the byte at which the tensors begin, and how many bytes they have.
+    """
     try:
         with files.opened(path) as file:
             size = file.seek(0, os.SEEK_END)
@@ -310,7 +315,7 @@ def read_header(path: Place) -> tuple[Any, dict[str, Entry], int, int]:
     if not text.startswith(b"{"):
         kind = next((kind for magic, kind in MAGICS.items() if head.startswith(magic)), None)
         raise ModelError(
-            f"{path}: {kind or 'no safetensors file'}, not a model of linnet; expected a "
+            f"{path}: {kind or 'not a safetensors file'}, not a model of linnet; expected a "
             f".safetensors file that linnet wrote, its header at most {MAX_HEADER_BYTES:,} bytes "
             "(MAX_HEADER_BYTES); other formats can run code, so they are never opened"
         )
@@ -324,7 +329,7 @@ def read_header(path: Place) -> tuple[Any, dict[str, Entry], int, int]:
         body = metadata["linnet"]
         if not isinstance(body, str) or len(body) > MAX_MANIFEST_BYTES:
             raise ModelError(
-                f"{path}: the manifest is no text of at most {MAX_MANIFEST_BYTES:,} characters "
+                f"{path}: the manifest is not a text of at most {MAX_MANIFEST_BYTES:,} characters "
                 "(MAX_MANIFEST_BYTES)"
             )
         plain = files.loads(body, f"{path}: manifest")
@@ -337,12 +342,12 @@ def read_header(path: Place) -> tuple[Any, dict[str, Entry], int, int]:
 
 
 def _entries(header: dict[str, Any], path: Place, size: int) -> dict[str, Entry]:
-    """The tensors of a header, which must cover ``size`` bytes without hole or overlap."""
+    """The tensors of a header; they must cover ``size`` bytes without gaps or overlaps."""
     entries = {}
     for name, value in header.items():
         fault = f'{path}: tensor "{name}"'
         if not name.replace(".", "").replace("_", "").isalnum() or not name.isascii():
-            raise ModelError(f"{path}: the tensor name {name!r} is not a name of linnet's")
+            raise ModelError(f"{path}: linnet writes no tensor with the name {name!r}")
         if not isinstance(value, dict) or set(value) != {"dtype", "shape", "data_offsets"}:
             raise ModelError(f"{fault} must have exactly dtype, shape and data_offsets")
         dtype, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]

@@ -1,4 +1,4 @@
-"""From a resolved recipe for one model to what fits it: network, objective, method."""
+"""Build the network, the objective and the method of one model from its resolved recipe."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from linnet.objectives import find as find_objective
 from linnet.objectives.base import Objective
 
 LOOKED_AT = 64
-"""Training rows with which a module of the user's own is tried, at most."""
+"""A module of the user's own is checked with at most this many training rows."""
 
 
 def build(
     recipe: Recipe, schema: Schema, module: nn.Module | None = None
 ) -> tuple[Network, Objective]:
-    """The network of a recipe for one model, without its numbers, and its objective.
+    """The network of a recipe for one model, before its weights are set, and its objective.
 
-    ``module`` is the user's own, for the model "custom".
+    For the model "custom", ``module`` is the user's own module.
     """
     (name,) = recipe.model
     objective = find_objective(choose(schema, recipe.objective))
@@ -63,7 +63,8 @@ def begin(
 ) -> Method:
     """The method that fits ``network`` to the rows ``train``: an iterator of steps.
 
-    Draws the initial weights, unless ``start`` is the state of such a network to go on from.
+    The initial weights are drawn at random; if ``start``, the state of such a network, is given,
+    training continues from it.
     """
     (name,) = recipe.model
     y = None if objective.classifies else train.y.double().reshape(len(train), -1)
@@ -84,7 +85,7 @@ def begin(
 def findings(
     recipe: Recipe, network: Network, objective: Objective, train: Dataset
 ) -> list[Finding]:
-    """What can be done but is probably a mistake, before a net of this recipe is trained."""
+    """Settings of a net that are allowed but are probably a mistake, found before training."""
     found: list[Finding] = []
     if network.convex:
         return found

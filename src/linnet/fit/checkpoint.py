@@ -1,8 +1,9 @@
-"""Where a run can go on: all that moves, in files that are whole or not there.
+"""Checkpoints: the state of a fit on disk, from which a run can continue.
 
-A checkpoint is one ``.safetensors``: the tensors under path names, all else as JSON. It is for the
-same version of linnet and is no model. The newest is the one with the largest number; clocks are
-not asked. The one before it is kept, and stands in where the newest is damaged.
+A checkpoint is one ``.safetensors`` file, written atomically: the tensors, and all other state as
+JSON. Only the same version of linnet can read it, and it is not a model file. The newest checkpoint
+is the one with the largest number; file times are not used. The checkpoint before it is kept too,
+and is used if the newest is damaged.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ FORMAT = 1
 KEPT = 2
 
 EPOCH_SECONDS = 5.0
-"""By default a checkpoint is made at the end of an epoch, if the last one is older than this."""
+"""By default a checkpoint is written at the end of an epoch, if the last one is older than this."""
 
 MOST_SECONDS = 30.0
-"""... and at any step, if the last one is older than this."""
+"""If the last checkpoint is older than this, one is written after any step."""
 
 NAME = re.compile(r"(\d{8})\.safetensors")
 
@@ -44,19 +45,20 @@ BY_DEFAULT = Every()
 
 
 class Stop:
-    """A wish to stop, which a fit heeds after its next step, once its checkpoint is made."""
+    """A request to stop. A fit stops after its next step, when it has written a checkpoint."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
         self.heeded = False
-        """Whether a fit goes on that will heed it."""
+        """Whether a fit is in progress that will obey the request."""
 
 
 class Checkpoints:
     """The checkpoints of a run, in ``folder``; ``every`` is a recipe's ``checkpoint_every``.
 
-    Each holds beside the state of a fit which models are ``done``. What it counts of ``record`` is
-    made to last before it; where none could be made, the record says so.
+    Each holds the state of a fit and the names of the models that are ``done``. It also counts the
+    events of ``record``; these are synced to disk before the checkpoint is written. If a checkpoint
+    cannot be written, the record gets a finding.
     """
 
     def __init__(
@@ -70,7 +72,7 @@ class Checkpoints:
         self.stop = stop
         self.record = record or Record()
         self.done: list[str] = []
-        """The models that are fitted; each lies in ``folder`` before a checkpoint names it."""
+        """The models that are fitted. Each is saved in ``folder`` before a checkpoint names it."""
 
         self._unsaved: list[Artifact] = []
         self._every = every
@@ -78,19 +80,19 @@ class Checkpoints:
         self._saved = time.monotonic()
 
     def keep(self, model: Artifact, state: Mapping[str, Any]) -> None:
-        """A model is fitted; a checkpoint of that is made if the last one is old."""
+        """Add a fitted model; write a checkpoint if the last one is old."""
         self.done = [*self.done, model.manifest.model]
         self._unsaved.append(model)
         if self.due(Step(0, complete=True)):
             self.save({**state, "model": None})
 
     def place(self, model: str) -> Path:
-        """Where a model that is done lies."""
+        """The file of a model that is done."""
         return self.folder / f"{model}.safetensors"
 
     @contextlib.contextmanager
     def heeding(self) -> Iterator[None]:
-        """While a fit goes on, which makes a checkpoint before it stops."""
+        """Mark a fit in progress: it writes a checkpoint before it stops."""
         if self.stop is None:
             yield
             return
@@ -101,7 +103,7 @@ class Checkpoints:
             self.stop.heeded = False
 
     def due(self, step: Step) -> bool:
-        """Whether the state after ``step`` is to be saved."""
+        """Whether a checkpoint should be written after ``step``."""
         if self.stop is not None and self.stop.signal is not None:
             return True
         if self._every.unit == "steps":
@@ -112,16 +114,16 @@ class Checkpoints:
         return age >= MOST_SECONDS or (step.complete and age >= EPOCH_SECONDS)
 
     def save(self, state: Mapping[str, Any]) -> None:
-        """Make a checkpoint of ``state``; where the disk refuses, warn and go on.
+        """Write a checkpoint of ``state``; if the disk refuses, warn and continue.
 
-        Raises ``Interrupted`` afterwards where somebody wishes to stop.
+        Then raises ``Interrupted`` if a stop was requested.
         """
         self.record.sync()
         try:
             self.write(state)
         except WorkError as error:
             self._saved = time.monotonic()
-            text = f"not saved: {error}; the checkpoint before it stays; training goes on"
+            text = f"not saved: {error}; the checkpoint before it is kept; training continues"
             self.record.write("finding", model=state["model"], severity="warning", text=text)
             warnings.warn(text, LinnetWarning, stacklevel=2)
             if self.stop is not None and self.stop.signal is not None:
@@ -131,7 +133,7 @@ class Checkpoints:
             raise Interrupted(self.stop.signal)
 
     def write(self, state: Mapping[str, Any]) -> None:
-        """Make a checkpoint of ``state``: numbers, text, lists, mappings and tensors."""
+        """Write a checkpoint of ``state``: numbers, text, lists, mappings and tensors."""
         import torch
         from safetensors.torch import save
 
@@ -141,18 +143,18 @@ class Checkpoints:
             "state": encode({**state, "done": self.done}, tensors),
             "provenance": {},
         }
-        held = {
+        copies = {
             name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format)
-            for name, tensor in tensors.items()  # a copy each: the format has no shared tensors
+            for name, tensor in tensors.items()  # safetensors cannot store shared tensors
         }
-        content = {name: artifact.bytes_of(tensor) for name, tensor in held.items()}
+        content = {name: artifact.bytes_of(tensor) for name, tensor in copies.items()}
         plain["provenance"] = {"sha256": artifact.digest(plain, content)}
         files.make_folder(self.folder)
         while self._unsaved:
             self._unsaved[0].save(self.place(self._unsaved[0].manifest.model))
             self._unsaved.pop(0)
         path = self.folder / f"{self._number + 1:08d}.safetensors"
-        files.write(path, save(held, {"linnet": files.canonical(plain).decode()}))
+        files.write(path, save(copies, {"linnet": files.canonical(plain).decode()}))
         self._number += 1
         self._saved = time.monotonic()
         for old in kept(self.folder)[:-KEPT]:
@@ -160,12 +162,12 @@ class Checkpoints:
 
 
 def newest(folder: Path) -> dict[str, Any] | None:
-    """The state in the newest whole checkpoint in ``folder``; a damaged one is warned of."""
+    """The state in the newest undamaged checkpoint in ``folder``; warns of each damaged one."""
     for path in reversed(kept(folder)):
         try:
             return read(path)
         except ModelError as error:
-            text = f"{error}; the checkpoint before it is taken"
+            text = f"{error}; the checkpoint before it is used"
             warnings.warn(text, LinnetWarning, stacklevel=2)
     return None
 
@@ -174,7 +176,7 @@ def read(path: Path) -> dict[str, Any]:
     """The state in a checkpoint."""
     plain, entries, begin, size = artifact.read_header(path)
     if not isinstance(plain, dict) or plain.keys() != {"format", "state", "provenance"}:
-        raise ModelError(f"{path}: no checkpoint of linnet")
+        raise ModelError(f"{path}: not a checkpoint of linnet")
     made = plain["provenance"]
     if plain["format"] != FORMAT or not isinstance(made, dict):
         raise ModelError(f"{path}: a checkpoint of another version of linnet")
@@ -191,7 +193,7 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def encode(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """``value`` as strict JSON, its tensors put into ``tensors`` under names of their own."""
+    """``value`` as strict JSON. Its tensors are added to ``tensors`` under new names."""
     import torch
 
     if isinstance(value, torch.Tensor):
@@ -213,11 +215,11 @@ def encode(value: Any, tensors: dict[str, Tensor]) -> Any:
         return {"float": str(value)}
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
-    raise TypeError(f"{type(value).__name__} is nothing that a checkpoint holds")
+    raise TypeError(f"a checkpoint cannot hold a {type(value).__name__}")
 
 
 def decode(value: Any, tensors: Mapping[str, Tensor]) -> Any:
-    """What ``encode`` was given."""
+    """The inverse of ``encode``."""
     import torch
 
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""One model, from its recipe and its rows to an artifact."""
+"""Fit one model: a recipe and rows become an artifact."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ from linnet.objectives.base import Objective
 CERTIFICATE = ("converged", "gradient_max", "objective", "gap", "penalty", "rank", "condition")
 
 SEEN_ROWS = 2_000
-"""At most so many training rows, and no more than there are validation rows, are scored as the
-validation rows are: over-fitting shows as a gap between the two. On MNIST this takes a hundredth of
-an epoch."""
+"""The validation rows and some training rows are scored in the same way, so that over-fitting shows
+as a gap between the two. The training rows are at most this many, and at most as many as there are
+validation rows. On MNIST this takes a hundredth of the time of an epoch."""
 
 
 def fit(
@@ -52,11 +52,12 @@ def fit(
 ) -> Artifact:
     """Fit the one model of a resolved recipe; ``valid`` may have no rows.
 
-    The parameters kept are those with the lowest validation loss among the complete steps (each
-    epoch, each penalty, not the start), or the last ones where there are no validation rows.
-    ``start`` is the state of such a network, to go on from; ``module`` the user's own for the model
-    "custom", which is trained in place. ``checkpoints`` are made when they are due; ``resume`` is
-    the state in one of them: the fit goes on, to the same bits.
+    The artifact has the weights with the lowest validation loss among the complete steps (each
+    epoch or penalty, not the start). Without validation rows it has the last weights. ``start`` is
+    the state of such a network, from which training continues. ``module`` is the user's own module
+    for the model "custom"; it is trained in place. ``checkpoints`` writes checkpoints when they are
+    due. ``resume`` is the state in one of them: the fit continues from it with the same result, to
+    the bit.
     """
     world, record = world or World(), record or Record()
     train, valid = weigh(recipe.class_weight, train, valid)
@@ -91,8 +92,8 @@ def _begin(
     start: Mapping[str, torch.Tensor] | None,
     resume: Mapping[str, Any] | None,
 ) -> tuple[Method, Progress]:
-    """The method and where it stands: before its first step, or after the last one of a
-    checkpoint. What looks like a mistake is recorded first."""
+    """The method and its progress: before the first step, or after the last step of a checkpoint.
+    Findings on likely mistakes are recorded first."""
     (model,) = recipe.model
     if resume is None:
         heed(check_parameters(network), record, model)
@@ -124,7 +125,10 @@ class Scorer:
         self.seen = train.take(_spread(len(train), min(SEEN_ROWS, len(valid)))).to(world.device)
 
     def scores(self) -> tuple[dict[str, float], dict[str, float]]:
-        """Of validation rows, and of training rows if anybody is told; none of no rows."""
+        """The scores of validation rows, and of training rows if the record is written or shown.
+
+        Both are empty if there are no validation rows.
+        """
         if not len(self.valid):
             return {}, {}
         network = self.method.scored
@@ -142,7 +146,7 @@ def _finish(
     valid: Dataset,
     progress: Progress,
 ) -> Artifact:
-    """The artifact of the best step, with the account of the fit."""
+    """The artifact of the best step, with the facts about the fit."""
     best, method = progress.best, progress.method
     assert best.step is not None
     network.load_state_dict(best.state)
@@ -161,13 +165,13 @@ def _finish(
     facts |= _certificate(best.step) or {"best_epoch": best.step.epoch, "epochs": progress.epoch}
     progress.record.write("fit", model=progress.model, **facts)
     provenance = {"seconds": round(progress.seconds, 3)}
-    held = {"valid": scores} if scores else {}
+    by_part = {"valid": scores} if scores else {}
     data = {"train_rows": len(train), "valid_rows": len(valid)}
-    return wrap(recipe, network, objective, train, facts, held, data, provenance)
+    return wrap(recipe, network, objective, train, facts, by_part, data, provenance)
 
 
 def _facts(progress: Progress, best: Step) -> dict[str, Any]:
-    """Why a fit stopped, and at which of how many steps it was best."""
+    """Why a fit stopped, how many steps it made, and which step was the best."""
     reason = progress.reason
     if best.reason is not None:
         reason = best.reason  # the line's certificate belongs to the penalty that was kept
@@ -185,7 +189,7 @@ def _facts(progress: Progress, best: Step) -> dict[str, Any]:
 
 
 def _certificate(step: Step) -> dict[str, Any]:
-    """What a step of a convex fit says of its optimum; nothing of other fits."""
+    """The certificate of a step of a convex fit; empty for other fits."""
     if "gradient_max" not in step.values:
         return {}
     facts: dict[str, Any] = {
@@ -199,7 +203,7 @@ def _certificate(step: Step) -> dict[str, Any]:
 
 
 def heeding(method: Method, checkpoints: Checkpoints | None) -> Iterator[Step]:
-    """The steps of a fit, during which a wish to stop is heeded."""
+    """The steps of a fit; meanwhile a request to stop is obeyed."""
     if checkpoints is None:
         yield from method
         return
@@ -208,12 +212,12 @@ def heeding(method: Method, checkpoints: Checkpoints | None) -> Iterator[Step]:
 
 
 def _spread(rows: int, most: int) -> torch.Tensor:
-    """At most ``most`` numbers of ``rows`` rows, evenly spread."""
+    """At most ``most`` row numbers below ``rows``, evenly spaced."""
     return torch.arange(0, rows, -(-rows // most)) if most else torch.empty(0, dtype=torch.int64)
 
 
 def heed(findings: list[Finding], record: Record, model: str | None = None) -> None:
-    """Record what was found, warn of all but notes, and stop where one blocks."""
+    """Record the findings and warn of all except notes; raises ``Blocked`` if one blocks."""
     for finding in findings:
         record.write("finding", model=model, severity=finding.severity, text=str(finding))
     for finding in findings:

@@ -1,4 +1,4 @@
-"""From a place to rows that can be fitted: read, divide, look over, encode."""
+"""Prepare data for a fit: read it, split the rows, check them, encode them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from linnet.insight.checks.finding import Finding
 
 
 class Prepared(NamedTuple):
-    """The data, the recipe resolved for it, the row numbers of its parts, what the doctor found."""
+    """The data, its resolved recipe, the row numbers of each part, and the doctor's findings."""
 
     data: Dataset
     recipe: Recipe
@@ -26,7 +26,7 @@ class Prepared(NamedTuple):
 
 
 def prepare(place: Any, recipe: Recipe) -> Prepared:
-    """Read, divide, look over, encode: all that comes before the first fit."""
+    """Read, split, check and encode the data: everything before the first fit."""
     if place is None:
         raise RecipeError("no data: name a data set, a file or a folder")
     device = str(choose_device(recipe.device))

@@ -1,4 +1,4 @@
-"""What a fit remembers between its steps, which is also what a checkpoint holds of it."""
+"""The state that a fit keeps between its steps. A checkpoint holds the same state."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from linnet.errors import Diverged
 from linnet.networks.method import Method
 
 WATCHED, WATCH_EVERY = 100, 50
-"""The size of the gradient is written for the first hundred written steps, then for every fiftieth
-step and for those that end an epoch: it costs as much as all the rest of a record."""
+"""Written steps show the largest entry of the gradient if they are among the first hundred steps,
+are a fiftieth step, or are complete. It costs as much as all the rest of a record."""
 
 
 class Progress:
-    """Where a fit stands: its losses, its best step, its seconds, its last step, why it stopped."""
+    """The progress of a fit: its losses, best step, seconds, last step, and why it stopped."""
 
     def __init__(
         self,
@@ -35,8 +35,8 @@ class Progress:
         given: bool = False,
         state: Mapping[str, Any] | None = None,
     ) -> None:
-        """``given`` says that the weights to begin with are worth keeping; ``state`` is what
-        ``plain`` gave, to go on from."""
+        """``given``: the initial weights come from another run, so they may be the best ones.
+        ``state`` is the "progress" of ``plain()``, from which to continue."""
         state = state or {"index": 0, "epoch": 0, "reason": None, "seconds": 0.0}
         self.model, self.method, self.record, self.given = model, method, record, given
         self.losses = Losses(method.batch, **state.get("losses", {}))
@@ -49,21 +49,21 @@ class Progress:
 
     @property
     def seconds(self) -> float:
-        """Since the fit began, without the time between a kill and a resume."""
+        """The seconds since the fit began, without the time between a stop and a resume."""
         return time.monotonic() - self._began
 
     @property
     def stale(self) -> bool:
-        """Whether it is time to stop early."""
+        """Whether early stopping is due."""
         return self.best.stale >= self.method.patience
 
     def add(self, step: Step) -> None:
-        """Take in a step."""
+        """Add a step."""
         self.index, self.epoch = step.index, step.epoch
         self.losses.add(step)
 
     def write(self, step: Step) -> None:
-        """Write a step; waits for the device."""
+        """Write a step to the record; waits for the device."""
         values = self.losses.take(step)
         with self.spent.on("record"):
             if step.index <= WATCHED or step.index % WATCH_EVERY == 0 or step.complete:
@@ -72,8 +72,10 @@ class Progress:
             self._tell("step", epoch=self.epoch, **values)
 
     def judge(self, step: Step, valid: dict[str, float], train: dict[str, float]) -> None:
-        """Take in the scores of a complete step, of validation rows and of some training rows; of
-        no rows there are none, and the last step counts as the best."""
+        """Add the scores of a complete step: of validation rows and of some training rows.
+
+        Without validation rows both are empty, and the last step counts as the best.
+        """
         if valid:
             self._tell("evaluate", epoch=self.epoch, valid=valid, train=train)
         if self.index:
@@ -95,7 +97,7 @@ class Progress:
         self.record.write(event, model=self.model, step=self.index, **values)
 
     def plain(self) -> dict[str, Any]:
-        """All of it and of the method, and how far the record is."""
+        """The content of a checkpoint: this state, the method's state, the length of the record."""
         return {
             "model": self.model,
             "method": self.method.state(),
@@ -114,61 +116,61 @@ class Progress:
 
 
 class Spent:
-    """Where the seconds of a fit go: two readings of the clock where a step is written or scored.
+    """How the seconds of a fit divide: the clock is read before and after scoring or writing.
 
-    On a device that works by itself a step's time is what the processor waits for it, and that of
-    a batch what it takes to ask for it.
+    A GPU works asynchronously: there, the time of steps is the time that the processor waits for
+    it, and the time of batches is only the time to request them.
     """
 
     def __init__(
         self, all: float = 0.0, batches: float = 0.0, evaluate: float = 0.0, record: float = 0.0
     ) -> None:
-        """The seconds of a part that went on earlier."""
+        """The arguments are the seconds spent before a resume."""
         self._began = time.perf_counter() - all
         self._batches = batches
         self._seconds = {"evaluate": evaluate, "record": record}
 
     @contextmanager
     def on(self, part: str) -> Iterator[None]:
-        """Counts what is done within."""
+        """Add the time of the block to ``part``."""
         began = time.perf_counter()
         yield
         self._seconds[part] += time.perf_counter() - began
 
     def plain(self, method: Method) -> dict[str, float]:
-        """The seconds so far, as this is made of."""
+        """The seconds so far, as arguments of ``Spent``."""
         made = getattr(method, "batches", None)
         batches = self._batches + (made.seconds if isinstance(made, Batches) else 0.0)
         return {"all": time.perf_counter() - self._began, "batches": batches, **self._seconds}
 
     def seconds(self, method: Method) -> dict[str, float | int | None]:
-        """Seconds so far: ``batches`` (making them), ``steps`` (forward, backward, update),
-        ``evaluate``, ``record`` (checkpoints too); and ``memory``, the bytes held now."""
+        """The seconds so far for ``batches`` (to make them), ``steps`` (forward, backward, update),
+        ``evaluate`` and ``record`` (with checkpoints); and ``memory``, the bytes in use now."""
         parts = self.plain(method)
         rest = parts.pop("all") - sum(parts.values())
         seconds: dict[str, float | None] = {}
         seconds |= {key: round(value, 6) for key, value in {**parts, "steps": rest}.items()}
-        seconds["batches"] = seconds["batches"] or None  # a solver makes none
+        seconds["batches"] = seconds["batches"] or None  # a solver has no batches
         return {**seconds, "memory": memory.resident()}
 
 
 @dataclass
 class Best:
-    """The complete step with the least validation loss: what it was, and the network then."""
+    """The complete step with the lowest validation loss, and the weights after it."""
 
     loss: float = math.inf
     step: Step | None = None
     state: dict[str, torch.Tensor] = field(default_factory=dict)
     scores: dict[str, float] = field(default_factory=dict)
     stale: int = 0
-    """Complete steps in a row that were no better."""
+    """How many complete steps in a row were no better."""
 
     def __post_init__(self) -> None:
         if isinstance(self.step, Mapping):
             self.step = Step(**self.step)
 
     def judge(self, loss: float, step: Step, network: nn.Module, scores: dict[str, float]) -> None:
-        """Take in a complete step."""
+        """Compare a complete step with the best one so far."""
         if self.step is not None and not loss < self.loss:
             self.stale += 1
             return
@@ -176,16 +178,17 @@ class Best:
         self.state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
     def plain(self) -> dict[str, Any]:
-        """What a checkpoint holds of it."""
+        """The part of a checkpoint that describes this."""
         return {**vars(self), "step": None if self.step is None else vars(self.step)}
 
 
 @dataclass
 class Losses:
-    """The training losses since they were last written; waits for no device until then."""
+    """The training losses since the last written step; until it is written, no device is waited
+    for."""
 
     batch: Callable[[int], Sequence[int]] = lambda step: ()
-    """The rows of a step's batch, asked for where its loss is not finite."""
+    """Returns the rows of a step's batch; called if its loss is not finite."""
     pending: list[tuple[int, torch.Tensor, torch.Tensor | float]] = field(default_factory=list)
     total: float = 0.0
     rows: float = 0.0
@@ -195,15 +198,15 @@ class Losses:
     rate: float | None = None
 
     def add(self, step: Step) -> None:
-        """Take in one step."""
+        """Add one step."""
         if "loss_sum" in step.values:
             loss, rows = step.values["loss_sum"], step.values["rows"]
             self.pending.append((step.index, torch.as_tensor(loss), rows))
             self.rate = number(step.values["lr"]) if "lr" in step.values else None
 
     def take(self, step: Step) -> dict[str, float]:
-        """The values of a step to be written, its sums replaced by the row-weighted mean of all
-        losses since the last time."""
+        """The values to write for a step. The row-weighted mean of all losses since the last call
+        replaces its sums."""
         values = {k: number(v) for k, v in step.values.items() if k not in ("loss_sum", "rows")}
         if "loss_sum" in step.values:
             self.check()
@@ -212,8 +215,8 @@ class Losses:
         return values
 
     def look(self) -> list[float]:
-        """The losses not yet written; raises ``Diverged`` with the step at which one was first no
-        longer finite."""
+        """The losses that are not yet written; raises ``Diverged`` at the first one that is not
+        finite."""
         if not self.pending:
             return []
         losses: list[float] = torch.stack([loss for _, loss, _ in self.pending]).tolist()
@@ -225,7 +228,7 @@ class Losses:
         return losses
 
     def check(self) -> None:
-        """Take in the losses not yet written, as ``look`` finds them."""
+        """Add the losses that are not yet written to the sums; raises as ``look`` does."""
         losses = self.look()
         if not losses:
             return
@@ -236,25 +239,25 @@ class Losses:
         self.pending.clear()
 
     def plain(self) -> dict[str, Any]:
-        """What a checkpoint holds of it."""
+        """The part of a checkpoint that describes this."""
         return {name: value for name, value in vars(self).items() if name != "batch"}
 
     def since_complete(self) -> float:
-        """The mean since the last time this was asked."""
+        """The mean loss since the last call of this method."""
         mean = self.stretch_total / self.stretch_rows if self.stretch_rows else math.inf
         self.stretch_total = self.stretch_rows = 0.0
         return mean
 
     def diverged(self, index: int, what: str) -> Diverged:
-        """The error, with what to try."""
+        """The error, with advice."""
         steep = f"; the largest gradient before it was {self.largest:.3g}" if self.largest else ""
         rate = "" if self.rate is None else f" (lr was {self.rate:.3g})"
         return Diverged(
-            f"the {what} are no longer finite at step {index}{steep}; try a smaller lr, a tenth of "
-            f"it say{rate}, or clip=1, and look for inputs of very different sizes"
+            f"the {what} are no longer finite at step {index}{steep}; try a smaller lr, such as a "
+            f"tenth of it{rate}, or clip=1, and look for inputs of very different sizes"
         )
 
 
 def number(value: torch.Tensor | float) -> float:
-    """A number that may still lie on the device."""
+    """A number as a float; it may still be on the device."""
     return float(value.item()) if isinstance(value, torch.Tensor) else value

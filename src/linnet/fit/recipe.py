@@ -1,8 +1,8 @@
 """What to fit and how: a run is reproducible from its recipe and its data.
 
-A recipe is settings and nothing else: ``resolve`` says what "auto" means, ``begin`` builds from it.
-Each room has its own part: ``Reading`` says how data is read, ``LineSettings`` and ``NetSettings``
-how the models are fitted, ``Watching`` what is written meanwhile.
+A recipe holds settings only: ``resolve`` replaces "auto", ``begin`` builds the parts of a fit.
+Each room has its own part of the recipe: ``Reading`` says how data is read, ``LineSettings`` and
+``NetSettings`` how the models are fitted, ``Watching`` what is written during a fit.
 """
 
 from __future__ import annotations
@@ -25,19 +25,20 @@ from linnet.objectives import OBJECTIVES
 
 
 class Watching(Closed):
-    """What is written while a model is fitted; it changes no number."""
+    """What is written while a model is fitted; these settings change no result."""
 
     log_every: EveryEpochs = Every()
     """Which steps are written; "auto": each of the first hundred, then every tenth."""
     checkpoint_every: EverySeconds = Every()
-    """How often a checkpoint is made; "auto": at the end of an epoch, but not more often than every
-    5 seconds, and at least every 30."""
+    """How often a checkpoint is written; "auto": at the end of an epoch, but at most every 5
+    seconds, and at least every 30."""
 
 
 class Recipe(Watching, NetSettings, LineSettings, Reading):
-    """Every setting that changes a result. Frozen; TOML and JSON both ways.
+    """Every setting that changes a result. Frozen; it can be read from TOML and JSON, and written
+    to them.
 
-    "auto" is filled in by ``linnet.fit.resolve`` from the data, so a resolved recipe says all.
+    ``linnet.fit.resolve`` replaces each "auto" by a value that suits the data.
     """
 
     # data
@@ -72,18 +73,18 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
 
     @property
     def nets(self) -> tuple[str, ...]:
-        """Its models but the line."""
+        """All its models except the line."""
         return tuple(name for name in self.model if name != LINE)
 
     @classmethod
     def make(cls, settings: dict[str, Any], source: str = "recipe") -> Recipe:
-        """A recipe from plain values; ``source`` is named in errors."""
+        """A recipe from plain values; errors name ``source``."""
         if settings.get("model") == "auto":
             settings = {key: value for key, value in settings.items() if key != "model"}
         return cls.parse(settings, source, RecipeError)
 
     def override(self, settings: dict[str, Any], source: str = "recipe") -> Recipe:
-        """This recipe with some settings replaced."""
+        """This recipe with other values of some settings."""
         return Recipe.make({**self.plain(), **settings}, source)
 
     def toml(self) -> str:

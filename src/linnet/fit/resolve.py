@@ -1,4 +1,4 @@
-"""What "auto" means in a recipe, for this data and this division of it."""
+"""What "auto" means in a recipe, for this data and its split."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from linnet.objectives import find as find_objective
 from linnet.objectives.base import Objective
 
 PENALTIES = tuple(10.0**power for power in range(1, -8, -1))
-"""The path the line's penalty is chosen from, in the scale of standardised features."""
+"""The L2 penalties among which the line's is chosen, for standardised features."""
 
 STEPS = 3_000
 """A net on few rows gets more epochs: enough for about this many steps, but at most 200."""
@@ -30,7 +30,7 @@ STEPS = 3_000
 
 @dataclass(frozen=True)
 class Case:
-    """All that "auto" depends on."""
+    """Everything on which the meaning of "auto" depends."""
 
     recipe: Recipe
     schema: Schema
@@ -45,7 +45,7 @@ class Case:
 
     @property
     def wide(self) -> bool:
-        """Whether the data is of float64, and the device computes in it."""
+        """Whether the data is float64 and the device can compute with it."""
         return self.schema.dtype == "float64" and not self.recipe.device.startswith("mps")
 
     @property
@@ -54,7 +54,7 @@ class Case:
 
     @property
     def size(self) -> int:
-        """Rows of a batch."""
+        """The number of rows in a batch."""
         size = self.recipe.batch_size
         if size == "auto" and not self.optimizer.whole:
             return min(128, max(16, self.rows // 32))
@@ -64,7 +64,7 @@ class Case:
 def _penalty(case: Case) -> tuple[float, ...]:
     if len(case.split.valid):
         return PENALTIES
-    # no rows to choose by: none, or scikit-learn's C=1
+    # without validation rows: no penalty, or that of scikit-learn's C=1
     return (0.0 if case.objective.quadratic else 1 / case.rows,)
 
 
@@ -83,20 +83,20 @@ AUTO: Mapping[str, Callable[[Case], Any]] = {
     "penalty": _penalty,
     "tol": _tol,
     "weight_decay": lambda case: case.optimizer.weight_decay,
-    # noise, which a sum of squares pays for
+    # dropout adds noise to predictions, which a squared error punishes
     "dropout": lambda case: 0.0 if case.objective.quadratic else 0.2,
     "batch_size": lambda case: case.size,
     "shift": lambda case: min(case.schema.shape[1:]) // 28 if case.picture else 0,
     "epochs": lambda case: min(200, max(12, STEPS // max(1, case.rows // case.size))),
 }
-"""What "auto" means, by key. What differs from network to network says the network."""
+"""What "auto" means, by key. A network gives those values that depend on the network."""
 
 
 def resolve(recipe: Recipe, data: Dataset, split: Split) -> Recipe:
-    """The recipe with every "auto" filled in for this data and this division of it; raises
-    ``RecipeError`` where it cannot be carried out.
+    """The recipe with a value for every "auto", for this data and its split; raises ``RecipeError``
+    if the recipe does not suit the data.
 
-    What differs from net to net stays "auto" where there are several.
+    If there are several nets, settings that depend on the net stay "auto".
     """
     name = choose(data.schema, recipe.objective)
     optimizer = lookup(OPTIMIZERS, recipe.optimizer, "optimizer")
@@ -105,19 +105,19 @@ def resolve(recipe: Recipe, data: Dataset, split: Split) -> Recipe:
     found = {key: auto(case) for key, auto in AUTO.items() if getattr(recipe, key) == "auto"}
     found["batch_size"] = case.size
     if not len(split.valid) and not len(split.test) and LINE in recipe.model:
-        found["model"] = (LINE,)  # nothing could show that a net is better
+        found["model"] = (LINE,)  # no rows could show that a net is better
     resolved = recipe.override(found)
     nets = resolved.nets
     return resolved.override(_of(resolved, nets[0])) if len(nets) == 1 else resolved
 
 
 def only(recipe: Recipe, name: str) -> Recipe:
-    """The same recipe for one of its models, with nothing left open."""
+    """The same recipe for one of its models, without any "auto"."""
     return recipe.model_copy(update={"model": (name,), **_of(recipe, name)})
 
 
 def _of(recipe: Recipe, name: str) -> dict[str, Any]:
-    """What "auto" means for one of the networks."""
+    """The values of "auto" that depend on the network."""
     network = find_network(name)
     optimizer: Choice = lookup(OPTIMIZERS, recipe.optimizer, "optimizer")
     rate = optimizer.lr * (network.norm_rate if recipe.batch_norm else 1)
@@ -126,7 +126,7 @@ def _of(recipe: Recipe, name: str) -> dict[str, Any]:
 
 
 def check(case: Case) -> None:
-    """Refuse what cannot be done with such data."""
+    """Refuse settings that do not suit the data."""
     recipe, schema = case.recipe, case.schema
     if recipe.solver != "auto":
         needs = lookup(SOLVERS, recipe.solver, "solver", GROUP)().needs()

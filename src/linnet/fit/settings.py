@@ -1,4 +1,4 @@
-"""Settings as people write them: a file of TOML, ``key=value``, several values for a sweep."""
+"""Settings as people write them: a TOML file, ``key=value``, several values for a sweep."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ TEXTS = {
     "data", "target", "drop", "missing", "split", "group", "time", "separator", "decimal",
     "encoding",
 }  # fmt: skip
-"""Keys whose values are text even where they look like numbers."""
+"""Keys whose values are text, even if they look like numbers."""
 
 MAX_RECIPE_BYTES = 1 << 20
-"""Of a file of TOML; recipes have a few hundred."""
+"""The most bytes of a TOML file; recipes have a few hundred."""
 
 
 def read_recipe(path: Place) -> dict[str, Any]:
@@ -33,7 +33,7 @@ def read_recipe(path: Place) -> dict[str, Any]:
     except RecipeError:
         raise
     except RecursionError as error:
-        raise RecipeError(f"{path}: not TOML of a recipe: nested too deeply") from error
+        raise RecipeError(f"{path}: not the TOML of a recipe: nested too deeply") from error
     except OSError as error:
         raise RecipeError(f"{path}: cannot read: {error.strerror}") from error
     except ValueError as error:
@@ -41,7 +41,7 @@ def read_recipe(path: Place) -> dict[str, Any]:
 
 
 def sweep(settings: dict[str, Any]) -> list[dict[str, Any]]:
-    """One set of settings for each combination of the values of keys that take a single one."""
+    """The settings for each combination, where keys that take one value have a list of values."""
     many = {
         key: value
         for key, value in settings.items()
@@ -51,8 +51,8 @@ def sweep(settings: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def read_settings(texts: Sequence[str]) -> dict[str, Any]:
-    """``key=value`` as on the command line: commas make a list, numbers and booleans are read;
-    ``columns.NAME=kind`` declares a column."""
+    """``key=value`` texts as on the command line, as settings. Commas make a list; numbers and
+    booleans are recognised; ``columns.NAME=kind`` gives the kind of a column."""
     settings: dict[str, Any] = {}
     for text in texts:
         key, equals, value = text.partition("=")
