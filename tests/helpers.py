@@ -25,6 +25,7 @@ import torch
 from torch import nn
 
 import linnet
+from linnet.core.events import Event as TypedEvent
 from linnet.core.record import Event, Record
 from linnet.data.table import Table
 from linnet.errors import DataError, LinnetError
@@ -116,11 +117,11 @@ def at_event(
     """Call ``act`` when the ``count``-th event of this kind is written to a record."""
     write, seen = Record.write, 0
 
-    def written(record: Record, kind: str, /, **values: Any) -> None:
+    def written(record: Record, told: TypedEvent) -> None:
         nonlocal seen
-        write(record, kind, **values)
-        seen += kind == event
-        if kind == event and seen == count:
+        write(record, told)
+        seen += told.kind == event
+        if told.kind == event and seen == count:
             act()
 
     monkeypatch.setattr(Record, "write", written)

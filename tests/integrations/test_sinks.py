@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 import linnet
 from linnet.cli.sync import sync
 from linnet.compat.visdom import Visdom
+from linnet.core import events as typed
 from linnet.core.events import Start
 from linnet.core.history import History
 from linnet.core.record import Event, Record
@@ -105,9 +106,10 @@ def write_run(path: Path, steps: int, state: str = "finished") -> Path:
     """A record of ``steps`` steps, and nothing else of a run."""
     path.mkdir(exist_ok=True)
     record = Record(path / "events.jsonl")
-    record.write("start", format=1, wall=directory.now(), data="none")
+    record.write(typed.Start(format=1, wall=directory.now(), data="none"))
     for step in range(steps):
-        record.write("step", model="mlp", step=step, epoch=0, loss=1 / (step + 1))
+        values = {"loss": 1 / (step + 1)}
+        record.write(typed.Step(model="mlp", step=step, epoch=0, values=values))
     record.close()
     directory.write_status(path, state)
     return path
@@ -239,8 +241,8 @@ def test_a_stopped_sync_goes_on_where_it_was(
 def test_what_a_resume_took_back_is_not_sent(tmp_path: Path, memory: type[Memory]) -> None:
     run = write_run(tmp_path / "run", 10)
     record = Record(run / "events.jsonl")
-    record.write("resume", model="mlp", step=4)
-    record.write("step", model="mlp", step=5, loss=2.0)
+    record.write(typed.Resume(model="mlp", step=4))
+    record.write(typed.Step(model="mlp", step=5, values={"loss": 2.0}))
     record.close()
     follower.follow(run, "memory")
     assert steps_of(memory.events) == [0, 1, 2, 3, 4, 5]

@@ -182,6 +182,7 @@ class Fit(Event):
     model: str | None = _of(str)
     converged: bool | None = _of(bool)
     reason: str | None = _of(str)
+    stopped: str | None = _of(str)
     steps: int | None = _of(int)
     best_step: int | None = _of(int)
 

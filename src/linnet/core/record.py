@@ -114,15 +114,10 @@ class Record:
         """Whether anything becomes of what is written."""
         return self._file is not None or self._echo is not None
 
-    def write(self, event: events.Event | str, **values: Any) -> None:
-        """Append one event with the seconds since the record was opened.
-
-        Of an event's kind and its ``values`` by name the event is made first.
-        """
+    def write(self, event: events.Event) -> None:
+        """Append one event with the seconds since the record was opened."""
         if not self.writes:
             return
-        if isinstance(event, str):
-            event = events.of({"event": event, **values})
         line: Event = {"event": event.kind, "time": round(self.seconds, 6)}
         for key, value in event.plain().items():
             if key not in line and value is not None:

@@ -19,7 +19,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from linnet.core import files, memory, registry
+from linnet.core import events, files, memory, registry
 from linnet.core.parallel import World
 from linnet.core.record import Event, Record
 from linnet.data.dataset import Dataset
@@ -108,7 +108,7 @@ def train(
             directory.follow(path, name)
         metrics = job.test(job.fit())
         files.write_json(path / directory.METRICS, metrics)
-        record.write("end", chosen=metrics["chosen"])
+        record.write(events.End(chosen=metrics["chosen"]))
         record.sync()
     shutil.rmtree(path / checkpoint.FOLDER, ignore_errors=True)
     return Run(path, network)
@@ -227,7 +227,8 @@ class Job:
             _describe(path, self.ready, self.facts, self.past)
         if self.held is None:
             name = self.ready.data.name
-            record.write("start", format=directory.FORMAT, wall=directory.now(), data=name)
+            wall = directory.now()
+            record.write(events.Start(format=directory.FORMAT, wall=wall, data=name))
             heed(self.ready.findings, record)
 
     def fit(self) -> dict[str, Artifact]:
@@ -296,8 +297,9 @@ class Job:
         name, scores = model.manifest.model, dict(model.manifest.scores)
         seed = self.ready.recipe.seed
         if raw is not None:
-            scores["test"] = evaluation.score(model.objective, raw, test, seed)
-            self.record.write("test", model=name, test=scores["test"])
+            tested = evaluation.score(model.objective, raw, test, seed)
+            scores["test"] = tested
+            self.record.write(events.Test(model=name, test=tested))
         model = _complete(model, scores, self.facts)
         model.save(self.path / f"{name}.safetensors")
         if raw is not None:
@@ -338,7 +340,7 @@ def _remedy(path: Path, record: Record, train: Tensor, error: Diverged) -> str:
     words = ""
     if len(error.rows):
         rows = sorted(train[list(error.rows)].tolist())
-        record.write("diverged", rows=rows)
+        record.write(events.Diverged(rows=rows))
         some = ", ".join(map(str, rows[:SHOWN_ROWS])) + ", ..." * (len(rows) > SHOWN_ROWS)
         words = f"; its batch was rows {some} ({len(rows):,}, all in {directory.EVENTS})"
     if checkpoint.kept(path / checkpoint.FOLDER):

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnet.core import files
+from linnet.core.events import Finding
 from linnet.core.every import Every
 from linnet.core.record import Reason, Record, Step
 from linnet.errors import Interrupted, LinnetWarning, ModelError, WorkError
@@ -124,7 +125,7 @@ class Checkpoints:
         except WorkError as error:
             self._saved = time.monotonic()
             text = f"not saved: {error}; the checkpoint before it is kept; training continues"
-            self.record.write("finding", model=state["model"], severity="warning", text=text)
+            self.record.write(Finding(model=state["model"], severity="warning", text=text))
             warnings.warn(text, LinnetWarning, stacklevel=2)
             if self.stop is not None and self.stop.signal is not None:
                 raise Interrupted(self.stop.signal) from error

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from linnet.core import events
 from linnet.core.parallel import World
 from linnet.core.record import Reason, Record, Step
 from linnet.data.dataset import Dataset
@@ -103,7 +104,7 @@ def _begin(
         method.restore(resume["method"])
         return method, Progress(model, method, record, given=given, state=resume["progress"])
     progress = Progress(model, method, record, given=given)
-    record.write("begin", model=model, steps=method.steps, title=network.title)
+    record.write(events.Begin(model=model, steps=method.steps, title=network.title))
     heed(findings(recipe, network, objective, train), record, model)
     return method, progress
 
@@ -163,7 +164,7 @@ def _finish(
         if isinstance(layer, Scaling):
             facts["scaling"] = layer.describe(bytes=train.schema.example == "picture")
     facts |= _certificate(best.step) or {"best_epoch": best.step.epoch, "epochs": progress.epoch}
-    progress.record.write("fit", model=progress.model, **facts)
+    progress.record.write(_ended(progress.model, facts))
     provenance = {"seconds": round(progress.seconds, 3)}
     by_part = {"valid": scores} if scores else {}
     data = {"train_rows": len(train), "valid_rows": len(valid)}
@@ -180,12 +181,19 @@ def _facts(progress: Progress, best: Step) -> dict[str, Any]:
         reason = Reason(words, reason.kind)
     return {
         "converged": None,
-        "reason": reason,
+        "reason": None if reason is None else str(reason),
         "stopped": None if reason is None else reason.kind,
         "steps": progress.index,
         "best_step": best.index,
         **progress.method.facts,
     }
+
+
+def _ended(model: str, facts: Mapping[str, Any]) -> events.Fit:
+    """The event of a fit that has ended."""
+    named = ("converged", "reason", "stopped", "steps", "best_step")
+    more = {key: value for key, value in facts.items() if key not in named}
+    return events.Fit(model=model, values=more, **{key: facts[key] for key in named})
 
 
 def _certificate(step: Step) -> dict[str, Any]:
@@ -219,7 +227,8 @@ def _spread(rows: int, most: int) -> torch.Tensor:
 def heed(findings: list[Finding], record: Record, model: str | None = None) -> None:
     """Record the findings and warn of all except notes; raises ``Blocked`` if one blocks."""
     for finding in findings:
-        record.write("finding", model=model, severity=finding.severity, text=str(finding))
+        event = events.Finding(model=model, severity=finding.severity, text=str(finding))
+        record.write(event)
     for finding in findings:
         text = str(finding) if model is None else f"{model}: {finding}"
         if finding.blocks:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from linnet.core import memory
+from linnet.core import events, memory
 from linnet.core.record import Reason, Record, Step
 from linnet.data.batches import Batches
 from linnet.errors import Diverged
@@ -69,7 +69,9 @@ class Progress:
             if step.index <= WATCHED or step.index % WATCH_EVERY == 0 or step.complete:
                 values |= self.method.watch()
             self.losses.largest = max(self.losses.largest, values.get("gradient_max", 0.0))
-            self._tell("step", epoch=self.epoch, **values)
+            self.record.write(
+                events.Step(model=self.model, step=self.index, epoch=self.epoch, values=values)
+            )
 
     def judge(self, step: Step, valid: dict[str, float], train: dict[str, float]) -> None:
         """Add the scores of a complete step: of validation rows and of some training rows.
@@ -77,9 +79,13 @@ class Progress:
         Without validation rows both are empty, and the last step counts as the best.
         """
         if valid:
-            self._tell("evaluate", epoch=self.epoch, valid=valid, train=train)
+            self.record.write(
+                events.Evaluate(
+                    model=self.model, step=self.index, epoch=self.epoch, valid=valid, train=train
+                )
+            )
         if self.index:
-            self._tell("spent", **self.spent.seconds(self.method))
+            self.record.write(self.spent.event(self.model, self.index, self.method))
         loss = valid.get("loss", -float(self.index))
         if not math.isfinite(loss):
             raise self.losses.diverged(self.index, "validation losses")
@@ -92,9 +98,6 @@ class Progress:
             self.reason = Reason(words, "early_stopping")
         else:
             self.method.observe(loss if valid else self.losses.since_complete())
-
-    def _tell(self, event: str, **values: Any) -> None:
-        self.record.write(event, model=self.model, step=self.index, **values)
 
     def plain(self) -> dict[str, Any]:
         """The content of a checkpoint: this state, the method's state, the length of the record."""
@@ -143,15 +146,20 @@ class Spent:
         batches = self._batches + (made.seconds if isinstance(made, Batches) else 0.0)
         return {"all": time.perf_counter() - self._began, "batches": batches, **self._seconds}
 
-    def seconds(self, method: Method) -> dict[str, float | int | None]:
-        """The seconds so far for ``batches`` (to make them), ``steps`` (forward, backward, update),
-        ``evaluate`` and ``record`` (with checkpoints); and ``memory``, the bytes in use now."""
+    def event(self, model: str, step: int, method: Method) -> events.Spent:
+        """Seconds so far: ``batches`` (making them), ``steps`` (forward, backward, update),
+        ``evaluate``, ``record`` (checkpoints too); and ``memory``, the bytes in use now."""
         parts = self.plain(method)
         rest = parts.pop("all") - sum(parts.values())
-        seconds: dict[str, float | None] = {}
-        seconds |= {key: round(value, 6) for key, value in {**parts, "steps": rest}.items()}
-        seconds["batches"] = seconds["batches"] or None  # a solver has no batches
-        return {**seconds, "memory": memory.resident()}
+        return events.Spent(
+            model=model,
+            step=step,
+            batches=round(parts["batches"], 6) or None,  # a solver makes none
+            evaluate=round(parts["evaluate"], 6),
+            record=round(parts["record"], 6),
+            steps=round(rest, 6),
+            memory=memory.resident(),
+        )
 
 
 @dataclass
