@@ -223,9 +223,17 @@ def pytest(root: Path, words: list[str], seconds: float | None = None) -> tuple[
     return done.returncode, done.stdout
 
 
+def likely(root: Path, function: Function, test: str) -> tuple[bool, bool]:
+    """Sorts tests: first those whose file names the function, then those of its room."""
+    path = test.split("::", 1)[0]
+    named = function.name.rpartition(".")[2].strip("_")
+    room = f"tests/{function.path.relative_to(PACKAGE).parts[0]}/"
+    return named not in (root / path).read_text(encoding="utf-8"), not path.startswith(room)
+
+
 def reached(root: Path, functions: list[Function], marked: str) -> dict[str, list[str]]:
-    """By function the tests that reach it, those of its own room first; without those that fail
-    while this is noted."""
+    """By function the tests that reach it, the likely ones first; without those that fail while
+    this is noted."""
     before = {path: (root / path).read_bytes() for path in {one.path for one in functions}}
     for path, content in before.items():
         text = Text(content)
@@ -245,8 +253,7 @@ def reached(root: Path, functions: list[Function], marked: str) -> dict[str, lis
         if name in found and test not in failed and test not in found[name]:
             found[name].append(test)
     for one in functions:
-        room = f"tests/{one.path.relative_to(PACKAGE).parts[0]}/"
-        found[str(one)].sort(key=lambda test: not test.startswith(room))
+        found[str(one)].sort(key=lambda test: likely(root, one, test))
     return found
 
 

@@ -225,6 +225,18 @@ def test_runs_are_sorted(runs: Path) -> None:
         query.select(paths, sort="sead")
 
 
+@pytest.mark.parametrize(
+    ("found", "where"),
+    [
+        (True, "key=true"), (False, "key=false"), (True, "key!=1"), (9, "key='9'"),
+        (9, "key<text"), ("10", "key<9"), (10, "key>9"), ([1, True], "key=true"),
+    ],
+)  # fmt: skip
+def test_numbers_are_compared_as_numbers_and_all_else_as_text(found: object, where: str) -> None:
+    (comparison,) = query.parse(where)
+    assert comparison.holds({"key": found})
+
+
 def test_only_what_differs_is_compared(runs: Path) -> None:
     rows = linnet.compare(runs / "iris-0", runs / "iris-1")
     assert rows["seed"] == [0, 1] and "data" not in rows and "scaling" not in rows
