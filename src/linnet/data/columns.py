@@ -25,6 +25,7 @@ import numpy as np
 import polars as pl
 
 from linnet.core import memory
+from linnet.core.text import literal
 from linnet.data.column import AMBIGUOUS, DAY_FORMATS, TIME_FORMATS, Column
 from linnet.data.reading import Kind
 from linnet.data.table import Table
@@ -103,7 +104,7 @@ def record(column: Column, series: pl.Series, table: Table) -> Array:
         row = int(lost.arg_max() or 0)
         raise DataError(
             f"{table.name}, {table.where(row)}: the column {column.name!r} has "
-            f"{_shown(series[row])}, expected {EXPECTED[column.kind]}; change it, or name a "
+            f"{literal(series[row])}, expected {EXPECTED[column.kind]}; change it, or name a "
             f"value that means missing (missing=...)"
         )
     if column.kind == "date" and good:
@@ -226,8 +227,9 @@ def infer(series: pl.Series, declared: Kind | None, table: Table) -> Column:
             if not form:
                 raise DataError(
                     f"{table.name}: the column {name!r} holds "
-                    f"{_shown(series.drop_nulls().first())}, expected dates in one format, such as "
-                    f"2024-12-31 or 2024-12-31 23:59; or declare it otherwise (columns.{name}=text)"
+                    f"{literal(series.drop_nulls().first())}, expected dates in one format, such "
+                    "as 2024-12-31 or 2024-12-31 23:59; or declare it otherwise "
+                    f"(columns.{name}=text)"
                 )
             column = column.model_copy(update={"format": form})
             series = _as_date(series, form)
@@ -339,7 +341,7 @@ def date_format(series: pl.Series, table: Table | None) -> str:
         row = int(bad.arg_max() or 0)
         where = f"row {row}" if table is None else f"{table.name}, {table.where(row)}"
         raise DataError(
-            f"{where}: the column {series.name!r} has {_shown(series[row])}, where "
+            f"{where}: the column {series.name!r} has {literal(series[row])}, where "
             f"{most:,} of {len(values):,} values are dates; correct it, or declare the column text "
             f"(columns.{series.name}=text)"
         )
@@ -347,7 +349,7 @@ def date_format(series: pl.Series, table: Table | None) -> str:
         if table is None:
             return ""
         raise DataError(
-            f"{table.name}: {_shown(values[0])} in the column {series.name!r} may have the day or "
+            f"{table.name}: {literal(values[0])} in the column {series.name!r} may have the day or "
             "the month first; write dates as 2024-12-31"
         )
     if best.endswith("z"):
@@ -366,11 +368,6 @@ def _as_date(series: pl.Series, form: str) -> pl.Series:
         return series.str.to_date(form, strict=False)
     found = series.str.to_datetime(form, strict=False, time_unit="us")
     return found.dt.replace_time_zone(None) if form.endswith("z") else found
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def describe(series: pl.Series, column: Column) -> dict[str, Any]:

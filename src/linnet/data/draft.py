@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from linnet.core.registry import suggest
+from linnet.core.text import listed
 from linnet.data import columns
 from linnet.data.column import Column
 from linnet.data.dataset import Dataset
@@ -194,19 +195,18 @@ def _left_out(fields: Sequence[Column]) -> list[str]:
         names = [repr(field.name) for field in fields if field.kind == kind]
         if names:
             what = {"text": "text", "identifier": "identifiers", "constant": "constant"}[kind]
-            named = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-            notes.append(f"left out, as they are {what}: {named}")
+            notes.append(f"left out, as they are {what}: {listed(names, 8)}")
     return notes
 
 
 def _targets(table: Table, reading: Reading) -> tuple[str, ...]:
     """The names of the columns to predict."""
     names = list(table.columns)
-    listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    known = listed(names, 20)
     if not reading.target:
         raise DataError(
             f"{table.name}: which column is to be predicted? name it: --target COLUMN; there are "
-            f"{listed}"
+            f"{known}"
         )
     for name in reading.target:
         if name not in table.columns:
