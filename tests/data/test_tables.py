@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 import linnet
 from linnet.cli import app
 from linnet.core import memory
-from linnet.data import columns
+from linnet.data.kinds import MAX_CATEGORIES
 from linnet.data.read import read_draft
 from linnet.data.reading import Reading
 from linnet.errors import DataError, InputError, LinnetWarning, RecipeError
@@ -162,7 +162,7 @@ def test_a_date_among_dates_that_is_none_is_refused_by_row() -> None:
 
 
 def test_too_many_categories_are_refused_or_left_out() -> None:
-    many = [f"c{n}" for n in range(columns.MAX_CATEGORIES + 1)] * 2
+    many = [f"c{n}" for n in range(MAX_CATEGORIES + 1)] * 2
     rows = len(many)
     table = pl.DataFrame({"v": many, "n": DRAWS.normal(size=rows), "y": np.arange(rows) % 2})
     assert kinds(table)["v"] in ("text", "identifier")

@@ -24,7 +24,7 @@ import linnet
 from linnet import figures
 from linnet.core import files
 from linnet.errors import DataError, InputError, WorkError
-from linnet.figures import _style, static
+from linnet.figures import _style, plotly, static
 from linnet.figures._curves import MAX_POINTS, decimate, smoothed
 from linnet.figures.colors import COLORS
 
@@ -191,16 +191,16 @@ def test_colours_are_told_apart_by_every_eye_on_white_and_on_dark() -> None:
 
 @pytest.mark.parametrize("name", EVIL)
 def test_a_name_is_shown_as_text_on_one_line(name: str) -> None:
-    shown = _style.text(name)
+    shown = plotly.text(name)
     assert "<" not in shown and "\n" not in shown and "\u202e" not in shown
     plain = html.unescape(shown)
-    assert len(plain) <= _style.MAX_NAME
-    if len(name) <= _style.MAX_NAME and name.isprintable():
+    assert len(plain) <= plotly.MAX_NAME
+    if len(name) <= plotly.MAX_NAME and name.isprintable():
         assert plain == name
 
 
 def test_long_names_that_differ_at_their_ends_stay_different() -> None:
-    assert _style.text("run-" * 40 + "1") != _style.text("run-" * 40 + "2")
+    assert plotly.text("run-" * 40 + "1") != plotly.text("run-" * 40 + "2")
 
 
 def hostile() -> list[figures.Figure]:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, NoReturn
 import typer
 
 from linnet.core import files, memory
+from linnet.core.text import cell
 from linnet.errors import LinnetError, LinnetWarning
 
 Json = Annotated[bool, typer.Option("--json", help="Print strict JSON.")]
@@ -143,17 +144,9 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
 
 def text(value: Any) -> str:
     """A cell of a table."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:.4g}"
     if isinstance(value, (list, tuple)):
         return " x ".join(map(str, value))
-    return str(value)
+    return str(cell(value))
 
 
 def set_threads() -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from linnet.cli._output import print_json, print_table
+from linnet.core.text import plural
 
 if TYPE_CHECKING:
     from linnet.experiment.sweep import Trial
@@ -24,7 +25,7 @@ def show(run: "Run") -> None:
     end = os.sep if run.path.is_dir() else ""
     for note in about["data"]["notes"]:
         print(f"note: {note}")
-    threads = f"{about['threads']} thread{'s' * (about['threads'] != 1)}"
+    threads = f"{about['threads']} {plural(about['threads'], 'thread')}"
     print(f"on {about['device']}, {threads}; files: {run.path}{end}")
 
 

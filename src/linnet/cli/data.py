@@ -20,6 +20,7 @@ from linnet.cli._output import (
     print_table,
     text,
 )
+from linnet.core.text import cut
 
 if TYPE_CHECKING:
     from linnet.data.dataset import Dataset
@@ -185,8 +186,7 @@ def _print(facts: Mapping[str, Any], targets: Sequence[str]) -> None:
 
 def _print_columns(table: list[dict[str, Any]], targets: Sequence[str]) -> None:
     def short(value: Any) -> str:
-        shown = f"{value:.6g}" if isinstance(value, float) else text(value)
-        return shown if len(shown) <= WIDTH else shown[: WIDTH - 3] + "..."
+        return cut(f"{value:.6g}" if isinstance(value, float) else text(value), WIDTH, "...")
 
     print_table(
         ["column", "kind", "missing", "distinct", "range", "examples"],

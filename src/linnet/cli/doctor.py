@@ -21,6 +21,7 @@ from linnet.cli._output import (
     print_json,
     set_threads,
 )
+from linnet.core.text import counted
 
 if TYPE_CHECKING:
     from linnet.data.dataset import Dataset
@@ -139,7 +140,7 @@ def show(
     counts = {kind: sum(f.severity == kind for f in findings) for kind in ("warning", "note")}
     stops = sum(finding.blocks for finding in findings)
     result = f"{stops:,} would stop training, " if stops else "nothing would stop training; "
-    result += ", ".join(f"{n:,} {kind}{'' if n == 1 else 's'}" for kind, n in counts.items())
+    result += ", ".join(counted(n, kind) for kind, n in counts.items())
     print(textwrap.fill(_printable(f"{looked}: {result}"), width))
 
 

@@ -9,6 +9,7 @@ from pydantic_core import CoreSchema, core_schema
 
 from linnet.core.files import canonical
 from linnet.core.registry import suggest
+from linnet.core.text import cut
 from linnet.errors import InputError
 
 
@@ -87,8 +88,7 @@ def explain(invalid: ValidationError, model: type[BaseModel]) -> str:
         return f'unknown key "{place}"{hint}'
     if first["type"] == "missing":
         return f'the key "{place}" is missing'
-    given = repr(first["input"])
-    given = given if len(given) <= 80 else given[:77] + "..."
+    given = cut(repr(first["input"]), 80, "...")
     return f'"{place}" is {given}: {first["msg"].removeprefix("Value error, ")}'
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import PlainSerializer, PlainValidator
 
 from linnet.core.record import Step
+from linnet.core.text import plural
 
 FIRST, THEN = 100, 10
 """By default each of the first hundred steps is due, and then every tenth."""
@@ -46,7 +47,7 @@ class Every:
         if self.unit == "seconds":
             return f"{self.number:g}s"
         number = int(self.number)
-        return number if self.unit == "steps" else f"{number} epoch{'s' * (number > 1)}"
+        return number if self.unit == "steps" else f"{number} {plural(number, 'epoch')}"
 
     def steps(self, per_epoch: int) -> int:
         """As a number of steps; "auto" is one epoch."""

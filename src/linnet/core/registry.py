@@ -11,6 +11,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 from typing import Any
 
+from linnet.core.text import listed
 from linnet.errors import RecipeError
 
 LISTED = 30
@@ -29,8 +30,7 @@ def suggest(name: str, names: Iterable[str]) -> str:
     """``did you mean "x"?`` for the nearest of ``names``, else a list of them."""
     known = sorted(names)
     close = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
-    more = ", ..." if len(known) > LISTED else ""
-    return f'did you mean "{close[0]}"?' if close else f"known: {', '.join(known[:LISTED])}{more}"
+    return f'did you mean "{close[0]}"?' if close else f"known: {listed(known, LISTED)}"
 
 
 def others(group: str) -> dict[str, str]:

@@ -1,8 +1,61 @@
-"""Numbers and lists as text."""
+"""Numbers, names and lists as text."""
 
 from __future__ import annotations
+
+import os
+from collections.abc import Collection
+from itertools import islice
+from pathlib import Path
+from typing import Any
 
 
 def percent(share: float) -> str:
     """A share as a percentage with two decimals."""
     return f"{100 * share:.2f} %"
+
+
+def plural(count: int, word: str) -> str:
+    """``word``, in the plural unless ``count`` is 1."""
+    if count == 1:
+        return word
+    if word.endswith("y"):
+        return f"{word[:-1]}ies"
+    return f"{word}es" if word.endswith("s") else f"{word}s"
+
+
+def counted(count: int, word: str) -> str:
+    """``1 row``, ``2,000 rows``."""
+    return f"{count:,} {plural(count, word)}"
+
+
+def cut(text: str, most: int, end: str = "…") -> str:
+    """The text, at most ``most`` characters of it, with ``end`` where the rest was cut off."""
+    return text if len(text) <= most else text[: most - len(end)] + end
+
+
+def literal(value: object) -> str:
+    """A value as Python writes it, cut after 60 characters."""
+    return cut(repr(value), 60, "...")
+
+
+def listed(items: Collection[object], most: int) -> str:
+    """The first ``most`` items."""
+    return ", ".join(map(str, islice(items, most))) + (", ..." if len(items) > most else "")
+
+
+def of_path(path: str | Path) -> str:
+    """A path as text that can be printed and stored, also if its bytes are not UTF-8."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+def cell(value: Any) -> Any:
+    """A value of a table for people: numbers and truth values as text, others as they are."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from linnet.core.registry import suggest
-from linnet.data import columns
+from linnet.core.text import listed
+from linnet.data import columns, kinds
 from linnet.data.column import Column
 from linnet.data.dataset import Dataset
 from linnet.data.reading import Label, Reading
@@ -19,12 +20,6 @@ from linnet.data.schema import MAX_CLASSES, Schema
 from linnet.data.split import Division
 from linnet.data.table import LeftOut, Table
 from linnet.errors import DataError
-
-MAX_TARGET_CODES = 20
-"""Whole numbers with more different values than this are numbers to predict, not classes."""
-
-ROWS_A_CLASS = 5
-"""With more than two values, whole numbers are classes only with this many rows each on average."""
 
 PARTS = {
     "train": 0, "training": 0, "valid": 1, "validation": 1, "val": 1, "dev": 1, "test": 2,
@@ -90,7 +85,7 @@ def overview(table: Table, reading: Reading) -> list[dict[str, Any]]:
     """The kind and the facts of each column, for people; see ``columns.describe``."""
     _declared(table, reading)
     return [
-        columns.describe(series, columns.infer(series, reading.columns.get(name), table))
+        columns.describe(series, kinds.infer(series, reading.columns.get(name), table))
         for name, series in (
             (name, columns.without(series, reading.missing))
             for name, series in table.columns.items()
@@ -172,7 +167,7 @@ def _features(
         left = dividing is not None and dividing[1].name == name and dividing[0] != "time"
         declared = "identifier" if left else reading.columns.get(name)
         series = columns.without(table.columns[name], reading.missing)
-        return columns.infer(series, declared, table)
+        return kinds.infer(series, declared, table)
 
     fields = tuple(columns.in_threads(kind, names))
     used = [field for field in fields if field.used]
@@ -194,19 +189,18 @@ def _left_out(fields: Sequence[Column]) -> list[str]:
         names = [repr(field.name) for field in fields if field.kind == kind]
         if names:
             what = {"text": "text", "identifier": "identifiers", "constant": "constant"}[kind]
-            named = ", ".join(names[:8]) + (", ..." if len(names) > 8 else "")
-            notes.append(LeftOut(f"left out, as they are {what}: {named}"))
+            notes.append(LeftOut(f"left out, as they are {what}: {listed(names, 8)}"))
     return notes
 
 
 def _targets(table: Table, reading: Reading) -> tuple[str, ...]:
     """The names of the columns to predict."""
     names = list(table.columns)
-    listed = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+    known = listed(names, 20)
     if not reading.target:
         raise DataError(
             f"{table.name}: which column is to be predicted? name it: --target COLUMN; there are "
-            f"{listed}"
+            f"{known}"
         )
     for name in reading.target:
         if name not in table.columns:
@@ -256,12 +250,12 @@ def _division(kind: Any, series: pl.Series, table: Table) -> Division:
         values = series.rank("dense").cast(pl.Int64)
         return Division(kind, series.name, torch.from_numpy(values.to_numpy().copy()))
     if kind == "time":
-        column = columns.infer(series, "date" if series.dtype == pl.String else None, table)
+        column = kinds.infer(series, "date" if series.dtype == pl.String else None, table)
         if column.kind not in ("number", "date"):  # codes or an identifier: use their numbers
-            column = columns.infer(series, "number", table)
+            column = kinds.infer(series, "number", table)
         record = columns.record(column, series, table)
         return Division(kind, series.name, torch.from_numpy(record))
-    texts = pl.Series(columns.labels(series)) if series.dtype != pl.String else series
+    texts = pl.Series(kinds.labels(series)) if series.dtype != pl.String else series
     parts = texts.str.to_lowercase().replace_strict(PARTS, default=None, return_dtype=pl.Int64)
     if parts.null_count():
         row = int(parts.is_null().arg_max() or 0)
@@ -279,7 +273,7 @@ def _target(
 ) -> tuple[dict[str, Any], Tensor, list[str]]:
     """The target's part of a schema, ``y``, and notes about it."""
     names = [series.name for series in found]
-    task = reading.task if reading.task != "auto" else _task(found, reading)
+    task = reading.task if reading.task != "auto" else kinds.task_of(found, reading)
     if task == "regression":
         y = _numbers(found, table)
         for name, column in zip(names, y.reshape(len(y), -1).T, strict=True):
@@ -306,7 +300,7 @@ def _target(
     if len(values) < 2:
         raise DataError(
             f"{table.name}: the target {series.name!r} has one class, "
-            f"{columns.labels(values)[0]!r}; expected two or more"
+            f"{kinds.labels(values)[0]!r}; expected two or more"
         )
     if len(values) > MAX_CLASSES:
         raise DataError(
@@ -332,23 +326,6 @@ def _target(
         )
     about = {"task": task, "targets": names, "classes": labels, "class_kind": kind}
     return about, torch.from_numpy(codes.to_numpy().copy()), notes
-
-
-def _task(found: Sequence[pl.Series], reading: Reading) -> str:
-    """Whether the target's values are classes or numbers."""
-    if len(found) > 1:
-        return "regression"
-    (series,) = found
-    declared = reading.columns.get(series.name)
-    if declared in ("category", "boolean") or series.dtype != pl.Float64:
-        return "classification"
-    if declared == "number" or not (series % 1 == 0).all():
-        return "regression"
-    different = series.n_unique()
-    if different <= 2:
-        return "classification" if len(series) > different else "regression"
-    few = different <= MAX_TARGET_CODES and len(series) >= ROWS_A_CLASS * different
-    return "classification" if few else "regression"
 
 
 def _labels(values: pl.Series) -> tuple[list[Label], str]:
@@ -379,7 +356,7 @@ def _codes(
     """Labels (rows,) as codes of the model's classes, -1 where missing. An unknown label raises
     DataError if ``strict``, else it is -1 too."""
     values = series.unique().drop_nulls()
-    texts = columns.labels(values)
+    texts = kinds.labels(values)
     if positive:
         codes = [int(text == schema.names[1]) for text in texts]
     else:

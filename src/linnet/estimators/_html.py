@@ -9,7 +9,8 @@ import numpy as np
 
 from linnet.core.events import of
 from linnet.core.history import History
-from linnet.figures.notebook import Html, curve, paragraph, table
+from linnet.core.html import Html
+from linnet.figures.notebook import curve, paragraph, table
 
 Array = np.ndarray[Any, Any]
 

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from linnet.errors import InputError
-from linnet.figures._style import GRID, SEQUENTIAL, axis, layout, text
+from linnet.figures._style import GRID, SEQUENTIAL, axis, layout
 from linnet.figures.figure import Figure
+from linnet.figures.plotly import text
 
 MAX_SHOWN = 60
 """The most classes shown; of more, those with the most errors."""

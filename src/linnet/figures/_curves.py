@@ -10,18 +10,10 @@ from typing import Any, Literal
 import numpy as np
 
 from linnet.errors import InputError
-from linnet.figures._style import (
-    Array,
-    Json,
-    axis,
-    color,
-    layout,
-    numbers,
-    short,
-    text,
-)
+from linnet.figures._style import Array, Json, axis, color, layout, numbers, short
 from linnet.figures.colors import COLORS
 from linnet.figures.figure import Figure
+from linnet.figures.plotly import text
 from linnet.networks import BASELINE
 
 Series = Mapping[str, Mapping[str, Mapping[str, list[Any]]]]

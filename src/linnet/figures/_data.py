@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from linnet.core.randomness import derive
+from linnet.core.text import counted
 from linnet.errors import InputError
 from linnet.figures._mistakes import data_uri, picture_png
-from linnet.figures._style import GRID, Array, Json, color, layout, note, short, text
+from linnet.figures._style import GRID, Array, Json, color, layout, note, short
 from linnet.figures.colors import COLORS
 from linnet.figures.figure import Figure
+from linnet.figures.plotly import text
 
 if TYPE_CHECKING:
     from linnet.data.column import Column
@@ -176,7 +178,8 @@ def samples(pictures: Any, codes: Any, classes: Sequence[Any], *, seed: int = 0)
     for line, (code, rows) in enumerate(chosen.items()):
         top = -step * line - 0.42
         name = text(classes[code], 30)
-        what = f"{name} · {_rows(int(counts[code]))}, {_percent(counts[code] / len(codes))}"
+        number = int(counts[code])
+        what = f"{name} · {counted(number, 'row')}, {_percent(counts[code] / len(codes))}"
         names.append(
             note(
                 what, x=0, y=round(top + 0.03, 2), xref="x", yref="y", xanchor="left",
@@ -204,7 +207,7 @@ def samples(pictures: Any, codes: Any, classes: Sequence[Any], *, seed: int = 0)
         told.append(f"the {len(kept)} most frequent of {len(there):,} classes")
     if len(there) < len(classes):
         told.append(f"{len(classes) - len(there):,} classes have no row")
-    title, below, above = _head(f"Samples of {_rows(len(codes), 'picture')}", told)
+    title, below, above = _head(f"Samples of {counted(len(codes), 'picture')}", told)
     hidden = {"visible": False, "fixedrange": True, "constrain": "domain"}
     pixels = 100 if len(kept) <= 4 else 72
     return Figure(
@@ -342,7 +345,7 @@ def distributions(
             f"left out: {', '.join(_raw(name, 20) for name in left_out[:3])}"
             + (f" and {len(left_out) - 3:,} more" if len(left_out) > 3 else "")
         )
-    title = f"{_rows(len(columns), 'column')} of {_rows(number)}"
+    title = f"{counted(len(columns), 'column')} of {counted(number, 'row')}"
     return _panels(
         some, names, title, told, None if numbers is None else str(target and target.name)
     )
@@ -381,7 +384,7 @@ def _count(
     lost = [f"{_percent(absent.mean())} missing"] if absent.any() else []
     if variable.discrete:
         labels, places, different = _categories(variable, values, LINES.get(many, 4))
-        facts = [_rows(different, "value"), *lost]
+        facts = [counted(different, "value"), *lost]
         edges = None
         inside = np.ones(len(values), bool)
     else:
@@ -568,7 +571,7 @@ def _lines(one: _Counted, names: list[str], scale: Any) -> tuple[list[Json], Jso
     height = (full - base) * 0.95 / float(shares.max() or 1)
     show = _dated(first, last) if one.of.kind == "date" else _number
     hover = [
-        f"{show(a)} to {show(b)}<br>{_rows(int(rows))}, {_percent(rows / totals[0, 0])}"
+        f"{show(a)} to {show(b)}<br>{counted(int(rows), 'row')}, {_percent(rows / totals[0, 0])}"
         for (a, b), rows in zip(pairwise(edges), one.rows[0], strict=True)
     ]
     bars = {
@@ -619,7 +622,7 @@ def _bars(one: _Counted, names: list[str], scale: Any) -> tuple[list[Json], Json
             "y": short(-lines - 0.5 - thick * (index + 0.5)), "width": 0.94 * thick,
             "marker": {"color": color(index), "opacity": 1 if scale is None else 0.35},
             "hovertext": [
-                f"{text(name, 24)}<br>{_rows(int(rows))}, {_percent(share / 100)}"
+                f"{text(name, 24)}<br>{counted(int(rows), 'row')}, {_percent(share / 100)}"
                 for name, rows, share in zip(one.labels, one.rows[index], line, strict=True)
             ],
             "hoverinfo": "text+name" if len(names) > 1 else "text",
@@ -687,10 +690,6 @@ def _fitted(facts: Sequence[str]) -> list[str]:
 def _raw(name: object, most: int) -> str:
     """A name as plain text, cut like in figures."""
     return html.unescape(text(name, most))
-
-
-def _rows(number: int, what: str = "row") -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _percent(share: float) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from linnet.errors import InputError
-from linnet.figures._style import Json, axis, color, layout, numbers, short, text
+from linnet.figures._style import Json, axis, color, layout, numbers, short
 from linnet.figures.figure import Figure
+from linnet.figures.plotly import text
 from linnet.networks import BASELINE
 
 """Left out if there are other models: its level would flatten their curves."""

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from linnet.errors import InputError
-from linnet.figures._style import CLEAR, GRID, INK, Array, axis, layout, note, short, text
+from linnet.figures._style import CLEAR, GRID, INK, Array, axis, layout, note, short
 from linnet.figures.colors import COLORS
 from linnet.figures.figure import Figure
+from linnet.figures.plotly import text
 
 ACROSS = 6
 """The pictures in a row of a sheet."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterable
 from typing import Any
 
@@ -26,23 +25,10 @@ CLEAR = "rgba(0,0,0,0)"
 MARGIN = {"l": 60, "r": 20, "t": 48, "b": 48}
 """The pixels around the panels; above them is only the title."""
 
-MAX_NAME = 40
-"""The most characters of a name that a figure shows."""
-
 
 def color(index: int) -> str:
     """The colour of the ``index``-th curve; after the last colour the first is used again."""
     return COLORS[index % len(COLORS)]
-
-
-def text(name: object, most: int = MAX_NAME) -> str:
-    """A name as text that Plotly shows unchanged: no markup, one line. The middle of a long name is
-    left out, because names often differ at the end."""
-    plain = "".join(c if c.isprintable() else " " for c in str(name)[: 100 * most])
-    if len(plain) > most:
-        tail = most // 3
-        plain = plain[: most - tail - 1] + "…" + plain[-tail:]
-    return html.escape(plain, quote=False)
 
 
 def numbers(values: Iterable[Any]) -> Array:

@@ -8,17 +8,9 @@ from typing import Any
 import numpy as np
 
 from linnet.errors import InputError
-from linnet.figures._style import (
-    DIVERGING,
-    Array,
-    axis,
-    color,
-    layout,
-    note,
-    short,
-    text,
-)
+from linnet.figures._style import DIVERGING, Array, axis, color, layout, note, short
 from linnet.figures.figure import Figure
+from linnet.figures.plotly import text
 
 MAX_TILES = 36
 """The most templates shown; of more, those with the largest weights."""

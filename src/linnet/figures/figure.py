@@ -14,6 +14,7 @@ from typing import Any
 
 from linnet.core import files
 from linnet.errors import InputError, WorkError
+from linnet.figures import plotly
 
 CONFIG = {"displaylogo": False, "responsive": True, "typesetMath": False}
 """Settings of Plotly's script for every figure: a dollar sign in a name starts no formula."""
@@ -116,9 +117,7 @@ class Figure:
 
 def plotly_script() -> str:
     """Plotly's script, read from its Python package without importing it."""
-    found = importlib.util.find_spec("plotly")
-    for folder in (found and found.submodule_search_locations) or ():
-        script = Path(folder) / "package_data" / "plotly.min.js"
-        if script.is_file():
-            return script.read_text(encoding="utf-8")
-    raise WorkError("Plotly's script is missing; it comes with: pip install plotly")
+    path = plotly.script()
+    if path is None:
+        raise WorkError("Plotly's script is missing; it comes with: pip install plotly")
+    return path.read_text(encoding="utf-8")

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from linnet.core.html import Html, join, put
+from linnet.core.text import cut
 from linnet.figures._curves import decimate
 from linnet.figures._style import numbers
 from linnet.figures.colors import COLORS
@@ -24,21 +26,9 @@ NUMBER = f"{CELL};text-align:right;white-space:nowrap"
 TABLE = "border-collapse:collapse;border:none;margin:4px 0"
 
 
-class Html(str):
-    """Text that is already HTML; all other text is escaped when it is inserted."""
-
-
-def put(value: Any, most: int | None = None) -> str:
-    """``value`` as HTML; a longer text is cut to ``most`` letters."""
-    if isinstance(value, Html):
-        return value
-    words = str(value)
-    return escape(words if most is None or len(words) <= most else words[: most - 1] + "…")
-
-
 def paragraph(*content: Any) -> Html:
     """A line of text."""
-    return Html(f'<p style="margin:4px 0">{"".join(map(put, content))}</p>')
+    return Html(f'<p style="margin:4px 0">{join(content)}</p>')
 
 
 def table(headings: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Html:
@@ -48,18 +38,23 @@ def table(headings: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Html:
     def cell(value: Any, style: str = CELL) -> str:
         if isinstance(value, float):
             return f'<td style="{NUMBER}">{value:.4g}</td>'
-        return f'<td style="{style}">{put(value, MOST_LETTERS)}</td>'
+        return f'<td style="{style}">{_short(value)}</td>'
 
     rows = [list(row) for row in rows]
     head = "".join(
         f'<th style="{HEAD}{";text-align:right" * any(isinstance(row[i], float) for row in rows)}">'
-        f"{put(value, MOST_LETTERS)}</th>"
+        f"{_short(value)}</th>"
         for i, value in enumerate(headings)
     )
     head = f"<thead>{_row(head)}</thead>" if head else ""
     first = CELL if headings else f"{CELL};font-weight:bold;white-space:nowrap"
     body = "".join(_row(cell(name, first) + "".join(map(cell, rest))) for name, *rest in rows)
     return Html(f'<table style="{TABLE}">{head}<tbody>{body}</tbody></table>')
+
+
+def _short(value: Any) -> Html:
+    """A cell's value; a long text is cut."""
+    return value if isinstance(value, Html) else put(cut(str(value), MOST_LETTERS))
 
 
 def _row(cells: str) -> str:

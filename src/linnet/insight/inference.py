@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from html import escape
 from importlib import import_module
 from typing import Any
 
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg, special, stats
 
+from linnet.core.html import Html, put, tag
 from linnet.core.registry import suggest
 from linnet.errors import InputError, ModelError
 
@@ -128,12 +128,11 @@ class Inference:
         return "\n".join([*self._head(), "", *lines])
 
     def _repr_html_(self) -> str:
-        caption, (head, *body) = "<br>".join(map(escape, self._head())), self._cells()
-        rows = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in body
-        )
-        names = "".join(f"<th>{escape(cell)}</th>" for cell in head)
-        return f"<table><caption>{caption}</caption><tr>{names}</tr>{rows}</table>"
+        head, *body = self._cells()
+        caption = tag("caption", Html("<br>".join(map(put, self._head()))))
+        names = tag("tr", *(tag("th", cell) for cell in head))
+        rows = (tag("tr", *(tag("td", cell) for cell in row)) for row in body)
+        return tag("table", caption, names, *rows)
 
 
 def infer(

@@ -358,7 +358,8 @@ class Run:
     def _repr_html_(self) -> str:
         """The verdict, the models with their curves and scores, and why they are stuck; of a run
         without scores its state, and the curves so far."""
-        from linnet.figures.notebook import Html, curve, paragraph, put, table
+        from linnet.core.html import Html, put
+        from linnet.figures.notebook import curve, paragraph, table
         from linnet.insight.verdict import headline
 
         scored = (self.place / directory.METRICS).is_file()

@@ -15,8 +15,9 @@ from typing import Any, Self
 from linnet.core.events import Begin, Evaluate, Event, Finding, Plain, Step, of
 from linnet.core.events import Fit as Ended
 from linnet.core.history import Columns, Fit, History, Part, loss
+from linnet.core.html import Html, put
 from linnet.errors import LinnetWarning
-from linnet.figures.notebook import Html, paragraph, put, table
+from linnet.figures.notebook import paragraph, table
 
 Echo = Callable[[Plain], None]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from linnet.core import memory
+from linnet.core.text import of_path
 from linnet.data.parquet.footer import MAGIC, Footer, Leaf, check_pages, locate, parse
 from linnet.data.reading import Reading
 from linnet.data.table import Table
@@ -63,7 +64,7 @@ class Parquet:
         """The columns of all files, concatenated; ``DataError`` names file and column."""
         from linnet.data.text.columns import check_names, to_table  # polars is slow to load
 
-        source = _shown(place)
+        source = of_path(place)
         try:
             paths = _files(place) if place.is_dir() else [place]
             looks = [_look(path) for path in paths]
@@ -94,14 +95,14 @@ class Parquet:
 
         def where(row: int) -> str:
             file = bisect_right(starts, row) - 1
-            return f"row {row - starts[file]} of {_shown(paths[file].name)}"
+            return f"row {row - starts[file]} of {of_path(paths[file].name)}"
 
         notes: tuple[str, ...] = ()
         if index:
             notes = (f"the index of pandas was left out: {', '.join(index)}",)
         return to_table(
             _columns(frames),
-            _shown(place.name),
+            of_path(place.name),
             reading,
             names=names,
             source=source,
@@ -134,17 +135,17 @@ def _look(path: Path) -> tuple[Footer, Stamp]:
         size = stamp[0]
         head = file.read(4)
         file.seek(max(0, size - 8))
-        length = locate(head, file.read(8), size, _shown(path))
+        length = locate(head, file.read(8), size, of_path(path))
         file.seek(size - 8 - length)
         content = file.read(length)
     if len(content) != length:
         raise _changed(path)
-    return parse(content, size - 8 - length, _shown(path)), stamp
+    return parse(content, size - 8 - length, of_path(path)), stamp
 
 
 def _read(path: Path, footer: Footer, stamp: Stamp, names: list[str]) -> polars.DataFrame:
     """The columns ``names``; polars reads the same bytes that were checked."""
-    source = _shown(path)
+    source = of_path(path)
     try:
         with open(path, "rb") as file:
             before = _stamp(file)
@@ -264,7 +265,7 @@ def _compare_types(frames: list[polars.DataFrame], paths: list[Path]) -> None:
 
 def _different(path: Path, kind: str, other: Path, found: str, name: str) -> DataError:
     return DataError(
-        f'{_shown(other)}: column "{name}" is {found}, and in {_shown(path.name)} it is {kind}; '
+        f'{of_path(other)}: column "{name}" is {found}, and in {of_path(path.name)} it is {kind}; '
         "expected the same columns in every file of a folder"
     )
 
@@ -295,7 +296,7 @@ def _weigh(
             if footer.columns[chunk.column].name in names
         )
         if need > RATIO_FROM and need > MAX_RATIO * size:
-            raise _too_dense(_shown(path), need, size)
+            raise _too_dense(of_path(path), need, size)
         total += need
     memory.require(total + max(size for _, (size, _) in looks), source)
 
@@ -306,9 +307,4 @@ def _stamp(file: BinaryIO) -> Stamp:
 
 
 def _changed(path: Path) -> DataError:
-    return DataError(f"{_shown(path)}: changed while it was read; read it again")
-
-
-def _shown(path: str | Path) -> str:
-    """A name as text that can be printed and stored, also if its bytes are not UTF-8."""
-    return os.fsencode(path).decode(errors="replace")
+    return DataError(f"{of_path(path)}: changed while it was read; read it again")

@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
+from linnet.core.text import listed, of_path
 from linnet.data.dataset import Dataset
 from linnet.data.reading import Label, Reading
 from linnet.data.source import Array, assemble
@@ -65,7 +66,7 @@ class Folder:
         split = _has_classes(place / "train")
         skipped: list[str] = []
         if split:
-            names = {_shown(entry.name) for entry in _entries(place)}
+            names = {of_path(entry.name) for entry in _entries(place)}
             skipped += sorted(names - {"train", "test"})
         parts = [_scan(place / "train" if split else place, place, skipped)]
         if split and (place / "test").is_dir():
@@ -73,7 +74,7 @@ class Folder:
             if list(parts[0]) != list(parts[1]):
                 differing = sorted(set(parts[0]) ^ set(parts[1]))
                 raise DataError(
-                    f"{_shown(place)}: train and test do not have the same classes; only one has "
+                    f"{of_path(place)}: train and test do not have the same classes; only one has "
                     f"{', '.join(differing)}"
                 )
         paths = [path for part in parts for files in part.values() for path in files]
@@ -85,14 +86,14 @@ class Folder:
         pictures, read, bad = _read_all(paths, skip=reading.on_bad == "skip")
         notes: tuple[str, ...] = ()
         if skipped:
-            named = ", ".join(skipped[:3]) + (", ..." if len(skipped) > 3 else "")
+            named = listed(skipped, 3)
             notes = (f"{len(skipped):,} files are no pictures and were skipped: {named}",)
         if bad:
             notes += (f"{len(bad):,} pictures cannot be read and were skipped: {'; '.join(bad)}",)
         return assemble(
             pictures,
             codes[read],
-            name=_shown(place.name),
+            name=of_path(place.name),
             classes=list(parts[0]),
             target="label",
             test_rows=int(read[first:].sum()),
@@ -133,38 +134,33 @@ def _scan(place: Path, top: Path, skipped: list[str]) -> dict[str, list[Path]]:
     folded: dict[str, str] = {}
     inside = os.path.join(os.path.realpath(top), "")
     for folder in _entries(place):
-        name = _shown(folder.name)
+        name = of_path(folder.name)
         if name.startswith(".") or not _is_folder(folder) or _leads_out(folder, inside):
             skipped.append(name)
             continue
         same = folded.setdefault(name.casefold(), name)
         if same in found:
             raise DataError(
-                f"{_shown(place)}: the classes {same!r} and {name!r} differ at most in case; "
+                f"{of_path(place)}: the classes {same!r} and {name!r} differ at most in case; "
                 "rename one"
             )
         found[name] = []
         for entry in _entries(Path(folder.path)):
             hidden = entry.name.startswith(".") or not entry.name.lower().endswith(ENDINGS)
             if hidden or not _is_file(entry) or _leads_out(entry, inside):
-                skipped.append(f"{name}/{_shown(entry.name)}")
+                skipped.append(f"{name}/{of_path(entry.name)}")
             else:
                 found[name].append(Path(entry.path))
         if not found[name]:
             raise DataError(
-                f"{_shown(folder.path)}: a class without a picture; add some, or remove it"
+                f"{of_path(folder.path)}: a class without a picture; add some, or remove it"
             )
     if len(found) < 2:
         raise DataError(
-            f"{_shown(place)}: {len(found)} class folder; expected a sub-folder for each of two or "
-            "more classes"
+            f"{of_path(place)}: {len(found)} class folder; expected a sub-folder for each of two "
+            "or more classes"
         )
     return found
-
-
-def _shown(path: str | Path) -> str:
-    """A name as text that can be printed and stored, also if its bytes are not UTF-8."""
-    return os.fsencode(path).decode(errors="replace")
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -191,7 +187,7 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as entries:
             return sorted(entries, key=lambda entry: os.fsencode(entry.name))
     except OSError as error:
-        raise DataError(f"{_shown(folder)}: cannot read: {error.strerror}") from error
+        raise DataError(f"{of_path(folder)}: cannot read: {error.strerror}") from error
 
 
 def _read_all(paths: list[Path], *, skip: bool) -> tuple[Array, Array, list[str]]:
@@ -213,20 +209,20 @@ def _read_all(paths: list[Path], *, skip: bool) -> tuple[Array, Array, list[str]
     read = np.array([head is not None for head in heads])
     good = [(path, head) for path, head in zip(paths, heads, strict=True) if head is not None]
     if not good:
-        raise DataError(f"{_shown(paths[0].parent.parent)}: none of its pictures can be read")
+        raise DataError(f"{of_path(paths[0].parent.parent)}: none of its pictures can be read")
     size = good[0][1][0]
     for path, (other, _) in good:
         if other != size:
             raise DataError(
-                f"{_shown(path)} is {other[0]} x {other[1]} pixels, {_shown(good[0][0])} {size[0]} "
-                f"x {size[1]}; expected one size: resize the pictures first"
+                f"{of_path(path)} is {other[0]} x {other[1]} pixels, {of_path(good[0][0])} "
+                f"{size[0]} x {size[1]}; expected one size: resize the pictures first"
             )
     channels = 1 if all(grey for _, (_, grey) in good) else 3
     width, height = size
     need = len(good) * channels * height * width
     if need > MAX_FOLDER_BYTES:
         raise DataError(
-            f"{_shown(paths[0].parent.parent)}: its pictures take {need:,} bytes; at most "
+            f"{of_path(paths[0].parent.parent)}: its pictures take {need:,} bytes; at most "
             f"{MAX_FOLDER_BYTES:,} (MAX_FOLDER_BYTES)"
         )
     pictures = np.empty((len(good), channels, height, width), np.uint8)
@@ -241,7 +237,7 @@ def _read_all(paths: list[Path], *, skip: bool) -> tuple[Array, Array, list[str]
             read[index] = False
             continue
         if picture.shape != pictures.shape[1:]:
-            raise DataError(f"{_shown(paths[index])}: changed while it was read; read it again")
+            raise DataError(f"{of_path(paths[index])}: changed while it was read; read it again")
         pictures[row] = picture
         row += 1
     return pictures[:row], read, bad
@@ -283,13 +279,13 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, Image.Image]]:
         unknown = isinstance(error, UnidentifiedImageError)
         reason = "its content is neither PNG nor JPEG" if unknown else str(error)
         raise DataError(
-            f"{_shown(path)}: not a readable picture: {reason}; replace or remove it"
+            f"{of_path(path)}: not a readable picture: {reason}; replace or remove it"
         ) from error
 
 
 def _too_large(path: Path, found: str) -> DataError:
     return DataError(
-        f"{_shown(path)}: declares {found} pixels; at most {MAX_PICTURE_PIXELS:,} "
+        f"{of_path(path)}: declares {found} pixels; at most {MAX_PICTURE_PIXELS:,} "
         "(MAX_PICTURE_PIXELS): make it smaller, or remove it"
     )
 

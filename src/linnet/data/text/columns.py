@@ -14,6 +14,7 @@ import polars as pl
 
 from linnet.core import memory
 from linnet.core.registry import suggest
+from linnet.core.text import literal
 from linnet.data.reading import Reading
 from linnet.data.table import Table
 from linnet.errors import DataError
@@ -188,7 +189,7 @@ def _text(
     if row is not None:
         raise DataError(
             f'{source}: column "{values.name}" is declared a number, but {where(row)} has '
-            f"{_short(values[row])}; correct it, name it among the missing values, or declare "
+            f"{literal(values[row])}; correct it, name it among the missing values, or declare "
             "another kind"
         )
     return _finite(numbers, source, where)
@@ -224,11 +225,6 @@ def _in_years(
 def _first(wrong: pl.Series) -> int | None:
     """The first row where ``wrong`` is true."""
     return wrong.fill_null(False).arg_max() if wrong.any() else None
-
-
-def _short(value: object) -> str:
-    shown = repr(value)
-    return shown if len(shown) <= 60 else shown[:57] + "..."
 
 
 def from_narwhals(column: Any, name: str, source: str) -> pl.Series:
@@ -340,8 +336,8 @@ def _objects(values: list[Any], missing: Any, name: str, source: str) -> pl.Seri
         elif kind != first[1]:
             raise DataError(
                 f'{source}: column "{name}" mixes types: row {first[0]} has '
-                f"{_short(values[first[0]])} ({_type(values[first[0]])}), row {row} has "
-                f"{_short(value)} ({_type(value)}); expected one: convert it"
+                f"{literal(values[first[0]])} ({_type(values[first[0]])}), row {row} has "
+                f"{literal(value)} ({_type(value)}); expected one: convert it"
             )
     if first is None:
         return pl.Series(name, values, dtype=pl.Null)

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from linnet.core.registry import suggest
+from linnet.core.text import counted
 from linnet.data.reading import Reading
 from linnet.data.text.lines import (
     LINE,
@@ -70,7 +71,7 @@ def find_layout(data: bytes, path: Path, reading: Reading) -> Layout:
     notes: tuple[str, ...] = ()
     if head:
         blank = line_ends(data, head)
-        notes = (f"left out: {blank:,} blank line{'s' * (blank > 1)} at the beginning",)
+        notes = (f"left out: {counted(blank, 'blank line')} at the beginning",)
     separator = _given(reading.separator) if reading.separator != "auto" else None
     if reading.separator == "auto":
         separator = _sought(data[head:], path)

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from linnet.core.text import counted, plural
 from linnet.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -357,7 +358,7 @@ class _Rows:
     def form(self, row: int) -> str:
         """The form of the row, for a message."""
         count = int(self.counts[row])
-        return "is blank" if self.blank[row] else f"has {count} field{'s' * (count != 1)}"
+        return "is blank" if self.blank[row] else f"has {count} {plural(count, 'field')}"
 
     def misfit(self, row: int, width: int | None, separator: int | None) -> Fault:
         """The error for a row that is blank or of another width."""
@@ -598,7 +599,7 @@ class _Quotes:
             at = int(self.closes[k])
             line, opened = line_ends(data, at), line_ends(data, self._opening(int(k)))
             lines = line - opened
-            since = f" that opened {lines:,} line{'s' * (lines > 1)} before" if lines else ""
+            since = f" that opened {counted(lines, 'line')} before" if lines else ""
             rest = data[at + 1 : at + 40].splitlines()[0].decode(errors="replace")
             text = (
                 f": text after the closing quote of a value{since}: {shown(rest)}; double the "

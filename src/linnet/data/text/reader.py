@@ -17,6 +17,7 @@ import numpy as np
 import polars as pl
 
 from linnet.core import memory
+from linnet.core.text import counted
 from linnet.data.reading import Reading
 from linnet.data.table import Table
 from linnet.data.text.header import Layout, find_layout
@@ -149,7 +150,7 @@ class _Reader:
         if self._left_out:
             more = ", ..." if self._left_out > len(self._named) else ""
             notes.append(
-                f"left out: {self._left_out:,} row{'s' * (self._left_out > 1)} without "
+                f"left out: {counted(self._left_out, 'row')} without "
                 f"{len(self._layout.names)} fields: {', '.join(self._named)}{more}"
             )
         name = self._path.name

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from linnet.core.text import listed
 from linnet.data.dataset import Dataset
 from linnet.data.reading import Kind
 
@@ -154,7 +155,7 @@ def _log_factorials(numbers: Array) -> float:
 
 def quoted(names: Sequence[str], most: int = 8) -> str:
     """The first names in quotes; characters that cannot be printed are escaped."""
-    return ", ".join(map(repr, names[:most])) + (", ..." if len(names) > most else "")
+    return listed([repr(name) for name in names], most)
 
 
 def leave_out(data: Dataset, name: str) -> str:
@@ -165,11 +166,3 @@ def leave_out(data: Dataset, name: str) -> str:
 def number(value: float) -> str:
     """A number with all its written digits."""
     return f"{value:.12g}"
-
-
-def counted(count: int, what: str) -> str:
-    """``1 row``, ``2,000 rows``."""
-    plural = (
-        f"{what[:-1]}ies" if what.endswith("y") else f"{what}es" if what[-1] == "s" else f"{what}s"
-    )
-    return f"{count:,} {what if count == 1 else plural}"

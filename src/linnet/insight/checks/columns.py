@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from linnet.core.text import counted
 from linnet.data.column import LEFT_OUT
 from linnet.data.dataset import Dataset
 from linnet.data.split import Split
@@ -11,7 +12,6 @@ from linnet.insight.checks._look import (
     MAX_COLUMNS,
     Array,
     Feature,
-    counted,
     features,
     leave_out,
     number,

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from linnet.core.text import listed
 from linnet.data.dataset import Dataset
 from linnet.data.reading import Kind
 from linnet.data.split import Split
@@ -60,8 +61,7 @@ def drift(data: Dataset, split: Split | None) -> list[Finding]:
                     "the test part",
                     "warning" if severity == "warning" else "note",
                     where="test part; distance (0 to 1): "
-                    + ", ".join(f"{far:.2f} in {what.split(' (')[0]}" for far, what in some[:8])
-                    + (", ..." if len(some) > 8 else ""),
+                    + listed([f"{far:.2f} in {what.split(' (')[0]}" for far, what in some], 8),
                     count=len(some),
                     why="a pattern of the training rows may not hold there",
                 )

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from linnet.core.text import counted, listed
 from linnet.data.dataset import Dataset
 from linnet.data.split import Split
-from linnet.insight.checks._look import CHANCE, Array, counted, features, sample
+from linnet.insight.checks._look import CHANCE, Array, features, sample
 from linnet.insight.checks.finding import Finding
 
 BLOCK = 1 << 17
@@ -49,8 +50,7 @@ def duplicates(data: Dataset, split: Split | None) -> list[Finding]:
 def _within(data: Dataset, group: Array, first: Array) -> Finding:
     twins = first[group]
     copies = np.nonzero(twins != np.arange(len(twins)))[0]
-    shown = ", ".join(f"{row} is {twins[row]}" for row in copies[:3])
-    shown += ", ..." if len(copies) > 3 else ""
+    shown = listed([f"{row} is {twins[row]}" for row in copies[:4]], 3)
     count, each = len(copies), _example(data)
     target = ", including the target" if data.y.numel() else ""
     return Finding(
@@ -98,7 +98,7 @@ def _across(data: Dataset, split: Split, group: Array, first: Array) -> list[Fin
                 if chance
                 else f"remove the copies{together}",
                 "note" if chance else "warning",
-                where=f"{name} part; {each}s, counted from 0 among those used: {_listed(copies)}",
+                where=f"{name} part; {each}s, counted from 0 among those used: {listed(copies, 5)}",
                 count=count,
                 why=why,
             )
@@ -133,7 +133,7 @@ def _labelled_twice(data: Dataset, examples: Array) -> list[Finding]:
             if grave
             else "nothing to do, if the class also depends on things that are not in the columns",
             "warning" if grave else "note",
-            where=f"{each}s, counted from 0 among those used: {_listed(rows)}",
+            where=f"{each}s, counted from 0 among those used: {listed(rows, 5)}",
             count=len(rows),
             why="no model can be right about both",
         )
@@ -142,10 +142,6 @@ def _labelled_twice(data: Dataset, examples: Array) -> list[Finding]:
 
 def _example(data: Dataset) -> str:
     return "picture" if data.schema.example == "picture" else "row"
-
-
-def _listed(rows: Array) -> str:
-    return ", ".join(map(str, rows[:5])) + (", ..." if len(rows) > 5 else "")
 
 
 def _by_chance(data: Dataset, count: int, rows: Array, others: Array) -> bool:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from linnet.core.text import counted
 from linnet.data.dataset import Dataset
 from linnet.data.split import Split
-from linnet.insight.checks._look import Array, Feature, counted, features, number, sample
+from linnet.insight.checks._look import Array, Feature, features, number, sample
 from linnet.insight.checks.finding import Finding
 
 STAND_INS = tuple(sign * (10**digits - 1) for digits in (2, 3, 4, 5, 6) for sign in (1, -1))

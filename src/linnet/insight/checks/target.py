@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from linnet.core.text import counted, listed
 from linnet.data.dataset import Dataset
 from linnet.data.split import Split
-from linnet.insight.checks._look import counted, quoted
+from linnet.insight.checks._look import quoted
 from linnet.insight.checks.finding import Finding
 
 RARE = 0.02
@@ -61,8 +62,7 @@ def _uneven(codes: torch.Tensor, names: tuple[str, ...]) -> list[Finding]:
     codes_ = rare or few.tolist()
     largest = int(counts.argmax())
     share = 100 * int(counts[largest]) / total
-    shown = ", ".join(f"{names[c]!r} {counts[c]:,}" for c in codes_[:5])
-    shown += ", ..." if len(codes_) > 5 else ""
+    shown = listed([f"{names[c]!r} {counts[c]:,}" for c in codes_[:6]], 5)
     return [
         Finding(
             f"{counted(len(codes_), 'class')} with few of the {total:,} rows: {shown}",

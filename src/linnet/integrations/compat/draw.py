@@ -6,11 +6,11 @@ margins. ``opts`` may contain anything; only valid settings about drawing are us
 
 from __future__ import annotations
 
-import html
 import math
 from collections.abc import Sequence
 from typing import Any
 
+from linnet.figures.plotly import text
 from linnet.integrations.compat.windows import Line, Window
 
 Json = dict[str, Any]
@@ -19,7 +19,6 @@ MAX_LINES = 50
 MAX_POINTS = 1500
 """The most points in all lines of a window."""
 
-MAX_NAME = 40
 MAX_LABEL = 30
 DASHES = ("solid", "dash", "dot")
 MARKER = 6
@@ -155,15 +154,6 @@ def number(value: Any, digits: int = 6) -> float | int | None:
     if not math.isfinite(short):
         return None
     return int(short) if short.is_integer() and abs(short) < 1e15 else short
-
-
-def text(value: Any, most: int = MAX_NAME) -> str:
-    """Text on one line that Plotly shows unchanged; the middle of long text is left out."""
-    plain = "".join(c if c.isprintable() else " " for c in str(value)[: 100 * most])
-    if len(plain) > most:
-        tail = most // 3
-        plain = plain[: most - tail - 1] + "…" + plain[-tail:]
-    return html.escape(plain, quote=False)
 
 
 def _apart(names: list[str]) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from linnet.core.text import plural
 from linnet.errors import InputError
 from linnet.fit.artifact import Manifest
 from linnet.fit.recipe import Recipe
@@ -74,7 +75,7 @@ class Facts:
 
 def about(facts: Facts, what: str, same: str) -> str:
     """The docstring of a script: what it trains, what it needs, what it writes."""
-    threads = f" and {facts.threads} thread{'s' * (facts.threads > 1)}" if facts.threads else ""
+    threads = f" and {facts.threads} {plural(facts.threads, 'thread')}" if facts.threads else ""
     torch = plain(facts.versions.get("torch", "").split("+")[0])
     others = ", and scikit-learn for the data" if "sklearn" in "".join(facts.reader.imports) else ""
     text = (

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnet.core import files
+from linnet.core.html import Html, join, tag
 from linnet.data.table import LeftOut
 from linnet.errors import WorkError
 from linnet.figures import Figure
 from linnet.runs.directory import ROOT
 from linnet.show.report.document import Document
-from linnet.show.report.html import Html, join, shown, table, tag
+from linnet.show.report.html import shown, table
 
 if TYPE_CHECKING:
     from linnet.insight.checks.finding import Finding

@@ -11,6 +11,7 @@ from typing import Any
 
 from linnet.core import files
 from linnet.core.history import History
+from linnet.core.html import Html, join, put, tag
 from linnet.core.text import percent
 from linnet.errors import InputError, LinnetError
 from linnet.figures import Figure, curves
@@ -24,7 +25,7 @@ from linnet.runs.curve import read as read_curve
 from linnet.runs.run import Run
 from linnet.show.report import windows
 from linnet.show.report.document import Document
-from linnet.show.report.html import Fixed, Html, join, put, scroll, shown, table, tag
+from linnet.show.report.html import Fixed, scroll, shown, table
 
 MANY_CLASSES = 40
 """Of more classes the confusion matrix is a figure alone."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from linnet.core import files
 from linnet.core.files import Place
+from linnet.core.html import Html, join, tag
 from linnet.errors import LinnetError
 from linnet.figures import Figure
 from linnet.figures._style import GRID, INK, SEQUENTIAL, color, layout, note
@@ -20,7 +21,7 @@ from linnet.integrations.compat import windows as kept
 from linnet.integrations.compat.windows import Picture, Window
 from linnet.runs import archive, directory
 from linnet.show.report.document import Document
-from linnet.show.report.html import Html, join, shown, table, tag
+from linnet.show.report.html import shown, table
 
 Json = dict[str, Any]
 

@@ -21,6 +21,7 @@ from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
 from linnet.core import files
+from linnet.figures import plotly
 from linnet.figures.colors import COLORS
 from linnet.runs.directory import LEARNING, METRICS
 from linnet.show.view import panels
@@ -89,7 +90,7 @@ class Page:
         return answer
 
     async def _plotly(self, request: Request) -> Response:
-        path = panels.plotly()
+        path = plotly.script()
         if path is None:
             return PlainTextResponse("Plotly is not installed: pip install plotly", 404)
         return FileResponse(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import os
 import sys
@@ -22,16 +21,6 @@ MAX_BYTES = 32 << 20
 
 MAX_MISTAKES = 1000
 """That are sent, the surest first."""
-
-
-def plotly() -> Path | None:
-    """Plotly's script, from its Python package, which is not imported."""
-    found = importlib.util.find_spec("plotly")
-    for folder in (found and found.submodule_search_locations) or ():
-        script = Path(folder) / "package_data" / "plotly.min.js"
-        if script.is_file():
-            return script
-    return None
 
 
 async def compute(run: Path, kind: str, model: str) -> bytes:

@@ -7,6 +7,7 @@ from typing import Any
 
 from linnet.core.events import LARGEST
 from linnet.core.history import Columns, Part
+from linnet.core.text import cut
 
 BUCKETS = 800
 MAX_POINTS = 2 * BUCKETS + 1
@@ -203,4 +204,4 @@ def are_numbers(values: Sequence[Any]) -> bool:
 
 def shortened(text: str, most: int = MAX_LETTERS) -> str:
     """A text that is not too long."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return cut(text, most)

@@ -9,6 +9,7 @@ from typing import Any
 
 from linnet.core import files
 from linnet.core.events import Close, Drawn, Event, Image, Start
+from linnet.core.text import cut
 from linnet.errors import LinnetError
 from linnet.integrations.compat import draw, windows
 from linnet.integrations.compat.windows import Line, Window
@@ -230,4 +231,4 @@ def _pictures(window: Window) -> list[Json]:
 
 def clip(text: str, most: int = 200) -> str:
     """A name that is not too long."""
-    return text if len(text) <= most else text[: most - 1] + "…"
+    return cut(text, most)
