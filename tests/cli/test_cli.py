@@ -127,7 +127,7 @@ def test_data_list_and_show(work: Path) -> None:
         (["train", "digits", "--sed", "3"], 2, "--seed"),
         (["trian", "digits"], 2, "train"),
         (["train", "digits", "--device", "gpu"], 2, 'did you mean "cuda"?'),
-        (["train", "digits", "--out", "d"], 2, "is there and not empty"),
+        (["train", "digits", "--out", "d"], 2, "exists and is not empty"),
         (["train", "--config", "none.toml"], 2, "none.toml: cannot read"),
         (["evaluate", "nowhere", "digits"], 2, "there is no run or model file nowhere"),
         (["evaluate", "d", "iris"], 2, "iris holds rows; the model takes pictures"),

@@ -172,7 +172,7 @@ def test_a_run_of_another_machine_is_left_alone_until_it_is_silent(
         done = command(*words, cwd=stopped.parent)
         assert done.returncode == 2
         assert f"{stopped} is being written by process" in done.stderr
-        assert f"on another; wait for its end, or stop it first; where it is gone for certain, " \
+        assert f"on another; wait for its end, or stop it first; if it has ended for certain, " \
             f"remove {stopped}/status.json" in done.stderr  # fmt: skip
     elsewhere(stopped, "2020-01-01T00:00:00+00:00")
     assert command(*words, cwd=stopped.parent).returncode == 0

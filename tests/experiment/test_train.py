@@ -238,7 +238,7 @@ def test_impossible_settings_are_refused(
 
 def test_a_run_is_never_overwritten(digits: linnet.Run) -> None:
     before = (digits.path / "metrics.json").read_bytes()
-    with pytest.raises(InputError, match="is there and not empty"):
+    with pytest.raises(InputError, match="exists and is not empty"):
         linnet.train("digits", out=digits.path)
     assert (digits.path / "metrics.json").read_bytes() == before
 
