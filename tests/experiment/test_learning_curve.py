@@ -310,7 +310,7 @@ def test_a_report_shows_it_when_it_is_there(digits: linnet.Run, tmp_path: Path) 
 
     write([digits.path], tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
-    assert "Would more data help?" in text and "Test rows have no part in it" in text
+    assert "Would more data help?" in text and "the test rows are not used" in text
     for claim in digits.reasons():
         assert str(claim).replace("'", "&#x27;") in text
     assert "learning" in KINDS

@@ -1,4 +1,4 @@
-"""HTML from plain values, escaped: names of classes, columns and runs are hostile input."""
+"""HTML from plain values. All text is escaped: names of classes, columns and runs are untrusted."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import Any
 from linnet.core import files
 
 SHORT = 40
-"""Letters of a text that is never broken in a table: of a score with its interval."""
+"""The most letters of a text that is not wrapped in a table: that of a score with its interval."""
 
 
 class Html(str):
-    """Text that is HTML already; all other text is escaped where it is put in."""
+    """Text that is HTML already; all other text is escaped when it is inserted."""
 
 
 class Fixed(float):
-    """A share that is shown with four decimals, as those beside it are."""
+    """A proportion that is always shown with four decimals."""
 
 
 def put(value: Any) -> Html:
@@ -26,7 +26,7 @@ def put(value: Any) -> Html:
 
 
 def tag(name: str, /, *content: Any, **attributes: Any) -> Html:
-    """``<name attributes>content</name>``; of attributes those that are None are left out."""
+    """``<name attributes>content</name>``; attributes that are None are left out."""
     given = "".join(
         f' {key.rstrip("_").replace("_", "-")}="{escape(str(value))}"'
         for key, value in attributes.items()
@@ -36,7 +36,7 @@ def tag(name: str, /, *content: Any, **attributes: Any) -> Html:
 
 
 def join(content: Iterable[Any]) -> Html:
-    """Pieces one after another."""
+    """The pieces, joined without a separator."""
     return Html("".join(put(piece) for piece in content))
 
 
@@ -46,10 +46,10 @@ def table(
     *,
     blocks: bool = False,
 ) -> Html:
-    """A table; cells that are numbers stand to the right, and short ones in one line.
+    """A table; numbers are aligned right, and short cells are not wrapped.
 
-    ``blocks``: on a narrow screen each row stands as a block of its own, its first cell on top and
-    the others below, each beside its heading.
+    ``blocks``: on a narrow screen each row becomes a block, with its first cell on top and the
+    others below, each beside its heading.
     """
     cells = [list(zip(row, headings, strict=True)) for row in rows]
     numeric = {heading for row in cells for cell, heading in row if _kind(cell) == "n"}
@@ -69,19 +69,19 @@ def table(
 
 
 def scroll(inner: Html, kind: str = "") -> Html:
-    """What may be wider than the screen, with a shadow where it goes on."""
+    """A box that scrolls if its content is wider than the screen; a shadow shows that it does."""
     return tag("div", inner, class_=f"scroll {kind}".strip())
 
 
 def _kind(cell: Any) -> str | None:
-    """The class of a cell: of a number, or of a text that is long enough to be broken."""
+    """The CSS class of a cell: "n" for a number, "long" for a text that may be wrapped."""
     if isinstance(cell, (int, float)) and not isinstance(cell, bool):
         return "n"
     return "long" if len(str(shown(cell))) > SHORT else None
 
 
 def shown(value: Any) -> Any:
-    """A cell's value for people."""
+    """The value of a cell, formatted for people."""
     if value is None:
         return "-"
     if isinstance(value, bool):
@@ -96,7 +96,7 @@ def shown(value: Any) -> Any:
 
 
 def data(value: Any) -> Html:
-    """``value`` as strict JSON that may stand inside a script element."""
+    """``value`` as strict JSON that is safe inside a script element."""
     text = files.dumps(value)
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
