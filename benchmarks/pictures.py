@@ -226,7 +226,7 @@ def settle(page: Any, seconds: float = 20) -> None:
     script = """() => {
         const parts = [...document.querySelectorAll("main > section")];
         const waits = parts.some((part) => part.checkVisibility() && !part.textContent.trim());
-        return waits || document.body.innerText.includes("is being made") ? Math.random() : [
+        return waits || document.body.innerText.includes("loading …") ? Math.random() : [
             document.documentElement.scrollHeight, document.querySelectorAll("*").length,
             [...document.images].filter((image) => image.complete).length].join();
     }"""

@@ -91,7 +91,7 @@ def test_a_name_that_is_taken_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     for name in ("file", ".", ""):
         done = command("train", "iris", *ONE_LINE, "--out", name, cwd=tmp_path)
-        assert done.returncode == 2 and "is there and not empty; name a new folder" in done.stderr
+        assert done.returncode == 2 and "exists and is not empty; name a new folder" in done.stderr
     assert (tmp_path / "file").read_text() == "mine" and len(list(tmp_path.iterdir())) == 1
 
 

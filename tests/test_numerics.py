@@ -82,7 +82,7 @@ def test_a_loss_that_is_nan_is_neither_best_nor_saved(tmp_path: Path) -> None:
     with pytest.raises(
         Diverged,
         match=r"training losses are no longer finite at step 1\d;.* its batch was rows (\d+, ){10}"
-        r"\.\.\. \(16, all in events.jsonl\); or go on from the checkpoint "
+        r"\.\.\. \(16, all in events.jsonl\); or continue from the checkpoint "
         r"before it: linnet train --resume .*r --set lr=\.\.\. --allow lr",
     ) as caught:
         linnet.train(

@@ -29,7 +29,7 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = command("train", "digits", *FAST, "--out", "d", cwd=folder)
     assert done.returncode == 0, done.stderr
     last = done.stdout
-    for word in ("constant", "linear", "mlp", "earn", "stopped: ", "files: d/", "optimum"):
+    for word in ("constant", "linear", "mlp", "better", "stopped: ", "files: d/", "optimum"):
         assert word in last
     assert "mlp: all 2 epochs done" in done.stderr and "\x1b" not in done.stderr + done.stdout
     return folder
@@ -127,7 +127,7 @@ def test_data_list_and_show(work: Path) -> None:
         (["train", "digits", "--sed", "3"], 2, "--seed"),
         (["trian", "digits"], 2, "train"),
         (["train", "digits", "--device", "gpu"], 2, 'did you mean "cuda"?'),
-        (["train", "digits", "--out", "d"], 2, "is there and not empty"),
+        (["train", "digits", "--out", "d"], 2, "exists and is not empty"),
         (["train", "--config", "none.toml"], 2, "none.toml: cannot read"),
         (["evaluate", "nowhere", "digits"], 2, "there is no run or model file nowhere"),
         (["evaluate", "d", "iris"], 2, "iris holds rows; the model takes pictures"),
@@ -157,7 +157,7 @@ def test_a_list_of_rates_makes_one_run_each_and_compares_them(tmp_path: Path) ->
     assert sorted(path.name for path in (tmp_path / "s").iterdir()) == [
         "lr=0.001", "lr=0.1", "lr=1e+30"
     ]  # fmt: skip
-    table = done.stdout.split("the first by")[0].splitlines()
+    table = done.stdout.split("the run with")[0].splitlines()
     lines = [line.split() for line in table if " s/lr" in line or "diverged" in line]
     assert [line[:2] for line in lines] == [
         ["0.1", "mlp"], ["0.001", "mlp"], ["1e+30", "diverged"]

@@ -154,7 +154,7 @@ class Asked(checkpoint.Stop):
 
 
 def stopped(path: Path, count: int = 60, **more: Any) -> Path:
-    with pytest.raises(Interrupted, match="go on with: linnet train --resume") as told:
+    with pytest.raises(Interrupted, match="continue with: linnet train --resume") as told:
         linnet.train("digits", out=path, stop=Asked(count), **{**FAST, **more})
     assert told.value.exit_code == 143
     assert directory.state_of(path)[0] == "stopped"
@@ -225,7 +225,7 @@ def test_another_recipe_is_refused_by_name(
 ) -> None:
     path = stopped(tmp_path / "r")
     before = {file: file.read_bytes() for file in path.rglob("*") if file.is_file()}
-    with pytest.raises(InputError, match="cannot go on as it was") as told:
+    with pytest.raises(InputError, match="cannot continue with the same result") as told:
         linnet.train(resume=path, **settings)
     for name in names:
         assert f"--allow {name}" in str(told.value)
@@ -248,7 +248,7 @@ def test_other_data_other_threads_other_versions_are_refused(
     path = stopped(tmp_path / "r")
     data = linnet.read("digits")
     other = (data.x.numpy()[::-1].copy(), data.y.numpy()[::-1].copy())
-    with pytest.raises(InputError, match=r"data is not what the run was made with.*--allow data"):
+    with pytest.raises(InputError, match=r"data is not the data of the run.*--allow data"):
         linnet.train(other, resume=path)
     info = json.loads((path / "run.json").read_text())
     for change, name in (

@@ -35,14 +35,14 @@ def test_a_signal_saves_says_how_to_go_on_and_loses_no_bit(
         at_event(patch, 100, "step", lambda: os.kill(os.getpid(), number))
         done = command("train", "digits", *SMALL_NET, "--out", "my run", cwd=tmp_path)
     assert done.returncode == 128 + number and done.stdout == ""
-    assert "error: stopped; go on with: linnet train --resume 'my run'" in done.stderr
+    assert "error: stopped; continue with: linnet train --resume 'my run'" in done.stderr
     assert state_of(tmp_path / "my run") == "stopped"
     again = command("train", "--resume", "my run", "--no-report", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
     assert weights_of(tmp_path / "my run") == weights_of(undisturbed)
     once_more = command("train", "--resume", "my run", "--no-report", cwd=tmp_path)
     assert once_more.returncode == 0
-    assert "my run has finished: there is nothing to go on with" in once_more.stderr
+    assert "my run has finished: there is nothing to continue" in once_more.stderr
 
 
 @posix
@@ -112,7 +112,7 @@ def test_a_second_signal_ends_even_a_save_that_hangs(undisturbed: Path, tmp_path
         env={**os.environ, **ONE_THREAD}, preexec_fn=restored,
     )  # fmt: skip
     assert process.stdout is not None and process.stdout.readline() == "stuck\n"
-    ask(process, signal.SIGINT, "saving, then stopping; once more stops at once")
+    ask(process, signal.SIGINT, "saving, then stopping; Ctrl-C again stops at once")
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=30)
     assert process.returncode == 130
@@ -172,7 +172,7 @@ def test_a_run_of_another_machine_is_left_alone_until_it_is_silent(
         done = command(*words, cwd=stopped.parent)
         assert done.returncode == 2
         assert f"{stopped} is being written by process" in done.stderr
-        assert f"on another; wait for its end, or stop it first; where it is gone for certain, " \
+        assert f"on another; wait for its end, or stop it first; if it has ended for certain, " \
             f"remove {stopped}/status.json" in done.stderr  # fmt: skip
     elsewhere(stopped, "2020-01-01T00:00:00+00:00")
     assert command(*words, cwd=stopped.parent).returncode == 0

@@ -249,7 +249,7 @@ def test_regression_by_groups(tmp_path: Path) -> None:
     frame = pl.DataFrame({"u": x[:, 0], "v": x[:, 1], "g": [f"g{i // 5}" for i in range(400)]})
     frame = frame.with_columns(y=pl.Series(x @ [1.0, 2.0] + draws.normal(size=400)))
     run = linnet.train(frame, target="y", group="g", model="linear", out=tmp_path / "run")
-    with pytest.raises(InputError, match=r"handed over from Python.*data="):
+    with pytest.raises(InputError, match=r"trained on data in memory.*data="):
         learning_curve(run)
     with pytest.raises(DataError, match="fingerprint differs"):
         learning_curve(run, data=frame.with_columns(u=pl.col("u") + 1))
@@ -310,7 +310,7 @@ def test_a_report_shows_it_when_it_is_there(digits: linnet.Run, tmp_path: Path) 
 
     write([digits.path], tmp_path / "r.html")
     text = (tmp_path / "r.html").read_text()
-    assert "Would more data help?" in text and "Test rows have no part in it" in text
+    assert "Would more data help?" in text and "the test rows are not used" in text
     for claim in digits.reasons():
         assert str(claim).replace("'", "&#x27;") in text
     assert "learning" in KINDS

@@ -374,7 +374,7 @@ def test_a_run_shows_its_training_rows(run: linnet.Run) -> None:
     assert run.examples("digits").plain() == figure.plain()
     panel = panels.make(run, "data", "")
     assert panel == figure.plain() and "data" in panels.KINDS
-    with pytest.raises(InputError, match="not what the run was made with"):
+    with pytest.raises(InputError, match="is not the data of the run"):
         run.examples("iris")
 
 

@@ -839,7 +839,7 @@ def test_a_run_of_a_table_shows_its_rows(make: Callable[..., linnet.Run]) -> Non
     assert len(shown) == len(values) > 0 and shown == pytest.approx(values)
     weights = run.weights()
     assert set(weights.columns["output"]) == {"setosa", "versicolor", "virginica"}
-    with pytest.raises(InputError, match=r'the weights of "mlp" on rows say nothing.*linear'):
+    with pytest.raises(InputError, match=r'weights of "mlp" on rows have no meaning.*linear'):
         run.weights("mlp")
 
 
@@ -983,7 +983,7 @@ def test_damaged_files_of_a_run_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="'other' is not among the classes"):
         run.calibration()
     frame.with_columns(p=pl.lit("0.5")).write_parquet(place)
-    with pytest.raises(InputError, match="the column p holds no list"):
+    with pytest.raises(InputError, match="the column p must hold a list"):
         run.calibration()
     frame.with_columns(row=pl.col("row") + 1_000).write_parquet(place)
     assert "is not from 0 to 149" in run.mistakes().title

@@ -690,18 +690,18 @@ def test_a_model_whose_name_leads_elsewhere_is_refused(name: str, copy: Path) ->
     metrics = json.loads((copy / "metrics.json").read_text())
     metrics["models"][name] = metrics["models"]["linear"]
     (copy / "metrics.json").write_text(json.dumps(metrics))
-    assert "is no name of a model" in refused(copy, lambda place: Run(place).models)
+    assert "is not a name of a model" in refused(copy, lambda place: Run(place).models)
 
 
 METRICS_FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no models": (lambda m: m.update(models={}), '"models"'),
     "models a list": (lambda m: m.update(models=[1]), '"models"'),
-    "chosen unknown": (lambda m: m.update(chosen="mlp"), "is none of its models"),
+    "chosen unknown": (lambda m: m.update(chosen="mlp"), "is not among its models"),
     "chosen a list": (lambda m: m.update(chosen=["linear"]), '"chosen"'),
     "no reason": (lambda m: m["models"]["linear"]["fit"].pop("reason"), "reason"),
     "score of text": (lambda m: m["models"]["linear"]["test"].update(accuracy="1"), "accuracy"),
     "score too large": (lambda m: m["models"]["linear"]["test"].update(accuracy=7), "accuracy"),
-    "ragged": (lambda m: m["models"]["linear"]["test"]["confusion"][0].pop(), "confusion of 3"),
+    "ragged": (lambda m: m["models"]["linear"]["test"]["confusion"][0].pop(), "confusion matrix of 3"),
     "counts too large": (
         lambda m: m["models"]["linear"]["test"]["confusion"][0].__setitem__(0, 2**70), "confusion"
     ),
@@ -722,7 +722,7 @@ def test_scores_that_cannot_be_are_refused_by_name(fault: str, copy: Path) -> No
     change(metrics)
     (copy / "metrics.json").write_text(json.dumps(metrics))
     said = refused(copy, Run)
-    assert message in said and "metrics.json" in said and "expected what linnet wrote" in said
+    assert message in said and "metrics.json" in said and "the file was changed" in said
 
 
 @shaped

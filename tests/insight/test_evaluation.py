@@ -99,9 +99,9 @@ def test_verdicts_say_which_it_is() -> None:
     found = {"test": "McNemar", "p_value": 0.01, "significant": True, "better": "net"}
     base = {"models": models, "comparisons": {"mlp": found}}
     titles = {"constant": "the constant", "linear": "the line", "mlp": "the perceptron"}
-    assert verdict(base, titles).startswith("The perceptron earns its place")
+    assert verdict(base, titles).startswith("The perceptron is better than the line")
     found["better"] = "line"
-    assert "the line is better" in verdict(base, titles)
+    assert "is worse than the line" in verdict(base, titles)
     found["significant"] = False
     assert "may be chance" in verdict(base, titles)
     assert "the best constant" in verdict({"models": models, "comparisons": {}}, titles)

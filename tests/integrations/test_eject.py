@@ -230,7 +230,7 @@ def test_data_in_memory_is_handed_over_again(
             folder = tmp_path / f"{classes}{model}"
             folder.mkdir()
             run = linnet.train((x, y), model=model, out=folder / "r", **SMALL)
-            with pytest.raises(InputError, match="handed over from Python"):
+            with pytest.raises(InputError, match="trained on data in memory"):
                 eject(run, encoded=folder / "rows.npz")
             with pytest.raises(InputError, match="is not the data of the run"):
                 eject(run, encoded=folder / "rows.npz", data=(x + 1, y))

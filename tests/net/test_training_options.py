@@ -1190,7 +1190,7 @@ def test_a_rate_that_does_not_exist_is_said_so() -> None:
     module = nn.Linear(5, 3).double()
     nn.init.zeros_(module.weight)
     nn.init.constant_(module.bias, math.nan)
-    with pytest.raises(Diverged, match="lr=find saw no rate"):
+    with pytest.raises(Diverged, match="lr=find: no learning rate"):
         begin(data, module, model="custom", lr="find")
 
 

@@ -273,7 +273,7 @@ def test_figures_of_a_static_page_are_dark_where_the_page_is(runs: Path, tmp_pat
     linnet.train("digits", model="linear", penalty=[100.0], out=tmp_path / "digits")
     write([tmp_path / "digits"], tmp_path / "r.html", static=True)
     images = re.findall(r"<img [^>]*>", (tmp_path / "r.html").read_text())
-    (samples,) = [image for image in images if 'alt="What the training rows look like"' in image]
+    (samples,) = [image for image in images if 'alt="Training rows"' in image]
     assert "chart" not in samples
     (curves,) = [image for image in images if 'alt="Curves"' in image]
     assert 'class="chart"' in curves
@@ -317,7 +317,7 @@ def test_the_error_of_a_sum_is_no_mean() -> None:
 
 def test_runs_stand_beside_each_other(runs: Path, tmp_path: Path) -> None:
     words = " ".join(page(runs, "iris", "diabetes", out=tmp_path / "r.html").words)
-    assert "Beside each other" in words and "test.rmse" in words
+    assert "Comparison" in words and "test.rmse" in words
     with pytest.raises(InputError):
         write([], tmp_path / "s.html")
 

@@ -439,7 +439,7 @@ def test_the_best_score_of_a_crashed_run_is_told(site: Site, root: Path) -> None
     (now,) = (event["data"]["now"] for event in found if event["event"] == "now")
     assert now == {"best": {"loss": 1.0, "accuracy": 1.0}}
     panel = json.loads(site.get(f"/panel?id={found[1]['data']['id']}&kind=weights")[2])
-    assert panel["problem"] == "there is none: the run is failed, and has no scores"
+    assert panel["problem"] == "not available: the run is failed, and has no scores"
 
 
 def test_a_learning_curve_that_comes_later_is_told(tmp_path: Path) -> None:

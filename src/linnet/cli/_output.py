@@ -1,4 +1,4 @@
-"""The common part of all commands: errors in one line, JSON, tables, the number of threads."""
+"""What all commands share: errors in one line, JSON, tables, the number of threads."""
 
 import inspect
 import math
@@ -55,7 +55,8 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 def command(function: Callable[..., None]) -> Callable[..., None]:
     """``function`` as a command: linnet's own errors become one line and an exit code.
 
-    0 done, 1 the work failed, 2 the request or its input was wrong, 130 stopped by Ctrl-C.
+    The codes are 0: done, 1: the work failed, 2: the request or its input was wrong, 130: stopped
+    by Ctrl-C.
     """
 
     @wraps(function)
@@ -88,14 +89,14 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
 
 
 def allow(plugin: list[str] | None) -> None:
-    """Let the parts that ``--plugin`` names be imported."""
+    """Allow imports of the parts that ``--plugin`` names."""
     from linnet.core import registry
 
     registry.allow(plugin or ())
 
 
 def _warn(message: Warning | str, category: type[Warning], *_: Any) -> None:
-    """A warning in one line; linnet's own without the place in the code."""
+    """Print a warning in one line, without its place in the code."""
     kind = "warning" if issubclass(category, LinnetWarning) else category.__name__
     print(f"{kind}: {message}", file=sys.stderr)
 
@@ -108,12 +109,12 @@ def _fail(message: str, code: int, debug: bool) -> NoReturn:
 
 
 def names(text: str | None) -> list[str] | None:
-    """``--target`` as the names of columns."""
+    """The value of ``--target`` as a list of column names."""
     return None if text is None else text.split(",")
 
 
 def print_json(value: Any) -> None:
-    """Strict JSON on standard output; all ASCII if its encoding lacks some characters."""
+    """Print strict JSON; in ASCII only if the output's encoding lacks some characters."""
     text = files.pretty(value)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
@@ -123,7 +124,7 @@ def print_json(value: Any) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """A table on standard output; numbers are aligned right."""
+    """Print a table; numbers are aligned right."""
     from rich import box
     from rich.console import Console
     from rich.table import Table

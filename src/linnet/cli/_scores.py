@@ -1,4 +1,4 @@
-"""Scores of runs as the terminal shows them."""
+"""The scores of runs in the terminal."""
 
 import os
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def show(run: "Run") -> None:
-    """The last lines: the models with their intervals, the verdict, why each stopped, the files."""
+    """Print a run: the models with their intervals, the verdict, why each stopped, the files."""
     metrics = run.metrics
     models = metrics["models"]
     rows = [_row(name, scores, metrics["chosen"]) for name, scores in models.items()]
@@ -30,7 +30,7 @@ def show(run: "Run") -> None:
 
 
 def _row(name: str, scores: Mapping[str, Any], chosen: str) -> list[str]:
-    """A model's row: its validation scores, its test score, its seconds."""
+    """A row of the table: a model's validation scores, test score and seconds."""
     from linnet.insight.task import task_in
     from linnet.insight.verdict import headline
 
@@ -45,12 +45,12 @@ def _row(name: str, scores: Mapping[str, Any], chosen: str) -> list[str]:
 
 
 def _stopped(models: Mapping[str, Any]) -> None:
-    """Why each fit stopped, and how pictures were scaled."""
+    """Print why each fit stopped, and how pictures were scaled."""
     from linnet.networks import BASELINE
 
     for name, scores in models.items():
         gap = scores["fit"].get("gap")
-        bound = f"; at most {gap:.1e} above the optimum" if gap else ""  # not where it is one
+        bound = f"; at most {gap:.1e} above the optimum" if gap else ""  # 0: it is the optimum
         if name != BASELINE:
             print(f"{name} stopped: {scores['fit']['reason']}{bound}")
     scaling: dict[str, Any] = next(
@@ -62,7 +62,7 @@ def _stopped(models: Mapping[str, Any]) -> None:
 
 
 def show_sweep(trials: "list[Trial]", *, json: bool) -> None:
-    """The runs of a sweep, the least validation loss first; only the first one's test is shown."""
+    """Print the runs of a sweep, the lowest validation loss first, and the first one's scores."""
     if json:
         print_json([_plain(trial) for trial in trials])
     else:
@@ -73,7 +73,7 @@ def show_sweep(trials: "list[Trial]", *, json: bool) -> None:
     if best.error is not None:
         raise best.error
     if not json and best.run is not None:
-        print("the first by validation loss:")
+        print("the run with the lowest validation loss:")
         show(best.run)
 
 

@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while a run goes on."""
+"""Ctrl-C and SIGTERM during a run."""
 
 import os
 import signal
@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
 @contextmanager
 def interruptible() -> "Iterator[Stop]":
-    """While this goes on, SIGINT and SIGTERM ask to stop after the next step, where a fit goes on,
-    or else stop it here; a second one ends the process at once."""
+    """In this block SIGINT and SIGTERM request a stop after the next step of the fit; if no fit is
+    in progress, they raise ``Interrupted``. A second signal ends the process at once."""
     from linnet.errors import Interrupted
     from linnet.fit.checkpoint import Stop
 
@@ -25,13 +25,13 @@ def interruptible() -> "Iterator[Stop]":
         stop.signal = number
         if not stop.heeded:
             raise Interrupted(number)
-        with suppress(OSError):  # nobody may read it
-            os.write(2, b"\nsaving, then stopping; once more stops at once\n")
+        with suppress(OSError):  # standard error may be closed
+            os.write(2, b"\nsaving, then stopping; Ctrl-C again stops at once\n")
 
     before = {
         number: signal.signal(number, asked)
         for number in (signal.SIGINT, signal.SIGTERM)
-        if signal.getsignal(number) != signal.SIG_IGN  # in the background, of nohup
+        if signal.getsignal(number) != signal.SIG_IGN  # nohup and background jobs ignore it
     }
     try:
         yield stop

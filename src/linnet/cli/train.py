@@ -54,14 +54,14 @@ def train(
     setting: Setting = None,
     plugin: Plugin = None,
     config: Annotated[
-        Path | None, typer.Option(help="A recipe in TOML; flags come on top.")
+        Path | None, typer.Option(help="A recipe in TOML; flags override it.")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Go on with a run that was stopped or killed.")
+        Path | None, typer.Option(help="Continue a run that was stopped or killed.")
     ] = None,
     allow: Annotated[
         list[str] | None,
-        typer.Option(help="With --resume: go on though this differs: seed, threads, data, ..."),
+        typer.Option(help="With --resume: continue even if this differs: seed, threads, data, ..."),
     ] = None,
     parent: Annotated[
         Path | None, typer.Option("--from", help="Start a new run from the weights of this one.")
@@ -71,7 +71,7 @@ def train(
     ] = False,
     to: Annotated[
         list[str] | None,
-        typer.Option(help="Follow it: tensorboard, mlflow, wandb, trackio, visdom; may repeat."),
+        typer.Option(help="Also log to: tensorboard, mlflow, wandb, trackio, visdom; may repeat."),
     ] = None,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write report.html at the end.")
@@ -84,7 +84,7 @@ def train(
 ) -> None:
     """Fit the best line, then a net; test both on the same rows; save everything.
 
-    Ctrl-C once saves and stops, and says how to go on; twice stops at once.
+    Ctrl-C once saves, stops and says how to continue; Ctrl-C twice stops at once.
     """
     from linnet.core import registry
     from linnet.errors import InputError
@@ -98,7 +98,7 @@ def train(
     settings = _settings(flags, setting or [], config, resume or parent)
     tried = trials(settings, "recipe" if config is None else str(config))
     if resume is not None and len(tried) > 1:
-        raise InputError("--resume goes on with one run; give no lists of settings")
+        raise InputError("--resume continues one run; do not give lists of settings")
     registry.allow([*(plugin or []), *_models(model, ()), *_named(setting or [])])
     sinks = _sinks(to)
     set_threads()
@@ -116,14 +116,14 @@ def train(
 
 
 def _models(model: str | None, usual: Any = None) -> Any:
-    """``--model`` as the names of models."""
+    """The value of ``--model`` as a list of models."""
     if model is None:
         return usual
     return "auto" if model == "auto" else model.split(",")
 
 
 def _named(setting: list[str]) -> list[str]:
-    """The parts that ``--set`` names."""
+    """The networks, objectives and solvers that ``--set`` names."""
     pairs = [text.split("=", 1) for text in setting if "=" in text]
     keys = ("model", "objective", "solver")
     return [name for key, value in pairs if key in keys for name in value.split(",")]
@@ -132,7 +132,7 @@ def _named(setting: list[str]) -> list[str]:
 def _settings(
     flags: dict[str, Any], setting: list[str], config: Path | None, past: Path | None
 ) -> dict[str, Any]:
-    """The settings of the run before, under those of the file, the flags, and ``--set``."""
+    """The settings, each overriding the one before: run to continue, file, flags, ``--set``."""
     from linnet.fit.settings import read_recipe, read_settings
 
     settings = {} if config is None else read_recipe(config)
@@ -149,7 +149,7 @@ def _settings(
 
 
 def _sinks(to: list[str] | None) -> list[str]:
-    """The sinks to follow the run; an unknown one is refused before anything is read."""
+    """The sinks to log to; an unknown one is refused before anything is read."""
     if to:
         from linnet.integrations.sinks import find
 
@@ -159,7 +159,7 @@ def _sinks(to: list[str] | None) -> list[str]:
 
 
 def _quiet() -> None:
-    """The progress shows linnet's warnings: they need not be printed too."""
+    """Do not print linnet's warnings: the progress display shows them."""
     import warnings
 
     from linnet.errors import LinnetWarning
@@ -189,13 +189,13 @@ def _open_page(view: bool | None, place: Path | None, *, alone: bool) -> None:
 def _train(
     trial: "Trial", out: Path | None, options: dict[str, Any], *, report: bool, json: bool
 ) -> None:
-    """One run: its scores, and why it is as it is."""
+    """Train once; print the scores and the diagnosis."""
     from linnet.experiment.train import train
     from linnet.runs.directory import state_of
 
     resume = options["resume"]
     if resume is not None and state_of(resume)[0] == "finished":
-        print(f"{resume} has finished: there is nothing to go on with", file=sys.stderr)
+        print(f"{resume} has finished: there is nothing to continue", file=sys.stderr)
     with interruptible() as stop:
         run = train(recipe=trial.recipe, out=out, stop=stop, **options)
     if json:
@@ -211,7 +211,7 @@ def _train(
 def _sweep(
     tried: "list[Trial]", out: Path | None, options: dict[str, Any], *, report: bool, json: bool
 ) -> None:
-    """A run for each trial."""
+    """Train once for each trial."""
     from linnet.experiment.sweep import sweep
 
     def tell(trial: "Trial") -> None:
@@ -228,7 +228,7 @@ def _sweep(
 
 
 def _report(run: "Run", *, quiet: bool) -> None:
-    """Write the run's report; where that cannot be done, say so: the run itself is done."""
+    """Write the run's report; if that fails, only warn, because the run itself is done."""
     from linnet.errors import LinnetError
     from linnet.show.report.page import write
 

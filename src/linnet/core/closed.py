@@ -15,9 +15,9 @@ from linnet.errors import InputError
 
 @dataclass(frozen=True)
 class Several:
-    """Marks a field whose value is a list, so that a list given for it is one value.
+    """Marks a field whose value is a list, so that a list is one value and not a sweep.
 
-    With ``alone``, a single value may stand for a list of one.
+    With ``alone``, a single value is also accepted, as a list of one.
     """
 
     alone: bool = True

@@ -1,10 +1,9 @@
-"""What happens in a run, one frozen class for each event of a record.
+"""The events of a record, one frozen class for each kind.
 
-A record is a file of lines, each one event: ``events.jsonl`` of a run, and ``visdom-<env>.jsonl``
-of the windows beside it. ``Event.plain()`` is what a line holds; ``parse`` is the way back, for
-lines that may come from anyone. A field is None where its line lacks it. What a line holds beyond
-the fields of its class is kept in ``values``: what a method measured in a step, and whatever a
-later linnet writes.
+A record is a file with one event per line: ``events.jsonl`` of a run, and ``visdom-<env>.jsonl`` of
+the windows beside it. ``Event.plain()`` is the content of a line; ``parse`` is the inverse, for
+lines that may come from anyone. A field is None if its line lacks it. Keys of a line that are not
+fields of its class are kept in ``values``: the measurements of a step, and keys of a later linnet.
 """
 
 from __future__ import annotations
@@ -17,27 +16,26 @@ from typing import Any, ClassVar
 from linnet.errors import DataError
 
 Plain = dict[str, Any]
-"""An event as its line has it: ``event``, its kind, and ``time``, then the rest."""
+"""An event in the form of its line: ``event``, its kind, and ``time``, then the rest."""
 
 MAX_WHOLE = 2**53
-"""Whole numbers beyond it are none that anything counted."""
+"""Larger whole numbers are not accepted as counts."""
 
 LARGEST = 1e300
 
 NOT_FINITE = ("NaN", "Infinity", "-Infinity")
-"""How strict JSON tells of numbers that are not finite."""
+"""Numbers that are not finite, as texts in strict JSON."""
 
 
 def is_number(value: Any) -> bool:
-    """Whether a value of a record is a number, also one that JSON has no form for."""
+    """Whether a value of a record is a number; a text such as "NaN" counts as one."""
     if type(value) in (int, float):
         return bool(-LARGEST <= value <= LARGEST)
     return value in NOT_FINITE if type(value) is str else False
 
 
 def number(value: Any) -> float:
-    """A value of a record as a number; strict JSON has "NaN" and "Infinity" as text. NaN where it
-    is none."""
+    """A value of a record as a number, also a text such as "Infinity"; NaN if it is none."""
     try:
         return float(value)
     except (TypeError, ValueError, OverflowError):
@@ -45,12 +43,12 @@ def number(value: Any) -> float:
 
 
 def _kept(holds: Callable[[Any], bool], **more: Any) -> Any:
-    """A field; a value that it does not hold stays in ``values``."""
+    """A field; a value that it cannot hold stays in ``values``."""
     return field(metadata={"holds": holds}, **more)
 
 
 def _of(*kinds: type) -> Any:
-    """A field for values of just these types, or None."""
+    """A field for values of exactly these types, or None."""
     return _kept(lambda value: type(value) in kinds, default=None)
 
 
@@ -61,21 +59,21 @@ def _any() -> Any:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Event:
-    """One event. ``time`` is in seconds since the record was begun; None before it is written."""
+    """One event. ``time`` is in seconds since the run began; None before the event is written."""
 
     time: float | None = _of(int, float)
     values: Mapping[str, Any] = field(default_factory=dict)
-    """What the line holds beside the fields, by name, in order."""
+    """The other values of the line, by name, in order."""
 
     _kind: ClassVar[str] = ""
 
     @property
     def kind(self) -> str:
-        """What its line calls it."""
+        """The kind of the event, as its line names it."""
         return self._kind
 
     def plain(self) -> Plain:
-        """The event as its line has it, without the fields that are None."""
+        """The event in the form of its line, without the fields that are None."""
         line: Plain = {"event": self.kind}
         for name in _FIELDS[type(self)]:
             value = getattr(self, name)
@@ -93,14 +91,14 @@ class Other(Event):
 
     @property
     def kind(self) -> str:
-        """What its line calls it."""
+        """The kind of the event, as its line names it."""
         return self.event
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Start(Event):
-    """A record is begun: at ``wall``, the time of day in ISO 8601, on ``data``, or as the
-    environment ``env`` of windows."""
+    """A record begins, at the date and time ``wall`` (ISO 8601). It is the record of a run on
+    ``data``, or of the environment ``env`` of windows."""
 
     _kind: ClassVar[str] = "start"
 
@@ -112,8 +110,8 @@ class Start(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Begin(Event):
-    """The fit of ``model`` begins, which reports call ``title``; it will take ``steps`` where that
-    is known."""
+    """The fit of ``model`` begins; reports call the model ``title``. ``steps`` is the number of
+    steps, if it is known."""
 
     _kind: ClassVar[str] = "begin"
 
@@ -124,8 +122,9 @@ class Begin(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step(Event):
-    """A step of a fit, the last of those it speaks for; ``values`` are what the method measured:
-    ``loss``, ``lr``, ``gradient_max``, ``objective``, ``penalty`` and so on."""
+    """A written step of a fit; it also stands for the steps before it that were not written.
+    ``values`` are its measurements: ``loss``, ``lr``, ``gradient_max``, ``objective``, ``penalty``
+    and so on."""
 
     _kind: ClassVar[str] = "step"
 
@@ -149,7 +148,7 @@ class Evaluate(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spent(Event):
-    """Where the seconds of a fit went up to a step, and the bytes of memory held then."""
+    """How the seconds of a fit up to a step divide, and the bytes of memory in use then."""
 
     _kind: ClassVar[str] = "spent"
 
@@ -164,7 +163,7 @@ class Spent(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding(Event):
-    """What a check says of the data, or of ``model``; ``severity`` is "note" or "warning"."""
+    """A finding of a check of the data or of ``model``; ``severity`` is "note" or "warning"."""
 
     _kind: ClassVar[str] = "finding"
 
@@ -188,7 +187,7 @@ class Fit(Event):
 
     @property
     def gap(self) -> float | None:
-        """An upper bound on the distance from the optimum, of a convex model."""
+        """For a convex model, an upper bound on how far the objective is above the optimum."""
         gap = self.values.get("gap")
         return None if gap is None else number(gap)
 
@@ -214,8 +213,8 @@ class Diverged(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resume(Event):
-    """The run goes on behind its first ``events``, at a ``step`` of ``model``, with settings that
-    ``changed``: what was written after those counts no more."""
+    """The run is resumed after its first ``events`` events, at a ``step`` of ``model``, with the
+    settings that ``changed``. The events after those are undone."""
 
     _kind: ClassVar[str] = "resume"
 
@@ -237,9 +236,11 @@ class End(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Line(Event):
-    """Lines in the window ``win`` of a program, with the ``opts`` it gave; ``update`` is "append"
-    or "replace" (only these ``lines``), or, with the ``name`` of one, "remove"; without it all of
-    the window is new."""
+    """Lines in the window ``win`` of a program, with the program's ``opts``.
+
+    ``update`` is "append" or "replace" (only these ``lines``), or "remove" (the line ``name``).
+    Without it the whole window is new.
+    """
 
     _kind: ClassVar[str] = "line"
 
@@ -252,21 +253,21 @@ class Line(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scatter(Line):
-    """Points, as lines are."""
+    """Points, with the same fields as lines."""
 
     _kind: ClassVar[str] = "scatter"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Bar(Line):
-    """Bars, as lines are."""
+    """Bars, with the same fields as lines."""
 
     _kind: ClassVar[str] = "bar"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Heatmap(Event):
-    """Colours of the numbers ``z``, a list of rows."""
+    """A heatmap of the numbers ``z``, a list of rows."""
 
     _kind: ClassVar[str] = "heatmap"
 
@@ -294,7 +295,7 @@ class Image(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Text(Event):
-    """A text, put below the window's own where it is to ``append``."""
+    """A text in a window; ``append`` adds it below the text that is there."""
 
     _kind: ClassVar[str] = "text"
 
@@ -306,7 +307,7 @@ class Text(Event):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Close(Event):
-    """A window is closed; without ``win`` all of them are."""
+    """The window ``win`` is closed; without ``win``, all windows are closed."""
 
     _kind: ClassVar[str] = "close"
 
@@ -314,7 +315,7 @@ class Close(Event):
 
 
 Drawn = Line | Heatmap | Image | Text
-"""What is shown in a window."""
+"""The events that draw in a window."""
 
 
 KINDS: dict[str, type[Event]] = {
@@ -324,7 +325,7 @@ KINDS: dict[str, type[Event]] = {
         Line, Scatter, Bar, Heatmap, Image, Text, Close,
     )
 }  # fmt: skip
-"""The classes, by what their lines call them."""
+"""The classes, by kind."""
 
 _FIELDS: dict[type[Event], dict[str, Callable[[Any], bool]]] = {
     made: {
@@ -334,11 +335,11 @@ _FIELDS: dict[type[Event], dict[str, Callable[[Any], bool]]] = {
     }
     for made in [*KINDS.values(), Other]
 }
-"""The fields of each class in the order of its lines, and what each holds."""
+"""The fields of each class in the order of its lines, each with a test of its values."""
 
 
 def of(plain: Mapping[str, Any]) -> Event:
-    """An event as a class: one of this process, which is trusted; ``event`` names its kind."""
+    """The event of a line that this process made, and so trusts; the key ``event`` is its kind."""
     made = KINDS.get(plain["event"], Other)
     holds = _FIELDS[made]
     known: Plain = {"event": plain["event"]} if made is Other else {}
@@ -352,10 +353,9 @@ def of(plain: Mapping[str, Any]) -> Event:
 
 
 def parse(plain: Any) -> Event:
-    """The event that a line of a record holds; raises ``DataError`` where it holds none that can be
-    worked with."""
+    """Check a line of a record and return its event; raises ``DataError`` if it is not valid."""
     if not isinstance(plain, dict) or not isinstance(plain.get("event"), str):
-        raise DataError('a line of a record is an object, whose "event" is a text')
+        raise DataError('a line of a record must be an object whose "event" is a text')
     found = step(plain)
     if found is not None:
         return found
@@ -372,9 +372,10 @@ _set_time, _set_values, _set_model, _set_step, _set_epoch = (
 
 
 def step(plain: Plain) -> Step | None:
-    """A step as a fit writes it, in a third of the time; None where ``parse`` must look closer.
+    """The event of a usual step, in a third of the time of ``parse``; None if it is not usual.
 
-    There may be very many, so what the class itself would do is done by hand.
+    A record can have very many steps, so this sets the fields by hand, without the class's
+    ``__init__``.
     """
     if plain.get("event") != "step":
         return None
@@ -411,7 +412,7 @@ _ROWS = ("step", "evaluate")
 
 
 def _problem(plain: Plain) -> str | None:
-    """What keeps a line from being worked with, in words; None where it can be."""
+    """Why a line is not valid, in words; None if it is valid."""
     kind = plain["event"]
     rows = kind in _ROWS
     for key, value in plain.items():
@@ -420,23 +421,23 @@ def _problem(plain: Plain) -> str | None:
             if value is None and key != "step":
                 continue
             if found is not int or not 0 <= value <= MAX_WHOLE:
-                return f"a {key} that counts nothing"
+                return f"a {key} that is not a count"
         elif key in _TEXT:
             if found is not str:
-                return f"a {key} that is no text"
+                return f"a {key} that is not a text"
         elif key in _SCORES:
             if found is not dict or not all(map(is_number, value.values())):
-                return f"a {key} that holds more than numbers"
+                return f"a {key} that does not hold numbers only"
         elif key == "event" or not (rows or key == "time") or found in (bool, type(None)):
             continue
         elif not is_number(value):
-            return f"a {key[:80]!r} that is no number"
+            return f"a {key[:80]!r} that is not a number"
     needed = "step" if rows else "text" if kind == "finding" else None
     return None if needed is None or needed in plain else f"no {needed}"
 
 
 def _usual(plain: Plain) -> bool:
-    """Whether it is a step of one model, and the rest of it numbers, by whatever names."""
+    """Whether it is a step of a model and all its other values are numbers, of any name."""
     if plain["event"] != "step" or type(plain.get("model")) is not str:
         return False
     return type(plain.get("step")) is type(plain.get("epoch", 0)) is int and all(

@@ -1,4 +1,4 @@
-"""How often something is done: each 500 steps, each 3 epochs, each 30 seconds."""
+"""How often something is done: every 500 steps, every 3 epochs, every 30 seconds."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from linnet.core.record import Step
 from linnet.core.text import plural
 
 FIRST, THEN = 100, 10
-"""By default each of the first hundred steps is due, and then every tenth."""
+"""By default each of the first hundred steps is due, then every tenth step."""
 
 
 @dataclass(frozen=True)
 class Every:
-    """Each ``number`` of a ``unit``; what "auto" means is for the one who asks to say."""
+    """Every ``number`` of a ``unit``; the user of the class decides what "auto" means."""
 
     number: float = 0
     unit: Literal["auto", "steps", "epochs", "seconds"] = "auto"
@@ -41,7 +41,7 @@ class Every:
         raise ValueError('expected a number of steps from 1, "3 epochs", "30s", or "auto"')
 
     def plain(self) -> int | str:
-        """The value as ``parse`` takes it."""
+        """The value in a form that ``parse`` takes."""
         if self.unit == "auto":
             return "auto"
         if self.unit == "seconds":
@@ -50,14 +50,14 @@ class Every:
         return number if self.unit == "steps" else f"{number} {plural(number, 'epoch')}"
 
     def steps(self, per_epoch: int) -> int:
-        """As a number of steps; "auto" is one epoch."""
+        """The value as a number of steps; "auto" is one epoch."""
         if self.unit == "steps":
             return int(self.number)
         return (int(self.number) if self.unit == "epochs" else 1) * per_epoch
 
     def due(self, step: Step) -> bool:
-        """Whether it is time after ``step``; "auto": each of the first ``FIRST``, then every
-        ``THEN``th, and each that is complete."""
+        """Whether it is due after ``step``. For "auto" each of the first ``FIRST`` steps is due,
+        then every ``THEN``-th step, and each complete one."""
         if self.unit == "auto":
             return step.index <= FIRST or step.index % THEN == 0 or step.complete
         if self.unit == "steps":

@@ -1,7 +1,7 @@
-"""Events become curves: what a record says of each fit, and where a run stands.
+"""The history of a run: events become curves, and the state of each fit.
 
-``History.of(events)`` takes a whole record. ``extend`` takes the next events of one that grows;
-then ``curves`` may keep the points in its own way, in bounded memory, say.
+``History.of(events)`` takes a whole record. ``extend`` takes the next events of a record that
+grows; then ``curves`` can store the points in another way, for example in bounded memory.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from linnet.core import events
 from linnet.core.events import Event, number
 
 MAX_TITLE = 80
-"""Letters of a model's title."""
+"""The most letters of a model's title."""
 
 Part = Literal["step", "train", "valid", "spent"]
-"""Of the points of a fit: what steps measured, scores of training rows and of validation rows, and
-what the fit has used up."""
+"""A part of the points of a fit: measurements of steps, scores of training rows, scores of
+validation rows, or the time and memory used."""
 
 Columns = Mapping[str, Sequence[Any]]
-"""Values by name, each column (events,): ``step`` and, where they are known, ``time`` and
-``epoch``, then what was measured."""
+"""Values by name, each a column (events,): ``step``; ``time`` and ``epoch``, if they are known;
+then the measurements."""
 
 Parts = dict[str, dict[str, list[Any]]]
-"""Of one model: "train" and "valid", and in each the values by name."""
+"""The curves of one model: "train" and "valid", and in each the values by name."""
 
 
 class Curves(Protocol):
-    """Keeps the points of a history."""
+    """Stores the points of a history."""
 
     def put(self, model: str, part: Part, columns: Columns) -> None:
-        """Take in further points of a model."""
+        """Add points of a model."""
 
 
 @dataclass
@@ -47,40 +47,42 @@ class Fit:
     step: events.Step | None = None
     scores: events.Evaluate | None = None
     best: events.Evaluate | None = None
-    """The least validation loss; not that of the start, where there are others."""
+    """The evaluation with the lowest validation loss; that of the start counts only if it is the
+    only one."""
 
     spent: events.Spent | None = None
     end: events.Fit | None = None
     test: events.Test | None = None
     at: int = 0
-    """The last step that anything was written of."""
+    """The last step in the record."""
 
     epoch: int | None = None
     unit: float = math.inf
-    """Steps of an epoch: the least is exact, as it is that of a step that ends one."""
+    """The number of steps of an epoch. Steps within an epoch give a larger ratio of steps to
+    epochs, so the smallest ratio is the exact one."""
 
     last: float = math.nan
-    """When the last event of the fit itself was written, in seconds."""
+    """The time of the last event of the fit itself, in seconds."""
 
     points: list[tuple[Part, Columns]] = field(default_factory=list)
 
     @property
     def total(self) -> int | None:
-        """How many steps it will take, where that is known."""
+        """The number of steps of the whole fit, if it is known."""
         return None if self.begin is None else self.begin.steps
 
     @property
     def seconds(self) -> float:
-        """From its begin to the last event; NaN where one of them is not known."""
+        """The seconds from its begin to its last event; NaN if one of the two is not known."""
         begin = None if self.begin is None else self.begin.time
         return self.last - (math.nan if begin is None else begin)
 
     def table(self, *parts: Part) -> dict[str, list[Any]]:
-        """The points of some parts as columns of equal length; None where one has no value."""
+        """The points of some parts as columns of equal length; None for a missing value."""
         return _table(columns for part, columns in self.points if part in parts)
 
     def reach(self, steps: Sequence[int], epochs: Sequence[int] | None) -> None:
-        """Say where it stands after these steps."""
+        """Set the last step and epoch, and the steps of an epoch."""
         self.at = steps[-1]
         if epochs:
             self.epoch = epochs[-1]
@@ -88,7 +90,7 @@ class Fit:
             self.unit = min(self.unit, min(lengths, default=math.inf))
 
     def judge(self, event: events.Evaluate) -> None:
-        """Take in scores of validation rows."""
+        """Add scores of validation rows."""
         self.scores = event
         least = math.nan if self.best is None else loss(self.best)
         if self.best is None or not self.best.step or math.isnan(least) or loss(event) < least:
@@ -96,32 +98,32 @@ class Fit:
 
 
 def loss(event: events.Evaluate) -> float:
-    """The validation loss; NaN where there is none."""
+    """The validation loss; NaN if there is none."""
     return number((event.valid or {}).get("loss"))
 
 
 class History:
-    """What the events of a run say.
+    """The events of a run as fits, curves and findings.
 
-    Without ``curves`` each fit keeps its points. ``fits`` and ``findings`` say how many are kept at
-    most of each.
+    Without ``curves`` each fit stores its points. ``fits`` and ``findings`` are the largest numbers
+    of each that are kept.
     """
 
     def __init__(
         self, curves: Curves | None = None, *, fits: int | None = None, findings: int | None = None
     ) -> None:
         self.fits: list[Fit] = []
-        """In the order in which they began."""
+        """The fits, in the order in which they began."""
 
         self.models: dict[str, Fit] = {}
         """The last fit of each model."""
 
         self.findings: list[events.Finding] = []
         self.now: Fit | None = None
-        """The fit that the last events are of."""
+        """The fit to which the last events belong."""
 
         self.changes = 0
-        """Counts scores, findings and ends: all that changed beside steps."""
+        """Counts all events except steps that changed something, such as scores and findings."""
 
         self._curves = curves
         self._most = fits
@@ -129,14 +131,14 @@ class History:
 
     @classmethod
     def of(cls, record: Iterable[Event]) -> Self:
-        """The history of a whole record, without what a resume took back."""
+        """The history of a whole record, without the events that a resume has undone."""
         history = cls()
         history.extend(drop_undone(record))
         return history
 
     def extend(self, found: Iterable[Event]) -> None:
-        """Take in the next events; steps that measured the same are taken column by column, as
-        there may be very many."""
+        """Add the next events. Steps with the same values are added column by column, because there
+        can be very many."""
         for key, alike in groupby(found, _alike):
             if key is None:
                 for event in alike:
@@ -145,7 +147,7 @@ class History:
                 self._steps(list(alike))  # type: ignore[arg-type]
 
     def take(self, event: Event) -> None:
-        """Take in the next event."""
+        """Add the next event."""
         match event:
             case events.Step():
                 self._steps([event])
@@ -168,19 +170,19 @@ class History:
                 self.changes += 1
 
     def title(self, model: str) -> str:
-        """What reports call a model: "the perceptron"; its name where the record does not say."""
+        """The title of a model in reports: "the perceptron"; its name if the record has none."""
         fit = self.models.get(model)
         begin = None if fit is None else fit.begin
         found = model if begin is None or begin.title is None else begin.title
         return found if len(found) <= MAX_TITLE else found[: MAX_TITLE - 1] + "…"
 
     def series(self) -> dict[str, Parts]:
-        """What was written of each model, as lists of equal length.
+        """The curves of each model, as lists of equal length.
 
         By model, then "train" (``time, step, epoch, loss, lr``, ..., and ``accuracy`` or ``rmse``
         of the training rows that were scored) and "valid" (``time, step, epoch, loss, accuracy`` or
-        ``rmse``); a value that an event lacks is None. The training loss is the mean over the steps
-        as they were taken.
+        ``rmse``). A missing value is None. The training loss is the mean over the steps during
+        training.
         """
         points: dict[str, list[tuple[Part, Columns]]] = {}
         for fit in self.fits:
@@ -196,7 +198,7 @@ class History:
         }
 
     def _known(self, model: str, begin: events.Begin | None = None) -> Fit:
-        """The last fit of a model; a new one where there is none, or one begins."""
+        """The last fit of a model; a new one if there is none, or if one begins."""
         fit = self.models.get(model)
         if fit is None or begin is not None:
             fit = Fit(model, begin)
@@ -206,7 +208,7 @@ class History:
         return fit
 
     def _fit(self, model: str, begin: events.Begin | None = None) -> Fit:
-        """The fit that goes on now."""
+        """The current fit."""
         fit = self.now
         if fit is None or fit.model != model or begin is not None:
             fit = self._known(model, begin)
@@ -222,7 +224,7 @@ class History:
             self._curves.put(fit.model, part, columns)
 
     def _steps(self, alike: list[events.Step]) -> None:
-        """Steps of one model that measured the same."""
+        """Add steps of one model with the same values."""
         last = alike[-1]
         if last.model is None:
             return
@@ -246,7 +248,7 @@ class History:
         self.changes += 1
         valid = {key: [value] for key, value in (event.valid or {}).items()}
         self._put(fit, "valid", {**place, **valid})
-        if event.train:  # the loss of training is that of its steps
+        if event.train:  # the curve of the training loss comes from the steps
             train = {key: [value] for key, value in event.train.items() if key != "loss"}
             self._put(fit, "train", {**place, **train})
 
@@ -262,14 +264,14 @@ _COLUMNS = attrgetter("time", "step", "epoch", "values")
 
 
 def _alike(event: Event) -> tuple[Any, ...] | None:
-    """What steps have in common that are taken together; None of other events."""
+    """A key that is equal for steps that can be added together; None for other events."""
     if type(event) is not events.Step:
         return None
     return event.model, event.time is None, event.epoch is None, *event.values
 
 
 def _place(event: Event) -> dict[str, Sequence[Any]]:
-    """When and where an event was, as columns of one row."""
+    """The time, step and epoch of an event, as columns of one row."""
     known = {name: getattr(event, name, None) for name in ("time", "step", "epoch")}
     return {name: [value] for name, value in known.items() if value is not None}
 
@@ -279,7 +281,7 @@ def _seconds(event: Event) -> float:
 
 
 def _table(blocks: Iterable[Columns]) -> dict[str, list[Any]]:
-    """Blocks of columns one below the other."""
+    """Blocks of columns, joined one below the other."""
     table: dict[str, list[Any]] = {}
     rows = 0
     for columns in blocks:
@@ -297,9 +299,11 @@ def _table(blocks: Iterable[Columns]) -> dict[str, list[Any]]:
 
 
 def drop_undone(record: Iterable[Event], *, whole: bool = True) -> list[Event]:
-    """The events as they count. Of a whole record a "resume" takes back all after the first so many
-    ``events``; where it does not say how many, and of a part of a record, what its model did after
-    its ``step``."""
+    """The events that count, without those that a resume has undone.
+
+    In a ``whole`` record a "resume" undoes all after the first ``events`` events. In a part of a
+    record, or if it does not give ``events``, it undoes its model's events after its ``step``.
+    """
     kept: list[Event] = []
     for event in record:
         if not isinstance(event, events.Resume):
@@ -318,7 +322,7 @@ def _undone(earlier: Event, resume: events.Resume) -> bool:
 
 
 def join(before: Parts, own: Parts, step: int) -> Parts:
-    """Two series of a model as one: ``own`` began where ``before`` was at ``step``."""
+    """Join two series of a model: ``own`` began from the state of ``before`` at ``step``."""
     last = {"step": step}
     for key in ("epoch", "time"):
         reached = [

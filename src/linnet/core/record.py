@@ -1,4 +1,4 @@
-"""What a fit tells: events in, one append-only ``events.jsonl`` out."""
+"""The record of a run: events are appended to one file, ``events.jsonl``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Event = Plain
-"""What ``echo`` is handed: an event as its line has it."""
+"""The argument of ``echo``: an event in the form of its line."""
 
 
 Kind = Literal[
@@ -72,10 +72,10 @@ class Step:
 
 
 class Record:
-    """Writes events, one JSON line each, with the system as soon as written.
+    """Writes events, one JSON line each; the lines are not buffered in this process.
 
-    The one place that waits for the device. ``Record()`` writes nothing. ``echo`` is handed every
-    event written, for a progress display in the same process; it decides nothing.
+    Writing waits for the device. ``Record()`` writes nothing. ``echo`` is called with every event,
+    for a progress display in the same process; it cannot change the fit.
     """
 
     def __init__(
@@ -85,37 +85,37 @@ class Record:
         *,
         alone: bool = False,
     ) -> None:
-        """``alone``: refused while another process writes the file so."""
+        """``alone``: raise an error if another process is writing the file."""
         self._file = files.append(path, alone=alone) if path else None
         self._echo = echo
         self._start = time.monotonic()
         self.count = 0
-        """Events that count: those written, without those that a resume took back."""
+        """The number of events, without those that a resume has undone."""
 
     def go_on(self, count: int, seconds: float, **values: Any) -> None:
-        """Go on after the first ``count`` events, the last of them at ``seconds``: those after them
-        are taken back. ``values`` are further fields of the event that says so."""
+        """Continue after the first ``count`` events, the last of them at ``seconds``; later events
+        are undone. ``values`` are further fields of the "resume" event that is written."""
         self._start = time.monotonic() - seconds
         self.write(events.Resume(events=count, **values))
         self.count = count
 
     @property
     def seconds(self) -> float:
-        """Since the run began, the time between a kill and a resume left out."""
+        """The seconds since the run began, without the time between a stop and a resume."""
         return time.monotonic() - self._start
 
     def sync(self) -> None:
-        """Make what was written last through a power cut."""
+        """Sync the file to disk, so that its events survive a power failure."""
         if self._file is not None:
             files.sync(self._file)
 
     @property
     def writes(self) -> bool:
-        """Whether anything becomes of what is written."""
+        """Whether events are written to a file or passed to ``echo``."""
         return self._file is not None or self._echo is not None
 
     def write(self, event: events.Event) -> None:
-        """Append one event with the seconds since the record was opened."""
+        """Append one event, with the seconds since the run began."""
         if not self.writes:
             return
         line: Event = {"event": event.kind, "time": round(self.seconds, 6)}

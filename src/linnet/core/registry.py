@@ -1,8 +1,8 @@
-"""Tables of parts: a plain dict, name -> "module:attribute", imported only when looked up.
+"""Tables of parts: a plain dict, name -> "module:attribute"; a part is imported when looked up.
 
-Other packages add parts by entry points, in a group of the table's name (``linnet.networks``,
+Other packages add parts by entry points, in a group with the table's name (``linnet.networks``,
 ``linnet.objectives``, ``linnet.solvers``, ``linnet.sources``). Such a part is imported only after
-the user has named it (``allow``): no file that linnet reads can have anything imported.
+the user has named it (``allow``), so a file that linnet reads cannot cause an import.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,20 +21,20 @@ _allowed: set[str] = set()
 
 
 def allow(names: Iterable[str]) -> None:
-    """Let the parts of these names be imported from other packages, for as long as this process
-    lives. Names that no package has change nothing."""
+    """Allow imports of the parts with these names from other packages, until this process ends.
+    Names that no package has are ignored."""
     _allowed.update(names)
 
 
 def suggest(name: str, names: Iterable[str]) -> str:
-    """``did you mean "x"?`` for the nearest of ``names``, else a list of them."""
+    """``did you mean "x"?`` for the most similar of ``names``, or else a list of them."""
     known = sorted(names)
     close = get_close_matches(name.lower(), known, n=1, cutoff=0.6)
     return f'did you mean "{close[0]}"?' if close else f"known: {listed(known, LISTED)}"
 
 
 def others(group: str) -> dict[str, str]:
-    """The parts that installed packages bring: name -> "module:attribute"; imports nothing."""
+    """The parts of installed packages: name -> "module:attribute"; imports nothing."""
     return {point.name: point.value for point in entry_points(group=group)}
 
 
@@ -50,15 +50,17 @@ def known(table: Mapping[str, str], name: str, kind: str, group: str | None = No
 
 
 def lookup(table: Mapping[str, str], name: str, kind: str, group: str | None = None) -> Any:
-    """The object that ``table`` lists under ``name``, or that a package brings in ``group`` and the
-    user has named; ``kind`` ("solver") is for the message."""
+    """The object with the name ``name`` in ``table``, or in ``group`` if the user has named it.
+
+    Raises ``RecipeError``, whose message calls it a ``kind`` ("solver").
+    """
     place = table.get(name)
     if place is None and group is not None:
         place = others(group).get(name)
         if place is not None and name not in _allowed:
             raise RecipeError(
                 f'the {kind} "{name}" is code of another package, {place.split(":")[0]}, which is '
-                f'used only where you name it yourself: plugins=["{name}"], or --plugin {name}'
+                f'used only if you name it yourself: plugins=["{name}"], or --plugin {name}'
             )
     if place is None:
         raise RecipeError(f'unknown {kind} "{name}"; {suggest(name, table)}')
@@ -66,6 +68,6 @@ def lookup(table: Mapping[str, str], name: str, kind: str, group: str | None = N
 
 
 def load(place: str) -> Any:
-    """The object at "module:attribute"; never a place that a file names."""
+    """The object at "module:attribute"; never call it with a place from a file."""
     module, attribute = place.split(":")
     return getattr(import_module(module), attribute)

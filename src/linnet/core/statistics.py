@@ -1,4 +1,4 @@
-"""Confidence intervals of shares and of means."""
+"""Confidence intervals of proportions and means."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from linnet.core.randomness import derive
 
 CONFIDENCE = 0.95
 Z = 1.959963984540054
-"""The normal quantile of a two-sided interval with that confidence."""
+"""The quantile of the normal distribution for a two-sided interval with this confidence."""
 
 RESAMPLES = 2000
 MOST_DRAWN = 4_000_000
-"""Row numbers that a bootstrap draws at once."""
+"""The most row numbers that a bootstrap draws at once."""
 
 Array = np.ndarray[Any, Any]
 
 
 def wilson(hits: Any, rows: Any) -> tuple[Any, Any]:
-    """Wilson's (1927) confidence interval of the share ``hits / rows``; numbers or arrays of them.
+    """Wilson's (1927) confidence interval of the proportion ``hits / rows``, of numbers or arrays.
 
     J. Am. Stat. Assoc. 22, 209-212; ``scipy.stats.binomtest`` gives the same numbers.
     """
@@ -34,7 +34,8 @@ def wilson(hits: Any, rows: Any) -> tuple[Any, Any]:
 
 
 def bootstrap(values: Array, seed: int) -> tuple[float, float]:
-    """The percentile interval of the mean of ``values`` (rows,) over ``RESAMPLES`` resamples."""
+    """The bootstrap percentile interval of the mean of ``values`` (rows,), from ``RESAMPLES``
+    samples."""
     random = np.random.default_rng(derive(seed, "bootstrap"))
     size = max(1, MOST_DRAWN // len(values))
     means = [

@@ -1,1 +1,1 @@
-"""The product: train, sweep, evaluate, predict."""
+"""Whole experiments: train, sweep, evaluate, predict."""

@@ -1,4 +1,4 @@
-"""Score a finished model on data."""
+"""Score a trained model on data."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def evaluate(
 ) -> dict[str, Any]:
     """The scores of every model of a run, or of one model, on rows of ``data``.
 
-    ``part`` "auto" means the rows to judge by: the test part that the data came with; else, where
-    the data is the run's own, the run's test rows; else all rows.
+    ``part="auto"`` is the test part that the data came with. If it came without one, it is the
+    run's test rows if this is the run's own data, else all rows.
     """
     models, notes = _models(Path(place), model)
     first = next(iter(models.values()))
@@ -50,12 +50,12 @@ def evaluate(
 
 
 def _models(place: Path, model: str | None) -> tuple[dict[str, Artifact], list[str]]:
-    """The models that are meant: of a run all whose code is linnet's, or the one that is named; and
-    what is left out, in words."""
+    """The models to score: the one named ``model``, or all of the run except the user's own module;
+    and notes on models that are left out."""
     if model is None and is_run(place):
         run = Run(place)
         names = [name for name in run.metrics["models"] if name != OWN]
-        left = f"{OWN} is left out: it is a module of your own, whose code no file brings"
+        left = f"{OWN} is left out: it is a module of your own, and no file holds its code"
         found = {name: artifact.load(run.place / f"{name}.safetensors") for name in names}
         return found, [left] if OWN in run.metrics["models"] else []
     one = artifact.load(archive.model_place(place, model))

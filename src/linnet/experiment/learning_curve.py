@@ -1,4 +1,4 @@
-"""Would more data help? A run's models, fitted again on ever fewer of its training rows."""
+"""Learning curve: would more data help? A run's models are fitted again on fewer training rows."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ PARTS = (8, 4, 2)
 """An eighth, a quarter and a half of the training rows."""
 
 MIN_ROWS = 20
-"""On fewer rows nothing is fitted."""
+"""Parts with fewer rows are not fitted."""
 
 
 def learning_curve(
     run: Run, *, data: Any = None, echo: Callable[[Event], None] | bool | None = None
 ) -> LearningCurve:
-    """The scores of a run's models by how many rows they were fitted on, kept in the run.
+    """The scores of a run's models as a function of the number of training rows; saved in the run.
 
     Each model of the recipe is fitted on an eighth, a quarter and a half of the run's own training
-    rows, each part within the next; the model on all of them is the run's. All are scored on the
-    run's validation rows: the test rows are not touched. A part learns its columns, scaling and
-    penalty from its own rows. Where the run has a curve already, that one comes back.
+    rows; each part contains the one before. The model for all rows is the run's. All are scored on
+    the run's validation rows; the test rows are not used. For each part, the columns, the scaling
+    and the penalty are learned from its own rows. If the run has a learning curve already, it is
+    returned.
 
-    The data is read again from where the run had it, or is ``data``; other data is refused.
-    ``echo`` is as in ``linnet.train``: True shows progress, or it is called with every event of the
-    fits.
+    The data is read again from the run's source, or is ``data``; other data is refused. ``echo`` is
+    as in ``linnet.train``: True shows progress; a function is called with every event of the fits.
     """
     found = read(run.place)
     if found is not None:
@@ -71,9 +71,9 @@ def _check(run: Run, recipe: Recipe, data: Any) -> None:
     """Refuse a run that cannot have a learning curve."""
     if any(find_network(name).own for name in recipe.model):
         raise InputError(
-            f"{run.path}: no learning curve of a module of your own: it cannot be fitted anew, as "
-            "a run does not keep the weights that it began with; for the line's, or that of "
-            "linnet's own nets, train with model=linear or model=mlp"
+            f"{run.path}: no learning curve for a module of your own: it cannot be fitted again, "
+            "because a run does not keep its initial weights; for a learning curve of the line or "
+            "of linnet's own nets, train with model=linear or model=mlp"
         )
     if "valid" not in run.metrics["models"][BASELINE]:
         raise InputError(
@@ -82,14 +82,13 @@ def _check(run: Run, recipe: Recipe, data: Any) -> None:
         )
     if data is None and run.info.get("data", {}).get("place") is None:
         raise InputError(
-            f"{run.path}: it was trained on data handed over from Python, which is needed again; "
-            "from there: "
+            f"{run.path}: it was trained on data in memory, which is needed again; in Python: "
             "linnet.experiment.learning_curve.learning_curve(linnet.Run(path), data=...)"
         )
 
 
 class _Scored(NamedTuple):
-    """A point, and the loss of each validation row (rows,), weighted."""
+    """A point, and the weighted loss of each validation row, (rows,)."""
 
     point: Point
     losses: Tensor
@@ -147,7 +146,7 @@ def _measure(
 def _encode(
     draft: Dataset, train: Tensor, valid: Tensor, recipe: Recipe
 ) -> tuple[Dataset, Dataset]:
-    """The rows numbered ``train`` and ``valid`` as the first of them say; no other row is seen."""
+    """The rows ``train`` and ``valid``, encoded by what ``train`` alone teaches."""
     rows = draft.take(torch.cat([train, valid]))
     every = torch.arange(len(rows))
     encoded = rows.learn(every[: len(train)], recipe.max_categories)
@@ -155,13 +154,13 @@ def _encode(
 
 
 def nested(train: Dataset, seed: int) -> tuple[str, list[Tensor]]:
-    """How parts of the rows of ``train`` are drawn, and the positions (rows,), rising, of each, the
-    smallest first, within the next.
+    """How parts of the rows of ``train`` are drawn, and for each part its sorted positions (rows,).
+    The smallest part comes first; each part contains the one before.
 
-    Classes keep their proportions, and each has a row in every part that is large enough; whole
-    groups are drawn where rows were divided by group. Where they were divided by time a part is the
-    latest rows: the validation rows follow it as closely as they follow all rows, so that what
-    is seen is the worth of a longer past and not of a staler one.
+    Classes keep their proportions, and each class has a row in every part that is large enough. If
+    the rows were split by group, whole groups are drawn. If they were split by time, a part is the
+    latest rows: then the time between training and validation rows is the same for all parts, and
+    the curve shows the effect of more rows, not of older ones.
     """
     rows, division = len(train), train.division
     draws = generator(seed, "learning curve")
@@ -189,8 +188,8 @@ def nested(train: Dataset, seed: int) -> tuple[str, list[Tensor]]:
 
 
 def _by_class(codes: Tensor) -> Tensor:
-    """An order of rows, whose class codes (rows,) are given, of which any beginning has the classes
-    in their proportions: row i of the n of a class stands at i/n of the way."""
+    """An order of rows with class codes (rows,), such that the first k rows, for any k, have the
+    classes in proportion: row i of the n rows of a class stands at i/n of the order."""
     by_class = codes.argsort(stable=True)
     sizes = codes.bincount()
     starts = sizes.cumsum(0) - sizes
@@ -199,20 +198,21 @@ def _by_class(codes: Tensor) -> Tensor:
 
 
 def _missing(train: Dataset, rows: Tensor) -> str | None:
-    """Why a part of the rows is too small to fit."""
+    """Why a part of the rows is too small to fit; None if it is not."""
     if len(rows) < MIN_ROWS:
         return f"fewer than {MIN_ROWS}"
     if train.schema.task == "classification":
         absent = set(train.codes.tolist()) - set(train.codes[rows].tolist())
         if absent:
             names = ", ".join(train.schema.names[code] for code in sorted(absent)[:5])
-            return f"{len(absent)} classes have none of them ({names})"
+            return f"{len(absent)} classes have no row among them ({names})"
     return None
 
 
 def same_steps(recipe: Recipe, rows: int, whole: int) -> Recipe:
-    """The recipe of one model with as many steps on ``rows`` rows as it has on ``whole``, scored
-    after as many: a curve shows what rows are worth, not what longer training is."""
+    """The recipe of one model, changed so that training on ``rows`` rows has as many steps, and as
+    many between evaluations, as on ``whole`` rows. So the curve shows the effect of more rows, not
+    of longer training."""
     if find_network(recipe.model[0]).convex:
         return recipe
     assert isinstance(recipe.batch_size, int) and isinstance(recipe.epochs, int)
@@ -230,14 +230,14 @@ def same_steps(recipe: Recipe, rows: int, whole: int) -> Recipe:
 
 
 def _named(echo: Callable[[Event], None], name: str) -> Callable[[Event], None]:
-    """What hears the events of a fit as those of ``name``, but no findings: the run has told
-    them."""
+    """``echo`` for the events of a fit under the model name ``name``. Findings are left out: the
+    run has them already."""
     return lambda event: None if event["event"] == "finding" else echo({**event, "model": name})
 
 
 def _score(model: Artifact, x: Tensor, valid: Dataset, rows: int, seed: int) -> _Scored:
-    """What a model that was fitted on ``rows`` rows predicts of the validation rows: ``x`` as it
-    takes them, targets and weights those of ``valid``."""
+    """Score a model that was fitted on ``rows`` rows: ``x`` are the validation rows in the model's
+    encoding, ``valid`` has their targets and weights."""
     objective = model.objective
     raw = evaluation.predict_raw(model.module, x)
     losses = objective.loss(raw, valid.y.double() if valid.y.is_floating_point() else valid.y)
@@ -265,7 +265,7 @@ def _score(model: Artifact, x: Tensor, valid: Dataset, rows: int, seed: int) -> 
 
 
 def _change(before: _Scored, after: _Scored, seed: int) -> Change:
-    """By how much the loss fell, on the same validation rows."""
+    """The decrease of the loss between two points, on the same validation rows."""
     falls = before.losses - after.losses
     return Change(
         before=before.point.rows,

@@ -1,4 +1,4 @@
-"""Predict with a finished model."""
+"""Predict with a trained model."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PARTS = ("auto", "all", "train", "test")
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions for some rows of a data set; ``row`` counts from its first row."""
+    """Predictions for some rows of a data set; ``row`` are the row numbers, from 0."""
 
     row: Tensor  # (rows,) int64
     y: np.ndarray[Any, Any] | None  # labels (rows,), or numbers (rows,) or (rows, targets)
@@ -58,7 +58,8 @@ def predict(
     part: str = "all",
     rows: tuple[int, ...] | None = None,
 ) -> Predictions:
-    """The chosen model's predictions for the rows of a data set; ``rows`` count within ``part``."""
+    """The chosen model's predictions for the rows of a data set; ``rows`` are numbers within
+    ``part``."""
     each = load(place, model)
     dataset = for_model(each, data, labelled=part != "all")
     numbers, part = part_rows(dataset, Path(place), each, part)
@@ -84,9 +85,9 @@ def predict(
 
 
 def for_model(model: Artifact, data: Any, *, labelled: bool = True) -> Dataset:
-    """``data`` read as the model's training data was: the same target, classes and terms.
+    """Read ``data`` as the model's training data was read: the same target, classes and encoding.
 
-    ``labelled`` leaves out a table's rows without a target; else all rows stay.
+    ``labelled`` leaves out the rows of a table that have no target; else all rows stay.
     """
     recipe = model.manifest.recipe
     reading = Reading.parse({k: recipe[k] for k in Reading.model_fields if k in recipe}, "recipe")
@@ -94,7 +95,7 @@ def for_model(model: Artifact, data: Any, *, labelled: bool = True) -> Dataset:
         return read_draft(data, reading).conform(model.schema)
     table = read_raw(data, model.schema.reading(reading))
     if isinstance(table, Dataset):
-        raise DataError(f"{table.name} is no table, and the model learned from one")
+        raise DataError(f"{table.name} is not a table, but the model was trained on a table")
     return conform(
         table,
         model.schema,
@@ -105,7 +106,8 @@ def for_model(model: Artifact, data: Any, *, labelled: bool = True) -> Dataset:
 
 
 def part_rows(dataset: Dataset, place: Path, model: Artifact, part: str) -> tuple[Tensor, str]:
-    """The row numbers of a part of the data, and the part's name with "auto" resolved."""
+    """The row numbers of a part of the data, and the part's name; for "auto" the name of the part
+    that it means."""
     if part not in PARTS:
         raise InputError(f'unknown part "{part}"; known: {", ".join(PARTS)}')
     rows = torch.arange(len(dataset))
@@ -123,13 +125,13 @@ def part_rows(dataset: Dataset, place: Path, model: Artifact, part: str) -> tupl
     if part == "auto":
         return rows, "all"
     raise InputError(
-        f'{dataset.name} has no part "{part}" that is known here: it came with no test part, and '
-        "is not the data of this run"
+        f'{dataset.name}: the part "{part}" is not known: the data came without a test part, and '
+        "it is not the data of this run"
     )
 
 
 def _labels(model: Artifact, data: Dataset) -> np.ndarray[Any, Any] | None:
-    """The targets of ``data``, None where a row has none; None for data without any."""
+    """The targets of ``data``, with None for a row without a target; None if no row has one."""
     if data.y.dim() == 2 and not data.y.shape[1]:
         return None
     if not model.objective.classifies:
@@ -145,6 +147,6 @@ def _labels(model: Artifact, data: Dataset) -> np.ndarray[Any, Any] | None:
 
 
 def is_run(place: Path) -> bool:
-    """Whether it is a run's folder or zip, not a model file."""
+    """Whether ``place`` is a run's folder or zip, not a model file."""
     inside = archive.run_place(place)
     return inside != place or place.is_dir()

@@ -18,8 +18,8 @@ from linnet.runs.run import Run
 
 @dataclass
 class Trial:
-    """One run of a sweep: the ``settings`` in which it differs from the others, and what came of
-    them: a ``run``, or the ``error`` of a loss that was no longer finite."""
+    """One run of a sweep: the ``settings`` in which it differs from the others, and the result: a
+    ``run``, or an ``error`` if the loss was no longer finite."""
 
     settings: dict[str, Any]
     recipe: Recipe
@@ -41,8 +41,8 @@ class Trial:
 
 
 def trials(settings: dict[str, Any], source: str = "recipe") -> list[Trial]:
-    """A trial for each combination of the values of settings that are lists, where the setting
-    takes a single value; ``source`` is named in errors."""
+    """A trial for each combination of values, where a setting that takes one value has a list of
+    them; errors name ``source``."""
     recipes = [Recipe.make(each, source) for each in combinations(settings)]
     plain = [recipe.plain() for recipe in recipes]
     differ = [key for key in settings if any(p[key] != plain[0][key] for p in plain)]
@@ -61,14 +61,14 @@ def sweep(
     options: dict[str, Any] | None = None,
     **settings: Any,
 ) -> list[Trial]:
-    """Train once for each combination of ``settings`` that are lists: ``lr=[1e-3, 1e-2]``.
+    """Train once for each combination of the ``settings`` that are lists: ``lr=[1e-3, 1e-2]``.
 
-    Returns the trials, the least validation loss first, those that diverged last; their models are
-    compared by validation rows, so the test rows of the first one alone speak for it. ``data`` is
-    as in ``linnet.train``; ``out`` is a folder, by default ``runs/``, of the runs' own. ``tell`` is
+    Returns the trials: the lowest validation loss first, trials that diverged last. The trials are
+    compared on validation rows; read the test scores of the first one only. ``data`` is as in
+    ``linnet.train``. ``out`` is the folder for the runs' folders, by default ``runs/``. ``tell`` is
     called with each trial before it begins and after it has ended. ``options`` are further
-    arguments of ``linnet.train``, such as ``{"to": ["mlflow"]}``; ``among`` are trials to carry out
-    instead of those that ``settings`` name.
+    arguments of ``linnet.train``, such as ``{"to": ["mlflow"]}``. ``among`` are trials to run
+    instead of the combinations of ``settings``.
     """
     tried = trials(settings) if among is None else among
     for trial in tried:

@@ -1,4 +1,4 @@
-"""The product: from a place of data to three tested models, a verdict, and files that last."""
+"""One training: read the data, fit and test the models, give a verdict, save all in a folder."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ from linnet.show import progress
 from linnet.show.view import launch as live
 
 SHOWN_ROWS = 10
-"""Of a batch whose loss is not finite, that a message names."""
+"""A message names at most this many rows of a batch whose loss is not finite."""
 
 
 def train(
@@ -67,27 +67,27 @@ def train(
     arrays, or a torch data set or loader; ``settings`` are keys of the recipe, such as
     ``model="linear"`` or ``epochs=5``. ``network`` is a module of your own, trained in place as the
     model "custom", beside the line: it takes scaled examples, pictures as (rows, channels, height,
-    width), and returns raw outputs, without softmax. ``out`` is the directory of the run, by
-    default the next free one in ``runs/``. ``echo=True`` shows progress: in a notebook a table that
-    changes in place, which is there unless ``echo=False``, else lines on standard error. Or it is
-    called with every event that is recorded.
+    width), and returns raw predictions, without softmax. ``out`` is the directory of the run, by
+    default the next free one in ``runs/``. ``echo=True`` shows progress as lines on standard error.
+    In a notebook progress is a table that changes in place; ``echo=False`` switches it off. If
+    ``echo`` is a function, it is called with every event of the record.
 
-    ``to`` names sinks that follow the run, each in a process of its own: "tensorboard", "mlflow",
-    "wandb", "trackio", "visdom". ``view`` starts the live page of the folder that holds the run,
-    and tells its address; it is a process of its own, and lives as long as this one.
+    ``to`` names sinks to which the run is also logged, each by a separate process: "tensorboard",
+    "mlflow", "wandb", "trackio", "visdom". ``view`` starts the live page of the folder that holds
+    the run, and shows its address. The page is a separate process, which ends when this one ends.
 
-    ``resume`` is the directory of a run that was stopped or killed: it goes on from its newest
-    checkpoint, to the same bits, with its own recipe and data. What has changed since (``seed``,
-    ``threads``, ``data``, ...) is refused by name unless ``allow`` names it. A run that has
-    finished comes back as it is. ``parent`` is a run, or its zip, that a new one starts from: with
-    its recipe, where ``recipe`` or ``settings`` say nothing else, and its models' weights. ``stop``
-    is heeded after each step.
+    ``resume`` is the directory of a run that was stopped or killed. It continues from its newest
+    checkpoint with its own recipe and data, and gives the same result, to the bit. If something has
+    changed since (``seed``, ``threads``, ``data``, ...), it is refused by name unless ``allow``
+    names it. A run that has finished is returned unchanged. ``parent`` is a run, or its zip, from
+    which a new one starts: with its models' weights, and with its recipe, where ``recipe`` and
+    ``settings`` do not say otherwise. ``stop`` is a request to stop, checked after each step.
 
-    The rows are split once. Penalty, epoch and model are chosen by validation rows; test rows are
+    The rows are split once. Penalty, epoch and model are chosen on validation rows; test rows are
     used once per model, at the end.
 
-    Networks, objectives, solvers and sources of other packages are used where you name them: in
-    ``settings`` (``model="toy"``), or in ``plugins`` where a recipe or a run names them.
+    Networks, objectives, solvers and sources of other packages are used only if you name them: in
+    ``settings`` (``model="toy"``), or in ``plugins`` if a recipe or a run names them.
     """
     registry.allow([*plugins, *_named(settings)])
     if resume is not None and _finished(Path(resume), out, parent):
@@ -115,7 +115,7 @@ def train(
 
 
 def _named(settings: Mapping[str, Any]) -> list[str]:
-    """The parts that the user has named."""
+    """The networks, objectives and solvers that the user has named."""
     values = [settings.get(key, ()) for key in ("model", "objective", "solver")]
     return [name for value in values for name in ([value] if isinstance(value, str) else value)]
 
@@ -123,9 +123,9 @@ def _named(settings: Mapping[str, Any]) -> list[str]:
 def _finished(
     path: Path, out: str | os.PathLike[str] | None, parent: str | os.PathLike[str] | None
 ) -> bool:
-    """Whether a run that is to go on has finished already."""
+    """Whether the run to resume has finished already."""
     if out is not None or parent is not None:
-        raise InputError("a run that goes on stays where it is: give resume alone")
+        raise InputError("a resumed run stays in its directory: give resume without out and parent")
     return directory.state_of(path)[0] == "finished"
 
 
@@ -137,8 +137,8 @@ def _asked(
     past: Run | None,
     settings: dict[str, Any],
 ) -> tuple[Any, Recipe]:
-    """What is trained on, and by which recipe: as given, else as the run says that goes on, or that
-    a new one starts from."""
+    """The data and the recipe: the arguments, or else those of the run to resume, or of the parent
+    run."""
     if resume is not None:
         recipe = recipe or recipe_of(Path(resume))
         data = _place(Path(resume), recipe) if data is None else data
@@ -160,7 +160,7 @@ def _asked(
 
 
 def _with_own(recipe: Recipe, settings: Mapping[str, Any]) -> tuple[str, ...]:
-    """The models, where a module of the user's own is given beside those that are named."""
+    """The models of the recipe and the settings, and the user's own module."""
     usual = (LINE,) if recipe.model == Recipe().model else recipe.model
     named = settings.get("model", usual)
     named = (LINE,) if named == "auto" else named
@@ -169,7 +169,7 @@ def _with_own(recipe: Recipe, settings: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _place(path: Path, recipe: Recipe) -> str:
-    """Where the data of the run in ``path`` is, from here."""
+    """The place of the data of the run in ``path``, relative to the current directory."""
     if recipe.data is None:
         raise RecipeError(f"{path}: it was trained on data in memory; give it: data=...")
     return Run(path).data_place() if (path / directory.RUN).is_file() else recipe.data
@@ -181,8 +181,8 @@ def _where(
     resume: str | os.PathLike[str] | None,
     allow: Sequence[str],
 ) -> tuple[Path, dict[str, str]]:
-    """The directory of a new run, or of the one that goes on and what has changed since; what may
-    not have changed is refused."""
+    """The directory of the run and, if it is resumed, what has changed since; raises ``InputError``
+    for a change that ``allow`` does not name."""
     if resume is None:
         names = "auto" if ready.recipe.model == Recipe().model else "-".join(ready.recipe.model)
         return directory.create(Path(out) if out else None, ready.data.name, names), {}
@@ -197,7 +197,7 @@ def _where(
 
 @dataclass
 class Job:
-    """One run while it is made: its directory, its prepared data, its record."""
+    """One run during training: its directory, its prepared data, its record."""
 
     path: Path
     ready: Prepared
@@ -206,7 +206,7 @@ class Job:
     past: Run | None
     stop: Stop | None
     held: Mapping[str, Any] | None = None
-    """The state in the newest checkpoint of a run that goes on."""
+    """The state in the newest checkpoint of a run that is resumed."""
 
     def __post_init__(self) -> None:
         data = self.ready.data
@@ -218,7 +218,7 @@ class Job:
         }
 
     def begin(self, *, resume: bool, changed: Mapping[str, str]) -> None:
-        """Write all that is known beforehand, or say from where the run goes on."""
+        """Write the files that are known before training, or record from where the run resumes."""
         path, record = self.path, self.record
         if resume:
             self.held = checkpoint.newest(path / checkpoint.FOLDER)
@@ -237,7 +237,7 @@ class Job:
             return self._fit()
         except Interrupted as error:
             again = f"linnet train --resume {shlex.quote(str(self.path))}"
-            raise Interrupted(error.signal, f"stopped; go on with: {again}") from error
+            raise Interrupted(error.signal, f"stopped; continue with: {again}") from error
         except Diverged as error:
             words = _remedy(self.path, self.record, self.ready.parts["train"], error)
             raise Diverged(f"{error}{words}") from error
@@ -268,8 +268,8 @@ class Job:
         return models
 
     def test(self, models: dict[str, Artifact]) -> dict[str, Any]:
-        """``metrics.json``: each model scored once on the test rows, the nets compared with the
-        line. The models and their predictions are saved."""
+        """Score each model once on the test rows, compare the nets with the line, and save the
+        models and their predictions. Returns the content of ``metrics.json``."""
         test = self.ready.data.take(self.ready.parts["test"])
         metrics: dict[str, Any] = {
             "format": directory.FORMAT,
@@ -293,7 +293,7 @@ class Job:
         return metrics
 
     def _score(self, model: Artifact, raw: Tensor | None, test: Dataset) -> dict[str, Any]:
-        """The scores of a model, which is saved with them."""
+        """Score a model and save it together with its scores."""
         name, scores = model.manifest.model, dict(model.manifest.scores)
         seed = self.ready.recipe.seed
         if raw is not None:
@@ -318,8 +318,8 @@ def _go_on(
     recipe: Recipe,
     changed: Mapping[str, str],
 ) -> None:
-    """Say in the record from where the run goes on; of what has changed ``run.json`` tells, and
-    ``recipe.toml`` is what the run is made by from here on."""
+    """Record from where the run resumes. Changes are also added to ``run.json``, and
+    ``recipe.toml`` becomes the recipe from here on."""
     again = {"wall": directory.now(), "changed": dict(changed)}
     if held is None:
         record.go_on(0, 0.0, **again)
@@ -335,8 +335,8 @@ def _go_on(
 
 
 def _remedy(path: Path, record: Record, train: Tensor, error: Diverged) -> str:
-    """More words on a fit that diverged: the rows of the batch, which the record keeps whole, and
-    how to go on."""
+    """The end of the message of a fit that diverged: some rows of the batch, and how to continue.
+    All rows of the batch are recorded."""
     words = ""
     if len(error.rows):
         rows = sorted(train[list(error.rows)].tolist())
@@ -345,25 +345,25 @@ def _remedy(path: Path, record: Record, train: Tensor, error: Diverged) -> str:
         words = f"; its batch was rows {some} ({len(rows):,}, all in {directory.EVENTS})"
     if checkpoint.kept(path / checkpoint.FOLDER):
         again = f"linnet train --resume {shlex.quote(str(path))} --set lr=... --allow lr"
-        words += f"; or go on from the checkpoint before it: {again}"
+        words += f"; or continue from the checkpoint before it: {again}"
     return words
 
 
 def _start(past: Run | None, name: str, rows: Dataset) -> dict[str, Tensor] | None:
-    """The weights that a model starts from: those of the run before, where it has such a model."""
+    """The initial weights of a model: those of the parent run, if it has such a model."""
     if past is None or name == BASELINE or name not in past.metrics["models"]:
         return None
     model = past.models[name]
     if model.schema != rows.schema:
         raise InputError(
-            f"{past.path} learned from other examples or classes than {rows.name} has; a run that "
-            "starts from it needs the same columns, or shape, and the same classes"
+            f"{past.path} was trained on other examples or classes than {rows.name} has; a run "
+            "that starts from it needs the same columns, or shape, and the same classes"
         )
     return dict(model.module.state_dict())
 
 
 def _choose(models: dict[str, Artifact]) -> str:
-    """The model with the least validation loss; without validation rows the first after the
+    """The model with the lowest validation loss; without validation rows, the first one after the
     baseline."""
     names = [name for name in models if name != BASELINE]
 
@@ -375,7 +375,7 @@ def _choose(models: dict[str, Artifact]) -> str:
 
 
 def _complete(model: Artifact, scores: dict[str, Any], facts: dict[str, Any]) -> Artifact:
-    """The artifact with its scores, the data it saw, and where it was made."""
+    """The artifact with its scores, the facts about its data, and the versions and the platform."""
     made = {"created": directory.now(), **provenance.versions(), "platform": platform.platform()}
     manifest = model.manifest.model_copy(
         update={
@@ -388,7 +388,8 @@ def _complete(model: Artifact, scores: dict[str, Any], facts: dict[str, Any]) ->
 
 
 def _predictions(model: Artifact, raw: Tensor, test: Dataset, parts: dict[str, Tensor]) -> bytes:
-    """``row, y, prediction`` and, for classes, ``p`` (a list per row), as Parquet."""
+    """Parquet with the columns ``row``, ``y``, ``prediction`` and, for classes, ``p``: a list of
+    probabilities for each row."""
     import polars
 
     classifies = model.objective.classifies
@@ -402,7 +403,8 @@ def _predictions(model: Artifact, raw: Tensor, test: Dataset, parts: dict[str, T
 
 
 def _describe(path: Path, ready: Prepared, facts: dict[str, Any], past: Run | None) -> None:
-    """``recipe.toml``, ``run.json`` and ``split.safetensors``: all that is known beforehand."""
+    """Write ``recipe.toml``, ``run.json`` and ``split.safetensors``, which are known before
+    training."""
     recipe = ready.recipe
     files.write(path / directory.RECIPE, recipe.toml().encode())
     files.write(path / directory.SPLIT, save(ready.parts, {"linnet": '{"format":1}'}))
@@ -438,8 +440,11 @@ def repeat(
     out: str | os.PathLike[str] | None = None,
     echo: Callable[[Event], None] | bool | None = None,
 ) -> Run:
-    """Train again by the recipe of the run in ``place``, a folder or a zip; ``data`` and
-    ``network`` stand for what no recipe can name: data in memory, a module of your own."""
+    """Train again with the recipe of the run in ``place``, a folder or a zip.
+
+    Give ``data`` or ``network`` if the run used data in memory or a module of your own: a recipe
+    cannot name these.
+    """
     path = archive.run_place(Path(place))
     recipe = recipe_of(path)
     if data is None and recipe.data is None:
@@ -448,7 +453,7 @@ def repeat(
 
 
 def split_fingerprint(parts: dict[str, Tensor]) -> str:
-    """A sha256 over the row numbers of the parts."""
+    """A sha256 of the row numbers of each part."""
     digest = hashlib.sha256()
     for name, rows in parts.items():
         digest.update(f"{name} {len(rows)}\n".encode())

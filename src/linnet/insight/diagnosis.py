@@ -1,10 +1,10 @@
-"""Why is it stuck? What the record of a run says, in words.
+"""Diagnosis: why are the scores of a run not better? The reasons in words, from its record.
 
-Nothing here looks at data or model: the events, the scores and, for classes, the held-out
-probabilities are enough. Losses are judged in units of the best constant's validation loss, so a
-threshold means the same for every target; how far a fit has come is measured by the sum of its
-learning rates, so a falling rate is not taken for a loss that has settled. The thresholds were set
-with ``benchmarks/diagnosis.py``.
+The diagnosis does not read the data or the models. It uses the events, the scores and, for classes,
+the predicted probabilities of the test rows. Losses are divided by the validation loss of the best
+constant, so that a threshold means the same for every target. The progress of a fit is measured by
+the sum of its learning rates: when the rate falls, the loss falls more slowly, but it has not
+necessarily converged. The thresholds were set with ``benchmarks/diagnosis.py``.
 """
 
 from __future__ import annotations
@@ -37,54 +37,58 @@ Cause = Literal[
 ]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
 Prospect = Literal["more rows help", "more rows hardly help", "more rows unclear"]
-"""What a learning curve says; no cause of trouble."""
+"""The result of a learning curve; it is not a cause."""
 
 SPIKE = 2.0
-"""A training loss this many times that of the start, in most of five writings, was thrown up."""
+"""The training loss has a spike if it is this many times its start value in most of five written
+steps in a row."""
 SWING = 0.15
-"""Validation losses that go up and down by this share of the constant's oscillate."""
+"""Validation losses oscillate if they go up and down by this share of the constant's loss."""
 BEHIND = 0.14
-"""A net is behind the line where it lacks this share of what the line gains on the constant."""
+"""A net is behind the line if its gain over the constant is smaller than the line's gain by this
+share of the line's gain."""
 HARDLY = 0.125
-"""A loss that came less than this share of its way hardly moved."""
+"""A loss hardly moved if it made less than this share of the way to the line's loss."""
 LEFT = 0.001
-"""A line that did not converge is short of its optimum where this share of the loss is left."""
+"""A line that did not converge stopped short if its optimality gap is this share of the loss."""
 FALLING = 0.035
-"""A loss still falls where the last fifth of training brought this share of what is missing."""
+"""A loss is still falling if it fell in the last fifth of training by this share of its distance to
+the line's loss."""
 RISE = 0.15
 GAP = 0.25
-"""Over-fitting: the validation loss rose by ``RISE``, or lies ``GAP`` above that of training."""
+"""Over-fitting: the validation loss rose by ``RISE``, or is ``GAP`` above the training loss."""
 SHRUNK = 0.2
-"""A penalty term of this share of what the line gains on the constant holds it back: a quadratic's
-coefficients are then at most three quarters of what they would be without."""
+"""The penalty is too large if its term is this share of the line's gain over the constant. For a
+squared error, the coefficients are then at most three quarters of those without a penalty."""
 MUCH_ERROR, LOW_R2 = 0.05, 0.9
-"""Of a line alone that makes more mistakes, or explains less, it is said that it is at its best."""
+"""In a run without nets, the line is said to be at its optimum if its error is larger than this, or
+its R2 smaller."""
 FAR_BETTER = 2.5
-"""Where a net makes this many times fewer mistakes, what the line lacks is no matter of fitting."""
+"""If a net's error is this many times smaller, better fitting cannot help the line."""
 CHANCE = 1e-4
-"""What is told of parts of the rows happens by chance less often than this."""
+"""A difference counts as sure if its p-value is below this."""
 NATURAL, NATURAL_TWO = 0.08, 0.22
-"""The share of mistakes that may lie in the more confident half of the rows where classes overlap;
-two classes are often mixed throughout."""
+"""If classes overlap, this share of the mistakes may be in the more confident half of the rows. The
+second number is for two classes, which often overlap everywhere."""
 UNSURE = 0.35
-"""A model that expects this share of mistakes even where it is most confident knows too little to
-judge labels by."""
+"""A model cannot judge labels if it expects this share of mistakes in the more confident half."""
 JUDGED = 100
-"""On fewer held-out rows no label is judged."""
+"""With fewer test rows, labels are not judged."""
 WORTH = 0.05
-"""More rows help where twice as many brought the validation loss down by this share, the last time
-and on average of the last two, and this average surely by some. They hardly help where one of both
-was less, and surely less than ``MOST_WORTH``."""
+"""More rows help if twice the rows reduced the validation loss by this share, both in the last
+doubling and on average over the last two, and the interval of this average is above 0. They hardly
+help if one of the two shares was smaller, and an interval ends below ``MOST_WORTH``."""
 MOST_WORTH = 0.1
 
 
 @dataclass(frozen=True)
 class Claim:
-    """One thing that a record says of a model.
+    """One result of the diagnosis of a model.
 
-    ``text`` is a sentence, ``remedy`` what to try, with the recipe's key where there is one.
-    ``figures`` are what it rests on, by name. ``rows`` are the rows of the data it speaks of, the
-    most suspicious first. Names of classes and models in ``text`` are others' words: escape them.
+    ``text`` is a sentence; ``remedy`` says what to try, with the key of the recipe if there is one.
+    ``figures`` are the numbers behind the claim, by name. ``rows`` are the row numbers it is
+    about, the most suspicious first. ``text`` can hold names of classes and models
+    that users chose: escape it in HTML.
     """
 
     cause: Cause | Prospect
@@ -99,8 +103,8 @@ class Claim:
 
 
 class Predictions(NamedTuple):
-    """A classifier on held-out rows: their numbers ``row`` and class codes ``y``, both (rows,), and
-    the probabilities ``p`` (rows, classes)."""
+    """The predictions of a classifier for the test rows: the row numbers ``row`` and class codes
+    ``y``, both (rows,), and the probabilities ``p`` (rows, classes)."""
 
     row: NDArray[np.int64]
     y: NDArray[np.int64]
@@ -108,11 +112,11 @@ class Predictions(NamedTuple):
 
 
 def typical_probability(log_loss: float) -> float:
-    """e^-loss: the typical probability, a geometric mean, given to the right class."""
+    """e^-loss: the geometric mean of the probabilities that were given to the right class."""
     return math.exp(-log_loss)
 
 
-@np.errstate(over="ignore", invalid="ignore")  # of a fit that diverged
+@np.errstate(over="ignore", invalid="ignore")  # a fit may have diverged
 def diagnose(
     history: History,
     metrics: Mapping[str, Any] | None = None,
@@ -122,12 +126,13 @@ def diagnose(
     error: str | None = None,
     changes: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
 ) -> list[Claim]:
-    """What holds the models of a run back, the weightiest first; nothing where all is well.
+    """The reasons why the models of a run are not better, the most important first; empty if all is
+    well.
 
-    ``history`` is that of the run's events, ``metrics`` is ``metrics.json`` if the run has
-    one, ``predictions`` are by model, ``valid_rows`` is in ``run.json``, ``error`` in
-    ``status.json``. Of a run that goes on, or failed, less can be told. ``changes`` are those of
-    the run's learning curve, if it has one: then it is also told whether more rows would help.
+    ``history`` is the history of the run's events; ``metrics`` is ``metrics.json``, if the run has
+    one; ``predictions`` are by model; ``valid_rows`` is from ``run.json``, ``error`` from
+    ``status.json``. For a run that is not finished, or failed, fewer reasons can be given. With the
+    ``changes`` of the run's learning curve, the result also says whether more rows would help.
     """
     begun = (fit for fit in history.models.values() if fit.begin is not None)
     models = {fit.model: _Curve(fit, history) for fit in begun}
@@ -172,12 +177,12 @@ _WEIGHT: dict[str, int] = {
 }  # fmt: skip
 
 
-# what the events say of one model
+# the events of one model
 
 
 class _Curve:
-    """One model's fit as arrays: ``loss`` (writings,) is the mean training loss since the last
-    writing, ``valid`` (evaluations,) the validation loss."""
+    """One model's fit as arrays: ``loss`` (written steps,) is the mean training loss since the
+    written step before, ``valid`` (evaluations,) the validation loss."""
 
     def __init__(self, fit: Fit, history: History) -> None:
         self.name = fit.model
@@ -194,12 +199,12 @@ class _Curve:
 
     @property
     def best(self) -> int:
-        """Which evaluation after the start was the best."""
+        """The index of the best evaluation after the start; 0 if there is none."""
         return 1 + int(self.valid[1:].argmin()) if len(self.valid) > 1 else 0
 
     def training(self, start: float, end: float) -> float:
-        """The mean training loss of the steps after ``start`` up to ``end``; of the last writing
-        before ``end`` where none lies between."""
+        """The mean training loss of the steps after ``start`` up to ``end``. If no step was written
+        between them, it is the last loss that was written before ``end``."""
         inside = (self.step > start) & (self.step <= end)
         if not inside.any():
             return float(next(iter(self.loss[self.step <= end][::-1]), math.nan))
@@ -213,7 +218,7 @@ class _Curve:
         return float(np.interp(share * gone[-1], gone, self.valid))
 
     def swing(self) -> float:
-        """How far validation losses of the second half go up and down again, on average."""
+        """How far the validation losses of the second half go up and down, on average."""
         half = self.valid[max(1, len(self.valid) // 2 - 1) :]
         if len(half) < 3:
             return 0.0
@@ -224,7 +229,7 @@ class _Curve:
 
 
 def _column(table: Mapping[str, Sequence[Any]], key: str) -> Array:
-    """A column (rows,) of a table as float64, NaN where a row has no such number."""
+    """A column (rows,) of a table as float64; NaN if a row has no such number."""
     steps = table.get("step", ())
     return np.array([number(value) for value in table.get(key, [None] * len(steps))], np.float64)
 
@@ -239,7 +244,7 @@ def _net(
     scores: Mapping[str, Any],
     error: str | None,
 ) -> Claim | None:
-    """The one thing that holds a net back."""
+    """The main reason why a net is not better."""
     if not len(net.loss):
         return None
     unit, line = _unit(models, net), _line_loss(models)
@@ -256,14 +261,14 @@ def _net(
 
 
 def _unit(models: Mapping[str, _Curve], curve: _Curve) -> float:
-    """The loss of the best constant: on validation rows, or else where the curve starts."""
+    """The loss of the best constant on the validation rows, or else the first loss of the curve."""
     constant = models.get(BASELINE, curve)
     starts = [*constant.valid[:1], *constant.loss[:1], *curve.valid[:1], *curve.loss[:1]]
     return next((float(loss) for loss in starts if 0 < loss < math.inf), 1.0)
 
 
 def _line_loss(models: Mapping[str, _Curve]) -> float | None:
-    """The validation loss of the line that was kept."""
+    """The validation loss of the line with the best penalty."""
     line = models.get(LINE)
     return None if line is None or len(line.valid) < 2 else float(line.valid[line.best])
 
@@ -271,7 +276,7 @@ def _line_loss(models: Mapping[str, _Curve]) -> float | None:
 def _shortfall(
     net: _Curve, line: float | None, unit: float, comparison: Mapping[str, Any]
 ) -> bool | None:
-    """Whether the net is behind the line, by the paired test or by far; None without a line."""
+    """Whether the net is worse than the line, by the paired test or by far; None without a line."""
     if line is None or len(net.valid) < 2:
         return None
     missing = (net.valid[net.best] - line) / max(unit - line, 0.05 * unit)
@@ -296,13 +301,13 @@ def _rate_too_high(net: _Curve, unit: float, short: bool | None, error: str | No
     }
     swing = net.swing()
     if error is not None and error.startswith("Diverged"):
-        how = f"the loss left all bounds after step {net.step[-1]:.0f}"
+        how = f"the loss was no longer finite after step {net.step[-1]:.0f}"
     elif short is False:
         return None
     elif end > 1.1 * unit and (top > SPIKE * start or 0 < net.best < len(net.valid) - 1):
-        how = f"its training loss stands at {end:.4g}, where the best constant has {unit:.4g}"
+        how = f"its training loss is {end:.4g}, but the best constant has {unit:.4g}"
     elif top > SPIKE * start or (highest > 5 * start and end > 0.9 * unit):
-        how = f"its training loss was thrown up to {highest:.4g}, from "
+        how = f"its training loss jumped to {highest:.4g}, from "
         how += f"{start:.4g} at the start, and it ended at {end:.4g}"
     elif swing > SWING * unit:
         figures["swing of the validation loss"] = swing
@@ -324,7 +329,7 @@ def _windows(values: Array, width: int) -> Array:
 
 
 def _net_over_fits(net: _Curve, unit: float) -> Claim | None:
-    """The training loss went on falling, while the validation loss rose or stayed far above it."""
+    """The training loss kept falling, but the validation loss rose or stayed far above it."""
     training = np.array([net.training(*pair) for pair in zip(net.at, net.at[1:], strict=False)])
     valid, epochs = net.valid[1:], net.epoch[1:]
     least, last, end = float(valid.min()), float(np.median(valid[-3:])), float(training[-1])
@@ -339,12 +344,12 @@ def _net_over_fits(net: _Curve, unit: float) -> Claim | None:
     before = float(training[since])
     if not (rose or apart) or not end < min(last, before):
         return None
-    kept = f" (the weights kept are those of epoch {epochs[valid.argmin()]:.0f})" if net.fit else ""
+    kept = f" (the weights of epoch {epochs[valid.argmin()]:.0f} are kept)" if net.fit else ""
     return _claim(
         "over-fitting",
         net,
-        f"{{}} over-fits since epoch {epochs[since]:.0f}: its training loss went on from "
-        f"{before:.4g} to {end:.4g}, while its validation loss {how}{kept}",
+        f"{{}} over-fits since epoch {epochs[since]:.0f}: its training loss fell further, from "
+        f"{before:.4g} to {end:.4g}, but its validation loss {how}{kept}",
         "try more rows, dropout or weight_decay, or smaller widths",
         {
             "epoch": float(epochs[since]),
@@ -363,7 +368,7 @@ def _unfinished(
     short: bool | None,
     scores: Mapping[str, Any],
 ) -> Claim | None:
-    """Behind the line without a reason in the losses themselves: too slow, too short, too small."""
+    """A net that is worse than the line: too slow, too short or too small."""
     if short is False:
         return None
     start, end = float(net.valid[0]), float(net.valid[-1])
@@ -383,9 +388,9 @@ def _unfinished(
             "rate too low",
             net,
             f"the learning rate of {{}} ({figures['learning rate']:.3g}) is too low: its "
-            f"validation loss came only from {start:.4g} to {end:.4g}{worse}, and falls at the end "
-            "as it did at the beginning",
-            "try ten or a hundred times as much, or lr=find",
+            f"validation loss fell only from {start:.4g} to {end:.4g}{worse}, and it was still "
+            "falling at the end",
+            "try a rate ten or a hundred times as large, or lr=find",
             {**figures, "fall in the first third": first, "fall in the last third": last},
         )
     if not short:
@@ -406,12 +411,12 @@ def _unfinished(
     end_training = net.training(0.9 * net.step[-1], net.step[-1])
     figures |= {"training loss at the end": end_training, "loss of the constant": unit}
     if end_training < goal:
-        return None  # it fits the rows it was trained on well enough
+        return None  # it fits the training rows well enough
     return _claim(
         "under-fitting",
         net,
         f"{{}} under-fits, {below} the line's optimum: neither its training loss "
-        f"({end_training:.4g}) nor its validation loss ({end:.4g}) falls any more",
+        f"({end_training:.4g}) nor its validation loss ({end:.4g}) is still falling",
         "give it larger widths, less weight_decay or less dropout",
         figures,
     )
@@ -420,7 +425,7 @@ def _unfinished(
 def _below(
     name: str, line: float, end: float, scores: Mapping[str, Any]
 ) -> tuple[str, dict[str, float]]:
-    """How far a net is from the line, in words and as figures: points of accuracy, or loss."""
+    """How much worse a net is than the line, in words and as figures: accuracy, RMSE or loss."""
     for part in ("test", "valid"):
         pair = [scores.get(model, {}).get(part, {}) for model in (LINE, name)]
         if all("accuracy" in score for score in pair):
@@ -447,7 +452,7 @@ def _line(
     comparisons: Mapping[str, Any],
     scores: Mapping[str, Any],
 ) -> Claim | None:
-    """What holds the line back: its penalty, its solver, or that it is a line."""
+    """The main reason why the line is not better: its penalty, its solver, or that it is linear."""
     known = BASELINE in models and len(models[BASELINE].loss)
     if line.fit is None or len(line.valid) < 2 or not len(line.step) or not known:
         return None
@@ -470,8 +475,8 @@ def _line(
         return _claim(
             "under-fitting",
             line,
-            f"{{}} under-fits: its penalty ({penalty:g}) holds it at a training loss of "
-            f"{train:.4g}, where the best constant has {constant:.4g}",
+            f"{{}} under-fits: its penalty ({penalty:g}) is too large: the training loss is "
+            f"{train:.4g}, and the best constant has {constant:.4g}",
             "try a smaller penalty, or penalty=auto",
             {**figures, "share of the penalty in what is gained": share},
         )
@@ -490,7 +495,7 @@ def _line(
         return _claim(
             "stopped short",
             line,
-            f"{{}} stopped short: up to {gap:.3g} of its objective is left to gain",
+            f"{{}} stopped short: its objective is up to {gap:.3g} above the optimum",
             "give it more steps (max_iter)",
             {**figures, "gap": gap},
         )
@@ -501,7 +506,8 @@ def _line(
 
 
 class _Error(NamedTuple):
-    """What a model gets wrong of the test rows, ``what`` in share, and its score in words."""
+    """The error of a model on the test rows: ``share`` is a number from 0, ``what`` its name, and
+    ``score`` the score in words."""
 
     share: float
     what: str
@@ -528,7 +534,7 @@ def _optimum(
     *,
     alone: bool,
 ) -> Claim | None:
-    """The line is as good as a line gets, and that is not good."""
+    """The line is at its optimum, but its scores are not good."""
     own = _error(scores.get(LINE, {}))
     if own is None:
         return None
@@ -537,32 +543,33 @@ def _optimum(
         error = _error(scores.get(name, {}))
         if found.get("better") == "net" and found.get("significant") and error is not None:
             better[name] = error
-    left = "" if gap is None else f" (at most {gap:.2g} of its objective is left to gain)"
+    left = "" if gap is None else f" (its objective is at most {gap:.2g} above it)"
     head = f"{{}} is at its optimum{left} and cannot do better than {own.score}"
     figures = {**figures, **({} if gap is None else {"gap": gap}), own.what: own.share}
     name, least = min(better.items(), key=lambda item: item[1].share, default=("", own))
     if least.share < own.share / FAR_BETTER:
         title = models[name].title if name in models else name
         figures[f"{least.what} of {title}"] = least.share
-        text = f"{head}: no line of these inputs explains the rest; {title} has {least.score}"
+        text = f"{head}: a linear model of these inputs cannot explain the rest"
+        text += f"; {title} has {least.score}"
         return _claim("line at its optimum", line, text, f"use {title}", figures)
     if alone and own.share > (MUCH_ERROR if own.what == "test error" else 1 - LOW_R2):
         return _claim(
             "line at its optimum",
             line,
-            f"{head}: no other solver, rate or number of steps will",
+            f"{head}: another solver, learning rate or number of steps does not help",
             "try a net (model=mlp), or further columns",
             figures,
         )
     return None
 
 
-# held-out rows
+# test rows
 
 
 def _classes(model: str, test: Mapping[str, Any]) -> list[Claim]:
-    """The least classes that carry half of all mistakes, where they are a minority of the
-    rows and are mistaken far more often than the rest."""
+    """The smallest set of classes with half of all mistakes, if these classes have a minority of
+    the rows and a far larger error than the other classes."""
     if "confusion" not in test:
         return []
     confusion = np.array(test["confusion"], dtype=np.float64)
@@ -575,7 +582,7 @@ def _classes(model: str, test: Mapping[str, Any]) -> list[Claim]:
     rate = wrong[few].sum() / max(support[few].sum(), 1.0)
     rest = (mistakes - wrong[few].sum()) / max(rows - support[few].sum(), 1.0)
     many = count > max(1, len(support) // 3) or part > 0.4
-    least = 0.15 if len(support) > 2 else 0.6  # the rarer of two mixed classes has the worse recall
+    least = 0.15 if len(support) > 2 else 0.6  # the rarer of two overlapping classes: worse recall
     if many or mistakes < 8 or rate < least or rate < 4 * rest:
         return []
     if _tail(int(wrong[few].sum()), int(mistakes), min(1.0, 1.5 * part)) > CHANCE:
@@ -589,24 +596,24 @@ def _classes(model: str, test: Mapping[str, Any]) -> list[Claim]:
     }
     for code in sorted(few):
         figures[f"recall of {_label(test['classes'][code])}"] = float(test["recall"][code])
-    verb, whom = ("carries", "its") if count == 1 else ("carry", "their")
+    verb, whom = ("has", "its") if count == 1 else ("have", "their")
     text = (
-        f"few classes carry the error of {{}}: {names} {verb} {percent(share)} of the mistakes "
-        f"with {percent(part)} of the test rows; {percent(rate)} of {whom} rows are mistaken, "
-        f"{percent(rest)} of the others"
+        f"few classes cause the error of {{}}: {names} {verb} {percent(share)} of the mistakes "
+        f"with {percent(part)} of the test rows; {percent(rate)} of {whom} rows are predicted "
+        f"wrongly, {percent(rest)} of the others"
     )
-    remedy = "look at these rows and their labels; more of them, or class_weight=balanced"
+    remedy = "look at these rows and their labels; try more of them, or class_weight=balanced"
     return [_claim("few classes", model, text, remedy, figures)]
 
 
 def _labels(model: str, held: Predictions) -> list[Claim]:
-    """Rows whose labels look wrong: confident mistakes that are no edge of a class.
+    """Rows whose labels look wrong: confident mistakes, far from the border between two classes.
 
-    Where classes overlap, mistakes gather in the rows of least confidence; where labels are wrong
-    by chance, they are everywhere. So mistakes in the more confident half of the rows are counted.
-    The rows named are those of confident learning: another class's probability is at least the
-    mean that this class's own rows have (Northcutt, Jiang and Chuang 2021, "Confident learning",
-    Journal of Artificial Intelligence Research 70).
+    If classes overlap, most mistakes are in rows of low confidence. If labels are wrong at random,
+    mistakes are everywhere. So the mistakes in the more confident half of the rows are counted. The
+    rows are named by confident learning: the probability of another class is at least the mean
+    probability that the rows of this other class have for it (Northcutt, Jiang and Chuang 2021,
+    "Confident learning", Journal of Artificial Intelligence Research 70).
     """
     row, y, p = (np.asarray(part) for part in held)
     if len(y) < JUDGED or p.ndim != 2:
@@ -630,9 +637,9 @@ def _labels(model: str, held: Predictions) -> list[Claim]:
     sure = p[each, other] - p[each, y]
     rows = [int(row[i]) for i in np.argsort(-sure, kind="stable") if suspect[i]]
     text = (
-        f"{len(rows)} of {len(y):,} test rows look wrongly labelled: {{}} is mistaken in "
-        f"{percent(rate)} even of the half of the rows it is most confident of ({percent(rest)} "
-        "of the others), where overlapping classes would have almost no mistakes"
+        f"{len(rows)} of {len(y):,} test rows look wrongly labelled: {{}} is wrong in "
+        f"{percent(rate)} even of the half of the rows of which it is most confident "
+        f"({percent(rest)} of the others), where overlapping classes would cause almost no mistakes"
     )
     figures = {
         "suspicious rows": len(rows),
@@ -641,7 +648,7 @@ def _labels(model: str, held: Predictions) -> list[Claim]:
         "error of the other half": rest,
         "error the more confident half expects": unsure,
     }
-    remedy = "look at these rows and mend their labels, there and in training"
+    remedy = "look at these rows and correct their labels, and those of the training rows"
     return [_claim("wrong labels", model, text, remedy, figures, tuple(rows))]
 
 
@@ -651,10 +658,10 @@ def _parts(
     test: Mapping[str, Any],
     valid_rows: int | None,
 ) -> list[Claim]:
-    """Scores of validation and test rows that differ more than chance allows.
+    """Validation and test scores that differ by more than chance allows.
 
-    Accuracies by the two-proportion z test; mean squared errors by the bootstrap's interval of the
-    test rows, scaled to the number of validation rows.
+    Accuracies are compared by the two-proportion z test. Mean squared errors are compared by the
+    bootstrap interval of the test rows, scaled to the number of validation rows.
     """
     if not valid or not valid_rows:
         return []
@@ -683,9 +690,9 @@ def _parts(
     if not apart or math.erfc(z / math.sqrt(2)) > CHANCE:
         return []
     text = (
-        f"validation and test rows are not alike to {{}}: {what} {words[0]} ({words[1]} to "
+        f"validation and test rows differ for {{}}: {what} {words[0]} ({words[1]} to "
         f"{words[2]}) on {valid_rows:,} validation rows, {words[3]} ({words[4]} to {words[5]}) on "
-        f"{rows:,} test rows, more apart than chance allows"
+        f"{rows:,} test rows, a larger difference than chance allows"
     )
     figures = {
         f"validation {what}": a,
@@ -696,12 +703,12 @@ def _parts(
         "test high": intervals[3],
         "z": z,
     }
-    remedy = "run linnet doctor; divide the rows anew, by group or time where they have one"
+    remedy = "run linnet doctor; split the rows again, by group or time if they have one"
     return [_claim("parts differ", model, text, remedy, figures)]
 
 
 def _tail(found: int, of: int, chance: float) -> float:
-    """The probability of at least ``found`` out of ``of``, each with probability ``chance``."""
+    """The binomial probability of at least ``found`` out of ``of``, each with ``chance``."""
     if found <= 0 or chance >= 1:
         return 1.0
     total = 0.0
@@ -715,9 +722,8 @@ def _tail(found: int, of: int, chance: float) -> float:
 
 
 def _prospect(model: str, changes: Sequence[Mapping[str, Any]]) -> Claim:
-    """Would more rows help? By how far the validation loss fell to that of all rows: from half of
-    them, and, as one fit may have been lucky, from a quarter, each as a share for twice the rows.
-    """
+    """Would more rows help? Compares the validation loss with all rows to that with half of the
+    rows and, as one fit may be lucky, to that with a quarter; each as a share per doubling."""
     last, longer = (_Share.of(change) for change in (changes[-1], changes[-2:][0]))
     figures = {
         "rows before": last.before,
@@ -739,13 +745,13 @@ def _prospect(model: str, changes: Sequence[Mapping[str, Any]]) -> Claim:
     if least < WORTH and min(last.high, longer.high) < MOST_WORTH:
         text, remedy = f"more data would hardly help {{}}: {how}", "try other columns or models"
         return _claim("more rows hardly help", model, text, remedy, figures)
-    text = f"whether more data would help {{}} cannot be told: {how}"
+    text = f"it is not clear whether more data would help {{}}: {how}"
     return _claim("more rows unclear", model, text, "give it more validation rows", figures)
 
 
 class _Share(NamedTuple):
-    """By which share of itself a loss fell for twice the rows, between ``before`` rows and all
-    ``rows``, and the 95 % interval of that share over validation rows."""
+    """The share by which the loss fell per doubling of the rows, between ``before`` rows and all
+    ``rows``, and the 95 % confidence interval of this share over validation rows."""
 
     before: int
     rows: int
@@ -759,7 +765,7 @@ class _Share(NamedTuple):
         loss, doublings = float(change["loss_before"]), math.log2(rows / before)
 
         def share(fall: float) -> float:
-            left = max(1 - fall / max(loss, 1e-300), 0.0)  # of the loss
+            left = max(1 - fall / max(loss, 1e-300), 0.0)  # the share of the loss that is left
             return -math.expm1(min(math.log(left) / doublings, 700.0)) if left else 1.0
 
         falls = (change["fall"], *change["fall_interval"])
@@ -776,7 +782,7 @@ class _Share(NamedTuple):
 
 
 def _label(label: Any) -> str:
-    """A class's name on one line and of bounded length."""
+    """A class's name on one line, cut if it is long."""
     text = repr(label) if isinstance(label, str) else str(label)
     return text if len(text) <= 60 else text[:57] + "..."
 
@@ -789,13 +795,13 @@ def _claim(
     figures: Mapping[str, float],
     rows: tuple[int, ...] = (),
 ) -> Claim:
-    """The claim, ``{}`` in its text being the model."""
+    """A claim; ``{}`` in its text stands for the model."""
     name = model if isinstance(model, str) else model.name
     plain = {key: float(value) for key, value in figures.items()}
     return Claim(cause, name, text, remedy, plain, rows)
 
 
 def _titled(claim: Claim, title: str) -> Claim:
-    """The claim with the title of its model in its text."""
+    """The claim, with the title of its model in place of ``{}``."""
     text = claim.text.replace("{}", title, 1)
     return replace(claim, text=text[0].upper() + text[1:])

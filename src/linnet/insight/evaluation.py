@@ -1,4 +1,4 @@
-"""What a model is worth on rows it has not seen: predictions, scores, a paired comparison."""
+"""How good a model is on new rows: predictions, scores, a paired comparison."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from linnet.insight.task import Scores, task_of
 from linnet.objectives.base import Objective
 
 BATCH = 2048
-"""Rows that are predicted at once: the same everywhere, so the same rows give the same bits."""
+"""How many rows are predicted at once: the same number everywhere, so that the same rows give the
+same bits."""
 
 
 @torch.no_grad()
@@ -26,7 +27,7 @@ def predict_raw(network: nn.Module, x: Tensor) -> Tensor:
 
 
 def measure(network: nn.Module, objective: Objective, data: Dataset) -> dict[str, float]:
-    """The quick scores of an epoch: ``loss``, and ``accuracy`` or ``rmse``; sums, divided once."""
+    """The quick scores after an epoch: ``loss``, and ``accuracy`` or ``rmse``."""
     raw = predict_raw(network, data.x)
     y = data.y.to(raw.device)
     weight = None if data.weight is None else data.weight.to(raw.device).double()

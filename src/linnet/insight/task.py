@@ -1,7 +1,7 @@
-"""The two tasks: predicting classes, and predicting numbers.
+"""The two tasks: classification and regression.
 
-A task says how models are measured, tested and compared, which way a score is better, and how a
-score is put into words. All that differs between classes and numbers is asked here.
+A task says how models are measured, tested and compared, whether higher or lower scores are better,
+and how a score is shown. All differences between classes and numbers are here.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ Scores = dict[str, Any]
 
 
 class Task(ABC):
-    """What is predicted, and so how it is judged."""
+    """What is predicted, classes or numbers, and so how models are scored."""
 
     name: Literal["classification", "regression"]
     score: Literal["accuracy", "rmse"]
     """The headline score."""
     title: str
-    """What people call it."""
+    """The name of the headline score for people."""
     common: frozenset[str]
     """The test scores that all models of this task have."""
     better: Literal["higher", "lower"]
@@ -45,8 +45,8 @@ class Task(ABC):
     def compare(
         self, objective: Objective, data: Dataset, line: Tensor, net: Tensor, seed: int
     ) -> Scores:
-        """Is the net better than the line on these rows? ``line`` and ``net`` are raw predictions
-        (rows, outputs)."""
+        """Test whether the net is better than the line on these rows; ``line`` and ``net`` are raw
+        predictions (rows, outputs)."""
 
     @abstractmethod
     def headline(self, test: Mapping[str, Any]) -> str:
@@ -58,15 +58,15 @@ class Task(ABC):
 
     @abstractmethod
     def certainty(self, comparison: Mapping[str, Any], line: Mapping[str, Any]) -> str:
-        """How sure the difference of a net from the line is; ``line`` holds the line's test
-        scores."""
+        """How certain the difference between a net and the line is, as text; ``line`` are the
+        line's test scores."""
 
     def of(self, scores: Mapping[str, Any]) -> float:
-        """The headline score among others."""
+        """The headline score in ``scores``."""
         return float(scores[self.score])
 
     def own(self, test: Mapping[str, Any]) -> dict[str, float]:
-        """The scores of test rows that are the objective's own."""
+        """The additional scores of the objective among the test scores."""
         return {
             name: value
             for name, value in test.items()
@@ -132,7 +132,7 @@ class Classes(Task):
     def compare(
         self, objective: Objective, data: Dataset, line: Tensor, net: Tensor, seed: int
     ) -> Scores:
-        """McNemar's exact test on the rows where just one of the two is right."""
+        """McNemar's exact test on the rows where exactly one of the two models is right."""
         from scipy.stats import binomtest
 
         from linnet.core.statistics import CONFIDENCE
@@ -164,7 +164,8 @@ class Classes(Task):
 
 
 class Numbers(Task):
-    """Regression: the root mean squared error, with a bootstrap's interval, paired for two."""
+    """Regression: the root mean squared error with a bootstrap interval, and a paired bootstrap to
+    compare two models."""
 
     name = "regression"
     score = "rmse"
@@ -198,7 +199,7 @@ class Numbers(Task):
     def compare(
         self, objective: Objective, data: Dataset, line: Tensor, net: Tensor, seed: int
     ) -> Scores:
-        """The paired bootstrap interval of the difference of squared errors."""
+        """The paired bootstrap interval of the difference between the squared errors."""
         from linnet.core.statistics import bootstrap
 
         y = data.y.double().reshape(line.shape)
@@ -221,8 +222,8 @@ class Numbers(Task):
         return f"RMSE {score:.4g}"
 
     def certainty(self, comparison: Mapping[str, Any], line: Mapping[str, Any]) -> str:
-        """The interval of the difference of mean squared errors as a share of the line's: "mean
-        squared error 12 % lower to 3 % higher"."""
+        """The interval of the difference between the mean squared errors, relative to the line's:
+        "mean squared error 12 % lower to 3 % higher"."""
         low, high = comparison["difference_interval"]
         whole = line["rmse"] ** 2
         if not whole:
@@ -232,7 +233,8 @@ class Numbers(Task):
 
 
 def _own(objective: Objective, y: Any, raw: Tensor) -> dict[str, float]:
-    """The objective's own scores of class codes (rows,) or numbers (rows, outputs)."""
+    """The additional scores of the objective; ``y`` are class codes (rows,) or numbers (rows,
+    outputs)."""
     if not objective.scores:
         return {}
     mean = objective.mean(raw).numpy()
@@ -252,10 +254,10 @@ def task_of(objective: Objective) -> Task:
 
 
 def task_named(name: str) -> Task:
-    """The task of a schema: "classification" or "regression"."""
+    """The task with this name: "classification" or "regression"."""
     return CLASSES if name == CLASSES.name else NUMBERS
 
 
 def task_in(scores: Mapping[str, Any]) -> Task | None:
-    """The task that scores are of, of validation rows or test rows; None where there are none."""
+    """The task to which validation or test scores belong; None if there is no headline score."""
     return next((task for task in (CLASSES, NUMBERS) if scores.get(task.score) is not None), None)

@@ -1,4 +1,4 @@
-"""Scores in words: does the net earn its place?"""
+"""The verdict in words: is the net better than the line?"""
 
 from __future__ import annotations
 
@@ -17,13 +17,11 @@ def headline(scores: dict[str, Any]) -> str:
 
 
 def verdict(metrics: dict[str, Any], titles: Mapping[str, str]) -> str:
-    """One or more sentences on the models of ``metrics.json``, which have these titles."""
+    """One or more sentences on the models in ``metrics.json``; ``titles`` gives each model's
+    title."""
     models = metrics["models"]
     if "test" not in models[BASELINE]:
-        return (
-            "Too few rows to hold any out: the model was fitted on all of them, and no score is "
-            "claimed."
-        )
+        return "Too few rows to split: the model was fitted on all rows, and no score is claimed."
     sentences = []
     rows = models[BASELINE]["test"]["rows"]
     for name, comparison in metrics["comparisons"].items():
@@ -35,18 +33,18 @@ def verdict(metrics: dict[str, Any], titles: Mapping[str, str]) -> str:
         net_name = titles[name]
         if not comparison["significant"]:
             sentences.append(
-                f"{net_name} does not earn its place: {what}: the difference may be chance, and "
-                "the line is the simpler model."
+                f"{net_name} is not shown to be better than the line: {what}. The difference may "
+                "be chance, and the line is the simpler model."
             )
             if metrics.get("chosen") == name:
                 sentences.append(
-                    "Its validation loss is the lowest all the same, so predictions are its own; "
-                    "--model linear takes the line."
+                    f"Predictions still come from {net_name}, because its validation loss is the "
+                    "lowest; to use the line: --model linear."
                 )
         elif comparison["better"] == "net":
-            sentences.append(f"{net_name} earns its place: {what}.")
+            sentences.append(f"{net_name} is better than the line: {what}.")
         else:
-            sentences.append(f"{net_name} does not earn its place, the line is better: {what}.")
+            sentences.append(f"{net_name} is worse than the line: {what}.")
     if not sentences:
         for name in models:
             if name != BASELINE:

@@ -1,4 +1,4 @@
-"""Mini-batch training: the loop, and what it can be told to use."""
+"""Mini-batch training: the loop, and the optimisers and schedules that it can use."""
 
 OPTIMIZERS = {
     name: f"linnet.net.optimizers:{name}"
@@ -33,4 +33,4 @@ OPTIONS = {
     "alpha": ("rmsprop",),
     "weight_decay": ("sgd", "adam", "adamw", "adagrad", "adamax", "asgd", "rmsprop"),
 }
-"""What an optimiser can be told, and which ones take it."""
+"""For each option the optimisers that have it."""

@@ -1,4 +1,4 @@
-"""The average of the weights along training: what is scored and kept instead of the last ones."""
+"""The average of the weights during training; it is scored and kept instead of the last weights."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from torch import Tensor, nn
 Module = TypeVar("Module", bound=nn.Module)
 
 SHARE = 0.75
-""""mean" averages the ends of the epochs after this share of training: Izmailov et al. (2018)."""
+""""mean" averages the weights at the ends of epochs after this share of training: Izmailov et al.
+(2018)."""
 
 
 class Average(Generic[Module]):
-    """A second network whose weights are an average of the first one's.
+    """A second network, whose weights are an average of the weights of the first one.
 
-    "ema": exponential, of every step, by ``decay``; "mean": equal, of the ends of the last quarter
-    of the epochs. Both as in ``torch.optim.swa_utils``. Buffers are those of the first network.
+    "ema" is an exponential average over all steps, with ``decay``. "mean" is a plain average over
+    the ends of the last quarter of the epochs. Both are as in ``torch.optim.swa_utils``. Buffers
+    are copied from the first network.
     """
 
     def __init__(self, network: Module, kind: str, decay: float) -> None:
@@ -30,17 +32,17 @@ class Average(Generic[Module]):
 
     @torch.no_grad()
     def step(self, done: float, epochs: int, *, complete: bool) -> None:
-        """Take in the weights after a step, ``done`` of the ``epochs``; where it is ``complete``
-        the average is about to be scored."""
+        """Add the weights after a step; ``done`` of the ``epochs`` are over. After a ``complete``
+        step the average is scored."""
         due = self.kind == "ema" or (done > SHARE * epochs and done == int(done))
         mine, theirs = self._weights(self.network), self._weights(self.live)
         if self.count and due:
             share = 1 - self.decay if self.kind == "ema" else 1 / (self.count + 1)
             torch._foreach_lerp_(mine, theirs, share)
-        elif not self.count and (due or complete):  # the weights stand for it until there is one
+        elif not self.count and (due or complete):  # no average yet: use the weights themselves
             torch._foreach_copy_(mine, theirs)
         self.count += due
-        if complete:  # what is not trained, such as the running statistics of a norm
+        if complete:  # buffers are not trained, such as the running statistics of a norm
             for one, two in zip(self.network.buffers(), self.live.buffers(), strict=True):
                 one.copy_(two)
 

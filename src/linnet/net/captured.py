@@ -1,4 +1,4 @@
-"""The update of a CUDA device as a graph: recorded once, then replayed without Python."""
+"""The update on a CUDA device as a CUDA graph: recorded once, then replayed without Python."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from torch import Tensor
 from linnet.net.update import Autograd, Rows
 
 WARM_UP = 3
-"""Updates that are made as they are before one is recorded, as PyTorch's CUDA graphs ask for."""
+"""The number of ordinary updates before one is recorded; PyTorch's CUDA graphs need them."""
 
 
 class Captured:
-    """``Autograd`` on a CUDA device, for batches of ``size`` rows; others go there.
+    """``Autograd`` on a CUDA device as a graph, for batches of ``size`` rows; batches of another
+    size go to ``eager``.
 
-    What a network does must not depend on the data: for networks of linnet's own alone. The
-    optimiser's rate is a tensor on the device. Written with PyTorch's notes on CUDA graphs.
+    The operations of the network must not depend on the data, so only linnet's own networks are
+    recorded. The learning rate is a tensor on the device. See PyTorch's notes on CUDA graphs.
     """
 
     def __init__(self, eager: Autograd, size: int) -> None:
@@ -46,7 +47,7 @@ class Captured:
         return shown.clone(), total.clone(), kept
 
     def _aside(self, x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Rows]:
-        """A real update on a stream of its own."""
+        """An ordinary update, on a separate stream."""
         self.warm += 1
         stream = torch.cuda.Stream(x.device)
         stream.wait_stream(torch.cuda.current_stream(x.device))
@@ -56,7 +57,7 @@ class Captured:
         return result
 
     def _record(self, x: Tensor, y: Tensor, weight: Tensor | None) -> None:
-        """Record an update; nothing is computed meanwhile."""
+        """Record an update; recording computes nothing."""
         self.inputs = (x.clone(), y.clone(), None if weight is None else weight.clone())
         for parameter in self.eager.parameters:
             parameter.grad = None

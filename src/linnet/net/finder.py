@@ -18,7 +18,7 @@ STEPS = 100
 LOWEST, HIGHEST = 1e-6, 10.0
 SMOOTHING = 0.9
 DIVERGED = 4.0
-"""The sweep ends where the smoothed loss is this many times the least one."""
+"""The search ends when the smoothed loss is this many times the lowest one."""
 
 
 class Trial(Protocol):
@@ -34,10 +34,11 @@ class Trial(Protocol):
 def find_rate(
     make: Callable[[Network, NetSettings], Trial], network: Network, settings: NetSettings
 ) -> float:
-    """A tenth of the rate at which the loss was least while the rate rose from step to step.
+    """Raise the learning rate at every step; return a tenth of the rate with the lowest loss.
 
-    The range test of Smith (2017), Cyclical learning rates: 100 steps from 1e-6 to 10, each rate
-    the same factor above the last one, on a copy of the ``network``. The tenth is fastai's.
+    This is the range test of Smith (2017), Cyclical learning rates, on a copy of ``network``: 100
+    steps from 1e-6 to 10, each rate a constant factor above the one before. The tenth is from
+    fastai. Raises ``Diverged`` if no rate lowers the loss.
     """
     alone = {"lr": 1.0, "schedule": "constant", "min_delta": None, "averaging": "none"}
     longer = {"warmup": 0.0, "epochs": STEPS}
@@ -58,7 +59,7 @@ def find_rate(
             least, found = mean, float(step.values["lr"])
     if found == LOWEST:
         raise Diverged(
-            f"lr=find saw no rate from {LOWEST:g} to {HIGHEST:g} that lowers the loss; look at the "
-            "scaling of the inputs, or give lr a number"
+            f"lr=find: no learning rate from {LOWEST:g} to {HIGHEST:g} lowers the loss; look at "
+            "the scaling of the inputs, or give lr a number"
         )
     return float(f"{found / 10:.2g}")

@@ -1,7 +1,8 @@
-"""SGD, Adam and AdamW on a CPU: PyTorch's fused kernels without what ``torch.optim`` puts around.
+"""SGD, Adam and AdamW on a CPU: PyTorch's fused kernels, called without ``torch.optim``.
 
-The same bits as ``torch.optim`` with ``fused=True``. What is saved is its bookkeeping of every
-step and, at the first, a second in which it imports PyTorch's compiler.
+The results have the same bits as those of ``torch.optim`` with ``fused=True``. This saves the
+bookkeeping of ``torch.optim`` at every step, and at the first step a second, in which it imports
+PyTorch's compiler.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from torch import Tensor, nn
 class Fused:
     """An optimiser over ``param_groups``: dicts of "params" and options, as in ``torch.optim``.
 
-    ``moments`` are, for SGD, the momentum of each parameter; for Adam the first moment, the second,
-    and the number of steps. A parameter without a gradient stays as it is.
+    For SGD ``moments`` holds the momentum of each parameter; for Adam it holds the first moment,
+    the second moment and the number of steps. A parameter without a gradient is not changed.
     """
 
     def __init__(self, kind: type[torch.optim.Optimizer], groups: list[dict[str, Any]]) -> None:
@@ -38,11 +39,12 @@ class Fused:
             self._adam = torch._fused_adamw_ if kind is torch.optim.AdamW else torch._fused_adam_
 
     def state_dict(self) -> dict[str, Any]:
-        """All that moves; the rates are set before every step."""
+        """The state that changes from step to step; the learning rate is not in it, as it is set
+        before every step."""
         return {"steps": self.steps, "moments": [list(map(list, each)) for each in self.moments]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Stand as ``state_dict()`` gave it."""
+        """Restore the state that ``state_dict()`` gave."""
         self.steps = state["steps"]
         for mine, given in zip(self.moments, state["moments"], strict=True):
             for here, there in zip(mine, given, strict=True):

@@ -44,10 +44,10 @@ def begin(
     world: World,
     start: object = None,
 ) -> Train:
-    """The fit of a net to the rows ``train`` by mini-batches.
+    """The method that fits a net to the rows ``train`` by mini-batches.
 
-    The settings leave nothing to "auto"; ``lr="find"`` is found here. ``network`` has the weights
-    to begin with.
+    The settings have no "auto" left; for ``lr="find"`` the learning rate is searched here.
+    ``network`` has the initial weights.
     """
     assert isinstance(settings.batch_size, int) and isinstance(settings.shift, int)
     network.to(world.device)
@@ -79,12 +79,12 @@ def begin(
 
 
 class Train(Method):
-    """A fit by mini-batches: an iterator of steps; each has taken one batch.
+    """A fit by mini-batches: an iterator of steps; each step is one batch.
 
-    A step's values are sums over its rows, ``loss_sum`` and ``rows`` (the sum of weights), so that
-    means over any stretch weigh every row alike. The step after which the network is to be scored
-    is ``complete``; ``scored`` is then the network to score: the one that trains, or the average.
-    The global generators are as they were when the loop ends.
+    The values of a step are sums over its rows, ``loss_sum`` and ``rows`` (the sum of weights), so
+    a mean over several steps gives every row the same weight. After a ``complete`` step the network
+    should be scored; ``scored`` is then the network that trains, or its average. When the loop
+    ends, the global random generators are restored.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Train(Method):
         self.schedule: Schedule = lookup(SCHEDULES, settings.schedule, "schedule")
         self.plateau = Plateau(settings)
         self.index = 0
-        """Steps done."""
+        """How many steps are done."""
 
         self._begun = self._over = False
         self._best, self._stale = math.inf, 0
@@ -153,7 +153,7 @@ class Train(Method):
             self.average.network.load_state_dict(weights)
 
     def observe(self, loss: float) -> None:
-        """Take in the validation loss of a complete step."""
+        """Tell the schedule the validation loss of a complete step."""
         if self.settings.schedule == "plateau":
             self.plateau.observe(loss)
 
@@ -169,7 +169,8 @@ class Train(Method):
         return rows
 
     def finish(self, network: Network) -> bool:
-        """Recompute the statistics of batch norms where that is asked for; whether it was done."""
+        """Recompute the statistics of batch norms if the settings ask for it; returns whether it
+        was done."""
         if not self.settings.recompute_norm:
             return False
         recompute_norms(network, self.batches.data.x)
@@ -181,7 +182,7 @@ class Train(Method):
             yield from self._steps(device)
 
     def _rate(self, index: int) -> float:
-        """The learning rate of the step after ``index`` of them."""
+        """The learning rate of the step after the first ``index`` steps."""
         settings, done = self.settings, index / len(self.batches)
         assert isinstance(settings.lr, float)
         factor = self.schedule(done, self.epochs, settings) * self.plateau.factor
@@ -224,7 +225,7 @@ class Train(Method):
                     return
 
     def _set_rate(self, index: int) -> float:
-        """Give the optimiser the learning rate of the step after ``index`` of them."""
+        """Set the optimiser's learning rate for the step after the first ``index`` steps."""
         rate = self._rate(index)
         for group in self.optimizer.param_groups:
             if isinstance(group["lr"], Tensor):
@@ -254,7 +255,7 @@ class Train(Method):
 def choose_update(
     network: Network, loss: Loss, optimizer: Optimizer, settings: NetSettings, size: int
 ) -> Update:
-    """The quickest way to the same numbers."""
+    """The fastest update that gives the same numbers."""
     half, clip = settings.precision == "bfloat16", settings.clip
     if network.update is not None and not half:
         quick: type[QuickUpdate] = load(network.update)
@@ -269,9 +270,9 @@ def choose_update(
 
 
 def seeder(network: nn.Module, device: torch.device) -> Callable[[int], object] | None:
-    """What seeds the device's own generator before a step; None where no layer draws from it.
+    """A function that seeds the device's random generator before a step; None if no layer uses it.
 
-    Modules that are not PyTorch's own may draw.
+    A module that is not in PyTorch may use it.
     """
     quiet = (
         nn.Linear, nn.Conv2d, nn.Flatten, nn.Identity, nn.Sequential, nn.MaxPool2d,
@@ -282,5 +283,5 @@ def seeder(network: nn.Module, device: torch.device) -> Callable[[int], object] 
     parts = [m for m in network.modules() if not type(m).__module__.startswith("linnet.networks.")]
     if own and all(type(module) in quiet for module in parts):
         return None
-    # on a CPU this way costs a hundredth of torch.manual_seed
+    # on a CPU this takes a hundredth of the time of torch.manual_seed
     return torch.default_generator.manual_seed if device.type == "cpu" else torch.manual_seed

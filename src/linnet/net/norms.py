@@ -1,4 +1,4 @@
-"""Batch norms: which there are, and their statistics over all rows."""
+"""Batch norms: find them in a network, and compute their statistics over all rows."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 ROWS = 1024
-"""Rows that go through the network at once, about."""
+"""About how many rows go through the network at once."""
 
 
 def batch_norms(network: nn.Module) -> list[_BatchNorm]:
-    """The layers whose statistics come from batches."""
+    """The batch-norm layers of a network."""
     return [module for module in network.modules() if isinstance(module, _BatchNorm)]
 
 
 @torch.no_grad()
 def recompute_norms(network: nn.Module, x: Tensor) -> None:
-    """Replace the running statistics by those over all rows ``x``, in equal parts.
+    """Replace the running statistics by those of all rows ``x``, computed in equal parts.
 
-    As ``torch.optim.swa_utils.update_bn``; everything else is in evaluation mode meanwhile, and all
-    modes and momenta are restored.
+    This is ``torch.optim.swa_utils.update_bn``, but all other layers are in evaluation mode
+    meanwhile. All modes and momenta are restored afterwards.
     """
     norms = [norm for norm in batch_norms(network) if norm.track_running_stats]
     if not norms:

@@ -1,4 +1,4 @@
-"""PyTorch's optimisers with the settings of a recipe, in their fused form where there is one."""
+"""PyTorch's optimisers with the settings of a recipe; fused ones, where PyTorch has them."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from linnet.net.update import Optimizer
 
 @dataclass(frozen=True)
 class Choice:
-    """An optimiser of ``torch.optim``: its class, and the defaults it is given here."""
+    """An optimiser of ``torch.optim``: its class and its defaults in linnet."""
 
     name: str
     kind: type[torch.optim.Optimizer]
     lr: float
     weight_decay: float = 0.0
     defaults: dict[str, Any] | None = None
-    """PyTorch's own, where there is a fused kernel; else None."""
+    """PyTorch's defaults, if PyTorch has a fused kernel; else None."""
     whole: bool = False
-    """Whether a step is meant to see all rows: what it infers from a batch misleads it."""
+    """Whether each step should use all rows, because gradients of different batches mislead it."""
 
     def __call__(self, parameters: Iterable[nn.Parameter], settings: NetSettings) -> Optimizer:
-        """Over the parameters that train; weights decay, biases and norms do not. The settings
-        leave nothing to "auto" or to be found."""
+        """The optimiser of the trainable parameters. Weight decay applies to weights, not to biases
+        and norms. In the settings no "auto" or "find" is left."""
         assert isinstance(settings.lr, float) and isinstance(settings.weight_decay, float)
         every = [parameter for parameter in parameters if parameter.requires_grad]
         device = every[0].device
@@ -58,7 +58,7 @@ class Choice:
         if self.defaults is not None and device.type == "cuda":
             options |= {"fused": True, "lr": torch.tensor(settings.lr, device=device)}
             if self.kind is not torch.optim.SGD:
-                options["capturable"] = True  # so that a graph of the step can be replayed
+                options["capturable"] = True  # a CUDA graph of the step needs this
         return self.kind(groups, **options)
 
 

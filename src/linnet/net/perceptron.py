@@ -1,7 +1,7 @@
-"""The perceptron's update written by hand: the same bits as autograd's, without its overhead.
+"""The perceptron's update, written by hand: the same bits as autograd gives, without its overhead.
 
-The chain rule in the kernels that autograd itself calls, in its order, into gradients that are
-allocated once. Nothing but a plain perceptron on a CPU is done this way.
+It applies the chain rule with the kernels that autograd itself calls, in the same order. The memory
+of the gradients is allocated once. It serves only a plain perceptron on a CPU.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ aten = torch.ops.aten
 
 @dataclass(frozen=True)
 class Kernels:
-    """An activation: ``forward`` of what comes in, ``backward`` of the gradient and either what
-    came in or, where ``by_output``, what went out."""
+    """The kernels of an activation. ``forward`` takes the input; ``backward`` takes the gradient
+    and the input, or the output if ``by_output``."""
 
     forward: Callable[[Tensor], Tensor]
     backward: Callable[[Tensor, Tensor], Tensor]
@@ -84,7 +84,7 @@ class Perceptron:
 
     @staticmethod
     def suits(network: nn.Module, optimizer: Optimizer) -> bool:
-        """Whether the update can be done this way: layers with kernels, all of them training."""
+        """Whether this update can be used: every layer has kernels here, and all layers train."""
         if type(network) is not MLP or not isinstance(optimizer, Fused):
             return False
         known = (nn.Linear, nn.Dropout, *KERNELS)
@@ -128,7 +128,7 @@ class Perceptron:
     def _differentiate(
         self, raw: Tensor, y: Tensor, weight: Tensor | None
     ) -> tuple[Tensor, Tensor, Rows, Tensor]:
-        """The sums of ``Update``, and the gradient by the raw predictions."""
+        """The sums of ``Update``, and the gradient with respect to the raw predictions."""
         if self.codes and weight is None and y.dim() == 1:
             count = float(len(raw))
             log_p = torch.log_softmax(raw, 1)

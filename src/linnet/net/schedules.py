@@ -1,9 +1,9 @@
-"""The learning rate as a factor of its setting.
+"""Learning-rate schedules: each gives a factor by which the setting ``lr`` is multiplied.
 
-A schedule is a function of the epochs done (a fraction within one), of all epochs, and of the
-settings: ``gamma``, the factor of each fall; ``step_size``, the epochs between falls, for "plateau"
-the evaluations in a row that may be no better before one. "plateau" follows the scores and has no
-such function: ``Plateau`` keeps its account.
+A schedule is a function of the epochs done (with fractions), of the number of epochs, and of the
+settings: ``gamma`` is the factor of each decrease, ``step_size`` the number of epochs between
+decreases. For "plateau", ``step_size`` is the number of evaluations in a row that may be no better
+before a decrease. "plateau" depends on the scores, so it is a class with a state: ``Plateau``.
 """
 
 from __future__ import annotations
@@ -15,10 +15,10 @@ from math import cos, pi
 from linnet.net.settings import NetSettings
 
 RISE = 0.25
-"""The share of training in which one-cycle rises."""
+"""The share of training in which the one-cycle rate rises."""
 
 THRESHOLD = 1e-4
-"""By this share a loss must be below the best one to be better, as in PyTorch's
+"""A loss counts as better if it is below the best one by at least this share of it, as in PyTorch's
 ``ReduceLROnPlateau``."""
 
 
@@ -26,7 +26,7 @@ Schedule = Callable[[float, int, NetSettings], float]
 
 
 def constant(done: float, epochs: int, settings: NetSettings) -> float:
-    """The rate as set, throughout."""
+    """The same rate throughout."""
     return 1.0
 
 
@@ -47,9 +47,10 @@ def cosine(done: float, epochs: int, settings: NetSettings) -> float:
 
 
 def one_cycle(done: float, epochs: int, settings: NetSettings) -> float:
-    """Up from a 25th to the full rate in a quarter of the steps, then down to 0 as a cosine.
+    """The rate rises from a 25th to the full rate in the first quarter of the steps, then falls to
+    0 as a cosine.
 
-    After Smith and Topin (2019), Super-convergence; their start at a 25th is PyTorch's default too.
+    Smith and Topin (2019), Super-convergence. PyTorch's default also starts at a 25th.
     """
     progress = done / epochs
     if progress < RISE:
@@ -73,7 +74,7 @@ class Plateau:
         self.stale = 0
 
     def observe(self, loss: float) -> None:
-        """Take in the loss of an evaluation."""
+        """Add the loss of an evaluation."""
         if loss < self.best * (1 - THRESHOLD):
             self.best, self.stale = loss, 0
         else:

@@ -16,15 +16,15 @@ Widths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Several(), Field(min
 
 
 class NetSettings(Closed):
-    """What a net is made of and how it is trained: a part of the recipe, which the training loop
-    takes as it is.
+    """The layers of a net and how it is trained: a part of the recipe, which the training loop
+    uses directly.
 
-    Where the mean training loss of more than ``patience`` epochs in a row is not ``min_delta``
-    (over the target's variance) below the best one, training stops: to know it, the loop waits for
-    the device once an epoch.
+    With ``min_delta``, training also stops if for more than ``patience`` epochs in a row the mean
+    training loss (divided by the target's variance) is not lower than the best one by at least
+    ``min_delta``. For this the loop waits for the device once an epoch.
     """
 
-    # what the net is made of
+    # layers
     widths: Widths = (512, 256)
     channels: Widths = (16, 32, 64)
     activation: Activation = "relu"
@@ -32,14 +32,14 @@ class NetSettings(Closed):
     batch_norm: Literal["auto"] | bool = "auto"
     recompute_norm: bool = False
     precision: Literal["full", "bfloat16"] = "full"
-    # what a batch is
+    # batches
     batch_size: Literal["auto", "all"] | Annotated[int, Field(ge=1)] = "auto"
     shift: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
     flip: bool = False
     cutout: Annotated[int, Field(ge=0)] = 0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     reduction: Literal["mean", "sum"] = "mean"
-    # how its gradient is used; None is PyTorch's own default
+    # optimiser; None is PyTorch's own default
     optimizer: str = "adamw"
     lr: Literal["auto", "find"] | Annotated[float, Field(gt=0)] = "auto"
     momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
@@ -53,7 +53,7 @@ class NetSettings(Closed):
     alpha: Annotated[float, Field(ge=0, lt=1)] | None = None
     weight_decay: Literal["auto"] | Annotated[float, Field(ge=0)] = "auto"
     clip: Annotated[float, Field(gt=0)] | None = None
-    # how long, and how the rate goes
+    # number of epochs, learning-rate schedule, early stopping
     epochs: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     schedule: str = "one_cycle"
     gamma: Annotated[float, Field(gt=0, le=1)] = 0.1

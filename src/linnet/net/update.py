@@ -17,15 +17,16 @@ Rows = Tensor | float
 
 
 class Update(Protocol):
-    """Takes one batch. Returns the sum of its losses as reported, the sum of its losses as
-    minimised, and the sum of its weights, all before the update; waits for no device."""
+    """One update from one batch. Returns three values from before the update: the sum of the losses
+    to report, the sum of the losses that are minimised, and the sum of the weights. It does not
+    wait for the device."""
 
     def __call__(self, x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Rows]:
-        """``x`` (rows, *inputs), ``y`` as the objective takes it, ``weight`` (rows,) or None."""
+        """``x`` is (rows, *inputs), ``y`` as the objective takes it, ``weight`` (rows,) or None."""
 
 
 class QuickUpdate(Update, Protocol):
-    """An update that a network names: the same bits as ``Autograd``'s, sooner."""
+    """A faster update that a network names; it gives the same bits as ``Autograd``."""
 
     def __init__(
         self, network: Any, loss: Loss, optimizer: Any, clip: float | None = None
@@ -33,16 +34,16 @@ class QuickUpdate(Update, Protocol):
 
     @staticmethod
     def suits(network: nn.Module, optimizer: Optimizer) -> bool:
-        """Whether this network, with this optimiser, can be updated so."""
+        """Whether this update can be used for this network with this optimiser."""
 
 
 @dataclass(frozen=True)
 class Loss:
-    """The loss that is minimised: an objective's, by batch.
+    """The loss that is minimised: the objective's loss, summed over a batch.
 
-    ``mean`` divides the sum over a batch by the sum of its weights. Raw predictions and targets are
-    first divided by ``units`` (outputs,): the targets' deviations, so that a learning rate means
-    the same for every target. What is reported stays in the target's own unit.
+    ``mean`` divides the sum by the sum of the batch's weights. Raw predictions and targets are
+    first divided by ``units`` (outputs,), the standard deviations of the targets, so that a
+    learning rate means the same for every target. The reported loss stays in the target's own unit.
     """
 
     objective: Objective
@@ -52,7 +53,7 @@ class Loss:
     def __call__(
         self, raw: Tensor, y: Tensor, weight: Tensor | None
     ) -> tuple[Tensor, Tensor, Rows, Tensor]:
-        """The two sums and the weights of ``Update``, and what is to be differentiated."""
+        """The two sums and the weights of ``Update``, and the value to differentiate."""
         losses = shown = self.objective.loss(raw, y)
         if self.units is not None:
             shown = shown.detach()
@@ -78,7 +79,7 @@ class Autograd:
         *,
         half: bool = False,
     ) -> None:
-        """``half`` computes the network's products in bfloat16 and keeps all else as it is."""
+        """``half`` computes the network's matrix products in bfloat16; all else keeps its dtype."""
         self.network = network
         self.loss = loss
         self.half = half
@@ -112,7 +113,8 @@ class Autograd:
     def _search(
         self, optimizer: torch.optim.LBFGS, x: Tensor, y: Tensor, weight: Tensor | None
     ) -> tuple[Tensor, Tensor, Rows]:
-        """L-BFGS asks for the objective again along its line: each time with the same dropout."""
+        """A step of L-BFGS; its line search evaluates the objective several times, each time with
+        the same dropout."""
         first: list[tuple[Tensor, Tensor, Rows]] = []
         cuda = x.device.type == "cuda"
         draw, back = (

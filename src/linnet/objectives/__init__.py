@@ -1,4 +1,4 @@
-"""Losses as pure functions of raw predictions and targets."""
+"""Objectives (loss functions): pure functions of raw predictions and targets."""
 
 from typing import TYPE_CHECKING
 
@@ -13,21 +13,21 @@ OBJECTIVES = {
     "logistic": "linnet.objectives.logistic:Logistic",
     "softmax": "linnet.objectives.softmax:Softmax",
 }
-"""In the order in which "auto" asks them whether they suit a target."""
+""""auto" takes the first of these that suits the target."""
 
 GROUP = "linnet.objectives"
-"""The entry points by which other packages add objectives."""
+"""The group of entry points with which other packages add objectives."""
 
 
 def find(name: str) -> "Objective":
-    """The objective of that name; raises ``RecipeError``."""
+    """The objective with this name; raises ``RecipeError`` if there is none."""
     objective: Objective = lookup(OBJECTIVES, name, "objective", GROUP)()
     return objective
 
 
 def choose(target: "Target", name: str = "auto") -> str:
-    """The name of the objective for a target: ``name`` if it suits, the first that suits of
-    "auto"; raises ``RecipeError``."""
+    """The name of the objective for a target: ``name``, or for "auto" the first that suits the
+    target; raises ``RecipeError`` if none does."""
     names = OBJECTIVES if name == "auto" else (name,)
     for each in names:
         if find(each).suits(target):

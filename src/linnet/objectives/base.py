@@ -1,4 +1,4 @@
-"""The contract of an objective."""
+"""The interface of an objective."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Array = np.ndarray[Any, Any]
 
 
 class Target(Protocol):
-    """What is predicted: ``linnet.data.schema.Schema`` is one."""
+    """A description of the target; ``linnet.data.schema.Schema`` is one."""
 
     @property
     def task(self) -> str:
@@ -22,19 +22,19 @@ class Target(Protocol):
 
     @property
     def targets(self) -> tuple[str, ...]:
-        """The names of what is predicted."""
+        """The names of the target columns."""
 
     @property
     def classes(self) -> tuple[Any, ...]:
-        """The classes; none of numbers."""
+        """The classes; empty for regression."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """A score of an objective's own, and which way it is better.
+    """An additional score of an objective, and whether lower or higher is better.
 
-    ``function`` takes the targets, class codes (rows,) or numbers (rows, outputs), and the means
-    that the objective predicts, (rows, outputs).
+    ``function`` takes the targets, class codes (rows,) or numbers (rows, outputs), and the
+    predicted means (rows, outputs).
     """
 
     function: Callable[[Array, Array], float]
@@ -45,7 +45,8 @@ class Objective(ABC):
     """Pure functions of ``raw`` (rows, outputs) and ``y``, row by row, without parameters.
 
     ``y`` is (rows,) class codes or numbers, or (rows, outputs): probabilities for softmax, numbers
-    for squared. The objective owns the link: ``mean`` turns raw predictions into what is predicted.
+    for squared. The objective defines the link: ``mean`` turns raw predictions into probabilities
+    or numbers.
     """
 
     classifies: bool
@@ -53,17 +54,17 @@ class Objective(ABC):
     free: bool = False
     """Whether adding one number to all raw predictions of a row leaves its loss unchanged."""
     scores: ClassVar[Mapping[str, Score]] = {}
-    """What it is scored by beside the scores that all of its task have."""
+    """Additional scores, by name; the scores of the task are always computed."""
 
     @classmethod
     @abstractmethod
     def suits(cls, target: Target) -> bool:
-        """Whether it can be fitted to such a target."""
+        """Whether it can be fitted to this target."""
 
     @classmethod
     @abstractmethod
     def outputs(cls, target: Target) -> int:
-        """How many raw predictions a row has."""
+        """The number of raw predictions for each row."""
 
     @abstractmethod
     def loss(self, raw: Tensor, y: Tensor) -> Tensor:
@@ -74,33 +75,33 @@ class Objective(ABC):
         """The derivative of each row's loss by its raw predictions, (rows, outputs)."""
 
     def loss_and_gradient(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """Both; overridden where they share work."""
+        """Both at once; a subclass overrides it if the two share work."""
         return self.loss(raw, y), self.gradient(raw, y)
 
     @abstractmethod
     def curvature(self, raw: Tensor, y: Tensor, direction: Tensor) -> Tensor:
-        """Each row's Hessian by its raw predictions, times ``direction``, (rows, outputs)."""
+        """Each row's Hessian in its raw predictions, times ``direction``, (rows, outputs)."""
 
     @abstractmethod
     def diagonal(self, raw: Tensor) -> Tensor:
-        """The diagonal of each row's Hessian by its raw predictions, (rows, outputs)."""
+        """The diagonal of each row's Hessian in its raw predictions, (rows, outputs)."""
 
     @abstractmethod
     def total_curvature(self, raw: Tensor, weight: Tensor | None) -> Tensor:
-        """The weighted sum of all rows' Hessians by their raw predictions, (outputs, outputs)."""
+        """The weighted sum of all rows' Hessians in their raw predictions, (outputs, outputs)."""
 
     @abstractmethod
     def mean(self, raw: Tensor) -> Tensor:
-        """The inverse link: what ``raw`` predicts, (rows, outputs)."""
+        """The inverse link: the means that ``raw`` predicts, (rows, outputs)."""
 
     @abstractmethod
     def probabilities(self, raw: Tensor) -> Tensor:
-        """The probability of each class, (rows, classes); only where it ``classifies``."""
+        """The probability of each class, (rows, classes); only if it ``classifies``."""
 
     @abstractmethod
     def link(self, mean: Tensor) -> Tensor:
-        """The raw prediction (outputs,) whose ``mean`` this is, the inverse of ``mean``.
+        """The inverse of ``mean``: the raw prediction (outputs,) for a mean (outputs,).
 
-        Of the mean target of all rows it is the best constant. A probability counts as 1e-12 at
-        least.
+        The link of the mean target of all rows is the best constant. A probability counts as at
+        least 1e-12.
         """

@@ -1,4 +1,4 @@
-"""Two classes: the cross entropy of one logit."""
+"""Two classes: the cross-entropy of one logit."""
 
 import torch
 import torch.nn.functional as F
@@ -8,9 +8,9 @@ from linnet.objectives.base import Objective, Target
 
 
 class Logistic(Objective):
-    """``loss = log(1 + exp(raw)) - y raw`` with one output; ``y`` (rows,) is 0, 1 or between.
+    """``loss = log(1 + exp(raw)) - y raw`` with one output.
 
-    Or ``y`` is (rows, 2): the probabilities of both classes.
+    ``y`` (rows,) is 0, 1 or between, or ``y`` is (rows, 2): the probabilities of both classes.
     """
 
     classifies = True

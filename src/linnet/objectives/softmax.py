@@ -1,4 +1,4 @@
-"""Many classes: the cross entropy of one logit per class."""
+"""Three or more classes: the cross-entropy of one logit per class."""
 
 import torch
 import torch.nn.functional as F
@@ -35,7 +35,8 @@ class Softmax(Objective):
         return p - y.to(raw.dtype)
 
     def loss_and_gradient(self, raw: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-        """In plain passes: on a CPU PyTorch's softmax over few classes takes twice as long."""
+        """Both in simple operations: on a CPU, PyTorch's softmax takes twice as long if there are
+        few classes."""
         below = raw - raw.amax(1, keepdim=True)
         if y.dim() == 1:
             code = y[:, None]

@@ -1,4 +1,4 @@
-"""A run as one portable file: written, and read again without being unpacked on disk."""
+"""A run as one portable zip file: write it, and read it without unpacking it on disk."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from linnet.runs import directory
 
 LEFT_OUT = ("checkpoints",)
 TIME = (1980, 1, 1, 0, 0, 0)
-"""Of every member, so that the same run gives the same bytes."""
+"""The time of every member of a zip, so that the same run gives the same bytes."""
 
 MAX_ZIP_BYTES = 1 << 30
 MAX_UNPACKED_BYTES = 1 << 30
 MAX_MEMBERS = 10_000
 MAX_DIRECTORY_BYTES = 4 << 20
-"""Of the list of members at the end of a zip."""
+"""The most bytes of the list of members at the end of a zip."""
 
 END, END_BYTES, END_64 = b"PK\x05\x06", 22, b"PK\x06\x07"
-"""How the last record of a zip begins, how long it is without a comment, and how the one begins
-that stands before it where sizes need 64 bits (PKWARE's APPNOTE 4.3)."""
+"""The signature of the last record of a zip, its length without a comment, and the signature of the
+record before it in a zip with 64-bit sizes (PKWARE's APPNOTE 4.3)."""
 
 
 def run_place(path: Path) -> Place:
-    """Where the files of a run are: the folder ``path``, or the inside of the zip ``path``.
+    """The place of a run's files: the folder ``path``, or the inside of the zip ``path``.
 
-    A zip is held in memory and looked over first: its sizes, and that every name is a plain file's
-    below it. Nothing of it is written anywhere. Another file comes back as it is.
+    A zip is read into memory and checked first: its sizes, and that every name is that of a plain
+    file inside it. Nothing is written to disk. The path of another file is returned unchanged.
+    Raises ``InputError``.
     """
     try:
         if not path.is_file():
@@ -40,7 +41,7 @@ def run_place(path: Path) -> Place:
             if file.read(2) != b"PK":
                 return path
             if path.suffix.lower() != ".zip" and not zipfile.is_zipfile(path):
-                return path  # whoever wanted a model says what it is
+                return path  # the caller reports that it is not a model
             size = file.seek(0, 2)
             if size > MAX_ZIP_BYTES:
                 raise InputError(
@@ -57,13 +58,13 @@ def run_place(path: Path) -> Place:
         packed = zipfile.ZipFile(BytesIO(content))
     except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise InputError(f"{path}: a damaged zip: {error}") from error
-    packed.filename = str(path)  # what messages call it
+    packed.filename = str(path)  # the name in messages
     members = packed.infolist()
     names = [member.filename for member in members]
     tops = {name.partition("/")[0] for name in names}
     top = f"{tops.pop()}/" if len(tops) == 1 and directory.RUN not in names else ""
     if f"{top}{directory.RUN}" not in names:
-        return path  # some other zip: whoever wanted a run or a model says what it is
+        return path  # another kind of zip: the caller reports what it expected
     for member in members:
         _check(path, member)
     if len(set(names)) != len(names):
@@ -79,8 +80,8 @@ def run_place(path: Path) -> Place:
 
 
 def _of_64_bits(path: Path, content: bytes) -> bool:
-    """Whether it is such a zip, as PyTorch's are and ours are not; refused where its list of
-    members is missing, or too long to be read."""
+    """Whether it is a zip with 64-bit sizes, as PyTorch writes but linnet does not; raises
+    ``InputError`` if its list of members is missing or too long."""
     place = content.rfind(END, max(0, len(content) - END_BYTES - 0xFFFF))
     if content[-END_BYTES:].startswith(END):
         place = len(content) - END_BYTES
@@ -99,26 +100,26 @@ def _of_64_bits(path: Path, content: bytes) -> bool:
 
 
 def _check(path: Path, member: zipfile.ZipInfo) -> None:
-    """Refuse a member that is no plain file or folder below the zip, or cannot be read."""
+    """Refuse a member that is not a plain file or folder inside the zip, or cannot be read."""
     name, parts = member.filename, PurePosixPath(member.filename).parts
     plain = "/".join(parts) == name.rstrip("/") and not name.endswith("//")
     wrong = None
     if not parts or not plain or ".." in parts or parts[0] == "/" or "\\" in name:
-        wrong = "a name that leads elsewhere"
+        wrong = "a name that points outside the zip"
     elif not name.isprintable() or ":" in parts[0]:
-        wrong = "a name that is no file's"
+        wrong = "not the name of a file"
     elif stat.S_IFMT(member.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         wrong = "a link or a device"
     elif member.flag_bits & 0x1:
         wrong = "encrypted"
     elif member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        wrong = "packed in a way that is not stored or deflated"
+        wrong = "compressed by a method other than stored or deflated"
     if wrong is not None:
         raise InputError(f"{path}: {name[:200]!r} in this zip is {wrong}; expected a run's files")
 
 
 def model_place(path: Path, model: str | None = None) -> Place:
-    """The model file that ``path`` means: itself, or of a run the chosen one or ``model``."""
+    """The model file for ``path``: itself, or if it is a run, its chosen model or ``model``."""
     place = run_place(path)
     if place == path and path.is_file():
         return path
@@ -133,13 +134,13 @@ def model_place(path: Path, model: str | None = None) -> Place:
 
 
 def pack(run: Path, out: Path, notebook: Path | None = None) -> int:
-    """Write the run in ``run`` as a zip to ``out``; returns how many files it holds.
+    """Write the run in ``run`` as a zip to ``out``; returns the number of files in it.
 
-    All of the run but checkpoints, with ``requirements.txt`` of the exact versions, and the
-    ``notebook`` or script given. Links are not followed.
+    It holds all files of the run except checkpoints, a ``requirements.txt`` with the exact
+    versions, and the ``notebook`` or script, if given. Links are not followed.
     """
     info = directory.read_info(run)
-    directory.read_metrics(run)  # refuses what is no finished run
+    directory.read_metrics(run)  # raises an error if the run is not finished
     members = {
         path.relative_to(run).as_posix(): path
         for path in sorted(run.rglob("*"))

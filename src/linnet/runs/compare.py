@@ -1,4 +1,4 @@
-"""Runs beside each other."""
+"""Compare runs: their settings and their scores."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ from linnet.runs.run import Run
 
 
 def compare(*runs: Run | str | os.PathLike[str]) -> dict[str, list[Any]]:
-    """In what the recipes of runs differ, and their scores: for each key a value of each run.
+    """The settings in which the recipes of runs differ, and the scores: for each key a value of
+    each run.
 
     A run is a ``Run``, its folder or its zip. Raises ``InputError`` for fewer than two.
     """
     if len(runs) < 2:
-        raise InputError("name two runs or more to compare")
+        raise InputError("name two or more runs to compare")
     return dict(differing([_place(run) for run in runs]))
 
 
@@ -35,7 +36,7 @@ def _place(run: Run | str | os.PathLike[str]) -> Place:
 
 
 def differing(runs: Sequence[Place]) -> list[tuple[str, list[Any]]]:
-    """Each key of the recipes in which the runs differ, and their scores, with a value for each."""
+    """Each key of the recipes in which the runs differ, and each score, with a value per run."""
     rows = [facts(path) for path in runs]
     recipes = [
         {k: v for k, v in row.items() if "." not in k and k not in (*COMPARED, "name", "created")}

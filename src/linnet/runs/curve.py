@@ -1,4 +1,4 @@
-"""What ``learning_curve.json`` of a run holds: its models' scores by how many rows they had."""
+"""The content of a run's ``learning_curve.json``: scores by the number of training rows."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ Finite = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
 
 
 class Point(Closed):
-    """One model, fitted on ``rows`` of the training rows, on the run's validation rows.
+    """The scores of one model, fitted on ``rows`` training rows, on the run's validation rows.
 
-    ``loss`` is the mean, as the fit has it; ``score`` the accuracy or the RMSE; the intervals hold
-    95 % over validation rows. ``penalty`` is the line's, chosen anew.
+    ``loss`` is the mean loss, computed as in the fit; ``score`` is the accuracy or the RMSE. The
+    intervals are 95 % confidence intervals over validation rows. ``penalty`` is the line's, chosen
+    for these rows.
     """
 
     rows: Rows
@@ -36,8 +37,8 @@ class Point(Closed):
 
 
 class Change(Closed):
-    """By how much a model's validation loss fell from ``before`` training rows to all ``rows``: the
-    mean of the differences on the same validation rows, and their 95 % interval."""
+    """The decrease of a model's validation loss from ``before`` training rows to all ``rows``: the
+    mean of the differences on the same validation rows, and its 95 % confidence interval."""
 
     before: Rows
     rows: Rows
@@ -49,14 +50,14 @@ class Change(Closed):
     @model_validator(mode="after")
     def _more(self) -> Change:
         if self.rows <= self.before:
-            raise ValueError(f"from {self.before} to {self.rows} rows there are no more of them")
+            raise ValueError(f"{self.rows} rows are not more than {self.before}")
         return self
 
 
 class LearningCurve(Closed):
-    """``points`` and ``changes`` are by model, from few rows to all; ``notes`` say what was left
-    out and why. ``drawn`` is how rows were: at random, class by class, whole groups, or the latest.
-    ``of`` are the sha256 of the run's files that it belongs to."""
+    """A learning curve. ``points`` and ``changes`` are by model, from few rows to all; ``notes``
+    say what was left out and why. ``drawn`` says how rows were drawn: at random, class by class,
+    whole groups, or the latest. ``of`` are the sha256 of files of the run to which it belongs."""
 
     format: Literal[1] = 1
     of: dict[str, str]
@@ -69,7 +70,7 @@ class LearningCurve(Closed):
 
 
 def belongs(place: Place) -> dict[str, str]:
-    """The sha256 of the files that say which rows were fitted, how, and with what result."""
+    """The sha256 of the run's recipe, split and metrics."""
     names = (directory.RECIPE, directory.SPLIT, directory.METRICS)
     try:
         return {name: hashlib.sha256(files.read(place / name)).hexdigest() for name in names}
@@ -78,7 +79,7 @@ def belongs(place: Place) -> dict[str, str]:
 
 
 def read(place: Place) -> LearningCurve | None:
-    """The learning curve of the run whose files are in ``place``; None where it has none, or one of
+    """The learning curve of the run in ``place``; None if it has none, or if the curve belongs to
     another recipe, split or result."""
     path = place / directory.LEARNING
     if not path.is_file():

@@ -1,4 +1,4 @@
-"""The run directory: its layout, its status, and finding runs. Nothing in it needs linnet."""
+"""The run directory: its files and status, and the list of runs. Its files need no linnet."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ROOT = Path("runs")
 RECIPE, RUN, SPLIT = "recipe.toml", "run.json", "split.safetensors"
 HEARTBEAT_SECONDS = 2.0
 SILENT_SECONDS = 30.0
-"""A run elsewhere that has not been heard of for longer has crashed."""
+"""A run on another machine counts as crashed if its last heartbeat is older than this."""
 
 EVENTS, STATUS, METRICS = "events.jsonl", "status.json", "metrics.json"
 LEARNING = "learning_curve.json"
@@ -48,7 +48,7 @@ def create(out: Path | None, data: str, model: str) -> Path:
     try:
         if out.exists() and (not out.is_dir() or any(out.iterdir())):
             raise InputError(
-                f"{out} is there and not empty; name a new folder with --out, or remove it first"
+                f"{out} exists and is not empty; name a new folder with --out, or remove it first"
             )
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -58,7 +58,7 @@ def create(out: Path | None, data: str, model: str) -> Path:
 
 
 def now() -> str:
-    """The time of day, in UTC, as ISO 8601."""
+    """The date and time in UTC, as ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
@@ -79,18 +79,18 @@ def write_status(path: Path, state: str, error: str | None = None) -> None:
 
 
 def check_free(path: Path) -> None:
-    """Refuse a run that another process writes, as its heartbeat tells; on the same machine the
-    lock on its record (``files.append``) tells too."""
+    """Refuse a run that another process is writing, according to its heartbeat. On the same machine
+    the lock on its record (``files.append``) prevents this too."""
     if state_of(path)[0] == "running":
         status = files.read_json(path / STATUS)
         raise InputError(
             f"{path} is being written by process {status.get('pid')} on {status.get('host')}; wait "
-            f"for its end, or stop it first; where it is gone for certain, remove {path / STATUS}"
+            f"for its end, or stop it first; if it has ended for certain, remove {path / STATUS}"
         )
 
 
 class Heartbeat:
-    """Keeps ``status.json`` fresh, from a thread, while a run goes on; then says how it ended."""
+    """A thread that keeps ``status.json`` fresh during a run; at the end it writes how it ended."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -119,15 +119,15 @@ class Heartbeat:
 
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT_SECONDS):
-            with contextlib.suppress(WorkError):  # a full disk ends the run elsewhere, if at all
+            with contextlib.suppress(WorkError):  # other writes report a full disk
                 write_status(self._path, "running")
 
 
 def follow(path: Path, sink: str) -> None:
     """Start ``linnet runs sync --follow`` of the run in ``path`` to ``sink``.
 
-    A process in a session of its own: it goes on to the end of a run that is stopped, and nothing
-    waits for it.
+    It is a process in a session of its own: if the run is stopped, it still sends all that was
+    written. Nothing waits for it.
     """
     words = ["runs", "sync", str(path.resolve()), "--to", sink, "--follow"]
     try:
@@ -142,10 +142,10 @@ def follow(path: Path, sink: str) -> None:
 
 
 def state_of(path: Place) -> tuple[str | None, str | None]:
-    """The state of the run in ``path`` and its error; "crashed" where nothing runs any more.
+    """The state of the run in ``path`` and its error; "crashed" if its process has ended.
 
-    Told at once on the same machine since its start (host and boot), else after
-    ``SILENT_SECONDS`` without a heartbeat.
+    A crash is known at once on the same machine, if it was not restarted since. Otherwise a run
+    counts as crashed after ``SILENT_SECONDS`` without a heartbeat.
     """
     try:
         status = files.read_json(path / STATUS)
@@ -172,21 +172,21 @@ def state_of(path: Place) -> tuple[str | None, str | None]:
 
 
 def alive(pid: int) -> bool:
-    """Whether a process of this machine runs, also one of another user."""
+    """Whether a process on this machine is running; it may belong to another user."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
         return False
     except (PermissionError, OverflowError):
         return True
-    try:  # a process that ended, but whose parent has not asked how, runs no more
+    try:  # a zombie process (state Z) has ended
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (OSError, IndexError):
         return True
 
 
 def boot_id() -> str | None:
-    """What names this start of this machine, where the system tells."""
+    """The identity of this machine's last start; None if the system does not give it."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -194,7 +194,7 @@ def boot_id() -> str | None:
 
 
 def read_metrics(path: Place) -> dict[str, Any]:
-    """``metrics.json`` of the run in ``path``; refused where the run has none or a newer one."""
+    """``metrics.json`` of the run in ``path``; raises ``InputError`` if it is missing or newer."""
     if isinstance(path, Path) and not path.exists():
         raise InputError(f"there is no run {path}")
     if not (path / METRICS).is_file():
@@ -223,7 +223,7 @@ def read_info(path: Place) -> dict[str, Any]:
 
 
 def list_runs(root: Path) -> list[dict[str, Any]]:
-    """Every run below ``root`` (one level), oldest first, each with its state and chosen score."""
+    """The runs directly in ``root``, oldest first, each with its state and chosen model's score."""
     rows = []
     if not root.is_dir():
         return []
@@ -235,7 +235,7 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
 
 
 def describe(path: Place) -> dict[str, Any]:
-    """One run in a row: name, state, data, when, and the chosen model's score if it has one."""
+    """A run as one row: name, state, data, date, and the chosen model's score if it has one."""
     state, error = state_of(path)
     run = read_info(path) if (path / RUN).is_file() else {}
     metrics = read_metrics(path) if (path / METRICS).is_file() else {}

@@ -1,4 +1,4 @@
-"""Reading a record, bytes to events: while it grows, and with a torn last line."""
+"""Read a record's bytes as events, also while it grows and if its last line is incomplete."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from linnet.core.history import drop_undone
 from linnet.errors import DataError
 
 MAX_READ_BYTES = 64 << 20
-"""What is read at once of a file that may be of any length."""
+"""The most bytes that are read at once."""
 
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
 
 def read_new(path: Place, offset: int = 0, most: int = MAX_READ_BYTES) -> tuple[list[Event], int]:
-    """The next whole lines of ``path`` from byte ``offset``, and where those after them begin.
+    """The events of the next complete lines of ``path`` from byte ``offset``, and the next offset.
 
-    Of a long file ``most`` bytes are read, or one line that is longer: ask again until the offset
-    stays. A last line without its end is left for the next time. A line that is no event is passed
-    over: the rest of a record is worth more than none.
+    Of a long file ``most`` bytes are read, or one line if it is longer: call again until the offset
+    does not change. An incomplete last line is left for the next call. A line that is not an event
+    is skipped, so that the rest of a damaged record can be read.
     """
     try:
         with files.opened(path) as file:
@@ -39,10 +39,10 @@ def read_new(path: Place, offset: int = 0, most: int = MAX_READ_BYTES) -> tuple[
         raise DataError(f"{path}: cannot read: {error.strerror}") from error
     end = content.rfind(b"\n") + 1
     if not end and len(content) == MAX_READ_BYTES:
-        end = len(content)  # no event is that long
+        end = len(content)  # skip it: no event is this long
     try:
         lines: list[str] | list[bytes] = content[:end].decode().split("\n")
-    except UnicodeDecodeError:  # somewhere: each line is judged alone
+    except UnicodeDecodeError:  # decode each line alone, and skip the damaged ones
         lines = content[:end].split(b"\n")
     found = []
     for line in lines:
@@ -55,10 +55,10 @@ def read_new(path: Place, offset: int = 0, most: int = MAX_READ_BYTES) -> tuple[
 
 
 def _quickly(line: str) -> Event | None:
-    """A step in a flat line, as strictly as ``files.loads`` and ``parse`` read it, in a third of
-    the time; else None.
+    """Read a line with a step as strictly as ``files.loads`` and ``parse``, in a third of the time;
+    None for other lines.
 
-    As many colons as keys: none of them stands twice, in a text, or in an object within.
+    A line with as many colons as keys has no key twice, no colon in a text and no nested object.
     """
     try:
         plain, end = _scan(line, 0)
@@ -69,7 +69,7 @@ def _quickly(line: str) -> Event | None:
 
 
 def read_all(path: Place) -> list[Event]:
-    """Every event, without those that a resume took back."""
+    """All events, without those that a resume has undone."""
     events: list[Event] = []
     offset = 0
     while True:

@@ -1,4 +1,4 @@
-"""On what and with which code a run was made: all that is needed to do it again."""
+"""The machine, versions and code of a run: what is needed to repeat it."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ PACKAGES = (
     "narwhals", "numpy", "pillow", "polars", "pydantic", "safetensors", "scikit-learn", "scipy",
     "torch",
 )  # fmt: skip
-"""Packages that a result may depend on."""
+"""Packages on which a result may depend."""
 
 GIT_SECONDS = 5
-"""A repository that does not answer within this is not told of."""
+"""If git does not answer within this time, the repository is left out."""
 
 MAX_DIFF_BYTES = 256 << 20
 
 
 @cache
 def versions() -> dict[str, str]:
-    """Of linnet, Python, and the packages that a result may depend on."""
+    """The versions of linnet, Python, and the packages on which a result may depend."""
     found = {"linnet": __version__, "python": platform.python_version()}
     for name in PACKAGES:
         try:
@@ -74,9 +74,9 @@ def _processor() -> str:
 def repository(folder: Path | None = None) -> dict[str, Any] | None:
     """The state of the git repository around ``folder`` (the working directory), or None.
 
-    ``commit``; ``dirty``: whether files differ from it; ``changes``: a sha256 over how they do, and
-    over the names and contents of files not yet known to it. No hook, monitor or program to show
-    differences, which a repository may name, is run.
+    ``commit``; ``dirty``: whether files differ from it; ``changes``: a sha256 of the differences,
+    and of the names and contents of untracked files. A repository can name hooks, monitors and diff
+    programs; none of them is run.
     """
     top = _git(folder, "rev-parse", "--show-toplevel")
     commit = _git(folder, "rev-parse", "--verify", "HEAD")

@@ -1,4 +1,4 @@
-"""Choosing, sorting and comparing runs by what their files say."""
+"""Select, sort and compare runs by their settings and scores."""
 
 from __future__ import annotations
 
@@ -48,10 +48,10 @@ class Comparison:
     value: Value
 
     def holds(self, facts: Mapping[str, Any]) -> bool:
-        """Whether it is true of a run; never of one that lacks the key.
+        """Whether it is true for a run; it is false if the run has no such key.
 
-        Of a list (``model = mlp``) it is true if it is of any of its items; text is compared as
-        text, numbers as numbers.
+        For a list (``model = mlp``) it is true if it is true for any item. Numbers are compared as
+        numbers, all else as text.
         """
         found = facts.get(self.key)
         if isinstance(found, list):
@@ -76,7 +76,7 @@ def _text(value: Any) -> str:
 def parse(text: str) -> tuple[Comparison, ...]:
     """Comparisons joined by ``and``, such as ``model=mlp and test.accuracy>0.98``.
 
-    Values with spaces stand in quotes. Nothing is evaluated.
+    Values with spaces must be in quotes. No code is evaluated.
     """
     if len(text) > MAX_QUERY_LETTERS:
         raise InputError(f"--where has {len(text):,} letters; at most {MAX_QUERY_LETTERS:,}")
@@ -129,7 +129,7 @@ def _value(word: str) -> Value:
 
 
 def facts(path: Place) -> dict[str, Any]:
-    """All that can be asked of a run, by name.
+    """All values of a run that a query can use, by name.
 
     ``name state data created chosen``, every key of the recipe, the chosen model's scores
     (``test.accuracy``, ``valid.loss``, ``fit.seconds``) and each model's (``mlp.test.accuracy``).
@@ -160,8 +160,11 @@ def facts(path: Place) -> dict[str, Any]:
 def select(
     runs: Iterable[Place], where: str | None = None, sort: str | None = None
 ) -> list[tuple[Place, dict[str, Any]]]:
-    """The runs of which every comparison of ``where`` holds, ordered by the keys of ``sort`` (with
-    commas between; ``-key``: the largest first; runs that lack the key come last)."""
+    """The runs for which every comparison of ``where`` is true, sorted by the keys of ``sort``.
+
+    ``sort`` is separated by commas; ``-key`` means the largest first; runs without the key come
+    last.
+    """
     comparisons = parse(where) if where else ()
     rows = [(path, facts(path)) for path in runs]
     keys = [key for key in (sort or "").split(",") if key]
@@ -187,4 +190,4 @@ COMPARED = (
     "chosen", "valid.loss", "test.accuracy", "test.log_loss", "test.rmse", "test.r2", "test.rows",
     "fit.seconds", "state",
 )  # fmt: skip
-"""What is shown of every run that is compared, where it has it."""
+"""The values that a comparison shows for every run that has them."""

@@ -1,4 +1,4 @@
-"""Do two runs of one recipe agree?"""
+"""Compare two runs of the same recipe: do they agree to the bit?"""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from linnet.core.files import Place
 from linnet.runs import directory
 
 MANY = 20
-"""Differences that are listed."""
+"""The most differences that are listed."""
 
 OF_TIME = ("seconds",)
-"""What two runs need not agree in."""
+"""Keys in which two runs need not agree."""
 
 
 def agreement(first: Place, second: Place) -> dict[str, Any]:
-    """Whether the scores and reasons of two runs are the same, to the last bit, and what differs in
-    them, in their data, versions, threads and machine."""
+    """Whether two runs have the same scores and stop reasons, to the last bit; and the differences
+    between these, and between their data, versions, threads and machines."""
     one, two = (directory.read_metrics(path)["models"] for path in (first, second))
     made = [directory.read_info(path) for path in (first, second)]
     scores = _differences(one, two, "")
@@ -48,7 +48,7 @@ def _at(value: Any, key: str) -> Any:
 
 
 def _differences(one: Any, two: Any, place: str) -> list[str]:
-    """Where two JSON values differ, in words."""
+    """The differences between two JSON values, in words."""
     if isinstance(one, dict) and isinstance(two, dict):
         keys = [key for key in dict.fromkeys([*one, *two]) if key not in OF_TIME]
         return [

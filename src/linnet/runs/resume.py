@@ -1,4 +1,4 @@
-"""May a run go on? Only as what it was: the same data, recipe, versions and threads."""
+"""Check whether a run may be resumed: only with the same data, recipe, versions and threads."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from linnet.fit.settings import read_recipe
 from linnet.runs import directory
 
 FREE = ("checkpoint_every", "data")
-"""Settings that change no number; whether the data is the same, its fingerprint says."""
+"""Settings that may differ: they change no result. The data is compared by its fingerprint."""
 
 VERSIONS = ("linnet", "torch", "numpy")
-"""Of which another one may give other bits."""
+"""Packages of which another version may give other bits."""
 
 
 def recipe_of(path: Place) -> Recipe:
@@ -27,8 +27,8 @@ def recipe_of(path: Place) -> Recipe:
         raise InputError(f"there is no run {path}")
     if not place.is_file():
         raise InputError(
-            f"{path} holds no {directory.RECIPE}: no run, or one that ended before it began; "
-            "remove it and start anew"
+            f"{path} holds no {directory.RECIPE}: not a run, or one that ended before training; "
+            "remove it and start again"
         )
     return Recipe.make(read_recipe(place), str(place))
 
@@ -36,7 +36,7 @@ def recipe_of(path: Place) -> Recipe:
 def differences(
     path: Path, recipe: Recipe, data: Mapping[str, Any], threads: int, versions: Mapping[str, str]
 ) -> dict[str, str]:
-    """In what going on would differ from how the run in ``path`` began: by name, both values.
+    """The differences between the run in ``path`` and now, by name, with both values.
 
     ``data`` has the ``fingerprint`` of the data and that of its ``split``.
     """
@@ -47,13 +47,13 @@ def differences(
         if key not in FREE and before.get(key) != now.get(key)
     }
     if not (path / directory.RUN).is_file():
-        return found  # it ended before it said more
+        return found  # it ended before it wrote more
     info = directory.read_info(path)
     made = info.get("data", {})
     if made.get("fingerprint") != data["fingerprint"]:
-        found["data"] = "not what the run was made with: its fingerprint is another"
+        found["data"] = "not the data of the run: its fingerprint differs"
     elif made.get("split") != data["split"]:
-        found["split"] = "another division of the rows"
+        found["split"] = "another split of the rows"
     if info.get("threads") != threads:
         found["threads"] = f"{threads}, and was {info.get('threads')}"
     for name in VERSIONS:
@@ -64,18 +64,18 @@ def differences(
 
 
 def check(path: Path, found: Mapping[str, str], allow: Sequence[str]) -> None:
-    """Refuse to go on with differences that are not allowed by name."""
+    """Raise ``InputError`` if there are differences that ``allow`` does not name."""
     names = (*Recipe.model_fields, "data", "split", "threads", *VERSIONS)
     for name in allow:
         if name not in names:
             raise RecipeError(
-                f'nothing is called "{name}" that could be allowed; {suggest(name, names)}'
+                f'cannot allow "{name}": there is no such setting; {suggest(name, names)}'
             )
     refused = [name for name in found if name not in allow]
     if refused:
         lines = "; ".join(f"{name} is {found[name]}" for name in refused)
         given = " ".join(f"--allow {name}" for name in refused)
         raise InputError(
-            f"{path} cannot go on as it was: {lines}. Make it the same, or go on all the same, to "
-            f"other numbers: {given}"
+            f"{path} cannot continue with the same result: {lines}. Change it back, or continue "
+            f"with another result: {given}"
         )

@@ -1,4 +1,4 @@
-"""A finished run, and models from wherever they lie."""
+"""A run as an object, and models from files and runs."""
 
 from __future__ import annotations
 
@@ -39,11 +39,12 @@ if TYPE_CHECKING:
 
 
 MAX_PARENTS = 20
-"""Runs, each from the weights of the one before, whose curves are drawn as one."""
+"""The curves of at most this many runs, each started from the weights of the one before, are drawn
+as one curve."""
 
 
 class Run:
-    """What ``linnet train`` left in a directory, or the zip of it."""
+    """A run of ``linnet train``: its directory, or a zip of it."""
 
     def __init__(
         self,
@@ -52,12 +53,12 @@ class Run:
         *,
         plugins: Sequence[str] = (),
     ) -> None:
-        """``network`` is the code of the model "custom", where the run has one; ``plugins`` are the
+        """``network`` is the module of the model "custom", if the run has one; ``plugins`` are the
         names of parts of other packages that may be imported for its models."""
         registry.allow(plugins)
         self.path = Path(path)
         self.place: Place = archive.run_place(self.path)
-        """Where its files are: ``path`` itself, or the inside of a zip."""
+        """The place of its files: ``path`` itself, or the inside of a zip."""
         self._network = network
         if not self._runs or (self.place / directory.METRICS).is_file():
             _ = self.metrics
@@ -67,24 +68,24 @@ class Run:
 
     @property
     def name(self) -> str:
-        """What the run is called: its folder's name, or the zip's without the end."""
+        """The name of the run: its folder's name, or the zip's name without its suffix."""
         path = self.path.resolve()
         return path.name if path.is_dir() else path.stem
 
     @property
     def _runs(self) -> bool:
-        """Whether it is a run at all, also one that has not finished."""
+        """Whether it is a run at all, finished or not."""
         return (self.place / directory.EVENTS).is_file()
 
     @property
     def state(self) -> str | None:
-        """running, finished, stopped, failed, or crashed: nothing runs it any more."""
+        """running, finished, stopped, failed, or crashed: its process has ended."""
         return directory.state_of(self.place)[0]
 
     @cached_property
     def metrics(self) -> dict[str, Any]:
-        """``metrics.json``: the scores. A run that has not finished has none, and says so; its
-        ``events()``, ``curves()`` and ``info`` are there."""
+        """``metrics.json``: the scores. Raises ``InputError`` if the run has not finished; its
+        ``events()``, ``curves()`` and ``info`` can be used."""
         if self._runs and not (self.place / directory.METRICS).is_file():
             yet = " yet" if self.state == "running" else ""
             raise InputError(f"{self.path} is {self.state}, and has no {directory.METRICS}{yet}")
@@ -105,7 +106,7 @@ class Run:
 
     @property
     def verdict(self) -> str:
-        """Does the net earn its place? In words."""
+        """Is the net better than the line? The answer in words."""
         return self.scores.verdict
 
     @cached_property
@@ -115,7 +116,7 @@ class Run:
 
     @cached_property
     def models(self) -> dict[str, Artifact]:
-        """Every model of the run, by name; of a module of your own, a copy."""
+        """Every model of the run, by name; a module of your own is copied."""
         return {
             name: artifact.load(
                 self.place / f"{name}.safetensors",
@@ -130,7 +131,7 @@ class Run:
         return directory.read_info(self.place)
 
     def split(self) -> dict[str, Any]:
-        """Row numbers, int64 tensors, of the training, validation and test part."""
+        """The row numbers of the training, validation and test part, as int64 tensors."""
         import torch
         from safetensors import SafetensorError
         from safetensors.torch import load
@@ -148,9 +149,11 @@ class Run:
         return parts
 
     def draft(self, data: Any = None, model: str | None = None) -> Dataset:
-        """All rows of the run, a table's as records that are not yet encoded, read again from where
-        the run had them, or from ``data``, as the chosen model or ``model`` reads them; refused
-        where that is not what the run was made with."""
+        """All rows of the run before encoding, read again from the run's source or from ``data``.
+
+        They are read with the settings of the chosen model, or of ``model``. Raises ``DataError``
+        if it is not the data of the run.
+        """
         from linnet.data.read import read_draft
         from linnet.data.reading import Reading
 
@@ -161,23 +164,23 @@ class Run:
         draft = read_draft(place, reading)
         split = self.split()
         if any(len(rows) and rows.max() >= len(draft) for rows in split.values()):
-            raise DataError(f"{place} is not what the run was made with: {len(draft):,} rows")
+            raise DataError(f"{place} is not the data of the run: it has {len(draft):,} rows")
         dataset = draft.learn(split["train"], reading.max_categories)
         if dataset.fingerprint() != self.info.get("data", {}).get("fingerprint"):
-            raise DataError(f"{place} is not what the run was made with: its fingerprint differs")
+            raise DataError(f"{place} is not the data of the run: its fingerprint differs")
         return draft
 
     def events(self) -> list[Plain]:
-        """Everything written while the run went on, in order, as its lines have it: dicts, whose
-        ``event`` says what each is; see ``linnet.core.events``."""
+        """All events of the run's record, in order, as dicts. The key ``event`` names the kind of
+        each; see ``linnet.core.events``."""
         return [event.plain() for event in events.read_all(self.place / directory.EVENTS)]
 
     def history(self) -> History:
-        """The events as curves: what they say of each fit; see ``linnet.core.history``."""
+        """The events as curves, for each fit; see ``linnet.core.history``."""
         return History.of(events.read_all(self.place / directory.EVENTS))
 
     def reasons(self) -> list[Claim]:
-        """Why is it stuck? What the record says holds the models back, the weightiest first."""
+        """Diagnosis: why the models are not better, the most important reason first."""
         from linnet.insight.diagnosis import Predictions, diagnose
 
         chosen, held = self.chosen, {}
@@ -201,22 +204,22 @@ class Run:
         return curves({self.name: series}, x=x, log=log, smoothing=smoothing)
 
     def learning_curve(self) -> Figure:
-        """Validation loss and accuracy, or RMSE, by how many training rows the models had; refused
-        where it was not computed, which is ``linnet report RUN --learning-curve``."""
+        """Validation loss and accuracy, or RMSE, by the number of training rows. Raises
+        ``InputError`` if ``linnet report RUN --learning-curve`` has not computed it."""
         from linnet.figures import learning_curve
 
         curve = read_curve(self.place)
         if curve is None:
             raise InputError(
                 f"{self.path}: no learning curve yet; linnet report {quote(str(self.path))} "
-                "--learning-curve fits the models on fewer rows, and keeps one"
+                "--learning-curve fits the models on fewer rows, and saves the curve"
             )
         plain = curve.plain()
         return learning_curve(plain["points"], plain["score"], plain["valid_rows"])
 
     def _series(self, parents: int = MAX_PARENTS) -> dict[str, Parts]:
-        """The curves; where the run started from another one's weights, behind that one's, up to
-        where those were."""
+        """The curves. If the run started from the weights of another run, they continue the curves
+        of that run, from the step at which it had these weights."""
         own = self.history().series()
         try:
             parent = self.info.get("parent")
@@ -224,23 +227,23 @@ class Run:
                 return own
             past = Run(parent)
             before, models = past._series(parents - 1), past.scores.models
-        except LinnetError:  # it is gone
+        except LinnetError:  # the parent run is gone
             return own
         for name in own.keys() & before.keys() & models.keys():
             fitted = models[name].fit
-            if fitted.best_epoch:  # of a net; a line has no epochs to join
+            if fitted.best_epoch:  # a net; a line has no epochs
                 own[name] = join(before[name], own[name], fitted.best_step)
         return own
 
     def confusion(self, model: str | None = None) -> Figure:
-        """Test rows by true and predicted class, of the chosen model or ``model``."""
+        """The confusion matrix of the test rows, of the chosen model or ``model``."""
         from linnet.figures import confusion
 
         test = self._tested(self._named(model), "confusion()", "confusion")
         return confusion(test.classes or [], test.confusion or [])
 
     def calibration(self, model: str | None = None) -> Figure:
-        """How often predictions of test rows are right, by the probability given to them."""
+        """Calibration: how often predictions of test rows are right, by their probability."""
         from linnet.figures import calibration
 
         name = self._named(model)
@@ -259,12 +262,12 @@ class Run:
         return residuals(found["y"], found["prediction"], targets, found["row"])
 
     def mistakes(self, model: str | None = None, data: Any = None, count: int = 36) -> Figure:
-        """The test rows that the chosen model, or ``model``, got wrong, the surest first; of a
-        regression those with the largest errors.
+        """The test rows that the chosen model, or ``model``, predicted wrongly, the most confident
+        first; for regression, those with the largest errors.
 
-        Pictures, or the columns of a table, are read again from where the run had them, or from
-        ``data``; refused where ``data`` is not what the run was made with. Where the run's own
-        place holds them no more, there are rows and numbers alone, and the title says so.
+        Pictures, or the columns of a table, are read again from the run's source or from ``data``.
+        Raises ``DataError`` if ``data`` is not the data of the run. If the run's source is gone,
+        only rows and numbers are shown, and the title says so.
         """
         from linnet.figures import mistakes, worst
 
@@ -302,19 +305,19 @@ class Run:
         )
 
     def examples(self, data: Any = None) -> Figure:
-        """What the training rows look like: a sheet of pictures of each class, or how the values of
-        a table's columns lie; see ``linnet.figures.look``.
+        """The training rows: a sheet of pictures of each class, or the distribution of each column
+        of a table; see ``linnet.figures.look``.
 
-        They are read again from where the run had them, or from ``data``; refused where that is not
-        what the run was made with.
+        They are read again from the run's source or from ``data``. Raises ``DataError`` if it is
+        not the data of the run.
         """
         from linnet.figures import look
 
         return look(self.draft(data).take(self.split()["train"]))
 
     def weights(self, model: str | None = None) -> Figure:
-        """The first layer's weights of the chosen model, or of ``model``: on pictures as pictures;
-        on a table the line's coefficients, also where a net is chosen."""
+        """The first layer's weights of the chosen model, or of ``model``. For pictures they are
+        shown as pictures. For a table they are the line's coefficients, also if a net is chosen."""
         from linnet.figures import coefficients, templates
 
         name = self._named(model)
@@ -326,8 +329,8 @@ class Run:
         if tensor is None:
             every = (m for m in self.scores.models if _shown_tensor(self._manifest(m)))
             raise InputError(
-                f'{self.path}: the weights of "{name}" on {manifest.schema_.example}s say nothing '
-                f"one by one; models of this run whose weights do: {', '.join(every) or 'none'}"
+                f'{self.path}: single weights of "{name}" on {manifest.schema_.example}s have no '
+                f"meaning; models of this run whose weights have: {', '.join(every) or 'none'}"
             )
         weight = self._weight(name, tensor)
         schema = manifest.schema_
@@ -345,7 +348,7 @@ class Run:
             if len(outputs) == 1:
                 title += f", for {schema.targets[0]}"
                 title += f" = {outputs[0]}" if schema.task == "classification" else ""
-            title += ", per standard deviation of a column (1 of one of 0 and 1)" if scaled else ""
+            title += ", per standard deviation of the column (0/1: from 0 to 1)" if scaled else ""
             return coefficients(weight, schema.columns, outputs, title, unit)
         units = [f"unit {index}" for index in range(len(weight))]
         shape = schema.shape if weight.ndim == 2 else weight.shape[1:]
@@ -356,8 +359,8 @@ class Run:
         )
 
     def _repr_html_(self) -> str:
-        """The verdict, the models with their curves and scores, and why they are stuck; of a run
-        without scores its state, and the curves so far."""
+        """The verdict, the models with their curves and scores, and the diagnosis; for a run
+        without scores, its state and the curves so far."""
         from linnet.core.html import Html, put
         from linnet.figures.notebook import curve, paragraph, table
         from linnet.insight.verdict import headline
@@ -366,7 +369,7 @@ class Run:
         try:
             written = self.history().series()
             reasons = self.reasons() if scored else []
-        except (LinnetError, OSError):  # the scores stand without them
+        except (LinnetError, OSError):  # show the scores without them
             written, reasons = {}, []
 
         def drawn(name: str) -> Html:
@@ -402,7 +405,7 @@ class Run:
         return f"<div>{paragraph(name, self.verdict)}{table(head, rows)}{why}{last}</div>"
 
     def _named(self, model: str | None) -> str:
-        """The name of the model that is meant; refused where the run has none of it."""
+        """``model``, or the chosen model; raises ``InputError`` if the run has no such model."""
         if model is None:
             return self.chosen
         if model not in self.scores.models:
@@ -411,12 +414,12 @@ class Run:
         return model
 
     def _tested(self, model: str, call: str, key: str | None = None) -> Test:
-        """The test scores of a model; refused where it has none, or not ``key``."""
+        """The test scores of a model; raises ``InputError`` if it has none, or not ``key``."""
         test = self.scores.models[model].test
         if test is None:
             raise InputError(
-                f"{self.path}: {call} shows test rows, and this run has none, as its data had too "
-                "few rows to hold any out; curves() and weights() need none"
+                f"{self.path}: {call} shows test rows, and this run has none, because its data had "
+                "too few rows to split; curves() and weights() need no test rows"
             )
         if key is not None and getattr(test, key) is None:
             numbers = test.rmse is not None
@@ -444,7 +447,7 @@ class Run:
         return weight
 
     def _predictions(self, model: str) -> dict[str, Array]:
-        """``row``, ``y``, ``prediction`` and, of classes, ``p`` of the test rows."""
+        """``row``, ``y``, ``prediction`` and, for classes, ``p`` of the test rows."""
         from linnet.data.parquet.parquet import read_content
 
         path = self.place / "predictions" / f"{model}.parquet"
@@ -457,13 +460,13 @@ class Run:
             raise InputError(f"{path}: the columns {', '.join(sorted(missing))} are missing")
         found = {name: frame[name].to_numpy() for name in frame.columns}
         if found["row"].dtype.kind not in "iu":
-            raise InputError(f"{path}: the column row holds no whole numbers")
+            raise InputError(f"{path}: the column row does not hold whole numbers")
         if "p" in found and (found["p"].ndim != 2 or found["p"].dtype.kind != "f"):
-            raise InputError(f"{path}: the column p holds no list of numbers of equal length a row")
+            raise InputError(f"{path}: the column p must hold a list of numbers, all equally long")
         return found
 
     def _reread(self, model: str, data: Any, rows: Array) -> dict[str, Any]:
-        """The examples of some rows, as ``mistakes`` takes them: ``pictures`` or a ``table``."""
+        """The examples of some rows as arguments of ``mistakes``: ``pictures`` or a ``table``."""
         import torch
 
         draft = self.draft(data, model)
@@ -483,14 +486,15 @@ class Run:
         }
 
     def data_place(self) -> str:
-        """Where the run's data was: a path that is not found here counts from the run's folder of
-        work; a known name is one, whatever lies there."""
+        """The place of the run's data. A path that does not exist here is taken relative to the
+        run's working directory. A known name of a data set stays a name, even if such a file
+        exists."""
         from linnet.data import BUILTIN
         from linnet.data.known import KNOWN
 
         place = self.info.get("data", {}).get("place")
         if not isinstance(place, str):
-            raise DataError("the data was handed over from Python; give it as data=")
+            raise DataError("the run was trained on data in memory; give it as data=")
         if place in BUILTIN or place in KNOWN:
             return place
         there = Path(str(self.info.get("directory", "."))) / place
@@ -511,11 +515,11 @@ def load(
     network: nn.Module | None = None,
     plugins: Sequence[str] = (),
 ) -> Artifact:
-    """The model in a file, or of a run the chosen one, or the one named ``model``.
+    """The model in a file, or the chosen model of a run, or the one named ``model``.
 
-    ``network`` is the code of a model that was trained from a module of your own: such a module,
-    which takes the file's numbers. ``plugins`` are the names of parts of other packages, networks
-    or objectives, that may be imported for it: no file alone can have anything imported.
+    If the model was trained from a module of your own, pass such a module as ``network``; it
+    receives the weights in the file. ``plugins`` are the names of networks or objectives of other
+    packages that may be imported for it: a file alone cannot cause an import.
     """
     registry.allow(plugins)
     return artifact.load(archive.model_place(Path(place), model), network)
@@ -533,7 +537,8 @@ def _codes(labels: Array, classes: Sequence[Any]) -> Array:
 
 
 def _shown_tensor(manifest: artifact.Manifest) -> str | None:
-    """The tensor whose weights say something one by one on a model's examples."""
+    """The tensor whose single weights have a meaning for a model's examples; None if there is
+    none."""
     if manifest.shown is None:
         return None
     tensor, examples = manifest.shown
@@ -541,14 +546,14 @@ def _shown_tensor(manifest: artifact.Manifest) -> str | None:
 
 
 def _outputs(schema: Schema) -> tuple[str, ...]:
-    """What each output of a line is for: a class (of two, the second) or a target."""
+    """The name of each output of a line: a class (of two, the second) or a target."""
     if schema.task == "regression":
         return schema.targets
     return schema.names if len(schema.classes) > 2 else schema.names[1:]
 
 
 def _shown(column: Column, value: float) -> str:
-    """A number of a record as its place has it."""
+    """A number of a column before encoding, as the data source shows it."""
     if isnan(value):
         return ""
     if column.kind == "category":

@@ -1,7 +1,7 @@
-"""What the files of a run must hold to be worked with: they may come from anyone.
+"""Checks of the files of a run, which may come from anyone.
 
-More keys than these are allowed, so that a later linnet may write more; what is named here is of
-the type and size that whoever reads it counts on.
+The keys named here must have the type and size that their readers expect. Other keys are allowed,
+so that a later linnet can write more.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from linnet.data.schema import MAX_CLASSES
 from linnet.errors import InputError
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
-"""Of a model, and so of its files: nothing that leads elsewhere."""
+"""The name of a model, and so of its files; it cannot point outside the run."""
 
 Whole = Annotated[int, Field(ge=0, le=MAX_WHOLE)]
 Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)] | Literal["NaN", "Infinity", "-Infinity"]
@@ -41,7 +41,7 @@ class _Open(BaseModel):
 
 
 class Test(_Open):
-    """Scores of test rows: of classes those with ``accuracy``, of numbers those with ``rmse``."""
+    """Scores of test rows: for classes those with ``accuracy``, for numbers those with ``rmse``."""
 
     rows: Annotated[int, Field(ge=1, le=MAX_WHOLE)]
     accuracy: Share | None = None
@@ -62,11 +62,11 @@ class Test(_Open):
     def _whole(self) -> Test:
         if self.accuracy is None:
             if None in (self.rmse, self.rmse_interval, self.mae, self.r2) or self.classes:
-                raise ValueError("expected the scores of classes, or of numbers, all of them")
+                raise ValueError("expected all scores of classes, or all scores of numbers")
             return self
         counts = (self.precision, self.recall, self.f1, self.support, self.confusion)
         if self.accuracy_interval is None or self.log_loss is None or self.classes is None:
-            raise ValueError("expected the scores of classes, all of them")
+            raise ValueError("expected all scores of classes")
         size = len(self.classes)
         if len({(type(label), label) for label in self.classes}) != size or self.rmse is not None:
             raise ValueError("a class is listed twice")
@@ -74,12 +74,12 @@ class Test(_Open):
             raise ValueError(f"expected a number for each of {size} classes")
         assert self.confusion is not None
         if any(len(row) != size for row in self.confusion):
-            raise ValueError(f"expected a confusion of {size} rows and columns")
+            raise ValueError(f"expected a confusion matrix of {size} rows and columns")
         return self
 
 
 class Fit(_Open):
-    """How a fit went."""
+    """The facts about a fit."""
 
     reason: str
     seconds: Annotated[float, Field(ge=0, le=LARGEST)]
@@ -112,7 +112,7 @@ else:  # a file may leave it out, and holds no null
 
 
 class Model(_Open):
-    """Scores of a model; of no rows there are none, and not null."""
+    """Scores of a model; without rows the key is missing, and not null."""
 
     fit: Fit
     valid: MaybeValid = None
@@ -123,7 +123,7 @@ class Model(_Open):
         if self.valid is not None and self.test is not None:
             kinds = [(each.accuracy is None, each.rmse is None) for each in (self.valid, self.test)]
             if kinds[0] != kinds[1]:
-                raise ValueError("validation and test rows are not scored alike")
+                raise ValueError("validation and test rows have different scores")
         return self
 
 
@@ -154,18 +154,18 @@ class Metrics(_Open):
     def _names(cls, models: dict[str, Any]) -> dict[str, Any]:
         for name in models:
             if not NAME.fullmatch(name):
-                raise ValueError(f"{name[:80]!r} is no name of a model")
+                raise ValueError(f"{name[:80]!r} is not a name of a model")
         return models
 
     @model_validator(mode="after")
     def _chosen(self) -> Metrics:
         if self.chosen not in self.models:
-            raise ValueError(f"the chosen model, {self.chosen[:80]!r}, is none of its models")
+            raise ValueError(f"the chosen model, {self.chosen[:80]!r}, is not among its models")
         return self
 
 
 class Data(_Open):
-    """What the run's data was."""
+    """The run's data."""
 
     name: str | None = None
     place: str | None = None
@@ -207,9 +207,9 @@ class Info(_Open):
 
 
 def metrics(value: Any, source: str) -> Metrics:
-    """What ``metrics.json`` holds, if it is what it must be; ``source`` is named in errors."""
+    """Check and parse ``metrics.json``; errors name ``source``."""
     models = value.get("models") if isinstance(value, dict) else None
-    if isinstance(models, dict):  # of no rows there are no scores
+    if isinstance(models, dict):  # without rows, a dict of scores is empty
         shown = {name: _filled(scores) for name, scores in models.items()}
         return _sound(Metrics, {**value, "models": shown}, source)
     return _sound(Metrics, value, source)
@@ -220,7 +220,7 @@ def _filled(scores: Any) -> Any:
 
 
 def info(value: Any, source: str) -> Info:
-    """What ``run.json`` holds, if it is what it must be; ``source`` is named in errors."""
+    """Check and parse ``run.json``; errors name ``source``."""
     return _sound(Info, value, source)
 
 
@@ -229,7 +229,7 @@ def _sound(shape: type[Shape], value: Any, source: str) -> Shape:
         return shape.model_validate_json(canonical(value), strict=True)
     except ValidationError as invalid:
         raise InputError(
-            f"{source}: {explain(invalid, shape)}; expected what linnet wrote: copy the run again"
+            f"{source}: {explain(invalid, shape)}; the file was changed: copy the run again"
         ) from None
     except UnicodeEncodeError:
-        raise InputError(f"{source}: a text in it holds half a character") from None
+        raise InputError(f"{source}: a text in it is not valid Unicode") from None

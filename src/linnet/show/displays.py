@@ -1,8 +1,7 @@
-"""Displays in scikit-learn's manner, drawn by matplotlib: the figures of ``linnet.figures``.
+"""Displays in the style of scikit-learn: the figures of ``linnet.figures``, drawn by matplotlib.
 
-What scikit-learn has, such as ``ConfusionMatrixDisplay`` or ``PredictionErrorDisplay``, takes
-linnet's estimators as they are; here is what it has not. matplotlib comes with the extra
-``static``.
+scikit-learn's own displays, such as ``ConfusionMatrixDisplay`` or ``PredictionErrorDisplay``, work
+with linnet's estimators; here are those that it lacks. The extra ``static`` installs matplotlib.
 """
 
 from __future__ import annotations
@@ -32,8 +31,8 @@ class _Display:
     """A figure that matplotlib draws.
 
     ``shown`` is the ``linnet.figures.Figure`` with its numbers (``shown.columns``). After ``plot``:
-    ``figure_``, matplotlib's figure; ``ax_``, the axes it was drawn into; ``axes_``, the axes of
-    its panels, inside of ``ax_`` where there are several.
+    ``figure_``, matplotlib's figure; ``ax_``, the axes in which it was drawn; ``axes_``, the axes
+    of its panels, which are inside ``ax_`` if there are several.
     """
 
     figure_: Any
@@ -62,15 +61,16 @@ class _Display:
 
 
 class ReliabilityDisplay(_Display):
-    """How often the predicted class is right, by the probability given to it, of two classes or
-    many: 15 bins with Wilson's 95 % intervals, ECE and Brier's score over all classes in the title.
+    """Calibration, for two or more classes: how often the predicted class is right, by its
+    probability. There are 15 bins with Wilson's 95 % intervals; the title shows ECE and Brier score
+    over all classes.
 
-    scikit-learn's ``CalibrationDisplay`` looks at one class of two.
+    scikit-learn's ``CalibrationDisplay`` shows one of two classes.
     """
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, y: Any, *, ax: Any = None) -> Self:
-        """Of a classifier, or a model of ``linnet.load``, on rows ``X`` with labels ``y``."""
+        """Display a classifier, or a model of ``linnet.load``, on rows ``X`` with labels ``y``."""
         return cls.from_predictions(
             y, estimator.predict_proba(X), labels=_classes(estimator), ax=ax
         )
@@ -79,9 +79,9 @@ class ReliabilityDisplay(_Display):
     def from_predictions(
         cls, y_true: Any, y_proba: Any, *, labels: Sequence[Any] | None = None, ax: Any = None
     ) -> Self:
-        """Of labels ``y_true`` (rows,) and probabilities (rows, classes), or (rows,) of the second
-        of two classes. ``labels`` are the classes in the order of the columns, by default those in
-        ``y_true``, sorted."""
+        """Display labels ``y_true`` (rows,) and probabilities (rows, classes), or (rows,) of the
+        second of two classes. ``labels`` are the classes in the order of the columns, by default
+        those in ``y_true``, sorted."""
         y, p = np.asarray(y_true), np.asarray(y_proba, dtype=np.float64)
         p = np.stack([1 - p, p], axis=1) if p.ndim == 1 else p
         classes = np.unique(y).tolist() if labels is None else list(labels)
@@ -94,8 +94,8 @@ class ReliabilityDisplay(_Display):
 
 
 class MistakesDisplay(_Display):
-    """The rows that are predicted wrong, the surest first; of numbers those with the largest
-    errors: pictures, or rows of a table."""
+    """The rows that are predicted wrongly, the most confident first, or the rows with the largest
+    errors; as pictures, or as rows of a table."""
 
     @classmethod
     def from_estimator(
@@ -108,7 +108,7 @@ class MistakesDisplay(_Display):
         image_shape: tuple[int, ...] | None = None,
         ax: Any = None,
     ) -> Self:
-        """Of an estimator, or a model of ``linnet.load``, on rows ``X`` with labels or numbers
+        """Display an estimator, or a model of ``linnet.load``, on rows ``X`` with labels or numbers
         ``y``; see ``from_predictions``."""
         classes = _classes(estimator, needed=False)
         return cls.from_predictions(
@@ -133,17 +133,19 @@ class MistakesDisplay(_Display):
         image_shape: tuple[int, ...] | None = None,
         ax: Any = None,
     ) -> Self:
-        """Of labels (rows,), or of numbers, (rows,) or (rows, targets): floats in ``y_pred``
-        without ``y_proba`` are numbers.
+        """Display predictions of labels (rows,), or of numbers, (rows,) or (rows, targets). Floats
+        in ``y_pred`` without ``y_proba`` are numbers.
 
         ``y_proba``, (rows, classes), orders the mistakes. ``X`` are the rows: a data frame, a
         mapping or an array (rows, columns), or pictures, uint8 (rows, channels, height, width).
-        ``image_shape``, (height, width) or (channels, height, width), makes pictures of an array's
-        columns, the largest number white. ``count`` is how many are shown.
+        ``image_shape``, (height, width) or (channels, height, width), turns the columns of an array
+        into pictures; the largest number is white. ``count`` is the number of rows shown.
         """
         y, predicted = np.asarray(y_true), np.asarray(y_pred)
         if y.shape != predicted.shape or not len(y):
-            raise InputError(f"y_true is {y.shape}, y_pred {predicted.shape}; expected equal ones")
+            raise InputError(
+                f"y_true is {y.shape}, y_pred {predicted.shape}; expected equal shapes"
+            )
         if y_proba is None and predicted.dtype.kind == "f":
             every, sure = worst(y, predicted), None
             title = f"The largest errors of {len(y):,} rows"
@@ -168,16 +170,16 @@ class MistakesDisplay(_Display):
 
 
 class WeightsDisplay(_Display):
-    """The coefficients of a line as bars, the largest first; where the columns are the pixels of a
-    picture, a picture for each class, or for each unit of a net's first layer."""
+    """The coefficients of a line as bars, the largest first. If the columns are pixels, a picture
+    for each class, or for each unit of a net's first layer."""
 
     @classmethod
     def from_estimator(
         cls, estimator: Any, *, image_shape: tuple[int, ...] | None = None, ax: Any = None
     ) -> Self:
-        """Of a fitted estimator, a pipeline or search that ends in one, or a model of
+        """Display a fitted estimator, a pipeline or search that ends in one, or a model of
         ``linnet.load``. ``image_shape``, (height, width) or (channels, height, width), says that
-        the columns are pixels; a model of pictures knows it."""
+        the columns are pixels; a model of pictures has its own."""
         estimator = getattr(estimator, "best_estimator_", estimator)
         names: Sequence[str] | None = None
         if hasattr(estimator, "steps"):
@@ -196,8 +198,8 @@ class WeightsDisplay(_Display):
             return cls(templates(shaped, outputs, what)).plot(ax=ax)
         if net:
             raise InputError(
-                "the first layer's weights of a net say nothing one by one; where the columns are "
-                "pixels give image_shape=(height, width)"
+                "single weights of a net's first layer have no meaning; if the columns are pixels, "
+                "give image_shape=(height, width)"
             )
         classes = _classes(estimator, needed=False)
         unit = "unit of the target" if classes is None else "log-odds"
@@ -207,7 +209,7 @@ class WeightsDisplay(_Display):
 
 
 class CurvesDisplay(_Display):
-    """Loss and, of validation rows, accuracy or RMSE, as the fit went on."""
+    """Loss, and accuracy or RMSE of validation rows, during the fit."""
 
     @classmethod
     def from_estimator(
@@ -219,13 +221,13 @@ class CurvesDisplay(_Display):
         smoothing: float = 0.0,
         ax: Any = None,
     ) -> Self:
-        """Of a fitted estimator of linnet's, from its ``history_``; ``x``, ``log`` and
-        ``smoothing`` as ``linnet.figures.curves`` has them."""
+        """Display a fitted estimator of linnet, from its ``history_``; ``x``, ``log`` and
+        ``smoothing`` are as in ``linnet.figures.curves``."""
         history = getattr(estimator, "history_", None)
         if not history:
             raise InputError(
                 f"{type(estimator).__name__} has no record of its fit; expected an estimator of "
-                "linnet's, fitted in this process"
+                "linnet that was fitted in this process"
             )
         series = {type(estimator).__name__: History.of(map(of, history)).series()}
         return cls(curves(series, x=x, log=log, smoothing=smoothing)).plot(ax=ax)
@@ -240,12 +242,12 @@ class CurvesDisplay(_Display):
         smoothing: float = 0.0,
         ax: Any = None,
     ) -> Self:
-        """Of a run: the same as ``run.curves()``."""
+        """Display a run: the same as ``run.curves()``."""
         return cls(run.curves(x=x, log=log, smoothing=smoothing)).plot(ax=ax)
 
 
 def _classes(estimator: Any, *, needed: bool = True) -> list[Any] | None:
-    """The classes of a classifier, or None of what predicts numbers."""
+    """The classes of a classifier; None for regression."""
     if isinstance(estimator, Artifact):
         found = estimator.schema.classes or None
     else:
@@ -261,11 +263,13 @@ def _codes(labels: Array, classes: Sequence[Any]) -> Array:
     try:
         return np.array([place[label] for label in labels.tolist()], dtype=np.int64)
     except (KeyError, TypeError):
-        raise InputError(f"y_true holds what is not among the classes {classes[:20]}") from None
+        raise InputError(
+            f"y_true has a label that is not among the classes {classes[:20]}"
+        ) from None
 
 
 def _picture(shape: tuple[int, ...], columns: int) -> tuple[int, ...]:
-    """(channels, height, width) of ``image_shape``."""
+    """``image_shape`` as (channels, height, width)."""
     full = (1, *shape) if len(shape) == 2 else tuple(shape)
     if len(full) != 3 or np.prod(full) != columns:
         raise InputError(
@@ -278,14 +282,14 @@ def _picture(shape: tuple[int, ...], columns: int) -> tuple[int, ...]:
 def _examples(
     X: Any, kept: Array, rows: int, image_shape: tuple[int, ...] | None
 ) -> dict[str, Any]:
-    """Some rows of ``X`` as ``figures.mistakes`` takes them: ``pictures`` or a ``table``."""
+    """Some rows of ``X`` as arguments of ``figures.mistakes``: ``pictures`` or a ``table``."""
     if X is None or not len(kept):
         return {}
     if isinstance(X, Mapping) or hasattr(X, "columns"):
         names = list(X) if isinstance(X, Mapping) else [str(name) for name in X.columns]
         found = {str(name): np.asarray(X[name]) for name in names}
         if any(len(values) != rows for values in found.values()):
-            raise InputError(f"X has other rows than y_true, which has {rows}")
+            raise InputError(f"X must have as many rows as y_true, which has {rows}")
         return {"table": {name: values[kept].tolist() for name, values in found.items()}}
     values = np.asarray(X)
     if len(values) != rows:
@@ -300,13 +304,13 @@ def _examples(
     if values.ndim == 4:
         return {"pictures": values[kept]}
     if values.ndim != 2:
-        raise InputError(f"X of shape {values.shape} is no table and no pictures")
+        raise InputError(f"X of shape {values.shape} is neither a table nor pictures")
     return {"table": {f"x{i}": column.tolist() for i, column in enumerate(values[kept].T)}}
 
 
 def _weights(estimator: Any) -> tuple[Array, list[Any], list[str], bool]:
-    """The weights (outputs or units, columns) that the columns meet first; the names of the outputs
-    or units, and of the columns; and whether it is a net."""
+    """The first layer's weights (outputs or units, columns); the names of the outputs or units, and
+    of the columns; and whether it is a net."""
     model = estimator if isinstance(estimator, Artifact) else getattr(estimator, "artifact_", None)
     schema = None if model is None else model.schema
     net = False
@@ -317,8 +321,8 @@ def _weights(estimator: Any) -> tuple[Array, list[Any], list[str], bool]:
         name = next((n for n in ("linear.weight", "hidden.0.weight") if n in state), None)
         if name is None or state[name].dim() != 2:
             raise InputError(
-                f"{type(estimator).__name__} has no weights that belong to the columns one by one; "
-                "expected a line or a perceptron, fitted"
+                f"{type(estimator).__name__} has no weights for single columns; expected a fitted "
+                "line or perceptron"
             )
         net = name != "linear.weight"
         weight = state[name].double().cpu().numpy()

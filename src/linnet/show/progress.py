@@ -1,5 +1,5 @@
-"""What a fit shows while it goes on: a bar on a terminal, a table that changes in place in a
-notebook, else a line now and then; the same words of the same events."""
+"""Progress of a fit: a bar in a terminal, a table that changes in place in a notebook, or else a
+line every few seconds. All show the same events in the same words."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ Echo = Callable[[Plain], None]
 
 SECONDS_BETWEEN_LINES = 5.0
 SECONDS_BETWEEN_UPDATES = 0.25
-"""Of a notebook's table."""
+"""The least time between two updates of a notebook's table."""
 
 MOST_WARNINGS = 20
 
 OF_A_FIT = (Step, Evaluate, Ended)
-"""The events that say how far a fit has come."""
+"""The events that show the progress of a fit."""
 
 
 def shown(
     echo: Echo | bool | None, address: str | None = None
 ) -> AbstractContextManager[Echo | None]:
-    """Who is to hear the events: ``echo`` itself, if it can be called; of True a display, of False
-    nobody; of None a display in a notebook alone.
+    """The receiver of the events. If ``echo`` is a function, it is ``echo`` itself; for True it is
+    a display, for False there is none, and for None it is a display in a notebook only.
 
-    ``address`` is that of a live page, which is told.
+    ``address`` is the address of a live page, which is shown.
     """
     here = in_notebook()
     if callable(echo) or not (here if echo is None else echo):
@@ -55,7 +55,7 @@ def in_notebook() -> bool:
 
 
 def learned(step: Step) -> str:
-    """What a step tells, in words."""
+    """The values of a step, in words."""
     values = step.values
     if "penalty" in values:
         return f"penalty {values['penalty']:.0e}, gradient {values['gradient_max']:.1e}"
@@ -63,7 +63,7 @@ def learned(step: Step) -> str:
 
 
 def scored(event: Evaluate) -> str:
-    """Scores of the validation rows, in words."""
+    """The validation scores, in words."""
     valid = event.valid or {}
     found = f"validation loss {loss(event):.4f}"
     if "accuracy" in valid:
@@ -72,12 +72,12 @@ def scored(event: Evaluate) -> str:
 
 
 def place(event: Step | Evaluate) -> str:
-    """Where in its fit an event stands."""
+    """The epoch or step of an event, in words."""
     return f"epoch {event.epoch}" if event.epoch else f"step {event.step}"
 
 
 def words_of(fit: Fit, event: Event) -> str:
-    """What ``event``, the last of a fit, adds in words; nothing where others tell it."""
+    """The words for ``event``, the last event of a fit; empty if another event shows the same."""
     match event:
         case Ended():
             return str(event.reason)
@@ -93,8 +93,8 @@ def words_of(fit: Fit, event: Event) -> str:
 
 
 class _Display:
-    """Shows warnings of linnet's itself: Python leaves them out meanwhile, unless a filter asks for
-    them."""
+    """A display. It shows linnet's warnings itself; meanwhile Python does not print them, unless a
+    filter asks for it."""
 
     def __init__(self) -> None:
         self._quiet = ExitStack()
@@ -125,7 +125,7 @@ class _Display:
         raise NotImplementedError
 
     def _take(self, line: Plain) -> tuple[Event, Fit | None]:
-        """An event, and the fit it is of, if that is one whose begin was shown."""
+        """The event of a line; and its fit, if the display has the begin of this fit."""
         event = of(line)
         self._history.take(event)
         fit = self._history.now
@@ -134,10 +134,10 @@ class _Display:
 
 
 class _Nowhere:
-    """Keeps no points: a display shows the last of them."""
+    """Stores no points: a display only shows the last one."""
 
     def put(self, model: str, part: Part, columns: Columns) -> None:
-        """Nothing."""
+        """Do nothing."""
 
 
 class Terminal(_Display):
@@ -178,7 +178,7 @@ class Terminal(_Display):
             return
         try:
             self._show(*self._take(line))
-        except OSError:  # a closed pipe, a terminal that is gone: the fit goes on
+        except OSError:  # a closed pipe or terminal: the fit continues
             self._broken = True
 
     def _show(self, event: Event, fit: Fit | None) -> None:
@@ -219,8 +219,8 @@ class Terminal(_Display):
 class Notebook(_Display):
     """Shows the events of a record as a table in a notebook, which changes in place.
 
-    It is drawn anew at most four times a second, and as a fit begins. Where the notebook cannot be
-    reached, a warning says so, and the fit goes on.
+    It is drawn again at most four times a second, and when a fit begins. If the notebook cannot be
+    reached, there is a warning, and the fit continues.
     """
 
     def __init__(self, address: str | None = None) -> None:
@@ -249,7 +249,7 @@ class Notebook(_Display):
             self._draw()
 
     def _fits(self) -> list[Fit]:
-        """Those that are shown."""
+        """The fits that are shown."""
         return [fit for fit in self._history.fits if fit.begin is not None]
 
     def _findings(self) -> list[str]:
@@ -267,13 +267,13 @@ class Notebook(_Display):
                 self._handle = display(bundle, raw=True, display_id=True)
             else:
                 self._handle.update(bundle, raw=True)
-        except Exception as error:  # whatever is wrong with a display, the fit goes on
+        except Exception as error:  # an error of the display must not stop the fit
             self._broken = True
             self._quiet.close()
             warnings.warn(f"no live progress: {error!r}", LinnetWarning, stacklevel=2)
 
     def html(self) -> str:
-        """What is shown now."""
+        """The display as HTML."""
         fits, findings = self._fits(), self._findings()
         rows = [
             [fit.model, _bar(fit, bool(self._fault)), *_told(fit), f"{fit.seconds:.1f} s"]
@@ -293,7 +293,7 @@ class Notebook(_Display):
         return f"<div>{''.join(parts)}</div>"
 
     def text(self) -> str:
-        """The same without HTML."""
+        """The display as plain text."""
         lines = [
             f"{fit.model}: " + (str(fit.end.reason) if fit.end else ", ".join(_told(fit)))
             for fit in self._fits()
@@ -305,7 +305,7 @@ class Notebook(_Display):
 
 
 def _told(fit: Fit) -> tuple[str, str]:
-    """The last of training and of validation rows, in words; of an ended fit the best of these."""
+    """The last training and validation scores, in words; the best validation scores at the end."""
     held = fit.best if fit.end is not None else fit.scores
     return (
         learned(fit.step).removeprefix("training ") if fit.step is not None else "",
@@ -314,7 +314,7 @@ def _told(fit: Fit) -> tuple[str, str]:
 
 
 def _bar(fit: Fit, broken: bool) -> Html:
-    """How far a fit has come; of one whose end is not known, that it moves."""
+    """The progress bar of a fit; without a value if the number of steps is not known."""
     done = fit.at
     words = f"{done:,}" + (f" of {fit.total:,}" if fit.total and fit.end is None else "")
     words += f", epoch {fit.epoch}" if fit.epoch else ""

@@ -1,1 +1,1 @@
-"""One offline file that tells the whole story of a run, or of several beside each other."""
+"""The report: one offline HTML file about a run, or a comparison of several runs."""

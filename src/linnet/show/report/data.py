@@ -1,4 +1,4 @@
-"""What a data set looks like: one offline file with its facts, a figure, and what is amiss."""
+"""The page about a data set: one offline file with its facts, a figure, and the findings."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
 
 
 def place(name: str) -> Path:
-    """Where the page on the data ``name`` goes, unless it is told: in the folder that runs go to.
+    """The default file of the page about the data ``name``: in the folder of the runs.
 
-    Not in the user's cache, which is in a hidden folder: browsers that are packed as snaps, as
-    Ubuntu's are, may open no file in one. Nor beside the data, which is not ours to write to.
+    It is not in the user's cache, because browsers from snap packages, as in Ubuntu, cannot open
+    files in hidden folders. It is not beside the data, because linnet does not write there.
     """
     stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._-")[:100]
     return ROOT / f"{stem or 'some'}-data.html"
@@ -36,9 +36,9 @@ def write(
     findings: Sequence[Finding],
     out: Path,
 ) -> None:
-    """Write the page: ``facts`` are what ``linnet data show`` prints, ``make`` gives the figure.
+    """Write the page. ``facts`` is the output of ``linnet data show``; ``make`` returns the figure.
 
-    Raises ``WorkError`` where it cannot be written.
+    Raises ``WorkError`` if the page cannot be written.
     """
     document = Document()
     document.numbers = dict(facts)
@@ -46,7 +46,7 @@ def write(
         tag("h1", facts["name"]),
         tag("p", "; ".join(_summary(facts))),
         _list("", [str(one) for one in findings if one.severity != "note"], class_="reasons"),
-        document.figure("What it looks like", make),
+        document.figure("Distributions", make),
     ]
     if "counts" in facts:
         total = sum(facts["counts"]) or 1
@@ -71,9 +71,9 @@ def write(
     if "table" in facts:
         parts += [tag("h2", "Columns"), _columns(facts)]
     notes = [str(one) for one in findings if one.severity == "note"]
-    # the doctor says the same of columns that are left out, and why
+    # a finding of the doctor says the same, with the reason
     notes += [note for note in facts["notes"] if not (findings and isinstance(note, LeftOut))]
-    parts.append(_list("Noted", notes))
+    parts.append(_list("Notes", notes))
     page = document.page(str(facts["name"]), tag("section", *parts))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ def write(
 
 
 def _summary(facts: Mapping[str, Any]) -> list[str]:
-    """Rows and columns, or the shape and the values of pictures; what is predicted."""
+    """The numbers of rows and columns, or the shape and values of pictures; and the target."""
     if "table" in facts:
         words = [f"{facts['rows']:,} rows, {len(facts['table']):,} columns"]
     else:
@@ -101,12 +101,12 @@ def _summary(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _mean(mean: float, deviation: float) -> float:
-    """A mean, 0 where it is nothing but the error of a sum."""
+    """A mean; 0 if it is only the rounding error of a sum."""
     return 0.0 if abs(mean) < 1e-12 * deviation else mean
 
 
 def _columns(facts: Mapping[str, Any]) -> Html:
-    """Every column of a table: what ``linnet data show`` prints of it."""
+    """Every column of a table, as ``linnet data show`` prints it."""
 
     def value(found: Any) -> str:
         return f"{found:.6g}" if isinstance(found, float) else str(shown(found))
@@ -126,7 +126,7 @@ def _columns(facts: Mapping[str, Any]) -> Html:
 
 
 def _list(title: str, items: Sequence[str], **attributes: str) -> Html:
-    """A list under its title; nothing of none."""
+    """A list under its title; empty if there are no items."""
     if not items:
         return Html()
     head = tag("h2", title) if title else Html()

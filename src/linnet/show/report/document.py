@@ -1,4 +1,4 @@
-"""A page of HTML that stands alone: its policy and style, and the figures on it."""
+"""An HTML page in one file: its security policy, its style, and its figures."""
 
 from __future__ import annotations
 
@@ -22,32 +22,33 @@ POLICY = (
 
 STYLE = Path(__file__).with_name("report.css")
 WIDTH, COLOURS = 900, 32
-"""Of a picture in a static report."""
+"""The largest width and number of colours of a picture in a static report."""
 
 BARE = 28
-"""Pixels above a figure whose title stands in words above it."""
+"""Pixels above a figure whose title is a paragraph above it."""
 
 
 class Document:
     """Collects the figures and numbers of a page while its parts are made.
 
-    ``static``: figures are pictures without script.
+    ``static``: figures are pictures without scripts.
     """
 
     def __init__(self, *, static: bool = False) -> None:
         self.static = static
         self.numbers: dict[str, Any] = {}
-        """What stands in the page as JSON, for other programs."""
+        """The JSON in the page, for other programs."""
         self._figures: list[dict[str, Any]] = []
 
     def figure(self, title: str, make: Callable[[], Figure]) -> Html:
-        """A figure under its title, its own in words that wrap; if it cannot be made, why."""
+        """A figure under ``title``; the figure's own title becomes a paragraph, which can wrap. If
+        the figure cannot be made, the paragraph says why."""
         head = tag("h2", title)
         try:
             figure = make()
         except LinnetError as error:
             return join([head, tag("p", str(error), class_="none")])
-        if figure.layout.get("margin", {}).get("t") == MARGIN["t"]:  # nothing but its title there
+        if figure.layout.get("margin", {}).get("t") == MARGIN["t"]:  # it holds only the title
             told = tag("p", figure.title, class_="none") if figure.title else ""
             head = join([head, told])
             bare = {**figure.layout, "title": {"text": ""}}
@@ -66,7 +67,7 @@ class Document:
         return join([head, tag("div", class_="figure", id=f"figure{number}")])
 
     def page(self, title: str, body: Html) -> str:
-        """The whole file."""
+        """The page as one HTML file."""
         style = Html(STYLE.read_text(encoding="utf-8"))
         head = [
             Html('<meta charset="utf-8">'),

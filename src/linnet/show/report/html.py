@@ -10,11 +10,11 @@ from linnet.core.html import Html, tag
 from linnet.core.text import cell
 
 SHORT = 40
-"""Letters of a text that is never broken in a table: of a score with its interval."""
+"""The most letters of a text that is not wrapped in a table: that of a score with its interval."""
 
 
 class Fixed(float):
-    """A share that is shown with four decimals, as those beside it are."""
+    """A proportion that is always shown with four decimals."""
 
 
 def table(
@@ -23,10 +23,10 @@ def table(
     *,
     blocks: bool = False,
 ) -> Html:
-    """A table; cells that are numbers stand to the right, and short ones in one line.
+    """A table; numbers are aligned right, and short cells are not wrapped.
 
-    ``blocks``: on a narrow screen each row stands as a block of its own, its first cell on top and
-    the others below, each beside its heading.
+    ``blocks``: on a narrow screen each row becomes a block, with its first cell on top and the
+    others below, each beside its heading.
     """
     cells = [list(zip(row, headings, strict=True)) for row in rows]
     numeric = {heading for row in cells for one, heading in row if _kind(one) == "n"}
@@ -46,24 +46,24 @@ def table(
 
 
 def scroll(inner: Html, kind: str = "") -> Html:
-    """What may be wider than the screen, with a shadow where it goes on."""
+    """A box that scrolls if its content is wider than the screen; a shadow shows that it does."""
     return tag("div", inner, class_=f"scroll {kind}".strip())
 
 
 def _kind(value: Any) -> str | None:
-    """The class of a cell: of a number, or of a text that is long enough to be broken."""
+    """The CSS class of a cell: "n" for a number, "long" for a text that may be wrapped."""
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return "n"
     return "long" if len(str(shown(value))) > SHORT else None
 
 
 def shown(value: Any) -> Any:
-    """A cell's value for people."""
+    """The value of a cell, formatted for people."""
     return f"{value:.4f}" if isinstance(value, Fixed) else cell(value)
 
 
 def data(value: Any) -> Html:
-    """``value`` as strict JSON that may stand inside a script element."""
+    """``value`` as strict JSON that is safe inside a script element."""
     text = files.dumps(value)
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")

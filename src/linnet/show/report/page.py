@@ -1,4 +1,4 @@
-"""The report: a verdict and the reasons for it, panels, and how to do it again."""
+"""The report: the verdict, the reasons, the panels, and how to repeat the run."""
 
 from __future__ import annotations
 
@@ -28,22 +28,23 @@ from linnet.show.report.document import Document
 from linnet.show.report.html import Fixed, scroll, shown, table
 
 MANY_CLASSES = 40
-"""Of more classes the confusion matrix is a figure alone."""
+"""With more classes, the confusion matrix is a figure and not a table."""
 
 SMOOTHING = 0.7
-"""Of the training loss, whose raw line stays in the shadow."""
+"""The smoothing of the training loss; the raw loss is a pale line."""
 
 MAX_COLUMNS = 20
-"""Columns of a table that are shown beside a mistake."""
+"""The most columns of a table that are shown beside a mistake."""
 
 MAX_SHEET_BYTES = 100 << 10
-"""Of the pictures of mistakes in a static report; larger ones are drawn as one."""
+"""The most bytes for the pictures of mistakes in a static report; if there are more, they are
+drawn as one picture."""
 
 
 def write(runs: Sequence[Path], out: Path, *, static: bool = False) -> None:
-    """Write one HTML file on the runs, which opens anywhere, offline.
+    """Write one HTML file about the runs, which any browser can open offline.
 
-    ``static``: pictures without script, small enough to mail.
+    ``static``: pictures without scripts, small enough for an e-mail.
     """
     if not runs:
         raise InputError("name a run to report on")
@@ -59,7 +60,7 @@ def write(runs: Sequence[Path], out: Path, *, static: bool = False) -> None:
 
 
 def _labelled(runs: Sequence[Path]) -> dict[str, Path]:
-    """Each run once, under its own name, or its whole path where another has the same."""
+    """Each run once, by its name; by its whole path if two runs have the same name."""
     places = {path.resolve(): path for path in runs}
     names = {
         where.name if os.path.isdir(where) else where.stem: run for where, run in places.items()
@@ -68,10 +69,10 @@ def _labelled(runs: Sequence[Path]) -> dict[str, Path]:
 
 
 class Page(Document):
-    """The report on runs."""
+    """The report about runs."""
 
     def run(self, name: str, run: Run) -> Html:
-        """All there is to say of one run."""
+        """The section about one run."""
         metrics, info, history = run.metrics, run.info, run.history()
         self.numbers[name] = metrics
         chosen = run.chosen
@@ -97,20 +98,22 @@ class Page(Document):
                 parts.append(_confusion(test))
             else:
                 parts.append(self.figure("Confusion", run.confusion))
-            parts.append(self.figure("Is a probability what it says?", run.calibration))
+            title = "Calibration: can the probabilities be trusted?"
+            parts.append(self.figure(title, run.calibration))
         elif test:
             parts.append(self.figure("Predicted against true", run.residuals))
         if test:
             what = "Mistakes" if "confusion" in test else "Largest errors"
             parts.append(self._mistakes(run, what))
         if LINE in metrics["models"]:
-            parts.append(self.figure("What the line weighs", lambda: run.weights(LINE)))
-        parts += [self.figure("What the training rows look like", run.examples)]
+            title = "Coefficients of the linear model"
+            parts.append(self.figure(title, lambda: run.weights(LINE)))
+        parts += [self.figure("Training rows", run.examples)]
         parts += [_data(info), _again(run, info)]
         return tag("section", *parts)
 
     def comparison(self, runs: Mapping[str, Run]) -> Html:
-        """In what runs differ, and their curves, beside each other."""
+        """The section that compares runs: their differences and their curves."""
         rows = [
             [key, *(", ".join(map(str, v)) if isinstance(v, list) else v for v in values)]
             for key, values in differing([run.place for run in runs.values()])
@@ -118,13 +121,13 @@ class Page(Document):
         every = {name: run.history().series() for name, run in runs.items()}
         return tag(
             "section",
-            tag("h1", "Beside each other"),
+            tag("h1", "Comparison"),
             table(["", *runs], rows),
-            self.figure("Their curves", lambda: curves(every, smoothing=SMOOTHING)),
+            self.figure("Curves", lambda: curves(every, smoothing=SMOOTHING)),
         )
 
     def _mistakes(self, run: Run, title: str) -> Html:
-        """What the chosen model gets wrong: pictures, or rows of a table."""
+        """The mistakes of the chosen model: pictures, or rows of a table."""
         try:
             figure = run.mistakes()
         except LinnetError as error:
@@ -132,14 +135,14 @@ class Page(Document):
         sources = [image["source"] for image in figure.layout.get("images", ())]
         if self.static and sum(map(len, sources)) > MAX_SHEET_BYTES:
             return self.figure(title, lambda: figure)
-        # without a mistake the words stand in the figure
+        # without mistakes, the words are an annotation of the figure
         notes = figure.layout.get("annotations", ())
         words = figure.title or " ".join(html.unescape(note["text"]) for note in notes)
         shown = _sheet(figure, sources) if sources else _rows(figure)
         return join([tag("h2", title), tag("p", words, class_="none"), shown])
 
     def _reasons(self, run: Run) -> Html:
-        """What holds the models back, and what the doctor warned of."""
+        """The diagnosis, and the warnings of the doctor."""
         found = [tag("li", str(claim)) for claim in run.reasons()]
         found += [
             tag("li", f"{'data' if finding.model is None else finding.model}: {finding.text}")
@@ -155,7 +158,7 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
         valid, test, fit = scores.get("valid", {}), scores.get("test"), scores["fit"]
         held = percent(valid["accuracy"]) if "accuracy" in valid else valid.get("rmse")
         mark = " (chosen)" if name == metrics["chosen"] else ""
-        gap = fit.get("gap") or 0  # of the constant, which is the optimum
+        gap = fit.get("gap") or 0  # 0 for the constant, which is the optimum
         rows.append(
             [
                 f"{history.title(name).removeprefix('the ')}{mark}",
@@ -171,7 +174,7 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
         "model", "test (95 % interval)", "test log loss (typical probability)", "validation",
         "validation loss", "why it stopped", "fitted in",
     ]  # fmt: skip
-    if all(row[2] is None for row in rows):  # of numbers
+    if all(row[2] is None for row in rows):  # regression
         heads, *rows = [[*row[:2], *row[3:]] for row in (heads, *rows)]
     every = [_own(scores.get("test")) for scores in metrics["models"].values()]
     names = list(dict.fromkeys(name for own in every for name in own))
@@ -182,13 +185,13 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
 
 
 def _own(test: dict[str, Any] | None) -> dict[str, float]:
-    """The objective's own scores of test rows."""
+    """The additional test scores of the objective."""
     task = task_in(test or {})
     return {} if task is None or test is None else task.own(test)
 
 
 def _spent(history: History) -> Html:
-    """Where the seconds of each fit went, and the memory that the process held."""
+    """How the seconds of each fit divide, and the memory of the process."""
     rows: list[list[Any]] = []
     for model, fit in history.models.items():
         if fit.spent is None or model == BASELINE:
@@ -226,8 +229,9 @@ def _classes(test: dict[str, Any]) -> Html:
 
 
 def _confusion(test: dict[str, Any]) -> Html:
-    """True classes down, predicted ones across: rows and their share of the true class; shaded by
-    it, and the errors by their share of the largest one."""
+    """The confusion matrix: true classes down, predicted ones across. A cell shows the number of
+    rows and its share of the true class. The share is also the shade; errors are shaded relative to
+    the largest one."""
     labels = [str(label) for label in test["classes"]]
     shares = [[n / (sum(counts) or 1) for n in counts] for counts in test["confusion"]]
     wrong = [x for i, row in enumerate(shares) for j, x in enumerate(row) if i != j]
@@ -257,7 +261,7 @@ def _confusion(test: dict[str, Any]) -> Html:
 
 
 def _sheet(figure: Figure, sources: list[str]) -> Html:
-    """Pictures with what they are, what they were taken for, and how surely."""
+    """Pictures with their true class, their predicted class, and its probability."""
     columns = figure.columns
     chances = columns.get("probability", [None] * len(sources))
     made = []
@@ -273,7 +277,7 @@ def _sheet(figure: Figure, sources: list[str]) -> Html:
 
 
 def _rows(figure: Figure) -> Html:
-    """Rows of a table with their prediction in front; nothing of none."""
+    """Rows of a table, with the prediction in front; empty if there are none."""
     told = 4 if "probability" in figure.columns else 3
     columns = dict(list(figure.columns.items())[: told + MAX_COLUMNS])
     rows = [[_value(cell) for cell in row] for row in zip(*columns.values(), strict=True)]
@@ -286,7 +290,7 @@ def _value(value: Any) -> Any:
 
 
 def _fewer_rows(run: Run) -> Html:
-    """How the learning curve was made, what it has no points of, and why."""
+    """How the learning curve was made, which points it lacks, and why."""
     curve = read_curve(run.place)
     if curve is None:
         return Html()
@@ -297,8 +301,8 @@ def _fewer_rows(run: Run) -> Html:
         "latest": "the latest",
     }[curve.drawn]
     words = (
-        f"Fitted again on fewer training rows, {drawn}, each part within the next, with as many "
-        "steps; scored on the validation rows. Test rows have no part in it."
+        f"Fitted again on fewer training rows, {drawn}, with the same number of steps. Each part "
+        "contains the smaller ones. Scored on the validation rows; the test rows are not used."
     )
     notes = tag("ul", *(tag("li", note) for note in curve.notes)) if curve.notes else Html()
     return join([tag("p", words, class_="none"), notes])
@@ -317,7 +321,7 @@ def _data(info: dict[str, Any]) -> Html:
 
 
 def _again(run: Run, info: dict[str, Any]) -> Html:
-    """How to do it again: command, versions, code, machine, recipe."""
+    """How to repeat the run: command, versions, code, machine, recipe."""
     command = shlex.join(str(word) for word in info.get("command", []))
     git, hardware = info.get("git") or {}, info.get("hardware", {})
     state = git.get("commit")
@@ -337,7 +341,7 @@ def _again(run: Run, info: dict[str, Any]) -> Html:
     recipe = files.read(run.place / directory.RECIPE).decode(errors="replace")
     return join(
         [
-            tag("h2", "Again"),
+            tag("h2", "Reproduce"),
             table(["", ""], rows),
             tag("details", tag("summary", "the whole recipe"), tag("pre", put(recipe))),
         ]

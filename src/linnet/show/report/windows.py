@@ -27,10 +27,10 @@ Json = dict[str, Any]
 
 MAX_WINDOWS = 50
 MAX_SLIDES = 12
-"""Pictures of a window that can be gone back to, the last ones."""
+"""The last pictures of a window that the slider can show."""
 
 MAX_PICTURE_BYTES, MAX_STATIC_BYTES = 3 << 20, 150 << 10
-"""Of all pictures of a run, in a report and in a static one."""
+"""The most bytes of all pictures of a run, in a report and in a static report."""
 
 STATIC_SIDE = 480
 MAX_TEXT = 20_000
@@ -49,7 +49,7 @@ for (const box of document.querySelectorAll(".slides")) {
 
 
 def alone(path: Path) -> bool:
-    """Whether the run in ``path`` has windows, and no results to report on."""
+    """Whether the run in ``path`` has windows but no metrics."""
     try:
         place = archive.run_place(path)
         return place.is_dir() and not (place / directory.METRICS).is_file() and has(place)
@@ -63,7 +63,7 @@ def has(run: Place) -> bool:
 
 
 def program(document: Document, name: str, path: Path) -> Html:
-    """A run that is a program's windows alone."""
+    """The section about a run that has only the windows of a program."""
     place = archive.run_place(path)
     state, error = directory.state_of(place)
     info = directory.read_info(place) if (place / directory.RUN).is_file() else {}
@@ -78,7 +78,7 @@ def program(document: Document, name: str, path: Path) -> Html:
 
 
 def windows(document: Document, run: Place) -> Html:
-    """What stood in the windows of each environment in the end."""
+    """The final content of the windows of each environment."""
     left = MAX_STATIC_BYTES if document.static else MAX_PICTURE_BYTES
     parts: list[Html] = []
     slides = False
@@ -146,7 +146,7 @@ def _inked(trace: Json, index: int, *, static: bool) -> Json:
 
 
 def _placed(data: list[Json], axis: Json, *, stacked: bool) -> list[Json]:
-    """Bars beside or on each other, each at a number, with a width."""
+    """Bars side by side or stacked, each with a number as its place, and a width."""
     names = data[0]["x"] if data else []
     numbers = [x for x in names if isinstance(x, (int, float))]
     if len(numbers) < len(names):
@@ -176,7 +176,7 @@ def _shaded(trace: Json) -> Json:
 
 
 def _ticks(axis: Json, places: list[Any] | None) -> None:
-    """Names or numbers of a heatmap's rows or columns."""
+    """Set the ticks of an axis of a heatmap: names or numbers of its rows or columns."""
     axis.pop("type", None)
     if places and isinstance(places[0], str):
         axis |= {"tickvals": list(range(len(places))), "ticktext": places}
@@ -188,7 +188,7 @@ def _ticks(axis: Json, places: list[Any] | None) -> None:
 def _contents(
     run: Place, window: Window, left: int, *, static: bool
 ) -> tuple[list[tuple[Picture, bytes]], int]:
-    """The last pictures that ``left`` bytes allow, oldest first, and what is left then."""
+    """The last pictures that fit into ``left`` bytes, oldest first, and how many bytes are left."""
     found: list[tuple[Picture, bytes]] = []
     for picture in reversed(window.pictures[-1:] if static else window.pictures[-MAX_SLIDES:]):
         try:
@@ -218,7 +218,7 @@ def _smaller(png: bytes) -> bytes:
 
 
 def _slides(window: Window, pictures: list[tuple[Picture, bytes]]) -> Html:
-    """The last picture, and a slider to those before it."""
+    """The last picture, and a slider to the earlier ones."""
     if not pictures:
         return tag("p", "too large to show, or missing", class_="none")
     made = []

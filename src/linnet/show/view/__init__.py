@@ -1,7 +1,7 @@
-"""The live page: a process of its own that reads runs and shows them in a browser.
+"""The live page: a separate process that reads runs and shows them in a browser.
 
-It opens one socket on the loopback and writes nothing but the key of its addresses. The trainer
-knows it only by ``start``.
+It opens one socket on the loopback interface, and the only file that it writes is the key of its
+addresses. Training uses only ``start``.
 """
 
 from linnet.show.view.launch import start

@@ -1,5 +1,5 @@
-"""``python -m linnet.show.view``: what ``linnet.show.view.start`` starts; the token comes by
-standard input."""
+"""``python -m linnet.show.view``: the process that ``linnet.show.view.start`` starts. It reads its
+token from standard input."""
 
 import argparse
 import socket
@@ -8,7 +8,7 @@ from pathlib import Path
 
 
 def main() -> None:
-    """Serve ``ROOT`` at a socket that is open already."""
+    """Serve the folder or run ``root`` at a socket that is already open."""
     parser = argparse.ArgumentParser(prog="python -m linnet.show.view")
     parser.add_argument("root", type=Path)
     parser.add_argument("--descriptor", type=int, required=True)

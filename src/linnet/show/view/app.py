@@ -1,6 +1,6 @@
-"""What the page asks for: itself, a stream of what is new, a run's scores, a panel.
+"""The answers to the page's requests: its files, a stream of news, the scores of a run, a panel.
 
-No request names a path: runs go by the ids that the stream gives.
+No request names a path; runs are named by ids, which the stream gives.
 """
 
 from __future__ import annotations
@@ -34,23 +34,24 @@ KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 POLL_SECONDS = 0.5
 ENDING_SECONDS = 0.2
 QUIET_SECONDS = 10.0
-"""After so long without news a line is sent that says nothing, so that a broken line is noticed."""
+"""After this time without news an empty comment is sent, so that a lost connection is noticed."""
 
 MAX_STREAMS = 32
 MAX_SHOWN = 50
 FIRST_SHOWN = 20
-"""Runs whose curves are sent to a page that has not chosen: those that run, and the newest."""
+"""A page that has not chosen runs gets the curves of this many: running runs, then the newest."""
 
 MAX_MESSAGE_BYTES = 64 << 10
 CHUNK = 1000
-"""Points in a message: of at most 50 bytes each."""
+"""The most points in a message; each has at most 50 bytes."""
 
 MAX_KEPT_BYTES = 64 << 20
-"""Of panels that are kept for the next time."""
+"""The most bytes of panels that are kept in memory."""
 
 
 class Page:
-    """The application; ``asked`` is when it was last asked, ``streams`` how many pages are open."""
+    """The application; ``asked`` is the time of the last request, ``streams`` the number of open
+    pages."""
 
     def __init__(self, root: Path) -> None:
         self.folder = Folder(root)
@@ -146,21 +147,21 @@ class Page:
             if (run.place / LEARNING).is_file():  # it may come later
                 made += files.about(run.place / LEARNING).changed
         except OSError:
-            told = "it is made when the run has finished"
+            told = "available when the run has finished"
             if (state := (run.row or {}).get("state")) != "running":
-                told = f"there is none: the run is {state}, and has no scores"
+                told = f"not available: the run is {state}, and has no scores"
             return Response(files.dumps({"problem": told}), media_type="application/json")
         key = (run.id, kind, model, made)
         if key not in self._panels:
             if not await self._unless_ending(self._keep(key, run.path)):
-                return PlainTextResponse("the viewer ends", 503)
+                return PlainTextResponse("the viewer is ending", 503)
             if key not in self._panels:
                 return Response(b'{"problem":"too large to show"}', media_type="application/json")
         self._panels.move_to_end(key)
         return Response(self._panels[key], media_type="application/json")
 
     async def _keep(self, key: tuple[Any, ...], run: Path) -> None:
-        """Make a panel, one at a time, and keep it."""
+        """Make a panel and keep it; only one is made at a time."""
         _, kind, model, _ = key
         async with self._computing:
             if key not in self._panels:
@@ -169,7 +170,7 @@ class Page:
                     self._panels.popitem(last=False)
 
     async def _unless_ending(self, work: Coroutine[Any, Any, None]) -> bool:
-        """Do some work to its end, or until the server ends; whether it was done."""
+        """Do some work, unless the server ends before; returns whether it was done."""
         task = asyncio.create_task(work)
         while not (await asyncio.wait((task,), timeout=ENDING_SECONDS))[0]:
             if self.ending:
@@ -192,7 +193,7 @@ class Page:
     async def _events(
         self, wanted: list[str] | None, offsets: dict[str, int]
     ) -> AsyncIterator[bytes]:
-        """What the page does not have yet, then what is new, at most twice a second."""
+        """The messages that the page does not have yet, then new ones, at most twice a second."""
         self.streams += 1
         try:
             yield b"retry: 1000\n\n"
@@ -247,7 +248,7 @@ class Page:
             return self.folder.runs
 
     def _news(self, run: Follower, offset: int) -> tuple[list[bytes], int, bool]:
-        """The run's curves after byte ``offset`` of its record, where that ends now, and whether
+        """The run's curves after byte ``offset`` of its record, the offset of its end, and whether
         there is more to read."""
         with self._lock:
             behind = False
@@ -276,7 +277,7 @@ def _first(runs: Iterable[Follower]) -> list[str]:
 
 
 def _offsets(text: str) -> dict[str, int]:
-    """``id:bytes,id:bytes``, as the stream's ids have it; what is not so is left out."""
+    """The offsets in an id of the stream, ``id:bytes,id:bytes``; invalid parts are ignored."""
     pairs = (part.partition(":") for part in text[:8192].split(","))
     return {
         id: int(number)
@@ -286,7 +287,7 @@ def _offsets(text: str) -> dict[str, int]:
 
 
 def _row(run: Follower) -> bytes:
-    """The run's row; where it is too long for a message, with fewer facts."""
+    """The run's row of the table; with fewer facts if it is too long for a message."""
     row = dict(run.row or {})
     while len(message := _message("run", row)) > MAX_MESSAGE_BYTES:
         facts = list(row["facts"].items())
@@ -302,7 +303,7 @@ def _now(run: Follower) -> bytes:
 
 
 def _series(about: Mapping[str, str], start: int, points: list[Point]) -> list[bytes]:
-    """Points that replace all from the place ``start`` on, in messages of one curve."""
+    """Messages with points of a curve; they replace all points from the position ``start`` on."""
     return [
         _message(
             "series",
@@ -320,7 +321,7 @@ def _series(about: Mapping[str, str], start: int, points: list[Point]) -> list[b
 
 
 def _message(event: str, data: Mapping[str, Any], id: str | None = None) -> bytes:
-    """A server-sent event; JSON has no line ends."""
+    """A server-sent event; its JSON contains no line breaks."""
     text = json.dumps(data, allow_nan=False, separators=(",", ":"))
     line = "" if id is None else f"id: {id}\n"
     return f"event: {event}\n{line}data: {text}\n\n".encode()

@@ -1,4 +1,4 @@
-"""What the viewer knows of runs: each is read from where it was left, and never written to."""
+"""The viewer's copy of runs: each run is read on from the last position, and never written."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ MAX_FINDINGS = 50
 MAX_FACTS = 150
 
 RARELY = 10
-"""How many looks apart the files of runs that have ended are looked at again."""
+"""The files of runs that have ended are checked only at every such look."""
 
 READ_BYTES = 1 << 20
 READ_SECONDS = 0.5
-"""For how long a record is read on before what was found is shown."""
+"""A record is read for at most about this long before its new events are shown."""
 
 SPENT = ("batches", "steps", "evaluate", "record")
-"""Parts of a fit's time."""
+"""The parts of a fit's time."""
 
 
 class Folder:
-    """The runs in a folder (and in folders of runs in it), or the one run that it is."""
+    """The runs in a folder and in its subfolders, or the one run that the folder is."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -47,7 +47,7 @@ class Folder:
         self._looks = 0
 
     def look(self) -> None:
-        """Find the runs there are, and how each is doing; their records are not read."""
+        """Find the runs and update their rows; their records are not read."""
         found = list(_find(self.root))
         for path, name in found:
             if path not in self._paths:
@@ -88,7 +88,7 @@ def _folders(path: Path) -> list[Path]:
 
 
 class Follower:
-    """One run: its row in the table, and its curves so far."""
+    """One run: its row of the table, and its curves so far."""
 
     def __init__(self, path: Path, name: str) -> None:
         self.path = path
@@ -100,10 +100,10 @@ class Follower:
         """Whether it may still change."""
 
         self.version = 0
-        """Counts the changes of its scores, which the page then asks for."""
+        """Counts the changes of its scores; after a change the page asks for them again."""
 
         self.windows = windows.Windows(path)
-        """What programs showed beside it with ``linnet.compat.visdom``."""
+        """The windows that programs drew beside it with ``linnet.compat.visdom``."""
 
         self._seen: tuple[float, ...] = ()
         self._facts: Json = {}
@@ -115,7 +115,7 @@ class Follower:
     def _reset(self) -> None:
         self.offset = 0
         self.began = 0
-        """Where the record ended when its reading began anew."""
+        """The end of the record when it was last read again from its beginning."""
 
         self.curves = Bounded()
         self.curves.batch = self._batch
@@ -128,8 +128,8 @@ class Follower:
 
     @property
     def now(self) -> Json:
-        """What is being fitted, at which step, and its scores: the last, "valid", and those of the
-        least validation loss, "best"."""
+        """The model that is being fitted, its step, and its scores: "valid" are the last ones,
+        "best" those with the lowest validation loss."""
         fit = self.history.now
         if fit is None:
             return {}
@@ -145,12 +145,12 @@ class Follower:
 
     @property
     def units(self) -> dict[str, float]:
-        """Steps of an epoch, by model."""
+        """The number of steps of an epoch, by model."""
         fits = self.history.models.values()
         return {shortened(fit.model): fit.unit for fit in fits if fit.unit < math.inf}
 
     def look(self) -> None:
-        """Bring the row up to date."""
+        """Update the row."""
         try:
             state, error = directory.state_of(self.place)
             self._look_at_files()
@@ -190,8 +190,8 @@ class Follower:
         self.version += 1
 
     def read(self) -> bool:
-        """Take in what is new in the record, whole lines from the byte where it was left, for at
-        most about ``READ_SECONDS``; whether there is more."""
+        """Read the new complete lines of the record, for at most about ``READ_SECONDS``; returns
+        whether there is more."""
         path = self.place / directory.EVENTS
         began = time.monotonic()
         try:
@@ -218,7 +218,7 @@ class Follower:
         return False
 
     def _read_anew(self, path: Place) -> None:
-        """The whole record again, without what a resume took back."""
+        """Read the whole record again, without the events that a resume has undone."""
         self._reset()
         found: list[Event] = []
         offset = 0
@@ -232,7 +232,7 @@ class Follower:
         self.began = offset
 
     def _take(self, found: list[Event], offset: int) -> None:
-        """Events that end at byte ``offset`` of the record."""
+        """Add events; the last one ends at byte ``offset`` of the record."""
         before = self.history.changes
         self.history.extend(found)
         self.version += self.history.changes - before
@@ -240,7 +240,7 @@ class Follower:
         self.offset = offset
 
     def detail(self) -> Json:
-        """All scores, the recipe, and where it was made."""
+        """All scores, findings and times of the run, and its ``run.json``."""
         path = self.place
         fits = self.history.models.values()
         metrics: Json = {"models": {shortened(fit.model): _scores(fit) for fit in fits}}
@@ -283,11 +283,11 @@ class Follower:
 
 
 MAX_CLASSES = 60
-"""Of more classes the confusion matrix has those with the most errors."""
+"""With more classes, the confusion matrix shows those with the most errors."""
 
 
 def _matrix(test: Json) -> Json:
-    """The confusion matrix, ``shown`` (the class codes it has), cut to ``MAX_CLASSES``."""
+    """The confusion matrix of at most ``MAX_CLASSES`` classes; ``shown`` are their class codes."""
     counts = test["confusion"]
     shown = list(range(len(counts)))
     if len(counts) > MAX_CLASSES:
@@ -307,19 +307,19 @@ def _changed(path: Place) -> float:
 
 
 def _numbers(values: Mapping[str, Any] | None) -> dict[str, float]:
-    """Those of some values that are numbers to show."""
+    """Those of some values that are finite numbers."""
     found = {key: number(value) for key, value in (values or {}).items()}
     return {key: value for key, value in found.items() if value is not None}
 
 
 def _best(fit: Fit) -> dict[str, float]:
-    """The scores of the least validation loss, the start left out; none where there are none."""
+    """The scores with the lowest validation loss, without the start; empty if there are none."""
     scores = _numbers(fit.best.valid) if fit.best is not None and fit.best.step else {}
     return scores if "loss" in scores else {}
 
 
 def _scores(fit: Fit) -> Json:
-    """What is known of a model before the run has ended."""
+    """The scores of a model before the run has ended."""
     found: Json = {}
     if best := _best(fit):
         found["valid"] = best
@@ -331,7 +331,7 @@ def _scores(fit: Fit) -> Json:
 
 
 def _clip(value: Any, most: int = MAX_LETTERS) -> Any:
-    """A number, or text that is not too long."""
+    """A number, or a text, cut if it is too long."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, (int, float)):

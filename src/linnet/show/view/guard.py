@@ -1,4 +1,4 @@
-"""Who may ask: the person who was given the address, from this machine, by reading alone."""
+"""Access control: only this machine, only with the secret address, and only reading."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-"""Of every answer."""
+"""The headers of every answer."""
 
 NAMES = ("127.0.0.1", "localhost")
-"""Hosts by which the page may be asked for, at any port, as tunnels have their own: that another
-site's name leads here is then of no use to it."""
+"""The host names in a request that are accepted, at any port, because a tunnel may use another one.
+This prevents DNS rebinding: the name of another site that resolves to this machine is refused."""
 
 
 class Guard:
-    """Lets through what comes with the token, or with the cookie that the token was turned into."""
+    """Accepts requests that have the token, or the cookie that was set for the token."""
 
     def __init__(self, app: ASGIApp, token: str, port: int) -> None:
         self._app = app
         self._token = token
-        self._cookie = f"linnet-{port}"  # cookies do not know ports: two viewers share them
+        self._cookie = f"linnet-{port}"  # cookies of one host are shared by all its ports
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -45,7 +45,7 @@ class Guard:
         refusal = _refusal(scope)
         given = _given(scope) if refusal is None else None
         if refusal is None and not self._right(given or self._held(scope)):
-            refusal = 403, "open the address that linnet printed: it holds the key to this page"
+            refusal = 403, "open the address that linnet printed: it contains the key to this page"
         fresh = refusal is None and given is not None
 
         async def answer(message: Message) -> None:
@@ -79,16 +79,16 @@ def _refusal(scope: Scope) -> tuple[int, str] | None:
     host = hosts[0].lower()
     name, _, port = host.partition(":")
     if name not in NAMES or not (port == "" or (port.isascii() and port.isdigit())):
-        return 421, "this is not that host"
+        return 421, "the host name is not that of this page"
     if len(origins) > 1 or (origins and origins[0].lower() != f"http://{host}"):
-        return 403, "another site may not ask"
+        return 403, "requests from another site are refused"
     if scope["method"] != "GET":
-        return 405, "only GET"
+        return 405, "only GET is allowed"
     return None
 
 
 def _given(scope: Scope) -> str | None:
-    """The token in the first address."""
+    """The token in the address that linnet printed."""
     if scope["path"] != "/":
         return None
     pairs = parse_qsl(scope["query_string"].decode("latin-1"))

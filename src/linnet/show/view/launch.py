@@ -1,4 +1,4 @@
-"""Opening the page: its socket, its address, and the viewer as a process of its own."""
+"""Start the live page: its socket, its address, and its separate process, the viewer."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from linnet.errors import LinnetError, LinnetWarning, WorkError
 
 HOST = "127.0.0.1"
 FIRST_PORT, PORTS = 49152, 16384
-"""The ports that nobody may own: a folder's is one of them."""
+"""The range of dynamic ports; the default port of a folder is one of them."""
 
 BACKLOG = 64
 KEY_BYTES = 32
@@ -30,12 +30,13 @@ _started: dict[Path, tuple[subprocess.Popen[bytes], str]] = {}
 
 
 def start(root: str | os.PathLike[str], *, pid: int | None = None, port: int = 0) -> str | None:
-    """Start the viewer of ``root``, a folder of runs or one run, and give the page's address.
+    """Start the viewer of ``root``, a folder of runs or one run; returns the page's address.
 
-    It is another process, in a session of its own, that lives as long as the process ``pid``, and
-    then until no page has asked for a minute. Nothing is waited for: a browser that comes before it
-    is ready is answered when it is. One that this process started and that still answers is not
-    started again. Where it cannot be started, a warning says why, and None comes back.
+    The viewer is another process, in a session of its own. It ends when the process ``pid`` has
+    ended and no page has sent a request for a minute. This function does not wait until the viewer
+    is ready; a browser that is earlier gets its answer later. If this process has started a viewer
+    of ``root`` that still answers, it is not started again. If the viewer cannot be started, a
+    warning says why, and the result is None.
     """
     path = Path(root).resolve()
     if not port and path in _started:
@@ -65,19 +66,19 @@ def start(root: str | os.PathLike[str], *, pid: int | None = None, port: int = 0
 
 
 def bind(root: Path, port: int = 0) -> socket.socket:
-    """A socket that listens on the loopback: at ``port``, or else at the folder's own, so that a
-    viewer that is started again has the same address, or else at any."""
+    """A socket that listens on the loopback interface at ``port``. By default it is the folder's
+    own port, so that a viewer that is started again has the same address, or else any port."""
     own = FIRST_PORT + int.from_bytes(sha256(os.fsencode(root)).digest()[:4]) % PORTS
     wanted = [port] if port else [own, 0]
     for number in wanted:
         listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         try:
-            if os.name == "posix":  # elsewhere it would let others in
+            if os.name == "posix":  # on Windows another process could then use the port too
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             listener.bind((HOST, number))
             listener.listen(BACKLOG)
             with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as route:
-                route.connect(listener.getsockname())  # sends nothing; fails without a loopback
+                route.connect(listener.getsockname())  # sends nothing; fails without the interface
             return listener
         except OSError as error:
             listener.close()
@@ -88,12 +89,12 @@ def bind(root: Path, port: int = 0) -> socket.socket:
 
 
 def address_of(listener: socket.socket, token: str) -> str:
-    """The first address of a page."""
+    """The address of the page, with the token."""
     return f"http://{HOST}:{listener.getsockname()[1]}/?token={token}"
 
 
 def _answers(address: str) -> bool:
-    """Whether somebody still listens there."""
+    """Whether a process still listens at this address."""
     place = urlsplit(address)
     try:
         socket.create_connection((HOST, place.port), timeout=1).close()
@@ -103,15 +104,15 @@ def _answers(address: str) -> bool:
 
 
 def token_of(root: Path, port: int) -> str:
-    """The secret of the addresses of ``root`` at ``port``: the same for a viewer started again, so
-    that an open page goes on."""
+    """The secret in the address of ``root`` at ``port``. It is the same for a viewer that is
+    started again, so that an open page still works."""
     message = f"{port}\n".encode() + os.fsencode(root)
     return hmac.new(_key(), message, sha256).hexdigest()[:40]
 
 
 def _key() -> bytes:
-    """The user's own key, made on first use in a folder that is closed to others; where there can
-    be none, one for this time."""
+    """The user's key. It is made at the first use, in a folder that others cannot read; if it
+    cannot be saved, it is a new key each time."""
     folder = cache() / "view"
     path = folder / "key"
     try:

@@ -1,4 +1,4 @@
-"""Panels that need a model or the data: made by a process of its own, once each, when asked for."""
+"""Panels that need a model or the data; each is made once, on request, by a separate process."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SECONDS = 120
 MAX_BYTES = 32 << 20
 
 MAX_MISTAKES = 1000
-"""That are sent, the surest first."""
+"""The most mistakes that are sent, the most confident first."""
 
 
 async def compute(run: Path, kind: str, model: str) -> bytes:
-    """A panel as JSON: ``data`` and ``layout`` of a figure; or ``columns`` and ``pictures``; or the
-    ``problem`` why there is none."""
+    """A panel as JSON: ``data`` and ``layout`` of a figure; or ``columns`` and ``pictures``; or a
+    ``problem``, which says why there is no panel."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-P", "-m", "linnet.show.view.panels",
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
@@ -42,7 +42,7 @@ async def compute(run: Path, kind: str, model: str) -> bytes:
             process.kill()
             await process.wait()
     if process.returncode or not made:
-        return _problem("the process that makes it ended early")
+        return _problem("the process that makes this panel has crashed")
     return made if len(made) <= MAX_BYTES else _problem("too large to show")
 
 
@@ -51,7 +51,7 @@ def _problem(text: str) -> bytes:
 
 
 def make(run: Run, kind: str, model: str) -> dict[str, Any]:
-    """A panel of a model, or of the chosen one; "data" is of the run's training rows."""
+    """A panel of the model, or of the chosen one; the panel "data" shows the training rows."""
     name = model or None
     if kind == "data":
         return run.examples().plain()

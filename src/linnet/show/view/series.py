@@ -1,4 +1,4 @@
-"""Curves in bounded memory, however long they grow."""
+"""Curves of any length in bounded memory."""
 
 from __future__ import annotations
 
@@ -11,25 +11,26 @@ from linnet.core.text import cut
 
 BUCKETS = 800
 MAX_POINTS = 2 * BUCKETS + 1
-"""Of a curve: the least and the largest value of each bucket, and the last point."""
+"""The most points of a curve: the smallest and the largest value of each bucket, and the last
+point."""
 
 Key = tuple[str, str, str]
-"""Of a curve: the model, "train" or "valid", and the name of the value."""
+"""The key of a curve: the model, "train" or "valid", and the name of the value."""
 
 MAX_SERIES = 100
-"""Curves of one run."""
+"""The most curves of one run."""
 
 MAX_LETTERS = 300
-"""Of a name that is shown."""
+"""The most letters of a name that is shown."""
 
 RATE_SECONDS = 0.05
-"""The least time over which samples a second are counted."""
+"""The shortest time over which samples per second are computed."""
 
 PLACE = ("step", "epoch", "time", "event", "model", "valid", "converged")
-"""What is no value of a curve."""
+"""Keys that are not values of a curve."""
 
 Point = tuple[int, int, float, float]
-"""One value that was written: the how manieth, at which step, after how many seconds, the value."""
+"""One written value: its number in the curve, its step, its time in seconds, and the value."""
 
 
 def _value(point: Point) -> float:
@@ -37,8 +38,8 @@ def _value(point: Point) -> float:
 
 
 class Bucket:
-    """A stretch of points, of which the least and the largest stay; ``offset``: where the record
-    ended when the last of them was read."""
+    """A group of points in a row, of which the smallest and the largest are kept. ``offset`` is the
+    end of the record when the last of them was read."""
 
     __slots__ = ("high", "low", "offset")
 
@@ -46,15 +47,15 @@ class Bucket:
         self.low, self.high, self.offset = low, high, offset
 
     def points(self) -> list[Point]:
-        """One or two, in order."""
+        """The one or two points that are kept, in order."""
         return [self.low] if self.low == self.high else sorted((self.low, self.high))
 
 
 class Series:
     """A curve of at most ``MAX_POINTS`` points.
 
-    Each bucket holds ``stride`` points; where more than ``BUCKETS`` would be needed, each two
-    become one. So peaks stay, and adding a point costs the same at any length.
+    Each bucket stands for ``stride`` points. If more than ``BUCKETS`` buckets were needed, each two
+    are merged. So peaks are kept, and adding a point costs the same at any length.
     """
 
     def __init__(self) -> None:
@@ -67,11 +68,11 @@ class Series:
         self._last: Point | None = None
 
     def extend(self, points: Iterable[tuple[int, float, float]]) -> None:
-        """Points: step, seconds, value; they count once they are settled."""
+        """Add points (step, seconds, value); ``settle`` puts them into buckets."""
         self._new.extend(points)
 
     def settle(self, offset: int) -> None:
-        """Put what was added, read from the record's bytes before ``offset``, into buckets."""
+        """Put the new points into buckets; they were read from the record up to byte ``offset``."""
         points, self._new = self._new, []
         if not points:
             return
@@ -113,8 +114,8 @@ class Series:
         self._merged = offset
 
     def since(self, offset: int) -> tuple[int, list[Point]]:
-        """What changed after the record's byte ``offset``: the points from the one at that place
-        on, which replace all that were there."""
+        """The changes after the record's byte ``offset``: a position in the curve, and the points
+        that replace all points from this position on."""
         first = 0
         if offset >= self._merged:
             first = len(self._buckets)
@@ -128,19 +129,19 @@ class Series:
 
 
 class Bounded:
-    """The curves of one run, by key, as a ``History`` fills them; ``batch`` are the rows of a step,
-    where they are known: then samples a second are counted."""
+    """The curves of one run, by key, which a ``History`` fills. ``batch`` is the number of rows of
+    a step, if it is known; then samples per second are computed."""
 
     def __init__(self) -> None:
         self.series: dict[Key, Series] = {}
         self.batch: float | None = None
         self.samples: dict[str, float] = {}
-        """A second, at the last time they were counted, by model."""
+        """The last number of samples per second, by model."""
 
         self._rates: dict[str, tuple[float, int]] = {}
 
     def put(self, model: str, part: Part, columns: Columns) -> None:
-        """Take in further points of a model; those without a time are none."""
+        """Add points of a model; points without a time are ignored."""
         times, steps = columns.get("time"), columns["step"]
         if times is None or not are_numbers(times):
             return
@@ -160,12 +161,12 @@ class Bounded:
             self._rate(model, steps, times)
 
     def settle(self, offset: int) -> None:
-        """All that was put so far was read from the record's bytes before ``offset``."""
+        """Settle all curves; their points were read from the record up to byte ``offset``."""
         for series in self.series.values():
             series.settle(offset)
 
     def _series(self, model: str, part: str, name: str, values: Sequence[Any]) -> Series | None:
-        """The curve of a value; None for what is not the value of a curve, or no number so far."""
+        """The curve of a value; None if it is not the value of a curve, or has no number yet."""
         key = model, part, shortened(name)
         if key in self.series:
             return self.series[key]
@@ -176,7 +177,7 @@ class Bounded:
         return self.series.setdefault(key, Series())
 
     def _rate(self, model: str, steps: Sequence[int], times: Sequence[float]) -> None:
-        """Samples a second since the last time it was known, evaluation left out."""
+        """Add samples per second since the last time; the time of evaluations is left out."""
         before, done = self._rates.get(model, (times[0], steps[0]))
         for step, at in zip(steps, times, strict=True):
             if at - before >= RATE_SECONDS:
@@ -191,13 +192,13 @@ class Bounded:
 
 
 def number(value: Any) -> float | None:
-    """A number that is not beyond all measure, or None."""
+    """``value`` if it is a number within ``LARGEST``; else None."""
     held = type(value) in (int, float) and -LARGEST < value < LARGEST
     return value if held else None
 
 
 def are_numbers(values: Sequence[Any]) -> bool:
-    """Whether each is such a number; none of them is NaN, which strict JSON does not have."""
+    """Whether each value is such a number; none can be NaN, which strict JSON does not allow."""
     plain = {int, float}.issuperset(map(type, values))
     return plain and min(values) > -LARGEST and max(values) < LARGEST
 

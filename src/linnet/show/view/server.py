@@ -1,4 +1,4 @@
-"""Serving the page until nobody needs it."""
+"""Serve the live page until nobody needs it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def serve(
 ) -> None:
     """Serve the page of ``root`` at ``listener``, until Ctrl-C or a signal.
 
-    With ``idle`` it ends by itself when the process ``pid`` has ended and no page has asked for
+    With ``idle`` it ends by itself when the process ``pid`` has ended and there was no request for
     ``IDLE_SECONDS``.
     """
     with contextlib.suppress(KeyboardInterrupt):
@@ -36,7 +36,7 @@ def serve(
 
 
 def configure(application: ASGIApp) -> uvicorn.Config:
-    """uvicorn's settings: HTTP/1.1 alone, quiet, and no stream holds it when it ends."""
+    """uvicorn's settings: HTTP/1.1 only, no log, and open streams do not delay its end."""
     return uvicorn.Config(
         application, loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None,
         access_log=False, server_header=False, proxy_headers=False, limit_concurrency=200,

@@ -1,4 +1,4 @@
-"""The windows of programs that draw with ``linnet.compat.visdom``, read as they grow."""
+"""The windows of programs that draw with ``linnet.compat.visdom``, read while they change."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from linnet.runs import events
 
 Json = dict[str, Any]
 Name = tuple[str, str]
-"""Of a window: its environment, its own."""
+"""The name of a window: its environment and its own name."""
 
 MAX_FILES = 10
 MAX_WINDOWS = 100
-"""Of an environment: those that changed last."""
+"""The most windows of an environment: those that changed last are kept."""
 
 MAX_KEPT = 20_000
-"""Points of a line that are held; of more, every other two give way, the peaks last."""
+"""The most points of a line that are kept; a longer line is thinned, and its peaks are kept."""
 
 MAX_PICTURES = 200
-"""Of a window that a page can go back to, evenly spread; ten times as many are held."""
+"""The most pictures of a window that a page can show, evenly spaced; ten times as many are kept."""
 
 MAX_TEXT = 10_000
-"""Letters of a text that are shown, the last ones; ten times as many are held."""
+"""The last letters of a text are shown, at most this many; ten times as many are kept."""
 
 MAX_PICTURE_BYTES = 16 << 20
 MAX_SIDE = 1 << 14
@@ -49,7 +49,8 @@ class _File:
 
 
 class Windows:
-    """Of one run. Each window has a number and a version that grows with every change of any."""
+    """The windows of one run. Each has a number, and the version of its last change; versions count
+    the changes of all windows."""
 
     def __init__(self, run: Path) -> None:
         self._run = run
@@ -58,7 +59,7 @@ class Windows:
 
     def _begin(self) -> None:
         self.key = secrets.token_hex(8)
-        """What numbers and versions belong to."""
+        """Numbers and versions are valid only together with this key."""
 
         self._version = 0
         self._number: dict[Name, int] = {}
@@ -67,7 +68,7 @@ class Windows:
         self._files.clear()
 
     def read(self) -> bool:
-        """Take in what is new, for at most about ``READ_SECONDS``; whether there is more."""
+        """Read new events, for at most about ``READ_SECONDS``; returns whether there is more."""
         end = time.monotonic() + READ_SECONDS
         for path in paths(self._run):
             file = self._files.setdefault(path, _File(path))
@@ -120,8 +121,8 @@ class Windows:
         }
 
     def news(self, after: int, key: str, most: int) -> Json:
-        """What changed after the version ``after`` of ``key``, oldest first, of at most ``most``
-        bytes; ``there`` are the numbers of all windows, in the order in which they came."""
+        """The windows that changed after the version ``after`` of ``key``, oldest change first, in
+        at most ``most`` bytes; ``there`` are the numbers of all windows, in order of creation."""
         if key != self.key:
             after = 0
         there = {(f.env, w): window for f in self._files.values() for w, window in f.state.items()}
@@ -142,7 +143,7 @@ class Windows:
         return {"key": self.key, "at": after, "more": more, "there": numbers, "windows": found}
 
     def picture(self, name: str) -> bytes | None:
-        """The PNG file of a picture that was shown, by its name without folder and end."""
+        """The PNG file of a picture that was shown, by its name without folder and suffix."""
         file = f"{windows.MEDIA}/{name}.png"
         if file not in self._pictures or not windows.PICTURE.fullmatch(file):
             return None
@@ -158,7 +159,7 @@ class Windows:
 
 
 def paths(run: Path) -> list[Path]:
-    """The files of a run's environments."""
+    """The record files of a run's environments."""
     try:
         return [path for path in windows.records(run) if isinstance(path, Path)][:MAX_FILES]
     except OSError:
@@ -166,7 +167,7 @@ def paths(run: Path) -> list[Path]:
 
 
 def size(run: Path) -> int:
-    """How long these files are together: it grows whenever there is something new."""
+    """The total size of these files; it grows whenever there are new events."""
     total = 0
     for path in paths(run):
         try:
@@ -177,7 +178,7 @@ def size(run: Path) -> int:
 
 
 def _bound(window: Window) -> None:
-    """Hold no more of a window than is ever shown, so that any may grow for ever."""
+    """Drop what is never shown of a window, so that its memory is bounded."""
     for line in window.lines:
         count = min(len(line.x), len(line.y))
         if count > MAX_KEPT:
@@ -196,7 +197,7 @@ def _keep(line: Line, places: Any) -> None:
 
 
 def _told(window: Window, about: Json, most: int) -> Json:
-    """A window as the page draws it, of at most ``most`` bytes."""
+    """A window in the form that the page draws, of at most ``most`` bytes."""
     about = {
         **about, "name": clip(window.name), "title": clip(window.title), "kind": window.kind
     }  # fmt: skip

@@ -363,7 +363,7 @@ function drawTable() {
   const held = $("table").firstChild;
   const [left, top] = [$("table").scrollLeft, $("table").scrollTop];
   const made = all.length ? el("table", {}, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows))
-    : el("p", { class: "quiet" }, page.source ? "No runs here yet; they appear by themselves." : "");
+    : el("p", { class: "quiet" }, page.source ? "No runs here yet; new runs appear automatically." : "");
   if (held && held.isEqualNode(made)) return;
   $("table").replaceChildren(made);
   if (all.length) mark("shell");
@@ -390,7 +390,7 @@ function rowOf(run, columns) {
       const score = scoreOf(run);
       if (score.name === null) return el("td", { class: "n" }, "–");
       const text = score.name === "accuracy" ? percent(score.value) : `${score.name === "rmse" ? "RMSE" : score.name} ${shown(score.value)}`;
-      const title = score.held === "test" ? "test rows" : "validation rows, at the least validation loss so far";
+      const title = score.held === "test" ? "test rows" : "validation rows, at the lowest validation loss so far";
       return el("td", { class: "n", title }, text, score.held === "test" ? null : el("small", {}, " validation"));
     }
     if (key === "created") return el("td", { title: row.created }, row.created ? row.created.slice(0, 16).replace("T", " ") : "–");
@@ -462,13 +462,13 @@ function drawRun() {
   const parts = [el("div", { class: "head" }, named("h2", row.name),
     el("span", { class: `state ${stateOf(row.state)}` }, row.state || "unreadable"))];
   if (row.error) parts.push(el("p", { class: "problem", dir: "auto" }, row.error));
-  if (row.state === "crashed") parts.push(el("p", { class: "problem" }, "Its process has ended without saying so; what was written stays."));
+  if (row.state === "crashed") parts.push(el("p", { class: "problem" }, "Its process has ended unexpectedly; the files that it wrote are kept."));
   if (row.state === "running" && now.model) {
     const told = [NAMES[now.model] || now.model, now.steps ? `step ${whole(now.step)} of ${whole(now.steps)}` : `step ${whole(now.step || 0)}`];
     if (now.epoch) told.push(`epoch ${now.epoch}`);
     if (now.valid) told.push(`validation ${headline(now.valid)} now`);
     if (now.best) told.push(`${headline(now.best)} at its best`);
-    if (now.samples) told.push(`${whole(now.samples)} samples a second`);
+    if (now.samples) told.push(`${whole(now.samples)} samples per second`);
     parts.push(el("p", {}, told.join(" · ")));
     if (now.steps) parts.push(el("progress", { max: now.steps, value: Math.min(now.step, now.steps), "aria-label": "steps done" }));
   }
@@ -659,7 +659,7 @@ function drawMistakes(panel, run) {
   const part = kept.slice(0, drawMistakes.most);
   const again = () => drawMistakes(panel, run);
   const sorts = el("select", { "aria-label": "order", onchange: (event) => { drawMistakes.by = event.target.value; again(); } },
-    [["sure", classifies ? "surest first" : "largest first"], ...(classifies ? [["pair", "by pair"]] : []), ["row", "by row"]].map(
+    [["sure", classifies ? "most confident first" : "largest first"], ...(classifies ? [["pair", "by pair"]] : []), ["row", "by row"]].map(
       ([key, text]) => el("option", { value: key, selected: (drawMistakes.by || "sure") === key }, text)));
   const filter = page.pair ? el("p", { role: "status" }, `true ${page.pair[0]}, predicted ${page.pair[1]}: ${whole(kept.length)} shown `,
     page.pair[0] === page.pair[1] ? "(these are right: no mistakes) " : "",
@@ -709,7 +709,7 @@ function drawAbout(run) {
   const block = (title, content) => el("details", { "data-title": title, open: (drawAbout.open || {})[title], ontoggle: (event) => { drawAbout.open = { ...drawAbout.open, [title]: event.target.open }; } }, el("summary", {}, title), content);
   $("about").replaceChildren(el("h2", {}, "How it was made"), ...[
     facts.length ? block("recipe", pairs(facts)) : null, made.length ? block("data, code and machine", pairs(made)) : null,
-    findings.length ? block(`what the doctor found (${findings.length})`, el("ul", {}, findings.map((finding) => el("li", { dir: "auto" }, `${finding.severity}: ${finding.text}`)))) : null].filter(Boolean));
+    findings.length ? block(`findings (${findings.length})`, el("ul", {}, findings.map((finding) => el("li", { dir: "auto" }, `${finding.severity}: ${finding.text}`)))) : null].filter(Boolean));
   $("about").hidden = false;
 }
 
@@ -734,7 +734,7 @@ function lazy(id, wanted, run, kind, show) {
   section.key = `${run.row.id} ${key}`;
   run.panels = run.panels || new Map();
   section.hidden = false;
-  section.replaceChildren(el("h2", {}, TITLES[kind]), el("p", { class: "quiet" }, "is being made …"));
+  section.replaceChildren(el("h2", {}, TITLES[kind]), el("p", { class: "quiet" }, "loading …"));
   const current = () => page.focus === run.row.id && page.model === model;
   section.wanted = async () => {
     section.wanted = null;
@@ -950,7 +950,7 @@ function loadPlotly() {
   requestAnimationFrame(() => setTimeout(() => { // after the table has been painted
     const script = el("script", { src: "plotly.js", async: true });
     script.onload = () => { mark("plotly"); ready.splice(0).forEach((work) => work()); draw("curves", "windows"); };
-    script.onerror = () => { $("waiting").textContent = "The script for figures could not be read."; };
+    script.onerror = () => { $("waiting").textContent = "The script that draws the curves could not be loaded."; };
     document.head.append(script);
   }, 0));
 }
@@ -1076,7 +1076,7 @@ function traces(drawn, axis, name, unit, smoothing) {
       made.push({
         type: "scatter", mode: "markers", showlegend: false, uid: uid(), x, y: [unit * held.value[at]],
         marker: { symbol: "star", size: drawn.length > 6 ? 9 : 12, color: line.color, line: { width: drawn.length > 6 ? 0.5 : 1, color: INK } },
-        hovertemplate: `${who}<br>least validation loss<br>%{y:.5g} at %{x:.6g}<extra></extra>`,
+        hovertemplate: `${who}<br>lowest validation loss<br>%{y:.5g} at %{x:.6g}<extra></extra>`,
       });
     }
   }
@@ -1133,7 +1133,7 @@ const PLOTS = [
   // where, value, title, unit, may be logarithmic, may be smoothed
   ["main-plots", "loss", "loss", 1, true, true], ["main-plots", "accuracy", "accuracy (%)", 100, false, false],
   ["main-plots", "rmse", "RMSE (unit of the target)", 1, true, false],
-  ["step-plots", "samples", "samples a second", 1, false, false], ["step-plots", "lr", "learning rate", 1, true, false],
+  ["step-plots", "samples", "samples per second", 1, false, false], ["step-plots", "lr", "learning rate", 1, true, false],
   ["step-plots", "memory", "memory (MB)", 1e-6, false, false], ["step-plots", "gradient_max", "largest gradient entry", 1, true, true],
 ];
 
@@ -1176,9 +1176,9 @@ function drawCurves() {
 function drawStrokes(drawn, axis, smoothed) {
   const level = (line) => axis === "epoch" && !line.unit.epoch;
   const told = [];
-  if (!drawn.every(level)) told.push(`training solid${smoothed ? " (the loss smoothed; faint: as it was)" : ""}, validation dashed, ★ least validation loss`);
-  if (drawn.some(level)) told.push("without epochs a level, at its best: training dotted, validation dash-dotted");
-  if (new Set(drawn.map((line) => line.color)).size < drawn.length) told.push("there are more lines than colours: pointing at a name shows its own alone");
+  if (!drawn.every(level)) told.push(`training solid${smoothed ? " (the loss is smoothed; the pale line is not)" : ""}, validation dashed, ★ lowest validation loss`);
+  if (drawn.some(level)) told.push("models without epochs: a horizontal line at the best loss, training dotted, validation dash-dotted");
+  if (new Set(drawn.map((line) => line.color)).size < drawn.length) told.push("there are more lines than colours: point at a name to show only its line");
   $("strokes").textContent = told.join("; ");
 }
 
