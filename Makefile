@@ -35,7 +35,7 @@ audit: $(VENV)/ready  ## whether an advisory concerns a pinned version; without 
 	$(BIN)/python -m pytest -m '' -k known_to_be_vulnerable tests/test_environment.py
 
 bench: $(VENV)/ready  ## the quick form of every benchmark
-	$(BIN)/python benchmarks/spine.py
+	$(BIN)/python benchmarks/train.py
 	$(BIN)/python benchmarks/record.py --quick
 	$(BIN)/python benchmarks/convex/run.py --quick --limit 5
 	$(BIN)/python benchmarks/training/epochs.py --quick

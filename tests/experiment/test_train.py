@@ -1,4 +1,4 @@
-"""The spine, end to end, on small data."""
+"""The whole training, end to end, on small data."""
 
 import json
 from pathlib import Path

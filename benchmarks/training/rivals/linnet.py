@@ -1,4 +1,4 @@
-"""linnet's own fit, as ``spine.train`` calls it, with its record written to a file."""
+"""linnet's own fit, as ``linnet.train`` calls it, with its record written to a file."""
 
 from __future__ import annotations
 

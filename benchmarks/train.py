@@ -1,6 +1,6 @@
 """What `linnet train` costs, beside the same two fits by scikit-learn, in one run.
 
-    python benchmarks/spine.py [DATA]
+    python benchmarks/train.py [DATA]
 
 DATA is digits unless LINNET_DATA holds mnist. Each fit runs in turn, ours and theirs, on the same
 rows and the same threads; the ratio is theirs divided by ours. The line is solved at the penalty
