@@ -701,9 +701,7 @@ METRICS_FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "no reason": (lambda m: m["models"]["linear"]["fit"].pop("reason"), "reason"),
     "score of text": (lambda m: m["models"]["linear"]["test"].update(accuracy="1"), "accuracy"),
     "score too large": (lambda m: m["models"]["linear"]["test"].update(accuracy=7), "accuracy"),
-    "ragged": (
-        lambda m: m["models"]["linear"]["test"]["confusion"][0].pop(), "confusion matrix of 3"
-    ),
+    "ragged": (lambda m: m["models"]["linear"]["test"]["confusion"][0].pop(), "matrix of 3"),
     "counts too large": (
         lambda m: m["models"]["linear"]["test"]["confusion"][0].__setitem__(0, 2**70), "confusion"
     ),
