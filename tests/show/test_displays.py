@@ -214,7 +214,7 @@ def test_weights_are_bars_or_pictures(digits: Any, cancer: Any, run: linnet.Run)
     assert set(units.shown.columns["name"]) == {f"unit {i}" for i in range(5)}
     with pytest.raises(InputError, match="have no meaning"):
         WeightsDisplay.from_estimator(perceptron)
-    with pytest.raises(InputError, match="expected a line or a perceptron"):
+    with pytest.raises(InputError, match="expected a fitted line or perceptron"):
         WeightsDisplay.from_estimator(StandardScaler())
 
 
