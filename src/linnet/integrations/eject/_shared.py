@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
+from inspect import getsource
 from pathlib import Path
 
+from linnet.core.randomness import derive
 from linnet.core.text import plural
 from linnet.errors import InputError
 from linnet.fit.artifact import Manifest
@@ -105,12 +108,13 @@ def head(facts: Facts, docstring: str, sections: Sequence[str]) -> str:
         found = []
         for line in lines:
             name = line.split(" as ")[-1].split()[-1]
-            if f"{name}." in text or name == "Path":
+            if re.search(rf"\b{name}[.(]", text) or name == "Path":
                 found.append(line)
         return found
 
     imports = used(
-        "import gzip", "import hashlib", "import json", "import math", "from pathlib import Path"
+        "import gzip", "import json", "import math", "from hashlib import blake2b",
+        "from pathlib import Path",
     )  # fmt: skip
     others = used("import numpy as np", "import torch", "import torch.nn.functional as F")
     others += [*facts.reader.imports, *used("from torch import nn")]
@@ -143,15 +147,12 @@ def tensors(path):
     return found
 '''
 
-RANDOM = '''
-def number(*purpose):
-    """All that is random is a function of SEED and a purpose: nothing has to be remembered."""
-    key = "\\0".join(map(str, (SEED, *purpose))).encode()
-    return int.from_bytes(hashlib.blake2b(key, digest_size=8).digest(), "little") >> 1
-
+RANDOM = f'''
+{getsource(derive)}
 
 def generator(*purpose):
-    return torch.Generator().manual_seed(number(*purpose))
+    """All that is random is a function of SEED and a purpose: nothing has to be remembered."""
+    return torch.Generator().manual_seed(derive(SEED, *purpose))
 '''
 
 

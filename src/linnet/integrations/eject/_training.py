@@ -371,7 +371,7 @@ def _loop(facts: Facts, call: str) -> str:
     if _augments(facts):
         body.append("x = augmented(x, step)")
     if facts.net.draws:
-        body.append('torch.manual_seed(number("dropout", step))')
+        body.append('torch.manual_seed(derive(SEED, "dropout", step))')
     clip = recipe.clip and f"torch.nn.utils.clip_grad_norm_(parameters, {recipe.clip!r})"
     update = [
         f"raw = {_raw(facts, call, 'x')}",
