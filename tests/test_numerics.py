@@ -97,7 +97,7 @@ def test_a_loss_that_is_nan_is_neither_best_nor_saved(tmp_path: Path) -> None:
     order = torch.randperm(len(train), generator=generator(0, "batches", at // per_epoch))
     assert diverged.plain()["rows"] == train[order.split(16)[at % per_epoch]].sort().values.tolist()
     held = checkpoint.newest(tmp_path / "r" / "checkpoints")
-    assert held is not None and held["at"][1] > 8
+    assert held is not None and held["progress"]["index"] > 8
     tensors = [*held["method"]["network"].values(), *held["best"]["state"].values()]
     assert tensors and all(tensor.isfinite().all() for tensor in tensors)
     assert all(torch.isfinite(loss) for _, loss, _ in held["losses"]["pending"])

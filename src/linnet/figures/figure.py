@@ -14,7 +14,7 @@ from typing import Any
 
 from linnet.core import files
 from linnet.errors import InputError, WorkError
-from linnet.figures import plotly
+from linnet.figures.plotly import script
 
 CONFIG = {"displaylogo": False, "responsive": True, "typesetMath": False}
 """Settings of Plotly's script for every figure: a dollar sign in a name starts no formula."""
@@ -117,7 +117,7 @@ class Figure:
 
 def plotly_script() -> str:
     """Plotly's script, read from its Python package without importing it."""
-    path = plotly.script()
+    path = script()
     if path is None:
         raise WorkError("Plotly's script is missing; it comes with: pip install plotly")
     return path.read_text(encoding="utf-8")
