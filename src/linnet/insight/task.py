@@ -57,6 +57,10 @@ class Task(ABC):
         """The headline score alone: "97.51 %", "RMSE 54.2"."""
 
     @abstractmethod
+    def words(self, score: float) -> str:
+        """The headline score with its name: "accuracy 97.51 %", "RMSE 54.2"."""
+
+    @abstractmethod
     def certainty(self, comparison: Mapping[str, Any], line: Mapping[str, Any]) -> str:
         """How certain the difference between a net and the line is, as text; ``line`` are the
         line's test scores."""
@@ -158,6 +162,9 @@ class Classes(Task):
     def shown(self, score: float) -> str:
         return percent(score)
 
+    def words(self, score: float) -> str:
+        return f"accuracy {percent(score)}"
+
     def certainty(self, comparison: Mapping[str, Any], line: Mapping[str, Any]) -> str:
         p = comparison["p_value"]
         return "McNemar p < 0.001" if p < 0.001 else f"McNemar p = {p:.2g}"
@@ -220,6 +227,9 @@ class Numbers(Task):
 
     def shown(self, score: float) -> str:
         return f"RMSE {score:.4g}"
+
+    def words(self, score: float) -> str:
+        return self.shown(score)
 
     def certainty(self, comparison: Mapping[str, Any], line: Mapping[str, Any]) -> str:
         """The interval of the difference between the mean squared errors, relative to the line's:

@@ -18,6 +18,7 @@ from typing import Any
 from linnet.core import files
 from linnet.core.files import Place
 from linnet.errors import InputError, Interrupted, LinnetWarning, WorkError
+from linnet.insight.task import task_in
 
 FORMAT = 1
 ROOT = Path("runs")
@@ -241,6 +242,7 @@ def describe(path: Place) -> dict[str, Any]:
     metrics = read_metrics(path) if (path / METRICS).is_file() else {}
     chosen = metrics.get("chosen")
     test = metrics.get("models", {}).get(chosen, {}).get("test", {})
+    task = task_in(test)
     return {
         "name": path.name,
         "path": str(path),
@@ -249,6 +251,6 @@ def describe(path: Place) -> dict[str, Any]:
         "created": run.get("created"),
         "data": run.get("data", {}).get("name"),
         "chosen": chosen,
-        "metric": "accuracy" if "accuracy" in test else "rmse" if test else None,
-        "value": test.get("accuracy", test.get("rmse")),
+        "metric": None if task is None else task.score,
+        "value": None if task is None else test[task.score],
     }

@@ -18,6 +18,7 @@ from linnet.core.history import Columns, Fit, History, Part, loss
 from linnet.core.html import Html, put
 from linnet.errors import LinnetWarning
 from linnet.figures.notebook import paragraph, table
+from linnet.insight.task import task_in
 
 Echo = Callable[[Plain], None]
 
@@ -66,9 +67,8 @@ def scored(event: Evaluate) -> str:
     """The validation scores, in words."""
     valid = event.valid or {}
     found = f"validation loss {loss(event):.4f}"
-    if "accuracy" in valid:
-        return f"{found}, accuracy {100 * valid['accuracy']:.2f} %"
-    return f"{found}, RMSE {valid['rmse']:.4g}" if "rmse" in valid else found
+    task = task_in(valid)
+    return found if task is None else f"{found}, {task.words(task.of(valid))}"
 
 
 def place(event: Step | Evaluate) -> str:

@@ -16,7 +16,7 @@ from linnet.core.text import percent
 from linnet.errors import InputError, LinnetError
 from linnet.figures import Figure, curves
 from linnet.insight.diagnosis import typical_probability
-from linnet.insight.task import task_in
+from linnet.insight.task import CLASSES, task_in
 from linnet.insight.verdict import headline
 from linnet.networks import BASELINE, LINE
 from linnet.runs import directory
@@ -92,7 +92,8 @@ class Page(Document):
             parts.append(self.figure("Would more data help?", run.learning_curve))
             parts.append(_fewer_rows(run))
         test = scores.get("test")
-        if test and "confusion" in test:
+        classifies = task_in(test or {}) is CLASSES
+        if test and classifies:
             parts += [tag("h2", f"Class by class: {history.title(chosen)}"), _classes(test)]
             if len(test["classes"]) <= MANY_CLASSES:
                 parts.append(_confusion(test))
@@ -103,7 +104,7 @@ class Page(Document):
         elif test:
             parts.append(self.figure("Predicted against true", run.residuals))
         if test:
-            what = "Mistakes" if "confusion" in test else "Largest errors"
+            what = "Mistakes" if classifies else "Largest errors"
             parts.append(self._mistakes(run, what))
         if LINE in metrics["models"]:
             title = "Coefficients of the linear model"

@@ -15,6 +15,7 @@ from linnet.core.events import Event, Resume
 from linnet.core.files import Place
 from linnet.core.history import Fit, History, drop_undone
 from linnet.errors import LinnetError
+from linnet.insight.task import CLASSES, task_in
 from linnet.runs import archive, directory, events, query
 from linnet.show.view import windows
 from linnet.show.view.series import MAX_LETTERS, Bounded, Key, Series, number, shortened
@@ -256,7 +257,7 @@ class Follower:
         models = {}
         for name, scores in metrics["models"].items():
             given = {key: value for key, value in scores.items() if isinstance(value, dict)}
-            if isinstance(test := given.get("test"), dict) and "confusion" in test:
+            if isinstance(test := given.get("test"), dict) and task_in(test) is CLASSES:
                 given["test"] = {**test, **_matrix(test)}
             models[name] = given
         return {
