@@ -191,8 +191,7 @@ def rows(facts: Facts) -> str:
 
 def scaling(facts: Facts) -> str:
     """From raw examples to standardised numbers."""
-    recipe, kind = facts.recipe, facts.manifest.network["scale"]
-    spec = facts.manifest.network
+    kind = facts.manifest.network["scale"]
     flat = "" if facts.net.kind == "cnn" else ".flatten(1)"
     last = ".contiguous(memory_format=torch.channels_last)" if facts.net.kind == "cnn" else ""
     bounds = facts.net.kind == "mlp" and kind == "standard"
@@ -207,60 +206,7 @@ def scaling(facts: Facts) -> str:
             flat=flat,
             last=last,
         )
-    if not isinstance(recipe.scaling, str):
-        mean, deviation = recipe.scaling
-        unit = 255.0 if facts.bytes else 1.0
-        made = code(
-            """
-            # inputs are scaled by a mean and a deviation that were given$units
-            shift, factor = torch.tensor([$mean]), torch.tensor([$factor])
-            """,
-            units=", in units of 255" if facts.bytes else "",
-            mean=repr(mean * unit), factor=repr(1 / (deviation * unit)),
-        )  # fmt: skip
-    elif kind == "pixel" and facts.bytes:
-        made = code(
-            """
-            # pixels are scaled by their mean and deviation in the training rows
-            counts = torch.bincount(x_train.flatten(), minlength=256).double()
-            values = torch.arange(256, dtype=torch.float64)
-            mean = (counts * values).sum() / counts.sum()
-            variance = (counts * (values - mean).square()).sum() / counts.sum()
-            shift, factor = mean.$cast().reshape(1), (1 / variance.sqrt()).$cast().reshape(1)
-            """,
-            cast=cast,
-        )
-    elif kind == "pixel":
-        made = code(
-            """
-            # pixels are scaled by their mean and deviation in the training rows
-            mean, deviation = x_train.double().mean(), x_train.double().std(correction=0)
-            shift, factor = mean.$cast().reshape(1), (1 / deviation).$cast().reshape(1)
-            """,
-            cast=cast,
-        )
-    else:
-        width = 1
-        for size in spec["inputs"]:  # type: ignore[union-attr]
-            width *= int(size)  # type: ignore[arg-type]
-        made = code(
-            """
-            # columns have mean 0 and deviation 1 in the training rows; those of 0 and 1 stay
-            origin = x_train[:1].double()
-            total, squares, binary = 0, 0, True
-            for part in x_train.split($rows):
-                binary = binary & ((part == 0) | (part == 1)).all(0)
-                total = total + (part.double() - origin).sum(0)
-                squares = squares + (part.double() - origin).square().sum(0)
-            mean = total / len(x_train)
-            deviation = (squares / len(x_train) - mean.square()).clamp(min=0).sqrt()
-            mean = torch.where(binary, 0, mean + origin[0])
-            deviation = torch.where(binary, 1, deviation)
-            factor = torch.where(deviation <= 1e-12 * mean.abs(), 1, 1 / deviation).$cast()
-            shift = mean.$cast()
-            """,
-            rows=f"{max(1, (1 << 22) // width):_}", cast=cast,
-        )  # fmt: skip
+    made = _statistics(facts)
     numbers = "(x.$cast() - shift) * factor" if facts.bytes else "((x - shift) * factor).$cast()"
     if bounds:
         bounded = code(
@@ -289,6 +235,65 @@ def scaling(facts: Facts) -> str:
         last=last,
     )
     return f"{made}\n\n\n{function}"
+
+
+def _statistics(facts: Facts) -> str:
+    """The shift and the factor of the scaling: as given, or from the training rows."""
+    recipe, cast = facts.recipe, facts.cast
+    kind, inputs = facts.manifest.network["scale"], facts.manifest.network["inputs"]
+    if not isinstance(recipe.scaling, str):
+        mean, deviation = recipe.scaling
+        unit = 255.0 if facts.bytes else 1.0
+        return code(
+            """
+            # inputs are scaled by a mean and a deviation that were given$units
+            shift, factor = torch.tensor([$mean]), torch.tensor([$factor])
+            """,
+            units=", in units of 255" if facts.bytes else "",
+            mean=repr(mean * unit), factor=repr(1 / (deviation * unit)),
+        )  # fmt: skip
+    if kind == "pixel" and facts.bytes:
+        return code(
+            """
+            # pixels are scaled by their mean and deviation in the training rows
+            counts = torch.bincount(x_train.flatten(), minlength=256).double()
+            values = torch.arange(256, dtype=torch.float64)
+            mean = (counts * values).sum() / counts.sum()
+            variance = (counts * (values - mean).square()).sum() / counts.sum()
+            shift, factor = mean.$cast().reshape(1), (1 / variance.sqrt()).$cast().reshape(1)
+            """,
+            cast=cast,
+        )
+    if kind == "pixel":
+        return code(
+            """
+            # pixels are scaled by their mean and deviation in the training rows
+            mean, deviation = x_train.double().mean(), x_train.double().std(correction=0)
+            shift, factor = mean.$cast().reshape(1), (1 / deviation).$cast().reshape(1)
+            """,
+            cast=cast,
+        )
+    width = 1
+    for size in inputs:  # type: ignore[union-attr]
+        width *= int(size)  # type: ignore[arg-type]
+    return code(
+        """
+        # columns have mean 0 and deviation 1 in the training rows; those of 0 and 1 stay
+        origin = x_train[:1].double()
+        total, squares, binary = 0, 0, True
+        for part in x_train.split($rows):
+            binary = binary & ((part == 0) | (part == 1)).all(0)
+            total = total + (part.double() - origin).sum(0)
+            squares = squares + (part.double() - origin).square().sum(0)
+        mean = total / len(x_train)
+        deviation = (squares / len(x_train) - mean.square()).clamp(min=0).sqrt()
+        mean = torch.where(binary, 0, mean + origin[0])
+        deviation = torch.where(binary, 1, deviation)
+        factor = torch.where(deviation <= 1e-12 * mean.abs(), 1, 1 / deviation).$cast()
+        shift = mean.$cast()
+        """,
+        rows=f"{max(1, (1 << 22) // width):_}", cast=cast,
+    )  # fmt: skip
 
 
 def losses(facts: Facts) -> str:

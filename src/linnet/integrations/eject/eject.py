@@ -11,10 +11,13 @@ import numpy as np
 
 from linnet.core import files
 from linnet.core.registry import suggest
+from linnet.data.schema import Schema
 from linnet.errors import InputError
 from linnet.fit.prepare import prepare
+from linnet.fit.recipe import Recipe
 from linnet.fit.resolve import only
 from linnet.integrations.eject import _data, _layers, _line, _training
+from linnet.integrations.eject._data import Reader
 from linnet.integrations.eject._layers import Style
 from linnet.integrations.eject._shared import Facts
 from linnet.networks import BASELINE, LINE, OWN
@@ -50,6 +53,34 @@ def eject(
     run = run if isinstance(run, Run) else Run(run)
     if style not in get_args(Style):
         raise InputError(f'unknown style "{style}"; {suggest(style, get_args(Style))}')
+    name = _chosen(run, model)
+    recipe = only(recipe_of(run.place), name)
+    artifact = run.models[name]
+    if artifact.manifest.objective not in WRITTEN_OBJECTIVES:
+        raise InputError(
+            f'{run.path}: eject cannot write the objective "{artifact.manifest.objective}"'
+        )
+    reader, weighted, soft = _reader(run, recipe, artifact.schema, encoded, data)
+    facts = Facts(
+        run=run.path,
+        name=name,
+        style=style,
+        recipe=recipe,
+        manifest=artifact.manifest,
+        reader=reader,
+        net=_layers.plan(name, artifact.manifest.network),
+        threads=run.info.get("hardware", {}).get("threads"),
+        versions=run.info.get("versions", {}),
+        data=str(run.info.get("data", {}).get("name")),
+        weighted=weighted,
+        soft=soft,
+        parts=frozenset(part for part, rows in run.split().items() if len(rows)),
+    )
+    return _line.line(facts) if name == LINE else _training.net(facts)
+
+
+def _chosen(run: Run, model: str | None) -> str:
+    """The name of the model; raises if no script of it is possible."""
     name = run.chosen if model is None else model
     if name not in run.metrics["models"] or name == BASELINE:
         known = [each for each in run.metrics["models"] if each != BASELINE]
@@ -68,41 +99,26 @@ def eject(
         raise InputError(
             f"{run.path} was resumed under other conditions; repeat it and eject the new run"
         )
-    recipe = only(recipe_of(run.place), name)
-    artifact = run.models[name]
-    if artifact.manifest.objective not in WRITTEN_OBJECTIVES:
-        raise InputError(
-            f'{run.path}: eject cannot write the objective "{artifact.manifest.objective}"'
-        )
+    return name
+
+
+def _reader(
+    run: Run, recipe: Recipe, schema: Schema, encoded: str | os.PathLike[str] | None, data: Any
+) -> tuple[Reader, bool, bool]:
+    """How the script reads the data, whether rows have weights, and whether targets are soft."""
     place = None if data is not None else run.info.get("data", {}).get("place")
-    reader = None
-    weighted = soft = False
-    if encoded is None and isinstance(place, str):
-        reader = _data.reader(run.data_place(), recipe, artifact.schema)
-    if reader is None:
-        if encoded is None:
+    if encoded is None:
+        found = None
+        if isinstance(place, str):
+            found = _data.reader(run.data_place(), recipe, schema)
+        if found is None:
             raise InputError(
                 f"{run.path}: NumPy alone cannot read its data; add --data encoded.npz to write "
                 "the encoded rows for the script"
             )
-        weighted, soft = _encode(run, Path(encoded), data)
-        reader = _data.encoded(str(encoded), artifact.schema, weighted, soft)
-    facts = Facts(
-        run=run.path,
-        name=name,
-        style=style,
-        recipe=recipe,
-        manifest=artifact.manifest,
-        reader=reader,
-        net=_layers.plan(name, artifact.manifest.network),
-        threads=run.info.get("hardware", {}).get("threads"),
-        versions=run.info.get("versions", {}),
-        data=str(run.info.get("data", {}).get("name")),
-        weighted=weighted,
-        soft=soft,
-        parts=frozenset(part for part, rows in run.split().items() if len(rows)),
-    )
-    return _line.line(facts) if name == LINE else _training.net(facts)
+        return found, False, False
+    weighted, soft = _encode(run, Path(encoded), data)
+    return _data.encoded(str(encoded), schema, weighted, soft), weighted, soft
 
 
 def _encode(run: Run, place: Path, data: Any) -> tuple[bool, bool]:
