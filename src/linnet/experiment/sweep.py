@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from linnet.core import registry
 from linnet.errors import Diverged
-from linnet.experiment.train import train
+from linnet.experiment.train import named, train
 from linnet.fit.recipe import Recipe
 from linnet.fit.settings import sweep as combinations
 from linnet.runs.run import Run
@@ -70,6 +71,7 @@ def sweep(
     arguments of ``linnet.train``, such as ``{"to": ["mlflow"]}``. ``among`` are trials to run
     instead of the combinations of ``settings``.
     """
+    registry.allow(named(settings))
     tried = trials(settings) if among is None else among
     for trial in tried:
         if tell is not None:

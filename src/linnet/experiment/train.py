@@ -89,7 +89,7 @@ def train(
     Networks, objectives, solvers and sources of other packages are used only if you name them: in
     ``settings`` (``model="toy"``), or in ``plugins`` if a recipe or a run names them.
     """
-    registry.allow([*plugins, *_named(settings)])
+    registry.allow([*plugins, *named(settings)])
     if resume is not None and _finished(Path(resume), out, parent):
         return Run(resume, network)
     past = None if parent is None else Run(parent, network)
@@ -114,7 +114,7 @@ def train(
     return Run(path, network)
 
 
-def _named(settings: Mapping[str, Any]) -> list[str]:
+def named(settings: Mapping[str, Any]) -> list[str]:
     """The networks, objectives and solvers that the user has named."""
     values = [settings.get(key, ()) for key in ("model", "objective", "solver")]
     return [name for value in values for name in ([value] if isinstance(value, str) else value)]
