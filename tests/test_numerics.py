@@ -98,10 +98,10 @@ def test_a_loss_that_is_nan_is_neither_best_nor_saved(tmp_path: Path) -> None:
     assert diverged.plain()["rows"] == train[order.split(16)[at % per_epoch]].sort().values.tolist()
     held = checkpoint.newest(tmp_path / "r" / "checkpoints")
     assert held is not None and held["progress"]["index"] > 8
-    tensors = [*held["method"]["network"].values(), *held["best"]["state"].values()]
+    tensors = [*held["method"]["network"].values(), *held["progress"]["best"]["state"].values()]
     assert tensors and all(tensor.isfinite().all() for tensor in tensors)
-    assert all(torch.isfinite(loss) for _, loss, _ in held["losses"]["pending"])
-    assert np.isfinite(held["best"]["loss"])
+    assert all(torch.isfinite(loss) for _, loss, _ in held["progress"]["losses"]["pending"])
+    assert np.isfinite(held["progress"]["best"]["loss"])
     again = linnet.train(
         (X, CLASSES), network=Broken(10**9), resume=tmp_path / "r", lr=1e-4, allow=["lr"]
     )
