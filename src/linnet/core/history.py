@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol, Self
 
 from linnet.core import events
 from linnet.core.events import Event, number
+from linnet.core.text import cut
 
 MAX_TITLE = 80
 """The most letters of a model's title."""
@@ -174,7 +175,7 @@ class History:
         fit = self.models.get(model)
         begin = None if fit is None else fit.begin
         found = model if begin is None or begin.title is None else begin.title
-        return found if len(found) <= MAX_TITLE else found[: MAX_TITLE - 1] + "…"
+        return cut(found, MAX_TITLE)
 
     def series(self) -> dict[str, Parts]:
         """The curves of each model, as lists of equal length.

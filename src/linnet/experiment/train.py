@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from linnet.core import events, files, memory, registry
 from linnet.core.parallel import World
 from linnet.core.record import Event, Record
+from linnet.core.text import listed
 from linnet.data.dataset import Dataset
 from linnet.errors import Diverged, InputError, Interrupted, RecipeError
 from linnet.fit import artifact, checkpoint
@@ -341,7 +342,7 @@ def _remedy(path: Path, record: Record, train: Tensor, error: Diverged) -> str:
     if len(error.rows):
         rows = sorted(train[list(error.rows)].tolist())
         record.write(events.Diverged(rows=rows))
-        some = ", ".join(map(str, rows[:SHOWN_ROWS])) + ", ..." * (len(rows) > SHOWN_ROWS)
+        some = listed(rows, SHOWN_ROWS)
         words = f"; its batch was rows {some} ({len(rows):,}, all in {directory.EVENTS})"
     if checkpoint.kept(path / checkpoint.FOLDER):
         again = f"linnet train --resume {shlex.quote(str(path))} --set lr=... --allow lr"

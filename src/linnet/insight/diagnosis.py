@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from linnet.core.events import number
 from linnet.core.history import Fit, History
 from linnet.core.statistics import wilson
-from linnet.core.text import percent
+from linnet.core.text import cut, percent
 from linnet.networks import BASELINE, LINE
 
 Array = NDArray[np.float64]
@@ -784,7 +784,7 @@ class _Share(NamedTuple):
 def _label(label: Any) -> str:
     """A class's name on one line, cut if it is long."""
     text = repr(label) if isinstance(label, str) else str(label)
-    return text if len(text) <= 60 else text[:57] + "..."
+    return cut(text, 60, "...")
 
 
 def _claim(
