@@ -123,10 +123,12 @@ nitpick_ignore_regex = [
     ("py:.*", r"(np|numpy|torch|nn|pandas|pl|polars|sklearn|matplotlib|PIL|pydantic|abc)\..*"),
     ("py:.*", r"(annotated_types|collections|pathlib|os|typing|zipfile)\..*"),
     # what annotations name and people need not know
-    ("py:class", r"linnet\.(estimators\._base\.Built|solvers\.(problem\.Columns|moments\.\w+))"),
-    ("py:class", r"linnet\.(checkpoint\.Stop|parallel\.World|data\.(column|split)\.\w+)"),
-    ("py:class", r"linnet\.(networks\.linear\.Linear|runs\.learning\.LearningCurve)"),
+    ("py:class", r"linnet\.(estimators\._base\.Built|line\.(problem\.Columns|moments\.\w+))"),
+    ("py:class", r"linnet\.(fit\.checkpoint\.Stop|core\.parallel\.World|core\.history\.History)"),
+    ("py:class", r"linnet\.(data\.(column|split)\.\w+|objectives\.base\.(Score|Target))"),
+    ("py:class", r"linnet\.(networks\.linear\.Linear|runs\.curve\.LearningCurve)"),
     ("py:class", r"Tensor|Array|Axis|Interval|World|Split|Finding|Column|Manifest|Mapping\[str"),
+    ("py:class", r"Metrics|Reason"),
 ]
 
 

@@ -252,15 +252,16 @@ def test_what_a_resume_took_back_is_not_sent(tmp_path: Path, memory: type[Memory
 TRAINER = """
 import os, signal, sys, time
 from pathlib import Path
+from linnet.core import events
 from linnet.core.record import Record
 from linnet.runs import directory
 path = Path(sys.argv[1])
 path.mkdir()
 with directory.Heartbeat(path):
     record = Record(path / "events.jsonl")
-    record.write("start", format=1, wall=directory.now())
+    record.write(events.Start(format=1, wall=directory.now()))
     for step in range(40):
-        record.write("step", model="mlp", step=step, loss=1.0)
+        record.write(events.Step(model="mlp", step=step, values={"loss": 1.0}))
         time.sleep(0.02)
     if "kill" in sys.argv:
         os.kill(os.getpid(), signal.SIGKILL)
