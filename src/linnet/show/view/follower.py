@@ -15,7 +15,6 @@ from linnet.core.events import Event, Resume
 from linnet.core.files import Place
 from linnet.core.history import Fit, History, drop_undone
 from linnet.errors import LinnetError
-from linnet.insight.task import CLASSES, task_in
 from linnet.runs import archive, directory, events, query
 from linnet.show.view import windows
 from linnet.show.view.series import MAX_LETTERS, Bounded, Key, Series, number, shortened
@@ -136,6 +135,7 @@ class Follower:
             return {}
         model = shortened(fit.model)
         found: Json = {"model": model, "steps": fit.total, "step": fit.at, "epoch": fit.epoch}
+        found["title"] = _clip(self.history.title(fit.model))
         if fit.scores is not None:
             found["valid"] = _numbers(fit.scores.valid)
         if best := _best(fit):
@@ -257,12 +257,13 @@ class Follower:
         models = {}
         for name, scores in metrics["models"].items():
             given = {key: value for key, value in scores.items() if isinstance(value, dict)}
-            if isinstance(test := given.get("test"), dict) and task_in(test) is CLASSES:
+            if isinstance(test := given.get("test"), dict) and "confusion" in test:
                 given["test"] = {**test, **_matrix(test)}
             models[name] = given
         return {
             "id": self.id,
             "models": models,
+            "titles": {name: _clip(self.history.title(name)) for name in models},
             **{key: metrics.get(key) for key in ("chosen", "comparisons", "verdict")},
             "learning": (path / directory.LEARNING).is_file(),
             "findings": [

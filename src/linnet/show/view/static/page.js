@@ -11,10 +11,6 @@ const MAX_SHOWN = 50;     // runs whose curves are asked for
 const LONG = 24;          // characters of a name whose parts that all others have too are left out
 const NAME = 44;          // characters of a name that are shown
 const SHEET = 60;         // mistakes shown at a time
-const NAMES = {
-  constant: "the constant", linear: "the line", mlp: "the perceptron",
-  cnn: "the convolutional net", custom: "your network",
-};
 
 const page = {
   runs: new Map(),      // id -> {row, now, version, epochs, series, detail, asked}
@@ -464,7 +460,7 @@ function drawRun() {
   if (row.error) parts.push(el("p", { class: "problem", dir: "auto" }, row.error));
   if (row.state === "crashed") parts.push(el("p", { class: "problem" }, "Its process has ended unexpectedly; the files that it wrote are kept."));
   if (row.state === "running" && now.model) {
-    const told = [NAMES[now.model] || now.model, now.steps ? `step ${whole(now.step)} of ${whole(now.steps)}` : `step ${whole(now.step || 0)}`];
+    const told = [now.title || now.model, now.steps ? `step ${whole(now.step)} of ${whole(now.steps)}` : `step ${whole(now.step || 0)}`];
     if (now.epoch) told.push(`epoch ${now.epoch}`);
     if (now.valid) told.push(`validation ${headline(now.valid)} now`);
     if (now.best) told.push(`${headline(now.best)} at its best`);
@@ -532,7 +528,7 @@ function drawDetail(run) {
 }
 
 function drawScores(run) {
-  const { models, comparisons, chosen } = run.detail;
+  const { models, comparisons, chosen, titles = {} } = run.detail;
   const names = Object.keys(models);
   const intervals = names.filter((name) => name !== BASELINE || names.length === 1)
     .map((name) => intervalOf(models[name].test)).filter(Boolean);
@@ -552,7 +548,7 @@ function drawScores(run) {
     fit && isNumber(fit.seconds) ? `${fit.seconds.toFixed(1)} s` : "–", (fit && fit.reason) || "–"];
   });
   const told = Object.entries(comparisons || {}).map(([name, found]) => {
-    const who = `${NAMES[name] || name} against the line`;
+    const who = `${titles[name] || name} against the line`;
     if (found.test === "McNemar") {
       return `${who}: right alone on ${whole(found.only_net_right)} test rows, the line alone on ${whole(found.only_line_right)}; McNemar ${chance(found.p_value)}`;
     }
