@@ -209,12 +209,13 @@ def test_mnist_killed_at_random_moments_goes_on_to_the_bit(
 ) -> None:
     """Runs, each killed five times; a moment is counted from the first event on, and lies in
     reading, solving, training, testing, writing, or in what goes on anew."""
-    words = ["--model", "mlp", "--set", "widths=16", "--set", "epochs=3"]
+    # a whole run lasts longer than the moments together, so each of them finds it going on
+    words = ["--model", "mlp", "--set", "widths=16", "--set", "epochs=20", "--set", "patience=20"]
     words += ["--set", "checkpoint_every=37", "--no-report", "--no-view"]
     whole = in_process("train", "mnist", *words, "--out", "whole", cwd=tmp_path)
     assert whole.returncode == 0, whole.stderr
     draws = random.Random(7)
-    moments = [[draws.uniform(0, 2.5) for _ in range(5)] for _ in range(runs)]
+    moments = [[draws.uniform(0, 1) for _ in range(5)] for _ in range(runs)]
 
     def killed(number: int) -> int:
         path, kills = tmp_path / str(number), 0
