@@ -193,9 +193,13 @@ function reconnect() {
 function takeRow(row) {
   let run = page.runs.get(row.id);
   if (!run) {
-    run = { row, brief: row.name, now: {}, version: -1, epochs: {}, series: new Map(), detail: null, asked: -2 };
+    const fresh = Boolean(page.shown); // it has come while the page is open
+    run = { row, brief: row.name, now: {}, version: -1, epochs: {}, series: new Map(), detail: null, asked: -2, fresh };
     page.runs.set(row.id, run);
-    if (page.shown && row.state === "running" && !page.shown.has(row.id) && page.shown.size < MAX_SHOWN) {
+  }
+  if (run.fresh && row.state) { // its first row may come before it has a state, and the next one when it has finished
+    run.fresh = false;
+    if (!page.shown.has(row.id) && page.shown.size < MAX_SHOWN) {
       page.shown.add(row.id);
       reconnect();
     }
