@@ -39,7 +39,9 @@ def others(group: str) -> dict[str, str]:
 
 
 def allowed(group: str) -> dict[str, str]:
-    """Those of ``others`` that the user has named."""
+    """Those of ``others`` that the user has named; without a name nothing is searched."""
+    if not _allowed:
+        return {}
     return {name: place for name, place in others(group).items() if name in _allowed}
 
 

@@ -10,11 +10,9 @@ from linnet.experiment.predict import for_model, is_run, part_rows
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
 from linnet.insight import evaluation
+from linnet.networks import OWN
 from linnet.runs import archive, directory
 from linnet.runs.run import Run
-
-OWN = "custom"
-"""The model that is a module of the user's own."""
 
 
 def evaluate(

@@ -96,14 +96,15 @@ def train(
     past = None if parent is None else Run(parent, network)
     data, recipe = _asked(data, recipe, network, resume, past, settings)
     ready = prepare(data, recipe)
-    path, changed = _where(ready, out, resume, allow)
+    facts = _facts(ready)
+    path, changed = _where(ready, facts, out, resume, allow)
     address = live.start(path.parent, pid=os.getpid()) if view else None
     with (
         progress.shown(echo, address) as heard,
         closing(Record(path / directory.EVENTS, heard, alone=True)) as record,
         directory.Heartbeat(path),
     ):
-        job = Job(path, ready, record, network, past, stop)
+        job = Job(path, ready, facts, record, network, past, stop)
         job.begin(resume=resume is not None, changed=changed)
         for name in to:
             directory.follow(path, name)
@@ -178,6 +179,7 @@ def _place(path: Path, recipe: Recipe) -> str:
 
 def _where(
     ready: Prepared,
+    facts: Mapping[str, Any],
     out: str | os.PathLike[str] | None,
     resume: str | os.PathLike[str] | None,
     allow: Sequence[str],
@@ -188,12 +190,22 @@ def _where(
         names = "auto" if ready.recipe.model == Recipe().model else "-".join(ready.recipe.model)
         return directory.create(Path(out) if out else None, ready.data.name, names), {}
     path = Path(resume)
-    made = {"fingerprint": ready.data.fingerprint(), "split": split_fingerprint(ready.parts)}
+    made = {"fingerprint": facts["fingerprint"], "split": split_fingerprint(ready.parts)}
     threads, versions = torch.get_num_threads(), provenance.versions()
     changed = differences(path, ready.recipe, made, threads, versions)
     check(path, changed, allow)
     directory.check_free(path)
     return path, changed
+
+
+def _facts(ready: Prepared) -> dict[str, Any]:
+    """The name, fingerprint and numbers of rows of the data."""
+    return {
+        "name": ready.data.name,
+        "fingerprint": ready.data.fingerprint(),
+        "rows": len(ready.data),
+        **{f"{name}_rows": len(rows) for name, rows in ready.parts.items()},
+    }
 
 
 @dataclass
@@ -202,21 +214,13 @@ class Job:
 
     path: Path
     ready: Prepared
+    facts: dict[str, Any]
     record: Record
     network: nn.Module | None
     past: Run | None
     stop: Stop | None
     held: Mapping[str, Any] | None = None
     """The state in the newest checkpoint of a run that is resumed."""
-
-    def __post_init__(self) -> None:
-        data = self.ready.data
-        self.facts = {
-            "name": data.name,
-            "fingerprint": data.fingerprint(),
-            "rows": len(data),
-            **{f"{name}_rows": len(rows) for name, rows in self.ready.parts.items()},
-        }
 
     def begin(self, *, resume: bool, changed: Mapping[str, str]) -> None:
         """Write the files that are known before training, or record from where the run resumes."""

@@ -393,11 +393,6 @@ class LinearProblem:
             rows = slice(start, start + step)
             yield rows, self.y[rows], None if self.weight is None else self.weight[rows]
 
-    def _weighted(self, rows: Tensor) -> Tensor:
-        if self.weight is None:
-            return rows
-        return rows * (self.weight if rows.dim() == 1 else self.weight[:, None])
-
     def _wide(self, value: Tensor) -> Tensor:
         return value.to(self.home).double()
 

@@ -5,10 +5,9 @@ entry point of the group ``linnet.sinks``, name = "module:Class". A sink is impo
 used.
 """
 
-from importlib.metadata import entry_points
 from typing import TYPE_CHECKING
 
-from linnet.core.registry import lookup
+from linnet.core.registry import lookup, others
 
 if TYPE_CHECKING:
     from linnet.integrations.sinks.base import Sink
@@ -24,6 +23,5 @@ SINKS = {
 
 def find(name: str) -> "type[Sink]":
     """The sink called ``name``: one of linnet's, else one from an installed package."""
-    others = {point.name: point.value for point in entry_points(group="linnet.sinks")}
-    sink: type[Sink] = lookup({**others, **SINKS}, name, "sink")
+    sink: type[Sink] = lookup({**others("linnet.sinks"), **SINKS}, name, "sink")
     return sink
