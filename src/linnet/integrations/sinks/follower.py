@@ -64,7 +64,7 @@ def follow(
             else f"there is no run {run}"
         )
     begun = time.monotonic()
-    while live and directory.state_of(run)[0] is None:
+    while live and (directory.state_of(run)[0] is None or not _records(run)):
         if time.monotonic() - begun > STARTING_SECONDS:
             break
         time.sleep(POLL_SECONDS)
