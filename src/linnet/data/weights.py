@@ -15,19 +15,26 @@ from linnet.errors import RecipeError
 
 def weigh(class_weight: str | Sequence[float] | None, *parts: Dataset) -> list[Dataset]:
     """The parts, their rows weighted by class; "balanced" is by the first one's counts:
-    rows / (classes * rows of the class), as scikit-learn has it."""
+    rows / (classes * rows of the class), as scikit-learn has it. Rows of weight 0 are left out."""
     if class_weight is None:
-        return list(parts)
+        return [_heavy(part) for part in parts]
     by_class = _by_class(class_weight, parts[0])
     weighted = []
     for part in parts:
         weight = part.y.double() @ by_class if part.soft else by_class[part.y]
         if part.weight is not None:
             weight = weight * part.weight
-        weighted.append(replace(part, weight=weight))
-    if not weighted[0].weight.sum() > 0:  # type: ignore[union-attr]
+        weighted.append(_heavy(replace(part, weight=weight)))
+    if not len(weighted[0]):
         raise RecipeError("class_weight leaves no row with a weight above 0")
     return weighted
+
+
+def _heavy(part: Dataset) -> Dataset:
+    """The rows of weight above 0: the others must not even steer scaling and rounding."""
+    if part.weight is None or bool((part.weight > 0).all()):
+        return part
+    return part.take((part.weight > 0).nonzero()[:, 0])
 
 
 def _by_class(class_weight: str | Sequence[float], first: Dataset) -> Tensor:

@@ -50,6 +50,7 @@ def fit(
     module: nn.Module | None = None,
     checkpoints: Checkpoints | None = None,
     resume: Mapping[str, Any] | None = None,
+    certify: bool = True,
 ) -> Artifact:
     """Fit the one model of a resolved recipe; ``valid`` may have no rows.
 
@@ -58,12 +59,14 @@ def fit(
     the state of such a network, from which training continues. ``module`` is the user's own module
     for the model "custom"; it is trained in place. ``checkpoints`` writes checkpoints when they are
     due. ``resume`` is the state in one of them: the fit continues from it with the same result, to
-    the bit.
+    the bit. Without ``certify``, a line has no certificate, which costs one pass over the rows.
+    Rows of weight 0 are left out before anything is computed.
     """
     world, record = world or World(), record or Record()
     train, valid = weigh(recipe.class_weight, train, valid)
     network, objective = build(recipe, train.schema, module)
     method, progress = _begin(recipe, network, objective, train, world, record, start, resume)
+    method.certify = certify
     scorer = Scorer(method, objective, train, valid, world, record)
     for step in heeding(method, checkpoints):
         progress.add(step)

@@ -17,7 +17,7 @@ GROUP = 6e-5  # to gather the terms of one output
 
 def step(problem: LinearProblem) -> float:
     """One step: two products with the data and the passes over raw predictions."""
-    size = problem.x.element_size()
+    size = problem.x.bytes
     numbers = problem.rows / problem.world.size * problem.x.shape[1]
     products = max(2 * numbers * size * BYTE, 4 * numbers * problem.outputs * FLOP[size])
     elements = problem.rows / problem.world.size * problem.outputs * ELEMENT * size / 4

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from linnet.errors import Diverged
 from linnet.line import cost
-from linnet.line.problem import BLOCK, LinearProblem
+from linnet.line.problem import LinearProblem
+from linnet.line.rows import BLOCK
 
 LIFT = {torch.float32: 1e-5, torch.float64: 1e-11}
 """The share of its diagonal that is added to a matrix so that its Cholesky factor exists; if it
@@ -91,7 +92,7 @@ class Curvature:
         x, outputs = problem.x, problem.outputs
         rows, width = len(x), x.shape[1] + 1
         bends = problem.bends(raw)
-        shift, scale = self.shift.to(x), self.scale.to(x)
+        shift, scale = (part.to(x.dtype).to(x.device) for part in (self.shift, self.scale))
         blocks = torch.zeros((outputs, width, width), dtype=self.dtype, device=x.device)
         last = 1.0 if self.intercept else 0.0
 
@@ -104,7 +105,7 @@ class Curvature:
             part = max(1, CHUNK // (width * max(1, min(step, rows))))
             heavy = bends.to(self.dtype).T
             for start in range(0, rows, step):
-                z = augmented(x[start : start + step])
+                z = augmented(x.block(slice(start, start + step)))
                 for k in range(0, outputs, part):
                     w = heavy[k : k + part, start : start + step, None]
                     blocks[k : k + part] += torch.matmul((w * z).mT, z)
@@ -118,13 +119,16 @@ class Curvature:
             root = (bends[chosen, k] / chances[chosen]).sqrt_().to(self.dtype)
             step = max(1, CHUNK // width)
             for some, factor in zip(chosen.split(step), root.split(step), strict=True):
-                z = augmented(x[some]).mul_(factor[:, None])
+                z = augmented(x.block(some)).mul_(factor[:, None])
                 blocks[k].addmm_(z.T, z)
         # a column that is zero in nearly all rows may be zero in the whole sample
         exact = torch.zeros((outputs, width), dtype=self.dtype, device=x.device)
         heavy = bends.to(self.dtype).T
         for start in range(0, rows, BLOCK):
-            exact += heavy[:, start : start + BLOCK] @ augmented(x[start : start + BLOCK]).square_()
+            exact += (
+                heavy[:, start : start + BLOCK]
+                @ augmented(x.block(slice(start, start + BLOCK))).square_()
+            )
         diagonal = blocks.diagonal(dim1=1, dim2=2)
         diagonal.copy_(torch.maximum(diagonal, exact))
         return problem.world.sum(blocks).div_(problem.total)
@@ -132,7 +136,7 @@ class Curvature:
 
 def _bytes(problem: LinearProblem) -> int:
     """The bytes of a number in the factors."""
-    return 4 if problem.x.shape[1] * problem.outputs > SMALL else problem.x.element_size()
+    return 4 if problem.x.shape[1] * problem.outputs > SMALL else problem.x.bytes
 
 
 def _terms(problem: LinearProblem) -> float:

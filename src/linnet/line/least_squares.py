@@ -8,6 +8,7 @@ from torch import Tensor
 from linnet.line.base import Solver, State
 from linnet.line.moments import WELL
 from linnet.line.problem import LinearProblem
+from linnet.line.triangle import Triangle
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,7 @@ class LeastSquares(Solver):
         if well or (factor is None and problem.world.size > 1):
             value, gradient = moments.value_and_gradient(solution.theta, alpha)
         elif factor is None:
-            y = problem.y.reshape(len(problem.x), problem.outputs)
-            solution, value, gradient = moments.by_rows(problem.x, y, problem.weight, alpha)
+            solution, value, gradient = self._triangle(problem).solve(alpha)
         else:
             theta = solution.theta
             for _ in range(3):
@@ -52,8 +52,15 @@ class LeastSquares(Solver):
                 right = gradient[:-1] - torch.outer(moments.mean_x, gradient[-1])
                 w = moments.apply(factor, scale, right)
                 theta = theta - torch.cat([w, (gradient[-1] - moments.mean_x @ w)[None]])
-            solution = solution._replace(theta=theta)
+            solution = solution._replace(theta=theta, rank=len(scale))
         return State(solution.theta, value, gradient, 1, solution=solution)
+
+    @staticmethod
+    def _triangle(problem: LinearProblem) -> Triangle:
+        moments = problem.moments
+        y = problem.y.reshape(len(problem.x), problem.outputs)
+        shift = torch.cat([moments.mean_x, moments.mean_y])
+        return Triangle.of(problem.x, y, problem.given, shift, intercept=problem.intercept)
 
     def certify(self, problem: LinearProblem, state: State) -> State:
         return state

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 import torch
@@ -10,15 +10,23 @@ from torch import Tensor
 
 from linnet.core.parallel import World
 from linnet.errors import ColumnError, DataError
+from linnet.line.rows import Dense, Rows
+
+EPS = torch.finfo(torch.float64).eps
 
 BLOCK = 16384
 """Rows per product. Sums within it have the dtype of the rows, sums of blocks are float64."""
+
+FAR = 8.0
+"""If a mean is this many deviations away from the mean of the first block, the rows are read again:
+the sums may have lost two digits."""
 
 WELL = 1e6
 """Up to this condition number, the factor of the scaled Gram matrix is accurate to 1e-9."""
 
 ILL = 1e11
-"""Above this condition number the Gram matrix is too inaccurate: the rows are factorised."""
+"""Above this condition number the Gram matrix is too inaccurate: the rows are factorised
+(``Triangle``)."""
 
 
 class Solution(NamedTuple):
@@ -49,30 +57,54 @@ class Moments:
 
     @classmethod
     def of(
-        cls, x: Tensor, y: Tensor, weight: Tensor | None, *, intercept: bool, home: torch.device
+        cls,
+        x: Rows | Tensor,
+        y: Tensor,
+        weight: Tensor | None,
+        *,
+        intercept: bool,
+        home: torch.device,
     ) -> Moments:
         """The moments of ``x`` (rows, inputs) and ``y`` (rows, outputs), read once.
 
-        Before its product, each block is shifted by the means of the first block, so float32 keeps
-        its digits up to means of 1e4 deviations. The rest of the means is removed from the sums.
+        Before its product, each block is shifted by the weighted means of the first block, so
+        float32 keeps its digits up to means of 1e4 deviations. The rest of the means is removed
+        from the sums. If the first block was far from the others, the rows are read once more,
+        shifted by the means themselves. A column that is constant has moments of exactly zero.
         """
+        x = x if isinstance(x, Rows) else Dense(x)
+        shift = _first_means(x, y, weight, home) if intercept else None
+        found = cls._shifted(x, y, weight, shift, home)
+        if shift is None:
+            return found
+        shift = shift.to(x.dtype).double()
+        means = torch.cat([found.mean_x, found.mean_y])
+        squares = torch.cat([found.xx.diagonal(), found.yy]) / found.total
+        off = (means - shift).abs()
+        if (off > torch.maximum(FAR * squares.sqrt(), 64 * EPS * means.abs())).any():
+            found = cls._shifted(x, y, weight, means, home)
+        return found._constants(x)
+
+    @classmethod
+    def _shifted(
+        cls, x: Rows, y: Tensor, weight: Tensor | None, shift: Tensor | None, home: torch.device
+    ) -> Moments:
+        """The moments, by sums of products of the rows less ``shift`` (inputs + outputs,)."""
         inputs, outputs = x.shape[1], y.shape[1]
         width = inputs + outputs + 1
-        shift = torch.zeros(width, dtype=torch.float64, device=home)
-        if intercept and len(x):
-            shift[:inputs] = x[:BLOCK].mean(0).to(home)
-            shift[inputs:-1] = y[:BLOCK].to(home).double().mean(0)
-        near = shift.to(x)
+        intercept = shift is not None
+        if shift is None:
+            shift = torch.zeros(width - 1, dtype=torch.float64, device=home)
+        near = torch.cat([shift, shift.new_zeros(1)]).to(x.dtype).to(x.device)
         shift = near.to(home).double()
-        block = x.new_empty((min(BLOCK, len(x)), width))
+        block = near.new_empty((min(BLOCK, len(x)), width))
         block[:, -1] = 1
         sums = torch.zeros((width, width), dtype=torch.float64, device=home)
-        for start in range(0, len(x), BLOCK):
-            rows = x[start : start + BLOCK]
-            part = block[: len(rows)]
-            torch.sub(rows, near[:inputs], out=part[:, :inputs])
-            part[:, inputs:-1] = y[start : start + BLOCK] - shift[inputs:-1].to(y)
-            heavy = part if weight is None else part * weight[start : start + BLOCK, None].to(x)
+        for rows, held in x.blocks(BLOCK):
+            part = block[: len(held)]
+            torch.sub(held, near[:inputs], out=part[:, :inputs])
+            part[:, inputs:-1] = y[rows] - shift[inputs:-1].to(y)
+            heavy = part if weight is None else part * weight[rows, None].to(part)
             sums += (part.T @ heavy).to(home)
         if not sums.isfinite().all():
             column = int((~sums.diagonal().isfinite()).nonzero()[0]) if width else 0
@@ -91,8 +123,21 @@ class Moments:
             mean[inputs:],
             centred[:inputs, :inputs],
             centred[:inputs, inputs:],
-            centred[inputs:, inputs:].diagonal(),
+            centred[inputs:, inputs:].diagonal().clamp(min=0),
             intercept,
+        )
+
+    def _constants(self, x: Rows) -> Moments:
+        """The same moments, with exact zeros for the columns that are constant."""
+        value, constant = constants(x, self.mean_x, self.xx.diagonal() / self.total)
+        if not constant.any():
+            return self
+        kept = (~constant).double()
+        return replace(
+            self,
+            mean_x=torch.where(constant, value, self.mean_x),
+            xx=self.xx * torch.outer(kept, kept),
+            xy=self.xy * kept[:, None],
         )
 
     def __add__(self, other: Moments) -> Moments:
@@ -138,13 +183,6 @@ class Moments:
         value = squares / (2 * self.total) + (bias.square().sum() + alpha * w.square().sum()) / 2
         inputs = short / self.total + torch.outer(self.mean_x, bias) + alpha * w
         return value, torch.cat([inputs, bias[None]])
-
-    def gap(self, theta: Tensor, alpha: float) -> float:
-        """How far the objective at ``theta`` is above its optimum."""
-        off = theta - self.solve(alpha).theta
-        bent = self.xx @ off[:-1] / self.total + alpha * off[:-1]
-        bias = off[-1] + self.mean_x @ off[:-1]
-        return max(((off[:-1] * bent).sum() + bias.square().sum()).item() / 2, 0.0)
 
     def solve(self, alpha: float) -> Solution:
         """The coefficients for one penalty; if the inputs do not determine them, those of least
@@ -202,60 +240,36 @@ class Moments:
     def _solution(self, w: Tensor, rank: int, condition: float) -> Solution:
         return Solution(torch.cat([w, (self.mean_y - self.mean_x @ w)[None]]), rank, condition)
 
-    def by_rows(
-        self, x: Tensor, y: Tensor, weight: Tensor | None, alpha: float
-    ) -> tuple[Solution, Tensor, Tensor]:
-        """The solution from the rows themselves, accurate up to a condition number of 1e15.
 
-        A QR decomposition folds blocks of rows into one triangle (Chan 1982, ACM TOMS 8, 72-83).
-        Its singular values, with columns scaled to one length, say whether the rank is full. If it
-        is not, the solution of least norm comes from the unscaled columns. Also returns the
-        objective at the solution and its gradient (inputs + 1, outputs).
-        """
-        triangle = torch.linalg.qr(self._shifted(x, y, weight, 0), mode="r").R
-        for start in range(BLOCK, len(x), BLOCK):
-            block = self._shifted(x, y, weight, start)
-            triangle = torch.linalg.qr(torch.cat([triangle, block]), mode="r").R
-        first, inputs = int(self.intercept), x.shape[1]
-        r = triangle[first : first + inputs, first : first + inputs]
-        right = triangle[first : first + inputs, first + inputs :]
-        if len(r) < inputs:
-            r = torch.cat([r, r.new_zeros((inputs - len(r), inputs))])
-            right = torch.cat([right, right.new_zeros((inputs - len(right), right.shape[1]))])
-        tiny = torch.finfo(torch.float64).eps * max(inputs, self.total)
-        lengths = r.square().sum(0).sqrt()
-        scale = torch.where(lengths > 0, 1 / lengths, 1.0)
-        u, s, vt = torch.linalg.svd(r * scale, full_matrices=False)
-        rank = int((s > s.max() * tiny).sum())
-        condition = (s.max() / s.min()).item() if rank == inputs else float("inf")
-        penalty = alpha * self.total
-        if rank < inputs or penalty:
-            scale = torch.ones_like(scale)
-            u, s, vt = torch.linalg.svd(r, full_matrices=False)
-        known = (s > s.max() * tiny) | (penalty > 0)
-        inverse = torch.where(known, s / (s.square() + penalty), 0.0)
-        w = scale[:, None] * (vt.T @ (inverse[:, None] * (u.T @ right)))
-        bias = torch.zeros_like(self.mean_y)
-        if self.intercept:
-            bias = (triangle[0, 1 + inputs :] - triangle[0, 1 : 1 + inputs] @ w) / triangle[0, 0]
-            bias = bias + self.mean_y - self.mean_x @ w
-        short = r @ w - right
-        rest = triangle[first + inputs :, first + inputs :]
-        squares = short.square().sum() + rest.square().sum()
-        value = squares / (2 * self.total) + alpha / 2 * w.square().sum()
-        gradient = torch.cat([r.T @ short / self.total + alpha * w, torch.zeros_like(bias)[None]])
-        return Solution(torch.cat([w, bias[None]]), rank, condition), value, gradient
+def constants(x: Rows, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+    """The numbers of the columns that are constant (inputs,), and which columns are (inputs,).
 
-    def _shifted(self, x: Tensor, y: Tensor, weight: Tensor | None, start: int) -> Tensor:
-        """A block of ones (with an intercept), inputs and targets less their means, weighted."""
-        rows = slice(start, start + BLOCK)
-        home = self.xx.device
-        x, y = x[rows].to(home).double(), y[rows].to(home).double()
-        ones = [x.new_ones((len(x), 1))] if self.intercept else []
-        block = torch.cat([*ones, x - self.mean_x, y - self.mean_y], 1)
-        if weight is None:
-            return block
-        return block * weight[rows, None].to(home).double().sqrt()
+    Columns whose deviation may be nothing but rounding are compared number by number.
+    """
+    value, constant = mean.clone(), torch.zeros_like(mean, dtype=torch.bool)
+    share = 1e4 * torch.finfo(x.dtype).eps
+    few = (variance <= (share * mean).square()).nonzero()[:, 0]
+    if len(few) and len(x):
+        low, high = x.spread(few)
+        same = few[low == high]
+        value[same], constant[same] = low[low == high], True
+    return value, constant
+
+
+def _first_means(x: Rows, y: Tensor, weight: Tensor | None, home: torch.device) -> Tensor:
+    """The weighted means (inputs + outputs,) of the first block of rows."""
+    shift = torch.zeros(x.shape[1] + y.shape[1], dtype=torch.float64, device=home)
+    if not len(x):
+        return shift
+    rows = slice(0, BLOCK)
+    block, targets = x.block(rows), y[rows].to(home).double()
+    if weight is None:
+        parts = block.mean(0).to(home).double(), targets.mean(0)
+    else:
+        share = weight[rows].to(home).double()
+        share = share / share.sum()
+        parts = (share.to(block) @ block).to(home).double(), share @ targets
+    return torch.cat(parts)
 
 
 def _condition(matrix: Tensor, factor: Tensor) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from copy import copy
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import torch
@@ -12,18 +13,22 @@ from torch import Tensor
 
 from linnet.core.parallel import World
 from linnet.errors import ColumnError
-from linnet.line.moments import Moments
+from linnet.line.moments import EPS, Moments, constants
+from linnet.line.rows import BLOCK, SMALL, Dense, Rows, Sparse
 from linnet.objectives.base import Objective
-
-BLOCK = 4096
-"""The rows of a block, where all rows are visited in turn."""
-
 
 PART = 1 << 18
 """The raw predictions of a block."""
 
 PRIOR = 5
 """In a sample, each coefficient gets a penalty like that of this many additional rows."""
+
+MATRIX = 40_000_000
+"""The most numbers in the matrices of second moments or curvature, 320 MB in float64."""
+
+OFFSET = {torch.float32: 1e4, torch.float64: 1e5}
+"""If the mean of an input is this many deviations away from zero, its mean is taken off before any
+product: else the digits of the products would be those of the mean."""
 
 
 class Columns(NamedTuple):
@@ -34,6 +39,39 @@ class Columns(NamedTuple):
     deviation: Tensor
 
 
+@dataclass(frozen=True)
+class Coordinates:
+    """How a solver's coefficients are related to those of the inputs ``x``: it sees
+    ``(x - shift) @ basis``. ``shift`` is (inputs,), ``basis`` (inputs, fewer) with orthonormal
+    columns; without either, both are the same."""
+
+    shift: Tensor | None = None
+    basis: Tensor | None = None
+
+    def inward(self, theta: Tensor) -> Tensor:
+        """The solver's coefficients (fewer + 1, outputs) for those of the inputs."""
+        w, bias = theta[:-1], theta[-1:]
+        if self.shift is not None:
+            bias = bias + self.shift @ w
+        return torch.cat([w if self.basis is None else self.basis.T @ w, bias])
+
+    def outward(self, theta: Tensor) -> Tensor:
+        """The coefficients of the inputs (inputs + 1, outputs) for those of the solver."""
+        w, bias = theta[:-1], theta[-1:]
+        w = w if self.basis is None else self.basis @ w
+        if self.shift is not None:
+            bias = bias - self.shift @ w
+        return torch.cat([w, bias])
+
+    def gradient(self, gradient: Tensor) -> Tensor:
+        """The gradient by the coefficients of the inputs for that by those of the solver."""
+        w, bias = gradient[:-1], gradient[-1:]
+        w = w if self.basis is None else self.basis @ w
+        if self.shift is not None:
+            w = w + self.shift[:, None] * bias
+        return torch.cat([w, bias])
+
+
 class LinearProblem:
     """loss(theta) = sum_i w_i objective(x_i @ theta, y_i) / sum_i w_i + alpha/2 |theta no bias|^2
 
@@ -42,12 +80,16 @@ class LinearProblem:
     zero without ``intercept``. Products with ``x`` and raw predictions have the dtype of ``x``; all
     sums over rows, and everything computed from them, are in float64. Sums run over all ranks of
     ``world``, so every solver is a distributed solver.
+
+    Rows of weight 0 are left out here, before anything is computed, so they cannot steer even the
+    rounding. Only the ratios of the weights matter: they are divided by a power of two, so that
+    weights of any size have all their digits.
     """
 
     def __init__(
         self,
         objective: Objective,
-        x: Tensor,
+        x: Rows | Tensor,
         y: Tensor,
         weight: Tensor | None = None,
         *,
@@ -57,22 +99,31 @@ class LinearProblem:
         world: World | None = None,
     ) -> None:
         self.objective = objective
-        self.x = x
-        self.y = y if objective.classifies or x.device.type == "mps" else y.double()
-        self.weight = None if weight is None else weight.to(x.dtype)
+        self.world = world or World()
+        rows = x if isinstance(x, Rows) else Dense(x)
+        if weight is not None:
+            rows, y, weight = _weighted(rows, y, weight, self.world)
+        self.x = rows
+        self.y = y if objective.classifies or rows.device.type == "mps" else y.double()
+        self.given = weight  # (rows,) in float64
+        self.weight = None if weight is None else weight.to(rows.dtype).to(rows.device)
         self.outputs = outputs
         self.alpha = alpha
         self.extra: Tensor | float = 0.0
         """An additional penalty (inputs, 1) for each input, besides ``alpha``; samples have one."""
         self.intercept = intercept
-        self.world = world or World()
-        self.home = torch.device("cpu") if x.device.type == "mps" else x.device
+        self.home = rows.home
         """The device of coefficients and sums; MPS has no float64."""
         self._inverse: Tensor | None = None  # the inverse scale in which gradients are judged
         self._data: dict[str, Any] = {}  # computed from the data alone, shared by all penalties
-        both = [float(len(x)), len(x) if weight is None else self._sum(self.weight).item()]
-        rows, total = self._everywhere(torch.tensor(both, dtype=torch.float64)).tolist()
-        self.rows, self.total = float(rows), float(total)
+        self._count()
+
+    def _count(self) -> None:
+        """Set the number of rows, and the sum of their weights, over all ranks."""
+        rows = len(self.x)
+        both = [float(rows), rows if self.weight is None else self._sum(self.weight).item()]
+        found = self.everywhere(torch.tensor(both, dtype=torch.float64)).tolist()
+        self.rows, self.total = float(found[0]), float(found[1])
 
     def at(self, alpha: float) -> LinearProblem:
         """The same data with another penalty; results that depend on the data only are shared."""
@@ -90,7 +141,7 @@ class LinearProblem:
         chosen = chosen.sort().values.to(self.x.device)
         part = LinearProblem(
             self.objective,
-            self.x[chosen],
+            self.x.take(chosen),
             self.y[chosen],
             None if self.weight is None else self.weight[chosen],
             outputs=self.outputs,
@@ -106,29 +157,72 @@ class LinearProblem:
         """The factor of half the square of each coefficient."""
         return self.alpha + self.extra
 
-    def rotated(self) -> tuple[LinearProblem, Tensor | None]:
-        """With fewer rows than inputs, the same problem in a basis (inputs, rows) of the rows, and
-        the basis; else the problem itself.
+    def posed(self) -> tuple[LinearProblem, Coordinates]:
+        """The same problem as a solver should see it, and how its coefficients are related.
 
-        The best coefficients (without a penalty, those of least norm) are linear combinations of
-        rows. So with ``x' = basis @ r``, ``x @ basis`` is the same problem with fewer unknowns.
+        Up to ``SMALL`` numbers, products are in float64. With fewer rows than inputs, the inputs
+        are given in a basis of the (centred) rows: the best coefficients (without a penalty, those
+        of least norm) are linear combinations of them, so there are fewer unknowns. If means are
+        large beside deviations (``OFFSET``), they are taken off.
         """
         rows, inputs = self.x.shape
-        if rows >= inputs or self.world.size > 1:
-            return self, None
-        basis, triangle = torch.linalg.qr(self.x.T.to(self.home).double())
+        if isinstance(self.x, Dense) and rows < inputs and self.world.size == 1:
+            return self._rotated()
+        shift = None
+        if self.intercept and isinstance(self.x, Dense) and inputs:
+            mean, deviation = self.columns
+            far = (deviation > 0) & (mean.abs() > OFFSET[self.x.dtype] * deviation)
+            shift = mean if far.any() else None
+        if shift is not None and self.x.device.type != "mps":
+            assert isinstance(self.x, Dense)
+            return self._with(Dense(self.x.x, shift, torch.float64)), Coordinates(shift)
+        narrow = self.x.dtype != torch.float64 and self.numbers <= SMALL
+        if narrow and self.x.device.type != "mps":
+            return self.widened(), Coordinates()
+        return self, Coordinates()
+
+    def widened(self) -> LinearProblem:
+        """The same problem with products in float64."""
+        x = self.x
+        small = isinstance(x, Dense) and self.numbers <= SMALL and x.shift is None
+        return self._with(Dense(x.x.double()) if small and isinstance(x, Dense) else x.wide())
+
+    def _rotated(self) -> tuple[LinearProblem, Coordinates]:
+        """The problem in a basis (inputs, rows) of the rows."""
+        wide = self.x.wide()
+        block = wide.block(slice(0, len(wide))).to(self.home)
+        shift = None
+        if self.intercept and len(block):
+            shift = self._mean(block)
+            block = block - shift
+        basis, triangle = torch.linalg.qr(block.T)
         if not triangle.isfinite().all():
             self.check()
         size = triangle.diagonal().abs()
-        tiny = inputs * torch.finfo(self.x.dtype).eps
-        if rows and size.min() <= tiny * size.max():  # some rows are combinations of others
-            u, s, vt = torch.linalg.svd(triangle)
-            kept = s > tiny * s.max()
+        tiny = max(self.x.shape) * EPS
+        if len(block) and size.min() <= tiny * size.max():  # some rows are combinations of others
+            u, s, vt = torch.linalg.svd(triangle, full_matrices=False)
+            kept = s > tiny * s.amax()
             basis, triangle = basis @ u[:, kept], s[kept, None] * vt[kept]
+        other = self._with(Dense(triangle.T.contiguous().to(self.x.device)))
+        return other, Coordinates(shift, basis)
+
+    def _mean(self, block: Tensor) -> Tensor:
+        """The weighted mean (inputs,) of rows in float64."""
+        if self.given is None:
+            return block.mean(0)
+        share = self.given.to(block)
+        return (share / share.sum()) @ block
+
+    def _with(self, x: Rows) -> LinearProblem:
+        """The same problem with other inputs for the same rows."""
         other = copy(self)
-        other.x = triangle.T.to(self.x).contiguous()
+        other.x = x
+        if self.given is not None:
+            other.weight = self.given.to(x.dtype).to(x.device)
         other._data, other._inverse = {}, None
-        return other, basis
+        other._count()
+        return other
 
     @property
     def constant(self) -> Tensor:
@@ -145,7 +239,7 @@ class LinearProblem:
             gradient = self.objective.gradient(zero, y.to(self.home))
             heavy = gradient if weight is None else gradient * self._wide(weight)[:, None]
             short += heavy.sum(0)
-        mean = self.objective.mean(theta[-1:])[0] - self._everywhere(short) / self.total
+        mean = self.objective.mean(theta[-1:])[0] - self.everywhere(short) / self.total
         theta[-1] = self.objective.link(mean)
         return theta
 
@@ -154,7 +248,20 @@ class LinearProblem:
         """The unit of the loss: the variance of the target; 1 for classes."""
         if not self.objective.quadratic:
             return 1.0
-        return (self.moments.yy.sum() / self.moments.total).item() or 1.0
+        if "unit" not in self._data:
+            self._data["unit"] = self._variance()
+        return float(self._data["unit"])
+
+    def _variance(self) -> float:
+        """The variance of the targets, all together, around their means; without an intercept,
+        around zero. What is left of a constant target is rounding: then it is 1."""
+        y = self.y.reshape(len(self.x), self.outputs).to(self.home).double()
+        heavy = torch.ones_like(y[:, 0]) if self.given is None else self.given
+        mean = torch.zeros_like(y[0]) if len(y) else y.new_zeros(self.outputs)
+        if self.intercept:
+            mean = self.everywhere(heavy @ y) / self.total
+        variance = (self.everywhere(heavy @ (y - mean).square()) / self.total).sum().item()
+        return variance if variance > (64 * EPS * mean).square().sum().item() else 1.0
 
     @property
     def columns(self) -> Columns:
@@ -169,23 +276,21 @@ class LinearProblem:
         _ = self.columns
 
     def _columns(self) -> Columns:
-        if self.objective.quadratic:
+        inputs = self.x.shape[1]
+        if self.objective.quadratic and inputs <= self.rows and self.compact:
             variance = self.moments.xx.diagonal() / self.moments.total
             return self._large(Columns(self.moments.mean_x, variance.clamp(min=0).sqrt()))
-        inputs = self.x.shape[1]
-        shift = self.x.new_zeros(inputs)
-        if self.intercept and len(self.x):
-            shift = self.x[:BLOCK].mean(0)
-        if self.world.size > 1:
-            shift = self.world.sum(shift) / self.world.size
-        sums = torch.zeros((2, inputs), dtype=torch.float64, device=self.home)
-        ones = self.x.new_ones(min(BLOCK, len(self.x)))
-        for start in range(0, len(self.x), BLOCK):
-            block = self.x[start : start + BLOCK] - shift
-            heavy = ones[: len(block)] if self.weight is None else self.weight[start:][:BLOCK]
-            sums[0] += self._wide(heavy @ block)
-            sums[1] += self._wide(heavy @ block.square_())
-        mean, square = self._everywhere(sums) / self.total
+        if isinstance(self.x, Sparse):
+            mean, square = self._sums(None)
+        else:
+            shift = self.x.block(slice(0, 0)).new_zeros(inputs)
+            if self.intercept and len(self.x):
+                first = slice(0, BLOCK)
+                block = self.x.block(first)
+                shift = block.mean(0) if self.weight is None else self._share(first) @ block
+            if self.world.size > 1:
+                shift = self.world.sum(shift) / self.world.size
+            mean, square = self._sums(shift)
         if not square.isfinite().all():
             column = int((~square.isfinite()).nonzero()[0])
             raise ColumnError(
@@ -195,16 +300,44 @@ class LinearProblem:
             )
         if not self.intercept:
             return self._large(Columns(torch.zeros_like(mean), square.sqrt()))
-        deviation = (square - mean.square()).clamp(min=0).sqrt()
-        return self._large(Columns(mean + self._wide(shift), deviation))
+        variance = (square - mean.square()).clamp(min=0)
+        if not isinstance(self.x, Sparse):
+            mean = mean + self._wide(shift)
+        mean, constant = constants(self.x, mean, variance)
+        if self.world.size > 1:
+            constant = torch.zeros_like(constant)  # a rank does not know the rows of others
+        return self._large(Columns(mean, torch.where(constant, 0.0, variance.sqrt())))
+
+    def _share(self, rows: slice) -> Tensor:
+        """The weights of some rows as shares of their sum, in the dtype of the inputs."""
+        assert self.weight is not None
+        heavy = self.weight[rows]
+        return heavy / heavy.sum()
+
+    def _sums(self, shift: Tensor | None) -> tuple[Tensor, Tensor]:
+        """The weighted means (inputs,) of the inputs less ``shift``, and of their squares."""
+        if shift is None:
+            ones = torch.ones_like(self.y[: len(self.x)].reshape(len(self.x), -1)[:, :1])
+            heavy = ones.to(self.x.dtype) if self.weight is None else self.weight[:, None]
+            sums = torch.stack([self.x.transposed(heavy)[:, 0], self.x.squares(heavy)[:, 0]])
+        else:
+            sums = torch.zeros((2, len(shift)), dtype=torch.float64, device=self.home)
+            ones = shift.new_ones(min(BLOCK, len(self.x)))
+            for rows, held in self.x.blocks(BLOCK):
+                block = held - shift
+                weight = ones[: len(block)] if self.weight is None else self.weight[rows]
+                sums[0] += self._wide(weight @ block)
+                sums[1] += self._wide(weight @ block.square_())
+        mean, square = self.everywhere(sums) / self.total
+        return mean, square
 
     def _large(self, found: Columns) -> Columns:
         """The columns; raises if one varies so little that its squares lose their digits."""
         least = 16 * torch.finfo(self.x.dtype).tiny ** 0.5
         few = (found.deviation < least).nonzero().flatten()
         if len(few) and len(self.x):
-            held = self.x[:, few.to(self.x.device)]
-            spread = self._wide(held.amax(0)) - self._wide(held.amin(0))
+            low, high = self.x.spread(few)
+            spread = high - low
             small = few[(spread > 0) & (spread < least) & (found.mean[few].abs() < least)]
             if len(small):
                 raise ColumnError(
@@ -219,9 +352,8 @@ class LinearProblem:
 
     def raw(self, theta: Tensor) -> Tensor:
         """Raw predictions (rows, outputs) in the dtype of ``x``."""
-        theta = theta.to(self.x.dtype).to(self.x.device)
         raw = self.x @ theta[:-1]
-        return raw.add_(theta[-1]) if self.intercept else raw
+        return raw.add_(theta[-1].to(raw)) if self.intercept else raw
 
     def value(self, raw: Tensor) -> Tensor:
         """The mean loss of raw predictions, without the penalty."""
@@ -229,7 +361,7 @@ class LinearProblem:
         for rows, y, weight in self._parts():
             loss = self.objective.loss(raw[rows], y)
             total += self._sum(loss if weight is None else loss * weight)
-        return self._everywhere(total) / self.total
+        return self.everywhere(total) / self.total
 
     def penalty(self, theta: Tensor) -> Tensor:
         """``alpha/2 |theta without bias|^2``, half the product of ``theta`` with itself."""
@@ -250,7 +382,7 @@ class LinearProblem:
                 loss, gradient = loss * weight, gradient * weight[:, None]
             total += self._sum(loss)
             residual[rows] = gradient
-        return self._everywhere(total) / self.total, residual
+        return self.everywhere(total) / self.total, residual
 
     def value_and_gradient(self, theta: Tensor, raw: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The objective and its gradient; one product with ``x`` if ``raw`` is given, else two."""
@@ -265,17 +397,16 @@ class LinearProblem:
 
     def transpose(self, residual: Tensor) -> Tensor:
         """``[x, 1]' residual / sum(w)`` (inputs + 1, outputs), over all ranks."""
-        # residual' x is twice as fast as x' residual if there are few outputs
-        inputs = self._wide(residual.to(self.x.dtype).T @ self.x).T
+        inputs = self.x.transposed(residual)
         bias = self._sum(residual, 0) if self.intercept else inputs.new_zeros(self.outputs)
-        return self._everywhere(torch.cat([inputs, bias[None]])) / self.total
+        return self.everywhere(torch.cat([inputs, bias[None]])) / self.total
 
     def slope(self, residual: Tensor, move: Tensor) -> float:
         """The derivative of the mean loss along ``move``."""
         total = torch.zeros((), dtype=torch.float64, device=self.home)
         for rows, _, _ in self._parts():
             total += self._sum(residual[rows] * move[rows])
-        return float(self._everywhere(total)) / self.total
+        return float(self.everywhere(total)) / self.total
 
     def bend(self, raw: Tensor, move: Tensor) -> float:
         """The second derivative of the mean loss at ``raw`` along ``move``."""
@@ -283,7 +414,7 @@ class LinearProblem:
         for rows, y, weight in self._parts():
             bent = self.objective.curvature(raw[rows], y, move[rows]) * move[rows]
             total += self._sum(bent if weight is None else bent * weight[:, None])
-        return float(self._everywhere(total)) / self.total
+        return float(self.everywhere(total)) / self.total
 
     @property
     def leverage(self) -> Tensor:
@@ -291,14 +422,13 @@ class LinearProblem:
         mean squared length, with inputs centred and scaled to unit deviation."""
         if "leverage" not in self._data:
             mean, deviation = self.columns
-            scale = torch.where(deviation > 0, 1 / deviation, 0.0).to(self.x)
-            shift = mean.to(self.x)
+            scale = torch.where(deviation > 0, 1 / deviation, 0.0).to(self.x.dtype)
+            scale, shift = scale.to(self.x.device), mean.to(self.x.dtype).to(self.x.device)
             squares = [
-                (self.x[start : start + BLOCK] - shift).mul_(scale).square_().sum(1)
-                for start in range(0, len(self.x), BLOCK)
+                (block - shift).mul_(scale).square_().sum(1) for _, block in self.x.blocks(BLOCK)
             ]
             inputs = max(1, int((deviation > 0).sum()))
-            self._data["leverage"] = torch.cat(squares or [self.x[:0, 0]]).div_(inputs).add_(1) / 2
+            self._data["leverage"] = torch.cat(squares or [scale[:0]]).div_(inputs).add_(1) / 2
         found: Tensor = self._data["leverage"]
         return found
 
@@ -312,21 +442,20 @@ class LinearProblem:
 
     def total_of(self, values: Tensor) -> float:
         """The sum of all entries over all ranks."""
-        return float(self._everywhere(self._sum(values)))
+        return float(self.everywhere(self._sum(values)))
 
     def scaled(self, gradient: Tensor) -> float:
         """The largest entry of a gradient in the scale of the columns; it decides convergence.
 
         The inputs are centred and divided by ``sqrt(deviation^2 + alpha)``, so the result does not
-        depend on units. If the deviation of a column is lost in rounding, its mean is used.
+        depend on units. A constant column does not count: the bias stands for it.
         """
         if gradient.numel() == 0:
             return 0.0
         mean, deviation = self.columns
         if self._inverse is None:
-            floor = torch.finfo(self.x.dtype).eps ** 0.5 * mean
-            scale = (deviation.square() + self.alpha + floor.square()).sqrt()
-            self._inverse = torch.where(scale > 0, 1 / scale, 1.0)[:, None]
+            scale = (deviation.square() + self.alpha).sqrt()
+            self._inverse = torch.where(scale > 0, 1 / scale, 0.0)[:, None]
         centred = (gradient[:-1] - mean[:, None] * gradient[-1]) * self._inverse
         return max(centred.abs().max().item(), gradient[-1].abs().max().item())
 
@@ -340,35 +469,17 @@ class LinearProblem:
         result: Moments = self._data["moments"]
         return result
 
-    def gap(self, theta: Tensor) -> float | None:
-        """An upper bound on ``loss(theta)`` minus the optimum, up to rounding.
+    @property
+    def numbers(self) -> float:
+        """How many numbers the inputs are, over all ranks."""
+        return self.x.numbers if isinstance(self.x, Sparse) else self.rows * self.x.shape[1]
 
-        With the best bias, the objective is ``alpha``-strongly convex in the coefficients, so it
-        exceeds the optimum by at most |gradient|^2 / (2 alpha): the duality gap at the dual point
-        of the residuals. Without a penalty, None. For a quadratic objective the value is exact.
-        """
-        if self.objective.quadratic:
-            return self.moments.gap(theta, self.alpha)
-        if not self.alpha:
-            return None
-        value, _ = self.value_and_gradient(theta)
-        best = theta.clone()
-        raw = self.raw(theta)
-        if self.intercept:
-            bend = self.objective.total_curvature(raw, self.weight)
-            inverse = torch.linalg.pinv(self._everywhere(self._wide(bend)) / self.total)
-            for _ in range(10):
-                _, residual = self.value_and_residual(raw)
-                slope = self._everywhere(self._sum(residual, 0)) / self.total
-                if slope.abs().max() < 0.01 * torch.finfo(raw.dtype).eps:
-                    break
-                step = inverse @ slope
-                best[-1] -= step
-                raw = raw - step.to(raw)
-        lower, gradient = self.value_and_gradient(best)
-        bound = gradient[:-1].square().sum() / (2 * self.alpha)
-        # no loss is below zero, so the objective itself is a bound too
-        return min(max((value - lower + bound).item(), 0.0), value.item())
+    @property
+    def compact(self) -> bool:
+        """Whether a matrix (inputs, inputs) for each output is small enough to be made
+        (``MATRIX``); else solvers work with products of the data."""
+        outputs = 1 if self.objective.quadratic else self.outputs
+        return outputs * (self.x.shape[1] + 1) ** 2 <= MATRIX
 
     def separates(self, raw: Tensor) -> bool:
         """Whether in ``raw`` the largest prediction of every row is that of its own class."""
@@ -379,10 +490,8 @@ class LinearProblem:
         else:
             own = raw.gather(1, self.y[:, None])
             right = own[:, 0] - raw.scatter(1, self.y[:, None], -math.inf).amax(1)
-        if self.weight is not None:
-            right = right[self.weight > 0]
         wrong = torch.tensor(float((right <= 0).sum()), dtype=torch.float64, device=self.home)
-        return self._everywhere(wrong).item() == 0
+        return self.everywhere(wrong).item() == 0
 
     # sums
 
@@ -402,5 +511,21 @@ class LinearProblem:
         result: Tensor = value.to(self.home).sum(dim=dim, dtype=torch.float64)
         return result
 
-    def _everywhere(self, value: Tensor) -> Tensor:
+    def everywhere(self, value: Tensor) -> Tensor:
+        """The sum over all ranks."""
         return self.world.sum(value)
+
+
+def _weighted(x: Rows, y: Tensor, weight: Tensor, world: World) -> tuple[Rows, Tensor, Tensor]:
+    """The rows of weight above 0, their targets and weights (rows,) in float64; the weights are
+    divided by a power of two, about the largest one."""
+    heavy = weight.to(x.home).double()
+    largest = heavy.amax() if len(heavy) else heavy.new_zeros(())
+    top = world.sum(largest).item()
+    if top > 0:
+        heavy = heavy / 2.0 ** math.floor(math.log2(top))
+    kept = heavy.to(x.dtype) > 0
+    if not kept.all():
+        chosen = kept.nonzero()[:, 0]
+        x, y, heavy = x.take(chosen.to(x.device)), y[chosen.to(y.device)], heavy[chosen]
+    return x, y, heavy

@@ -6,10 +6,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from linnet.line.problem import BLOCK, LinearProblem
+from linnet.line.problem import LinearProblem
 
-NULL = 1e-10
-"""An eigenvalue below this share of the largest counts as zero."""
+NULL = 1e-9
+"""A singular value of columns of one length, below this share of the largest, counts as zero."""
+
+FAR = (10.0, 1e3, 1e5)
+"""How far the raw predictions of the rows move, at most, to see that the loss falls all the way."""
+
+EPS = torch.finfo(torch.float64).eps
 
 MOST = 20_000_000
 """The most numbers in the linear programme; larger ones are not solved."""
@@ -34,32 +39,54 @@ def separated(problem: LinearProblem, raw: Tensor, tol: float) -> bool:
     if problem.world.size > 1:
         return False
     _, residual = problem.value_and_residual(raw)
-    sight = min(DECIDED, 10 * tol * problem.total)
     weight = torch.ones_like(raw[:, 0]) if problem.weight is None else problem.weight
-    counts = weight > 0
-    in_doubt = residual.abs() > sight * weight[:, None]
+    in_doubt = residual.abs() > (DECIDED * weight).clamp(max=10 * tol * problem.total)[:, None]
     for k in range(problem.outputs):
-        decided = counts & ~in_doubt[:, k]
-        if decided.any():
-            null = _null(problem, counts & in_doubt[:, k])
-            x = problem.x[decided].to(problem.home).double()
+        decided = ~in_doubt[:, k]
+        if decided.any() and problem.compact:
+            null = _null(problem, in_doubt[:, k])
+            x = problem.x.wide().block(decided.nonzero()[:, 0]).to(problem.home)
             if not 0 < null.shape[1] * len(x) <= MOST:
                 continue
             own = problem.y[decided] == (k if problem.outputs > 1 else 1)
             toward = (x @ null[:-1] + null[-1]) * torch.where(own, 1.0, -1.0)[:, None]
-            if _moves(toward):
+            along = _moves(toward)
+            if along is not None and _falls(problem, raw, k, null @ along):
                 return True
     return False
 
 
-def _moves(toward: Tensor) -> bool:
-    """Whether some combination of the columns (rows, directions) is above zero in some row, and
-    below zero in none."""
-    largest = toward.abs().amax(0)
-    toward = toward[:, largest > 1e-9 * max(largest.max().item(), 1e-300)]
-    if not toward.shape[1]:
+def _falls(problem: LinearProblem, raw: Tensor, k: int, direction: Tensor) -> bool:
+    """Whether the loss of all rows falls, or stays, along a direction of class ``k`` all the way:
+    else what looks like separation is rounding."""
+    wide = problem.x.wide()
+    move = (wide @ direction[:-1, None])[:, 0] + direction[-1]
+    largest = move.abs().amax()
+    if not largest > 0:
         return False
-    toward = (toward / toward.abs().amax(0)).cpu()
+    raw = raw.double()
+    before = problem.value(raw).item()
+    for far in FAR:
+        moved = raw.clone()
+        moved[:, k] += move * (far / largest)
+        after = problem.value(moved).item()
+        if after > before * (1 + 1e-7):
+            return False
+        before = after
+    return True
+
+
+def _moves(toward: Tensor) -> Tensor | None:
+    """A combination of the columns (rows, directions) that is above zero in some row, and below
+    zero in none; None if there is none."""
+    wide = toward.shape[1]
+    largest = toward.abs().amax(0)
+    used = largest > 1e-9 * max(largest.max().item(), 1e-300)
+    toward = toward[:, used]
+    if not toward.shape[1]:
+        return None
+    size = toward.abs().amax(0)
+    toward = (toward / size).cpu()
     from scipy.optimize import linprog  # its import takes half a second
 
     found = linprog(
@@ -68,28 +95,42 @@ def _moves(toward: Tensor) -> bool:
         b_ub=np.full(len(toward), 1e-9),
         bounds=(-1, 1),
     )
-    return bool(found.status == 0 and -found.fun > 1e-6)
+    if found.status != 0 or -found.fun <= 1e-6:
+        return None
+    along = torch.zeros(wide, dtype=torch.float64, device=size.device)
+    along[used] = torch.from_numpy(found.x).to(size) / size
+    return along
 
 
 def _null(problem: LinearProblem, rows: Tensor) -> Tensor:
     """A basis (inputs + 1, directions) of the directions that do not change the raw predictions of
     ``rows``.
 
-    It is for the unscaled inputs, but computed with centred, scaled ones.
+    It is for the unscaled inputs, but computed with columns that are centred, and scaled to one
+    length in these very rows: a huge number in another row must not make them look like zero.
     """
-    mean, deviation = problem.columns
-    scale = torch.where(deviation > 0, 1 / deviation, 0.0)
-    width = len(mean) + 1
-    gram = torch.zeros((width, width), dtype=torch.float64, device=problem.home)
-    last = 1.0 if problem.intercept else 0.0
-    for start in range(0, len(rows), BLOCK):
-        x = problem.x[start : start + BLOCK][rows[start : start + BLOCK]].to(problem.home).double()
-        z = torch.cat([(x - mean) * scale, x.new_full((len(x), 1), last)], 1)
-        gram += z.T @ z
-    values, vectors = torch.linalg.eigh(problem.world.sum(gram))
-    null = vectors[:, values <= NULL * max(values[-1].item(), 1.0)]
+    held = problem.x.take(rows.nonzero()[:, 0]).wide()
+    count, width = len(held), held.shape[1]
+    mean = torch.zeros(width, dtype=torch.float64, device=problem.home)
+    if problem.intercept and count:
+        mean = held.transposed(mean.new_ones((count, 1)))[:, 0] / count
+    square = mean.new_zeros(width)
+    for _, block in held.blocks():
+        square += (block - mean).square().sum(0)
+    length = square.sqrt()
+    live = length > 64 * EPS * count**0.5 * mean.abs()
+    scale = torch.where(live, 1 / length, 1.0)
+    last = (1.0 if problem.intercept else 0.0) / max(1, count) ** 0.5
+    r = mean.new_zeros((0, width + 1))
+    for _, block in held.blocks():
+        z = torch.where(live, (block - mean) * scale, 0.0)
+        part = torch.cat([z, z.new_full((len(z), 1), last)], 1)
+        r = torch.linalg.qr(torch.cat([r, part]), mode="r").R
+    _, s, vt = torch.linalg.svd(r, full_matrices=True)
+    known = int((s > NULL * s.amax()).sum()) if len(s) else 0
+    null = vt[known:].T
     if not problem.intercept:
-        null = null * (1 - torch.eye(width, dtype=torch.float64, device=problem.home)[:, -1:])
+        null = null * (1 - torch.eye(len(null), dtype=null.dtype, device=null.device)[:, -1:])
     w = scale[:, None] * null[:-1]
-    back = torch.cat([w, null[-1:] - mean[None] @ w])
-    return torch.linalg.qr(back).Q if back.shape[1] else back
+    back = torch.cat([w, null[-1:] * last - mean[None] @ w])
+    return torch.linalg.qr(back / back.norm(dim=0).clamp(min=1e-300)).Q if back.shape[1] else back

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,7 +15,7 @@ from linnet.core.randomness import generator
 from linnet.core.record import Reason, Step
 from linnet.core.registry import lookup
 from linnet.data.dataset import Dataset
-from linnet.line import GROUP, SOLVERS
+from linnet.line import GROUP, SOLVERS, certificate
 from linnet.line.base import Solver, State
 from linnet.line.problem import LinearProblem
 from linnet.line.separation import separated
@@ -119,70 +119,88 @@ class Solve(Method):
         self.network = self.scored = network
         self.solver = solver
         self.penalties = penalties
-        self.tol = tol * problem.unit**0.5
         self.max_iter = max_iter
         self.theta = theta
-        self.problem, self.basis = problem.rotated()
+        self.whole = problem
+        self.widened = False
+        self.problem, self.coordinates = problem.posed()
+        self.tol = tol * self.problem.unit**0.5
         self._stand: Callable[[], dict[str, Any]] = dict
         self._restored: dict[str, Any] | None = None
 
     def state(self) -> dict[str, Any]:
-        return self._stand()
+        return {**self._stand(), "widened": self.widened}
 
     def restore(self, state: Mapping[str, Any]) -> None:
         self._restored = dict(state)
 
     @torch.inference_mode()
     def __iter__(self) -> Iterator[Step]:
+        restored = self._restored or {}
+        if restored.get("widened"):
+            self._widen()
         self.problem.check()
         problem = self.problem.at(self.penalties[0])
         theta = self._first(problem)
-        restored = self._restored or {}
-        index, first = restored.get("index", 0), restored.get("place", 0)
+        packed = restored.get("state")
         if self._restored is None:
             yield self._begin(problem, theta)
-        packed = restored.get("state")
         if "theta" in restored:
             theta = restored["theta"].to(problem.home)
         elif self.theta is None and packed is None:
             theta = self._by_samples(problem, theta)
-        for place, alpha in enumerate(self.penalties):
-            if place < first:
-                continue
-            problem = self.problem.at(alpha)
-            going = packed is not None
-            if packed is not None:
-                state = self.solver.unpack(problem, packed)
-            else:
-                state = self.solver.start(problem, theta)
-            last = restored["last"] if going else index + self.max_iter
+        index, first = restored.get("index", 0), restored.get("place", 0)
+        for place in range(first, len(self.penalties)):
             start = {"index": index, "place": place, "theta": theta}
-            packed = None
-            while True:
-                if not going:
-                    largest = problem.scaled(state.gradient)
-                    if largest <= self.tol and state.steps:  # check with new raw predictions
-                        state = self.solver.certify(problem, state)
-                        largest = problem.scaled(state.gradient)
-                    reason = self._reason(problem, state, largest, index == last)
-                    if reason is not None:
-                        break
-                    if state.steps:
-                        self._stand = partial(self._amid, start, index, last, state)
-                        yield self._step(index, problem, state)
-                going = False
-                state = self.solver.step(problem, state)
-                index += not state.stuck
-            theta = state.theta
+            held = None if packed is None else (packed, restored["last"])
+            state, index, reason = yield from self._solve(start, held)
+            theta, packed = state.theta, None
             self._stand = partial(dict, index=index, place=place + 1, theta=theta)
+            problem = self.problem.at(self.penalties[place])
             yield self._step(index, problem, state, reason=reason)
+
+    def _solve(
+        self, start: dict[str, Any], held: tuple[dict[str, Any], int] | None
+    ) -> Generator[Step, None, tuple[State, int, Reason]]:
+        """Solve for one penalty, from its ``start`` or from a state that is ``held`` with the index
+        of its last step. Returns the last state, its index, and why it is the last."""
+        index, alpha = start["index"], self.penalties[start["place"]]
+        problem = self.problem.at(alpha)
+        last = index + self.max_iter if held is None else held[1]
+        if held is None:
+            state = self.solver.start(problem, start["theta"])
+        else:
+            state = self.solver.step(problem, self.solver.unpack(problem, held[0]))
+            index += not state.stuck
+        while True:
+            largest = problem.scaled(state.gradient)
+            if largest <= self.tol and state.steps:  # check with new raw predictions
+                state = self.solver.certify(problem, state)
+                largest = problem.scaled(state.gradient)
+            if state.stuck and largest > self.tol and problem.x.dtype == torch.float32:
+                self._widen()
+                problem = self.problem.at(alpha)
+                state = self.solver.start(problem, state.theta)
+                continue
+            reason = self._reason(problem, state, largest, index == last)
+            if reason is not None:
+                return state, index, reason
+            if state.steps:
+                self._stand = partial(self._amid, start, index, last, state)
+                yield self._step(index, problem, state)
+            state = self.solver.step(problem, state)
+            index += not state.stuck
+
+    def _widen(self) -> None:
+        """Go on in float64: in float32, rounding prevents any further decrease."""
+        self.problem, self.widened = self.problem.widened(), True
 
     def _first(self, problem: LinearProblem) -> Tensor:
         """The best constant, or the ``theta`` that was given if its value is lower."""
         theta = problem.constant
         if self.theta is None:
             return theta
-        given = self._inward(self.theta.to(problem.home)).clone()
+        given = self.coordinates.inward(self.theta.to(problem.home)).clone()
         given[-1] *= problem.intercept
         values = [problem.value_and_gradient(one)[0] for one in (given, theta)]
         return given if values[0] < values[1] else theta  # it may come from other data
@@ -280,20 +298,21 @@ class Solve(Method):
         reason: Reason | None = None,
     ) -> Step:
         if complete or reason is not None:
-            theta = self._outward(state.theta)
+            theta = self.coordinates.outward(state.theta)
             with torch.no_grad():
                 self.network.linear.weight.copy_(theta[:-1].T)
                 self.network.linear.bias.copy_(theta[-1])
         values: dict[str, Tensor | float] = {
             "loss": state.value - problem.penalty(state.theta),
             "objective": state.value,
-            "gradient_max": self._outward(state.gradient).abs().max(),
+            "gradient_max": self.coordinates.gradient(state.gradient).abs().max(),
             "penalty": problem.alpha,
         }
         if reason is not None:
-            gap = problem.gap(state.theta)
             values["converged"] = float(reason.converged)
-            values |= {} if gap is None else {"gap": gap}
+            gap = self._gap(problem.alpha) if self.certify else None
+            if gap is not None:
+                values["gap"] = min(gap, float(state.value))
             if state.solution is not None:
                 values |= {
                     "rank": float(state.solution.rank),
@@ -301,15 +320,11 @@ class Solve(Method):
                 }
         return Step(index, values, complete=complete or reason is not None, reason=reason)
 
-    def _inward(self, theta: Tensor) -> Tensor:
-        if self.basis is None:
-            return theta
-        return torch.cat([self.basis.T @ theta[:-1], theta[-1:]])
-
-    def _outward(self, theta: Tensor) -> Tensor:
-        if self.basis is None:
-            return theta
-        return torch.cat([self.basis @ theta[:-1], theta[-1:]])
+    def _gap(self, alpha: float) -> float | None:
+        """The certificate of the coefficients that the network now holds."""
+        linear = self.network.linear
+        stored = torch.cat([linear.weight.detach().T, linear.bias.detach()[None]])
+        return certificate.gap(self.whole.at(alpha), stored.to(self.whole.home).double())
 
 
 class SolveConstant(Method):

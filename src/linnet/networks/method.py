@@ -22,6 +22,8 @@ class Method(ABC):
     scored: Network
     facts: Mapping[str, Any] = {}
     """Facts from before the first step that belong into the results of the fit."""
+    certify: bool = True
+    """Whether a convex fit computes its certificate, at the cost of reading the rows once more."""
 
     @abstractmethod
     def __iter__(self) -> Iterator[Step]:

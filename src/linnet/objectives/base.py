@@ -90,6 +90,25 @@ class Objective(ABC):
     def total_curvature(self, raw: Tensor, weight: Tensor | None) -> Tensor:
         """The weighted sum of all rows' Hessians in their raw predictions, (outputs, outputs)."""
 
+    def dual(
+        self,
+        raw: Tensor,
+        y: Tensor,
+        weight: Tensor | None,
+        everywhere: Callable[[Tensor], Tensor],
+        change: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor] | None:
+        """A feasible dual point near the gradient at ``raw`` plus ``change`` (rows, outputs), for
+        the certificate of a line; None if the objective knows none.
+
+        Returns residuals (rows, outputs) that are derivatives of the loss at some raw predictions,
+        and whose weighted sums over the rows of all ranks (``everywhere``) are zero if ``weight``
+        (rows,) is given; and for each
+        row (rows,) the sum of the loss and its convex conjugate less the product of both points,
+        which is not negative (Fenchel and Young).
+        """
+        return None
+
     @abstractmethod
     def mean(self, raw: Tensor) -> Tensor:
         """The inverse link: the means that ``raw`` predicts, (rows, outputs)."""

@@ -1,10 +1,13 @@
 """Two classes: the cross-entropy of one logit."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from linnet.objectives.base import Objective, Target
+from linnet.objectives.simplex import feasible
 
 
 class Logistic(Objective):
@@ -29,7 +32,9 @@ class Logistic(Objective):
         return -F.logsigmoid(-logit) - _share(y).to(raw.dtype) * logit
 
     def gradient(self, raw: Tensor, y: Tensor) -> Tensor:
-        return (raw[:, 0].sigmoid() - _share(y).to(raw.dtype)).unsqueeze(1)
+        share = _share(y).to(raw.dtype)
+        right, wrong = raw[:, 0].sigmoid(), (-raw[:, 0]).sigmoid()
+        return ((1 - share) * right - share * wrong).unsqueeze(1)
 
     def curvature(self, raw: Tensor, y: Tensor, direction: Tensor) -> Tensor:
         return raw.sigmoid() * (-raw).sigmoid() * direction
@@ -40,6 +45,21 @@ class Logistic(Objective):
     def total_curvature(self, raw: Tensor, weight: Tensor | None) -> Tensor:
         bend = self.diagonal(raw)
         return (bend if weight is None else bend * weight[:, None]).sum().reshape(1, 1)
+
+    def dual(
+        self,
+        raw: Tensor,
+        y: Tensor,
+        weight: Tensor | None,
+        everywhere: Callable[[Tensor], Tensor],
+        change: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor] | None:
+        log_p = F.logsigmoid(torch.cat([-raw, raw], 1))
+        own = _share(y).to(raw.dtype)
+        share = torch.stack([1 - own, own], 1)
+        both = None if change is None else torch.cat([-change, change], 1)
+        moved, lack = feasible(log_p, share, weight, everywhere, both)
+        return self.gradient(raw, y) + moved[:, 1:], lack
 
     def mean(self, raw: Tensor) -> Tensor:
         return raw.sigmoid()

@@ -1,10 +1,13 @@
 """Three or more classes: the cross-entropy of one logit per class."""
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from linnet.objectives.base import Objective, Target
+from linnet.objectives.simplex import feasible
 
 
 class Softmax(Objective):
@@ -65,6 +68,18 @@ class Softmax(Objective):
         p = raw.softmax(1)
         heavy = p if weight is None else p * weight[:, None]
         return heavy.sum(0).diag() - p.T @ heavy
+
+    def dual(
+        self,
+        raw: Tensor,
+        y: Tensor,
+        weight: Tensor | None,
+        everywhere: Callable[[Tensor], Tensor],
+        change: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor] | None:
+        share = (F.one_hot(y, raw.shape[1]) if y.dim() == 1 else y).to(raw.dtype)
+        moved, lack = feasible(raw.log_softmax(1), share, weight, everywhere, change)
+        return self.gradient(raw, y) + moved, lack
 
     def mean(self, raw: Tensor) -> Tensor:
         return raw.softmax(1)

@@ -1,0 +1,175 @@
+"""The inputs of a linear model as rows: products, sums, blocks. Solvers see no more of them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+BLOCK = 4096
+"""The rows of a block, where all rows are visited in turn."""
+
+SMALL = 1_000_000
+"""Up to this many numbers, all is computed in float64, whatever the dtype of the rows, and the
+certificate is a part of the fit."""
+
+
+class Rows(ABC):
+    """(rows, inputs) numbers. ``dtype`` is that of products and of raw predictions; sums over rows
+    are float64, on ``home``: the device of the rows, or the CPU if that has no float64."""
+
+    shape: tuple[int, int]
+    dtype: torch.dtype
+    device: torch.device
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def home(self) -> torch.device:
+        return torch.device("cpu") if self.device.type == "mps" else self.device
+
+    @property
+    def bytes(self) -> int:
+        """The bytes of a number."""
+        return self.dtype.itemsize
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers are stored: those of a product with one column."""
+        return self.shape[0] * self.shape[1]
+
+    @abstractmethod
+    def __matmul__(self, theta: Tensor) -> Tensor:
+        """The product with ``theta`` (inputs, outputs): (rows, outputs) in ``dtype``."""
+
+    @abstractmethod
+    def transposed(self, residual: Tensor) -> Tensor:
+        """The product of the transpose with (rows, outputs): (inputs, outputs) in float64."""
+
+    @abstractmethod
+    def squares(self, weight: Tensor) -> Tensor:
+        """The sums of ``weight x^2`` for weights (rows, outputs): (inputs, outputs) in float64."""
+
+    @abstractmethod
+    def take(self, chosen: Tensor) -> Rows:
+        """Some rows, by number."""
+
+    @abstractmethod
+    def block(self, rows: slice | Tensor) -> Tensor:
+        """Some rows as a tensor (rows, inputs) in ``dtype``."""
+
+    @abstractmethod
+    def spread(self, columns: Tensor) -> tuple[Tensor, Tensor]:
+        """The least and the largest number of some columns, exactly, (columns,) in float64."""
+
+    @abstractmethod
+    def wide(self) -> Rows:
+        """The same rows, with products in float64."""
+
+    def blocks(self, size: int = BLOCK) -> Iterator[tuple[slice, Tensor]]:
+        """All rows, ``size`` at a time."""
+        for start in range(0, len(self), size):
+            rows = slice(start, min(start + size, len(self)))
+            yield rows, self.block(rows)
+
+
+class Dense(Rows):
+    """A tensor, less ``shift`` (inputs,) if that is given. If there is a shift, or the products
+    have a wider dtype than the tensor, blocks are converted one by one: there is no copy."""
+
+    def __init__(
+        self, x: Tensor, shift: Tensor | None = None, dtype: torch.dtype | None = None
+    ) -> None:
+        self.x, self.shift = x, shift
+        self.dtype = dtype or x.dtype
+        self.device = x.device
+        self.shape = (x.shape[0], x.shape[1])
+        self._plain = shift is None and self.dtype == x.dtype
+
+    def __matmul__(self, theta: Tensor) -> Tensor:
+        theta = theta.to(self.dtype).to(self.device)
+        if self._plain:
+            return self.x @ theta
+        result = theta.new_empty((len(self), theta.shape[1]))
+        for rows, block in self.blocks():
+            torch.matmul(block, theta, out=result[rows])
+        return result
+
+    def transposed(self, residual: Tensor) -> Tensor:
+        # residual' x is twice as fast as x' residual if there are few outputs
+        residual = residual.to(self.dtype)
+        if self._plain:
+            return (residual.T @ self.x).to(self.home).double().T
+        total = torch.zeros(
+            (residual.shape[1], self.shape[1]), dtype=torch.float64, device=self.home
+        )
+        for rows, block in self.blocks():
+            total += (residual[rows].T @ block).to(self.home)
+        return total.T
+
+    def squares(self, weight: Tensor) -> Tensor:
+        heavy = weight.T
+        total = torch.zeros((len(heavy), self.shape[1]), dtype=torch.float64, device=self.home)
+        for rows, block in self.blocks():
+            total += (heavy[:, rows].to(block) @ block.square()).to(self.home)
+        return total.T
+
+    def take(self, chosen: Tensor) -> Rows:
+        return Dense(self.x[chosen], self.shift, self.dtype)
+
+    def block(self, rows: slice | Tensor) -> Tensor:
+        found = self.x[rows].to(self.dtype)
+        return found if self.shift is None else found - self.shift.to(found)
+
+    def spread(self, columns: Tensor) -> tuple[Tensor, Tensor]:
+        held = self.x[:, columns.to(self.device)]
+        ends = [end.to(self.home).double() for end in (held.amin(0), held.amax(0))]
+        if self.shift is not None:
+            ends = [end - self.shift[columns] for end in ends]
+        return ends[0], ends[1]
+
+    def wide(self) -> Rows:
+        return Dense(self.x, self.shift, torch.float64)
+
+
+class Sparse(Rows):
+    """A SciPy CSR matrix of float32 or float64. It is never made dense as a whole."""
+
+    def __init__(self, matrix: Any) -> None:
+        self.matrix = matrix
+        self.shape = matrix.shape
+        self.dtype = torch.float32 if matrix.dtype.itemsize == 4 else torch.float64
+        self.device = torch.device("cpu")
+
+    @property
+    def numbers(self) -> int:
+        return int(self.matrix.nnz)
+
+    def __matmul__(self, theta: Tensor) -> Tensor:
+        return torch.from_numpy(self.matrix @ theta.to(self.dtype).numpy())
+
+    def transposed(self, residual: Tensor) -> Tensor:
+        product = self.matrix.T @ residual.to(self.dtype).numpy()
+        return torch.from_numpy(product).double()
+
+    def squares(self, weight: Tensor) -> Tensor:
+        return torch.from_numpy(self.matrix.power(2).T @ weight.numpy()).double()
+
+    def take(self, chosen: Tensor) -> Rows:
+        return Sparse(self.matrix[chosen.numpy()])
+
+    def block(self, rows: slice | Tensor) -> Tensor:
+        chosen = rows.numpy() if isinstance(rows, Tensor) else rows
+        return torch.from_numpy(self.matrix[chosen].toarray())
+
+    def spread(self, columns: Tensor) -> tuple[Tensor, Tensor]:
+        ends = [end.toarray()[0] for end in (self.matrix.min(0), self.matrix.max(0))]
+        low, high = (torch.from_numpy(end).double()[columns] for end in ends)
+        return low, high
+
+    def wide(self) -> Rows:
+        return self if self.dtype == torch.float64 else Sparse(self.matrix.astype("float64"))

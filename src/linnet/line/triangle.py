@@ -1,0 +1,146 @@
+"""Least squares from the rows themselves: a QR decomposition, folded block by block."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from linnet.line.moments import BLOCK, Solution
+from linnet.line.rows import Rows
+
+EPS = torch.finfo(torch.float64).eps
+
+CONSTANT = 32 * EPS
+"""A column is constant if centring leaves at most this share of its length."""
+
+
+@dataclass(frozen=True)
+class Triangle:
+    """The triangular factor R of the weighted rows ``sqrt(w) [1, x - shift, y - shift]``, float64.
+
+    It holds all that least squares needs, with the accuracy of the rows, whose condition number is
+    the root of that of their second moments. Blocks of rows fold into it one after the other (Chan
+    1982, ACM TOMS 8, 72-83), so rows may come in parts. Without an intercept there is no column of
+    ones, and nothing is shifted.
+    """
+
+    r: Tensor  # (up to width, width)
+    shift: Tensor  # (inputs + outputs,)
+    inputs: int
+    rows: int
+    total: float
+    intercept: bool
+
+    @classmethod
+    def of(
+        cls, x: Rows, y: Tensor, weight: Tensor | None, shift: Tensor, *, intercept: bool
+    ) -> Triangle:
+        """The triangle of rows ``x`` (rows, inputs) and ``y`` (rows, outputs), read once."""
+        inputs = x.shape[1]
+        shift = shift if intercept else torch.zeros_like(shift)
+        width = int(intercept) + len(shift)
+        r = torch.zeros((0, width), dtype=torch.float64, device=x.home)
+        for rows, block in x.wide().blocks(BLOCK):
+            targets = y[rows].to(x.home).double()
+            ones = [targets.new_ones((len(targets), 1))] if intercept else []
+            part = torch.cat([*ones, block - shift[:inputs], targets - shift[inputs:]], 1)
+            if weight is not None:
+                part = part * weight[rows, None].to(x.home).double().sqrt()
+            r = _fold(r, part)
+        total = float(len(x)) if weight is None else weight.sum(dtype=torch.float64).item()
+        return cls(r, shift, inputs, len(x), total, intercept)
+
+    def __add__(self, other: Triangle) -> Triangle:
+        """The triangle of both sets of rows together, shifted as the first one."""
+        lower = other.r
+        if self.intercept:
+            move = torch.outer(lower[:, 0], other.shift - self.shift)
+            lower = torch.cat([lower[:, :1], lower[:, 1:] + move], 1)
+        return replace(
+            self,
+            r=_fold(self.r, lower),
+            rows=self.rows + other.rows,
+            total=self.total + other.total,
+        )
+
+    def parts(self) -> tuple[Tensor, Tensor, Tensor]:
+        """The factor of the centred inputs (up to inputs, inputs), that of the targets beside it,
+        and the rest below them. What is left of a constant column is rounding, and set to zero."""
+        first = int(self.intercept)
+        last = first + self.inputs
+        r = self.r[first:last, first:last]
+        if self.intercept and len(self.r):
+            whole = self.r[:, first:last].norm(dim=0)
+            r = torch.where(r.norm(dim=0) > CONSTANT * whole, r, 0.0)
+        return r, self.r[first:last, last:], self.r[last:, last:]
+
+    def solve(self, alpha: float) -> tuple[Solution, Tensor, Tensor]:
+        """The solution for a penalty, accurate up to a condition number of 1e15, the objective
+        there, and its gradient (inputs + 1, outputs).
+
+        Columns are scaled to one length first, so that units do not matter; singular values below
+        rounding count as zero. What the rows then leave open is chosen so that the coefficients
+        themselves have the least norm.
+        """
+        r, right, rest = self.parts()
+        inputs = self.inputs
+        tiny = EPS * max(inputs, self.rows)
+        whole, both = r, right
+        if alpha:
+            below = (alpha * self.total) ** 0.5 * torch.eye(inputs, dtype=r.dtype, device=r.device)
+            whole = torch.cat([r, below])
+            both = torch.cat([right, right.new_zeros((inputs, right.shape[1]))])
+        scale, u, s, vt = _scaled(whole)
+        known = s > s.amax() * tiny if len(s) else s > 0
+        inverse = torch.where(known, 1 / s, 0.0)
+        w = scale[:, None] * (vt.T @ (inverse[:, None] * (u.T @ both)))
+        if int(known.sum()) < inputs:
+            # directions that the rows do not determine, for the unscaled columns
+            null = torch.linalg.qr(vt[known].T, mode="complete").Q[:, int(known.sum()) :]
+            free = torch.linalg.qr(scale[:, None] * null).Q
+            w = w - free @ (free.T @ w)
+        plain = _scaled(r)[2] if alpha else s
+        rank = int((plain > plain.amax() * tiny).sum()) if len(plain) else 0
+        full = len(s) == inputs and bool(known.all())
+        condition = (s.amax() / s.amin()).item() if full and inputs else 1.0 if full else torch.inf
+        short = r @ w - right
+        squares = short.square().sum() + rest.square().sum()
+        value = squares / (2 * self.total) + alpha / 2 * w.square().sum()
+        bias = self._bias(w)
+        gradient = torch.cat([r.T @ short / self.total + alpha * w, torch.zeros_like(bias)[None]])
+        return Solution(torch.cat([w, bias[None]]), rank, condition), value, gradient
+
+    def _bias(self, w: Tensor) -> Tensor:
+        if not self.intercept:
+            return w.new_zeros(w.shape[1])
+        top, last = self.r[0], 1 + self.inputs
+        bias = (top[last:] - top[1:last] @ w) / top[0]
+        return bias + self.shift[self.inputs :] - self.shift[: self.inputs] @ w
+
+    def value(self, theta: Tensor, alpha: float) -> Tensor:
+        """The objective at ``theta`` (inputs + 1, outputs)."""
+        w = theta[:-1]
+        squares = (self.r[:, int(self.intercept) :] @ self._beside(w)).square().sum()
+        if self.intercept:
+            off = self.r[0, 0] * (theta[-1] - self._bias(w))
+            first = self.r[0, 1:] @ self._beside(w)
+            squares = squares - first.square().sum() + off.square().sum()
+        return squares / (2 * self.total) + alpha / 2 * w.square().sum()
+
+    def _beside(self, w: Tensor) -> Tensor:
+        return torch.cat([w, -torch.eye(w.shape[1], dtype=w.dtype, device=w.device)])
+
+
+def _fold(r: Tensor, part: Tensor) -> Tensor:
+    folded: Tensor = torch.linalg.qr(torch.cat([r, part]), mode="r").R
+    return folded
+
+
+def _scaled(r: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """The scale (inputs,) that gives the columns one length, and the SVD of the scaled columns."""
+    lengths = r.square().sum(0).sqrt() if len(r) else r.new_zeros(r.shape[1])
+    scale = torch.where(lengths > 0, 1 / lengths, 1.0)
+    u, s, vt = torch.linalg.svd(r * scale, full_matrices=False)
+    return scale, u, s, vt
