@@ -12,7 +12,7 @@ import torch.multiprocessing as mp
 from linnet.core.parallel import World, choose_device
 from linnet.errors import RecipeError, WorkError
 from linnet.line import solve as solving
-from linnet.line.certificate import gap
+from linnet.line.certificate import certify
 from linnet.line.lbfgs import LBFGS
 from linnet.line.moments import Moments
 from linnet.line.problem import LinearProblem
@@ -39,7 +39,9 @@ def solve(rows: slice, world: World) -> tuple[torch.Tensor, torch.Tensor, float 
     assert last.values["converged"]
     with torch.no_grad():
         found = torch.cat([network.linear.weight.T, network.linear.bias[None]])
-    return gradient, found, gap(problem, found)
+    certificate = certify(problem, found)
+    assert certificate is not None
+    return gradient, found, certificate.gap
 
 
 def work(rank: int, folder: str) -> None:

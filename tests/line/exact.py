@@ -13,7 +13,8 @@ mpmath.mp.dps = 60
 
 def exact(values: Array) -> Array:
     """The same numbers as mpmath's."""
-    return np.vectorize(mpmath.mpf, otypes=[object])(np.asarray(values, np.float64).tolist())
+    found: Array = np.vectorize(mpmath.mpf, otypes=[object])(np.asarray(values, float).tolist())
+    return found
 
 
 class Exact:
@@ -63,6 +64,8 @@ class Exact:
         return value
 
     def _log_total(self, raw: Array) -> Array:
+        """The logarithm of the sum of the exponentials of each row; that of two classes has a
+        second logit of zero."""
         top = [max(row.max(), 0) if self.outputs == 1 else row.max() for row in raw]
         add = 1 if self.outputs == 1 else 0
         return np.array(
@@ -118,4 +121,5 @@ def _solve(matrix: Array, right: Array) -> Array:
         done = [j for j in order[order.index(pivot) + 1 :]]
         rest_of = sum((a[pivot, j] * result[j] for j in done), mpmath.mpf(0))
         result[pivot] = (b[pivot] - rest_of) / a[pivot, pivot]
-    return result * scale
+    found: Array = result * scale
+    return found

@@ -10,14 +10,15 @@ from torch import Tensor
 
 from linnet.data.dataset import Dataset
 from linnet.data.schema import Schema
-from linnet.errors import InputError
+from linnet.errors import ColumnError, InputError
 from linnet.estimators._base import Array, Regressor, _tensor, _weights
 from linnet.estimators._inference import Explained
 from linnet.fit.artifact import Artifact
 from linnet.fit.begin import build
 from linnet.fit.fit import wrap
 from linnet.fit.recipe import Recipe
-from linnet.line.moments import Moments
+from linnet.line.rows import Dense
+from linnet.line.triangle import Triangle
 
 
 class _LeastSquares(Explained, Regressor):
@@ -45,41 +46,32 @@ class _LeastSquares(Explained, Regressor):
         total = float(len(X)) if weight is None else float(weight.sum())
         settings = self._settings(total)
         self._fit(settings, X, numbers, weight, self._schema(numbers), valid)
-        self._moments: Moments | None = None
+        self._triangle: Triangle | None = None
         self._keep(X, np.asarray(y, dtype=np.float64), weight)
         return self
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Fit to these rows and all rows of earlier calls, exactly as if they came at once.
+        """Fit to these rows and all rows of earlier calls, as accurately as ``fit`` to all at once.
 
-        Only the second moments of the rows, (features, features), are kept. ``fit`` forgets earlier
-        rows.
+        Only a triangular factor of the rows is kept, (features, features); a call costs a QR
+        decomposition of it and of the new rows. ``fit`` forgets earlier rows.
         """
-        first = getattr(self, "_moments", None) is None
+        first = getattr(self, "_triangle", None) is None
         X = self._rows(X, reset=first)
         numbers = self._numbers(X, y)
         weight = _weights(sample_weight, X)
-        targets = numbers.reshape(len(X), -1)
-        new = Moments.of(
-            _tensor(X),
-            targets,
-            None if weight is None else _tensor(weight),
-            intercept=self.fit_intercept,
-            home=torch.device("cpu"),
-        )
-        if first or self._moments is None:
-            self._moments = new
-        elif self._moments.xy.shape != new.xy.shape:
-            raise InputError(
-                f"y has {targets.shape[1]} targets, earlier rows {self._moments.xy.shape[1]}"
-            )
+        new = _fold(X, numbers.reshape(len(X), -1), weight, self.fit_intercept)
+        if self._triangle is None:
+            self._triangle = new
+        elif self._triangle.shift.shape != new.shift.shape:
+            count = len(self._triangle.shift) - X.shape[1]
+            raise InputError(f"y has {len(new.shift) - X.shape[1]} targets, earlier rows {count}")
         else:
-            self._moments = self._moments + new
-        moments = self._moments
-        settings = self._settings(moments.total)
+            self._triangle = self._triangle + new
+        triangle = self._triangle
+        settings = self._settings(triangle.total)
         (alpha,) = settings["penalty"]
-        solution = moments.solve(alpha)
-        value, gradient = moments.value_and_gradient(solution.theta, alpha)
+        solution, _, gradient = triangle.solve(alpha)
         schema = Schema(
             example="row",
             shape=(X.shape[1],),
@@ -89,17 +81,19 @@ class _LeastSquares(Explained, Regressor):
         )
         recipe = Recipe().override({"scaling": "none", "dtype": str(X.dtype), **settings})
         network, objective = build(recipe, schema)
+        weights = network.get_parameter("linear.weight"), network.get_parameter("linear.bias")
         with torch.no_grad():
-            network.get_parameter("linear.weight").copy_(solution.theta[:-1].T)
-            network.get_parameter("linear.bias").copy_(solution.theta[-1])
+            weights[0].copy_(solution.theta[:-1].T)
+            weights[1].copy_(solution.theta[-1])
+        stored = torch.cat([weights[0].detach().T, weights[1].detach()[None]]).double()
         facts = {
             "converged": True,
-            "reason": "converged: solved from the moments of all rows so far",
+            "reason": "converged: solved from a triangular factor of all rows so far",
             "stopped": "converged",
             "steps": 1,
             "gradient_max": gradient.abs().max().item(),
-            "objective": value.item(),
-            "gap": 0.0,
+            "objective": triangle.value(stored, alpha).item(),
+            "gap": triangle.gap(stored, alpha),
             "penalty": alpha,
             "rank": float(solution.rank),
             "condition": solution.condition if np.isfinite(solution.condition) else None,
@@ -176,6 +170,24 @@ class Ridge(_LeastSquares):
         if not 0 <= self.alpha < np.inf:
             raise InputError(f"alpha is {self.alpha}; expected a number from 0")
         return float(self.alpha)
+
+
+def _fold(X: Array, y: Tensor, weight: Array | None, intercept: bool) -> Triangle:
+    """The triangle of the rows of weight above 0, shifted by their means."""
+    if weight is not None and not (weight > 0).all():
+        kept = weight > 0
+        X, y, weight = X[kept], y[torch.from_numpy(kept)], weight[kept]
+    x, heavy = _tensor(X), None if weight is None else _tensor(weight)
+    share = torch.ones(len(x), dtype=torch.float64) if heavy is None else heavy
+    share = share / share.sum()
+    rows = Dense(x)
+    means = torch.cat([rows.wide().transposed(share[:, None])[:, 0], share @ y])
+    folded = Triangle.of(rows, y, heavy, means, intercept=intercept)
+    if not folded.r.isfinite().all():
+        column = int((~folded.r.isfinite()).any(0).nonzero()[0]) - int(intercept)
+        what = "a number is missing (NaN), infinite, or too large for sums; replace it"
+        raise ColumnError(column, what) if column < x.shape[1] else InputError(f"y: {what}")
+    return folded
 
 
 def coefficients(model: Artifact) -> tuple[Array, Array]:

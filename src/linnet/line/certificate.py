@@ -8,6 +8,7 @@ against arithmetic of 60 digits).
 from __future__ import annotations
 
 import math
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,35 +16,49 @@ from torch import Tensor
 
 from linnet.line.problem import LinearProblem
 from linnet.line.rows import SMALL, Dense, Rows
-from linnet.line.triangle import Triangle
+from linnet.line.triangle import UNIT, Triangle, distance
 
-UNIT = 2.0**-53
-"""The relative error of one operation in float64."""
+LONG = float(np.finfo(np.longdouble).eps) / 2
+"""That of one operation in long double, which some processors have."""
 
 SAFE = 0.05
 """Second moments serve as the metric if their relative error is at most this; else the rows are
 factorised."""
 
 
-def gap(problem: LinearProblem, theta: Tensor) -> float | None:
-    """An upper bound on ``loss(theta)`` minus the optimum of ``problem``; None if there is none.
+class Certificate(NamedTuple):
+    """The objective at the coefficients as they are stored, and an upper bound on how far it is
+    above the optimum; None if there is no bound."""
 
-    ``theta`` (inputs + 1, outputs) are the coefficients as they are stored, for the inputs of the
-    problem. For squared errors the bound is the exact distance plus rounding. For classes with a
-    penalty it is a duality gap; without a penalty there may be no optimum, and there is no bound.
-    The objective itself is a bound too, as no loss is below zero.
+    objective: float
+    gap: float | None
+
+
+def certify(problem: LinearProblem, theta: Tensor) -> Certificate | None:
+    """The certificate of ``theta`` (inputs + 1, outputs), the coefficients as they are stored, for
+    the inputs of the problem; None on a device without float64.
+
+    For squared errors the gap is the exact distance plus rounding. For classes with a penalty it is
+    a duality gap; without a penalty there may be no optimum, and there is no bound. The objective
+    itself is a bound too, as no loss is below zero.
     """
     if problem.x.device.type == "mps":
-        return None  # it has no float64
-    wide = problem if problem.x.dtype == torch.float64 else problem.widened()
-    if problem.objective.quadratic:
-        found = _squared(problem, wide, theta)
-    else:
-        found = _dual(wide, theta) if wide.alpha else None
-    if found is None:
         return None
-    value = wide.value(wide.raw(theta)) + wide.penalty(theta)
-    return float(min(found, value.item()))
+    wide = problem if problem.x.dtype == torch.float64 else problem.widened()
+    short, error = _residual(wide, theta) if problem.objective.quadratic else _raw(wide, theta)
+    if problem.objective.quadratic:
+        square = _root(wide, short).square().sum().item()
+        value = square / 2 + wide.penalty(theta).item()
+        found = _squared(problem, wide, theta, short, error)
+        most = value + error * math.sqrt(square) + error**2 / 2
+    else:
+        value = (wide.value(short) + wide.penalty(theta)).item()
+        found = _dual(wide, theta, short, error) if wide.alpha else None
+        most = value * (1 + 1e-12) + UNIT * problem.outputs
+    if found is None:
+        return Certificate(value, None)
+    gap = min(found, most)
+    return Certificate(max(value, gap), gap)
 
 
 MOST_UNKNOWNS = 300
@@ -53,57 +68,48 @@ MOST_UNKNOWNS = 300
 # squared errors
 
 
-def _squared(problem: LinearProblem, wide: LinearProblem, theta: Tensor) -> float | None:
-    """The distance from the optimum: half the mean square of the residuals' projection on the
-    space of the inputs, with the penalty as further rows below them. ``wide`` is the same problem
-    in float64."""
+def _squared(
+    problem: LinearProblem, wide: LinearProblem, theta: Tensor, residual: Tensor, error: float
+) -> float | None:
+    """The distance from the optimum: half the mean square of the projection of the residuals (rows,
+    outputs) on the space of the inputs, with the penalty as further rows below them. ``wide`` is
+    the same problem in float64, ``error`` the root mean square of what rounding does to them."""
     if not problem.compact and problem.rows > problem.x.shape[1]:
-        return _strong(wide, theta)
+        return _strong(wide, theta, residual, error)
     large = problem.numbers > SMALL and problem.rows > problem.x.shape[1]
     if large or problem.world.size > 1:
-        found = _by_moments(problem, wide, theta)
+        found = _by_moments(problem, wide, theta, residual, error)
         if found is not None or problem.world.size > 1:
             return found
     if not isinstance(problem.x, Dense):
-        return _strong(wide, theta)
-    return _by_rows(wide, theta)
+        return _strong(wide, theta, residual, error)
+    return _by_rows(wide, theta, residual, error)
 
 
-def _by_rows(problem: LinearProblem, theta: Tensor) -> float:
+def _by_rows(problem: LinearProblem, theta: Tensor, residual: Tensor, error: float) -> float:
     """The distance by a QR decomposition of the rows, in which the residuals are the targets."""
     x, w, inputs = problem.x, theta[:-1], problem.x.shape[1]
-    raw = problem.raw(theta)
-    y = problem.y.reshape(raw.shape)
-    weight = problem.given
     mean = _mean(problem)
     shift = torch.cat([mean, mean.new_zeros(problem.outputs)])
-    folded = Triangle.of(x, raw - y, weight, shift, intercept=problem.intercept)
+    folded = Triangle.of(x, residual, problem.given, shift, intercept=problem.intercept)
     r, along, rest = folded.parts()
-    whole = math.sqrt(along.square().sum().item() + rest.square().sum().item())
-    bias = folded.r[0, 1 + inputs :] if problem.intercept else raw.new_zeros(0)
-    if problem.alpha:
-        root = (problem.alpha * problem.total) ** 0.5
-        below = root * torch.eye(inputs, dtype=r.dtype, device=r.device)
-        r, along = torch.cat([r, below]), torch.cat([along, root * w])
-        whole = math.hypot(whole, root * w.norm().item())
-    lengths = r.norm(dim=0) if len(r) else r.new_zeros(inputs)
-    u, s, _ = torch.linalg.svd(r / torch.where(lengths > 0, lengths, 1.0), full_matrices=False)
-    s = s.clamp(min=0)
-    top = s.amax() if len(s) else s.sum()
-    known = s > 64 * UNIT * (inputs + 8) * top
-    null = int((lengths > 0).sum()) - int(known.sum())
-    if int((~known & (s > 0)).sum()) and not _dependent(x, lengths, null, problem.intercept):
-        return math.inf  # what looks like one column too many may be a column of its own
-    parts = (u.T @ along)[known].abs()
-    # each direction is known up to rounding, more so if its singular value is small
-    blur = (64 * UNIT * (inputs + 8) * top / s[known]).clamp(max=1.0)
-    turned = (parts.square().sum().sqrt() + whole * blur.norm()).item()
-    error = turned + _raw_error(problem, theta) * math.sqrt(problem.total)
-    off = bias.norm().item() + _bias_error(problem, theta)
-    return float((error**2 + off**2) / (2 * problem.total))
+    both = torch.cat([along, rest])
+    found = distance(r, both, problem.alpha, problem.total, w)
+    if found is None:
+        kept = _independent(x, r, problem.intercept)
+        if kept is None:
+            return math.inf  # what looks like one column too many may be a column of its own
+        found = distance(r[:, kept], both, problem.alpha, problem.total, w[kept])
+        if found is None:
+            return math.inf
+    error = error * math.sqrt(problem.total)
+    off = folded.r[0, 1 + inputs :].norm().item() + error if problem.intercept else 0.0
+    return float(((found + error) ** 2 + off**2) / (2 * problem.total))
 
 
-def _by_moments(problem: LinearProblem, wide: LinearProblem, theta: Tensor) -> float | None:
+def _by_moments(
+    problem: LinearProblem, wide: LinearProblem, theta: Tensor, residual: Tensor, error: float
+) -> float | None:
     """The distance by the gradient from the rows, in the metric of the second moments; None if
     these are not accurate enough."""
     moments = problem.moments
@@ -111,64 +117,59 @@ def _by_moments(problem: LinearProblem, wide: LinearProblem, theta: Tensor) -> f
     loss = moments.condition * 4 * torch.finfo(problem.x.dtype).eps
     if factor is None or loss > SAFE:
         return None
-    value, gradient = wide.value_and_gradient(theta)
+    gradient = wide.gradient(theta, residual * _ones(wide)[:, None])
     inputs = gradient[:-1] - torch.outer(moments.mean_x, gradient[-1])
     half = torch.linalg.solve_triangular(factor, scale[:, None] * inputs, upper=False)
-    sums = 64 * UNIT * math.sqrt(2 * value.item() * moments.condition * len(scale))
-    error = _raw_error(wide, theta) + sums
+    size = _root(wide, residual).norm().item()
+    error = error + 64 * UNIT * size * math.sqrt(moments.condition * len(scale))
     short = half.norm().item() + error
     bias = gradient[-1].norm().item() + error if problem.intercept else 0.0
     return float((short**2 / (1 - loss) ** 2 + bias**2) / 2)
 
 
-def _strong(problem: LinearProblem, theta: Tensor) -> float | None:
+def _strong(problem: LinearProblem, theta: Tensor, residual: Tensor, error: float) -> float | None:
     """The bound by strong convexity, |gradient|^2 / (2 alpha), at the best bias."""
     if not problem.alpha:
         return None
-    raw = problem.raw(theta)
-    y = problem.y.reshape(raw.shape)
-    weight = _ones(problem)
-    residual = raw - y
-    off = residual.new_zeros(problem.outputs)
+    weight, off = _ones(problem), residual.new_zeros(problem.outputs)
     if problem.intercept:
         off = problem.everywhere(weight @ residual) / problem.total
     gradient = problem.everywhere(problem.x.transposed((residual - off) * weight[:, None]))
     gradient = gradient / problem.total + problem.alpha * theta[:-1]
     size = _length(problem, gradient, residual - off, theta)
-    error = _raw_error(problem, theta)
     return float(size**2 / (2 * problem.alpha) + (off.norm().item() + error) ** 2 / 2)
 
 
-def _dependent(x: Rows, lengths: Tensor, count: int, intercept: bool) -> bool:
-    """Whether ``count`` columns are sums of others, exactly, in the numbers as they are.
+def _independent(x: Rows, r: Tensor, intercept: bool) -> Tensor | None:
+    """The columns that the others are sums of, exactly, in the numbers as they are; None if the
+    columns depend on each other only up to rounding.
 
-    Only sums of columns times powers of two are looked for, such as copies, and all indicators of
-    a category, which sum to one. Sums of floats are exact if adding their rounding errors changes
-    nothing (Knuth's two-sum).
+    ``r`` is the factor of the centred columns. Only sums of columns times powers of two are looked
+    for, such as copies, and all indicators of a category, which sum to one. Sums of floats are
+    exact if adding their rounding errors changes nothing (Knuth's two-sum).
     """
-    if not isinstance(x, Dense) or x.numbers > SMALL or count <= 0:
-        return count <= 0
+    if not isinstance(x, Dense) or x.numbers > SMALL:
+        return None
     from scipy.linalg import qr
 
-    rows = x.x.to(torch.float64).cpu().numpy()
-    live = np.flatnonzero(lengths.cpu().numpy() > 0)
-    block = rows[:, live]
-    mean = block.mean(0) if intercept else np.zeros(len(live))
-    centred = block - mean
-    size = np.linalg.norm(centred, axis=0)
-    r, order = qr(centred / np.where(size > 0, size, 1), mode="r", pivoting=True)
-    kept = len(live) - count
-    first, later = order[:kept], order[kept:]
-    share = np.linalg.lstsq(r[:kept, :kept], r[:kept, kept:], rcond=None)[0]
-    share = share * size[later] / size[first][:, None]
-    least = 1e-6 * size[later] / size[first][:, None]
+    lengths = r.norm(dim=0).cpu().numpy()
+    live = np.flatnonzero(lengths > 0)
+    rows = x.block(slice(None)).cpu().numpy()
+    scaled = r.cpu().numpy()[:, live] / lengths[live]
+    triangle, order = qr(scaled, mode="r", pivoting=True)
+    sizes = np.abs(triangle.diagonal())
+    kept = int((sizes > 1e-12 * sizes.max(initial=0.0)).sum())
+    first, later = live[order[:kept]], live[order[kept:]]
+    share = np.linalg.solve(triangle[:kept, :kept], triangle[:kept, kept:])
+    small = np.abs(share) < 1e-6
+    share = share * lengths[later] / lengths[first][:, None]
     power = np.exp2(np.round(np.log2(np.maximum(np.abs(share), 1e-300))))
-    share = np.where(np.abs(share) > least, np.sign(share) * power, 0.0)
-    return all(
-        _constant(block[:, column], block[:, first[used]], share[used, place], intercept)
-        for place, column in enumerate(later)
-        for used in [np.flatnonzero(share[:, place])]
-    )
+    share = np.where(small, 0.0, np.sign(share) * power)
+    for place, column in enumerate(later):
+        used = np.flatnonzero(share[:, place])
+        if not _constant(rows[:, column], rows[:, first[used]], share[used, place], intercept):
+            return None
+    return torch.from_numpy(np.sort(first)).to(r.device)
 
 
 def _constant(column: np.ndarray, others: np.ndarray, factors: np.ndarray, intercept: bool) -> bool:
@@ -187,7 +188,7 @@ def _constant(column: np.ndarray, others: np.ndarray, factors: np.ndarray, inter
 # classes
 
 
-def _dual(problem: LinearProblem, theta: Tensor) -> float | None:
+def _dual(problem: LinearProblem, theta: Tensor, raw: Tensor, error: float) -> float | None:
     """The duality gap near the probabilities that the coefficients predict.
 
     For any probabilities q whose weighted sums are those of the targets (with an intercept), the
@@ -196,19 +197,18 @@ def _dual(problem: LinearProblem, theta: Tensor) -> float | None:
     a form without cancellation. p itself serves as q, its sums put right; but if the penalty is
     small, so that ``|g|^2 / (2 alpha)`` is much, the q that a Newton step predicts is better.
     """
-    raw = problem.raw(theta)
-    first = _bound(problem, theta, raw, None)
+    first = _bound(problem, theta, raw, error, None)
     if first is None or problem.world.size > 1:
         return first
     unknowns = (problem.x.shape[1] + 1) * problem.outputs
     if unknowns > MOST_UNKNOWNS or not isinstance(problem.x, Dense):
         return first
-    second = _bound(problem, theta, raw, _newton(problem, theta, raw))
+    second = _bound(problem, theta, raw, error, _newton(problem, theta, raw))
     return first if second is None or not second < first else second
 
 
 def _bound(
-    problem: LinearProblem, theta: Tensor, raw: Tensor, change: Tensor | None
+    problem: LinearProblem, theta: Tensor, raw: Tensor, blur: float, change: Tensor | None
 ) -> float | None:
     """The duality gap with probabilities near those of ``raw`` plus ``change``."""
     weight, y = _ones(problem), problem.y.to(raw.device)
@@ -220,7 +220,6 @@ def _bound(
     gradient = problem.x.transposed(residual * weight[:, None])
     gradient = problem.everywhere(gradient) / problem.total + problem.alpha * theta[:-1]
     size = _length(problem, gradient, residual, theta)
-    blur = _raw_error(problem, theta)
     off = _root(problem, problem.objective.gradient(raw, y) - residual).norm().item()
     biases = UNIT * (problem.rows + 4) * theta[-1].abs().sum().item() if problem.intercept else 0.0
     above = problem.everywhere(weight @ lack).item() / problem.total
@@ -275,18 +274,43 @@ def _sizes(problem: LinearProblem) -> Tensor:
     return (square / problem.total).sqrt()
 
 
-def _raw_error(problem: LinearProblem, theta: Tensor) -> float:
-    """A bound on the root mean square of the rounding errors of raw predictions less targets."""
+def _residual(problem: LinearProblem, theta: Tensor) -> tuple[Tensor, float]:
+    """Raw predictions less targets (rows, outputs), and a bound on the root mean square of their
+    rounding errors."""
+    y = problem.y.reshape(len(problem.x), problem.outputs).to(problem.x.device)
+    sized = _size(problem, theta) + _root(problem, y).norm().item()
     width = problem.x.shape[1] + 4
-    size = (_sizes(problem)[:, None] * theta[:-1].abs()).sum(0).norm() + theta[-1].norm()
-    size = size.item()
-    if problem.objective.quadratic:
-        size += _root(problem, problem.y.reshape(len(problem.x), -1).double()).norm().item()
-    return float(UNIT * width * size)
+    if not _long(problem):
+        return problem.raw(theta) - y, UNIT * width * sized
+    short = torch.from_numpy((_product(problem, theta) - y.numpy()).astype(np.float64))
+    return short, LONG * width * sized + UNIT * _root(problem, short).norm().item()
 
 
-def _bias_error(problem: LinearProblem, theta: Tensor) -> float:
-    return _raw_error(problem, theta) * math.sqrt(problem.total) if problem.intercept else 0.0
+def _raw(problem: LinearProblem, theta: Tensor) -> tuple[Tensor, float]:
+    """Raw predictions (rows, outputs), and a bound as that of ``_residual``."""
+    width, sized = problem.x.shape[1] + 4, _size(problem, theta)
+    if not _long(problem):
+        return problem.raw(theta), UNIT * width * sized
+    raw = torch.from_numpy(_product(problem, theta).astype(np.float64))
+    return raw, LONG * width * sized + UNIT * _root(problem, raw).norm().item()
+
+
+def _size(problem: LinearProblem, theta: Tensor) -> float:
+    """The root mean square of the terms that add up to raw predictions."""
+    terms = (_sizes(problem)[:, None] * theta[:-1].abs()).sum(0)
+    return float(terms.norm().item() + theta[-1].norm().item())
+
+
+def _long(problem: LinearProblem) -> bool:
+    """Whether raw predictions are computed in the long double of the processor: where it has one,
+    for dense rows that are few."""
+    small = isinstance(problem.x, Dense) and problem.numbers <= SMALL
+    return LONG < UNIT and small and problem.x.device.type == "cpu"
+
+
+def _product(problem: LinearProblem, theta: Tensor) -> Any:
+    x = problem.x.block(slice(None)).numpy().astype(np.longdouble)
+    return x @ theta[:-1].numpy().astype(np.longdouble) + theta[-1].numpy()
 
 
 def _length(problem: LinearProblem, gradient: Tensor, residual: Tensor, theta: Tensor) -> float:

@@ -450,14 +450,13 @@ class LinearProblem:
         The inputs are centred and divided by ``sqrt(deviation^2 + alpha)``, so the result does not
         depend on units. A constant column does not count: the bias stands for it.
         """
-        if gradient.numel() == 0:
-            return 0.0
         mean, deviation = self.columns
         if self._inverse is None:
             scale = (deviation.square() + self.alpha).sqrt()
             self._inverse = torch.where(scale > 0, 1 / scale, 0.0)[:, None]
         centred = (gradient[:-1] - mean[:, None] * gradient[-1]) * self._inverse
-        return max(centred.abs().max().item(), gradient[-1].abs().max().item())
+        both = torch.cat([centred, gradient[-1:]]).abs()
+        return both.amax().item() if both.numel() else 0.0
 
     @property
     def moments(self) -> Moments:

@@ -15,8 +15,9 @@ from linnet.core.randomness import generator
 from linnet.core.record import Reason, Step
 from linnet.core.registry import lookup
 from linnet.data.dataset import Dataset
-from linnet.line import GROUP, SOLVERS, certificate
+from linnet.line import GROUP, SOLVERS
 from linnet.line.base import Solver, State
+from linnet.line.certificate import Certificate, certify
 from linnet.line.problem import LinearProblem
 from linnet.line.separation import separated
 from linnet.line.settings import LineSettings
@@ -310,9 +311,10 @@ class Solve(Method):
         }
         if reason is not None:
             values["converged"] = float(reason.converged)
-            gap = self._gap(problem.alpha) if self.certify else None
-            if gap is not None:
-                values["gap"] = min(gap, float(state.value))
+            found = self._certificate(problem.alpha) if self.certify else None
+            if found is not None:
+                values["objective"] = found.objective
+                values |= {} if found.gap is None else {"gap": found.gap}
             if state.solution is not None:
                 values |= {
                     "rank": float(state.solution.rank),
@@ -320,11 +322,11 @@ class Solve(Method):
                 }
         return Step(index, values, complete=complete or reason is not None, reason=reason)
 
-    def _gap(self, alpha: float) -> float | None:
+    def _certificate(self, alpha: float) -> Certificate | None:
         """The certificate of the coefficients that the network now holds."""
         linear = self.network.linear
         stored = torch.cat([linear.weight.detach().T, linear.bias.detach()[None]])
-        return certificate.gap(self.whole.at(alpha), stored.to(self.whole.home).double())
+        return certify(self.whole.at(alpha), stored.to(self.whole.home).double())
 
 
 class SolveConstant(Method):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,6 +12,9 @@ from linnet.line.moments import BLOCK, Solution
 from linnet.line.rows import Rows
 
 EPS = torch.finfo(torch.float64).eps
+
+UNIT = 2.0**-53
+"""The relative error of one operation in float64."""
 
 CONSTANT = 32 * EPS
 """A column is constant if centring leaves at most this share of its length."""
@@ -112,6 +116,26 @@ class Triangle:
         gradient = torch.cat([r.T @ short / self.total + alpha * w, torch.zeros_like(bias)[None]])
         return Solution(torch.cat([w, bias[None]]), rank, condition), value, gradient
 
+    def gap(self, theta: Tensor, alpha: float) -> float:
+        """An upper bound on how far the objective at ``theta`` (inputs + 1, outputs) is above its
+        optimum: ``distance`` of the residuals."""
+        w = theta[:-1]
+        spread = self.r[:, int(self.intercept) :] @ self._beside(w)
+        first = self.r.new_zeros(0)
+        if self.intercept:
+            first = self.r[0, 0] * (theta[-1] - self._bias(w))
+        below = slice(int(self.intercept), None)
+        r = self.parts()[0]
+        found = distance(r, spread[below], alpha, self.total, w)
+        size = (self.r.norm(dim=0)[int(self.intercept) :, None] * self._beside(w).abs()).sum(0)
+        size = size + self.total**0.5 * theta[-1].abs()
+        error = UNIT * (self.inputs + 4) * size.norm().item()
+        value = self.value(theta, alpha).item()
+        if found is None:
+            return value
+        whole = (found + error) ** 2 + (first.norm().item() + error) ** 2
+        return float(min(whole / (2 * self.total), value))
+
     def _bias(self, w: Tensor) -> Tensor:
         if not self.intercept:
             return w.new_zeros(w.shape[1])
@@ -131,6 +155,35 @@ class Triangle:
 
     def _beside(self, w: Tensor) -> Tensor:
         return torch.cat([w, -torch.eye(w.shape[1], dtype=w.dtype, device=w.device)])
+
+
+def distance(r: Tensor, residual: Tensor, alpha: float, total: float, w: Tensor) -> float | None:
+    """The length of the projection of residuals on the space of the inputs, plus rounding.
+
+    ``r`` (up to inputs, inputs) is the factor of the centred inputs, ``residual`` (as many or more,
+    outputs) are the residuals beside it and below; ``alpha`` is the penalty of the coefficients
+    ``w`` (inputs, outputs). Half its square by ``total`` is how far the objective is above the
+    optimum. None if the columns of ``r`` depend on each other up to rounding: then nothing is
+    known of some directions.
+    """
+    inputs = r.shape[1]
+    along, whole = residual[: len(r)], residual.norm().item()
+    if alpha:
+        root = (alpha * total) ** 0.5
+        r = torch.cat([r, root * torch.eye(inputs, dtype=r.dtype, device=r.device)])
+        along = torch.cat([along, root * w])
+        whole = math.hypot(whole, root * w.norm().item())
+    lengths = r.norm(dim=0) if len(r) else r.new_zeros(inputs)
+    u, s, _ = torch.linalg.svd(r / torch.where(lengths > 0, lengths, 1.0), full_matrices=False)
+    top = s.amax() if len(s) else s.sum()
+    tiny = 64 * UNIT * (inputs + 8) * top
+    known = s > tiny
+    if int(known.sum()) < min(len(s), int((lengths > 0).sum())):
+        return None
+    parts = (u.T @ along)[known]
+    # each direction is known up to rounding, worse if its singular value is small
+    blur = (tiny / s[known]).clamp(max=1.0)
+    return float(parts.norm().item() + whole * blur.norm().item())
 
 
 def _fold(r: Tensor, part: Tensor) -> Tensor:
