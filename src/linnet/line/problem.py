@@ -234,7 +234,7 @@ class LinearProblem:
             return theta
         # the gradient at zero is the prediction at zero minus the target
         short = theta.new_zeros(self.outputs)
-        for _, y, weight in self._parts():
+        for _, y, weight in self.parts():
             zero = theta.new_zeros((len(y), self.outputs))
             gradient = self.objective.gradient(zero, y.to(self.home))
             heavy = gradient if weight is None else gradient * self._wide(weight)[:, None]
@@ -358,7 +358,7 @@ class LinearProblem:
     def value(self, raw: Tensor) -> Tensor:
         """The mean loss of raw predictions, without the penalty."""
         total = torch.zeros((), dtype=torch.float64, device=self.home)
-        for rows, y, weight in self._parts():
+        for rows, y, weight in self.parts():
             loss = self.objective.loss(raw[rows], y)
             total += self._sum(loss if weight is None else loss * weight)
         return self.everywhere(total) / self.total
@@ -376,7 +376,7 @@ class LinearProblem:
         """The mean loss, and each row's weighted derivative by its raw predictions."""
         total = torch.zeros((), dtype=torch.float64, device=self.home)
         residual = torch.empty_like(raw)
-        for rows, y, weight in self._parts():
+        for rows, y, weight in self.parts():
             loss, gradient = self.objective.loss_and_gradient(raw[rows], y)
             if weight is not None:
                 loss, gradient = loss * weight, gradient * weight[:, None]
@@ -404,14 +404,14 @@ class LinearProblem:
     def slope(self, residual: Tensor, move: Tensor) -> float:
         """The derivative of the mean loss along ``move``."""
         total = torch.zeros((), dtype=torch.float64, device=self.home)
-        for rows, _, _ in self._parts():
+        for rows, _, _ in self.parts():
             total += self._sum(residual[rows] * move[rows])
         return float(self.everywhere(total)) / self.total
 
     def bend(self, raw: Tensor, move: Tensor) -> float:
         """The second derivative of the mean loss at ``raw`` along ``move``."""
         total = torch.zeros((), dtype=torch.float64, device=self.home)
-        for rows, y, weight in self._parts():
+        for rows, y, weight in self.parts():
             bent = self.objective.curvature(raw[rows], y, move[rows]) * move[rows]
             total += self._sum(bent if weight is None else bent * weight[:, None])
         return float(self.everywhere(total)) / self.total
@@ -435,7 +435,7 @@ class LinearProblem:
     def bends(self, raw: Tensor) -> Tensor:
         """The weighted second derivatives of each row by its raw predictions, (rows, outputs)."""
         result = torch.empty_like(raw)
-        for rows, _, weight in self._parts():
+        for rows, _, weight in self.parts():
             diagonal = self.objective.diagonal(raw[rows])
             result[rows] = diagonal if weight is None else diagonal * weight[:, None]
         return result
@@ -494,7 +494,7 @@ class LinearProblem:
 
     # sums
 
-    def _parts(self) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
+    def parts(self) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
         """Blocks of rows whose raw predictions fit into a core's cache; targets and weights too."""
         step = max(1, PART // self.outputs)
         for start in range(0, len(self.x), step):
