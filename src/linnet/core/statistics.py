@@ -66,8 +66,8 @@ class _Mean(NamedTuple):
     """A mean over rows: of all groups, or (arrays) without each group in turn.
 
     ``error`` is the standard deviation of the mean, ``lean`` the skewness of a group's part in it,
-    divided by the root of the number of groups. ``df`` are the degrees of freedom: one less than
-    the number of groups, where groups that hold more rows than others count for less (Kish 1965).
+    divided by the root of the number of groups, ``df`` this number less one. If groups differ in
+    size, the number is that of equal groups with the same sum of squares (Kish 1965).
     """
 
     value: Any
@@ -85,11 +85,11 @@ class _Mean(NamedTuple):
     def skewed(self) -> tuple[Any, Any]:
         """Hall's (1992) interval, which the skewness moves towards the longer tail, with quantiles
         of t. J. R. Stat. Soc. B 54, 221-228, formula (g1)."""
-        lean = np.where(np.abs(self.lean) < 1e-9, 1e-9, self.lean)
 
         def end(reach: Any) -> Any:
-            root = np.cbrt(1 + lean * (reach - lean / 6))
-            return self.value - self.error * 3 / lean * (root - 1)
+            off = reach - self.lean / 6
+            root = np.cbrt(1 + self.lean * off)
+            return self.value - self.error * 3 * off / (root**2 + root + 1)
 
         return end(self.reach), end(-self.reach)
 
@@ -139,12 +139,12 @@ class _Groups(NamedTuple):
         squares = np.maximum(squares, 1e-14 * (off @ off))  # what rounding leaves of nothing
         cubes = (off**3).sum() + 3 * shift * (off**2 @ scaled) + 3 * shift**2 * (off @ scaled**2)
         cubes = cubes + shift**3 * (scaled**3).sum() - own**3
+        error = np.sqrt(count / (count - 1) * squares) / rest
+        even = rest**2 / (sizes @ sizes - (sizes**2 if without_each else 0.0))
         lean = cubes * 0.0
         if count > 2:
             skewness = cubes / count / np.where(squares > 0, squares / count, 1.0) ** 1.5
-            lean = skewness * np.sqrt(count - 1) / (count - 2)
-        error = np.sqrt(count / (count - 1) * squares) / rest
-        even = rest**2 / (sizes @ sizes - (sizes**2 if without_each else 0.0))
+            lean = skewness * np.sqrt(count * (count - 1)) / (count - 2) / np.sqrt(even)
         return _Mean(middle - shift, error, lean, np.maximum(even - 1, 1))
 
 

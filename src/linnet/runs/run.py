@@ -449,8 +449,8 @@ class Run:
         return weight
 
     def _predictions(self, model: str) -> dict[str, Array]:
-        """``row``, ``y``, ``prediction``, and for classes ``p``, of the test rows; ``group`` if rows
-        depend on each other."""
+        """``row``, ``y``, ``prediction`` and, for classes, ``p`` of the test rows; with groups or
+        times also ``group``."""
         from linnet.data.parquet.parquet import read_content
 
         path = self.place / "predictions" / f"{model}.parquet"
