@@ -14,11 +14,16 @@ if TYPE_CHECKING:
 
 def show(run: "Run") -> None:
     """Print a run: the models with their intervals, the verdict, why each stopped, the files."""
+    from linnet.insight.task import basis
+
     metrics = run.metrics
     models = metrics["models"]
     rows = [_row(name, scores, metrics["chosen"]) for name, scores in models.items()]
     print_table(["model", "validation", "test (95 % interval)", "fitted in"], rows)
     print(metrics["verdict"])
+    rests = basis(models[metrics["chosen"]].get("test", {}))
+    if rests is not None:
+        print(f"note: {rests}")
     print(f"* chosen by validation loss: {metrics['chosen']}")
     _stopped(models)
     about = run.info

@@ -23,6 +23,7 @@ def evaluate(
     allow(plugin)
     set_threads()
     from linnet.experiment import evaluate as work
+    from linnet.insight.task import basis
     from linnet.insight.verdict import headline
 
     result = work.evaluate(run, data, model=model, part=part)
@@ -33,5 +34,6 @@ def evaluate(
     print_table(["model", "score (95 % interval)"], rows)
     about = result["data"]
     print(f"{about['rows']:,} rows: {about['part']} of {about['name']}")
-    for note in about["notes"]:
+    rests = basis(next(iter(result["models"].values()))["test"])
+    for note in (*([] if rests is None else [rests]), *about["notes"]):
         print(f"note: {note}")

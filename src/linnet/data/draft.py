@@ -261,7 +261,7 @@ def _division(kind: Any, series: pl.Series, table: Table) -> Division:
         if column.kind not in ("number", "date"):  # codes or an identifier: use their numbers
             column = kinds.infer(series, "number", table)
         record = columns.record(column, series, table)
-        return Division(kind, series.name, torch.from_numpy(record))
+        return Division(kind, series.name, torch.from_numpy(record.copy()))
     texts = pl.Series(kinds.labels(series)) if series.dtype != pl.String else series
     parts = texts.str.to_lowercase().replace_strict(PARTS, default=None, return_dtype=pl.Int64)
     if parts.null_count():

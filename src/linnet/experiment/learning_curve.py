@@ -254,7 +254,7 @@ def _score(model: Artifact, x: Tensor, valid: Dataset, rows: int) -> _Scored:
         errors = (objective.mean(raw) - valid.y.double().reshape(raw.shape)).square().mean(1)
         low, high = of_size(errors.numpy(), groups)
         score, interval = float(errors.mean().sqrt()), (math.sqrt(low), math.sqrt(high))
-    loss, loss_interval = _mean(losses, valid)
+    loss, loss_interval = _mean(losses, valid, sized=bool((losses >= 0).all()))
     point = Point(
         rows=rows,
         loss=loss,
@@ -279,12 +279,14 @@ def _change(before: _Scored, after: _Scored, valid: Dataset) -> Change:
     )
 
 
-def _mean(values: Tensor, valid: Dataset) -> tuple[float, Interval]:
-    """The mean of ``values`` (rows,) of the validation rows by their weights, and its interval."""
+def _mean(values: Tensor, valid: Dataset, sized: bool = False) -> tuple[float, Interval]:
+    """The mean of ``values`` (rows,) of the validation rows by their weights, and its interval;
+    ``sized`` if they are never below 0."""
     weight = None if valid.weight is None else valid.weight.double()
     mean = values.mean() if weight is None else values @ weight / weight.sum()
     weights = None if weight is None else weight.numpy()
-    return float(mean), of_mean(values.numpy(), _groups(valid), weights)
+    of = of_size if sized else of_mean
+    return float(mean), of(values.numpy(), _groups(valid), weights)
 
 
 def _known(interval: Interval) -> Interval | None:

@@ -46,6 +46,8 @@ def learning_curve(
     if interval is not None:
         word = "groups" if interval["by"] == "group" else "blocks of time"
         title += f" over {interval['units']:,} {word}"
+        if interval["units"] == 1:
+            title = f"{valid_rows:,} validation rows of one group or time: no intervals"
     figure_layout = layout(title, height=420, hovermode="closest")
     width = (1 - GAP) / 2
     data: list[Json] = []

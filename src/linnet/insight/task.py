@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
+from linnet.core.events import number
 from linnet.core.text import percent
 
 if TYPE_CHECKING:
@@ -216,8 +217,8 @@ class Numbers(Task):
         return found | {"better": "net" if found["difference"] > 0 else "line"}
 
     def headline(self, test: Mapping[str, Any]) -> str:
-        low, high = test["rmse_interval"]
-        return f"RMSE {test['rmse']:.4g} ({low:.4g} to {high:.4g}), R2 {test['r2']:.3f}"
+        low, high = map(number, test["rmse_interval"])
+        return f"RMSE {test['rmse']:.4g} ({low:.4g} to {high:.4g}), R2 {number(test['r2']):.3f}"
 
     def shown(self, score: float) -> str:
         return f"RMSE {score:.4g}"
@@ -228,7 +229,7 @@ class Numbers(Task):
     def certainty(self, comparison: Mapping[str, Any], line: Mapping[str, Any]) -> str:
         """The interval of the difference between the mean squared errors, relative to the line's:
         "mean squared error 12 % lower to 3 % higher"."""
-        low, high = comparison["difference_interval"]
+        low, high = map(number, comparison["difference_interval"])
         whole = line["rmse"] ** 2
         if not whole:
             return f"difference of squared errors {low:.3g} to {high:.3g}"
@@ -281,6 +282,22 @@ def _change(share: float) -> str:
 
 
 CLASSES, NUMBERS = Classes(), Numbers()
+
+
+def basis(test: Mapping[str, Any]) -> str | None:
+    """On what the intervals and the paired tests of test scores rest, as a sentence; None if each
+    row is independent."""
+    rests = test.get("interval")
+    if rests is None:
+        return None
+    units, column, grouped = rests["units"], rests["column"], rests["by"] == "group"
+    if units == 1:
+        one = f"one group of {column!r}" if grouped else f"one value of {column!r}"
+        return (
+            f"there is no 95 % interval: all these rows are of {one}, which says nothing of others"
+        )
+    what = f"groups of {column!r}" if grouped else f"blocks of consecutive {column!r}"
+    return f"the 95 % intervals, and the tests, take {units:,} {what} as independent, not the rows"
 
 
 def task_of(objective: Objective) -> Task:
