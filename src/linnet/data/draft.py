@@ -111,7 +111,7 @@ def conform(table: Table, schema: Schema, reading: Reading, *, labelled: bool) -
     """
     notes = list(table.notes)
     names = [field.name for field in schema.fields]
-    division = _regrouped(table, reading)
+    division = _regrouped(table, reading) if labelled else None
     known_too = (*names, *schema.targets, *([] if division is None else [division.column]))
     extra = [name for name in table.columns if name not in known_too]
     if extra:
