@@ -21,11 +21,10 @@ def show(run: "Run") -> None:
     rows = [_row(name, scores, metrics["chosen"]) for name, scores in models.items()]
     print_table(["model", "validation", "test (95 % interval)", "fitted in"], rows)
     print(metrics["verdict"])
-    rests = basis(models[metrics["chosen"]].get("test", {}))
-    if rests is not None:
-        print(f"note: {rests}")
     print(f"* chosen by validation loss: {metrics['chosen']}")
     _stopped(models)
+    if (rests := basis(models[metrics["chosen"]].get("test", {}))) is not None:
+        print(f"note: {rests}")
     about = run.info
     end = os.sep if run.path.is_dir() else ""
     for note in about["data"]["notes"]:

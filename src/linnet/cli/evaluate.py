@@ -23,7 +23,6 @@ def evaluate(
     allow(plugin)
     set_threads()
     from linnet.experiment import evaluate as work
-    from linnet.insight.task import basis
     from linnet.insight.verdict import headline
 
     result = work.evaluate(run, data, model=model, part=part)
@@ -34,6 +33,5 @@ def evaluate(
     print_table(["model", "score (95 % interval)"], rows)
     about = result["data"]
     print(f"{about['rows']:,} rows: {about['part']} of {about['name']}")
-    rests = basis(next(iter(result["models"].values()))["test"])
-    for note in (*([] if rests is None else [rests]), *about["notes"]):
+    for note in about["notes"]:
         print(f"note: {note}")

@@ -11,6 +11,7 @@ from linnet.experiment.predict import for_model, is_run, part_rows
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
 from linnet.insight import evaluation
+from linnet.insight.task import basis
 from linnet.networks import OWN
 from linnet.runs import archive, directory
 from linnet.runs.run import Run
@@ -43,6 +44,8 @@ def evaluate(
     for name, each in models.items():
         raw = evaluation.predict_raw(each.module, chosen.x)
         result["models"][name] = {"test": evaluation.score(each.objective, raw, chosen)}
+    rests = basis(next(iter(result["models"].values()))["test"])
+    result["data"]["notes"] += [] if rests is None else [rests]
     return result
 
 
