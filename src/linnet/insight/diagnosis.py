@@ -661,9 +661,10 @@ def _parts(
     """Validation and test scores that differ by more than chance allows.
 
     Accuracies are compared by the two-proportion z test. Mean squared errors are compared by the
-    bootstrap interval of the test rows, scaled to the number of validation rows.
+    interval of the test rows, scaled to the number of validation rows. Both take rows as
+    independent: with groups or times there is no claim.
     """
-    if not valid or not valid_rows:
+    if not valid or not valid_rows or "interval" in test:
         return []
     rows = int(test["rows"])
     if "accuracy" in test:
