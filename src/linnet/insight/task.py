@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from linnet.core.events import number
 from linnet.core.text import percent
+from linnet.insight.claims import R2, Chance, Change, Difference, Estimate, Figure, Share, Size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -19,6 +21,26 @@ if TYPE_CHECKING:
     from linnet.objectives.base import Objective
 
 Scores = dict[str, Any]
+
+
+class Told(NamedTuple):
+    """A part of a sentence: its form, and the figures for the names in it."""
+
+    form: str
+    figures: Mapping[str, Figure | Estimate]
+
+    @classmethod
+    def of(cls, word: str, name: str, figure: Figure | Estimate | None) -> Told:
+        """``word`` and the figure; nothing if it is not known."""
+        return cls("", {}) if figure is None else cls(f"{word} {{{name}}}", {name: figure})
+
+    def and_(self, other: Told) -> Told:
+        """Both parts, with a comma."""
+        form = ", ".join(part for part in (self.form, other.form) if part)
+        return Told(form, {**self.figures, **other.figures})
+
+    def __str__(self) -> str:
+        return self.form.format_map(self.figures)
 
 
 class Task(ABC):
@@ -49,8 +71,13 @@ class Task(ABC):
         predictions (rows, outputs)."""
 
     @abstractmethod
+    def told(self, test: Mapping[str, Any], of: str = "test") -> Told:
+        """The headline score of test rows with its 95 % confidence interval, as figures of a
+        sentence; ``of`` begins their names. What is not known is left out."""
+
     def headline(self, test: Mapping[str, Any]) -> str:
-        """The headline score of test rows with its 95 % confidence interval."""
+        """The headline score of test rows with its 95 % confidence interval, as text."""
+        return str(self.told(test)) or f"{self.title} not finite"
 
     @abstractmethod
     def shown(self, score: float) -> str:
@@ -61,9 +88,8 @@ class Task(ABC):
         """The headline score with its name: "accuracy 97.51 %", "RMSE 54.2"."""
 
     @abstractmethod
-    def certainty(self, comparison: Mapping[str, Any], line: Mapping[str, Any]) -> str:
-        """How certain the difference between a net and the line is, as text; ``line`` are the
-        line's test scores."""
+    def certainty(self, comparison: Mapping[str, Any]) -> Told:
+        """How certain the difference between a net and the line is, as figures of a sentence."""
 
     def of(self, scores: Mapping[str, Any]) -> float:
         """The headline score in ``scores``."""
@@ -155,9 +181,9 @@ class Classes(Task):
             "better": "net" if only_net > only_line else "line",
         }
 
-    def headline(self, test: Mapping[str, Any]) -> str:
-        low, high = test["accuracy_interval"]
-        return f"accuracy {percent(test['accuracy'])} ({100 * low:.2f} to {100 * high:.2f})"
+    def told(self, test: Mapping[str, Any], of: str = "test") -> Told:
+        found = Estimate.of(Share, test.get("accuracy"), test.get("accuracy_interval"))
+        return Told.of("accuracy", f"{of} accuracy", found)
 
     def shown(self, score: float) -> str:
         return percent(score)
@@ -165,9 +191,8 @@ class Classes(Task):
     def words(self, score: float) -> str:
         return f"accuracy {percent(score)}"
 
-    def certainty(self, comparison: Mapping[str, Any], line: Mapping[str, Any]) -> str:
-        p = comparison["p_value"]
-        return "McNemar p < 0.001" if p < 0.001 else f"McNemar p = {p:.2g}"
+    def certainty(self, comparison: Mapping[str, Any]) -> Told:
+        return Told.of("McNemar", "p", Chance.of(comparison.get("p_value")))
 
 
 class Numbers(Task):
@@ -221,9 +246,10 @@ class Numbers(Task):
             "better": "net" if difference.mean() > 0 else "line",
         }
 
-    def headline(self, test: Mapping[str, Any]) -> str:
-        low, high = test["rmse_interval"]
-        return f"RMSE {test['rmse']:.4g} ({low:.4g} to {high:.4g}), R2 {test['r2']:.3f}"
+    def told(self, test: Mapping[str, Any], of: str = "test") -> Told:
+        found = Estimate.of(Size, test.get("rmse"), test.get("rmse_interval"))
+        error = Told.of("RMSE", f"{of} RMSE", found)
+        return error.and_(Told.of("R2", f"{of} R2", R2.of(test.get("r2"))))
 
     def shown(self, score: float) -> str:
         return f"RMSE {score:.4g}"
@@ -231,15 +257,13 @@ class Numbers(Task):
     def words(self, score: float) -> str:
         return self.shown(score)
 
-    def certainty(self, comparison: Mapping[str, Any], line: Mapping[str, Any]) -> str:
-        """The interval of the difference between the mean squared errors, relative to the line's:
-        "mean squared error 12 % lower to 3 % higher"."""
-        low, high = comparison["difference_interval"]
-        whole = line["rmse"] ** 2
-        if not whole:
-            return f"difference of squared errors {low:.3g} to {high:.3g}"
-        ends = (_change(-end / whole) for end in (high, low))  # of the net's from the line's
-        return f"mean squared error {' to '.join(ends)}, 95 % interval"
+    def certainty(self, comparison: Mapping[str, Any]) -> Told:
+        """By how much the net's mean squared error is lower or higher than the line's, in squared
+        units of the target. As a share of the line's it could be lower by more than all of it: the
+        line's error is not certain either."""
+        ends = [-number(end) for end in comparison.get("difference_interval") or ()][::-1]
+        found = Difference.of(Change, -number(comparison.get("difference")), ends)
+        return Told.of("mean squared error", "difference", found)
 
 
 def _own(objective: Objective, y: Any, raw: Tensor) -> dict[str, float]:
@@ -249,10 +273,6 @@ def _own(objective: Objective, y: Any, raw: Tensor) -> dict[str, float]:
         return {}
     mean = objective.mean(raw).numpy()
     return {name: float(score.function(y, mean)) for name, score in objective.scores.items()}
-
-
-def _change(share: float) -> str:
-    return f"{abs(100 * share):,.1f} % {'higher' if share > 0 else 'lower'}"
 
 
 CLASSES, NUMBERS = Classes(), Numbers()
