@@ -146,6 +146,18 @@ class TestRows(Rows):
     word = "test row"
 
 
+class Groups(Rows):
+    """Groups of rows."""
+
+    word = "group"
+
+
+class Blocks(Rows):
+    """Blocks of time."""
+
+    word = "block"
+
+
 class Change(Figure):
     """How much higher a number is than another one."""
 

@@ -106,7 +106,7 @@ NATURAL, NATURAL_TWO = 0.08, 0.22
 second number is for two classes, which often overlap everywhere."""
 UNSURE = 0.35
 """A model cannot judge labels if it expects this share of mistakes in the more confident half."""
-OWN, TIMES = 0.12, 1.5
+OWN, TIMES = 0.12, 2.0
 """Nor can a model that is not good enough: if labels are wrong at random, their share is that of
 the mistakes in the more confident half, and the other mistakes are the model's own. These must be
 at most ``OWN`` of the rows and at most ``TIMES`` the share of wrong labels."""
@@ -860,11 +860,11 @@ def _parts(run: _Run, model: str, valid_rows: int | None) -> Claim | None:
     """Validation and test scores that differ by more than chance allows.
 
     Accuracies are compared by the two-proportion z test. Mean squared errors are compared by the
-    bootstrap interval of the test rows, scaled to the number of validation rows. Both need rows
-    that are independent: with groups there is no claim.
+    interval of the test rows, scaled to the number of validation rows. Both need rows that are
+    independent: with groups or blocks of time there is no claim.
     """
     valid, test = run.scores.get(model, {}).get("valid"), run.test(model)
-    if not valid or not valid_rows or test.get("groups"):
+    if not valid or not valid_rows or test.get("interval"):
         return None
     found = _accuracies(valid, test, valid_rows) or _errors(valid, test, valid_rows)
     if found is None:
@@ -916,7 +916,8 @@ def _errors(valid: Mapping[str, Any], test: Mapping[str, Any], valid_rows: int) 
     if first is None or rows is None or not isinstance(two, Estimate):
         return None
     a, b = first.value, two.value.value
-    own = (two.high.value**2 - two.low.value**2) / (2 * Z)  # deviation of the mean square
+    low, high = two.low.value, two.high.value
+    own = (high * high - low * low) / (2 * Z)  # deviation of the mean square
     scale = a / b * (a / b) * math.sqrt(rows.value / valid_rows) if b > 0 else 0.0
     deviation = math.hypot(own, own * scale) / max(a + b, 1e-300)  # of the difference of roots
     spread = Z * own * scale

@@ -182,7 +182,7 @@ class Classes(Task):
         }
 
     def told(self, test: Mapping[str, Any], of: str = "test") -> Told:
-        found = Estimate.of(Share, test.get("accuracy"), test.get("accuracy_interval"))
+        found = Estimate.of(Share, test.get("accuracy"), _interval(test, "accuracy_interval"))
         return Told.of("accuracy", f"{of} accuracy", found)
 
     def shown(self, score: float) -> str:
@@ -192,7 +192,8 @@ class Classes(Task):
         return f"accuracy {percent(score)}"
 
     def certainty(self, comparison: Mapping[str, Any]) -> Told:
-        return Told.of("McNemar", "p", Chance.of(comparison.get("p_value")))
+        test = str(comparison.get("test", "McNemar"))
+        return Told.of(test, "p", Chance.of(comparison.get("p_value")))
 
 
 class Numbers(Task):
@@ -247,7 +248,7 @@ class Numbers(Task):
         }
 
     def told(self, test: Mapping[str, Any], of: str = "test") -> Told:
-        found = Estimate.of(Size, test.get("rmse"), test.get("rmse_interval"))
+        found = Estimate.of(Size, test.get("rmse"), _interval(test, "rmse_interval"))
         error = Told.of("RMSE", f"{of} RMSE", found)
         return error.and_(Told.of("R2", f"{of} R2", R2.of(test.get("r2"))))
 
@@ -264,6 +265,12 @@ class Numbers(Task):
         ends = [-number(end) for end in comparison.get("difference_interval") or ()][::-1]
         found = Difference.of(Change, -number(comparison.get("difference")), ends)
         return Told.of("mean squared error", "difference", found)
+
+
+def _interval(test: Mapping[str, Any], key: str) -> Any:
+    """The interval of a score; None if the rows are of one group, which tells nothing of others."""
+    rests = test.get("interval")
+    return None if isinstance(rests, dict) and rests.get("units") == 1 else test.get(key)
 
 
 def _own(objective: Objective, y: Any, raw: Tensor) -> dict[str, float]:

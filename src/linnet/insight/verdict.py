@@ -18,12 +18,15 @@ from typing import Any, Literal
 
 from linnet.core.events import number
 from linnet.core.statistics import CONFIDENCE
-from linnet.insight.claims import Number, Sentence, TestRows
+from linnet.insight.claims import Blocks, Groups, Number, Sentence, TestRows
 from linnet.insight.task import Task, Told, task_in
 from linnet.networks import BASELINE, LINE
 
 Kind = Literal["better", "worse", "not shown", "no better", "score", "chosen", "no test"]
 """What a sentence of the verdict is about."""
+
+UNITS = {"group": Groups, "time": Blocks}
+"""What counts as independent, by how the rows were divided."""
 
 
 def headline(scores: dict[str, Any]) -> str:
@@ -62,7 +65,8 @@ def judge(metrics: Mapping[str, Any], titles: Mapping[str, str]) -> list[Judgeme
         if not {LINE, name} <= set(tests.poor)
     ]
     if not found:
-        said += [_score(tests, name) for name in tests.models if name not in tests.poor]
+        behind = tests.poor + tests.inaccurate
+        said += [_score(tests, name) for name in tests.models if name not in behind]
     said += _no_better(tests)
     said += [_inaccurate(tests, name) for name in tests.inaccurate]
     return [*said, *_chosen(metrics, titles, found, tests.poor)]
@@ -99,10 +103,26 @@ class _Tests:
 
     def say(self, kind: Kind, model: str, form: str, *parts: Told) -> Judgement:
         """A sentence on the test rows with the figures of its parts."""
-        rows = Told.of("on", "test rows", TestRows.of(self.scores[BASELINE].get("rows")))
-        form = form.replace("on the test rows", rows.form or "on the test rows")
-        figures = {name: figure for part in (rows, *parts) for name, figure in part.figures.items()}
-        return Judgement(model, form, figures, _names(self.titles), kind)
+        test, names = self.scores[BASELINE], _names(self.titles)
+        rows = Told.of("on", "test rows", TestRows.of(test.get("rows")))
+        where, units = rows.form or "on the test rows", self.units()
+        if units.form:
+            where += f" in {units.form}"
+            names["column"] = repr(test["interval"]["column"])
+        form = form.replace("on the test rows", where)
+        every = (rows, units, *parts)
+        figures = {name: figure for part in every for name, figure in part.figures.items()}
+        return Judgement(model, form, figures, names, kind)
+
+    def units(self) -> Told:
+        """The groups, or blocks of time, that count as independent, if single rows do not."""
+        rests = self.scores[BASELINE].get("interval")
+        if not isinstance(rests, dict) or rests.get("by") not in UNITS:
+            return Told("", {})
+        units = UNITS[rests["by"]].of(rests.get("units"))
+        if units is None:
+            return Told("", {})
+        return Told("{units} of {column}", {"units": units})
 
 
 def _names(titles: Mapping[str, str]) -> dict[str, str]:
@@ -137,8 +157,20 @@ def _compared(tests: _Tests, net: str, outcome: Kind, comparison: Mapping[str, A
     form += "on the test rows" + (f" ({chance.form})." if chance.form else ".")
     if outcome == "not shown":
         simpler = "" if LINE in tests.poor else f", and {_title(LINE)} is the simpler model"
-        form += f" The difference may be chance{simpler}."
+        form += f" {_why(comparison)}{simpler}."
     return tests.say(outcome, net, form, own, line, chance)
+
+
+def _why(comparison: Mapping[str, Any]) -> str:
+    """Why a difference is not shown."""
+    why = str(comparison.get("why", ""))
+    if why.startswith("too few "):
+        return f"There are {why} for a claim"
+    if why.startswith("rests on one "):
+        return f"The difference {why}"
+    if why == "errors are not finite":
+        return "Some errors are not finite"
+    return "The difference may be chance"
 
 
 def _score(tests: _Tests, name: str) -> Judgement:
