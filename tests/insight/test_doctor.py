@@ -454,9 +454,8 @@ def test_500_test_rows_copied_into_training_are_counted() -> None:
     split = Split(rows[:3500], rows[3500:4500], rows[4500:])
     finding = about(examine(data, split), "test rows")
     assert finding.count == 500 and finding.severity == "warning"
-    assert (
-        finding.what
-        == "500 of 1,500 test rows are in training or validation too, including the target"
+    assert finding.what == (
+        "500 of 1,500 test rows (33 %) are in training or validation too, including the target"
     )
     assert "4600, 4601" in finding.where
     assert not any("validation rows" in what for what in told(examine(data, split), *GRAVITY))
@@ -527,6 +526,63 @@ def test_rows_drawn_twice_before_they_were_divided_are_a_warning() -> None:
     assert finding.count == copied(list(map(tuple, rows)), split.test, split) > 50
 
 
+def people(persons: int, columns: Callable[[Any], dict[str, Any]]) -> dict[str, Any]:
+    """One to five rows of each person, in any order; some rows have no other of the same person."""
+    rng = draws(persons)
+    person = rng.permutation(np.repeat(np.arange(persons), rng.integers(1, 6, persons)))
+    made = {name: np.asarray(values)[person] for name, values in columns(rng).items()}
+    return {**made, "when": np.datetime64("2020-01-01") + rng.integers(0, 900, len(person))}
+
+
+def age_and_so_on(rng: Any, persons: int) -> dict[str, Any]:
+    """Columns of so few values that independent rows are equal now and then."""
+    counts = {"age": 62, "sex": 2, "school": 5, "region": 8, "y": 2}
+    return {name: rng.permutation(np.arange(persons) % count) for name, count in counts.items()}
+
+
+@pytest.mark.parametrize("persons", [150, 500, 1500])
+def test_several_rows_of_a_person_in_two_parts_are_a_warning(persons: int) -> None:
+    columns = people(persons, lambda rng: age_and_so_on(rng, persons))
+    del columns["when"]
+    data = table(columns)
+    split = data.split(test=0.2, valid=None, seed=0)
+    finding = about(examine(data, split), "test rows")
+    assert finding.severity == "warning" and "by chance" not in str(finding)
+    assert finding.count is not None and finding.count > 0.6 * len(split.test)
+    assert f"({100 * finding.count / len(split.test):.0f} %)" in finding.what
+    assert "group=COLUMN" in finding.remedy and "person" in finding.remedy
+
+
+def test_rows_that_are_equal_but_for_a_date_or_the_target_are_a_warning() -> None:
+    def measured(rng: Any) -> dict[str, Any]:
+        return {**age_and_so_on(rng, 300), "income": rng.lognormal(10, 1, 300).round(2)}
+
+    columns = people(300, measured)
+    data = table(columns)
+    split = data.split(test=0.2, valid=None, seed=0)
+    finding = about(examine(data, split), "equal to a training or validation row")
+    assert finding.severity == "warning" and "in all but the column 'when'" in finding.what
+    assert "group=COLUMN" in finding.remedy
+    x = list(zip(*(columns[name].tolist() for name in columns if name != "when"), strict=True))
+    known = {x[i] for i in [*split.train.tolist(), *split.valid.tolist()]}
+    assert finding.count == sum(x[i] in known for i in split.test.tolist())
+    del columns["when"]
+    columns["y"] = draws().normal(size=len(columns["y"]))
+    data = table(columns)
+    found = examine(data, data.split(test=0.2, valid=None, seed=0))
+    assert "in all but the target" in about(found, "equal to a training").what
+    quiet(table(measured(draws(8))), halves(table(measured(draws(8)))))
+
+
+def test_rows_of_one_group_are_no_copies_where_the_groups_are_apart() -> None:
+    columns = people(300, lambda rng: {**age_and_so_on(rng, 300), "who": np.arange(300)})
+    del columns["when"]
+    data = table(columns, group="who")
+    split = data.split(test=0.2, valid=None, seed=0)
+    copies = [f for f in examine(data, split) if "training" in f.what and "test rows" in f.what]
+    assert all(f.severity == "note" and "group=" not in f.remedy for f in copies)
+
+
 def test_rows_of_few_values_repeat_by_chance() -> None:
     rng = draws()
     columns = {f"k{i}": rng.integers(0, 3, ROWS) for i in range(4)} | {"y": plain()["y"]}
@@ -586,6 +642,60 @@ def test_one_huge_value_is_a_warning() -> None:
     columns["a"][7] = 1e30
     finding = about(examine(table(columns)), "'a'")
     assert finding.severity == "warning" and finding.count == 1 and "1e+30" in finding.what
+
+
+def shifted(values: Any, share: float, factor: float, seed: int = 9) -> Any:
+    """The values, ``share`` of them in another unit."""
+    return np.where(draws(seed).random(len(values)) < share, factor * values, values)
+
+
+@pytest.mark.parametrize(
+    ("made", "factor", "unit"),
+    [
+        (lambda rng: rng.normal(1, 0.05, 1000), 1000, "divided by 1,000"),
+        (lambda rng: rng.normal(1.7, 0.1, 1000), 100, "divided by 100"),
+        (lambda rng: rng.normal(1700, 100, 1000), 0.001, "multiplied by 1,000"),
+        (lambda rng: rng.lognormal(0, 0.5, 1000), 1000, "divided by 1,000"),
+        (lambda rng: rng.uniform(0, 10, 1000), 1000, "divided by 1,000"),
+        (lambda rng: rng.poisson(6, 1000) + 0.0, 1000, "divided by 1,000"),
+        (lambda rng: rng.normal(37, 0.5, 1000), 2.7, ""),
+        (lambda rng: -rng.normal(3, 0.3, 1000), 1000, "divided by 1,000"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("share", [0.015, 0.05])
+def test_a_group_of_values_in_another_unit_is_a_warning(
+    made: Callable[[Any], Any], factor: float, unit: str, share: float
+) -> None:
+    values = shifted(made(draws(3)), share, factor)
+    columns = {**plain(rows=1000), "far": values}
+    finding = about(examine(table(columns)), "'far'")
+    wrong = (draws(9).random(1000) < share) & (values != 0)
+    assert finding.severity == "warning" and finding.count == wrong.sum()
+    assert unit in finding.what and ("another unit" in finding.what) == bool(unit)
+    low, high = np.sort(values[wrong])[[0, -1]]
+    assert f"from {low:.12g} to {high:.12g} ({100 * wrong.mean():.2g} % of them)" in finding.what
+
+
+@pytest.mark.parametrize("seed", SEEDS)
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda rng: rng.lognormal(0, 1, 3000),
+        lambda rng: rng.lognormal(0, 3, 3000),
+        lambda rng: 1 + rng.pareto(1, 3000),
+        lambda rng: rng.standard_cauchy(3000),
+        lambda rng: rng.negative_binomial(0.3, 0.02, 3000),
+        lambda rng: rng.zipf(2.5, 3000),
+        lambda rng: np.where(rng.random(3000) < 0.6, 0, rng.lognormal(5, 2, 3000)),
+        lambda rng: np.where(rng.random(3000) < 0.95, 0, rng.lognormal(5, 2, 3000)),
+        lambda rng: np.where(rng.random(3000) < 0.05, 10, 0) + rng.normal(size=3000),
+        lambda rng: rng.beta(0.2, 0.2, 3000),
+        lambda rng: rng.geometric(0.01, 3000),
+        lambda rng: np.exp(rng.uniform(-10, 10, 3000)),
+    ],
+)  # fmt: skip
+def test_long_tails_and_counts_are_well(made: Callable[[Any], Any], seed: int) -> None:
+    quiet(table({**plain(rows=3000), "n": made(draws(seed))}))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from sklearn import metrics
 import linnet
 from linnet.core.statistics import wilson
 from linnet.insight import evaluation
-from linnet.insight.verdict import verdict
 from linnet.objectives.softmax import Softmax
 from linnet.objectives.squared import Squared
 
@@ -80,20 +79,3 @@ def test_evaluation_restores_the_mode_and_forgets_no_row() -> None:
     raw = evaluation.predict_raw(network, x)
     assert network.training and raw.shape == (5000, 3)
     assert torch.allclose(raw, network[0](x).detach())
-
-
-def test_verdicts_say_which_it_is() -> None:
-    def metric(accuracy: float) -> dict[str, object]:
-        return {"test": {"accuracy": accuracy, "accuracy_interval": [0.1, 0.9], "rows": 100}}
-
-    models = {name: metric(0.5) for name in ("constant", "linear", "mlp")}
-    found = {"test": "McNemar", "p_value": 0.01, "significant": True, "better": "net"}
-    base = {"models": models, "comparisons": {"mlp": found}}
-    titles = {"constant": "the constant", "linear": "the line", "mlp": "the perceptron"}
-    assert verdict(base, titles).startswith("The perceptron is better than the line")
-    found["better"] = "line"
-    assert "is worse than the line" in verdict(base, titles)
-    found["significant"] = False
-    assert "may be chance" in verdict(base, titles)
-    assert "the best constant" in verdict({"models": models, "comparisons": {}}, titles)
-    assert "no score" in verdict({"models": {"constant": {}}, "comparisons": {}}, titles)

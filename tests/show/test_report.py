@@ -20,7 +20,6 @@ from linnet.compat.visdom import Visdom
 from linnet.core.html import put, tag
 from linnet.errors import InputError
 from linnet.experiment.evaluate import evaluate
-from linnet.insight.task import CLASSES, NUMBERS
 from linnet.show.report.html import data, table
 from linnet.show.report.page import write
 
@@ -299,15 +298,6 @@ def test_on_a_phone_no_row_is_cut_and_curves_stand_one_above_the_other(
         )
         shown.set_viewport_size({"width": 1280, "height": 900})
         shown.wait_for_function("document.getElementById('figure0').layout.xaxis.domain[1] < 0.5")
-
-
-def test_numbers_of_the_verdict_are_for_people() -> None:
-    assert CLASSES.certainty({"p_value": 4.4e-137}, {}) == "McNemar p < 0.001"
-    assert CLASSES.certainty({"p_value": 0.0312}, {}) == "McNemar p = 0.031"
-    # the line's squared errors less the net's, of 100
-    found = {"difference_interval": [-31.2, 5.5]}
-    told = "mean squared error 5.5 % lower to 31.2 % higher, 95 % interval"
-    assert NUMBERS.certainty(found, {"rmse": 10.0}) == told
 
 
 def test_the_error_of_a_sum_is_no_mean() -> None:

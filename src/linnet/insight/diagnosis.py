@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -19,8 +19,28 @@ from numpy.typing import NDArray
 
 from linnet.core.events import number
 from linnet.core.history import Fit, History
-from linnet.core.statistics import wilson
-from linnet.core.text import cut, percent
+from linnet.core.statistics import Z, wilson
+from linnet.core.text import cut, listed
+from linnet.insight.claims import (
+    R2,
+    Bound,
+    Columns,
+    Count,
+    Estimate,
+    Fall,
+    Falls,
+    Figure,
+    Number,
+    Plain,
+    Points,
+    Rough,
+    Rows,
+    Sentence,
+    Share,
+    Size,
+    TestRows,
+    ValidRows,
+)
 from linnet.networks import BASELINE, LINE
 
 Array = NDArray[np.float64]
@@ -36,6 +56,8 @@ Cause = Literal[
     "parts differ",
 ]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
+Notice = Literal["columns left out"]
+"""What may be behind a score, before anything is said of the models."""
 Prospect = Literal["more rows help", "more rows hardly help", "more rows unclear"]
 """The result of a learning curve; it is not a cause."""
 
@@ -50,16 +72,28 @@ share of the line's gain."""
 HARDLY = 0.125
 """A loss hardly moved if it made less than this share of the way to the line's loss."""
 LEFT = 0.001
-"""A line that did not converge stopped short if its optimality gap is this share of the loss."""
+"""A line stopped short if its optimality gap is this share of the constant's loss."""
+AT_OPTIMUM = 0.01
+"""A line is at its optimum if its optimality gap is at most this share of its own training loss:
+all that could be gained."""
 FALLING = 0.035
 """A loss is still falling if it fell in the last fifth of training by this share of its distance to
 the line's loss."""
 RISE = 0.15
 GAP = 0.25
 """Over-fitting: the validation loss rose by ``RISE``, or is ``GAP`` above the training loss."""
+HIGH = 0.5
+"""The learning rate is high from this share of its highest value on. Before that, in the warm-up, a
+validation loss that rises is no over-fitting."""
+PATIENCE = ("early_stopping", "no_progress")
+"""The fit ended because its loss did not fall for several epochs."""
+SIZES = {"mlp": "widths", "cnn": "channels"}
+"""The setting of the size of a network."""
 SHRUNK = 0.2
 """The penalty is too large if its term is this share of the line's gain over the constant. For a
 squared error, the coefficients are then at most three quarters of those without a penalty."""
+UNEXPLAINED = 0.5
+"""Columns that were left out are named if this share of the variance is not explained."""
 MUCH_ERROR, LOW_R2 = 0.05, 0.9
 """In a run without nets, the line is said to be at its optimum if its error is larger than this, or
 its R2 smaller."""
@@ -72,6 +106,12 @@ NATURAL, NATURAL_TWO = 0.08, 0.22
 second number is for two classes, which often overlap everywhere."""
 UNSURE = 0.35
 """A model cannot judge labels if it expects this share of mistakes in the more confident half."""
+OWN, TIMES = 0.12, 2.0
+"""Nor can a model that is not good enough: if labels are wrong at random, their share is that of
+the mistakes in the more confident half, and the other mistakes are the model's own. These must be
+at most ``OWN`` of the rows and at most ``TIMES`` the share of wrong labels."""
+HALF = 0.5
+"""Nor one whose mistakes are more than this share of those of the most frequent class."""
 JUDGED = 100
 """With fewer test rows, labels are not judged."""
 WORTH = 0.05
@@ -81,8 +121,8 @@ help if one of the two shares was smaller, and an interval ends below ``MOST_WOR
 MOST_WORTH = 0.1
 
 
-@dataclass(frozen=True)
-class Claim:
+@dataclass(frozen=True, kw_only=True)
+class Claim(Sentence):
     """One result of the diagnosis of a model.
 
     ``text`` is a sentence; ``remedy`` says what to try, with the key of the recipe if there is one.
@@ -91,11 +131,8 @@ class Claim:
     that users chose: escape it in HTML.
     """
 
-    cause: Cause | Prospect
-    model: str
-    text: str
+    cause: Cause | Notice | Prospect
     remedy: str
-    figures: Mapping[str, float]
     rows: tuple[int, ...] = ()
 
     def __str__(self) -> str:
@@ -125,6 +162,8 @@ def diagnose(
     valid_rows: int | None = None,
     error: str | None = None,
     changes: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    recipes: Mapping[str, Mapping[str, Any]] | None = None,
+    left_out: Mapping[str, Sequence[str]] | None = None,
 ) -> list[Claim]:
     """The reasons why the models of a run are not better, the most important first; empty if all is
     well.
@@ -133,44 +172,100 @@ def diagnose(
     one; ``predictions`` are by model; ``valid_rows`` is from ``run.json``, ``error`` from
     ``status.json``. For a run that is not finished, or failed, fewer reasons can be given. With the
     ``changes`` of the run's learning curve, the result also says whether more rows would help.
+    With the ``recipes`` of the models, no remedy names what a recipe already has. ``left_out`` are
+    the columns that no model has seen, by kind: they are named first.
+
+    A model has at most one claim about its fit, and at most one about its test rows.
     """
-    begun = (fit for fit in history.models.values() if fit.begin is not None)
-    models = {fit.model: _Curve(fit, history) for fit in begun}
-    metrics = metrics or {}
-    scores = metrics.get("models", {})
-    comparisons = metrics.get("comparisons", {})
-    claims = []
-    line = models.get(LINE)
-    for name, curve in models.items():
-        if name in (BASELINE, LINE):
-            continue
-        failed = error if name == [*models][-1] and not scores else None
-        claim = _net(curve, models, comparisons.get(name, {}), scores, failed)
-        if claim is not None:
-            claims.append(claim)
-    if line is not None:
-        claim = _line(line, models, comparisons, scores)
-        if claim is not None:
-            claims.append(claim)
-    chosen = str(metrics.get("chosen"))
-    own = scores.get(chosen, {})
-    if "test" in own:
+    run = _Run(history, metrics or {}, recipes or {})
+    claims: list[Claim | None] = []
+    for name, curve in run.models.items():
+        if name not in (BASELINE, LINE):
+            last = name == [*run.models][-1] and not run.scores
+            claims.append(_net(run, curve, error if last else None))
+    claims.append(_line(run))
+    chosen = str(run.metrics.get("chosen"))
+    test = run.test(chosen)
+    if test:
         held = (predictions or {}).get(chosen)
-        if held is not None and not any(claim.model == chosen for claim in claims):
-            claims += _labels(chosen, held)
-        claims += _classes(chosen, own["test"])
-        claims += _parts(chosen, own.get("valid"), own["test"], valid_rows)
-    claims.sort(key=lambda claim: _WEIGHT[claim.cause])
+        fitted_well = not any(claim is not None and claim.model == chosen for claim in claims)
+        claims.append(
+            _parts(run, chosen, valid_rows)
+            or (_labels(run, chosen, held) if held is not None and fitted_well else None)
+            or _classes(run, chosen)
+        )
+    claims.append(_left_out(run, chosen, [claim for claim in claims if claim], left_out or {}))
+    found = sorted((claim for claim in claims if claim), key=lambda claim: _WEIGHT[claim.cause])
     told = {name: each for name, each in (changes or {}).items() if each and name != BASELINE}
-    claims += [_prospect(name, each) for name, each in told.items()]
-    return [_titled(claim, history.title(claim.model)) for claim in claims]
+    prospects = (_prospect(run, name, each) for name, each in told.items())
+    return [*found, *(claim for claim in prospects if claim)]
+
+
+class _Run:
+    """What the claims are made of: the curves of each model, ``metrics.json`` and the recipes."""
+
+    def __init__(
+        self,
+        history: History,
+        metrics: Mapping[str, Any],
+        recipes: Mapping[str, Mapping[str, Any]],
+    ) -> None:
+        self.history, self.metrics, self.recipes = history, metrics, recipes
+        begun = (fit for fit in history.models.values() if fit.begin is not None)
+        self.models = {fit.model: _Curve(fit) for fit in begun}
+        self.scores: Mapping[str, Any] = metrics.get("models", {})
+        self.comparisons: Mapping[str, Any] = metrics.get("comparisons", {})
+
+    def test(self, model: str) -> Mapping[str, Any]:
+        """The scores of a model's test rows; empty if there are none."""
+        return self.scores.get(model, {}).get("test") or {}
+
+    def setting(self, model: str, key: str) -> Any:
+        """A setting of a model's recipe; None if it is not known."""
+        return self.recipes.get(model, {}).get(key)
+
+    def unit(self, curve: _Curve) -> float:
+        """The loss of the best constant on the validation rows, or else the first loss of the
+        curve."""
+        constant = self.models.get(BASELINE, curve)
+        starts = [*constant.valid[:1], *constant.loss[:1], *curve.valid[:1], *curve.loss[:1]]
+        return next((float(loss) for loss in starts if 0 < loss < math.inf), 1.0)
+
+    def line_loss(self) -> float | None:
+        """The validation loss of the line with the best penalty."""
+        line = self.models.get(LINE)
+        if line is None or len(line.valid) < 2:
+            return None
+        loss = float(line.valid[line.best])
+        return loss if math.isfinite(loss) else None
+
+    def claim(
+        self,
+        cause: Cause | Notice | Prospect,
+        model: str,
+        form: str,
+        remedy: str,
+        evidence: Mapping[str, Figure | Estimate | None],
+        *,
+        names: Mapping[str, str] | None = None,
+        rows: Sequence[int] = (),
+    ) -> Claim | None:
+        """A claim; ``{model}`` in its form is the model's title. None if a figure that the form
+        names is not known; other figures that are not known are left out."""
+        known = {name: figure for name, figure in evidence.items() if figure is not None}
+        titles = {"model": self.history.title(model), **(names or {})}
+        try:
+            return Claim(model, form, known, titles, cause=cause, remedy=remedy, rows=tuple(rows))
+        except KeyError:
+            return None
 
 
 _WEIGHT: dict[str, int] = {
     cause: weight
     for weight, cause in enumerate(
         (
-            "rate too high", "parts differ", "wrong labels", "rate too low", "stopped short",
+            "columns left out", "rate too high", "parts differ", "wrong labels", "rate too low",
+            "stopped short",
             "over-fitting", "under-fitting", "few classes", "line at its optimum",
         )
     )
@@ -184,9 +279,8 @@ class _Curve:
     """One model's fit as arrays: ``loss`` (written steps,) is the mean training loss since the
     written step before, ``valid`` (evaluations,) the validation loss."""
 
-    def __init__(self, fit: Fit, history: History) -> None:
+    def __init__(self, fit: Fit) -> None:
         self.name = fit.model
-        self.title = history.title(fit.model)
         self.fit = fit.end
         self.writings = fit.table("step")
         self.step = _column(self.writings, "step")
@@ -200,7 +294,21 @@ class _Curve:
     @property
     def best(self) -> int:
         """The index of the best evaluation after the start; 0 if there is none."""
-        return 1 + int(self.valid[1:].argmin()) if len(self.valid) > 1 else 0
+        losses = np.where(np.isnan(self.valid[1:]), math.inf, self.valid[1:])
+        return 1 + int(losses.argmin()) if len(losses) else 0
+
+    def reached(self) -> int:
+        """The index of the first evaluation, not counting the start, by which the learning rate had
+        been high: ``HIGH`` of its highest value."""
+        highest = np.nanmax(self.rate) if np.isfinite(self.rate).any() else math.nan
+        high = self.step[self.rate >= HIGH * highest]
+        return int(np.searchsorted(self.at[1:], high[0])) if len(high) else 0
+
+    @property
+    def rising(self) -> bool:
+        """Whether the learning rate was still rising at the end: the fit ended in its warm-up."""
+        rates = self.rate[np.isfinite(self.rate)]
+        return len(rates) > 1 and bool(rates[-1] == rates.max() and rates[-1] > rates[-2])
 
     def training(self, start: float, end: float) -> float:
         """The mean training loss of the steps after ``start`` up to ``end``. If no step was written
@@ -237,54 +345,40 @@ def _column(table: Mapping[str, Sequence[Any]], key: str) -> Array:
 # nets
 
 
-def _net(
-    net: _Curve,
-    models: Mapping[str, _Curve],
-    comparison: Mapping[str, Any],
-    scores: Mapping[str, Any],
-    error: str | None,
-) -> Claim | None:
+def _net(run: _Run, net: _Curve, error: str | None) -> Claim | None:
     """The main reason why a net is not better."""
     if not len(net.loss):
         return None
-    unit, line = _unit(models, net), _line_loss(models)
-    short = _shortfall(net, line, unit, comparison)
-    high = _rate_too_high(net, unit, short, error)
+    unit = run.unit(net)
+    short = _shortfall(run, net, unit)
+    high = _rate_too_high(run, net, unit, short, error)
     if high is not None:
         return high
-    if len(net.valid) < 3:
+    if len(net.valid) < 3 or not np.isfinite(net.valid[-1]):
         return None
-    over = _net_over_fits(net, unit)
+    over = _net_over_fits(run, net, unit)
+    if net.rising:
+        stopped = net.fit is not None and net.fit.stopped in PATIENCE
+        return _warming(run, net) if stopped and (over or short) else None
     if over is not None or net.fit is None:
         return over
-    return _unfinished(net, unit, line, short, scores)
+    return _unfinished(run, net, unit, short)
 
 
-def _unit(models: Mapping[str, _Curve], curve: _Curve) -> float:
-    """The loss of the best constant on the validation rows, or else the first loss of the curve."""
-    constant = models.get(BASELINE, curve)
-    starts = [*constant.valid[:1], *constant.loss[:1], *curve.valid[:1], *curve.loss[:1]]
-    return next((float(loss) for loss in starts if 0 < loss < math.inf), 1.0)
-
-
-def _line_loss(models: Mapping[str, _Curve]) -> float | None:
-    """The validation loss of the line with the best penalty."""
-    line = models.get(LINE)
-    return None if line is None or len(line.valid) < 2 else float(line.valid[line.best])
-
-
-def _shortfall(
-    net: _Curve, line: float | None, unit: float, comparison: Mapping[str, Any]
-) -> bool | None:
+def _shortfall(run: _Run, net: _Curve, unit: float) -> bool | None:
     """Whether the net is worse than the line, by the paired test or by far; None without a line."""
+    line = run.line_loss()
     if line is None or len(net.valid) < 2:
         return None
     missing = (net.valid[net.best] - line) / max(unit - line, 0.05 * unit)
+    comparison = run.comparisons.get(net.name, {})
     surely = comparison.get("better") == "line" and number(comparison.get("p_value", 1)) < CHANCE
     return bool(missing > (BEHIND / 10 if surely else BEHIND))
 
 
-def _rate_too_high(net: _Curve, unit: float, short: bool | None, error: str | None) -> Claim | None:
+def _rate_too_high(
+    run: _Run, net: _Curve, unit: float, short: bool | None, error: str | None
+) -> Claim | None:
     finite = net.loss[np.isfinite(net.loss)]
     rates = net.rate[np.isfinite(net.rate)]
     start = max([unit, *net.loss[:1], *net.valid[:1]])
@@ -292,171 +386,219 @@ def _rate_too_high(net: _Curve, unit: float, short: bool | None, error: str | No
     top = float(np.median(_windows(finite, width), axis=1).max()) if width else math.inf
     end = net.training(0.9 * net.step[-1], net.step[-1])
     highest = float(finite.max()) if len(finite) else math.inf
-    figures = {
-        "learning rate": float(rates.max()) if len(rates) else math.nan,
-        "loss at the start": start,
-        "highest training loss": highest,
-        "training loss at the end": end,
-        "loss of the constant": unit,
-    }
     swing = net.swing()
     if error is not None and error.startswith("Diverged"):
-        how = f"the loss was no longer finite after step {net.step[-1]:.0f}"
+        how = "the loss was no longer finite after step {last step}"
     elif short is False:
         return None
+    elif not math.isfinite(end):
+        how = "its training loss was not finite at the end"
     elif end > 1.1 * unit and (top > SPIKE * start or 0 < net.best < len(net.valid) - 1):
-        how = f"its training loss is {end:.4g}, but the best constant has {unit:.4g}"
+        how = "its training loss is {training loss at the end}, but the best constant has "
+        how += "{loss of the constant}"
     elif top > SPIKE * start or (highest > 5 * start and end > 0.9 * unit):
-        how = f"its training loss jumped to {highest:.4g}, from "
-        how += f"{start:.4g} at the start, and it ended at {end:.4g}"
+        how = "its training loss jumped to {highest training loss}, from {loss at the start} at "
+        how += "the start, and it ended at {training loss at the end}"
     elif swing > SWING * unit:
-        figures["swing of the validation loss"] = swing
-        how = f"its validation loss goes up and down by {swing:.3g} from evaluation to evaluation"
+        how = "its validation loss goes up and down by {swing of the validation loss} from "
+        how += "evaluation to evaluation"
     else:
         return None
-    rate = f" ({figures['learning rate']:.3g})" if len(rates) else ""
-    return _claim(
+    rate = Rough.of(rates.max()) if len(rates) else None
+    shown = "" if rate is None else " ({learning rate})"
+    return run.claim(
         "rate too high",
-        net,
-        f"the learning rate of {{}}{rate} is too high: {how}",
-        "try a tenth or a hundredth of it, or lr=find",
-        figures,
+        net.name,
+        f"the learning rate of {{model}}{shown} is too high: {how}",
+        "try a tenth or a hundredth of it" + _or_find(run, net),
+        {
+            "learning rate": rate,
+            "last step": Count.of(net.step[-1]),
+            "loss at the start": Number.of(start),
+            "highest training loss": Number.of(highest),
+            "training loss at the end": Number.of(end),
+            "loss of the constant": Number.of(unit),
+            "swing of the validation loss": Rough.of(swing),
+        },
     )
+
+
+def _or_find(run: _Run, net: _Curve) -> str:
+    return "" if run.setting(net.name, "lr") == "find" else ", or lr=find"
 
 
 def _windows(values: Array, width: int) -> Array:
     return np.lib.stride_tricks.sliding_window_view(values, width)
 
 
-def _net_over_fits(net: _Curve, unit: float) -> Claim | None:
+def _net_over_fits(run: _Run, net: _Curve, unit: float) -> Claim | None:
     """The training loss kept falling, but the validation loss rose or stayed far above it."""
     training = np.array([net.training(*pair) for pair in zip(net.at, net.at[1:], strict=False)])
     valid, epochs = net.valid[1:], net.epoch[1:]
+    first = net.reached()
+    training, valid, epochs = training[first:], valid[first:], epochs[first:]
+    if not (len(valid) and np.isfinite(valid).all() and np.isfinite(training).all()):
+        return None
     least, last, end = float(valid.min()), float(np.median(valid[-3:])), float(training[-1])
     rose = last - least > RISE * unit and last > 1.2 * least
     apart = last - end > GAP * unit and last > 2 * end
     if rose:
         since = int(np.argmax(valid <= least + 0.02 * unit))
-        how = f"has risen from {least:.4g} to {last:.4g}"
+        how = "has risen from {least validation loss} to {validation loss at the end}"
     else:
         since = int(np.argmax(valid - training > GAP / 2 * unit))
-        how = f"stays at {last:.4g}"
+        how = "stays at {validation loss at the end}"
     before = float(training[since])
     if not (rose or apart) or not end < min(last, before):
         return None
-    kept = f" (the weights of epoch {epochs[valid.argmin()]:.0f} are kept)" if net.fit else ""
-    return _claim(
+    known = np.isfinite(epochs).all()
+    kept = " (the weights of epoch {best epoch} are kept)" if net.fit and known else ""
+    when = " since epoch {epoch}" if known else ""
+    return run.claim(
         "over-fitting",
-        net,
-        f"{{}} over-fits since epoch {epochs[since]:.0f}: its training loss fell further, from "
-        f"{before:.4g} to {end:.4g}, but its validation loss {how}{kept}",
-        "try more rows, dropout or weight_decay, or smaller widths",
+        net.name,
+        f"{{model}} over-fits{when}: its training loss fell further, from {{training loss then}} "
+        f"to {{training loss at the end}}, but its validation loss {how}{kept}",
+        f"try more rows, stronger dropout or weight_decay, or {_size(net, 'smaller')}",
         {
-            "epoch": float(epochs[since]),
-            "training loss then": before,
-            "training loss at the end": end,
-            "least validation loss": least,
-            "validation loss at the end": last,
+            "epoch": Count.of(epochs[since]),
+            "best epoch": Count.of(net.epoch[net.best]),
+            "training loss then": Number.of(before),
+            "training loss at the end": Number.of(end),
+            "least validation loss": Number.of(least),
+            "validation loss at the end": Number.of(last),
         },
     )
 
 
-def _unfinished(
-    net: _Curve,
-    unit: float,
-    line: float | None,
-    short: bool | None,
-    scores: Mapping[str, Any],
-) -> Claim | None:
+def _size(net: _Curve, how: Literal["smaller", "larger"]) -> str:
+    """The setting of the size of a net, in words."""
+    key = SIZES.get(net.name)
+    return f"a {how} network" if key is None else f"{how} {key}"
+
+
+def _warming(run: _Run, net: _Curve) -> Claim | None:
+    """A net that was stopped while its learning rate still rose."""
+    return run.claim(
+        "stopped short",
+        net.name,
+        "{model} stopped short, in its warm-up: its learning rate was still rising, to {learning "
+        "rate}, when training was stopped after epoch {epoch}, as the loss did not fall",
+        "set a larger patience, or a schedule and warmup that rise sooner",
+        {
+            "learning rate": Rough.of(net.rate.max()),
+            "epoch": Count.of(net.epoch[-1]),
+            "least validation loss": Number.of(net.valid[net.best]),
+            "validation loss at the end": Number.of(net.valid[-1]),
+        },
+    )
+
+
+def _unfinished(run: _Run, net: _Curve, unit: float, short: bool | None) -> Claim | None:
     """A net that is worse than the line: too slow, too short or too small."""
     if short is False:
         return None
+    line = run.line_loss()
     start, end = float(net.valid[0]), float(net.valid[-1])
     goal = line or 0.0
     came = (start - end) / (start - goal) if start > goal else 1.0
     first, last = net.after(0) - net.after(1 / 3), net.after(2 / 3) - net.after(1)
-    figures = {
-        "learning rate": float(net.rate.max()),
-        "validation loss at the start": start,
-        "validation loss at the end": end,
+    tail = net.after(0.8) - net.after(1)
+    end_training = net.training(0.9 * net.step[-1], net.step[-1])
+    figures: dict[str, Figure | Estimate | None] = {
+        "learning rate": Rough.of(net.rate.max()),
+        "validation loss at the start": Number.of(start),
+        "validation loss at the end": Number.of(end),
+        "validation loss of the line": None if line is None else Number.of(line),
+        "loss of the constant": Number.of(unit),
     }
-    if line is not None:
-        figures["validation loss of the line"] = line
-    if (came < HARDLY or end > unit) and last > first / 2 > 0:
-        worse = f" (the best constant has {unit:.4g})" if end > unit else ""
-        return _claim(
+    if (came < HARDLY or end > unit) and last > first / 2 > 0 and end < start:
+        worse = " (the best constant has {loss of the constant})" if end > unit else ""
+        return run.claim(
             "rate too low",
-            net,
-            f"the learning rate of {{}} ({figures['learning rate']:.3g}) is too low: its "
-            f"validation loss fell only from {start:.4g} to {end:.4g}{worse}, and it was still "
-            "falling at the end",
-            "try a rate ten or a hundred times as large, or lr=find",
-            {**figures, "fall in the first third": first, "fall in the last third": last},
+            net.name,
+            "the learning rate of {model} ({learning rate}) is too low: its validation loss fell "
+            "only from {validation loss at the start} to {validation loss at the end}"
+            + worse
+            + ", and it was still falling at the end",
+            "try a rate ten or a hundred times as large" + _or_find(run, net),
+            {
+                **figures,
+                "fall in the first third": Number.of(first),
+                "fall in the last third": Number.of(last),
+            },
         )
     if not short:
         return None
-    tail = net.after(0.8) - net.after(1)
-    figures["fall in the last fifth"] = tail
-    below, points = _below(net.name, goal, end, scores)
-    figures |= points
+    below, more = _below(run, net.name, goal, end)
+    figures |= more
     if tail > FALLING * (end - goal) and end < net.valid.min() + 0.02 * unit:
-        return _claim(
+        patience = net.fit is not None and net.fit.stopped in PATIENCE
+        return run.claim(
             "stopped short",
-            net,
-            f"{{}} stopped short, {below} the line's optimum: its validation loss was still "
-            f"falling, by {tail:.3g} in the last fifth of training",
-            "give it more epochs, or a higher lr (lr=find)",
-            figures,
+            net.name,
+            f"{{model}} stopped short, {below}: its validation loss was still falling, by {{fall "
+            "in the last fifth} in the last fifth of training",
+            f"give it {'a larger patience' if patience else 'more epochs'}, or a higher lr"
+            + (" (lr=find)" if _or_find(run, net) else ""),
+            {**figures, "fall in the last fifth": Rough.of(tail)},
         )
-    end_training = net.training(0.9 * net.step[-1], net.step[-1])
-    figures |= {"training loss at the end": end_training, "loss of the constant": unit}
     if end_training < goal:
         return None  # it fits the training rows well enough
-    return _claim(
+    less = [
+        f"less {key}"
+        for key in ("weight_decay", "dropout")
+        if run.setting(net.name, key) is None or run.setting(net.name, key) > 0
+    ]
+    return run.claim(
         "under-fitting",
-        net,
-        f"{{}} under-fits, {below} the line's optimum: neither its training loss "
-        f"({end_training:.4g}) nor its validation loss ({end:.4g}) is still falling",
-        "give it larger widths, less weight_decay or less dropout",
-        figures,
+        net.name,
+        f"{{model}} under-fits, {below}: its training loss ({{training loss at the end}}) is no "
+        "lower than the validation loss of the line ({validation loss of the line}), and its "
+        "validation loss ({validation loss at the end}) hardly falls any more",
+        f"give it {' or '.join([_size(net, 'larger'), *less])}",
+        {**figures, "training loss at the end": Number.of(end_training)},
     )
 
 
 def _below(
-    name: str, line: float, end: float, scores: Mapping[str, Any]
-) -> tuple[str, dict[str, float]]:
+    run: _Run, name: str, line: float, end: float
+) -> tuple[str, dict[str, Figure | Estimate | None]]:
     """How much worse a net is than the line, in words and as figures: accuracy, RMSE or loss."""
-    for part in ("test", "valid"):
-        pair = [scores.get(model, {}).get(part, {}) for model in (LINE, name)]
-        if all("accuracy" in score for score in pair):
-            theirs, own = (float(score["accuracy"]) for score in pair)
-            if theirs > own:
-                figures = {f"{part} accuracy of the line": theirs, f"{part} accuracy": own}
-                points = 100 * (theirs - own)
-                words = f"at {percent(own)} accuracy, {points:.1f} points below"
-                return words, {"points": points, **figures}
-        elif all("rmse" in score for score in pair):
-            theirs, own = (float(score["rmse"]) for score in pair)
-            if own > theirs:
-                figures = {f"{part} RMSE of the line": theirs, f"{part} RMSE": own}
-                return f"at an RMSE of {own:.4g}, {own - theirs:.3g} above", figures
-    return f"at a validation loss of {end:.4g}, {end - line:.3g} above", {}
+    for part, rows in (("test", "test"), ("valid", "validation")):
+        theirs, own = (run.scores.get(model, {}).get(part) or {} for model in (LINE, name))
+        for key, kind in (("accuracy", Share), ("rmse", Size)):
+            a, b = kind.of(theirs.get(key)), kind.of(own.get(key))
+            if a is None or b is None:
+                continue
+            word = "accuracy" if key == "accuracy" else "RMSE"
+            figures: dict[str, Figure | Estimate | None] = {
+                f"{part} {word} of the line": a,
+                f"{part} {word}": b,
+            }
+            where = f"of the line on the {rows} rows"
+            if key == "accuracy" and a.value > b.value:
+                figures["points"] = Points.of(100 * (a.value - b.value))
+                words = f"at {{{part} accuracy}} accuracy, {{points}} below that {where}"
+                return words, figures
+            if key == "rmse" and b.value > a.value:
+                figures["excess"] = Rough.of(b.value - a.value)
+                return f"at an RMSE of {{{part} RMSE}}, {{excess}} above that {where}", figures
+    words = "at a validation loss of {validation loss at the end}, {excess} above that of the line"
+    return words, {"excess": Rough.of(end - line)}
 
 
 # the line
 
 
-def _line(
-    line: _Curve,
-    models: Mapping[str, _Curve],
-    comparisons: Mapping[str, Any],
-    scores: Mapping[str, Any],
-) -> Claim | None:
+def _line(run: _Run) -> Claim | None:
     """The main reason why the line is not better: its penalty, its solver, or that it is linear."""
-    known = BASELINE in models and len(models[BASELINE].loss)
-    if line.fit is None or len(line.valid) < 2 or not len(line.step) or not known:
+    line, baseline = run.models.get(LINE), run.models.get(BASELINE)
+    if line is None or line.fit is None or len(line.valid) < 2 or not len(line.step):
         return None
-    unit, constant = _unit(models, line), float(models[BASELINE].loss[0])
+    if baseline is None or not len(baseline.loss):
+        return None
+    unit, constant = run.unit(line), float(baseline.loss[0])
     penalties = _column(line.writings, "penalty")
     best = line.fit.best_step
     kept = line.step == (line.step[-1] if best is None else best)
@@ -464,114 +606,163 @@ def _line(
     train = float(line.loss[kept][-1]) if kept.any() else math.nan
     valid = float(line.valid[line.best])
     objective = float(_column(line.writings, "objective")[kept][-1]) if kept.any() else math.nan
-    figures = {
-        "penalty": penalty,
-        "training loss": train,
-        "validation loss": valid,
-        "loss of the constant": constant,
-    }
     share = (objective - train) / (constant - train) if constant > train else 0.0
+    figures = {
+        "penalty": Plain.of(penalty),
+        "training loss": Number.of(train),
+        "validation loss": Number.of(valid),
+        "loss of the constant": Number.of(constant),
+        "share of the penalty in what is gained": Size.of(share),
+    }
+    several = len(np.unique(penalties[np.isfinite(penalties)])) > 1
     if penalty > 0 and penalty <= penalties.min() and share > SHRUNK:
-        return _claim(
+        return run.claim(
             "under-fitting",
-            line,
-            f"{{}} under-fits: its penalty ({penalty:g}) is too large: the training loss is "
-            f"{train:.4g}, and the best constant has {constant:.4g}",
-            "try a smaller penalty, or penalty=auto",
-            {**figures, "share of the penalty in what is gained": share},
+            LINE,
+            "{model} under-fits: its penalty ({penalty}) is too large: the training loss is "
+            "{training loss}, and the best constant has {loss of the constant}",
+            "try penalties below those that were tried"
+            if several
+            else "try a smaller penalty, or penalty=auto",
+            figures,
         )
     if penalty >= penalties.max() and valid - train > GAP * unit and valid > 2 * train:
-        return _claim(
+        tried = ", with the largest of the penalties that were tried ({penalty})"
+        return run.claim(
             "over-fitting",
-            line,
-            f"{{}} over-fits: its training loss is {train:.4g}, its validation loss {valid:.4g}",
-            "try a larger penalty, or penalty=auto",
+            LINE,
+            f"{{model}} over-fits{tried if several else ''}: its training loss is {{training "
+            "loss}, its validation loss {validation loss}",
+            "try penalties above it, more rows or fewer columns"
+            if several
+            else "try a larger penalty, or penalty=auto",
             figures,
         )
     gap = line.fit.gap
-    if not line.fit.converged:
-        if gap is None or gap < LEFT * unit:
-            return None
-        return _claim(
-            "stopped short",
-            line,
-            f"{{}} stopped short: its objective is up to {gap:.3g} above the optimum",
-            "give it more steps (max_iter)",
-            {**figures, "gap": gap},
-        )
-    if valid - train > GAP * unit:
+    if gap is None or not gap >= 0:
         return None
-    alone = set(models) <= {BASELINE, LINE}
-    return _optimum(line, models, figures, gap, comparisons, scores, alone=alone)
+    if gap >= LEFT * unit:
+        return _stopped_line(run, line, figures, gap)
+    if not line.fit.converged or valid - train > GAP * unit or not gap <= AT_OPTIMUM * train:
+        return None
+    return _optimum(run, figures, gap)
+
+
+def _stopped_line(
+    run: _Run, line: _Curve, figures: Mapping[str, Figure | None], gap: float
+) -> Claim | None:
+    """A line that is not at its optimum. If classes can be separated, there is none."""
+    stopped = None if line.fit is None else line.fit.stopped
+    if stopped == "separation":
+        return None
+    wide = run.setting(LINE, "dtype") == "float64"
+    remedy = "scale the columns" if wide else "compute in float64 (dtype=float64)"
+    if stopped not in ("stuck", "rounding", "converged"):
+        remedy = "give it more steps (max_iter)"
+    return run.claim(
+        "stopped short",
+        LINE,
+        "{model} stopped short: its objective is up to {gap} above the optimum",
+        remedy,
+        {**figures, "gap": Rough.of(gap)},
+    )
 
 
 class _Error(NamedTuple):
-    """The error of a model on the test rows: ``share`` is a number from 0, ``what`` its name, and
-    ``score`` the score in words."""
+    """The error of a model on the test rows: ``share`` is a number from 0, ``what`` its name,
+    ``word`` the name of its score, and ``score`` the score."""
 
     share: float
     what: str
-    score: str
+    word: str
+    score: Figure
 
 
-def _error(scores: Mapping[str, Any]) -> _Error | None:
-    test = scores.get("test", {})
-    if "accuracy" in test:
-        accuracy = float(test["accuracy"])
-        return _Error(1 - accuracy, "test error", percent(accuracy))
-    if "r2" in test and math.isfinite(r2 := float(test["r2"])):
-        return _Error(1 - r2, "share of the test variance not explained", f"R2 {r2:.3f}")
+def _error(test: Mapping[str, Any]) -> _Error | None:
+    accuracy, r2 = Share.of(test.get("accuracy")), R2.of(test.get("r2"))
+    if accuracy is not None:
+        return _Error(1 - accuracy.value, "test error", "accuracy", accuracy)
+    if r2 is not None:
+        return _Error(1 - r2.value, "share of the test variance not explained", "R2", r2)
     return None
 
 
-def _optimum(
-    line: _Curve,
-    models: Mapping[str, _Curve],
-    figures: dict[str, float],
-    gap: float | None,
-    comparisons: Mapping[str, Any],
-    scores: Mapping[str, Any],
-    *,
-    alone: bool,
-) -> Claim | None:
-    """The line is at its optimum, but its scores are not good."""
-    own = _error(scores.get(LINE, {}))
+def _optimum(run: _Run, figures: Mapping[str, Figure | None], gap: float) -> Claim | None:
+    """The line is at the optimum of its training loss, but its test score is not good. The
+    certificate is of the training loss alone: it bounds no score."""
+    own = _error(run.test(LINE))
     if own is None:
         return None
     better = {}
-    for name, found in comparisons.items():
-        error = _error(scores.get(name, {}))
+    for name, found in run.comparisons.items():
+        error = _error(run.test(name))
         if found.get("better") == "net" and found.get("significant") and error is not None:
             better[name] = error
-    left = "" if gap is None else f" (its objective is at most {gap:.2g} above it)"
-    head = f"{{}} is at its optimum{left} and cannot do better than {own.score}"
-    figures = {**figures, **({} if gap is None else {"gap": gap}), own.what: own.share}
+    form = (
+        "{model} is at the optimum of its training loss (at most {gap} above it): more steps or "
+        f"another solver do not help; on the test rows it has {own.word} {{test {own.word}}}"
+    )
+    evidence = {
+        **figures,
+        "gap": Bound.of(gap),
+        f"test {own.word}": own.score,
+        own.what: Size.of(own.share),
+    }
     name, least = min(better.items(), key=lambda item: item[1].share, default=("", own))
     if least.share < own.share / FAR_BETTER:
-        title = models[name].title if name in models else name
-        figures[f"{least.what} of {title}"] = least.share
-        text = f"{head}: a linear model of these inputs cannot explain the rest"
-        text += f"; {title} has {least.score}"
-        return _claim("line at its optimum", line, text, f"use {title}", figures)
-    if alone and own.share > (MUCH_ERROR if own.what == "test error" else 1 - LOW_R2):
-        return _claim(
-            "line at its optimum",
-            line,
-            f"{head}: another solver, learning rate or number of steps does not help",
-            "try a net (model=mlp), or further columns",
-            figures,
+        title = run.history.title(name)
+        evidence |= {
+            f"{least.word} of {name}": least.score,
+            f"{least.what} of {name}": Size.of(least.share),
+        }
+        form += f", and {{other}} has {{{least.word} of {name}}}"
+        remedy = f"use {title}"
+        return run.claim(
+            "line at its optimum", LINE, form, remedy, evidence, names={"other": title}
         )
+    alone = set(run.models) <= {BASELINE, LINE}
+    if alone and own.share > (MUCH_ERROR if own.what == "test error" else 1 - LOW_R2):
+        remedy = "try a net (model=mlp), or further columns"
+        return run.claim("line at its optimum", LINE, form, remedy, evidence)
     return None
+
+
+def _left_out(
+    run: _Run, chosen: str, claims: Sequence[Claim], columns: Mapping[str, Sequence[str]]
+) -> Claim | None:
+    """The columns that no model has seen, if a score is low or a model is said to be too simple."""
+    count = sum(map(len, columns.values()))
+    simple = any(claim.cause in ("line at its optimum", "under-fitting") for claim in claims)
+    error = _error(run.test(chosen))
+    low = error is not None and error.word == "R2" and error.share > UNEXPLAINED
+    if not count or not (simple or low):
+        return None
+    names = {
+        kind: listed([cut(repr(name), 60, "...") for name in some], 8)
+        for kind, some in columns.items()
+    }
+    shown = ", ".join(f"{{{kind} columns}} ({kind})" for kind in columns)
+    verb, them = ("was", "it") if count == 1 else ("were", "them")
+    return run.claim(
+        "columns left out",
+        chosen,
+        f"{{count}} {verb} left out, so no model has seen {them}: {shown}",
+        "if one holds numbers, dates or categories, say so (columns.NAME=number, date or "
+        "category), and look at how its values are written",
+        {"count": Columns.of(count)},
+        names={f"{kind} columns": text for kind, text in names.items()},
+    )
 
 
 # test rows
 
 
-def _classes(model: str, test: Mapping[str, Any]) -> list[Claim]:
+def _classes(run: _Run, model: str) -> Claim | None:
     """The smallest set of classes with half of all mistakes, if these classes have a minority of
     the rows and a far larger error than the other classes."""
+    test = run.test(model)
     if "confusion" not in test:
-        return []
+        return None
     confusion = np.array(test["confusion"], dtype=np.float64)
     support, wrong = confusion.sum(axis=1), confusion.sum(axis=1) - confusion.diagonal()
     mistakes, rows = wrong.sum(), support.sum()
@@ -584,29 +775,34 @@ def _classes(model: str, test: Mapping[str, Any]) -> list[Claim]:
     many = count > max(1, len(support) // 3) or part > 0.4
     least = 0.15 if len(support) > 2 else 0.6  # the rarer of two overlapping classes: worse recall
     if many or mistakes < 8 or rate < least or rate < 4 * rest:
-        return []
+        return None
     if _tail(int(wrong[few].sum()), int(mistakes), min(1.0, 1.5 * part)) > CHANCE:
-        return []
-    names = " and ".join(_label(test["classes"][code]) for code in sorted(few))
-    figures = {
-        "share of the mistakes": share,
-        "share of the rows": part,
-        "their error": rate,
-        "error of the other classes": rest,
+        return None
+    labels = [_label(test["classes"][code]) for code in sorted(few)]
+    figures: dict[str, Figure | Estimate | None] = {
+        "share of the mistakes": Share.of(share),
+        "share of the rows": Share.of(part),
+        "their error": Share.of(rate),
+        "error of the other classes": Share.of(rest),
     }
-    for code in sorted(few):
-        figures[f"recall of {_label(test['classes'][code])}"] = float(test["recall"][code])
+    for code, label in zip(sorted(few), labels, strict=True):
+        figures[f"recall of {label}"] = Share.of(test["recall"][code])
     verb, whom = ("has", "its") if count == 1 else ("have", "their")
-    text = (
-        f"few classes cause the error of {{}}: {names} {verb} {percent(share)} of the mistakes "
-        f"with {percent(part)} of the test rows; {percent(rate)} of {whom} rows are predicted "
-        f"wrongly, {percent(rest)} of the others"
+    weights = run.setting(model, "class_weight") is None
+    return run.claim(
+        "few classes",
+        model,
+        f"few classes cause the error of {{model}}: {{classes}} {verb} {{share of the mistakes}} "
+        "of the mistakes with {share of the rows} of the test rows; {their error} of "
+        f"{whom} rows are predicted wrongly, {{error of the other classes}} of the others",
+        "look at these rows and their labels; try more of them"
+        + (", or class_weight=balanced" if weights else ""),
+        figures,
+        names={"classes": " and ".join(labels)},
     )
-    remedy = "look at these rows and their labels; try more of them, or class_weight=balanced"
-    return [_claim("few classes", model, text, remedy, figures)]
 
 
-def _labels(model: str, held: Predictions) -> list[Claim]:
+def _labels(run: _Run, model: str, held: Predictions) -> Claim | None:
     """Rows whose labels look wrong: confident mistakes, far from the border between two classes.
 
     If classes overlap, most mistakes are in rows of low confidence. If labels are wrong at random,
@@ -616,19 +812,23 @@ def _labels(model: str, held: Predictions) -> list[Claim]:
     "Confident learning", Journal of Artificial Intelligence Research 70).
     """
     row, y, p = (np.asarray(part) for part in held)
-    if len(y) < JUDGED or p.ndim != 2:
-        return []
+    if len(y) < JUDGED or p.ndim != 2 or not np.isfinite(p).all():
+        return None
     wrong = p.argmax(axis=1) != y
     order = np.argsort(-p.max(axis=1), kind="stable")
     top = order[: len(order) // 2]
     found, mistakes = int(wrong[top].sum()), int(wrong.sum())
     if found < 5:
-        return []
+        return None
     rate, rest = found / len(top), (mistakes - found) / (len(y) - len(top))
     natural = NATURAL_TWO if p.shape[1] == 2 else NATURAL
     unsure = float(1 - p.max(axis=1)[top].mean())
-    if unsure > UNSURE or _tail(found, mistakes, natural) > 0.01:
-        return []
+    own = mistakes / len(y) - rate
+    usual = 1 - np.bincount(y.astype(np.int64), minlength=1).max() / len(y)
+    if unsure > UNSURE or own > min(OWN, TIMES * rate) or mistakes > HALF * usual * len(y):
+        return None
+    if _tail(found, mistakes, natural) > 0.01:
+        return None
     mean = np.array([p[y == k, k].mean() if (y == k).any() else 2.0 for k in range(p.shape[1])])
     above = np.where(p >= mean, p, -1.0)
     other = above.argmax(axis=1)
@@ -636,76 +836,95 @@ def _labels(model: str, held: Predictions) -> list[Claim]:
     each = np.arange(len(y))
     sure = p[each, other] - p[each, y]
     rows = [int(row[i]) for i in np.argsort(-sure, kind="stable") if suspect[i]]
-    text = (
-        f"{len(rows)} of {len(y):,} test rows look wrongly labelled: {{}} is wrong in "
-        f"{percent(rate)} even of the half of the rows of which it is most confident "
-        f"({percent(rest)} of the others), where overlapping classes would cause almost no mistakes"
+    return run.claim(
+        "wrong labels",
+        model,
+        "{suspicious rows} of {test rows} may be wrongly labelled: {model} is wrong in {error of "
+        "the more confident half} even of the half of the rows of which it is most confident "
+        "({error of the other half} of the others), where overlapping classes would cause almost "
+        "no mistakes",
+        "look at these rows and correct their labels, and those of the training rows",
+        {
+            "suspicious rows": Count.of(len(rows)),
+            "test rows": TestRows.of(len(y)),
+            "error of the more confident half": Share.of(rate),
+            "error of the other half": Share.of(rest),
+            "error the more confident half expects": Share.of(unsure),
+            "error but for wrong labels": Share.of(max(own, 0.0)),
+        },
+        rows=rows,
     )
-    figures = {
-        "suspicious rows": len(rows),
-        "test rows": len(y),
-        "error of the more confident half": rate,
-        "error of the other half": rest,
-        "error the more confident half expects": unsure,
-    }
-    remedy = "look at these rows and correct their labels, and those of the training rows"
-    return [_claim("wrong labels", model, text, remedy, figures, tuple(rows))]
 
 
-def _parts(
-    model: str,
-    valid: Mapping[str, Any] | None,
-    test: Mapping[str, Any],
-    valid_rows: int | None,
-) -> list[Claim]:
+def _parts(run: _Run, model: str, valid_rows: int | None) -> Claim | None:
     """Validation and test scores that differ by more than chance allows.
 
     Accuracies are compared by the two-proportion z test. Mean squared errors are compared by the
-    interval of the test rows, scaled to the number of validation rows. Both take rows as
-    independent: with groups or times there is no claim.
+    interval of the test rows, scaled to the number of validation rows. Both need rows that are
+    independent: with groups or blocks of time there is no claim.
     """
-    if not valid or not valid_rows or "interval" in test:
-        return []
-    rows = int(test["rows"])
-    if "accuracy" in test:
-        a, b = float(valid["accuracy"]), float(test["accuracy"])
-        pooled = (a * valid_rows + b * rows) / (valid_rows + rows)
-        deviation = math.sqrt(max(pooled * (1 - pooled), 1e-12) * (1 / valid_rows + 1 / rows))
-        intervals = (*wilson(a * valid_rows, valid_rows), *map(float, test["accuracy_interval"]))
-        what, words = "accuracy", [percent(value) for value in (a, *intervals[:2], b)]
-        words += [percent(value) for value in intervals[2:]]
-    else:
-        a, b = float(valid["rmse"]), float(test["rmse"])
-        low, high = (float(value) for value in test["rmse_interval"])
-        own = (high * high - low * low) / (2 * 1.96)  # deviation of the test rows' mean square
-        scale = a / b * (a / b) * math.sqrt(rows / valid_rows) if b > 0 else 0.0
-        deviation = math.hypot(own, own * scale) / max(a + b, 1e-300)  # of the difference of roots
-        spread = 1.96 * own * scale
-        if not math.isfinite(deviation + a * a):
-            return []
-        intervals = (math.sqrt(max(a * a - spread, 0)), math.sqrt(a * a + spread), low, high)
-        what = "RMSE"
-        words = [f"{value:.4g}" for value in (a, *intervals[:2], b, *intervals[2:])]
-    apart = intervals[1] < intervals[2] or intervals[3] < intervals[0]
+    valid, test = run.scores.get(model, {}).get("valid"), run.test(model)
+    if not valid or not valid_rows or test.get("interval"):
+        return None
+    found = _accuracies(valid, test, valid_rows) or _errors(valid, test, valid_rows)
+    if found is None:
+        return None
+    one, two, deviation = found
+    a, b = one.value.value, two.value.value
+    apart = one.high.value < two.low.value or two.high.value < one.low.value
     z = abs(a - b) / deviation if deviation > 0 else 0.0
     if not apart or math.erfc(z / math.sqrt(2)) > CHANCE:
-        return []
-    text = (
-        f"validation and test rows differ for {{}}: {what} {words[0]} ({words[1]} to "
-        f"{words[2]}) on {valid_rows:,} validation rows, {words[3]} ({words[4]} to {words[5]}) on "
-        f"{rows:,} test rows, a larger difference than chance allows"
+        return None
+    what = "accuracy" if isinstance(one.value, Share) else "RMSE"
+    return run.claim(
+        "parts differ",
+        model,
+        f"validation and test rows differ for {{model}}: {what} {{validation {what}}} on "
+        f"{{validation rows}}, {{test {what}}} on {{test rows}}, a larger difference than chance "
+        "allows",
+        "run linnet doctor; split the rows again, by group or time if they have one",
+        {
+            f"validation {what}": one,
+            f"test {what}": two,
+            "validation rows": ValidRows.of(valid_rows),
+            "test rows": TestRows.of(test.get("rows")),
+            "z": Size.of(z),
+        },
     )
-    figures = {
-        f"validation {what}": a,
-        "validation low": intervals[0],
-        "validation high": intervals[1],
-        f"test {what}": b,
-        "test low": intervals[2],
-        "test high": intervals[3],
-        "z": z,
-    }
-    remedy = "run linnet doctor; split the rows again, by group or time if they have one"
-    return [_claim("parts differ", model, text, remedy, figures)]
+
+
+Parts = tuple[Estimate, Estimate, float]
+"""The scores of two parts, and the deviation of their difference by chance."""
+
+
+def _accuracies(valid: Mapping[str, Any], test: Mapping[str, Any], valid_rows: int) -> Parts | None:
+    a = Share.of(valid.get("accuracy"))
+    two = Estimate.of(Share, test.get("accuracy"), test.get("accuracy_interval"))
+    rows = TestRows.of(test.get("rows"))
+    if a is None or rows is None or not isinstance(two, Estimate):
+        return None
+    one = Estimate(a, *map(Share, wilson(a.value * valid_rows, valid_rows)))
+    pooled = (a.value * valid_rows + two.value.value * rows.value) / (valid_rows + rows.value)
+    parts = 1 / valid_rows + 1 / rows.value
+    return one, two, math.sqrt(max(pooled * (1 - pooled), 1e-12) * parts)
+
+
+def _errors(valid: Mapping[str, Any], test: Mapping[str, Any], valid_rows: int) -> Parts | None:
+    first = Size.of(valid.get("rmse"))
+    two = Estimate.of(Size, test.get("rmse"), test.get("rmse_interval"))
+    rows = TestRows.of(test.get("rows"))
+    if first is None or rows is None or not isinstance(two, Estimate):
+        return None
+    a, b = first.value, two.value.value
+    low, high = two.low.value, two.high.value
+    own = (high * high - low * low) / (2 * Z)  # deviation of the mean square
+    scale = a / b * (a / b) * math.sqrt(rows.value / valid_rows) if b > 0 else 0.0
+    deviation = math.hypot(own, own * scale) / max(a + b, 1e-300)  # of the difference of roots
+    spread = Z * own * scale
+    if not math.isfinite(deviation + a * a):
+        return None
+    ends = (math.sqrt(max(a * a - spread, 0)), math.sqrt(a * a + spread))
+    return Estimate(first, *map(Size, ends)), two, deviation
 
 
 def _tail(found: int, of: int, chance: float) -> float:
@@ -722,32 +941,37 @@ def _tail(found: int, of: int, chance: float) -> float:
 # the learning curve
 
 
-def _prospect(model: str, changes: Sequence[Mapping[str, Any]]) -> Claim:
+def _prospect(run: _Run, model: str, changes: Sequence[Mapping[str, Any]]) -> Claim | None:
     """Would more rows help? Compares the validation loss with all rows to that with half of the
     rows and, as one fit may be lucky, to that with a quarter; each as a share per doubling."""
     last, longer = (_Share.of(change) for change in (changes[-1], changes[-2:][0]))
-    figures = {
-        "rows before": last.before,
-        "rows": last.rows,
-        "fall": last.fall,
-        "fall low": last.low,
-        "fall high": last.high,
-        "rows long before": longer.before,
-        "long fall": longer.fall,
-        "long fall low": longer.low,
-        "long fall high": longer.high,
-    }
+    if last is None or longer is None:
+        return None
     least = min(last.fall, longer.fall)
-    how = f"for twice as many training rows its validation loss {last}"
-    how += f", and {longer}" if longer != last else ""
+    how = "for twice as many training rows its validation loss {fall} between {rows before} and "
+    how += "{rows}"
+    how += ", and {long fall} between {rows long before} and {rows}" if longer != last else ""
+    cause: Prospect = "more rows unclear"
+    what, remedy = "it is not clear whether more data would help", "give it more validation rows"
     if longer.low > 0 and least >= WORTH:
-        text, remedy = f"more data would help {{}}: {how}", "label or collect more rows"
-        return _claim("more rows help", model, text, remedy, figures)
-    if least < WORTH and min(last.high, longer.high) < MOST_WORTH:
-        text, remedy = f"more data would hardly help {{}}: {how}", "try other columns or models"
-        return _claim("more rows hardly help", model, text, remedy, figures)
-    text = f"it is not clear whether more data would help {{}}: {how}"
-    return _claim("more rows unclear", model, text, "give it more validation rows", figures)
+        cause = "more rows help"
+        what, remedy = "more data would help", "label or collect more rows"
+    elif least < WORTH and min(last.high, longer.high) < MOST_WORTH:
+        cause = "more rows hardly help"
+        what, remedy = "more data would hardly help", "try other columns or models"
+    return run.claim(
+        cause,
+        model,
+        f"{what} {{model}}: {how}",
+        remedy,
+        {
+            "rows before": Count.of(last.before),
+            "rows": Rows.of(last.rows),
+            "fall": last.figure,
+            "rows long before": Count.of(longer.before),
+            "long fall": longer.figure,
+        },
+    )
 
 
 class _Share(NamedTuple):
@@ -761,22 +985,25 @@ class _Share(NamedTuple):
     high: float
 
     @classmethod
-    def of(cls, change: Mapping[str, Any]) -> _Share:
+    def of(cls, change: Mapping[str, Any]) -> _Share | None:
+        """None if there was no loss that could fall by a share."""
         before, rows = int(change["before"]), int(change["rows"])
-        loss, doublings = float(change["loss_before"]), math.log2(rows / before)
+        loss = number(change["loss_before"])
+        if not 0 < before < rows or not loss > 0:
+            return None
+        doublings = math.log2(rows / before)
 
         def share(fall: float) -> float:
-            left = max(1 - fall / max(loss, 1e-300), 0.0)  # the share of the loss that is left
+            left = max(1 - fall / loss, 0.0)  # the share of the loss that is left
             return -math.expm1(min(math.log(left) / doublings, 700.0)) if left else 1.0
 
         falls = (change["fall"], *change["fall_interval"])
-        return cls(before, rows, *(share(float(fall)) for fall in falls))
+        return cls(before, rows, *(share(number(fall)) for fall in falls))
 
-    def __str__(self) -> str:
-        went = "fell" if self.fall >= 0 else "rose"
-        where = f"between {self.before:,} and {self.rows:,} rows"
-        interval = f"95 % interval of the fall {100 * self.low:.1f} to {100 * self.high:.1f}"
-        return f"{went} by {100 * abs(self.fall):.1f} % {where} ({interval})"
+    @property
+    def figure(self) -> Estimate | Figure | None:
+        """The fall with its interval."""
+        return Falls.of(Fall, self.fall, [self.low, self.high])
 
 
 # words
@@ -786,23 +1013,3 @@ def _label(label: Any) -> str:
     """A class's name on one line, cut if it is long."""
     text = repr(label) if isinstance(label, str) else str(label)
     return cut(text, 60, "...")
-
-
-def _claim(
-    cause: Cause | Prospect,
-    model: _Curve | str,
-    text: str,
-    remedy: str,
-    figures: Mapping[str, float],
-    rows: tuple[int, ...] = (),
-) -> Claim:
-    """A claim; ``{}`` in its text stands for the model."""
-    name = model if isinstance(model, str) else model.name
-    plain = {key: float(value) for key, value in figures.items()}
-    return Claim(cause, name, text, remedy, plain, rows)
-
-
-def _titled(claim: Claim, title: str) -> Claim:
-    """The claim, with the title of its model in place of ``{}``."""
-    text = claim.text.replace("{}", title, 1)
-    return replace(claim, text=text[0].upper() + text[1:])

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from linnet.core.events import number
 from linnet.core.text import percent
+from linnet.insight.claims import R2, Chance, Change, Difference, Estimate, Figure, Share, Size
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -21,6 +22,26 @@ if TYPE_CHECKING:
     from linnet.objectives.base import Objective
 
 Scores = dict[str, Any]
+
+
+class Told(NamedTuple):
+    """A part of a sentence: its form, and the figures for the names in it."""
+
+    form: str
+    figures: Mapping[str, Figure | Estimate]
+
+    @classmethod
+    def of(cls, word: str, name: str, figure: Figure | Estimate | None) -> Told:
+        """``word`` and the figure; nothing if it is not known."""
+        return cls("", {}) if figure is None else cls(f"{word} {{{name}}}", {name: figure})
+
+    def and_(self, other: Told) -> Told:
+        """Both parts, with a comma."""
+        form = ", ".join(part for part in (self.form, other.form) if part)
+        return Told(form, {**self.figures, **other.figures})
+
+    def __str__(self) -> str:
+        return self.form.format_map(self.figures)
 
 
 class Task(ABC):
@@ -49,8 +70,13 @@ class Task(ABC):
         predictions (rows, outputs)."""
 
     @abstractmethod
+    def told(self, test: Mapping[str, Any], of: str = "test") -> Told:
+        """The headline score of test rows with its 95 % confidence interval, as figures of a
+        sentence; ``of`` begins their names. What is not known is left out."""
+
     def headline(self, test: Mapping[str, Any]) -> str:
-        """The headline score of test rows with its 95 % confidence interval."""
+        """The headline score of test rows with its 95 % confidence interval, as text."""
+        return str(self.told(test)) or f"{self.title} not finite"
 
     @abstractmethod
     def shown(self, score: float) -> str:
@@ -61,9 +87,8 @@ class Task(ABC):
         """The headline score with its name: "accuracy 97.51 %", "RMSE 54.2"."""
 
     @abstractmethod
-    def certainty(self, comparison: Mapping[str, Any], line: Mapping[str, Any]) -> str:
-        """How certain the difference between a net and the line is, as text; ``line`` are the
-        line's test scores."""
+    def certainty(self, comparison: Mapping[str, Any]) -> Told:
+        """How certain the difference between a net and the line is, as figures of a sentence."""
 
     def of(self, scores: Mapping[str, Any]) -> float:
         """The headline score in ``scores``."""
@@ -160,9 +185,9 @@ class Classes(Task):
         why = too_few("row") if len(data) < MIN_ROWS else chance
         return {"test": "McNemar", **counts, "p_value": float(p), **_claimed(why)}
 
-    def headline(self, test: Mapping[str, Any]) -> str:
-        low, high = test["accuracy_interval"]
-        return f"accuracy {percent(test['accuracy'])} ({100 * low:.2f} to {100 * high:.2f})"
+    def told(self, test: Mapping[str, Any], of: str = "test") -> Told:
+        found = Estimate.of(Share, test.get("accuracy"), _interval(test, "accuracy_interval"))
+        return Told.of("accuracy", f"{of} accuracy", found)
 
     def shown(self, score: float) -> str:
         return percent(score)
@@ -170,9 +195,9 @@ class Classes(Task):
     def words(self, score: float) -> str:
         return f"accuracy {percent(score)}"
 
-    def certainty(self, comparison: Mapping[str, Any], line: Mapping[str, Any]) -> str:
-        p = comparison["p_value"]
-        return "McNemar p < 0.001" if p < 0.001 else f"McNemar p = {p:.2g}"
+    def certainty(self, comparison: Mapping[str, Any]) -> Told:
+        test = str(comparison.get("test", "McNemar"))
+        return Told.of(test, "p", Chance.of(comparison.get("p_value")))
 
 
 class Numbers(Task):
@@ -216,9 +241,10 @@ class Numbers(Task):
         found = _paired(errors[0] - errors[1], data)
         return found | {"better": "net" if found["difference"] > 0 else "line"}
 
-    def headline(self, test: Mapping[str, Any]) -> str:
-        low, high = map(number, test["rmse_interval"])
-        return f"RMSE {test['rmse']:.4g} ({low:.4g} to {high:.4g}), R2 {number(test['r2']):.3f}"
+    def told(self, test: Mapping[str, Any], of: str = "test") -> Told:
+        found = Estimate.of(Size, test.get("rmse"), _interval(test, "rmse_interval"))
+        error = Told.of("RMSE", f"{of} RMSE", found)
+        return error.and_(Told.of("R2", f"{of} R2", R2.of(test.get("r2"))))
 
     def shown(self, score: float) -> str:
         return f"RMSE {score:.4g}"
@@ -226,15 +252,19 @@ class Numbers(Task):
     def words(self, score: float) -> str:
         return self.shown(score)
 
-    def certainty(self, comparison: Mapping[str, Any], line: Mapping[str, Any]) -> str:
-        """The interval of the difference between the mean squared errors, relative to the line's:
-        "mean squared error 12 % lower to 3 % higher"."""
-        low, high = map(number, comparison["difference_interval"])
-        whole = line["rmse"] ** 2
-        if not whole:
-            return f"difference of squared errors {low:.3g} to {high:.3g}"
-        ends = (_change(-end / whole) for end in (high, low))  # of the net's from the line's
-        return f"mean squared error {' to '.join(ends)}, 95 % interval"
+    def certainty(self, comparison: Mapping[str, Any]) -> Told:
+        """By how much the net's mean squared error is lower or higher than the line's, in squared
+        units of the target. As a share of the line's it could be lower by more than all of it: the
+        line's error is not certain either."""
+        ends = [-number(end) for end in comparison.get("difference_interval") or ()][::-1]
+        found = Difference.of(Change, -number(comparison.get("difference")), ends)
+        return Told.of("mean squared error", "difference", found)
+
+
+def _interval(test: Mapping[str, Any], key: str) -> Any:
+    """The interval of a score; None if the rows are of one group, which tells nothing of others."""
+    rests = test.get("interval")
+    return None if isinstance(rests, dict) and rests.get("units") == 1 else test.get(key)
 
 
 def _paired(differences: Tensor, data: Dataset) -> Scores:
@@ -275,10 +305,6 @@ def _own(objective: Objective, y: Any, raw: Tensor) -> dict[str, float]:
         return {}
     mean = objective.mean(raw).numpy()
     return {name: float(score.function(y, mean)) for name, score in objective.scores.items()}
-
-
-def _change(share: float) -> str:
-    return f"{abs(100 * share):,.1f} % {'higher' if share > 0 else 'lower'}"
 
 
 CLASSES, NUMBERS = Classes(), Numbers()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import os
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from linnet.data.schema import Schema
     from linnet.figures import Figure
     from linnet.figures._curves import Axis
+    from linnet.fit.artifact import Manifest
     from linnet.insight.diagnosis import Claim
     from linnet.runs.validation import Metrics, Test
 
@@ -193,8 +195,24 @@ class Run:
                 held = {chosen: Predictions(found["row"], codes, found["p"])}
         rows = self.info.get("data", {}).get("valid_rows")
         curve = read_curve(self.place)
-        changes = {} if curve is None else curve.plain()["changes"]
-        return diagnose(self.history(), self.metrics, held, valid_rows=rows, changes=changes)
+        manifests = self._readable()
+        return diagnose(
+            self.history(),
+            self.metrics,
+            held,
+            valid_rows=rows,
+            changes={} if curve is None else curve.plain()["changes"],
+            recipes={name: manifest.recipe for name, manifest in manifests.items()},
+            left_out=_left_out(manifests[chosen]) if chosen in manifests else {},
+        )
+
+    def _readable(self) -> dict[str, Manifest]:
+        """The manifests of the models whose files can be read."""
+        found = {}
+        for name in self.scores.models:
+            with contextlib.suppress(LinnetError, OSError):
+                found[name] = self._manifest(name)
+        return found
 
     def curves(self, x: Axis = "epoch", log: bool = False, smoothing: float = 0.0) -> Figure:
         """Loss and accuracy, or RMSE, of training and validation; see ``linnet.figures.curves``."""
@@ -538,6 +556,18 @@ def _codes(labels: Array, classes: Sequence[Any]) -> Array:
         return np.array([place[label] for label in labels.tolist()], dtype=np.int64)
     except KeyError as error:
         raise InputError(f"the label {error.args[0]!r} is not among the classes") from None
+
+
+def _left_out(manifest: Manifest) -> dict[str, list[str]]:
+    """The columns that a model has not seen, by kind, but for those that the user named."""
+    recipe = manifest.recipe
+    columns: Any = recipe.get("columns") or ()
+    meant = {recipe.get("split"), recipe.get("group"), *columns}
+    found: dict[str, list[str]] = {}
+    for column in manifest.schema_.fields:
+        if column.kind in ("text", "identifier") and column.name not in meant:
+            found.setdefault(column.kind, []).append(column.name)
+    return found
 
 
 def _shown_tensor(manifest: artifact.Manifest) -> str | None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
 from linnet.core.text import counted, listed
 from linnet.data.dataset import Dataset
 from linnet.data.split import Split
-from linnet.insight.checks._look import CHANCE, Array, features, sample
+from linnet.insight.checks._look import CHANCE, MAX_COLUMNS, Array, features, sample
 from linnet.insight.checks.finding import Finding
 
 BLOCK = 1 << 17
@@ -21,26 +23,41 @@ TOGETHER = 100
 """Dependent columns make at most this many times as many equal rows as independent columns: 12
 times on Titanic's passengers, 21 times on Adult without fnlwgt (measured)."""
 
+MANY = 0.25
+"""That dependent columns explain a larger share of copies is not taken for granted: several rows of
+one person do so as well."""
+
+SATURATED = 1.25
+"""A larger share is no more than chance if independent columns of so few values would make almost
+as many: at most this many times fewer."""
+
+NEAR = 20_000_000
+"""Rows that are equal but for one column are not looked for among more numbers than this."""
+
 TRIED = 10_000
 """The rows that give the frequencies of values, and the rows whose chance is computed."""
 
 
 def duplicates(data: Dataset, split: Split | None) -> list[Finding]:
-    """Duplicates, found by a 64-bit hash of each row.
+    """Duplicates, found by a 64-bit hash of each row, and rows of two parts that are equal in all
+    columns but one.
 
     The probability that two different rows among n have the same hash is n^2 / 2^65: 3e-8 for a
     million. Rows with few possible values repeat by chance; only more copies than that are a
     warning.
     """
     examples = keys(_words_of(data.x.detach().cpu().numpy()))
+    near = [] if split is None else _near(data, split, examples)
     if not _repeats(examples):
-        return []
+        return near
     whole = examples
     if data.y.numel():
         y = keys(_words_of(data.y.detach().cpu().numpy()))
         whole = keys(np.stack([examples, y], 1))
     group, first = _groups(whole)
     found = [] if split is None else _across(data, split, group, first)
+    if not any(finding.severity == "warning" for finding in found):
+        found += near
     found += _labelled_twice(data, examples)
     if len(first) < len(group):
         found.append(_within(data, group, first))
@@ -69,8 +86,6 @@ def _across(data: Dataset, split: Split, group: Array, first: Array) -> list[Fin
     train, valid, test = (rows.numpy() for rows in split)
     both = "training or validation" if len(valid) else "training"
     target = ", including the target" if data.y.numel() else ""
-    together = ", or split so that copies stay together (group=COLUMN)"
-    together = together if data.schema.example == "record" else ""
     found = []
     for name, rows, others, known in (
         ("test", test, both, np.concatenate([train, valid])),
@@ -83,27 +98,80 @@ def _across(data: Dataset, split: Split, group: Array, first: Array) -> list[Fin
         if not count:
             continue
         few = count <= SPOILED * len(rows)
-        chance = few or _by_chance(data, count, rows, first[there])
+        mean = 0.0 if few else _by_chance(data, rows, first[there])
+        chance = few or _explains(TOGETHER * mean, count)
+        many = count > MANY * len(rows) and count > SATURATED * mean
         if few:
             why = "so few hardly change a score"
+        elif chance and many:
+            why = (
+                "if they are of one person or thing, a model may have memorised it, and its score "
+            )
+            why += "there is too good"
         elif chance:
-            why = "with such values, as many rows are equal by chance"
+            why = "with such values independent rows may repeat as often"
         else:
             why = "a model may have memorised them, so its score there is too good"
+        share = "" if few else f" ({100 * count / len(rows):.0f} %)"
+        independent = f"nothing to do, if they are independent {each}s; if not, "
         found.append(
             Finding(
-                f"{count:,} of {counted(len(rows), f'{name} {each}')} "
+                f"{count:,} of {counted(len(rows), f'{name} {each}')}{share} "
                 f"{'is' if count == 1 else 'are'} in {others} too{target}",
-                f"nothing to do, if they are independent {each}s"
-                if chance
-                else f"remove the copies{together}",
-                "note" if chance else "warning",
+                (independent if chance else "") + _together(data),
+                "note" if chance and not many else "warning",
                 where=f"{name} part; {each}s, counted from 0 among those used: {listed(copies, 5)}",
                 count=count,
                 why=why,
             )
         )
     return found
+
+
+def _together(data: Dataset) -> str:
+    """The remedy for copies in two parts."""
+    if data.schema.example != "record" or (data.division and data.division.kind == "group"):
+        return "remove the copies"
+    return "remove the copies, or keep the rows of one person or thing in one part (group=COLUMN)"
+
+
+def _near(data: Dataset, split: Split, examples: Array) -> list[Finding]:
+    """Test rows that are equal to a row of another part but for the target, or but for one column,
+    such as a date: they may be of one person or thing. Only the case with the most rows is told."""
+    known = np.concatenate([split.train.numpy(), split.valid.numpy()])
+    rows = split.test.numpy()[sample(len(split.test), TRIED)]
+    x = data.x.detach().cpu().numpy()
+    if data.schema.example == "picture" or not len(rows) or x.size > NEAR:
+        return []
+    equal = int(np.isin(examples[rows], examples[known]).sum())
+    cases: list[tuple[int, int | None, Array]] = [(equal, None, examples)]
+    if not data.y.numel():
+        cases = [(0, None, examples)]
+    if 1 < x.shape[1] <= MAX_COLUMNS:
+        for column, words in enumerate(_mixed_columns(x)):
+            others = examples - words
+            cases.append((int(np.isin(others[rows], others[known]).sum()), column, others))
+    most = max(cases, key=lambda case: case[0])
+    count, index, rest = cases[0] if 2 * cases[0][0] > most[0] else most
+    there = np.unique(rest[known], return_index=True)[1]
+    if count <= MANY * len(rows) or _explains(
+        TOGETHER * _by_chance(data, rows, known[there], without=index), count
+    ):
+        return []
+    but = "the target" if index is None else f"the column {data.schema.columns[index]!r}"
+    return [
+        Finding(
+            f"{count:,} of {counted(len(rows), 'test row')} ({100 * count / len(rows):.0f} %) "
+            f"{'is' if count == 1 else 'are'} equal to a training or validation row in all but "
+            f"{but}",
+            _together(data),
+            where="test part; rows, counted from 0 among those used: "
+            + listed(rows[np.isin(rest[rows], rest[known])], 5),
+            count=count,
+            why="they may be of one person or thing, which a model may have memorised, so its "
+            "score there is too good",
+        )
+    ]
 
 
 def _labelled_twice(data: Dataset, examples: Array) -> list[Finding]:
@@ -123,7 +191,7 @@ def _labelled_twice(data: Dataset, examples: Array) -> list[Finding]:
     picture = data.schema.example == "picture"
     grave = picture or (
         len(rows) > SPOILED * len(data)
-        and not _by_chance(data, len(rows), np.arange(len(data)), first)
+        and not _explains(TOGETHER * _by_chance(data, np.arange(len(data)), first), len(rows))
     )
     return [
         Finding(
@@ -144,20 +212,22 @@ def _example(data: Dataset) -> str:
     return "picture" if data.schema.example == "picture" else "row"
 
 
-def _by_chance(data: Dataset, count: int, rows: Array, others: Array) -> bool:
-    """Whether chance can explain that ``count`` of ``rows`` are equal to one of ``others``.
+def _by_chance(data: Dataset, rows: Array, others: Array, without: int | None = None) -> float:
+    """How many of ``rows`` would be equal to one of ``others`` by chance, in all columns or in all
+    but the column ``without``.
 
     The expected number assumes independent columns, with the frequencies of their values among
     different rows; for a value without a frequency, the probability that two rows have the same
-    value. The number of equal rows is then Poisson distributed, with ``TOGETHER`` times that mean.
-    For pictures none is expected.
+    value. For pictures none is expected.
     """
     if data.schema.example == "picture":
-        return False
+        return 0.0
     total, rows = len(rows), rows[sample(len(rows), TRIED)]
     drawn = others[sample(len(others), TRIED)]
     expected = np.full(len(rows), float(len(others)))
-    for feature in features(data):
+    for index, feature in enumerate(features(data)):
+        if index == without:
+            continue
         there, here = (
             np.where(np.isnan(values), np.inf, values)
             for values in (np.sort(feature.values[drawn]), feature.values[rows])
@@ -168,7 +238,13 @@ def _by_chance(data: Dataset, count: int, rows: Array, others: Array) -> bool:
         alike = (float(counts @ (counts - 1)) / 2 + 1) / (pairs + 1)
         unseen = min(1 / len(drawn), alike)
         expected *= np.where(times > 0, times / len(drawn), unseen)
-    mean = TOGETHER * float(np.minimum(expected, 1).mean()) * total
+    return float(np.minimum(expected, 1).mean()) * total
+
+
+def _explains(mean: float, count: int) -> bool:
+    """Whether chance can explain ``count`` equal rows, as a Poisson number with this mean."""
+    if not mean:
+        return not count
     tail = torch.special.gammainc(torch.tensor(float(count)).double(), torch.tensor(mean).double())
     return bool(tail > CHANCE)
 
@@ -182,20 +258,37 @@ def keys(words: Array) -> Array:
     rows, width = words.shape
     if words.dtype == np.uint8:
         width = -(-width // 8)
-    draws = np.random.default_rng(width)
-    one, two = draws.integers(0, 2**64, (2, width), dtype=np.uint64) | np.uint64(1)
-    half = np.uint64(32)
+    factors = _factors(width)
     result = np.empty(rows, np.uint64)
     step = max(1, BLOCK // max(1, width))
     for start in range(0, rows, step):
-        mixed = _as_64_bits(words[start : start + step])
-        mixed = mixed ^ (mixed >> half)
-        mixed *= one
-        mixed ^= mixed >> half
-        mixed *= two
-        mixed ^= mixed >> half
-        result[start : start + step] = mixed.sum(axis=1, dtype=np.uint64)
+        block = _mix(_as_64_bits(words[start : start + step]), factors)
+        result[start : start + step] = block.sum(axis=1, dtype=np.uint64)
     return result
+
+
+def _factors(width: int) -> Array:
+    """Two odd factors (2, width) for each word."""
+    draws = np.random.default_rng(width)
+    return draws.integers(0, 2**64, (2, width), dtype=np.uint64) | np.uint64(1)
+
+
+def _mix(words: Array, factors: Array) -> Array:
+    half = np.uint64(32)
+    mixed = words ^ (words >> half)
+    mixed *= factors[0]
+    mixed ^= mixed >> half
+    mixed *= factors[1]
+    mixed ^= mixed >> half
+    return np.asarray(mixed)
+
+
+def _mixed_columns(x: Array) -> Iterator[Array]:
+    """What each column (rows,) adds to the hashes of ``keys``."""
+    factors = _factors(x.shape[1])
+    for index in range(x.shape[1]):
+        column = _as_64_bits(np.ascontiguousarray(x[:, index : index + 1]))
+        yield _mix(column, factors[:, index : index + 1])[:, 0]
 
 
 def _words_of(values: Array) -> Array:

@@ -1,6 +1,8 @@
-"""Values far from all others: codes for missing values, and huge outliers."""
+"""Values far from all others: codes for missing values, huge outliers, groups in another unit."""
 
 from __future__ import annotations
+
+import math
 
 import numpy as np
 
@@ -15,6 +17,29 @@ STAND_INS = tuple(sign * (10**digits - 1) for digits in (2, 3, 4, 5, 6) for sign
 
 FAR = 100
 """An outlier is this many times the range of all other values away from them."""
+
+FEWEST = 4
+"""A group of values far from the rest has at least this many: fewer are the tail of the rest."""
+
+MINORITY = 0.1
+"""A larger share of the values is a part of what the column measures."""
+
+WIDE = 10
+"""A group is at least this many times the range of the rest away from it; or, among positive
+numbers, ``RATIO`` times as large, and ``DEVIATIONS`` away on a logarithmic scale."""
+
+RATIO = 3
+DEVIATIONS = 3
+
+SURE = 16.0
+"""The tail of a distribution has gaps too. If it falls as 1/x, a gap of c times the range before
+its k last values has the probability (1 + c)^-k (Renyi 1953, On the theory of order statistics); a
+group is reported if that is below e^-16. On a logarithmic scale, if the tail falls as a power, the
+median distance from the median is 0.69 of the mean distance: a gap of c medians before the k last
+values has a probability of about e^(-0.69 c k), and must be below e^-22."""
+
+UNITS = (10, 100, 1_000, 10_000, 100_000, 1_000_000)
+"""By so much are numbers wrong that have lost their decimal point, or are in another unit."""
 
 MOST = 4
 """The most values that are reported for one column, the outermost first."""
@@ -33,8 +58,8 @@ DIFFERENT = 20
 
 
 def ranges(data: Dataset, split: Split | None) -> list[Finding]:
-    """Codes for missing values and outliers are warnings, far-off zeros are notes; categories and
-    dates are not checked."""
+    """Codes for missing values, outliers and groups of values in another unit are warnings, far-off
+    zeros are notes; categories and dates are not checked."""
     found = []
     for feature in features(data):
         if feature.kind == "number":
@@ -42,11 +67,80 @@ def ranges(data: Dataset, split: Split | None) -> list[Finding]:
             values = values[~np.isnan(values)]
             if len(values) >= ROWS:
                 with np.errstate(all="ignore"):
-                    found += [*_alone(data, feature, values), *_zeros(data, feature, values)]
+                    alone, rest = _alone(data, feature, values)
+                    found += [*alone, *_group(feature, rest), *_zeros(data, feature, values)]
     return found
 
 
-def _alone(data: Dataset, feature: Feature, values: Array) -> list[Finding]:
+def _group(feature: Feature, values: Array) -> list[Finding]:
+    """A group of values, at most ``MINORITY`` of them, far above or below all others."""
+    positive = values[values > 0]
+    if values.min() == 0 and 2 * len(positive) > len(values):
+        values = positive
+    found = []
+    for sign in (1.0, -1.0):
+        count = _apart(sign * values)
+        if count:
+            ordered = sign * np.sort(sign * values)
+            values = ordered[:-count]
+            found.append(_grouped(feature, values, ordered[-count:]))
+    return found
+
+
+def _apart(values: Array) -> int:
+    """How many of the largest values are a group far from the rest; 0 if none is."""
+    tail = int(MINORITY * len(values))
+    if tail < FEWEST:
+        return 0
+    some = values[sample(len(values))]
+    centre, high = float(np.median(some)), float(values.max())
+    spread = float(np.median(np.abs(some - centre)))
+    if not (high < 0 or high - centre > WIDE * spread > 0):
+        return 0  # most columns, without sorting
+    top = np.sort(np.partition(values, len(values) - tail - 1)[len(values) - tail - 1 :])
+    counts = np.arange(tail, 0, -1)  # of the values after each gap
+    gaps = np.diff(top) / (2 * (top[:-1] - centre))
+    far = (gaps >= WIDE) & (counts * np.log1p(gaps) >= SURE) & (spread > 0)
+    if values.min() > 0 or high < 0:
+        distances = np.abs(np.log(some[some >= centre] / centre))  # on this side of the median
+        deviation = float(np.median(distances))
+        steps = np.abs(np.diff(np.log(np.abs(top))))
+        clear = steps >= max(math.log(RATIO), DEVIATIONS * deviation)
+        far |= clear & (counts * steps >= 2 * SURE * deviation) & (deviation > 0)
+    found = np.flatnonzero(far & (counts >= FEWEST) & np.isfinite(gaps))
+    return int(counts[found[0]]) if len(found) else 0
+
+
+def _grouped(feature: Feature, rest: Array, group: Array) -> Finding:
+    count = counted(len(group), "value")
+    share = 100 * len(group) / (len(group) + len(rest))
+    ranges = [f"{number(part.min())} to {number(part.max())}" for part in (group, rest)]
+    how = _unit(rest, group)
+    lost = ", as if they had lost their decimal point or were in another unit"
+    seems = f"{lost}: {how} they are like the others" if how else ""
+    return Finding(
+        f"the column {feature.name!r} has {count} from {ranges[0]} ({share:.2g} % of them), but "
+        f"all others are from {ranges[1]}{seems}",
+        "look at these rows, whether a decimal point is lost or the unit is another; correct them",
+        where=f"column {feature.name!r}",
+        count=len(group),
+        why="as numbers they outweigh all others",
+    )
+
+
+def _unit(rest: Array, group: Array) -> str:
+    """How the group becomes like the rest, in words; empty if by no power of ten."""
+    low, high = np.quantile(rest, [0.05, 0.95])
+    middle = float(np.median(group))
+    for unit in UNITS:
+        for word, value in (("divided", middle / unit), ("multiplied", middle * unit)):
+            if low <= value <= high:
+                return f"{word} by {unit:,}"
+    return ""
+
+
+def _alone(data: Dataset, feature: Feature, values: Array) -> tuple[list[Finding], Array]:
+    """The findings of single values, and the other values."""
     found: list[Finding] = []
     aside: list[str] = []
     while len(found) < MOST:
@@ -71,7 +165,7 @@ def _alone(data: Dataset, feature: Feature, values: Array) -> list[Finding]:
                 break
         else:
             break
-    return found
+    return found, values
 
 
 def _far(
