@@ -12,7 +12,7 @@ from torch import Tensor
 
 from linnet.core.registry import suggest
 from linnet.core.text import listed
-from linnet.data import columns, kinds
+from linnet.data import columns, kinds, targets
 from linnet.data.column import Column
 from linnet.data.dataset import Dataset
 from linnet.data.reading import Label, Reading
@@ -34,12 +34,12 @@ def draft(table: Table, reading: Reading) -> Dataset:
     Rows without a target are left out and counted.
     """
     _declared(table, reading)
-    targets = _targets(table, reading)
-    found = [columns.without(table.columns.pop(name), reading.missing) for name in targets]
-    dividing = _dividing(table, reading, targets)
+    named = _targets(table, reading)
+    found = [columns.without(table.columns.pop(name), reading.missing) for name in named]
+    dividing = _dividing(table, reading, named)
     labelled = np.logical_and.reduce([series.is_not_null().to_numpy() for series in found])
     if not labelled.any():
-        raise DataError(f"{table.name}: the target {', '.join(targets)} is missing in every row")
+        raise DataError(f"{table.name}: the target {', '.join(named)} is missing in every row")
     notes = list(table.notes)
     kept = None
     if not labelled.all():
@@ -273,7 +273,7 @@ def _target(
 ) -> tuple[dict[str, Any], Tensor, list[str]]:
     """The target's part of a schema, ``y``, and notes about it."""
     names = [series.name for series in found]
-    task = reading.task if reading.task != "auto" else kinds.task_of(found, reading)
+    task, notes = _task(table, reading, found)
     if task == "regression":
         y = _numbers(found, table)
         for name, column in zip(names, y.reshape(len(y), -1).T, strict=True):
@@ -282,17 +282,8 @@ def _target(
                     f"{table.name}: the target {name!r} is {column[0]:g} in every row: there is "
                     "nothing to predict"
                 )
-        return {"task": task, "targets": names}, y, []
-    if len(found) > 1:
-        raise DataError(
-            f"{table.name}: {len(found)} targets with classes; expected one, or numbers"
-        )
+        return {"task": task, "targets": names}, y, notes
     (series,) = found
-    if series.dtype == pl.Float64 and not (series % 1 == 0).all():
-        raise DataError(
-            f"{table.name}: the target {series.name!r} holds fractions, such as "
-            f"{series.filter(series % 1 != 0)[0]}: no classes; say --task regression"
-        )
     if series.dtype.is_temporal():
         raise DataError(f"{table.name}: the target {series.name!r} holds dates; expected classes")
     counts = series.value_counts().sort(series.name)
@@ -316,16 +307,44 @@ def _target(
         )
     labels, kind = _labels(values)
     codes = series.replace_strict(values, list(range(len(values))), return_dtype=pl.Int64)
-    notes = []
     if single:
-        notes.append(f"{single:,} of {len(values):,} classes have one row, kept for training")
-    if reading.task == "auto" and series.dtype == pl.Float64 and len(values) > 2:
-        notes.append(
-            f"{series.name!r} has {len(values)} different whole numbers: treated as classes (to "
-            "predict a number: --task regression)"
-        )
+        told = f"{single:,} of {len(values):,} classes have one row, kept for training"
+        notes = [told, *notes]
     about = {"task": task, "targets": names, "classes": labels, "class_kind": kind}
     return about, torch.from_numpy(codes.to_numpy().copy()), notes
+
+
+def _task(
+    table: Table, reading: Reading, found: Sequence[pl.Series]
+) -> tuple[targets.Task, list[str]]:
+    """The task, and notes about it; what is declared about a target overrides the rule."""
+    if len(found) > 1:
+        y = _numbers(found, table).numpy()
+        if reading.task == "classification":
+            raise DataError(
+                f"{table.name}: {len(found)} targets with classes; expected one, or numbers"
+            )
+        if targets.one_hot(y, reading.task, table.name):
+            names = ", ".join(repr(series.name) for series in found)
+            raise DataError(
+                f"{table.name}: the targets {names} have a single 1 in each row: these are the "
+                "classes of one target; give one column with the name of the class (in pandas "
+                f"frame[[{names}]].idxmax(axis=1)), or say --task regression"
+            )
+        return "regression", []
+    (series,) = found
+    declared = {"category": "classification", "boolean": "classification", "number": "regression"}
+    asked: targets.Asked = reading.task
+    if asked == "auto" and series.name in reading.columns:
+        asked = declared[reading.columns[series.name]]  # type: ignore[assignment]
+    if series.dtype.is_temporal():
+        if asked == "regression":
+            _numbers(found, table)
+        return "classification", []
+    plain = series.dtype in (pl.Float64, pl.Boolean)
+    values = series.to_numpy() if plain else np.array(series.head(1).to_list(), str)
+    task, notes = targets.task_of(values, asked, series.name, table.name)
+    return task, list(notes)
 
 
 def _labels(values: pl.Series) -> tuple[list[Label], str]:

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Literal
 
 import polars as pl
 
 from linnet.core.text import literal
 from linnet.data.column import AMBIGUOUS, DAY_FORMATS, TIME_FORMATS, Column
-from linnet.data.reading import Kind, Reading
+from linnet.data.reading import Kind
 from linnet.data.table import Table
 from linnet.errors import DataError
-
-Task = Literal["classification", "regression"]
 
 MAX_CATEGORIES = 10_000
 """A text column with more different values than this is not a category."""
@@ -44,12 +40,6 @@ IDENTIFIERS = re.compile(
     re.IGNORECASE,
 )
 """Column names of identifiers: whole numbers, all different, that number the rows."""
-
-MAX_TARGET_CODES = 20
-"""Whole numbers with more different values than this are numbers to predict, not classes."""
-
-ROWS_A_CLASS = 5
-"""With more than two values, whole numbers are classes only with this many rows each on average."""
 
 
 def infer(series: pl.Series, declared: Kind | None, table: Table) -> Column:
@@ -123,23 +113,6 @@ def _kind(series: pl.Series) -> Kind:
         return "category"
     spaces = values.head(SAMPLE).str.count_matches(" ", literal=True).mean()
     return "text" if float(spaces or 0) >= 1 else "identifier"  # type: ignore[arg-type]
-
-
-def task_of(found: Sequence[pl.Series], reading: Reading) -> Task:
-    """Whether the target's values are classes or numbers."""
-    if len(found) > 1:
-        return "regression"
-    (series,) = found
-    declared = reading.columns.get(series.name)
-    if declared in ("category", "boolean") or series.dtype != pl.Float64:
-        return "classification"
-    if declared == "number" or not (series % 1 == 0).all():
-        return "regression"
-    different = series.n_unique()
-    if different <= 2:
-        return "classification" if len(series) > different else "regression"
-    few = different <= MAX_TARGET_CODES and len(series) >= ROWS_A_CLASS * different
-    return "classification" if few else "regression"
 
 
 def labels(values: pl.Series) -> list[str]:

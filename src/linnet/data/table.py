@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from linnet.errors import LinnetWarning
 
 if TYPE_CHECKING:
     import polars
@@ -12,6 +15,27 @@ if TYPE_CHECKING:
 
 class LeftOut(str):
     """A note on columns that are left out; a check reports the same columns, with the reason."""
+
+
+class Warned(str):
+    """A note on something that may change the results: what it is, and the remedy. The doctor makes
+    a warning of it; ``linnet.read`` and ``linnet.predict`` warn."""
+
+    what: str
+    remedy: str
+
+    def __new__(cls, what: str, remedy: str) -> Warned:
+        """``what; remedy`` as text."""
+        note = super().__new__(cls, f"{what}; {remedy}")
+        note.what, note.remedy = what, remedy
+        return note
+
+
+def warn_of(notes: Iterable[str]) -> None:
+    """Warn of the notes that are warnings."""
+    for note in notes:
+        if isinstance(note, Warned):
+            warnings.warn(note, LinnetWarning, stacklevel=4)
 
 
 @dataclass(frozen=True)
