@@ -44,13 +44,15 @@ class Table:
 
     Each is a polars ``Series`` of Float64 (finite), String (no spaces around), Boolean, Date, or
     Datetime in microseconds without a zone. A missing value is null, never NaN or "NA". ``line``
-    gives the line of a text file on which a row begins. Rows count from 0, lines from 1.
+    gives the line of a text file on which a row begins. Rows count from 0, lines from 1. ``words``
+    are the columns of text whose source says that they are categories: never numbers or dates.
     """
 
     columns: dict[str, polars.Series]
     name: str
     line: Callable[[int], int] | None = None
     notes: tuple[str, ...] = ()
+    words: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0

@@ -91,10 +91,12 @@ def for_model(model: Artifact, data: Any, *, labelled: bool = True) -> Dataset:
     """
     recipe = model.manifest.recipe
     reading = Reading.parse({k: recipe[k] for k in Reading.model_fields if k in recipe}, "recipe")
-    if not model.schema.fields:
+    if not model.schema.tabular:
         return read_draft(data, reading).conform(model.schema)
     table = read_raw(data, model.schema.reading(reading))
     if isinstance(table, Dataset):
+        if model.schema.example == "picture":
+            return table.select(reading.classes, reading.positive).conform(model.schema)
         raise DataError(f"{table.name} is not a table, but the model was trained on a table")
     return conform(
         table,
