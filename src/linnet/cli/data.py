@@ -21,6 +21,7 @@ from linnet.cli._output import (
     text,
 )
 from linnet.core.text import cut
+from linnet.data.table import Warned
 
 if TYPE_CHECKING:
     from linnet.data.dataset import Dataset
@@ -168,7 +169,7 @@ def _print(facts: Mapping[str, Any], targets: Sequence[str]) -> None:
     if "task" in facts:
         print(f"target: {', '.join(facts['targets'])} ({facts['task']})")
     for note in facts["notes"]:
-        print(f"note: {note}")
+        print(f"{'warning' if isinstance(note, Warned) else 'note'}: {note}")
     if "counts" in facts:
         total = sum(facts["counts"])
         rows = zip(facts["classes"], facts["counts"], strict=True)

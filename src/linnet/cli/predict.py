@@ -120,7 +120,7 @@ def _pictures(
 ) -> None:
     import numpy as np
 
-    from linnet.data.pictures.folder import open_picture
+    from linnet.data.pictures.picture import open_picture
     from linnet.runs.run import load
 
     artifact = load(run, model)

@@ -17,15 +17,9 @@ from linnet.data.column import Column
 from linnet.data.dataset import Dataset
 from linnet.data.reading import Label, Reading
 from linnet.data.schema import MAX_CLASSES, Schema
-from linnet.data.split import Division
+from linnet.data.split import Division, part_of
 from linnet.data.table import LeftOut, Table, Warned, warn_of
 from linnet.errors import DataError
-
-PARTS = {
-    "train": 0, "training": 0, "valid": 1, "validation": 1, "val": 1, "dev": 1, "test": 2,
-    "testing": 2,
-}  # fmt: skip
-"""The values of a split column, in upper or lower case."""
 
 MANY_LOST = 0.05
 """From this share on, rows without a target are a warning."""
@@ -319,7 +313,8 @@ def _division(kind: Any, series: pl.Series, table: Table, reading: Reading) -> D
         record = columns.record(column, series, table)
         return Division(kind, series.name, torch.from_numpy(record))
     texts = pl.Series(kinds.labels(series)) if series.dtype != pl.String else series
-    parts = texts.str.to_lowercase().replace_strict(PARTS, default=None, return_dtype=pl.Int64)
+    different = texts.unique().to_list()
+    parts = texts.replace_strict(different, list(map(part_of, different)), return_dtype=pl.Int64)
     if parts.null_count():
         row = int(parts.is_null().arg_max() or 0)
         raise DataError(

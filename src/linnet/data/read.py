@@ -15,7 +15,7 @@ from linnet.data import BUILTIN, GROUP, SOURCES, known
 from linnet.data.dataset import Dataset
 from linnet.data.draft import draft
 from linnet.data.reading import Reading
-from linnet.data.table import Table
+from linnet.data.table import Table, warn_of
 from linnet.errors import DataError, RecipeError
 
 
@@ -37,6 +37,7 @@ def read(
     plain = {**settings, **({} if target is None else {"target": target})}
     reading = Reading.parse(plain, "read", RecipeError)
     data = read_draft(place, reading)
+    warn_of(data.notes)
     return data.learn(torch.arange(len(data)), reading.max_categories)
 
 
@@ -44,11 +45,13 @@ def read_draft(place: Any, reading: Reading) -> Dataset:
     """The data in ``place``, with the rows that ``reading`` selects; a table as records."""
     found = read_raw(place, reading)
     if isinstance(found, Table):
-        found = draft(found, reading)
+        found = draft(found, reading.model_copy(update=found.given))
         return found.select(reading.classes, reading.positive)
     for key, value in reading.table_only().items():
-        if value == getattr(found.schema, key, None):  # the data has this task anyway
-            continue
+        if key == "task":
+            if value == found.schema.task:  # the source has heeded it
+                continue
+            raise RecipeError(f"task={value}: {found.name} is {found.schema.task}")
         raise RecipeError(f"{key}={value} is for tables, and {found.name} is not a table")
     return found.select(reading.classes, reading.positive)
 

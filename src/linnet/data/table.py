@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 from linnet.errors import LinnetWarning
 
@@ -44,14 +44,17 @@ class Table:
 
     Each is a polars ``Series`` of Float64 (finite), String (no spaces around), Boolean, Date, or
     Datetime in microseconds without a zone. A missing value is null, never NaN or "NA". ``line``
-    gives the line of a text file on which a row begins. Rows count from 0, lines from 1. ``words``
-    are the columns of text whose source says that they are categories: never numbers or dates.
+    gives the line of a text file on which a row begins. Rows count from 0, lines from 1. ``given``
+    are the settings of reading that the place itself decides, such as the target of ``(X, y)``.
+    ``words`` are the columns of text whose source says that they are categories: never numbers or
+    dates.
     """
 
     columns: dict[str, polars.Series]
     name: str
     line: Callable[[int], int] | None = None
     notes: tuple[str, ...] = ()
+    given: Mapping[str, Any] = field(default_factory=dict)
     words: frozenset[str] = frozenset()
 
     def __len__(self) -> int:

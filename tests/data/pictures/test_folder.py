@@ -13,13 +13,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import linnet
 from helpers import refusal
 from linnet.data.memory.arrays import Arrays
 from linnet.data.pictures import folder
 from linnet.data.pictures.cifar import Cifar
-from linnet.data.pictures.folder import Folder, open_picture
+from linnet.data.pictures.folder import Folder
+from linnet.data.pictures.picture import head, open_picture
 from linnet.data.reading import Reading
-from linnet.errors import DataError
+from linnet.data.table import Warned
+from linnet.errors import DataError, LinnetWarning
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (5, 4), dtype=np.uint8)
@@ -77,11 +80,11 @@ def test_pictures_equal_an_npz_of_their_pixels(shape: tuple[int, ...], tmp_path:
 
 
 def test_train_and_test_and_what_lies_beside_them(tmp_path: Path) -> None:
-    for part in ("train", "test", "valid"):
+    for part in ("train", "test", "beside"):
         two(tmp_path / part)
     data = Folder().read(tmp_path, Reading())
     assert len(data) == 4 and data.test_rows == 2 and data.y.tolist() == [0, 1, 0, 1]
-    assert "1 files are no pictures and were skipped: valid" in data.notes[0]
+    assert "2 pictures skipped: 2 in beside;" in data.notes[0]
     save(GREY, tmp_path / "train" / "c" / "0.png")
     assert "do not have the same classes; only one has c" in refused(tmp_path)
 
@@ -96,10 +99,10 @@ CONVERSIONS: dict[str, tuple[Image.Image, np.ndarray[Any, Any]]] = {
     "16 bits, low": (Image.fromarray(GREY.clip(1).astype(np.uint16) * 257 - 128),
                      GREY.clip(1)[None]),
     "grey and alpha": (Image.merge("LA", [Image.fromarray(GREY), Image.fromarray(OPAQUE)]),
-                       np.where(GREY > 99, GREY, 0)[None]),
+                       np.where(GREY > 99, GREY, 0)[None]),  # the mean of these is above 192
     "colour": (Image.fromarray(COLOUR), COLOUR.transpose(2, 0, 1)),
     "colour and alpha": (Image.fromarray(np.dstack([COLOUR, OPAQUE])),
-                         np.where(GREY > 99, COLOUR.transpose(2, 0, 1), 0)),
+                         np.where(GREY > 99, COLOUR.transpose(2, 0, 1), 255)),
     "palette": (PALETTE, np.asarray(PALETTE.convert("RGB")).transpose(2, 0, 1)),
 }  # fmt: skip
 
@@ -118,9 +121,51 @@ def test_every_kind_of_picture_has_one_conversion(kind: str, tmp_path: Path) -> 
     assert both.shape == (3, 5, 4) and (len(expected) == 3 or (both == expected).all())
 
 
-def test_transparency_as_a_single_colour_is_laid_on_black(tmp_path: Path) -> None:
-    path = save(np.array([[10, 20], [30, 40]], np.uint8), tmp_path / "a.png", transparency=20)
-    assert open_picture(path, 1).tolist() == [[[10, 0], [30, 40]]]
+INKS = {
+    "black": (0, 255),
+    "dark": (90, 255),
+    "grey": (150, 255),
+    "pale": (200, 0),
+    "white": (255, 0),
+}
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "P", "L with a colour", "16 bits with a colour"])
+@pytest.mark.parametrize("ink", INKS)
+def test_what_is_drawn_on_a_transparent_ground_can_be_seen(
+    mode: str, ink: str, tmp_path: Path
+) -> None:
+    """On white, and light ink on black; what colour the transparent pixels hide does not matter."""
+    value, ground = INKS[ink]
+    drawn = np.zeros((6, 6), bool)
+    drawn[1:4, 2] = True
+    for hidden in (0, 255):
+        grey = np.where(drawn, value, hidden if "colour" not in mode else 7).astype(np.uint8)
+        alpha, clear = Image.fromarray(np.where(drawn, 255, 0).astype(np.uint8)), 7
+        image: Image.Image = Image.fromarray(grey)
+        options: dict[str, Any] = {"transparency": clear} if "colour" in mode else {}
+        if mode in ("LA", "RGBA"):
+            image = Image.merge("LA", [image, alpha]).convert(mode)
+        elif mode == "P":
+            image = Image.fromarray(drawn.astype(np.uint8), "L").convert("P")
+            image.putpalette([hidden] * 3 + [value] * 3)
+            options = {"transparency": 0}
+        elif "16" in mode:
+            image = Image.fromarray(grey.astype(np.uint16) * 257)
+            options = {"transparency": 7 * 257}
+        image.save(tmp_path / "a.png", **options)
+        for channels in (1, 3):
+            seen = open_picture(tmp_path / "a.png", channels)
+            assert (seen == np.where(drawn, value, ground)).all()
+
+
+def test_a_picture_without_a_visible_pixel_is_told(tmp_path: Path) -> None:
+    place = two(tmp_path)
+    Image.new("LA", (4, 5), (0, 0)).save(place / "b" / "1.png")
+    data = Folder().read(place, Reading())
+    assert "1 picture with one colour everywhere: of 3 the first is b/1.png" in data.notes[0]
+    with pytest.warns(LinnetWarning, match="one colour everywhere"):
+        linnet.read(place)
 
 
 def test_one_picture_in_colour_makes_all_of_them_colour(tmp_path: Path) -> None:
@@ -164,8 +209,12 @@ def test_what_is_no_picture_of_a_class_is_skipped_and_counted(tmp_path: Path) ->
     (place / "a" / "inside.png").symlink_to("../b/0.png")
     data = Folder().read(place, Reading())
     assert len(data) == 3 and data.y.tolist() == [0, 0, 1]
-    assert data.notes[0].startswith("15 files are no pictures and were skipped: ")
-    data.notes[0].encode()
+    lost, others = data.notes
+    assert lost.startswith("3 pictures skipped: 3 as links that lead out") and type(lost) is Warned
+    for words in ("2 .txt files", "3 hidden files", "a/deeper (an empty folder)", "2 outward links",
+                  "1 special .png"):  # fmt: skip
+        assert words in others
+    " ".join(data.notes).encode()
 
 
 def test_a_train_that_leads_back_ends(tmp_path: Path) -> None:
@@ -189,7 +238,7 @@ def test_names_that_are_no_utf8_can_be_shown(tmp_path: Path) -> None:
 def test_faulty_classes_are_refused(tmp_path: Path) -> None:
     alone = tmp_path / "alone"
     save(GREY, alone / "a" / "0.png")
-    assert "1 class folder; expected a sub-folder for each of two or more" in refused(alone)
+    assert "1 folder with pictures, 'a'; expected a sub-folder for each of two" in refused(alone)
     empty = two(tmp_path / "empty")
     (empty / "c").mkdir()
     assert str(empty / "c") in refused(empty) and "without a picture" in refused(empty)
@@ -258,7 +307,7 @@ def test_damage_is_a_data_error_and_nothing_else(tmp_path: Path) -> None:
             for _ in range(chance.choice((1, 1, 3))):
                 changed[chance.randrange(min(len(whole), 160))] = chance.choice((0, 1, 128, 255))
             path.write_bytes(changed)
-            for read in (folder._head, lambda path: open_picture(path, 3)):
+            for read in (head, lambda path: open_picture(path, 3)):
                 try:
                     read(path)
                 except DataError as error:
@@ -268,22 +317,23 @@ def test_damage_is_a_data_error_and_nothing_else(tmp_path: Path) -> None:
 def test_a_picture_that_changes_or_goes_while_it_is_read_is_told(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place, first_pass = two(tmp_path), folder._head
+    place, first_pass = two(tmp_path), head
 
-    def head(path: Path) -> Any:
+    def changing(path: Path) -> Any:
         result = first_pass(path)
         save(GREY[:2], path)
         return result
 
-    monkeypatch.setattr(folder, "_head", head)
+    monkeypatch.setattr(folder, "head", changing)
     assert "changed while it was read" in refused(place)
-    monkeypatch.setattr(folder, "_head", lambda path: (path.unlink(), ((4, 5), True))[1])
+    monkeypatch.setattr(folder, "head", lambda path: (path.unlink(), ((4, 5), True))[1])
     assert "No such file" in refused(place) and str(place) in refused(two(place))
 
 
 def test_places_of_other_kinds_are_left_to_others(tmp_path: Path) -> None:
-    assert Folder().matches(two(tmp_path / "good")) and Folder().matches(tmp_path) is False
+    assert Folder().matches(two(tmp_path / "good"))
     two(tmp_path / "split" / "train")
+    assert Folder().matches(tmp_path) is False  # of two folders, one may be meant
     assert Folder().matches(tmp_path / "split")
     for name in ("train-images-idx3-ubyte", "data_batch_1.bin", "test_batch.bin"):
         (tmp_path / "files").mkdir(exist_ok=True)

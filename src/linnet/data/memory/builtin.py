@@ -20,9 +20,12 @@ class Builtin:
         import sklearn.datasets
 
         bunch = getattr(sklearn.datasets, f"load_{place}")()
+        task = "regression" if place == "diabetes" and reading.task == "auto" else reading.task
         if place == "digits":  # pixels are whole numbers 0 to 16
             pictures = bunch.images.astype(np.uint8)
-            return assemble(pictures, bunch.target, name=place, classes=range(10), target="digit")
+            return assemble(
+                pictures, bunch.target, name=place, classes=range(10), target="digit", task=task
+            )
         classes = [str(name) for name in getattr(bunch, "target_names", [])] or None
         target = "progression" if place == "diabetes" else "class"
         return assemble(
@@ -32,4 +35,5 @@ class Builtin:
             columns=list(bunch.feature_names),
             classes=classes,
             target=target,
+            task=task,
         )
