@@ -81,7 +81,7 @@ def _typed(column: Column, series: pl.Series) -> tuple[pl.Series, bool]:
         if found.dtype == pl.Float64:
             found = found.replace_strict([0.0, 1.0], [0.0, 1.0], default=None)
         return found, found.dtype in (pl.Boolean, pl.Float64)
-    written_ = series.dtype == pl.String or (series.dtype == pl.Float64 and bool(column.format))
+    written_ = series.dtype == pl.String or (series.dtype == pl.Float64 and column.format == "ymd")
     found = as_date(series, column.format) if written_ else series
     return found, found.dtype.is_temporal()
 

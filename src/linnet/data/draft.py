@@ -127,13 +127,17 @@ def _unlabelled(table: Table, named: Sequence[str], labelled: np.ndarray[Any, An
 def overview(table: Table, reading: Reading) -> list[dict[str, Any]]:
     """The kind, the facts and the notes of each column, for people; see ``columns.describe``."""
     _declared(table, reading)
+    series = {name: columns.without(raw, reading.missing) for name, raw in table.columns.items()}
+    inferred = [
+        kinds.inferred(values, reading.columns.get(name), table, reading)
+        for name, values in series.items()
+    ]
+    fields, _ = kinds.not_codes([field for field, _ in inferred], table, reading)
     found = []
-    for name, raw in table.columns.items():
-        series = columns.without(raw, reading.missing)
-        column, notes = kinds.infer(series, reading.columns.get(name), table, reading)
-        if column.format and series.dtype == pl.String:
-            series = forms.read(series, column.format)
-        found.append({**columns.describe(series, column), "notes": list(notes)})
+    for (name, values), field, (_, notes) in zip(series.items(), fields, inferred, strict=True):
+        written = field.format and values.dtype == pl.String
+        typed = forms.read(values, field.format).alias(name) if written else values
+        found.append({**columns.describe(typed, field), "notes": list(notes)})
     return found
 
 
@@ -221,7 +225,7 @@ def _features(
         left = dividing is not None and dividing[1].name == name and dividing[0] != "time"
         declared = "identifier" if left else reading.columns.get(name)
         series = columns.without(table.columns[name], reading.missing)
-        return kinds.infer(series, declared, table, reading)
+        return kinds.inferred(series, declared, table, reading)
 
     found = columns.in_threads(kind, names)
     notes = [note for _, noted in found for note in noted]
@@ -306,10 +310,10 @@ def _division(kind: Any, series: pl.Series, table: Table, reading: Reading) -> D
         values = series.rank("dense").cast(pl.Int64)
         return Division(kind, series.name, torch.from_numpy(values.to_numpy().copy()))
     if kind == "time":
-        column, _ = kinds.infer(series, reading.columns.get(series.name), table, reading)
+        column = kinds.infer(series, reading.columns.get(series.name), table, reading)
         if column.kind not in ("number", "date"):  # codes or an identifier: use their numbers
             known = series.dtype == pl.Float64 or column.format or column.numeric
-            column, _ = kinds.infer(series, "number" if known else "date", table, reading)
+            column = kinds.infer(series, "number" if known else "date", table, reading)
         record = columns.record(column, series, table)
         return Division(kind, series.name, torch.from_numpy(record))
     texts = pl.Series(kinds.labels(series)) if series.dtype != pl.String else series

@@ -42,6 +42,9 @@ MEANT = 1 / 3
 MANY_ABSENT = 0.1
 """From this share on, words that mean missing are a warning."""
 
+TWO_NUMBERS = r"\d[^\d]+\d|\d{8}"
+"""What every date has."""
+
 CLOCK = ":"
 """The form of times of day and durations, which are numbers of hours."""
 
@@ -72,14 +75,24 @@ def form_of(
         return column.date(declared=True)
     values = series.drop_nulls()
     some = values.gather_every(max(1, len(values) // SAMPLE))
+    if _share(some, r"\d") < LIKELY and not column.leads():
+        return None
     found = written.look(some)
     numeric = found.count(found.like | found.values["limit"])
-    dated = max(int(dates.dates(some, order).is_not_null().sum()) for order in dates.ORDERS)
-    timed = int(dates.hours(some).is_not_null().sum())
-    if max(numeric, dated, timed) >= LIKELY * max(1, found.present) or column.leads():
-        form = (column.clock() if timed else None) or column.number(written.look(series))
-        return form or (column.date() if dated else None)
-    return None
+    timed = _share(some, CLOCK) and int(dates.hours(some).is_not_null().sum())
+    dated = 0
+    if max(numeric, timed) < found.present and _share(some, TWO_NUMBERS) >= LIKELY:
+        dated = max(int(dates.dates(some, order).is_not_null().sum()) for order in dates.ORDERS)
+    if max(numeric, dated, timed) < LIKELY * max(1, found.present) and not column.leads():
+        return None
+    whole = found if len(some) == len(values) else written.look(series)
+    form = (column.clock() if timed else None) or column.number(whole)
+    return form or (column.date() if dated else None)
+
+
+def _share(values: pl.Series, pattern: str) -> float:
+    """The share of text that has the pattern."""
+    return float(values.str.contains(pattern).mean() or 0)  # type: ignore[arg-type]
 
 
 def read(series: pl.Series, form: str) -> pl.Series:
@@ -94,6 +107,8 @@ def suspect(series: pl.Series, kind: Kind, name: str) -> tuple[str, ...]:
     dates."""
     values = series.drop_nulls()
     some = values.gather_every(max(1, len(values) // SAMPLE))
+    if not len(some) or _share(some, r"\d") < MEANT:
+        return ()
     found = written.look(some)
     texts = found.values["text"]
     codes = found.values["code"]
@@ -138,7 +153,8 @@ class _Column:
     def leads(self) -> bool:
         """Whether the column begins with ``LEADING`` numbers."""
         head = self.series.drop_nulls().head(LEADING)
-        return len(head) == LEADING and bool(written.look(head).like.all())
+        numbers = len(head) == LEADING and _share(head, r"\d") == 1
+        return numbers and bool(written.look(head).like.all())
 
     def number(self, found: written.Look) -> Form | None:
         """The form of a column that may hold numbers."""

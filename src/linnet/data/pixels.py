@@ -79,22 +79,27 @@ def encode(table: Table, names: Sequence[str], shape: Sequence[int]) -> Tensor:
 def offer(table: Table) -> tuple[str, ...]:
     """A warning that the columns of a table look like the pixels of pictures."""
     names = [name for name in table.columns if NAMED.fullmatch(name)]
-    side = isqrt(len(names) // 3 if len(names) % 3 == 0 else len(names))
-    channels = 3 if len(names) == 3 * side * side else 1
-    if len(names) < FEWEST or len(names) != channels * side * side:
+    form = form_of(len(names))
+    if not form or not all(_are_pixels(table.columns[name]).all() for name in names):
         return ()
-    if not all(_are_pixels(table.columns[name]).all() for name in names):
-        return ()
-    form = f"{side}x{side}" if channels == 1 else f"{channels}x{side}x{side}"
     others = [name for name in table.columns if name not in set(names)]
     drop = f" and drop={','.join(others)}" if others else ""
     return (
         Warned(
-            f"the {len(names):,} columns {names[0]} to {names[-1]} look like pictures of "
-            f"{side} x {side} pixels, and are read as columns without a place",
+            f"the {len(names):,} columns {names[0]} to {names[-1]} look like the pixels of "
+            f"pictures ({form}), and are read as columns without a place",
             f"set pictures={form}{drop} to read them as pictures, which the cnn needs",
         ),
     )
+
+
+def form_of(count: int) -> str:
+    """The form of square pictures of so many pixels, "28x28" or "3x32x32"; "" if there is none."""
+    for channels, start in ((1, ""), (3, "3x")):
+        side = isqrt(count // channels)
+        if count == channels * side * side and count >= FEWEST:
+            return f"{start}{side}x{side}"
+    return ""
 
 
 def _are_pixels(series: pl.Series) -> pl.Series:

@@ -57,7 +57,7 @@ def _either(words: Any) -> str:
 
 CURRENCY = f"(?i:{_either(CURRENCIES)})"
 UNIT = r"[%‰+]|[\p{L}°µ″\x22%][\p{L}°µ²³/%·]{0,11}(?: [\p{L}²³/%]{1,11})?"
-PARENTHESES = rf"^(?:{CURRENCY})?\s*\([^()]*\)\s*(?:{CURRENCY}|%)?$"
+PARENTHESES = rf"^(?:{CURRENCY})?\s*\([^()]*\)\s*(?:{CURRENCY}|{UNIT})?$"
 VALUE = (
     r"^(?<limit>(?:[<>]=?|[≤≥≈~])\s*)?"
     rf"(?<sign>[+-])?\s*(?<before>{CURRENCY})?\s*(?<inner>[+-])?\s*"
@@ -159,7 +159,11 @@ def absent(series: pl.Series) -> pl.Series:
 
 def spelled(series: pl.Series) -> pl.Series:
     """Text with signs, spaces, apostrophes and digits of one script."""
-    return series.str.replace_many(list(SPELLED), list(SPELLED.values())).str.strip_chars()
+    return series.to_frame("text").select(_spelled(pl.col("text"))).to_series()
+
+
+def _spelled(text: pl.Expr) -> pl.Expr:
+    return text.str.replace_many(list(SPELLED), list(SPELLED.values())).str.strip_chars()
 
 
 def _unit_is(parts: pl.DataFrame, unit: str) -> pl.Series:
@@ -172,28 +176,26 @@ def _unit_is(parts: pl.DataFrame, unit: str) -> pl.Series:
 
 def _parts(texts: pl.Series) -> pl.DataFrame:
     """The columns of ``Look`` for different texts."""
-    text = spelled(texts).str.replace("([0-9])[,.]-+", "$1")  # 5,- and 5.-- are whole
-    closed = text.str.contains(PARENTHESES)
-    open_ = pl.select(pl.when(closed).then(text.str.replace_all("[()]", "")).otherwise(text))
+    text = pl.col("text")
     names = ("limit", "sign", "before", "inner", "body", "power", "minus", "after", "last")
-    found = open_.to_series().str.extract_groups(VALUE).struct.unnest().select(names)
-    found = found.with_columns(
-        body=pl.col("body").str.strip_chars(),
-        power=pl.col("power").fill_null(""),
-        unit=pl.concat_str(
-            _currency(pl.col("before")), _currency(pl.col("after")), ignore_nulls=True
-        ),
-        signs=sum(
-            (pl.col(name).fill_null("") != "").cast(pl.Int8)
-            for name in ("sign", "inner", "minus", "last")
+    group = pl.col("groups").struct.field
+    signs = ("sign", "inner", "minus", "last")
+    found = (
+        texts.alias("given").to_frame().lazy()
+        .with_columns(text=_spelled(pl.col("given")))
+        .with_columns(text=text.str.replace("([0-9])[,.]-+", "$1"))  # 5,- and 5.-- are whole
+        .with_columns(closed=text.str.contains(PARENTHESES), spelled=text)
+        .with_columns(text=pl.when("closed").then(text.str.replace_all("[()]", "")).otherwise(text))
+        .with_columns(groups=text.str.extract_groups(VALUE))
+        .with_columns(**{name: group(name).fill_null("") for name in names if name != "body"})
+        .with_columns(body=group("body").str.strip_chars())
+        .with_columns(
+            unit=pl.concat_str(_currency(pl.col("before")), _currency(pl.col("after"))),
+            signs=pl.sum_horizontal(*(pl.col(name) != "" for name in signs), "closed"),
+            minus=pl.concat_str(*signs).str.contains("-", literal=True) | pl.col("closed"),
+            code=pl.col("body").str.contains(CODE).fill_null(False),
         )
-        + closed.cast(pl.Int8),
-        minus=pl.concat_str("sign", "inner", "minus", "last", ignore_nulls=True).str.contains(
-            "-", literal=True
-        )
-        | closed,
-        code=pl.col("body").str.contains(CODE).fill_null(False),
-    )
+    )  # fmt: skip
 
     def value(pattern: str, decimal: str, group: str) -> pl.Expr:
         digits = pl.col("body").str.replace_all(f"[{group} ']", "").str.replace(decimal, ".")
@@ -207,13 +209,13 @@ def _parts(texts: pl.Series) -> pl.DataFrame:
     return found.select(
         point=value(POINT, "x", ","),
         comma=value(COMMA, ",", "."),
-        plain=texts.str.contains(NUMBER),
+        plain=pl.col("given").str.contains(NUMBER),
         marked=pl.col("body").str.contains("[.,]").fill_null(False),
-        limit=(pl.col("limit").fill_null("") != ""),
-        unit=pl.col("unit").fill_null(""),
-        code=pl.col("code"),
-        absent=text.str.to_lowercase().is_in(list(ABSENT)),
-    )
+        limit=pl.col("limit") != "",
+        unit="unit",
+        code="code",
+        absent=pl.col("spelled").str.to_lowercase().is_in(list(ABSENT)),
+    ).collect()
 
 
 def _currency(unit: pl.Expr) -> pl.Expr:

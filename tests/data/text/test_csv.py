@@ -62,7 +62,7 @@ def read(path: Path, **settings: Any) -> dict[str, list[Any]]:
     table = load(path, **settings)
     found = {}
     for name, series in table.columns.items():
-        column, _ = infer(series, reading.columns.get(name), table, reading)
+        column = infer(series, reading.columns.get(name), table, reading)
         typed = column.format and series.dtype == pl.String
         found[name] = (forms.read(series, column.format) if typed else series).to_list()
     return found
