@@ -53,7 +53,7 @@ def draft(table: Table, reading: Reading) -> Dataset:
     about, y, noted = _target(table, reading, found)
     if reading.pictures:
         left = {dividing[1].name} if dividing is not None else set()
-        schema, x = pixels.read(table, reading.pictures, left, about)
+        schema, x = _pictures(table, reading, left, about)
         x = x if kept is None else x[kept]
     else:
         schema, x, more = _rows(table, reading, kept, dividing, about)
@@ -61,6 +61,15 @@ def draft(table: Table, reading: Reading) -> Dataset:
     return Dataset(
         x=x, y=y, schema=schema, name=table.name, notes=(*notes, *noted), division=division
     )
+
+
+def _pictures(
+    table: Table, reading: Reading, left: set[str], about: dict[str, Any]
+) -> tuple[Schema, Tensor]:
+    """The schema and the pictures of a table of pixels."""
+    names, shape = pixels.layout(table, reading.pictures, left)
+    parts = {"example": "picture", "shape": shape, "dtype": "uint8", "columns": names, **about}
+    return Schema.parse(parts, table.name, DataError), pixels.encode(table, names, shape)
 
 
 def _rows(

@@ -42,6 +42,10 @@ MEANT = 1 / 3
 MANY_ABSENT = 0.1
 """From this share on, words that mean missing are a warning."""
 
+LETTERS_AND_DIGITS = r"\p{L}.*\d|\d.*\p{L}"
+MOSTLY = 0.5
+"""Whole numbers are codes if this share of the other values has letters and digits."""
+
 TWO_NUMBERS = r"\d[^\d]+\d|\d{8}"
 """What every date has."""
 
@@ -111,10 +115,9 @@ def suspect(series: pl.Series, kind: Kind, name: str) -> tuple[str, ...]:
         return ()
     found = written.look(some)
     texts = found.values["text"]
-    codes = found.values["code"]
-    number = (found.like | found.values["limit"] | texts.str.contains(written.LOOSE)) & ~codes
-    if codes.any() and not found.values["marked"].any():  # whole numbers among codes are codes
-        number &= ~found.values["plain"]
+    number = found.like | found.values["limit"] | texts.str.contains(written.LOOSE)
+    if _are_codes(found, number):
+        number &= False
     date = texts.str.contains(dates.LOOSE) & (texts.str.len_chars() <= 40)
     what, which = (
         ("numbers", number) if found.count(number) >= found.count(date) else ("dates", date)
@@ -139,6 +142,17 @@ def suspect(series: pl.Series, kind: Kind, name: str) -> tuple[str, ...]:
             f"and missing=... for those that mean missing; or drop={name} if it is not needed",
         ),
     )
+
+
+def _are_codes(found: written.Look, number: pl.Series) -> bool:
+    """Whether the numbers are plain digits among codes: 349909 beside A/5 21171, or 90210 beside
+    01234."""
+    values = found.values
+    whole = values["plain"] & ~values["marked"]
+    if (number & ~whole).any():
+        return False
+    others = found.values["text"].filter(~number & ~values["absent"] & ~values["code"])
+    return bool(values["code"].any()) or _share(others, LETTERS_AND_DIGITS) >= MOSTLY
 
 
 class _Column:
