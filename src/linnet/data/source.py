@@ -167,7 +167,7 @@ def blank(x: Array, where: Callable[[int], str]) -> tuple[str, ...]:
     return (
         Warned(
             f"{counted(len(rows), 'picture')} with one colour everywhere: {each}",
-            "nothing can be seen in them: look at them, and at their transparency",
+            "nothing can be seen there: look at the files, and at their transparency",
         ),
     )
 

@@ -103,7 +103,8 @@ class Folder:
         )
         if VALID not in parts:
             return data
-        note = f"{of_path(layout.parts[VALID].name)} is the validation part"
+        name = of_path(layout.parts[VALID].name)
+        note = f"the folder {name!r} is the validation part"
         division = Division("split", "folder", torch.from_numpy(number.copy()))
         return replace(data, division=division, notes=(*data.notes, note))
 
@@ -275,7 +276,7 @@ def _unread(folder: Path) -> str:
     if not unread:
         return ""
     words = listed([counted(count, f"{ending} file") for ending, count in unread.items()], 3)
-    return f" that is read, but {words}: convert them to PNG"
+    return f", but {words}, which linnet does not read: convert them to PNG"
 
 
 class Skipped:
