@@ -46,6 +46,8 @@ class Table:
     Datetime in microseconds without a zone. A missing value is null, never NaN or "NA". ``line``
     gives the line of a text file on which a row begins. Rows count from 0, lines from 1. ``given``
     are the settings of reading that the place itself decides, such as the target of ``(X, y)``.
+    ``words`` are the columns of text whose source says that they are categories: never numbers or
+    dates.
     """
 
     columns: dict[str, polars.Series]
@@ -53,6 +55,7 @@ class Table:
     line: Callable[[int], int] | None = None
     notes: tuple[str, ...] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
+    words: frozenset[str] = frozenset()
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0

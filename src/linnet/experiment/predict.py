@@ -93,17 +93,21 @@ def for_model(model: Artifact, data: Any, *, labelled: bool = True) -> Dataset:
     """
     recipe, schema = model.manifest.recipe, model.schema
     reading = Again.parse({k: recipe[k] for k in Reading.model_fields if k in recipe}, "recipe")
-    if not schema.fields:
-        labels = schema.classes if reading.positive is None and reading.classes is None else ()
-        channels = schema.shape[0] if schema.example == "picture" else None
-        known = {"labels": labels, "task": schema.task, "channels": channels}
-        dataset = read_draft(data, reading.model_copy(update=known)).conform(schema)
+    labels = schema.classes if reading.positive is None and reading.classes is None else ()
+    channels = schema.shape[0] if schema.example == "picture" else None
+    known = {"labels": labels, "task": schema.task, "channels": channels}
+    reading = reading.model_copy(update=known)
+    if not schema.tabular:
+        dataset = read_draft(data, reading).conform(schema)
         warn_of(dataset.notes)
         return dataset
-    reading = reading.model_copy(update={"target": schema.targets})
-    table = read_raw(data, schema.reading(reading))
+    table = read_raw(data, schema.reading(reading.model_copy(update={"target": schema.targets})))
     if isinstance(table, Dataset):
-        raise DataError(f"{table.name} is not a table, but the model was trained on a table")
+        if schema.example != "picture":
+            raise DataError(f"{table.name} is not a table, but the model was trained on a table")
+        dataset = table.select(reading.classes, reading.positive).conform(schema)
+        warn_of(dataset.notes)
+        return dataset
     dataset = conform(
         table,
         schema,

@@ -41,7 +41,11 @@ def beside(given: Mapping[str, Any], reading: Reading) -> Table:
     }
     columns[part] = pl.Series(part, words)
     return Table(
-        columns, train.name, notes=train.notes + test.notes, given={**train.given, "split": part}
+        columns,
+        train.name,
+        notes=train.notes + test.notes,
+        given={**train.given, "split": part},
+        words=train.words | test.words,
     )
 
 
@@ -67,6 +71,7 @@ def _joined(x: Any, y: Any, what: str, of: str, reading: Reading) -> Table:
         columns={**table.columns, **targets.columns},
         notes=table.notes + _unaligned(x, y),
         given={"target": tuple(targets.columns)},
+        words=table.words | targets.words,
     )
 
 
