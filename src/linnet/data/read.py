@@ -14,7 +14,7 @@ from linnet.core.registry import allow, allowed, lookup, suggest
 from linnet.data import BUILTIN, GROUP, SOURCES, known
 from linnet.data.dataset import Dataset
 from linnet.data.draft import draft
-from linnet.data.reading import Reading
+from linnet.data.reading import Again, Reading
 from linnet.data.table import Table, warn_of
 from linnet.errors import DataError, RecipeError
 
@@ -34,6 +34,8 @@ def read(
     ``plugins`` are the names of sources of other packages, which are asked first.
     """
     allow(plugins)
+    if hasattr(target, "shape"):
+        raise RecipeError("the target is given by name; give arrays together: read((X, y))")
     plain = {**settings, **({} if target is None else {"target": target})}
     reading = Reading.parse(plain, "read", RecipeError)
     data = read_draft(place, reading)
@@ -77,7 +79,7 @@ def read_raw(place: Any, reading: Reading) -> Dataset | Table:
             found: Dataset | Table = source.read(candidate, reading)
             if isinstance(found, Dataset):
                 for target in reading.target or ():
-                    if target not in found.schema.targets:
+                    if not isinstance(reading, Again) and target not in found.schema.targets:
                         raise DataError(
                             f'{found.name} has no target "{target}"; '
                             f"{suggest(target, found.schema.targets)}"
@@ -101,7 +103,7 @@ def _reach(place: str | os.PathLike[str]) -> None:
 def _unreadable(place: Any) -> str:
     if not isinstance(place, (str, os.PathLike)):
         return (
-            f"cannot read data from a {type(place).__name__}; expected a name, a path, a data "
+            f"cannot read data of the type {type(place).__name__}; expected a name, a path, a data "
             "frame, (X, y), a mapping of arrays, or a torch data set or loader"
         )
     path = Path(place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -70,6 +70,10 @@ class Reading(Closed):
         """All text that means a missing value."""
         return frozenset((*MISSING, *self.missing))
 
+    def decided(self, task: Literal["classification", "regression"]) -> Self:
+        """The same, with this task unless another is set."""
+        return self if self.task != "auto" else self.model_copy(update={"task": task})
+
     def table_only(self) -> dict[str, Any]:
         """The settings that are not at their default and apply to tables only."""
         plain = {key: getattr(self, key) for key in Reading.model_fields}
@@ -79,3 +83,11 @@ class Reading(Closed):
             for key in names[names.index("task") :]
             if plain[key] != getattr(Reading(), key)
         }
+
+
+class Again(Reading):
+    """How to read data for a model: as its training data was. ``labels`` are its classes, which
+    need not all occur; ``channels`` those of its pictures."""
+
+    labels: tuple[Label, ...] = ()
+    channels: Literal[1, 3] | None = None

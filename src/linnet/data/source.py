@@ -8,10 +8,11 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 
+from linnet.core.registry import suggest
 from linnet.core.text import counted
 from linnet.data import targets
 from linnet.data.dataset import Dataset
-from linnet.data.reading import Label, Reading
+from linnet.data.reading import Again, Label, Reading
 from linnet.data.schema import Schema, unit_pixels
 from linnet.data.table import Table, Warned
 from linnet.errors import DataError
@@ -23,6 +24,11 @@ SUM_TOLERANCE = 1e-4
 
 MAX_WHOLE = 2**53
 """Above this, float64 does not hold every whole number."""
+
+KINDS = {bool: "bool", int: "int", float: "float", str: "text"}
+"""The kinds of class labels."""
+
+PLAIN = Reading()
 
 
 class Source(Protocol):
@@ -45,7 +51,7 @@ def assemble(
     target: str = "y",
     test_rows: int = 0,
     notes: tuple[str, ...] = (),
-    task: targets.Asked = "auto",
+    reading: Reading = PLAIN,
     where: Callable[[int], str] = "row {}".format,
 ) -> Dataset:
     """Arrays as a data set.
@@ -53,8 +59,8 @@ def assemble(
     ``x`` is (rows, columns), or pictures as (rows, height, width), (rows, channels, height, width)
     or (rows, height, width, channels) with 1 or 3 channels. ``y`` is (rows,) labels or numbers;
     (rows, classes) with a single 1 in each row, or probabilities; or (rows, targets) numbers.
-    ``task`` overrides what ``linnet.data.targets`` makes of it. If ``classes`` is given, ``y``
-    holds class codes. ``where`` names a row.
+    ``reading.task`` overrides what ``linnet.data.targets`` makes of it. If ``classes`` is given,
+    ``y`` holds class codes. ``where`` names a row.
     """
     _check(x, y, name)
     pixels = "byte"
@@ -65,9 +71,11 @@ def assemble(
         columns = tuple(columns or (f"c{index}" for index in range(x.shape[1])))
     else:
         example, columns = "picture", ()
+        if reading.task == "auto":
+            _refuse_batches(x, y, name)
         x, pixels, noted = _pictures(x, name)
-        notes += (*noted, *_blank(x, where))
-    found = _target(y, name, target, classes, task)
+        notes += (*noted, *blank(x, where))
+    found = _target(y, name, target, classes, reading)
     schema = Schema.parse(
         {
             "example": example,
@@ -99,17 +107,34 @@ def _check(x: Array, y: Array, name: str) -> None:
         raise DataError(f"{name}: the examples are a single value; expected one for each row")
     if not len(x):
         raise DataError(f"{name}: no rows")
+    if 0 in x.shape:
+        raise DataError(f"{name}: examples of shape {x.shape[1:]}, which hold no number")
     if y.ndim == 0 or len(x) != len(y):
         raise DataError(f"{name}: {len(x)} examples, but {len(y) if y.ndim else 0} targets")
     for what, array in (("the examples are", x), ("the targets are", y)):
         if array.dtype.kind not in ("buif" if array is x else "buifUT"):
-            raise DataError(f"{name}: {what} {array.dtype}; expected numbers")
+            table = "; for columns of text or dates give a data frame" if array is x else ""
+            raise DataError(f"{name}: {what} {array.dtype}; expected numbers{table}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             place = tuple(int(i[0]) for i in np.nonzero(~np.isfinite(array)))
             raise DataError(
                 f"{name}: {what} {array[place]} at {place} (row {place[0]}), expected finite "
                 "numbers: fill in what is missing, or leave such rows out"
             )
+
+
+def _refuse_batches(x: Array, y: Array, name: str) -> None:
+    """Raise if ``x`` (batches, rows, ...) and ``y`` (batches, rows) seem to hold batches."""
+    if x.ndim < 3 or y.ndim != 2 or y.shape[1] < 2 or x.shape[1] != y.shape[1]:
+        return
+    if (y >= 0).all() and (np.abs(y.sum(1) - 1.0) <= SUM_TOLERANCE).all():  # of classes
+        return
+    each = y.shape[1]
+    raise DataError(
+        f"{name}: X is {x.shape} and y {y.shape}: are these {len(x):,} batches of {each} rows? "
+        f"expected X.reshape({len(x) * each}, ...) and y.reshape(-1); if they are pictures with "
+        f"{each} numbers each, set task=regression"
+    )
 
 
 def _inexact(x: Array) -> tuple[str, ...]:
@@ -127,7 +152,7 @@ def _inexact(x: Array) -> tuple[str, ...]:
     )
 
 
-def _blank(x: Array, where: Callable[[int], str]) -> tuple[str, ...]:
+def blank(x: Array, where: Callable[[int], str]) -> tuple[str, ...]:
     """A warning if pictures (rows, channels, height, width) show one colour everywhere."""
     flat = x.reshape(*x.shape[:2], -1)
     if flat.shape[2] == 1:
@@ -137,11 +162,12 @@ def _blank(x: Array, where: Callable[[int], str]) -> tuple[str, ...]:
     rows = rows[(flat[rows] == flat[rows, :, :1]).all((1, 2))]
     if not len(rows):
         return ()
-    each = "the only one" if len(x) == 1 else f"of {len(x):,} the first is {where(int(rows[0]))}"
+    of = f"of {len(x):,} the first is " if len(x) > 1 else ""
+    each = of + where(int(rows[0]))
     return (
         Warned(
             f"{counted(len(rows), 'picture')} with one colour everywhere: {each}",
-            "nothing can be seen in them: look at them, and at their transparency",
+            "nothing can be seen there: look at the files, and at their transparency",
         ),
     )
 
@@ -199,23 +225,25 @@ class Target(NamedTuple):
 
 
 def _target(
-    y: Array, name: str, target: str, classes: Sequence[Label] | None, task: targets.Asked
+    y: Array, name: str, target: str, classes: Sequence[Label] | None, reading: Reading
 ) -> Target:
     """What the targets ``y`` are."""
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if classes is not None and y.ndim == 1:
-        return _coded(y, name, target, tuple(classes), task)
+        return _coded(y, name, target, tuple(classes), reading.task)
     if y.ndim == 2 and y.dtype.kind in "buif":
-        return _several(y, name, target, task)
+        return _several(y, name, target, reading.task)
     if y.ndim != 1:
         raise DataError(
             f"{name}: targets of shape {y.shape[1:]} a row, {y.dtype}; expected a number or a label"
         )
-    task, notes = targets.task_of(y, task, target, name)
+    task, notes = targets.task_of(y, reading.task, target, name)
     if task == "regression":
         return Target(task, (target,), _floating(y), notes=notes)
     values, codes = np.unique(y, return_inverse=True)
+    if isinstance(reading, Again) and reading.labels:
+        return _known(values, codes, name, target, reading.labels)
     if len(values) < 2:
         raise DataError(
             f"{name}: the target {target!r} is {values[0]} in every row; classification needs two "
@@ -225,6 +253,22 @@ def _target(
     kind = {"b": "bool", "i": "int", "u": "int"}.get(values.dtype.kind, "text")
     codes = codes.reshape(-1).astype(np.int64)
     return Target(task, (target,), codes, tuple(values.tolist()), kind, notes)
+
+
+def _known(
+    values: Array, codes: Array, name: str, target: str, labels: tuple[Label, ...]
+) -> Target:
+    """Labels of a model's classes: ``values[codes]``."""
+    place = {label: code for code, label in enumerate(labels)}
+    for index, value in enumerate(values.tolist()):
+        if value not in place:
+            row = int(np.flatnonzero(codes.reshape(-1) == index)[0])
+            raise DataError(
+                f"{name}, row {row}: the label {value!r} is not among the classes; "
+                f"{suggest(str(value), [str(label) for label in labels])}"
+            )
+    known = np.array([place[value] for value in values.tolist()], np.int64)[codes.reshape(-1)]
+    return Target("classification", (target,), known, labels, KINDS[type(labels[0])])
 
 
 def _coded(
@@ -241,8 +285,7 @@ def _coded(
             f"{name}: row {outside[0]} has the label {y[outside[0]]}; expected 0 to "
             f"{len(classes) - 1}"
         )
-    kind = {bool: "bool", int: "int", float: "float", str: "text"}[type(classes[0])]
-    return Target("classification", (target,), y.astype(np.int64), classes, kind)
+    return Target("classification", (target,), y.astype(np.int64), classes, KINDS[type(classes[0])])
 
 
 def _several(y: Array, name: str, target: str, task: targets.Asked) -> Target:

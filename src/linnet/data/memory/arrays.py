@@ -65,7 +65,7 @@ def from_mapping(arrays: dict[str, Array], name: str, place: str, reading: Readi
             raise DataError(f'{place}: "{key}" occurs twice, with and without capitals')
         given[key.lower()] = value
     if {"x", "y"} <= given.keys():
-        return assemble(given["x"], given["y"], name=name, task=reading.task)
+        return assemble(given["x"], given["y"], name=name, reading=reading)
     if not {"x_train", "y_train"} <= given.keys():
         raise DataError(
             f"{place}: holds {', '.join(arrays) or 'nothing'}; expected X and y, or x_train, "
@@ -77,7 +77,7 @@ def from_mapping(arrays: dict[str, Array], name: str, place: str, reading: Readi
         if not given[key].ndim:
             raise DataError(f"{place}: {key} is a single value; expected one for each row")
     if "x_test" not in given:
-        return assemble(given["x_train"], given["y_train"], name=name, task=reading.task)
+        return assemble(given["x_train"], given["y_train"], name=name, reading=reading)
     return _with_test(given, name, place, reading)
 
 
@@ -98,7 +98,7 @@ def _with_test(given: dict[str, Array], name: str, place: str, reading: Reading)
     x, y = (np.concatenate(pair) for pair in parts)
     if len(x) - tests != len(y) - tests:
         raise DataError(f"{place}: {len(x) - tests} examples, but {len(y) - tests} targets")
-    return assemble(x, y, name=name, test_rows=tests, task=reading.task)
+    return assemble(x, y, name=name, test_rows=tests, reading=reading)
 
 
 def _load(path: Path) -> dict[str, Array]:

@@ -55,6 +55,9 @@ def _joined(x: Any, y: Any, what: str, of: str, reading: Reading) -> Table:
         raise DataError(f"{what} is a {type(x).__name__}, not a data frame as the other part is")
     table = Frames().read(x, reading)
     targets = Frames().read(_framed(y, of), Reading(missing=reading.missing))
+    if reading.target and len(reading.target) == len(targets.columns):  # those of a model
+        named = zip(reading.target, targets.columns.values(), strict=True)
+        targets = replace(targets, columns={name: each.alias(name) for name, each in named})
     if len(table) != len(targets):
         raise DataError(f"{len(table)} examples, but {len(targets)} targets")
     for name in targets.columns:

@@ -20,11 +20,16 @@ class Builtin:
         import sklearn.datasets
 
         bunch = getattr(sklearn.datasets, f"load_{place}")()
-        task = "regression" if place == "diabetes" and reading.task == "auto" else reading.task
+        reading = reading.decided("regression") if place == "diabetes" else reading
         if place == "digits":  # pixels are whole numbers 0 to 16
             pictures = bunch.images.astype(np.uint8)
             return assemble(
-                pictures, bunch.target, name=place, classes=range(10), target="digit", task=task
+                pictures,
+                bunch.target,
+                name=place,
+                classes=range(10),
+                target="digit",
+                reading=reading,
             )
         classes = [str(name) for name in getattr(bunch, "target_names", [])] or None
         target = "progression" if place == "diabetes" else "class"
@@ -35,5 +40,5 @@ class Builtin:
             columns=list(bunch.feature_names),
             classes=classes,
             target=target,
-            task=task,
+            reading=reading,
         )

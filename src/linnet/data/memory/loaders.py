@@ -56,11 +56,13 @@ def read_examples(place: Any, reading: Reading) -> Dataset:
     if type(inner) is TensorDataset and collate is None:
         _check_item(inner[0], 0, own)
         x, y = (as_array(tensor, own)[rows] for tensor in inner.tensors)
+        if x.ndim > 2 and y.ndim == 2 and x.shape[1] == y.shape[1]:
+            _refuse_batches(list(x), list(y), own)
     else:
         x, y = _items(inner, rows, own, collate)
     told = f"read once, in order, from {name}: {len(x):,} examples, {x.dtype}, targets {y.dtype}"
     return assemble(
-        x, y, name=name, classes=_classes(inner, y), notes=(told, *notes), task=reading.task
+        x, y, name=name, classes=_classes(inner, y), notes=(told, *notes), reading=reading
     )
 
 
@@ -139,12 +141,7 @@ def _items(inner: Any, rows: Array, own: str, collate: Collate | None) -> tuple[
         xs.append(x)
         ys.append(np.asarray(y))
     shapes = {x.shape for x in xs}
-    if _are_batches(xs, ys):
-        raise DataError(
-            f"{own}: each item holds {len(xs[0])} examples and {len(ys[0])} targets, so it is a "
-            "batch; expected one example and its target an item: give the data set without its "
-            "batches, or arrays"
-        )
+    _refuse_batches(xs, ys, own)
     if len(shapes) > 1:
         raise DataError(
             f"{own}: examples of shapes {listed(sorted(shapes), 5)}; expected one shape"
@@ -181,17 +178,21 @@ def _check_item(item: Any, index: int, own: str) -> None:
     raise DataError(f"{own}: item {index} is {what}")
 
 
-def _are_batches(xs: list[Array], ys: list[Array]) -> bool:
-    """Whether the items are batches: as many targets as examples in each, and these are not one
+def _refuse_batches(xs: list[Array], ys: list[Array], own: str) -> None:
+    """Raise if the items are batches: as many targets as examples in each, and these are not one
     label as zeros and a one, nor probabilities."""
-    if not all(
-        x.ndim > 1 and y.ndim == 1 and len(x) == len(y) for x, y in zip(xs, ys, strict=True)
-    ):
-        return False
-    if any(y.dtype.kind not in "buif" for y in ys) or len({y.shape for y in ys}) > 1:
-        return True
-    y = np.stack(ys).astype(np.float64)
-    return bool((y < 0).any() or (np.abs(y.sum(1) - 1) > SUM_TOLERANCE).any())
+    for x, y in zip(xs, ys, strict=True):
+        if x.ndim < 2 or y.ndim != 1 or len(x) != len(y):
+            return
+    if len({y.shape for y in ys}) == 1 and all(y.dtype.kind in "buif" for y in ys):
+        y = np.stack(ys).astype(np.float64)
+        if (y >= 0).all() and (np.abs(y.sum(1) - 1) <= SUM_TOLERANCE).all():
+            return
+    raise DataError(
+        f"{own}: each item holds {len(xs[0])} examples and {len(ys[0])} targets, so it is a batch; "
+        "expected one example and its target an item: give the data set without its batches, or "
+        "arrays"
+    )
 
 
 def _classes(inner: Any, y: Array) -> list[str] | None:

@@ -25,7 +25,7 @@ def as_array(value: Any, what: str) -> Array:
     if type(value).__module__.startswith("PIL."):
         return _of_picture(value, what)
     _refuse(value, what)
-    if isinstance(value, (list, tuple)) and value and type(value[0]).__module__.startswith("PIL."):
+    if isinstance(value, (list, tuple)) and value and _alone(value[0]):
         return _made(lambda: np.stack([as_array(one, what) for one in value]), value, what)
     array = _made(lambda: np.asarray(value), value, what)
     if array.dtype.kind == "O":
@@ -40,13 +40,18 @@ def as_array(value: Any, what: str) -> Array:
     return array
 
 
+def _alone(value: Any) -> bool:
+    """Whether NumPy would not make the right array of it, among others."""
+    return isinstance(value, torch.Tensor) or type(value).__module__.startswith("PIL.")
+
+
 def _refuse(value: Any, what: str) -> None:
     """Raise for what NumPy would take for something else."""
     if type(value).__module__.startswith("scipy.sparse"):
         raise DataError(
-            f"{what}: a sparse matrix ({type(value).__name__}); give X.toarray() if it fits into "
-            "memory, or use LinearRegression, Ridge or LogisticRegression of linnet, which take it "
-            "as it is"
+            f"{what}: a sparse matrix ({type(value).__name__}); give its .toarray() if that fits "
+            "into memory, or use linnet.LinearRegression, Ridge or LogisticRegression, which take "
+            "it as it is"
         )
     if isinstance(value, (Iterator, Set, Mapping)):
         raise DataError(

@@ -12,10 +12,11 @@ from typing import TypeVar
 import numpy as np
 import torch
 
+from linnet.core.registry import suggest
 from linnet.core.text import counted, listed, of_path
 from linnet.data.dataset import Dataset
-from linnet.data.pictures.picture import ENDINGS, UNREAD, head, open_picture
-from linnet.data.reading import Label, Reading
+from linnet.data.pictures.picture import ENDINGS, UNREAD, head, open_grey, open_picture
+from linnet.data.reading import Again, Label, Reading
 from linnet.data.source import Array, assemble
 from linnet.data.split import Division, part_of
 from linnet.data.table import Warned
@@ -62,56 +63,63 @@ class Folder:
     ) -> Dataset:
         layout = _layout(place)
         assert layout is not None
+        if layout.loose:
+            raise DataError(
+                f"{of_path(place)}: holds pictures, but no folders of classes; expected a folder "
+                "for each class, with its pictures (to predict these: linnet predict RUN "
+                f"{of_path(layout.parts[TRAIN])})"
+            )
         skipped = Skipped(place)
         for folder, used in layout.passed:
             skipped.all_but(folder, used)
-        parts = {part: _scan(path, skipped) for part, path in layout.parts.items()}
-        for part, path in layout.parts.items():
-            if list(parts[part]) != list(parts[TRAIN]):
-                differing = sorted(set(parts[TRAIN]) ^ set(parts[part]))
-                raise DataError(
-                    f"{of_path(place)}: {of_path(layout.parts[TRAIN].name)} and "
-                    f"{of_path(path.name)} do not have the same classes; only one has "
-                    f"{', '.join(differing)}"
-                )
+        again = reading if isinstance(reading, Again) else Again()
+        least = 1 if again.labels else 2
+        parts = {part: _scan(path, skipped, least) for part, path in layout.parts.items()}
+        names = [str(label) for label in again.labels] or list(parts[TRAIN])
+        _same_classes(place, layout, parts, names if again.labels else [])
         ordered = [
-            (part, code, path)
+            (part, names.index(name), path)
             for part in sorted(parts)
-            for code, files in enumerate(parts[part].values())
+            for name, files in parts[part].items()
             for path in files
         ]
-        pictures, read, bad = _read_all([path for *_, path in ordered], reading.on_bad == "skip")
+        every = [path for *_, path in ordered]
+        pictures, read, bad = _read_all(every, again.channels, skip=reading.on_bad == "skip")
         number, codes = np.array([row[:2] for row in ordered], np.int64)[read].T
         paths = [path for (*_, path), kept in zip(ordered, read, strict=True) if kept]
-        notes = skipped.notes()
+        notes = skipped.notes() + _coloured(paths, again.channels)
         if bad:
             notes += (f"{len(bad):,} pictures cannot be read and were skipped: {'; '.join(bad)}",)
         data = assemble(
             pictures,
             codes,
             name=of_path(place.name),
-            classes=list(parts[TRAIN]),
+            classes=again.labels or names,
             target="label",
             test_rows=int((number == TEST).sum()),
             notes=notes,
-            task=reading.task,
+            reading=reading,
             where=lambda row: _inside(paths[row], place),
         )
         if VALID not in parts:
             return data
+        name = of_path(layout.parts[VALID].name)
+        note = f"the folder {name!r} is the validation part"
         division = Division("split", "folder", torch.from_numpy(number.copy()))
-        return replace(data, division=division)
+        return replace(data, division=division, notes=(*data.notes, note))
 
 
 @dataclass(frozen=True)
 class Layout:
     """Where the folders of the classes are: below ``parts``, of which there is at least TRAIN.
 
-    ``passed`` are the folders above, each with the names in it that were followed.
+    ``passed`` are the folders above, each with the names in it that were followed. ``loose``: there
+    are no classes, only pictures.
     """
 
     parts: dict[int, Path]
     passed: list[tuple[Path, set[str]]] = field(default_factory=list)
+    loose: bool = False
 
 
 def _layout(place: Path, depth: int = 0, *, whole: bool = True) -> Layout | None:
@@ -122,12 +130,14 @@ def _layout(place: Path, depth: int = 0, *, whole: bool = True) -> Layout | None
         return parts
     if any(map(_has_pictures, folders)):
         return Layout({TRAIN: place})
+    if whole and any(_is_picture(entry) and _shown(entry) for entry in _entries(place)):
+        return Layout({TRAIN: place}, loose=True)
     if len(folders) != 1 or depth >= MAX_WRAPPERS:
         return None
     found = _layout(Path(folders[0].path), depth + 1, whole=whole)
     if found is None:
         return None
-    return Layout(found.parts, [(place, {folders[0].name}), *found.passed])
+    return Layout(found.parts, [(place, {folders[0].name}), *found.passed], found.loose)
 
 
 def _parts(place: Path, folders: list[os.DirEntry[str]], depth: int) -> Layout | None:
@@ -154,7 +164,59 @@ def _parts(place: Path, folders: list[os.DirEntry[str]], depth: int) -> Layout |
     )
 
 
-def _scan(place: Path, skipped: Skipped) -> dict[str, list[Path]]:
+def loose(place: Path) -> list[Path]:
+    """The pictures in a folder without classes, in the order of their names; else none."""
+    layout = _layout(place)
+    if layout is None or not layout.loose:
+        return []
+    entries = _entries(layout.parts[TRAIN])
+    return [
+        Path(entry.path)
+        for entry in entries
+        if _is_picture(entry) and _shown(entry) and _is_file(entry)
+    ]
+
+
+def _same_classes(
+    place: Path,
+    layout: Layout,
+    parts: dict[int, dict[str, list[Path]]],
+    labels: list[str],
+) -> None:
+    """Raise if a part has other classes than the training part, or than ``labels``."""
+    for part, path in layout.parts.items():
+        unknown = [name for name in parts[part] if name not in labels]
+        if labels and unknown:
+            raise DataError(
+                f"{of_path(path)}: the folder {unknown[0]!r} is not among the classes; "
+                f"{suggest(unknown[0], labels)} (to predict pictures "
+                f"without a label: linnet predict RUN {of_path(path / unknown[0])})"
+            )
+        if not labels and list(parts[part]) != list(parts[TRAIN]):
+            differing = sorted(set(parts[TRAIN]) ^ set(parts[part]))
+            raise DataError(
+                f"{of_path(place)}: {of_path(layout.parts[TRAIN].name)} and {of_path(path.name)} "
+                f"do not have the same classes; only one has {', '.join(differing)}"
+            )
+
+
+def _coloured(paths: list[Path], channels: int | None) -> tuple[str, ...]:
+    """A warning if pictures in colour are read as grey, because the model takes grey."""
+    if channels != 1:
+        return ()
+    found = [path for path in paths if not head(path)[1] and open_grey(path)[1]]
+    if not found:
+        return ()
+    return (
+        Warned(
+            f"{counted(len(found), 'picture')} in colour, the first {of_path(found[0])}: the model "
+            "takes grey",
+            "their luminance is used; convert them as the training pictures were",
+        ),
+    )
+
+
+def _scan(place: Path, skipped: Skipped, least: int) -> dict[str, list[Path]]:
     """The pictures of each class; classes and pictures are ordered by the bytes of their names."""
     found: dict[str, list[Path]] = {}
     folded: dict[str, str] = {}
@@ -176,15 +238,17 @@ def _scan(place: Path, skipped: Skipped) -> dict[str, list[Path]]:
                 skipped.add(entry)
             else:
                 found[name].append(Path(entry.path))
-    _check(place, found)
+    _check(place, found, least)
     return found
 
 
-def _check(place: Path, found: dict[str, list[Path]]) -> None:
-    """Raise if the folders in ``place`` are no classes."""
+def _check(place: Path, found: dict[str, list[Path]], least: int) -> None:
+    """Raise if the folders in ``place`` are no classes, or fewer than ``least``."""
     full = [name for name, files in found.items() if files]
-    if len(full) < 2:
+    if len(full) < least:
         only = f", {full[0]!r}" if full else ""
+        for name in found if not full else ():
+            only = only or _unread(place / name)
         raise DataError(
             f"{of_path(place)}: {counted(len(full), 'folder')} with pictures{only}; expected a "
             "sub-folder for each of two or more classes"
@@ -212,7 +276,7 @@ def _unread(folder: Path) -> str:
     if not unread:
         return ""
     words = listed([counted(count, f"{ending} file") for ending, count in unread.items()], 3)
-    return f" that linnet reads, but {words}: convert them to PNG"
+    return f", but {words}, which linnet does not read: convert them to PNG"
 
 
 class Skipped:
@@ -304,13 +368,14 @@ def _shown(entry: os.DirEntry[str]) -> bool:
     return not entry.name.startswith(".") and entry.name != LITTER
 
 
-def _is_picture(entry: os.DirEntry[str]) -> bool:
-    return entry.name.lower().endswith(ENDINGS)
+def _is_picture(entry: os.DirEntry[str], endings: tuple[str, ...] = ENDINGS) -> bool:
+    return entry.name.lower().endswith(endings)
 
 
 def _has_pictures(folder: os.DirEntry[str]) -> bool:
-    """Whether a folder holds pictures, by their names; nothing is opened."""
-    return any(_is_picture(entry) for entry in _entries(Path(folder.path)))
+    """Whether a folder holds pictures, also unread ones, by their names; nothing is opened."""
+    entries = _entries(Path(folder.path))
+    return any(_is_picture(entry, (*ENDINGS, *UNREAD)) and _shown(entry) for entry in entries)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -336,8 +401,11 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise DataError(f"{of_path(folder)}: cannot read: {error.strerror}") from error
 
 
-def _read_all(paths: list[Path], skip: bool) -> tuple[Array, Array, list[str]]:
-    """All pictures as uint8 (rows, channels, height, width), of one size.
+def _read_all(
+    paths: list[Path], channels: int | None, *, skip: bool
+) -> tuple[Array, Array, list[str]]:
+    """All pictures as uint8 (rows, channels, height, width), of one size; by default with as many
+    channels as they need.
 
     Also returns which of the paths they are (paths,), and the errors of the pictures that ``skip``
     left out.
@@ -355,7 +423,8 @@ def _read_all(paths: list[Path], skip: bool) -> tuple[Array, Array, list[str]]:
                 f"{of_path(path)} is {other[0]} x {other[1]} pixels, {of_path(good[0][0])} "
                 f"{size[0]} x {size[1]}; expected one size: resize the pictures first"
             )
-    channels = 1 if all(grey for _, (_, grey) in good) else 3
+    needed = 1 if all(grey for _, (_, grey) in good) else 3
+    channels = needed if channels is None else channels
     width, height = size
     need = len(good) * channels * height * width
     if need > MAX_FOLDER_BYTES:

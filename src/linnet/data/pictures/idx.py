@@ -59,7 +59,7 @@ class Idx:
             classes=classes,
             target="label",
             test_rows=tests,
-            task="classification" if reading.task == "auto" else reading.task,
+            reading=reading.decided("classification"),
         )
 
 

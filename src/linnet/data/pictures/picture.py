@@ -76,6 +76,12 @@ def open_picture(path: Path, channels: int) -> Array:
         return convert(image if turn is None else image.transpose(turn), channels)
 
 
+def open_grey(path: Path) -> tuple[Array, bool]:
+    """The picture in ``path`` as grey (1, height, width), and whether it was in colour."""
+    red, green, blue = open_picture(path, 3)
+    return open_picture(path, 1), bool((red != green).any() or (red != blue).any())
+
+
 def head(path: Path) -> tuple[tuple[int, int], bool]:
     """The size (width, height) of the upright picture, and whether it is grey."""
     with _opened(path) as (_, image):
