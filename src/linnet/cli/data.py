@@ -21,6 +21,7 @@ from linnet.cli._output import (
     text,
 )
 from linnet.core.text import cut
+from linnet.data.table import Warned
 
 if TYPE_CHECKING:
     from linnet.data.dataset import Dataset
@@ -101,9 +102,13 @@ def show(
     if isinstance(found, Dataset):
         rows = found.select(recipe.classes, recipe.positive)
         facts = rows.describe()
+    elif recipe.pictures and recipe.target:
+        rows = draft(found, recipe).select(recipe.classes, recipe.positive)
+        facts = rows.describe() | {"columns": []}
     else:
         table = overview(found, recipe)
-        facts = {"name": found.name, "rows": len(found), "table": table, "notes": list(found.notes)}
+        notes = [*found.notes, *(note for column in table for note in column["notes"])]
+        facts = {"name": found.name, "rows": len(found), "table": table, "notes": notes}
         if recipe.target:
             rows = draft(found, recipe).select(recipe.classes, recipe.positive)
             described = rows.describe()
@@ -168,7 +173,7 @@ def _print(facts: Mapping[str, Any], targets: Sequence[str]) -> None:
     if "task" in facts:
         print(f"target: {', '.join(facts['targets'])} ({facts['task']})")
     for note in facts["notes"]:
-        print(f"note: {note}")
+        print(f"{'warning' if isinstance(note, Warned) else 'note'}: {note}")
     if "counts" in facts:
         total = sum(facts["counts"])
         rows = zip(facts["classes"], facts["counts"], strict=True)

@@ -93,7 +93,7 @@ def _read(recipe: "Recipe") -> "tuple[Dataset, list[Finding]]":
     An error is a finding that stops training, if the rest can be read without it.
     """
     from linnet.data.read import read_draft
-    from linnet.data.table import LeftOut
+    from linnet.data.table import LeftOut, Warned
     from linnet.errors import DataError
     from linnet.insight.checks.finding import Finding
 
@@ -108,7 +108,7 @@ def _read(recipe: "Recipe") -> "tuple[Dataset, list[Finding]]":
             data = read_draft(recipe.data, recipe.override({"on_bad": "skip"}))
         except DataError:
             raise error from None
-    notes = [note for note in data.notes if not isinstance(note, LeftOut)]
+    notes = [note for note in data.notes if not isinstance(note, (LeftOut, Warned))]
     stops = [note for note in notes if refused and refused in note] or [refused] * bool(refused)
     remedy = "correct it, or leave such rows or pictures out (on_bad=skip)"
     findings = [Finding(text, remedy, "stop", where=data.name) for text in stops]

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from linnet.cli._output import Json, Plugin, allow, command, print_json, print_table, set_threads
+from linnet.data.table import Warned
 
 
 @command
@@ -34,4 +35,5 @@ def evaluate(
     about = result["data"]
     print(f"{about['rows']:,} rows: {about['part']} of {about['name']}")
     for note in about["notes"]:
-        print(f"note: {note}")
+        if not isinstance(note, Warned):  # it was a warning already
+            print(f"note: {note}")

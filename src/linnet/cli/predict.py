@@ -8,17 +8,22 @@ from typing import Annotated, Any
 import typer
 
 from linnet.cli._output import Json, Plugin, allow, command, print_json, print_table, set_threads
+from linnet.data.table import Warned
 from linnet.errors import InputError
 
 FORMULA = tuple("=+-@\t\r\n")
-PICTURES = (".png", ".jpg", ".jpeg")
+ENDINGS = (".csv", ".parquet", ".json")
+"""The kinds of file that --out writes."""
 
 
 @command
 def predict(
     run: Annotated[Path, typer.Argument(help="A run's folder, or a model file.", metavar="RUN")],
     inputs: Annotated[
-        list[str], typer.Argument(help="Pictures, or one data set.", metavar="DATA|IMAGE...")
+        list[str],
+        typer.Argument(
+            help="Pictures, a folder of pictures, or one data set.", metavar="DATA|IMAGE..."
+        ),
     ],
     model: Annotated[str | None, typer.Option(help="One model of the run, by name.")] = None,
     rows: Annotated[str | None, typer.Option(help="Row numbers, such as 0,10,193.")] = None,
@@ -27,7 +32,9 @@ def predict(
     ] = "all",
     out: Annotated[
         Path | None,
-        typer.Option(help="Write row, y, prediction, p_<class> to a .csv or .parquet file."),
+        typer.Option(
+            help="Write row (or file), y, prediction, p_<class> to a .csv, .parquet or .json file."
+        ),
     ] = None,
     resize: Annotated[
         bool, typer.Option("--resize", help="Resize pictures to the model's shape.")
@@ -41,10 +48,13 @@ def predict(
     """Predict pictures, or rows of a data set."""
     allow(plugin)
     set_threads()
-    if all(name.lower().endswith(PICTURES) and Path(name).is_file() for name in inputs):
-        if rows is not None or out is not None:
-            raise InputError("--rows and --out go with a data set, not with single pictures")
-        _pictures(run, [Path(name) for name in inputs], model, resize, invert, json)
+    if out is not None and out.suffix.lower() not in ENDINGS:
+        raise InputError(f"--out {out}: expected a name that ends in {', '.join(ENDINGS)}")
+    pictures = _paths(inputs)
+    if pictures:
+        if rows is not None or part != "all":
+            raise InputError("--rows and --part go with a data set, not with single pictures")
+        _pictures(run, pictures, model, resize, invert, json, out)
         return
     if len(inputs) != 1:
         missing = next((n for n in inputs if not Path(n).exists()), inputs[0])
@@ -54,19 +64,12 @@ def predict(
     found = predict(run, inputs[0], model=model, part=part, rows=_numbers(rows))
     columns = found.columns()
     for note in found.notes:
-        print(f"note: {note}", file=sys.stderr)
+        if not isinstance(note, Warned):  # it was a warning already
+            print(f"note: {note}", file=sys.stderr)
     if out is not None:
-        from linnet.core import files
-
-        parquet = out.suffix.lower() == ".parquet"
-        files.write(out, _parquet(columns) if parquet else _csv(columns))
-        print(f"{out}: {len(found.row):,} rows")
+        _write(out, columns)
     elif json:
-        lists = {name: column.tolist() for name, column in columns.items()}
-        records = [
-            dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)
-        ]
-        print_json({"format": 1, "rows": records})
+        print_json(_plain(columns))
     else:
         shown = 20 if rows is None else len(found.row)
         body = [
@@ -75,6 +78,37 @@ def predict(
         print_table(list(columns), body[:shown])
         if len(body) > shown:
             print(f"the first {shown} of {len(body):,} rows; --out FILE.csv writes them all")
+
+
+def _paths(inputs: list[str]) -> list[Path]:
+    """The pictures that are named, alone or by a folder of pictures without classes; else none."""
+    from linnet.data.pictures.folder import loose
+    from linnet.data.pictures.picture import ENDINGS as PICTURES
+
+    paths = [Path(name) for name in inputs]
+    if all(path.suffix.lower() in PICTURES and path.is_file() for path in paths):
+        return paths
+    return loose(paths[0]) if len(paths) == 1 and paths[0].is_dir() else []
+
+
+def _write(out: Path, columns: dict[str, Any]) -> None:
+    """Write the columns as the ending of ``out`` says."""
+    from linnet.core import files
+
+    kind = out.suffix.lower()
+    if kind == ".json":
+        content = files.pretty(_plain(columns)).encode()
+    else:
+        content = _parquet(columns) if kind == ".parquet" else _csv(columns)
+    files.write(out, content)
+    print(f"{out}: {len(next(iter(columns.values()))):,} rows")
+
+
+def _plain(columns: dict[str, Any]) -> dict[str, Any]:
+    """The columns as JSON: an object for each row."""
+    lists = {name: column.tolist() for name, column in columns.items()}
+    rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+    return {"format": 1, "rows": rows}
 
 
 def _numbers(text: str | None) -> tuple[int, ...] | None:
@@ -116,44 +150,86 @@ def _parquet(columns: dict[str, Any]) -> bytes:
 
 
 def _pictures(
-    run: Path, paths: list[Path], model: str | None, resize: bool, invert: bool, json: bool
+    run: Path,
+    paths: list[Path],
+    model: str | None,
+    resize: bool,
+    invert: bool,
+    json: bool,
+    out: Path | None,
 ) -> None:
     import numpy as np
 
-    from linnet.data.pictures.folder import open_picture
+    from linnet.core.text import of_path
     from linnet.runs.run import load
 
     artifact = load(run, model)
-    schema = artifact.schema
+    batch = _opened(run, artifact.schema, paths, resize)
+    batch = 255 - batch if invert else batch
+    labels = artifact.predict(batch)
+    names = np.array([of_path(path) for path in paths], object)
+    columns: dict[str, Any] = {"file": names, "prediction": labels}
+    shares = artifact.predict_proba(batch) if artifact.objective.classifies else None
+    if shares is not None:
+        columns["probability"] = shares.max(1)
+    if out is not None:
+        columns.pop("probability", None)
+        each: Any = () if shares is None else zip(artifact.schema.names, shares.T, strict=True)
+        _write(out, columns | {f"p_{name}": share for name, share in each})
+        return
+    lists = {name: column.tolist() for name, column in columns.items()}
+    rows = list(zip(*lists.values(), strict=True))
+    if not json:
+        print_table(list(lists), rows)
+        return
+    records = [dict(zip(lists, row, strict=True)) for row in rows]
+    if shares is not None:
+        records = [
+            {**record, "probabilities": each.tolist()}
+            for record, each in zip(records, shares, strict=True)
+        ]
+    print_json({"format": 1, "classes": list(artifact.schema.classes), "pictures": records})
+
+
+def _opened(run: Path, schema: Any, paths: list[Path], resize: bool) -> Any:
+    """The pictures as uint8 (rows, *schema.shape); warns of what a model cannot see in them."""
+    import numpy as np
+
+    from linnet.core.text import counted, of_path
+    from linnet.data.pictures.picture import open_grey, open_picture
+    from linnet.data.source import blank
+    from linnet.data.table import warn_of
+
     if schema.example != "picture":
         raise InputError(f"{run} takes rows of {len(schema.columns)} columns, not pictures")
+    if schema.dtype != "uint8":
+        raise InputError(
+            f"{run} learned from pictures of {schema.dtype}, not of whole numbers 0 to 255 as "
+            "files hold them; prepare them as in training, and give arrays: load(RUN).predict(x)"
+        )
     channels, height, width = schema.shape
-    pictures = []
+    found, coloured = [], []
     for path in paths:
-        picture = open_picture(path, channels)
+        if channels == 1:
+            picture, colour = open_grey(path)
+            coloured += [path] if colour else []
+        else:
+            picture = open_picture(path, channels)
         if picture.shape != schema.shape:
             if not resize:
                 raise InputError(
-                    f"{path} is {picture.shape[2]} x {picture.shape[1]} pixels, the model takes "
-                    f"{width} x {height}; --resize makes it fit"
+                    f"{of_path(path)} is {picture.shape[2]} x {picture.shape[1]} pixels, the model "
+                    f"takes {width} x {height}; --resize makes it fit"
                 )
             picture = _resized(picture, width, height)
-        pictures.append(255 - picture if invert else picture)
-    batch = np.stack(pictures)
-    labels = artifact.predict(batch)
-    shares = artifact.predict_proba(batch) if artifact.objective.classifies else None
-    records = []
-    for index, path in enumerate(paths):
-        record: dict[str, Any] = {"file": str(path), "prediction": labels[index].tolist()}
-        if shares is not None:
-            record["probability"] = float(shares[index].max())
-            record["probabilities"] = shares[index].tolist()
-        records.append(record)
-    if json:
-        print_json({"format": 1, "classes": list(schema.classes), "pictures": records})
-    else:
-        keys = ["file", "prediction", *(["probability"] if shares is not None else [])]
-        print_table(keys, [[record[key] for key in keys] for record in records])
+        found.append(picture)
+    if coloured:
+        what = f"{counted(len(coloured), 'picture')} in colour, the first {of_path(coloured[0])}"
+        told = Warned(f"{what}: the model takes grey", "their luminance is used")
+        warn_of([told])
+    batch = np.stack(found)
+    warn_of(blank(batch, lambda row: of_path(paths[row])))
+    return batch
 
 
 def _resized(picture: Any, width: int, height: int) -> Any:

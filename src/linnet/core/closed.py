@@ -46,10 +46,14 @@ class Closed(BaseModel):
     def parse(cls, value: Any, source: str, error: type[InputError] = InputError) -> Self:
         """Build from plain JSON values; errors name ``source``.
 
-        The only conversions are lists to tuples and whole numbers to floats.
+        The only conversions are lists to tuples, whole numbers to floats, and NumPy's numbers and
+        arrays to plain ones.
         """
         try:
             return cls.model_validate_json(canonical(value), strict=True)
+        except TypeError:
+            plain = _plain(value, source, error)
+            return cls.parse(plain, source, error)
         except UnicodeEncodeError as wrong:
             raise error(
                 f"{source}: a string holds {wrong.object[wrong.start]!r}, half a character; "
@@ -66,6 +70,19 @@ class Closed(BaseModel):
     def plain(self) -> dict[str, Any]:
         """The fields as plain JSON values."""
         return self.model_dump(mode="json")
+
+
+def _plain(value: Any, where: str, error: type[InputError]) -> Any:
+    """``value`` without NumPy's types; ``error`` names the place of what is not plain."""
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, dict):
+        return {str(key): _plain(one, f"{where}, {key}", error) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(one, where, error) for one in value]
+    if hasattr(value, "tolist"):
+        return _plain(value.tolist(), where, error)
+    raise error(f"{where}: a {type(value).__name__}; expected text, numbers, or lists of them")
 
 
 def explain(invalid: ValidationError, model: type[BaseModel]) -> str:

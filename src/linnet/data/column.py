@@ -11,26 +11,21 @@ PARTS = ("year", "month", "day", "weekday", "hour")
 LEFT_OUT = ("text", "identifier", "constant")
 MISSING, OTHER = "(missing)", "(other)"
 
-DAY_FORMATS = ("%Y-%m-%d", "%Y/%m/%d", "%d.%m.%Y")
-TIME_FORMATS = tuple(
-    f"%Y-%m-%d{between}{time}{zone}"
-    for between in "T "
-    for time in ("%H:%M:%S%.f", "%H:%M")
-    for zone in ("", "%#z")
-)
-AMBIGUOUS = ("%m/%d/%Y", "%d/%m/%Y")
-"""Pairs of formats: if every value fits both, day and month are ambiguous."""
-FORMATS = ("", *DAY_FORMATS, *TIME_FORMATS, *AMBIGUOUS)
-"""The formats of dates; "" if the column already holds dates."""
+ORDERS = ("ymd", "dmy", "mdy")
+NUMBERS = (".", ",", ":")
+"""The first character of the form of numbers; the unit follows."""
+
+MAX_FORM = 40
 
 
 class Column(Closed):
     """One column of a table.
 
     ``numeric``: the categories are numbers as text. ``timed``: a date with times of day.
-    ``format``: the format of dates in text. ``fill``: the values that impute missing numbers, one
-    for each part of a date. ``missing``: a 0/1 column marks missing values. ``other``: all rare
-    categories share one 0/1 column.
+    ``format``: how numbers or dates are written in text: "" for plain numbers and typed columns,
+    the form of numbers (see ``linnet.data.written``), or the order of dates. ``fill``: the values
+    that impute missing numbers, one for each part of a date. ``missing``: a 0/1 column marks
+    missing values. ``other``: all rare categories share one 0/1 column.
     """
 
     name: str
@@ -45,8 +40,10 @@ class Column(Closed):
 
     @model_validator(mode="after")
     def _consistent(self) -> Column:
-        if self.format not in FORMATS:
-            raise ValueError(f"unknown date format {self.format[:40]!r}")
+        known = (*ORDERS, "") if self.kind == "date" else ("", *NUMBERS)
+        start = self.format if self.kind == "date" else self.format[:1]
+        if start not in known or len(self.format) > MAX_FORM:
+            raise ValueError(f"unknown format {self.format[:40]!r} of a {self.kind}")
         if len(set(self.categories)) != len(self.categories):
             raise ValueError("a category is listed twice")
         if self.kind == "category" and self.fill:

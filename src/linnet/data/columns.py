@@ -25,6 +25,7 @@ import polars as pl
 
 from linnet.core import memory
 from linnet.core.text import literal
+from linnet.data import forms, written
 from linnet.data.column import Column
 from linnet.data.kinds import SAMPLE, as_boolean, as_date, labels
 from linnet.data.table import Table
@@ -45,31 +46,18 @@ def record(column: Column, series: pl.Series, table: Table) -> Array:
 
     Raises DataError for a value that is not of the column's kind.
     """
+    if column.numeric and series.dtype == pl.String:
+        series = forms.read(series, column.format)
     if column.kind == "category":
         known = {value: float(code) for code, value in enumerate(column.categories)}
         values = series.unique().drop_nulls()
-        texts = labels(values)
-        if column.numeric and series.dtype == pl.String:
-            numbers = values.cast(pl.Float64, strict=False)
-            texts = [
-                text if number is None else other
-                for text, number, other in zip(texts, numbers, labels(numbers), strict=True)
-            ]
-        codes = pl.Series([known.get(text, -1.0) for text in texts], dtype=pl.Float64)
+        codes = pl.Series([known.get(text, -1.0) for text in labels(values)], dtype=pl.Float64)
         return _floats(series.replace_strict(values, codes, default=None))
-    if column.kind == "number":
-        found = series.cast(pl.Float64) if series.dtype == pl.Boolean else series
-        good = found.dtype == pl.Float64
-    elif column.kind == "boolean":
-        found = series if series.dtype != pl.String else as_boolean(series)
-        if found.dtype == pl.Float64:
-            found = found.replace_strict([0.0, 1.0], [0.0, 1.0], default=None)
-        good = found.dtype in (pl.Boolean, pl.Float64)
-    else:
-        found = as_date(series, column.format) if series.dtype == pl.String else series
-        good = found.dtype.is_temporal()
+    found, good = _typed(column, series)
     kept = series if not good and series.dtype != pl.Null else found
     lost = kept.is_null() & series.is_not_null() if good else series.is_not_null()
+    if series.dtype == pl.String and column.kind in ("number", "date"):
+        lost &= ~written.absent(series).fill_null(False)
     if lost.any():
         row = int(lost.arg_max() or 0)
         raise DataError(
@@ -80,6 +68,22 @@ def record(column: Column, series: pl.Series, table: Table) -> Array:
     if column.kind == "date" and good:
         return _floats(found.cast(pl.Datetime("us")).dt.epoch("us")) / 1e6
     return _floats(found) if good else np.full(len(series), np.nan)
+
+
+def _typed(column: Column, series: pl.Series) -> tuple[pl.Series, bool]:
+    """A column in the type of its kind, and whether it has that type."""
+    if column.kind == "number":
+        found = series.cast(pl.Float64) if series.dtype == pl.Boolean else series
+        found = forms.read(found, column.format) if found.dtype == pl.String else found
+        return found, found.dtype == pl.Float64
+    if column.kind == "boolean":
+        found = series if series.dtype != pl.String else as_boolean(series)
+        if found.dtype == pl.Float64:
+            found = found.replace_strict([0.0, 1.0], [0.0, 1.0], default=None)
+        return found, found.dtype in (pl.Boolean, pl.Float64)
+    written_ = series.dtype == pl.String or (series.dtype == pl.Float64 and column.format == "ymd")
+    found = as_date(series, column.format) if written_ else series
+    return found, found.dtype.is_temporal()
 
 
 def learn(column: Column, values: Array, most: int) -> tuple[Column, bool]:

@@ -183,7 +183,31 @@ class Dataset:
                 f"{self.name} has {len(self.schema.targets)} targets, the model "
                 f"{len(schema.targets)}"
             )
-        return replace(self, x=schema.encode(self.x), y=y, schema=schema)
+        return replace(self, x=schema.encode(self._pixels(schema)), y=y, schema=schema)
+
+    def _pixels(self, schema: Schema) -> Tensor:
+        """The examples; pictures in the unit and with the channels of a model's ``schema``."""
+        x = self.x
+        if schema.example != "picture":
+            return x
+        if schema.dtype != "uint8" and x.dtype == torch.uint8:
+            if self.schema.pixels != "unit":
+                raise DataError(
+                    f"{self.name}: its pixels are whole numbers 0 to 255; the model learned from "
+                    f"{schema.dtype}, in another unit: give the pictures as they were in training"
+                )
+            x = x.float() / 255
+        channels = schema.shape[0]
+        if x.shape[1] == 1 and channels == 3:
+            return x.expand(-1, 3, -1, -1)
+        if x.shape[1] == 3 and channels == 1:
+            if not (x == x[:, :1]).all():
+                raise DataError(
+                    f"{self.name}: its pictures are in colour; the model takes grey ones: convert "
+                    "them as the training pictures were"
+                )
+            return x[:, :1]
+        return x
 
     def describe(self) -> dict[str, Any]:
         """The facts of ``linnet data show``: rows, shape, dtype, range, mean, deviation, counts."""

@@ -12,20 +12,17 @@ from torch import Tensor
 
 from linnet.core.registry import suggest
 from linnet.core.text import listed
-from linnet.data import columns, kinds
+from linnet.data import columns, forms, kinds, pixels, targets
 from linnet.data.column import Column
 from linnet.data.dataset import Dataset
 from linnet.data.reading import Label, Reading
 from linnet.data.schema import MAX_CLASSES, Schema
-from linnet.data.split import Division
-from linnet.data.table import LeftOut, Table
+from linnet.data.split import Division, part_of
+from linnet.data.table import LeftOut, Table, Warned, warn_of
 from linnet.errors import DataError
 
-PARTS = {
-    "train": 0, "training": 0, "valid": 1, "validation": 1, "val": 1, "dev": 1, "test": 2,
-    "testing": 2,
-}  # fmt: skip
-"""The values of a split column, in upper or lower case."""
+MANY_LOST = 0.05
+"""From this share on, rows without a target are a warning."""
 
 
 def draft(table: Table, reading: Reading) -> Dataset:
@@ -34,68 +31,132 @@ def draft(table: Table, reading: Reading) -> Dataset:
     Rows without a target are left out and counted.
     """
     _declared(table, reading)
-    targets = _targets(table, reading)
-    found = [columns.without(table.columns.pop(name), reading.missing) for name in targets]
-    dividing = _dividing(table, reading, targets)
+    named = _targets(table, reading)
+    found, read = _read_targets(table, reading, named)
+    dividing = _dividing(table, reading, named)
     labelled = np.logical_and.reduce([series.is_not_null().to_numpy() for series in found])
     if not labelled.any():
-        raise DataError(f"{table.name}: the target {', '.join(targets)} is missing in every row")
-    notes = list(table.notes)
+        raise DataError(f"{table.name}: the target {', '.join(named)} is missing in every row")
+    notes = [*table.notes, *read]
     kept = None
     if not labelled.all():
         kept = torch.from_numpy(np.nonzero(labelled)[0])
-        lost = int((~labelled).sum())
-        first = table.where(int(np.argmin(labelled)))
-        notes.append(f"{lost:,} rows have no target and are left out, the first at {first}")
+        notes.append(_unlabelled(table, named, labelled))
         found = [series.filter(labelled) for series in found]
-    fields, records = _features(table, reading, kept, dividing)
-    about, y, noted = _target(table, reading, found)
     division = None
     if dividing is not None:
         kind, series = dividing
-        division = _division(kind, series, table)
+        division = _division(kind, series, table, reading)
         division = division if kept is None else division.take(kept)
-        fields = tuple(f for f in fields if f.name != series.name or kind == "time")
         if kind != "time":
             notes.append(f"{series.name!r} splits the rows, and is left out of the examples")
-    notes += _left_out(fields)
+    about, y, noted = _target(table, reading, found)
+    if reading.pictures:
+        left = {dividing[1].name} if dividing is not None else set()
+        schema, x = _pictures(table, reading, left, about)
+        x = x if kept is None else x[kept]
+    else:
+        schema, x, more = _rows(table, reading, kept, dividing, about)
+        notes += more
+    return Dataset(
+        x=x, y=y, schema=schema, name=table.name, notes=(*notes, *noted), division=division
+    )
+
+
+def _pictures(
+    table: Table, reading: Reading, left: set[str], about: dict[str, Any]
+) -> tuple[Schema, Tensor]:
+    """The schema and the pictures of a table of pixels."""
+    names, shape = pixels.layout(table, reading.pictures, left)
+    parts = {"example": "picture", "shape": shape, "dtype": "uint8", "columns": names, **about}
+    return Schema.parse(parts, table.name, DataError), pixels.encode(table, names, shape)
+
+
+def _rows(
+    table: Table,
+    reading: Reading,
+    kept: Tensor | None,
+    dividing: tuple[str, pl.Series] | None,
+    about: dict[str, Any],
+) -> tuple[Schema, Tensor, list[str]]:
+    """The schema of the rows, their records (rows, used columns), and notes."""
+    offer = pixels.offer(table)
+    fields, records, notes = _features(table, reading, kept, dividing)
+    if dividing is not None and dividing[0] != "time":
+        fields = tuple(field for field in fields if field.name != dividing[1].name)
+    notes += [*offer, *_left_out(fields)]
     used = tuple(field.name for field in fields if field.used)
     if not used:
-        kinds = ", ".join(f"{field.name} ({field.kind})" for field in fields[:8])
+        shown = ", ".join(f"{field.name} ({field.kind})" for field in fields[:8])
         raise DataError(
-            f"{table.name}: no column is left to learn from{': ' + kinds if kinds else ''}; "
+            f"{table.name}: no column is left to learn from{': ' + shown if shown else ''}; "
             "declare the kind of a column (such as columns.NAME=category)"
+            + "".join(f"; {note}" for note in notes if isinstance(note, Warned))
         )
     schema = Schema.parse(
         {"example": "record", "shape": [len(used)], "dtype": "float64", "columns": used, **about},
         table.name,
         DataError,
     )
-    return Dataset(
-        x=torch.from_numpy(records.T),
-        y=y,
-        schema=schema.model_copy(update={"fields": fields, "missing": reading.missing}),
-        name=table.name,
-        notes=(*notes, *noted),
-        division=division,
+    schema = schema.model_copy(update={"fields": fields, "missing": reading.missing})
+    return schema, torch.from_numpy(records.T), notes
+
+
+def _read_targets(
+    table: Table, reading: Reading, named: Sequence[str]
+) -> tuple[list[pl.Series], list[str]]:
+    """The targets, removed from the table, as numbers where their text is numbers; and notes."""
+    found: list[pl.Series] = []
+    notes: list[str] = []
+    for name in named:
+        series = columns.without(table.columns.pop(name), reading.missing)
+        declared = reading.columns.get(name)
+        if series.dtype == pl.String and declared in (None, "number") and name not in table.words:
+            form = forms.form_of(series, declared, table, reading)
+            if form is not None and form.kind == "number":
+                series = forms.read(series, form.form)
+                notes += form.notes
+        found.append(series)
+    return found, notes
+
+
+def _unlabelled(table: Table, named: Sequence[str], labelled: np.ndarray[Any, Any]) -> str:
+    """The note on rows without a target; a warning if they are many."""
+    lost = int((~labelled).sum())
+    first = table.where(int(np.argmin(labelled)))
+    note = f"{lost:,} rows have no target and are left out, the first at {first}"
+    if lost < MANY_LOST * len(labelled):
+        return note
+    return Warned(
+        f"{note}: {100 * lost / len(labelled):.0f} % of all rows",
+        f"look why {', '.join(map(repr, named))} is missing there",
     )
 
 
 def overview(table: Table, reading: Reading) -> list[dict[str, Any]]:
-    """The kind and the facts of each column, for people; see ``columns.describe``."""
+    """The kind, the facts and the notes of each column, for people; see ``columns.describe``."""
     _declared(table, reading)
-    return [
-        columns.describe(series, kinds.infer(series, reading.columns.get(name), table))
-        for name, series in (
-            (name, columns.without(series, reading.missing))
-            for name, series in table.columns.items()
-        )
+    series = {name: columns.without(raw, reading.missing) for name, raw in table.columns.items()}
+    inferred = [
+        kinds.inferred(values, reading.columns.get(name), table, reading)
+        for name, values in series.items()
     ]
+    fields, _ = kinds.not_codes([field for field, _ in inferred], table, reading)
+    found = []
+    for (name, values), field, (_, notes) in zip(series.items(), fields, inferred, strict=True):
+        written = field.format and values.dtype == pl.String
+        typed = forms.read(values, field.format).alias(name) if written else values
+        found.append({**columns.describe(typed, field), "notes": list(notes)})
+    return found
 
 
 def features(table: Table, reading: Reading) -> tuple[tuple[Column, ...], Tensor]:
-    """The columns of a table without a target, and its records (rows, used columns)."""
-    fields, records = _features(table, reading, None, None)
+    """The columns of a table without a target, and its records (rows, used columns).
+
+    Warns of what may change the results, such as numbers in a column that is left out.
+    """
+    fields, records, notes = _features(table, reading, None, None)
+    warn_of(notes)
     if not len(records):
         raise DataError(f"{table.name}: no column is left to learn from")
     return fields, torch.from_numpy(records.T)
@@ -110,7 +171,7 @@ def conform(table: Table, schema: Schema, reading: Reading, *, labelled: bool) -
     their group or time, if the table has this column, and a value in every row.
     """
     notes = list(table.notes)
-    names = [field.name for field in schema.fields]
+    names = [field.name for field in schema.fields] or list(schema.columns)
     division = _regrouped(table, reading) if labelled else None
     known_too = (*names, *schema.targets, *([] if division is None else [division.column]))
     extra = [name for name in table.columns if name not in known_too]
@@ -125,9 +186,7 @@ def conform(table: Table, schema: Schema, reading: Reading, *, labelled: bool) -
     rows = len(table)
     y = torch.empty((rows, 0))
     if not absent:
-        found = [
-            columns.without(table.columns.pop(name), schema.missing) for name in schema.targets
-        ]
+        found = _known_targets(table, schema)
         y = (
             _numbers(found, table)
             if schema.task == "regression"
@@ -146,6 +205,14 @@ def conform(table: Table, schema: Schema, reading: Reading, *, labelled: bool) -
     return Dataset(x, y, schema, name=table.name, notes=tuple(notes), division=division)
 
 
+def _known_targets(table: Table, schema: Schema) -> list[pl.Series]:
+    """The targets of a model's ``schema``, removed from the table, in their type."""
+    reading = Reading(missing=schema.missing)
+    if schema.task == "regression" or schema.class_kind == "int":
+        return _read_targets(table, reading, schema.targets)[0]
+    return [columns.without(table.columns.pop(name), schema.missing) for name in schema.targets]
+
+
 def _declared(table: Table, reading: Reading) -> None:
     """Raise if a column that does not exist is declared."""
     for name in reading.columns:
@@ -158,17 +225,19 @@ def _declared(table: Table, reading: Reading) -> None:
 
 def _features(
     table: Table, reading: Reading, kept: Tensor | None, dividing: tuple[str, pl.Series] | None
-) -> tuple[tuple[Column, ...], np.ndarray[Any, Any]]:
-    """The remaining columns, and the records of those that are used, (used columns, rows)."""
+) -> tuple[tuple[Column, ...], np.ndarray[Any, Any], list[str]]:
+    """The remaining columns, the records (used columns, rows) of those in use, and notes."""
     names = list(table.columns)
 
-    def kind(name: str) -> Column:
+    def kind(name: str) -> tuple[Column, tuple[str, ...]]:
         left = dividing is not None and dividing[1].name == name and dividing[0] != "time"
         declared = "identifier" if left else reading.columns.get(name)
         series = columns.without(table.columns[name], reading.missing)
-        return kinds.infer(series, declared, table)
+        return kinds.inferred(series, declared, table, reading)
 
-    fields = tuple(columns.in_threads(kind, names))
+    found = columns.in_threads(kind, names)
+    notes = [note for _, noted in found for note in noted]
+    fields, more = kinds.not_codes([field for field, _ in found], table, reading)
     used = [field for field in fields if field.used]
     rows = len(table) if kept is None else len(kept)
     records = np.empty((len(used), rows))  # memory is allocated as it is written
@@ -179,7 +248,7 @@ def _features(
         records[index] = record if kept is None else record[kept.numpy()]
 
     columns.in_threads(fill, range(len(used)))
-    return fields, records
+    return fields, records, [*notes, *more]
 
 
 def _left_out(fields: Sequence[Column]) -> list[str]:
@@ -247,23 +316,25 @@ def _regrouped(table: Table, reading: Reading) -> Division | None:
     """The groups or times of rows to score, if the table has this column without a gap."""
     for kind, name in (("group", reading.group), ("time", reading.time)):
         if name is not None and name in table.columns and not table.columns[name].null_count():
-            return _division(kind, table.columns[name], table)
+            return _division(kind, table.columns[name], table, reading)
     return None
 
 
-def _division(kind: Any, series: pl.Series, table: Table) -> Division:
+def _division(kind: Any, series: pl.Series, table: Table, reading: Reading) -> Division:
     """The split that a column defines."""
     if kind == "group":
         values = series.rank("dense").cast(pl.Int64)
         return Division(kind, series.name, torch.from_numpy(values.to_numpy().copy()))
     if kind == "time":
-        column = kinds.infer(series, "date" if series.dtype == pl.String else None, table)
+        column = kinds.infer(series, reading.columns.get(series.name), table, reading)
         if column.kind not in ("number", "date"):  # codes or an identifier: use their numbers
-            column = kinds.infer(series, "number", table)
+            known = series.dtype == pl.Float64 or column.format or column.numeric
+            column = kinds.infer(series, "number" if known else "date", table, reading)
         record = columns.record(column, series, table)
         return Division(kind, series.name, torch.from_numpy(record.copy()))
     texts = pl.Series(kinds.labels(series)) if series.dtype != pl.String else series
-    parts = texts.str.to_lowercase().replace_strict(PARTS, default=None, return_dtype=pl.Int64)
+    different = texts.unique().to_list()
+    parts = texts.replace_strict(different, list(map(part_of, different)), return_dtype=pl.Int64)
     if parts.null_count():
         row = int(parts.is_null().arg_max() or 0)
         raise DataError(
@@ -280,7 +351,7 @@ def _target(
 ) -> tuple[dict[str, Any], Tensor, list[str]]:
     """The target's part of a schema, ``y``, and notes about it."""
     names = [series.name for series in found]
-    task = reading.task if reading.task != "auto" else kinds.task_of(found, reading)
+    task, notes = _task(table, reading, found)
     if task == "regression":
         y = _numbers(found, table)
         for name, column in zip(names, y.reshape(len(y), -1).T, strict=True):
@@ -289,19 +360,11 @@ def _target(
                     f"{table.name}: the target {name!r} is {column[0]:g} in every row: there is "
                     "nothing to predict"
                 )
-        return {"task": task, "targets": names}, y, []
-    if len(found) > 1:
-        raise DataError(
-            f"{table.name}: {len(found)} targets with classes; expected one, or numbers"
-        )
+        return {"task": task, "targets": names}, y, notes
     (series,) = found
-    if series.dtype == pl.Float64 and not (series % 1 == 0).all():
-        raise DataError(
-            f"{table.name}: the target {series.name!r} holds fractions, such as "
-            f"{series.filter(series % 1 != 0)[0]}: no classes; say --task regression"
-        )
     if series.dtype.is_temporal():
         raise DataError(f"{table.name}: the target {series.name!r} holds dates; expected classes")
+    notes += _spelled_alike(series, reading, table)
     counts = series.value_counts().sort(series.name)
     values = counts[series.name]
     if len(values) < 2:
@@ -323,16 +386,60 @@ def _target(
         )
     labels, kind = _labels(values)
     codes = series.replace_strict(values, list(range(len(values))), return_dtype=pl.Int64)
-    notes = []
     if single:
-        notes.append(f"{single:,} of {len(values):,} classes have one row, kept for training")
-    if reading.task == "auto" and series.dtype == pl.Float64 and len(values) > 2:
-        notes.append(
-            f"{series.name!r} has {len(values)} different whole numbers: treated as classes (to "
-            "predict a number: --task regression)"
-        )
+        told = f"{single:,} of {len(values):,} classes have one row, kept for training"
+        notes = [told, *notes]
     about = {"task": task, "targets": names, "classes": labels, "class_kind": kind}
     return about, torch.from_numpy(codes.to_numpy().copy()), notes
+
+
+def _spelled_alike(series: pl.Series, reading: Reading, table: Table) -> Sequence[str]:
+    """A warning if a target that is declared a category has classes that differ only in case or
+    spaces; if it is not declared, raise."""
+    if series.name in reading.columns:
+        return kinds.alike(series, f"{table.name}: the target {series.name!r}")
+    same = kinds.same_but_case(series)
+    if same:
+        row = int((series == same[1]).arg_max() or 0)
+        raise DataError(
+            f"{table.name}: the classes {same[0]!r} and {same[1]!r} of {series.name!r} differ at "
+            f"most in case or spaces ({same[1]!r} first at {table.where(row)}); write each class "
+            f"in one way, or --set columns.{series.name}=category if they are different classes"
+        )
+    return ()
+
+
+def _task(
+    table: Table, reading: Reading, found: Sequence[pl.Series]
+) -> tuple[targets.Task, list[str]]:
+    """The task, and notes about it; what is declared about a target overrides the rule."""
+    if len(found) > 1:
+        y = _numbers(found, table).numpy()
+        if reading.task == "classification":
+            raise DataError(
+                f"{table.name}: {len(found)} targets with classes; expected one, or numbers"
+            )
+        if targets.one_hot(y, reading.task, table.name):
+            names = ", ".join(repr(series.name) for series in found)
+            raise DataError(
+                f"{table.name}: the targets {names} have a single 1 in each row: these are the "
+                "classes of one target; give one column with the name of the class (in pandas "
+                f"frame[[{names}]].idxmax(axis=1)), or say --task regression"
+            )
+        return "regression", []
+    (series,) = found
+    declared = {"category": "classification", "boolean": "classification", "number": "regression"}
+    asked: targets.Asked = reading.task
+    if asked == "auto" and series.name in reading.columns:
+        asked = declared[reading.columns[series.name]]  # type: ignore[assignment]
+    if series.dtype.is_temporal():
+        if asked == "regression":
+            _numbers(found, table)
+        return "classification", []
+    plain = series.dtype in (pl.Float64, pl.Boolean)
+    values = series.to_numpy() if plain else np.array(series.head(1).to_list(), str)
+    task, notes = targets.task_of(values, asked, series.name, table.name)
+    return task, list(notes)
 
 
 def _labels(values: pl.Series) -> tuple[list[Label], str]:

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Literal
+from unicodedata import normalize
 
 import polars as pl
 
-from linnet.core.text import literal
-from linnet.data.column import AMBIGUOUS, DAY_FORMATS, TIME_FORMATS, Column
+from linnet.data import dates, forms
+from linnet.data.column import Column
+from linnet.data.forms import MAX_CODES
 from linnet.data.reading import Kind, Reading
-from linnet.data.table import Table
+from linnet.data.table import Table, Warned
 from linnet.errors import DataError
-
-Task = Literal["classification", "regression"]
 
 MAX_CATEGORIES = 10_000
 """A text column with more different values than this is not a category."""
 
-MAX_CODES = 5
-"""Whole numbers with 3 to this many different values, each frequent, are categories."""
-
 ROWS_A_CODE = 20
 """Whole numbers are categories only with this many rows on average for each value."""
+
+ALIKE = 100
+"""With this many columns of whole numbers, none of them is taken for categories."""
 
 DIFFERENT = 0.5
 """Text is no category if the share of different values is larger than this."""
@@ -34,9 +33,6 @@ MANY = 2 * MAX_CATEGORIES
 SAMPLE = 1_000
 """The number of values that are checked first."""
 
-NEARLY = 0.9
-"""If at least this share of the values are dates, the others are errors."""
-
 BOOLEANS = (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"))
 
 IDENTIFIERS = re.compile(
@@ -45,43 +41,101 @@ IDENTIFIERS = re.compile(
 )
 """Column names of identifiers: whole numbers, all different, that number the rows."""
 
-MAX_TARGET_CODES = 20
-"""Whole numbers with more different values than this are numbers to predict, not classes."""
 
-ROWS_A_CLASS = 5
-"""With more than two values, whole numbers are classes only with this many rows each on average."""
-
-
-def infer(series: pl.Series, declared: Kind | None, table: Table) -> Column:
+def infer(
+    series: pl.Series, declared: Kind | None, table: Table, reading: Reading | None = None
+) -> Column:
     """The kind of a column, decided from its values unless it is ``declared``."""
+    return inferred(series, declared, table, reading or Reading())[0]
+
+
+def inferred(
+    series: pl.Series, declared: Kind | None, table: Table, reading: Reading
+) -> tuple[Column, tuple[str, ...]]:
+    """The kind of a column, as ``infer``, and notes about how it is read."""
     name = series.name
-    kind: Kind = declared or _kind(series)
-    column = Column(name=name, kind=kind)
+    found = None
+    may = declared in ("number", "date") or (declared is None and name not in table.words)
+    if series.dtype == pl.String and may:
+        found = forms.form_of(series, declared, table, reading)
+    typed = series
+    if found is not None:
+        typed = forms.read(series, found.form)
+    elif declared == "date" and series.dtype == pl.Float64:
+        typed = as_date(series, "ymd")
+    kind: Kind = declared or _kind(typed)
+    notes = () if found is None else found.notes
+    if found is None and declared is None and series.dtype == pl.String:
+        notes += () if name in table.words else forms.suspect(series, kind, name)
+    column = Column(name=name, kind=kind, format="" if found is None else found.form)
     if kind == "category":
-        values = series.unique().drop_nulls().sort()
-        if len(values) > MAX_CATEGORIES:
-            raise DataError(
-                f"{table.name}: the column {name!r} has {len(values):,} different values; a "
-                f"category has at most {MAX_CATEGORIES:,} (MAX_CATEGORIES): declare it text "
-                f"(columns.{name}=text), or drop it"
-            )
-        numeric = series.dtype == pl.Float64
-        column = column.model_copy(update={"categories": tuple(labels(values)), "numeric": numeric})
+        notes += alike(typed, f"{table.name}: the column {name!r}")
+        column = _categories(column, typed, table)
     if kind == "date":
-        if series.dtype == pl.String:
-            form = date_format(series, table)
-            if not form:
-                raise DataError(
-                    f"{table.name}: the column {name!r} holds "
-                    f"{literal(series.drop_nulls().first())}, expected dates in one format, such "
-                    "as 2024-12-31 or 2024-12-31 23:59; or declare it otherwise "
-                    f"(columns.{name}=text)"
-                )
-            column = column.model_copy(update={"format": form})
-            series = as_date(series, form)
-        timed = series.dtype == pl.Datetime and not (series.dt.truncate("1d") == series).all()
+        if series.dtype == pl.Float64:
+            column = column.model_copy(update={"format": "ymd"})
+        timed = typed.dtype == pl.Datetime and not (typed.dt.truncate("1d") == typed).all()
         column = column.model_copy(update={"timed": timed})
-    return column
+    if declared is None and kind == "number" and typed.dtype == pl.Float64:
+        notes += _dated(typed)
+    return column, notes
+
+
+def _categories(column: Column, series: pl.Series, table: Table) -> Column:
+    """The column with its categories."""
+    values = series.unique().drop_nulls().sort()
+    if len(values) > MAX_CATEGORIES:
+        raise DataError(
+            f"{table.name}: the column {column.name!r} has {len(values):,} different values; a "
+            f"category has at most {MAX_CATEGORIES:,} (MAX_CATEGORIES): declare it text "
+            f"(columns.{column.name}=text), or drop it"
+        )
+    numeric = series.dtype == pl.Float64
+    return column.model_copy(update={"categories": tuple(labels(values)), "numeric": numeric})
+
+
+def alike(series: pl.Series, what: str) -> tuple[str, ...]:
+    """A warning if categories of text differ only in case or spaces."""
+    found = same_but_case(series)
+    if not found:
+        return ()
+    shown = " and ".join(repr(one) for one in found[:3])
+    return (
+        Warned(
+            f"{what} has {shown}, which differ at most in case or spaces, as different categories",
+            "write each in one way, if they are the same",
+        ),
+    )
+
+
+def same_but_case(series: pl.Series) -> list[str]:
+    """Values of text that differ at most in case or spaces: the first such group."""
+    if series.dtype != pl.String:
+        return []
+    values = series.unique().drop_nulls().sort()
+    if len(values) > MAX_CATEGORIES:
+        return []
+    folded: dict[str, list[str]] = {}
+    for value in values:
+        folded.setdefault(" ".join(normalize("NFKC", value).casefold().split()), []).append(value)
+    return next((group for group in folded.values() if len(group) > 1), [])
+
+
+def _dated(series: pl.Series) -> tuple[str, ...]:
+    """A warning if numbers look like dates written as 20240131."""
+    values = series.drop_nulls()
+    low, high = values.min(), values.max()
+    if low is None or not 19_000_101 <= float(low) <= float(high) <= 20_991_231:  # type: ignore[arg-type]
+        return ()
+    if values.n_unique() < 3 or as_date(values, "ymd").null_count():
+        return ()
+    return (
+        Warned(
+            f"the column {series.name!r} has numbers such as {values[0]:.0f}, which may be dates, "
+            "and is read as numbers",
+            f"set columns.{series.name}=date if they are dates, or columns.{series.name}=number",
+        ),
+    )
 
 
 def _kind(series: pl.Series) -> Kind:
@@ -115,8 +169,6 @@ def _kind(series: pl.Series) -> Kind:
         return "category" if whole and codes else "number"
     if different == 2 and as_boolean(values).null_count() == 0:
         return "boolean"
-    if _looks_dated(values):
-        return "date"
     if different <= MAX_CATEGORIES and (
         different <= DIFFERENT * count or (different < count and different <= 10)
     ):
@@ -125,21 +177,32 @@ def _kind(series: pl.Series) -> Kind:
     return "text" if float(spaces or 0) >= 1 else "identifier"  # type: ignore[arg-type]
 
 
-def task_of(found: Sequence[pl.Series], reading: Reading) -> Task:
-    """Whether the target's values are classes or numbers."""
-    if len(found) > 1:
-        return "regression"
-    (series,) = found
-    declared = reading.columns.get(series.name)
-    if declared in ("category", "boolean") or series.dtype != pl.Float64:
-        return "classification"
-    if declared == "number" or not (series % 1 == 0).all():
-        return "regression"
-    different = series.n_unique()
-    if different <= 2:
-        return "classification" if len(series) > different else "regression"
-    few = different <= MAX_TARGET_CODES and len(series) >= ROWS_A_CLASS * different
-    return "classification" if few else "regression"
+def not_codes(
+    found: Sequence[Column], table: Table, reading: Reading
+) -> tuple[tuple[Column, ...], tuple[str, ...]]:
+    """The columns, with no whole numbers as categories if there are ``ALIKE`` columns of whole
+    numbers: such columns are alike, and one by one would become categories or numbers by chance."""
+
+    def whole(column: Column) -> bool:
+        series = table.columns[column.name]
+        return series.dtype == pl.Float64 and bool((series.drop_nulls() % 1 == 0).all())
+
+    codes = {
+        column.name for column in found if column.numeric and column.name not in reading.columns
+    }
+    if not codes or len(found) < ALIKE or sum(map(whole, found)) < ALIKE:
+        return tuple(found), ()
+    fields = tuple(
+        Column(name=column.name, kind="number", format=column.format)
+        if column.name in codes
+        else column
+        for column in found
+    )
+    note = (
+        f"{len(codes):,} columns of few whole numbers are numbers, not categories, as the table "
+        f"has {ALIKE} or more columns of whole numbers (columns.NAME=category for others)"
+    )
+    return fields, (note,)
 
 
 def labels(values: pl.Series) -> list[str]:
@@ -162,58 +225,9 @@ def as_boolean(series: pl.Series) -> pl.Series:
     return pl.Series(series.name, [None] * len(series), dtype=pl.Boolean)
 
 
-def _looks_dated(values: pl.Series) -> bool:
-    """Whether the first values are dates."""
-    sample = values.head(100)
-    return any(
-        float(as_date(sample, form).is_not_null().mean() or 0) >= NEARLY  # type: ignore[arg-type]
-        for form in (*DAY_FORMATS, *TIME_FORMATS, *AMBIGUOUS)
-    ) and bool(date_format(values, None))
-
-
-def date_format(series: pl.Series, table: Table | None) -> str:
-    """The format in which all of ``series`` are dates, or "".
-
-    With ``table``, raises DataError if only nearly all are dates, if days and months are ambiguous,
-    or if time zones differ.
-    """
-    values = series.drop_nulls()
-    best, most = "", 0
-    for form in (*DAY_FORMATS, *TIME_FORMATS, *AMBIGUOUS):
-        good = int(as_date(values, form).is_not_null().sum())
-        if good > most:
-            best, most = form, good
-    if not most:
-        return ""
-    if NEARLY * len(values) <= most < len(values):
-        bad = series.is_not_null() & as_date(series, best).is_null()
-        row = int(bad.arg_max() or 0)
-        where = f"row {row}" if table is None else f"{table.name}, {table.where(row)}"
-        raise DataError(
-            f"{where}: the column {series.name!r} has {literal(series[row])}, where "
-            f"{most:,} of {len(values):,} values are dates; correct it, or declare the column text "
-            f"(columns.{series.name}=text)"
-        )
-    if best in AMBIGUOUS and all(as_date(values, form).null_count() == 0 for form in AMBIGUOUS):
-        if table is None:
-            return ""
-        raise DataError(
-            f"{table.name}: {literal(values[0])} in the column {series.name!r} may have the day or "
-            "the month first; write dates as 2024-12-31"
-        )
-    if best.endswith("z"):
-        zones = values.str.extract(r"(Z|[+-]\d\d:?\d\d)$").n_unique()
-        if zones > 1:
-            raise DataError(
-                f"{series.name!r} has times of {zones} zones; convert them to one, or leave the "
-                f"column out (drop={series.name})"
-            )
-    return best if most == len(values) else ""
-
-
 def as_date(series: pl.Series, form: str) -> pl.Series:
-    """Text as dates, null for text in another format. Times with a zone become UTC."""
-    if "%H" not in form:
-        return series.str.to_date(form, strict=False)
-    found = series.str.to_datetime(form, strict=False, time_unit="us")
-    return found.dt.replace_time_zone(None) if form.endswith("z") else found
+    """Text, or numbers such as 20240131, as date-times; null for what is none."""
+    if series.dtype == pl.Float64:
+        whole = pl.select(pl.when(series % 1 == 0).then(series)).to_series()
+        series = whole.cast(pl.Int64, strict=False).cast(pl.String).alias(series.name)
+    return dates.dates(series, form or "ymd")

@@ -14,8 +14,8 @@ from linnet.core.registry import allow, allowed, lookup, suggest
 from linnet.data import BUILTIN, GROUP, SOURCES, known
 from linnet.data.dataset import Dataset
 from linnet.data.draft import draft
-from linnet.data.reading import Reading
-from linnet.data.table import Table
+from linnet.data.reading import Again, Reading
+from linnet.data.table import Table, warn_of
 from linnet.errors import DataError, RecipeError
 
 
@@ -34,9 +34,12 @@ def read(
     ``plugins`` are the names of sources of other packages, which are asked first.
     """
     allow(plugins)
+    if hasattr(target, "shape"):
+        raise RecipeError("the target is given by name; give arrays together: read((X, y))")
     plain = {**settings, **({} if target is None else {"target": target})}
     reading = Reading.parse(plain, "read", RecipeError)
     data = read_draft(place, reading)
+    warn_of(data.notes)
     return data.learn(torch.arange(len(data)), reading.max_categories)
 
 
@@ -44,11 +47,13 @@ def read_draft(place: Any, reading: Reading) -> Dataset:
     """The data in ``place``, with the rows that ``reading`` selects; a table as records."""
     found = read_raw(place, reading)
     if isinstance(found, Table):
-        found = draft(found, reading)
+        found = draft(found, reading.model_copy(update=found.given))
         return found.select(reading.classes, reading.positive)
     for key, value in reading.table_only().items():
-        if value == getattr(found.schema, key, None):  # the data has this task anyway
-            continue
+        if key == "task":
+            if value == found.schema.task:  # the source has heeded it
+                continue
+            raise RecipeError(f"task={value}: {found.name} is {found.schema.task}")
         raise RecipeError(f"{key}={value} is for tables, and {found.name} is not a table")
     return found.select(reading.classes, reading.positive)
 
@@ -74,7 +79,7 @@ def read_raw(place: Any, reading: Reading) -> Dataset | Table:
             found: Dataset | Table = source.read(candidate, reading)
             if isinstance(found, Dataset):
                 for target in reading.target or ():
-                    if target not in found.schema.targets:
+                    if not isinstance(reading, Again) and target not in found.schema.targets:
                         raise DataError(
                             f'{found.name} has no target "{target}"; '
                             f"{suggest(target, found.schema.targets)}"
@@ -98,7 +103,7 @@ def _reach(place: str | os.PathLike[str]) -> None:
 def _unreadable(place: Any) -> str:
     if not isinstance(place, (str, os.PathLike)):
         return (
-            f"cannot read data from a {type(place).__name__}; expected a name, a path, a data "
+            f"cannot read data of the type {type(place).__name__}; expected a name, a path, a data "
             "frame, (X, y), a mapping of arrays, or a torch data set or loader"
         )
     path = Path(place)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
@@ -13,8 +13,19 @@ Kind = Literal["number", "category", "boolean", "date", "text", "identifier", "c
 
 Label = bool | int | float | str
 
-MISSING = ("", "?", "NA", "N/A", "NaN", "nan", "null", "NULL")
+MISSING = (
+    "", "?", "NA", "N/A", "n/a", "#N/A", "#NA", "<NA>", "NaN", "nan", "null", "Null", "NULL",
+)  # fmt: skip
 """Text that means a missing value; spaces around it do not matter."""
+
+ABSENT = (
+    "-", "--", "---", ".", "..", "...", "\u2026", "none", "nil", "na", "n/a", "n.a.",
+    "n.a", "n/d", "nd", "nan", "-nan", "null", "(null)", "nat", "unknown", "missing",
+    "not available", "not applicable", "#n/a", "#value!", "#div/0!", "#ref!", "#num!", "#name?",
+    "#null!",
+)  # fmt: skip
+"""Text in any case of letters that means a missing value where the other values of a column are
+numbers or dates."""
 
 
 Names = Annotated[tuple[str, ...], Several()]
@@ -27,7 +38,10 @@ class Reading(Closed):
     others.
 
     The fields below ``task`` are for tables only. ``missing`` are more values that mean missing.
-    ``separator``, ``decimal`` and ``encoding`` are for text files; "auto" detects them. ``split``,
+    ``decimal`` is the decimal mark of numbers in text, ``dates`` the order of year, month and day;
+    "auto" finds the one that fits all values of a column. ``separator`` and ``encoding`` are for
+    text files; "auto" detects them. ``pictures`` says that the other columns of a row are the
+    pixels of a picture, as ``28x28`` (height and width) or ``3x32x32`` (channels first). ``split``,
     ``group`` and ``time`` name the column that splits the rows: by its values train, valid and
     test; with each group in one part; with the training rows before all others in time.
     """
@@ -47,12 +61,18 @@ class Reading(Closed):
     header: bool = True
     separator: Literal["auto"] | Annotated[str, Field(min_length=1, max_length=1)] = "auto"
     decimal: Literal["auto", ".", ","] = "auto"
+    dates: Literal["auto", "ymd", "dmy", "mdy"] = "auto"
     encoding: str = "auto"
+    pictures: Annotated[str, Field(pattern=r"^([1-9][0-9]{0,3}(x[1-9][0-9]{0,3}){1,2})?$")] = ""
 
     @property
     def empty(self) -> frozenset[str]:
         """All text that means a missing value."""
         return frozenset((*MISSING, *self.missing))
+
+    def decided(self, task: Literal["classification", "regression"]) -> Self:
+        """The same, with this task unless another is set."""
+        return self if self.task != "auto" else self.model_copy(update={"task": task})
 
     def table_only(self) -> dict[str, Any]:
         """The settings that are not at their default and apply to tables only."""
@@ -63,3 +83,11 @@ class Reading(Closed):
             for key in names[names.index("task") :]
             if plain[key] != getattr(Reading(), key)
         }
+
+
+class Again(Reading):
+    """How to read data for a model: as its training data was. ``labels`` are its classes, which
+    need not all occur; ``channels`` those of its pictures."""
+
+    labels: tuple[Label, ...] = ()
+    channels: Literal[1, 3] | None = None

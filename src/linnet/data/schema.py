@@ -33,7 +33,8 @@ class Schema(Closed):
     values that meant missing; a model then takes data frames. A "record" is a row of a table before
     it is encoded, in float64; see ``linnet.data.columns``.
 
-    A picture is uint8 (channels, height, width); a row is float32 or float64 (columns,). ``pixels``
+    A picture is uint8 (channels, height, width); if it was read from a table, ``columns`` are its
+    pixels. A row is float32 or float64 (columns,). ``pixels``
     is the meaning of floating-point pictures at prediction: "byte" refuses them; "unit" takes them
     as 0..1, as they were in the training data.
     """
@@ -61,7 +62,10 @@ class Schema(Closed):
             raise ValueError(f"{inputs:,} numbers in one example; at most {MAX_INPUTS:,}")
         if len(self.shape) != (3 if self.example == "picture" else 1):
             raise ValueError(f"a {self.example} does not have the shape {self.shape}")
-        if self.example != "picture" and len(self.columns) != self.shape[0]:
+        if self.example == "picture":
+            if self.columns and len(self.columns) != inputs:
+                raise ValueError(f"{len(self.columns)} column names for {inputs} pixels")
+        elif len(self.columns) != self.shape[0]:
             raise ValueError(f"{len(self.columns)} column names for {self.shape[0]} columns")
         if self.fields:
             self._check_fields()
@@ -107,6 +111,11 @@ class Schema(Closed):
         """The classes as text, in order."""
         return tuple(str(label) for label in self.classes)
 
+    @property
+    def tabular(self) -> bool:
+        """Whether the examples come from tables, by the names of columns."""
+        return bool(self.fields) or (self.example == "picture" and bool(self.columns))
+
     def encode(self, raw: Any) -> Tensor:
         """Raw examples as ``(rows, *shape)`` in the dtype of the training data.
 
@@ -119,7 +128,7 @@ class Schema(Closed):
 
         from linnet.data.memory.frames import Frames
 
-        if self.fields and Frames().matches(raw):
+        if self.tabular and Frames().matches(raw):
             return self.encode_table(Frames().read(raw, Reading(missing=self.missing)))
         array = raw.detach().cpu().numpy() if isinstance(raw, torch.Tensor) else np.asarray(raw)
         if array.dtype.kind not in "buif":
@@ -149,6 +158,10 @@ class Schema(Closed):
 
         from linnet.data import columns
 
+        if self.example == "picture":
+            from linnet.data import pixels
+
+            return pixels.encode(table, self.columns, self.shape)
         rows = columns.records(self.fields, table, self.missing)
         for text in columns.unknown(self.fields, rows):
             warnings.warn(f"{table.name}: the column {text}", LinnetWarning, stacklevel=3)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -20,6 +21,22 @@ MIN_ROWS_TO_HOLD_OUT = 20
 MAX_VALID_ROWS = 10_000
 """The default validation part is a fifth of the training rows, but at most this many."""
 
+PARTS = {
+    "train": 0, "training": 0,
+    "valid": 1, "validation": 1, "val": 1, "dev": 1, "development": 1,
+    "test": 2, "testing": 2,
+}  # fmt: skip
+"""The words for the parts, as values of a split column and as names of folders."""
+
+NAMED = re.compile("(.+?)[ _-]?(?:set|data|split|images)?", re.DOTALL)
+"""A word for a part, with what people write after it: ``test_set``, ``train-images``."""
+
+
+def part_of(word: str) -> int | None:
+    """The part that ``word`` names, in any case of letters: 0, 1 or 2 for train, valid and test."""
+    match = NAMED.fullmatch(word.strip().lower())
+    return None if match is None else PARTS.get(match[1])
+
 
 class Split(NamedTuple):
     """Row numbers (int64, sorted) of the training, validation and test part, without overlap."""
@@ -31,7 +48,8 @@ class Split(NamedTuple):
 
 @dataclass(frozen=True)
 class Division:
-    """The split that a column of a table defines, by its ``values`` (rows,).
+    """The split that a column of a table, or the folders of pictures, define, by its ``values``
+    (rows,).
 
     Kind "split": 0, 1 or 2 for train, valid and test. Kind "group": the number of the row's group;
     each group stays in one part. Kind "time": the time of the row; each part is later than the one
@@ -89,14 +107,19 @@ def split(
     The last ``own`` rows are the data's own test part; without one, ``test`` of the rows are drawn.
     The validation part is ``valid`` of the other rows. Both are fractions below 1 or numbers of
     rows; ``valid=None`` is the default. With fewer than ``MIN_ROWS_TO_HOLD_OUT`` rows there is no
-    split, except by a division of kind "split".
+    split, except by a division of kind "split"; a part that it lacks is drawn from its training
+    rows.
     """
     everything = torch.arange(rows)
     train, test_rows = everything[: rows - own], everything[rows - own :]
     nothing = everything[:0]
     if division is not None and division.kind == "split":
         train, valid_rows, test_rows = (everything[division.values == part] for part in range(3))
-        if len(valid_rows) or len(train) < MIN_ROWS_TO_HOLD_OUT:
+        if len(train) < MIN_ROWS_TO_HOLD_OUT:
+            return Split(train, valid_rows, test_rows)
+        if not len(test_rows):
+            train, test_rows = _hold_out(train, test, "test", codes, None, seed)
+        if len(valid_rows):
             return Split(train, valid_rows, test_rows)
         division = None
     elif len(train) < MIN_ROWS_TO_HOLD_OUT:

@@ -14,7 +14,8 @@ from torch import Tensor
 from linnet.data.dataset import Dataset
 from linnet.data.draft import conform
 from linnet.data.read import read_draft, read_raw
-from linnet.data.reading import Reading
+from linnet.data.reading import Again, Reading
+from linnet.data.table import warn_of
 from linnet.errors import DataError, InputError
 from linnet.fit.artifact import Artifact
 from linnet.insight import evaluation
@@ -87,16 +88,29 @@ def predict(
 def for_model(model: Artifact, data: Any, *, labelled: bool = True) -> Dataset:
     """Read ``data`` as the model's training data was read: the same target, classes and encoding.
 
-    ``labelled`` leaves out the rows of a table that have no target; else all rows stay.
+    ``labelled`` leaves out the rows of a table that have no target; else all rows stay. The
+    targets are classes or numbers as the model's are. Warns of what the source warns of.
     """
-    recipe = model.manifest.recipe
-    reading = Reading.parse({k: recipe[k] for k in Reading.model_fields if k in recipe}, "recipe")
-    if not model.schema.fields:
-        return read_draft(data, reading).conform(model.schema)
-    table = read_raw(data, model.schema.reading(reading))
+    recipe, schema = model.manifest.recipe, model.schema
+    reading = Again.parse({k: recipe[k] for k in Reading.model_fields if k in recipe}, "recipe")
+    labels = schema.classes if reading.positive is None and reading.classes is None else ()
+    channels = schema.shape[0] if schema.example == "picture" else None
+    known = {"labels": labels, "task": schema.task, "channels": channels}
+    reading = reading.model_copy(update=known)
+    if not schema.tabular:
+        dataset = read_draft(data, reading).conform(schema)
+        warn_of(dataset.notes)
+        return dataset
+    table = read_raw(data, schema.reading(reading.model_copy(update={"target": schema.targets})))
     if isinstance(table, Dataset):
-        raise DataError(f"{table.name} is not a table, but the model was trained on a table")
-    return conform(table, model.schema, reading, labelled=labelled)
+        if schema.example != "picture":
+            raise DataError(f"{table.name} is not a table, but the model was trained on a table")
+        dataset = table.select(reading.classes, reading.positive).conform(schema)
+        warn_of(dataset.notes)
+        return dataset
+    dataset = conform(table, schema, reading, labelled=labelled)
+    warn_of(dataset.notes)
+    return dataset
 
 
 def part_rows(dataset: Dataset, place: Path, model: Artifact, part: str) -> tuple[Tensor, str]:

@@ -24,6 +24,7 @@ from linnet.core.parallel import World
 from linnet.core.record import Event, Record
 from linnet.core.text import listed
 from linnet.data.dataset import Dataset
+from linnet.data.table import Warned
 from linnet.errors import Diverged, InputError, Interrupted, RecipeError
 from linnet.fit import artifact, checkpoint
 from linnet.fit.artifact import Artifact
@@ -142,12 +143,17 @@ def _asked(
     """The data and the recipe: the arguments, or else those of the run to resume, or of the parent
     run."""
     if resume is not None:
-        recipe = recipe or recipe_of(Path(resume))
+        recipe = recipe_of(Path(resume)) if recipe is None else recipe
         data = _place(Path(resume), recipe) if data is None else data
     elif past is not None:
-        recipe = recipe or recipe_of(past.place)
+        recipe = recipe_of(past.place) if recipe is None else recipe
         data = past.data_place() if data is None else data
-    recipe = recipe or Recipe()
+    recipe = Recipe() if recipe is None else recipe
+    if not isinstance(recipe, Recipe):
+        raise RecipeError(
+            f"the second argument is a {type(recipe).__name__}; expected a Recipe: give arrays "
+            'together, train((X, y)), and the target of a table by name, target="y"'
+        )
     if network is not None and OWN not in recipe.model:
         settings = {**settings, "model": _with_own(recipe, settings)}
     recipe = recipe.override(settings) if settings else recipe
@@ -428,7 +434,11 @@ def _describe(path: Path, ready: Prepared, facts: dict[str, Any], past: Run | No
                 **facts,
                 "place": recipe.data,
                 "split": split_fingerprint(ready.parts),
-                "notes": list(ready.data.notes),
+                "notes": [note for note in ready.data.notes if not isinstance(note, Warned)],
+                "warnings": [note for note in ready.data.notes if isinstance(note, Warned)],
+                "left_out": {
+                    field.name: field.kind for field in ready.data.schema.fields if not field.used
+                },
             },
             "versions": provenance.versions(),
             "hardware": provenance.hardware(),

@@ -48,7 +48,7 @@ class NewtonCG(Solver):
 
     def unpack(self, problem: LinearProblem, packed: dict[str, Any]) -> State:
         home, there = problem.home, problem.x.device
-        moved = {
+        moved: dict[str, Any] = {
             name: value.to(there if name == "raw" else home) if isinstance(value, Tensor) else value
             for name, value in packed.items()
         }

@@ -54,10 +54,10 @@ class Arrays:
         return isinstance(place, Path) and place.suffix.lower() == ".npz" and place.is_file()
 
     def read(self, place: Path, reading: Reading) -> Dataset:
-        return from_mapping(_load(place), place.stem, str(place))
+        return from_mapping(_load(place), place.stem, str(place), reading)
 
 
-def from_mapping(arrays: dict[str, Array], name: str, place: str) -> Dataset:
+def from_mapping(arrays: dict[str, Array], name: str, place: str, reading: Reading) -> Dataset:
     """``X, y``, or ``x_train, y_train`` with or without ``x_test, y_test``; any case of letters."""
     given: dict[str, Array] = {}
     for key, value in arrays.items():
@@ -65,7 +65,7 @@ def from_mapping(arrays: dict[str, Array], name: str, place: str) -> Dataset:
             raise DataError(f'{place}: "{key}" occurs twice, with and without capitals')
         given[key.lower()] = value
     if {"x", "y"} <= given.keys():
-        return assemble(given["x"], given["y"], name=name)
+        return assemble(given["x"], given["y"], name=name, reading=reading)
     if not {"x_train", "y_train"} <= given.keys():
         raise DataError(
             f"{place}: holds {', '.join(arrays) or 'nothing'}; expected X and y, or x_train, "
@@ -77,11 +77,11 @@ def from_mapping(arrays: dict[str, Array], name: str, place: str) -> Dataset:
         if not given[key].ndim:
             raise DataError(f"{place}: {key} is a single value; expected one for each row")
     if "x_test" not in given:
-        return assemble(given["x_train"], given["y_train"], name=name)
-    return _with_test(given, name, place)
+        return assemble(given["x_train"], given["y_train"], name=name, reading=reading)
+    return _with_test(given, name, place, reading)
 
 
-def _with_test(given: dict[str, Array], name: str, place: str) -> Dataset:
+def _with_test(given: dict[str, Array], name: str, place: str, reading: Reading) -> Dataset:
     """The training rows, then the test rows; raises if their forms are not the same."""
     parts = (given["x_train"], given["x_test"]), (given["y_train"], given["y_test"])
     for what, (train, test) in zip("xy", parts, strict=True):
@@ -98,7 +98,7 @@ def _with_test(given: dict[str, Array], name: str, place: str) -> Dataset:
     x, y = (np.concatenate(pair) for pair in parts)
     if len(x) - tests != len(y) - tests:
         raise DataError(f"{place}: {len(x) - tests} examples, but {len(y) - tests} targets")
-    return assemble(x, y, name=name, test_rows=tests)
+    return assemble(x, y, name=name, test_rows=tests, reading=reading)
 
 
 def _load(path: Path) -> dict[str, Array]:

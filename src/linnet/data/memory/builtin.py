@@ -20,9 +20,17 @@ class Builtin:
         import sklearn.datasets
 
         bunch = getattr(sklearn.datasets, f"load_{place}")()
+        reading = reading.decided("regression") if place == "diabetes" else reading
         if place == "digits":  # pixels are whole numbers 0 to 16
             pictures = bunch.images.astype(np.uint8)
-            return assemble(pictures, bunch.target, name=place, classes=range(10), target="digit")
+            return assemble(
+                pictures,
+                bunch.target,
+                name=place,
+                classes=range(10),
+                target="digit",
+                reading=reading,
+            )
         classes = [str(name) for name in getattr(bunch, "target_names", [])] or None
         target = "progression" if place == "diabetes" else "class"
         return assemble(
@@ -32,4 +40,5 @@ class Builtin:
             columns=list(bunch.feature_names),
             classes=classes,
             target=target,
+            reading=reading,
         )

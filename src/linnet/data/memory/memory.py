@@ -1,82 +1,65 @@
-"""Data in memory: arrays, tensors, and PyTorch data sets and loaders."""
+"""Data in memory: arrays, tensors, frames with a target apart, PyTorch data sets and loaders."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sized
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-import torch
-from torch.utils.data import DataLoader, IterableDataset
+from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from linnet.data.dataset import Dataset
 from linnet.data.memory.arrays import from_mapping
+from linnet.data.memory.beside import beside
+from linnet.data.memory.frames import Frames
+from linnet.data.memory.loaders import read_examples
+from linnet.data.memory.values import as_array
 from linnet.data.reading import Reading
-from linnet.data.source import Array, assemble
+from linnet.data.table import Table
 from linnet.errors import DataError
+
+PAIR = ("x", "y")
+PARTS = ("x_train", "y_train", "x_test", "y_test")
 
 
 class Memory:
-    """``(X, y)``, ``(X, y, X_test, y_test)``, a mapping of arrays, a torch data set or loader."""
+    """``(X, y)``, ``(X, y, X_test, y_test)``, ``((X, y), (X_test, y_test))``, a mapping of arrays,
+    a torch data set or loader. ``X`` may be a data frame: then it is read as one, and ``y`` is its
+    target."""
 
     def matches(self, place: object) -> bool:
         return isinstance(place, (tuple, Mapping, TorchDataset, DataLoader))
 
-    def read(self, place: Any, reading: Reading) -> Dataset:
-        name = type(place).__name__
-        if isinstance(place, DataLoader):
-            return self._examples(place, "DataLoader", batched=place.batch_size is not None)
-        if isinstance(place, TorchDataset):
-            return self._examples(place, name, batched=False)
-        if isinstance(place, Mapping):
-            arrays = {key: _array(value) for key, value in place.items()}
-            return from_mapping(arrays, "arrays", "the mapping")
-        keys = {2: ("x", "y"), 4: ("x_train", "y_train", "x_test", "y_test")}.get(len(place))
-        if keys is None:
-            raise DataError(f"a tuple of {len(place)}; expected (X, y) or (X, y, X_test, y_test)")
-        arrays = {key: _array(value) for key, value in zip(keys, place, strict=True)}
-        return from_mapping(arrays, "arrays", "the tuple")
+    def read(self, place: Any, reading: Reading) -> Dataset | Table:
+        if isinstance(place, (DataLoader, TorchDataset)):
+            return read_examples(place, reading)
+        given = dict(place) if isinstance(place, Mapping) else _named(place)
+        name = "the mapping" if isinstance(place, Mapping) else "the tuple"
+        if any(Frames().matches(value) for key, value in given.items() if _is_x(key)):
+            return beside(given, reading)
+        arrays = {str(key): as_array(value, f"{name}, {key}") for key, value in given.items()}
+        return from_mapping(arrays, "arrays", name, reading)
 
-    def _examples(self, place: Any, name: str, batched: bool) -> Dataset:
-        """Read a torch data set or loader once, in its order."""
-        inner = place.dataset if isinstance(place, DataLoader) else place
-        if isinstance(inner, IterableDataset) or not isinstance(inner, Sized):
-            raise DataError(
-                f"{type(inner).__name__} has no length, so it may never end; give a map-style data "
-                "set (with __len__ and __getitem__), or arrays"
-            )
-        items: Iterable[Any]
-        items = place if isinstance(place, DataLoader) else (place[i] for i in range(len(inner)))
-        xs, ys = [], []
-        for index, item in enumerate(items):
-            if not isinstance(item, (tuple, list)) or len(item) != 2:
-                raise DataError(
-                    f"{name}: item {index} is a {type(item).__name__}; expected (example, target)"
-                )
-            x, y = _array(item[0]), _array(item[1])
-            xs.append(x if batched else x[None])
-            ys.append(y if batched else y[None])
-        if not xs:
-            raise DataError(f"{name}: no rows")
-        shapes = {x.shape[1:] for x in xs}
-        if len(shapes) > 1:
-            raise DataError(f"{name}: examples of shapes {sorted(shapes)}; expected one shape")
-        x, y = np.concatenate(xs), np.concatenate(ys)
-        note = (
-            f"read once, in order, from {name}: {len(x):,} examples, {x.dtype}, targets {y.dtype}"
+
+def _is_x(key: object) -> bool:
+    return str(key).lower() in ("x", "x_train")
+
+
+def _named(place: tuple[Any, ...]) -> dict[str, Any]:
+    """The parts of a tuple by name."""
+    if len(place) == 2 and all(map(_is_pair, place)):
+        place = (*place[0], *place[1])
+    keys = {2: PAIR, 4: PARTS}.get(len(place))
+    if keys is None:
+        raise DataError(
+            f"a tuple of {len(place)}; expected (X, y), (X, y, X_test, y_test), or ((X, y), "
+            "(X_test, y_test))"
         )
-        if isinstance(place, DataLoader) and isinstance(
-            place.sampler, torch.utils.data.RandomSampler
-        ):
-            note += "; the loader shuffles, so another read gives another order"
-        classes = getattr(inner, "classes", None)
-        if y.dtype.kind not in "iu" or y.ndim != 1 or not isinstance(classes, (list, tuple)):
-            classes = None
-        return assemble(x, y, name=name, classes=classes, notes=(note,))
+    return dict(zip(keys, place, strict=True))
 
 
-def _array(value: Any) -> Array:
-    if isinstance(value, torch.Tensor):
-        return value.detach().cpu().numpy()
-    return np.asarray(value)
+def _is_pair(value: object) -> bool:
+    """Whether it is (X, y): a tuple or list of two arrays, and not two rows of numbers."""
+    if not isinstance(value, (tuple, list)) or len(value) != 2:
+        return False
+    return hasattr(value[0], "shape") and (hasattr(value[1], "shape") or isinstance(value[1], list))

@@ -53,6 +53,7 @@ class Cifar:
             classes=names,
             target="label",
             test_rows=len(parts[-1][0]),
+            reading=reading,
         )
 
 

@@ -3,140 +3,227 @@
 from __future__ import annotations
 
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import TypeVar
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+import torch
 
-from linnet.core.text import listed, of_path
+from linnet.core.registry import suggest
+from linnet.core.text import counted, listed, of_path
 from linnet.data.dataset import Dataset
-from linnet.data.reading import Label, Reading
+from linnet.data.pictures.picture import ENDINGS, UNREAD, head, open_grey, open_picture
+from linnet.data.reading import Again, Label, Reading
 from linnet.data.source import Array, assemble
+from linnet.data.split import Division, part_of
+from linnet.data.table import Warned
 from linnet.errors import DataError
-
-ENDINGS = (".png", ".jpg", ".jpeg")
-FORMATS = ("PNG", "JPEG")
-GREY = {"1", "L", "LA", "I", "I;16", "I;16B", "F"}
-PNG_END = b"IEND\xaeB`\x82"
-
-Turn = Image.Transpose
-TURNS = {
-    2: Turn.FLIP_LEFT_RIGHT,
-    3: Turn.ROTATE_180,
-    4: Turn.FLIP_TOP_BOTTOM,
-    5: Turn.TRANSPOSE,
-    6: Turn.ROTATE_270,
-    7: Turn.TRANSVERSE,
-    8: Turn.ROTATE_90,
-}
-"""How to turn a picture upright, by EXIF's Orientation."""
-
-SIDEWAYS = {TURNS[orientation] for orientation in (5, 6, 7, 8)}
-
-MAX_PICTURE_PIXELS = 50_000_000
-"""A picture whose header declares more pixels is refused before it is decoded."""
 
 MAX_FOLDER_BYTES = 64 << 30
 """A folder whose pictures would take more bytes in memory is refused."""
 
+MAX_WRAPPERS = 4
+"""At most this many folders around the folder of the classes or parts are opened."""
+
+MAX_COUNTED = 100_000
+"""The most files that are counted in a folder that is left out."""
+
+LITTER = "__MACOSX"
+"""A folder that macOS adds to archives; it holds no pictures, though they are named so."""
+
+TRAIN, VALID, TEST = range(3)
+
+T = TypeVar("T")
+
 
 class Folder:
-    """A folder with a sub-folder of PNG or JPEG files per class, also below ``train``, ``test``.
+    """A folder with a sub-folder of pictures per class, also below ``train``, ``val``, ``test``.
+
+    The parts may have any name that a split column knows, in any case of letters; the validation
+    part is used as such. Single folders around all of it are opened. PNG, JPEG, BMP, GIF, TIFF and
+    WebP are read, each under its own name; see ``picture.FORMATS``.
 
     Classes, and the pictures of a class, are ordered by the bytes of their names. The pictures are
     grey if all are (1, 8 or 16 bits), else colour; palettes, CMYK and so on become RGB. 16-bit grey
-    is divided by 257 and rounded; 16-bit colour is cut to the upper 8 bits. Transparent pixels get
-    a black background. The EXIF rotation is applied. Of an animation the first picture is used.
-    All pictures must have one size. Other files, hidden files, and links that lead out of the
-    folder or nowhere are skipped and counted.
+    is divided by 257 and rounded; 16-bit colour is cut to the upper 8 bits. A transparent ground
+    becomes white, or black under light ink. The EXIF rotation is applied. Of an animation the first
+    picture is used. All pictures must have one size. Other files, hidden files, and links that
+    lead out of the folder or nowhere are skipped and counted; pictures that are skipped are a
+    warning.
     """
 
     def matches(self, place: object) -> bool:
-        if not isinstance(place, Path) or not place.is_dir():
-            return False
-        return _has_classes(place) or _has_classes(place / "train")
+        return isinstance(place, Path) and place.is_dir() and _layout(place) is not None
 
     def read(
         self, place: Path, reading: Reading, classes: tuple[Label, ...] | None = None
     ) -> Dataset:
-        split = _has_classes(place / "train")
-        skipped: list[str] = []
-        if split:
-            names = {of_path(entry.name) for entry in _entries(place)}
-            skipped += sorted(names - {"train", "test"})
-        parts = [_scan(place / "train" if split else place, place, skipped)]
-        if split and (place / "test").is_dir():
-            parts.append(_scan(place / "test", place, skipped))
-            if list(parts[0]) != list(parts[1]):
-                differing = sorted(set(parts[0]) ^ set(parts[1]))
-                raise DataError(
-                    f"{of_path(place)}: train and test do not have the same classes; only one has "
-                    f"{', '.join(differing)}"
-                )
-        paths = [path for part in parts for files in part.values() for path in files]
-        codes = np.array(
-            [code for part in parts for code, files in enumerate(part.values()) for _ in files],
-            np.int64,
-        )
-        first = sum(map(len, parts[0].values()))
-        pictures, read, bad = _read_all(paths, skip=reading.on_bad == "skip")
-        notes: tuple[str, ...] = ()
-        if skipped:
-            named = listed(skipped, 3)
-            notes = (f"{len(skipped):,} files are no pictures and were skipped: {named}",)
+        layout = _layout(place)
+        assert layout is not None
+        if layout.loose:
+            raise DataError(
+                f"{of_path(place)}: holds pictures, but no folders of classes; expected a folder "
+                "for each class, with its pictures (to predict these: linnet predict RUN "
+                f"{of_path(layout.parts[TRAIN])})"
+            )
+        skipped = Skipped(place)
+        for folder, used in layout.passed:
+            skipped.all_but(folder, used)
+        again = reading if isinstance(reading, Again) else Again()
+        least = 1 if again.labels else 2
+        parts = {part: _scan(path, skipped, least) for part, path in layout.parts.items()}
+        names = [str(label) for label in again.labels] or list(parts[TRAIN])
+        _same_classes(place, layout, parts, names if again.labels else [])
+        ordered = [
+            (part, names.index(name), path)
+            for part in sorted(parts)
+            for name, files in parts[part].items()
+            for path in files
+        ]
+        every = [path for *_, path in ordered]
+        pictures, read, bad = _read_all(every, again.channels, skip=reading.on_bad == "skip")
+        number, codes = np.array([row[:2] for row in ordered], np.int64)[read].T
+        paths = [path for (*_, path), kept in zip(ordered, read, strict=True) if kept]
+        notes = skipped.notes() + _coloured(paths, again.channels)
         if bad:
             notes += (f"{len(bad):,} pictures cannot be read and were skipped: {'; '.join(bad)}",)
-        return assemble(
+        data = assemble(
             pictures,
-            codes[read],
+            codes,
             name=of_path(place.name),
-            classes=list(parts[0]),
+            classes=again.labels or names,
             target="label",
-            test_rows=int(read[first:].sum()),
+            test_rows=int((number == TEST).sum()),
             notes=notes,
+            reading=reading,
+            where=lambda row: _inside(paths[row], place),
         )
+        if VALID not in parts:
+            return data
+        name = of_path(layout.parts[VALID].name)
+        note = f"the folder {name!r} is the validation part"
+        division = Division("split", "folder", torch.from_numpy(number.copy()))
+        return replace(data, division=division, notes=(*data.notes, note))
 
 
-def open_picture(path: Path, channels: int) -> Array:
-    """The picture in ``path`` as uint8 (channels, height, width); 1 channel is grey, 3 are RGB."""
-    with _opened(path) as (file, image):
-        if image.format == "PNG":  # Pillow would decode a truncated or damaged one
-            file.seek(max(0, os.fstat(file.fileno()).st_size - 65536))
-            if PNG_END not in file.read():
-                raise EOFError("it ends before its end mark")
-            image.verify()  # every checksum; afterwards the picture must be opened again
-            file.seek(0)
-            image = Image.open(file, formats=FORMATS)
-        image.load()
-        turn = _turn(image)
-        return _convert(image if turn is None else image.transpose(turn), channels)
+@dataclass(frozen=True)
+class Layout:
+    """Where the folders of the classes are: below ``parts``, of which there is at least TRAIN.
+
+    ``passed`` are the folders above, each with the names in it that were followed. ``loose``: there
+    are no classes, only pictures.
+    """
+
+    parts: dict[int, Path]
+    passed: list[tuple[Path, set[str]]] = field(default_factory=list)
+    loose: bool = False
 
 
-def _has_classes(place: Path) -> bool:
-    """Whether a folder has a sub-folder with pictures, by their names; nothing is opened."""
-    if not place.is_dir():
-        return False
-    return any(
-        entry.name.lower().endswith(ENDINGS)
-        for folder in _entries(place)
-        if _is_folder(folder)
-        for entry in _entries(Path(folder.path))
+def _layout(place: Path, depth: int = 0, *, whole: bool = True) -> Layout | None:
+    """Where the folders of the classes are below ``place``, by the names of files alone; nothing is
+    opened. None if there are none. A ``whole`` data set may have parts, a part has none."""
+    folders = [entry for entry in _entries(place) if _is_folder(entry) and _shown(entry)]
+    if whole and (parts := _parts(place, folders, depth)):
+        return parts
+    if any(map(_has_pictures, folders)):
+        return Layout({TRAIN: place})
+    if whole and any(_is_picture(entry) and _shown(entry) for entry in _entries(place)):
+        return Layout({TRAIN: place}, loose=True)
+    if len(folders) != 1 or depth >= MAX_WRAPPERS:
+        return None
+    found = _layout(Path(folders[0].path), depth + 1, whole=whole)
+    if found is None:
+        return None
+    return Layout(found.parts, [(place, {folders[0].name}), *found.passed], found.loose)
+
+
+def _parts(place: Path, folders: list[os.DirEntry[str]], depth: int) -> Layout | None:
+    """The parts among the ``folders`` in ``place``; None if there is no training part."""
+    parts: dict[int, Layout] = {}
+    named: dict[int, str] = {}
+    for entry in folders:
+        part = part_of(entry.name)
+        found = None if part is None else _layout(Path(entry.path), depth + 1, whole=False)
+        if part is None or found is None:
+            continue
+        if part in parts:
+            raise DataError(
+                f"{of_path(place)}: {of_path(named[part])!r} and {of_path(entry.name)!r} are both "
+                f"the {('training', 'validation', 'test')[part]} part; keep one"
+            )
+        parts[part], named[part] = found, entry.name
+    if TRAIN not in parts:
+        return None
+    above = [(place, set(named.values()))]
+    return Layout(
+        {part: parts[part].parts[TRAIN] for part in sorted(parts)},
+        above + [passed for found in parts.values() for passed in found.passed],
     )
 
 
-def _scan(place: Path, top: Path, skipped: list[str]) -> dict[str, list[Path]]:
+def loose(place: Path) -> list[Path]:
+    """The pictures in a folder without classes, in the order of their names; else none."""
+    layout = _layout(place)
+    if layout is None or not layout.loose:
+        return []
+    entries = _entries(layout.parts[TRAIN])
+    return [
+        Path(entry.path)
+        for entry in entries
+        if _is_picture(entry) and _shown(entry) and _is_file(entry)
+    ]
+
+
+def _same_classes(
+    place: Path,
+    layout: Layout,
+    parts: dict[int, dict[str, list[Path]]],
+    labels: list[str],
+) -> None:
+    """Raise if a part has other classes than the training part, or than ``labels``."""
+    for part, path in layout.parts.items():
+        unknown = [name for name in parts[part] if name not in labels]
+        if labels and unknown:
+            raise DataError(
+                f"{of_path(path)}: the folder {unknown[0]!r} is not among the classes; "
+                f"{suggest(unknown[0], labels)} (to predict pictures "
+                f"without a label: linnet predict RUN {of_path(path / unknown[0])})"
+            )
+        if not labels and list(parts[part]) != list(parts[TRAIN]):
+            differing = sorted(set(parts[TRAIN]) ^ set(parts[part]))
+            raise DataError(
+                f"{of_path(place)}: {of_path(layout.parts[TRAIN].name)} and {of_path(path.name)} "
+                f"do not have the same classes; only one has {', '.join(differing)}"
+            )
+
+
+def _coloured(paths: list[Path], channels: int | None) -> tuple[str, ...]:
+    """A warning if pictures in colour are read as grey, because the model takes grey."""
+    if channels != 1:
+        return ()
+    found = [path for path in paths if not head(path)[1] and open_grey(path)[1]]
+    if not found:
+        return ()
+    return (
+        Warned(
+            f"{counted(len(found), 'picture')} in colour, the first {of_path(found[0])}: the model "
+            "takes grey",
+            "their luminance is used; convert them as the training pictures were",
+        ),
+    )
+
+
+def _scan(place: Path, skipped: Skipped, least: int) -> dict[str, list[Path]]:
     """The pictures of each class; classes and pictures are ordered by the bytes of their names."""
     found: dict[str, list[Path]] = {}
     folded: dict[str, str] = {}
-    inside = os.path.join(os.path.realpath(top), "")
     for folder in _entries(place):
         name = of_path(folder.name)
-        if name.startswith(".") or not _is_folder(folder) or _leads_out(folder, inside):
-            skipped.append(name)
+        if not _shown(folder) or not _is_folder(folder) or skipped.leads_out(folder):
+            skipped.add(folder)
             continue
         same = folded.setdefault(name.casefold(), name)
         if same in found:
@@ -146,21 +233,149 @@ def _scan(place: Path, top: Path, skipped: list[str]) -> dict[str, list[Path]]:
             )
         found[name] = []
         for entry in _entries(Path(folder.path)):
-            hidden = entry.name.startswith(".") or not entry.name.lower().endswith(ENDINGS)
-            if hidden or not _is_file(entry) or _leads_out(entry, inside):
-                skipped.append(f"{name}/{of_path(entry.name)}")
+            usable = _is_picture(entry) and _shown(entry) and _is_file(entry)
+            if not usable or skipped.leads_out(entry):
+                skipped.add(entry)
             else:
                 found[name].append(Path(entry.path))
-        if not found[name]:
-            raise DataError(
-                f"{of_path(folder.path)}: a class without a picture; add some, or remove it"
-            )
-    if len(found) < 2:
-        raise DataError(
-            f"{of_path(place)}: {len(found)} class folder; expected a sub-folder for each of two "
-            "or more classes"
-        )
+    _check(place, found, least)
     return found
+
+
+def _check(place: Path, found: dict[str, list[Path]], least: int) -> None:
+    """Raise if the folders in ``place`` are no classes, or fewer than ``least``."""
+    full = [name for name, files in found.items() if files]
+    if len(full) < least:
+        only = f", {full[0]!r}" if full else ""
+        for name in found if not full else ():
+            only = only or _unread(place / name)
+        raise DataError(
+            f"{of_path(place)}: {counted(len(full), 'folder')} with pictures{only}; expected a "
+            "sub-folder for each of two or more classes"
+        )
+    if all(part_of(name) is not None for name in full):
+        raise DataError(
+            f"{of_path(place)}: {listed(full, 3)} hold pictures, but no folders of classes; "
+            f"expected {full[0]}/CLASS/picture.png"
+        )
+    for name in found:
+        if name not in full:
+            raise DataError(
+                f"{of_path(place / name)}: a class without a picture{_unread(place / name)}; add "
+                "some, or remove it"
+            )
+
+
+def _unread(folder: Path) -> str:
+    """What a folder holds instead of pictures that are read, in words."""
+    try:
+        endings = Counter(Path(name).suffix.lower() for name in os.listdir(folder))
+    except OSError:
+        return ""
+    unread = {ending: count for ending, count in endings.items() if ending in UNREAD}
+    if not unread:
+        return ""
+    words = listed([counted(count, f"{ending} file") for ending, count in unread.items()], 3)
+    return f", but {words}, which linnet does not read: convert them to PNG"
+
+
+class Skipped:
+    """What was skipped in the folder ``top``: how many pictures where, and what else."""
+
+    def __init__(self, top: Path) -> None:
+        self._top = top
+        self._inside = os.path.join(os.path.realpath(top), "")
+        self._pictures: Counter[str] = Counter()
+        self._others: dict[str, list[str]] = {}
+        self._folders: list[str] = []
+
+    def all_but(self, folder: Path, used: set[str]) -> None:
+        """Everything in ``folder`` is skipped, except what ``used`` names."""
+        for entry in _entries(folder):
+            if entry.name not in used:
+                self.add(entry)
+
+    def leads_out(self, entry: os.DirEntry[str]) -> bool:
+        """Whether it is a link out of the folder, or to nothing."""
+        if not entry.is_symlink():
+            return False
+        there = os.path.realpath(entry.path)
+        return not there.startswith(self._inside) or not os.path.exists(entry.path)
+
+    def add(self, entry: os.DirEntry[str]) -> None:
+        """This was skipped."""
+        ending = os.path.splitext(of_path(entry.name))[1].lower()
+        if not _shown(entry):
+            self._other("hidden file", entry)
+        elif self.leads_out(entry) and ending in ENDINGS:
+            self._pictures["as links that lead out of the folder, or nowhere"] += 1
+        elif self.leads_out(entry):
+            self._other("outward link", entry)
+        elif _is_folder(entry):
+            self._add_folder(entry)
+        elif ending in ENDINGS and _is_file(entry):
+            self._pictures[f"in {_inside(Path(entry.path).parent, self._top)}"] += 1
+        elif not _is_file(entry):
+            self._other(f"special {ending}".strip(), entry)
+        elif ending in UNREAD:
+            self._pictures[f"as {ending}, which is not read"] += 1
+        else:
+            self._other(f"{ending} file" if ending else "file without an ending", entry)
+
+    def _other(self, what: str, entry: os.DirEntry[str]) -> None:
+        self._others.setdefault(what, []).append(_inside(Path(entry.path), self._top))
+
+    def _add_folder(self, entry: os.DirEntry[str]) -> None:
+        name = _inside(Path(entry.path), self._top)
+        pictures = files = 0
+        for _, _, names in os.walk(entry.path):
+            files += len(names)
+            pictures += sum(name.lower().endswith((*ENDINGS, *UNREAD)) for name in names)
+            if files > MAX_COUNTED:
+                break
+        if pictures:
+            self._pictures[f"in {name}"] += pictures
+        else:
+            what = f"a folder of {counted(files, 'file')}" if files else "an empty folder"
+            self._folders.append(f"{name} ({what})")
+
+    def notes(self) -> tuple[str, ...]:
+        """A warning about the pictures that were skipped, and a note about the rest."""
+        found: tuple[str, ...] = ()
+        if self._pictures:
+            where = listed([f"{count:,} {where}" for where, count in self._pictures.items()], 4)
+            found += (
+                Warned(
+                    f"{counted(self._pictures.total(), 'picture')} skipped: {where}",
+                    "put each into the folder of its class, as PNG or JPEG, or remove it",
+                ),
+            )
+        others = self._folders + [
+            f"{counted(len(names), what)} ({listed(names, 1)})"
+            for what, names in self._others.items()
+        ]
+        if others:
+            found += (f"skipped, as no pictures: {listed(others, 8)}",)
+        return found
+
+
+def _inside(path: Path, top: Path) -> str:
+    """A path, from the folder that was named."""
+    return of_path(os.path.relpath(path, top))
+
+
+def _shown(entry: os.DirEntry[str]) -> bool:
+    return not entry.name.startswith(".") and entry.name != LITTER
+
+
+def _is_picture(entry: os.DirEntry[str], endings: tuple[str, ...] = ENDINGS) -> bool:
+    return entry.name.lower().endswith(endings)
+
+
+def _has_pictures(folder: os.DirEntry[str]) -> bool:
+    """Whether a folder holds pictures, also unread ones, by their names; nothing is opened."""
+    entries = _entries(Path(folder.path))
+    return any(_is_picture(entry, (*ENDINGS, *UNREAD)) and _shown(entry) for entry in entries)
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -177,10 +392,6 @@ def _is_file(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def _leads_out(entry: os.DirEntry[str], inside: str) -> bool:
-    return entry.is_symlink() and not os.path.realpath(entry.path).startswith(inside)
-
-
 def _entries(folder: Path) -> list[os.DirEntry[str]]:
     """The entries of a folder, ordered by the bytes of their names."""
     try:
@@ -190,26 +401,21 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise DataError(f"{of_path(folder)}: cannot read: {error.strerror}") from error
 
 
-def _read_all(paths: list[Path], *, skip: bool) -> tuple[Array, Array, list[str]]:
-    """All pictures as uint8 (rows, channels, height, width), of one size.
+def _read_all(
+    paths: list[Path], channels: int | None, *, skip: bool
+) -> tuple[Array, Array, list[str]]:
+    """All pictures as uint8 (rows, channels, height, width), of one size; by default with as many
+    channels as they need.
 
     Also returns which of the paths they are (paths,), and the errors of the pictures that ``skip``
     left out.
     """
     bad: list[str] = []
-    heads: list[tuple[tuple[int, int], bool] | None] = []
-    for path in paths:
-        try:
-            heads.append(_head(path))
-        except DataError as error:
-            if not skip:
-                raise
-            bad.append(str(error))
-            heads.append(None)
+    heads = [_attempt(head, path, bad, skip) for path in paths]
     read = np.array([head is not None for head in heads])
     good = [(path, head) for path, head in zip(paths, heads, strict=True) if head is not None]
     if not good:
-        raise DataError(f"{of_path(paths[0].parent.parent)}: none of its pictures can be read")
+        raise _none(paths, bad)
     size = good[0][1][0]
     for path, (other, _) in good:
         if other != size:
@@ -217,7 +423,8 @@ def _read_all(paths: list[Path], *, skip: bool) -> tuple[Array, Array, list[str]
                 f"{of_path(path)} is {other[0]} x {other[1]} pixels, {of_path(good[0][0])} "
                 f"{size[0]} x {size[1]}; expected one size: resize the pictures first"
             )
-    channels = 1 if all(grey for _, (_, grey) in good) else 3
+    needed = 1 if all(grey for _, (_, grey) in good) else 3
+    channels = needed if channels is None else channels
     width, height = size
     need = len(good) * channels * height * width
     if need > MAX_FOLDER_BYTES:
@@ -228,75 +435,31 @@ def _read_all(paths: list[Path], *, skip: bool) -> tuple[Array, Array, list[str]
     pictures = np.empty((len(good), channels, height, width), np.uint8)
     row = 0
     for index in np.nonzero(read)[0].tolist():
-        try:
-            picture = open_picture(paths[index], channels)
-        except DataError as error:
-            if not skip:
-                raise
-            bad.append(str(error))
+        picture = _attempt(lambda path: open_picture(path, channels), paths[index], bad, skip)
+        if picture is None:
             read[index] = False
             continue
         if picture.shape != pictures.shape[1:]:
             raise DataError(f"{of_path(paths[index])}: changed while it was read; read it again")
         pictures[row] = picture
         row += 1
+    if not row:
+        raise _none(paths, bad)
     return pictures[:row], read, bad
 
 
-def _head(path: Path) -> tuple[tuple[int, int], bool]:
-    """The size (width, height) of the upright picture, and whether it is grey."""
-    with _opened(path) as (_, image):
-        width, height = image.size
-        grey = image.mode in GREY
-        if width != height and _turn(image) in SIDEWAYS:  # for this Pillow decodes a PNG
-            width, height = height, width
-        return (width, height), grey
-
-
-def _turn(image: Image.Image) -> Turn | None:
-    return TURNS.get(image.getexif().get(0x0112, 1))
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, Image.Image]]:
-    """Open a picture without decoding it, and check its size.
-
-    Every error of Pillow about a bad file, also inside the block, becomes a ``DataError``.
-    """
+def _attempt(read: Callable[[Path], T], path: Path, bad: list[str], skip: bool) -> T | None:
+    """What ``read`` gives for a picture; with ``skip``, None if it is bad, which is added."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # odd EXIF data; sizes are checked here
-            with open(path, "rb") as file, Image.open(file, formats=FORMATS) as image:
-                width, height = image.size
-                if width * height > MAX_PICTURE_PIXELS:
-                    raise _too_large(path, f"{width:,} x {height:,}")
-                yield file, image
-    except DataError:
-        raise
-    except Image.DecompressionBombError as error:
-        raise _too_large(path, "far too many") from error
-    except Exception as error:  # Pillow's decoders raise many kinds
-        unknown = isinstance(error, UnidentifiedImageError)
-        reason = "its content is neither PNG nor JPEG" if unknown else str(error)
-        raise DataError(
-            f"{of_path(path)}: not a readable picture: {reason}; replace or remove it"
-        ) from error
+        return read(path)
+    except DataError as error:
+        if not skip:
+            raise
+        bad.append(str(error))
+        return None
 
 
-def _too_large(path: Path, found: str) -> DataError:
+def _none(paths: list[Path], bad: list[str]) -> DataError:
     return DataError(
-        f"{of_path(path)}: declares {found} pixels; at most {MAX_PICTURE_PIXELS:,} "
-        "(MAX_PICTURE_PIXELS): make it smaller, or remove it"
+        f"{of_path(paths[0].parent.parent)}: none of its pictures can be read; the first: {bad[0]}"
     )
-
-
-def _convert(image: Image.Image, channels: int) -> Array:
-    if image.mode.startswith("I") or image.mode == "F":
-        deep: np.ndarray[Any, Any] = np.asarray(image, dtype=np.int64)
-        grey = (np.clip(deep, 0, 65535) + 128) // 257
-        return np.repeat(grey.astype(np.uint8)[None], channels, axis=0)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, (0, 0, 0, 255)), image)
-    array = np.asarray(image.convert("L" if channels == 1 else "RGB"))
-    return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))

@@ -53,7 +53,13 @@ class Idx:
         images = np.concatenate([images for images, _ in parts])
         labels = np.concatenate([labels for _, labels in parts])
         return assemble(
-            images, labels, name=place.name, classes=classes, target="label", test_rows=tests
+            images,
+            labels,
+            name=place.name,
+            classes=classes,
+            target="label",
+            test_rows=tests,
+            reading=reading.decided("classification"),
         )
 
 

@@ -68,6 +68,7 @@ def to_table(
         pairs = columns
     check_names(names, source, reading)
     found: dict[str, pl.Series] = {}
+    words: set[str] = set()
     rows = None
     for column, values in pairs:
         if column in reading.drop:
@@ -80,10 +81,12 @@ def to_table(
         rows = len(values)
         if not rows:
             raise DataError(f"{source}: no rows; expected at least one")
+        if isinstance(values.dtype, (pl.Categorical, pl.Enum)):
+            words.add(column)
         found[column] = to_column(values.rename(column), source, reading, where)
     if not found:
         raise DataError(f"{source}: no columns are left; expected at least one")
-    return Table(columns=found, name=name, notes=notes)
+    return Table(columns=found, name=name, notes=notes, words=frozenset(words))
 
 
 def check_names(names: Sequence[object], source: str, reading: Reading) -> None:
@@ -130,7 +133,7 @@ def to_column(
     if kind == pl.Boolean:
         return values
     if isinstance(kind, (pl.String, pl.Categorical, pl.Enum)):
-        return _text(values, source, reading, where)
+        return _text(values, source, reading)
     if kind == pl.Date:
         _in_years(values.to_physical(), DAYS, 1, source, where)
         return values
@@ -171,9 +174,7 @@ def _finite(values: pl.Series, source: str, where: Callable[[int], str]) -> pl.S
     return values
 
 
-def _text(
-    values: pl.Series, source: str, reading: Reading, where: Callable[[int], str]
-) -> pl.Series:
+def _text(values: pl.Series, source: str, reading: Reading) -> pl.Series:
     values = values.cast(pl.String)
     total = int(values.str.len_bytes().sum())
     if total > LARGE_TEXT:  # until now a repeated long value is stored only once
@@ -182,17 +183,7 @@ def _text(
     missing = values.is_in(list(reading.empty))
     if missing.any():
         values = values.set(missing, None)
-    if reading.columns.get(values.name) != "number":
-        return values
-    numbers = values.cast(pl.Float64, strict=False)
-    row = _first(numbers.is_null() & values.is_not_null())
-    if row is not None:
-        raise DataError(
-            f'{source}: column "{values.name}" is declared a number, but {where(row)} has '
-            f"{literal(values[row])}; correct it, name it among the missing values, or declare "
-            "another kind"
-        )
-    return _finite(numbers, source, where)
+    return values
 
 
 def _microseconds(
@@ -314,10 +305,10 @@ def _categories(native: Any, name: str, shown: str, source: str) -> pl.Series:
 
 
 def _as_text(values: pl.Series, shown: str, source: str) -> pl.Series:
-    """Categories (text, numbers or booleans) as text."""
+    """Categories (text, numbers or booleans) as categories of text."""
     kind = values.dtype
     if kind == pl.Null or kind == pl.Boolean or kind == pl.String or kind.is_numeric():
-        return values.cast(pl.String)
+        return values.cast(pl.String).cast(pl.Categorical)
     raise refused(source, values.name, f"{shown} of {kind}")
 
 

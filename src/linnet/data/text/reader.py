@@ -19,7 +19,7 @@ import polars as pl
 from linnet.core import memory
 from linnet.core.text import counted
 from linnet.data.reading import Reading
-from linnet.data.table import Table
+from linnet.data.table import Table, Warned
 from linnet.data.text.header import Layout, find_layout
 from linnet.data.text.kinds import Column, Judge
 from linnet.data.text.lines import (
@@ -36,7 +36,14 @@ from linnet.data.text.lines import (
     trimmed,
 )
 from linnet.data.text.values import BLANK, NUMERIC, Look, Tally, examine, text_of
+from linnet.data.written import look
 from linnet.errors import DataError
+
+THOUSANDS = r"^[+-]?[1-9][0-9]{0,2}(\.[0-9]{3})+$"
+"""Numbers in which points may separate thousands."""
+
+SAMPLE = 100
+"""The number of values by which decimal commas are found in a column."""
 
 STRING_BYTES = 16
 """The bytes that polars uses for each string, however short."""
@@ -99,7 +106,6 @@ class _Reader:
         self._stream = Stream(file, path, reading.encoding)
         self._layout: Layout | None = None
         self._schema: dict[str, type[pl.String]] = {}
-        self._comma = False
         self._blanks = False  # whether some chunk has blanks around values
         self._columns: list[Column] = []
         self._more: set[int] = set()  # columns known to hold more than numbers
@@ -133,20 +139,17 @@ class _Reader:
         if not rows:
             what = "the names of the columns, and no rows" if self._reading.header else "no rows"
             raise DataError(f"{self._path}: holds {what}; expected one row per line")
-        judge = Judge(self._path, lines, self._reading.decimal)
-        forms = [judge.form(column) for column in self._columns]
-        again = [i for i, form in enumerate(forms) if judge.changed(self._columns[i], form)]
+        judge = Judge(self._path, lines)
+        types = [judge.type_of(column) for column in self._columns]
+        again = [i for i, found in enumerate(types) if judge.changed(self._columns[i], found)]
         if again:
             self._read_again(again)
+        notes = [*self._layout.notes, *self._thousands(types)]
         if self._changed(before):
             raise self._moved()
-        notes = list(self._layout.notes)
         table = {}
-        for column, form in zip(self._columns, forms, strict=True):
-            table[column.name] = judge.finish(column, form)
-            if form == "comma" and column.tally.other:
-                value = shown(column.tally.other[1])
-                notes.append(f'"{shown(column.name)}" is read with decimal commas, as in {value}')
+        for column, found in zip(self._columns, types, strict=True):
+            table[column.name] = judge.finish(column, found)
         if self._left_out:
             more = ", ..." if self._left_out > len(self._named) else ""
             notes.append(
@@ -156,6 +159,37 @@ class _Reader:
         name = self._path.name
         stem = Path(name[:-3] if name.lower().endswith(".gz") else name).stem
         return Table(table, stem, lines, tuple(notes))
+
+    def _thousands(self, types: Sequence[str]) -> list[str]:
+        """Read points as marks between thousands, where a column has them nowhere else and the file
+        has decimal commas; return warnings."""
+        mark = self._reading.decimal
+        why = "decimal=, is set"
+        if mark == "auto":
+            texts = [c for c, kind in zip(self._columns, types, strict=True) if kind == "text"]
+            with_comma = next((c.name for c in texts if not c.textual and _has_commas(c)), None)
+            why = f'"{shown(with_comma or "")}" has decimal commas'
+            mark = "." if with_comma is None else ","
+        numbers = [index for index, kind in enumerate(types) if kind == "number"]
+        if mark != "," or not numbers:
+            return []
+        self._read_again(numbers)
+        notes: list[str] = []
+        for column in (self._columns[index] for index in numbers):
+            marked = [part.filter(part.str.contains(".", literal=True)) for part in column.parts]
+            some = pl.concat(marked)
+            if not some.len() or not some.str.contains(THOUSANDS).all():
+                continue
+            column.parts = [part.str.replace_all(".", "", literal=True) for part in column.parts]
+            value = str(some[0])
+            notes.append(
+                Warned(
+                    f'"{shown(column.name)}" has points only before groups of three digits: '
+                    f"{value} is read as {value.replace('.', '')}, as {why}",
+                    "write decimals with a comma in all columns, if this is wrong",
+                )
+            )
+        return notes
 
     # The work on each chunk
 
@@ -266,8 +300,6 @@ class _Reader:
         self._schema = {str(index): pl.String for index in range(len(form.names))}
         names, declared = (form.names[index] for index in form.use), self._reading.columns
         self._columns = [Column(name, declared.get(name)) for name in names]
-        decimal = self._reading.decimal
-        self._comma = decimal == "," or (decimal == "auto" and form.separator != ord(","))
 
     def _examined(self, data: bytes, last: bool) -> _Part:
         """All columns in use; as numbers if all values are numbers."""
@@ -277,14 +309,12 @@ class _Reader:
         columns = self._columns if records.rows else []
         for index, (column, series) in enumerate(zip(columns, frame, strict=True)):
             if series.dtype == pl.Float64:
-                tally = Tally(numbers=len(series), lead=len(series))
+                tally = Tally()
             elif column.textual:
                 series, tally = text_of(series, int(flags[index]), self._empty), Tally()
             else:
                 as_text = index in self._more
-                series, tally = examine(
-                    series, int(flags[index]), self._empty, as_text, self._comma
-                )
+                series, tally = examine(series, int(flags[index]), self._empty, as_text)
             values.append(series)
             tallies.append(tally)
         return _Part(len(data), records, values, tallies)
@@ -432,6 +462,16 @@ class _Reader:
             int(part.estimated_size()) + views * len(part) * (part.dtype == pl.String)
             for part in parts
         )
+
+
+def _has_commas(column: Column) -> bool:
+    """Whether a column of text is numbers with decimal commas, by its first values."""
+    some = next((part.drop_nulls() for part in column.parts if part.null_count() < len(part)), None)
+    if some is None or some.dtype != pl.String:
+        return False
+    values = look(some.head(SAMPLE)).values
+    commas = values["comma"].is_not_null() & values["point"].is_null()
+    return bool(commas.any() and (values["comma"].is_not_null() | values["absent"]).all())
 
 
 def _cores() -> int:

@@ -15,17 +15,7 @@ import numpy as np
 import polars as pl
 
 from linnet.data.text.lines import QUOTE, RETURN, SPACE, TAB, Array, Records
-
-NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
-
-CODE = r"^[+-]?(0[0-9]+|[1-9][0-9]{14,}[1-9]0*)$"
-"""Digits that are a code, not a number: a leading zero, or more digits than a number holds."""
-
-COMMA = r"^[+-]?(0|[1-9][0-9]*),[0-9]+([eE][+-]?[0-9]+)?$"
-"""A number with a decimal comma."""
-
-THOUSANDS = r"^[+-]?[1-9][0-9]{0,2},[0-9]{3}$"
-"""Numbers with a comma that may also be whole numbers with groups of three digits."""
+from linnet.data.written import CODE, NUMBER
 
 MAX_DIGITS = 15
 """float64 holds every whole number of up to this many digits exactly."""
@@ -169,40 +159,19 @@ def _columns_of(flags: Array, width: int) -> Array:
 
 @dataclass(slots=True)
 class Tally:
-    """Counts of the kinds of values in a column.
+    """Counts of the kinds of values in a column: ``codes``, and ``others`` that are neither numbers
+    nor codes. ``huge`` is the first (row, value) of a number that float64 cannot hold."""
 
-    ``numbers`` does not include codes; ``others`` includes numbers with a comma. The following are
-    (row, value): ``other``, the first value that is neither number nor code; ``plain``, the first
-    that is not a number even with a decimal comma; ``huge``, the first number that float64 cannot
-    hold. ``lead`` counts the numbers before ``other``.
-    """
-
-    numbers: int = 0
     codes: int = 0
     others: int = 0
-    commas: int = 0
-    thousands: int = 0
-    lead: int = 0
-    other: tuple[int, str] | None = None
-    plain: tuple[int, str] | None = None
     huge: tuple[int, str] | None = None
 
     def add(self, later: Tally, row: int) -> None:
         """Add the counts of a later chunk, which begins ``row`` rows further on."""
-        if self.other is None:
-            self.lead = self.numbers + later.lead
-        self.numbers += later.numbers
         self.codes += later.codes
         self.others += later.others
-        self.commas += later.commas
-        self.thousands += later.thousands
-        self.other = self.other or _moved(later.other, row)
-        self.plain = self.plain or _moved(later.plain, row)
-        self.huge = self.huge or _moved(later.huge, row)
-
-
-def _moved(found: tuple[int, str] | None, row: int) -> tuple[int, str] | None:
-    return None if found is None else (found[0] + row, found[1])
+        if self.huge is None and later.huge is not None:
+            self.huge = later.huge[0] + row, later.huge[1]
 
 
 def text_of(values: pl.Series, flags: int, empty: Sequence[str]) -> pl.Series:
@@ -217,24 +186,19 @@ def text_of(values: pl.Series, flags: int, empty: Sequence[str]) -> pl.Series:
 
 
 def examine(
-    values: pl.Series, flags: int, empty: Sequence[str], as_text: bool, comma: bool
+    values: pl.Series, flags: int, empty: Sequence[str], as_text: bool
 ) -> tuple[pl.Series, Tally]:
-    """``values`` as numbers if all are and not ``as_text``, else as text; and their tally.
-
-    ``comma`` says whether decimal commas count.
-    """
+    """``values`` as numbers if all are and not ``as_text``, else as text; and their tally."""
     text = text_of(values, flags, empty)
     present = len(text) - text.null_count()
     if not flags & (NUMERIC | SPACED):
         if not present:
             return (text if as_text else text.cast(pl.Float64)), Tally()
-        row = int(text.is_not_null().arg_max() or 0)
-        found = row, str(text[row])
-        return text, Tally(others=present, other=found, plain=found)
+        return text, Tally(others=present)
     numbers = text.cast(pl.Float64, strict=False)
     failed = numbers.null_count() - (len(text) - present)
     if not failed and not flags & CODED and isfinite(float(numbers.sum())):
-        return (text if as_text else numbers), Tally(numbers=present, lead=present)
+        return (text if as_text else numbers), Tally()
     tally = Tally()
     if flags & (CODED | SPACED):
         likely = text.filter(~text.str.contains(".", literal=True))
@@ -248,21 +212,8 @@ def examine(
         huge = beyond & words.str.contains(NUMBER)
         codes = huge & words.str.contains(CODE)  # digits beyond float64 are codes
         huge &= ~codes
-        other = ~(huge | codes)
         tally.huge = _first(rows, words, huge)
-        tally.other = tally.plain = _first(rows, words, other)
-        tally.others = int(other.sum())
-        if comma and tally.others:
-            commas = words.str.contains(",", literal=True)
-            with_comma = words.filter(commas)
-            matches = with_comma.str.contains(COMMA)
-            tally.commas = int(matches.sum())
-            tally.thousands = int(with_comma.filter(matches).str.contains(THOUSANDS).sum())
-            tally.plain = _first(rows, words, other & ~words.str.contains(COMMA))
-    tally.numbers = present - tally.codes - tally.others
-    tally.lead = tally.numbers
-    if tally.other is not None:
-        tally.lead = tally.other[0] - numbers[: tally.other[0]].null_count()
+        tally.others = int((~(huge | codes)).sum())
     keep = as_text or bool(tally.codes or tally.others or tally.huge)
     return (text if keep else numbers), tally
 

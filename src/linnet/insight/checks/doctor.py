@@ -11,9 +11,11 @@ from linnet.insight.checks.finding import Finding
 from linnet.insight.checks.leakage import leakage
 from linnet.insight.checks.order import order
 from linnet.insight.checks.ranges import ranges
+from linnet.insight.checks.reading import reading
 from linnet.insight.checks.target import target
 
 CHECKS = {
+    "what was read": reading,
     "copies of the target": leakage,
     "classes": target,
     "duplicates": duplicates,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from linnet.core import files
 from linnet.core.html import Html, join, tag
-from linnet.data.table import LeftOut
+from linnet.data.table import LeftOut, Warned
 from linnet.errors import WorkError
 from linnet.figures import Figure
 from linnet.runs.directory import ROOT
@@ -72,7 +72,9 @@ def write(
         parts += [tag("h2", "Columns"), _columns(facts)]
     notes = [str(one) for one in findings if one.severity == "note"]
     # a finding of the doctor says the same, with the reason
-    notes += [note for note in facts["notes"] if not (findings and isinstance(note, LeftOut))]
+    notes += [
+        note for note in facts["notes"] if not (findings and isinstance(note, (LeftOut, Warned)))
+    ]
     parts.append(_list("Notes", notes))
     page = document.page(str(facts["name"]), tag("section", *parts))
     try:

@@ -1,0 +1,173 @@
+"""One picture file, as an array: formats, the way up, transparency, grey and colour."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from linnet.core.text import of_path
+from linnet.data.source import Array
+from linnet.errors import DataError
+
+USUAL = ("PNG", "JPEG")
+FORMATS = {
+    **dict.fromkeys((".png", ".jpg", ".jpeg", ".jpe", ".jfif"), USUAL),
+    ".bmp": (*USUAL, "BMP"),
+    ".gif": (*USUAL, "GIF"),
+    ".tif": (*USUAL, "TIFF"),
+    ".tiff": (*USUAL, "TIFF"),
+    ".webp": (*USUAL, "WEBP"),
+}
+"""The formats that a file may have, by the ending of its name: a decoder that is seldom wanted is
+only given files that carry its name."""
+
+ENDINGS = tuple(FORMATS)
+
+UNREAD = (
+    ".avif", ".dcm", ".dng", ".eps", ".exr", ".hdr", ".heic", ".heif", ".ico", ".j2k", ".jp2",
+    ".jxl", ".nef", ".pbm", ".pcx", ".pgm", ".pnm", ".ppm", ".psd", ".raw", ".svg", ".tga",
+)  # fmt: skip
+"""Endings of pictures that are not read."""
+
+GREY = {"1", "L", "LA", "I", "I;16", "I;16B", "F"}
+PNG_END = b"IEND\xaeB`\x82"
+
+Turn = Image.Transpose
+TURNS = {
+    2: Turn.FLIP_LEFT_RIGHT,
+    3: Turn.ROTATE_180,
+    4: Turn.FLIP_TOP_BOTTOM,
+    5: Turn.TRANSPOSE,
+    6: Turn.ROTATE_270,
+    7: Turn.TRANSVERSE,
+    8: Turn.ROTATE_90,
+}
+"""How to turn a picture upright, by EXIF's Orientation."""
+
+SIDEWAYS = {TURNS[orientation] for orientation in (5, 6, 7, 8)}
+
+MAX_PICTURE_PIXELS = 50_000_000
+"""A picture whose header declares more pixels is refused before it is decoded."""
+
+LIGHT = 192
+"""What is drawn on a transparent ground is laid on white; if the mean luminance of its visible
+pixels is at least this, of 255, it would hardly be seen there, and is laid on black."""
+
+
+def open_picture(path: Path, channels: int) -> Array:
+    """The picture in ``path`` as uint8 (channels, height, width); 1 channel is grey, 3 are RGB."""
+    with _opened(path) as (file, image):
+        if image.format == "PNG":  # Pillow would decode a truncated or damaged one
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 65536))
+            if PNG_END not in file.read():
+                raise EOFError("it ends before its end mark")
+            image.verify()  # every checksum; afterwards the picture must be opened again
+            file.seek(0)
+            image = Image.open(file, formats=USUAL)
+        image.load()
+        turn = _turn(image)
+        return convert(image if turn is None else image.transpose(turn), channels)
+
+
+def open_grey(path: Path) -> tuple[Array, bool]:
+    """The picture in ``path`` as grey (1, height, width), and whether it was in colour."""
+    red, green, blue = open_picture(path, 3)
+    return open_picture(path, 1), bool((red != green).any() or (red != blue).any())
+
+
+def head(path: Path) -> tuple[tuple[int, int], bool]:
+    """The size (width, height) of the upright picture, and whether it is grey."""
+    with _opened(path) as (_, image):
+        width, height = image.size
+        grey = image.mode in GREY
+        if width != height and _turn(image) in SIDEWAYS:  # for this Pillow decodes a PNG
+            width, height = height, width
+        return (width, height), grey
+
+
+def convert(image: Image.Image, channels: int) -> Array:
+    """A decoded picture as uint8 (channels, height, width).
+
+    16-bit grey is divided by 257 and rounded. A transparent ground becomes white or black; see
+    ``LIGHT``. Raises ValueError for numbers that are no pixels of 8 or 16 bits.
+    """
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers; expected 8 or 16 bits")
+    if image.mode.startswith("I"):
+        image = _narrowed(image)
+    if image.has_transparency_data:
+        image = _laid(image.convert("RGBA"))
+    array = np.asarray(image.convert("L" if channels == 1 else "RGB"))
+    return array[None] if channels == 1 else np.ascontiguousarray(array.transpose(2, 0, 1))
+
+
+def _narrowed(image: Image.Image) -> Image.Image:
+    """Grey of 16 bits, as 8 bits."""
+    deep: np.ndarray[Any, Any] = np.asarray(image, dtype=np.int64)
+    low, high = int(deep.min()), int(deep.max())
+    if low < 0 or high > 65535:
+        raise ValueError(f"its pixels are from {low} to {high}; expected 0 to 65535 (16 bits)")
+    grey = Image.fromarray(((deep + 128) // 257).astype(np.uint8))
+    clear = image.info.get("transparency")
+    if isinstance(clear, int):  # the one value that is transparent
+        visible = Image.fromarray(np.where(deep == clear, 0, 255).astype(np.uint8))
+        return Image.merge("LA", [grey, visible])
+    return grey
+
+
+def _laid(image: Image.Image) -> Image.Image:
+    """A picture of mode RGBA on the ground on which it can be seen."""
+    visible = np.asarray(image.getchannel("A"), np.int64)
+    ink = np.asarray(image.convert("L"), np.int64)  # the luminance of each pixel's own colour
+    light = visible.any() and (ink * visible).sum() >= LIGHT * visible.sum()
+    ground = (0, 0, 0, 255) if light else (255, 255, 255, 255)
+    return Image.alpha_composite(Image.new("RGBA", image.size, ground), image)
+
+
+def _turn(image: Image.Image) -> Turn | None:
+    if image.format == "TIFF":  # Pillow turns it
+        return None
+    return TURNS.get(image.getexif().get(0x0112, 1))
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, Image.Image]]:
+    """Open a picture without decoding it, and check its size.
+
+    Every error of Pillow about a bad file, also inside the block, becomes a ``DataError``.
+    """
+    formats = FORMATS.get(path.suffix.lower(), USUAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # odd EXIF data; sizes are checked here
+            with open(path, "rb") as file, Image.open(file, formats=formats) as image:
+                width, height = image.size
+                if width * height > MAX_PICTURE_PIXELS:
+                    raise _too_large(path, f"{width:,} x {height:,}")
+                yield file, image
+    except DataError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise _too_large(path, "far too many") from error
+    except Exception as error:  # Pillow's decoders raise many kinds
+        *others, last = formats
+        words = f"no {', '.join(others)} or {last}" if len(formats) > 2 else "neither PNG nor JPEG"
+        unknown = isinstance(error, UnidentifiedImageError)
+        reason = f"its content is {words}" if unknown else str(error)
+        raise DataError(
+            f"{of_path(path)}: not a readable picture: {reason}; replace or remove it"
+        ) from error
+
+
+def _too_large(path: Path, found: str) -> DataError:
+    return DataError(
+        f"{of_path(path)}: declares {found} pixels; at most {MAX_PICTURE_PIXELS:,} "
+        "(MAX_PICTURE_PIXELS): make it smaller, or remove it"
+    )
