@@ -248,7 +248,7 @@ def test_other_data_other_threads_other_versions_are_refused(
     path = stopped(tmp_path / "r")
     data = linnet.read("digits")
     other = (data.x.numpy()[::-1].copy(), data.y.numpy()[::-1].copy())
-    with pytest.raises(InputError, match=r"data is not the data of the run.*--allow data"):
+    with pytest.raises(InputError, match=r"data is not the data of the run.*train a new run"):
         linnet.train(other, resume=path)
     info = json.loads((path / "run.json").read_text())
     for change, name in (

@@ -76,6 +76,13 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             _fail(f"error: {error.filename or 'a file'}: {error.strerror or error}", 1, debug)
         except MemoryError:
             _fail("error: out of memory; give fewer rows, or a smaller model", 1, debug)
+        except ImportError as error:  # under a limit of memory a library cannot be mapped
+            _fail(
+                f"error: a library cannot be loaded: {error}; allow more memory (ulimit -v), or "
+                "install linnet again",
+                1,
+                debug,
+            )
 
     signature = inspect.signature(function)
     extra = inspect.Parameter(
