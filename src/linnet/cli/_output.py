@@ -62,6 +62,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @wraps(function)
     def guarded(*args: Any, debug: bool = False, **options: Any) -> None:
         try:
+            memory.require_space()
             with warnings.catch_warnings():
                 warnings.showwarning = _warn  # type: ignore[assignment]
                 function(*args, **options)

@@ -42,13 +42,19 @@ def predict(
     allow(plugin)
     set_threads()
     if all(name.lower().endswith(PICTURES) and Path(name).is_file() for name in inputs):
-        if rows is not None or out is not None:
-            raise InputError("--rows and --out go with a data set, not with single pictures")
+        if rows is not None or out is not None or part != "all":
+            raise InputError(
+                "--rows, --part and --out go with a data set, not with single pictures"
+            )
         _pictures(run, [Path(name) for name in inputs], model, resize, invert, json)
         return
     if len(inputs) != 1:
         missing = next((n for n in inputs if not Path(n).exists()), inputs[0])
         raise InputError(f"there is no picture {missing}; give pictures, or one data set")
+    if resize or invert:
+        raise InputError("--resize and --invert go with single pictures, not with a data set")
+    if out is not None and json:
+        raise InputError("--out writes a file, --json prints: give one of the two")
     from linnet.experiment.predict import predict
 
     found = predict(run, inputs[0], model=model, part=part, rows=_numbers(rows))
