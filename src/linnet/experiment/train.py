@@ -39,7 +39,14 @@ from linnet.networks import BASELINE, LINE, OWN
 from linnet.networks import find as find_network
 from linnet.runs import directory, lineage, provenance
 from linnet.runs.events import read_all
-from linnet.runs.resume import changed_settings, check, differences, identity, recipe_of
+from linnet.runs.resume import (
+    changed_data,
+    changed_settings,
+    check,
+    differences,
+    identity,
+    recipe_of,
+)
 from linnet.runs.run import Run
 from linnet.show import progress
 from linnet.show.view import launch as live
@@ -178,7 +185,7 @@ class Plan:
         recipe = _named(recipe or before or usual, network, settings)
         place = recipe.data if data is None else data
         past = None if origin is None else origin.run
-        past = past if path is None else Run(path, network)
+        past = past if path is None else _lasting(path, network)
         known = before or (None if origin is None else origin.recipe)
         same = known is not None and (place is None or place == known.data)
         if same and past is not None:
@@ -213,7 +220,8 @@ class Plan:
             raise InputError(f"{path} has finished: log it with {sync}")
         changed = changed_settings(path, self.recipe)
         if changed or not self.same:
-            changed = _changes(self, ready := self.prepare(), ready.data.fingerprint())
+            changed = changed_settings(path, (ready := self.prepare()).recipe)
+            changed |= changed_data(path, ready.data.fingerprint())
         if changed:
             words = "; ".join(f"{name} is {value}" for name, value in changed.items())
             raise InputError(
@@ -221,6 +229,14 @@ class Plan:
                 f"its weights: linnet train --from {shlex.quote(str(path))}"
             )
         return True
+
+
+def _lasting(path: Path, network: nn.Module | None) -> Run:
+    """The run to resume; raises ``InputError`` if its record is gone."""
+    record = path / directory.EVENTS
+    if not record.is_file():
+        raise InputError(f"{record} is lost; copy it back, or train a new run")
+    return Run(path, network)
 
 
 def _named(recipe: Recipe, network: nn.Module | None, settings: Mapping[str, Any]) -> Recipe:

@@ -56,10 +56,8 @@ def differences(
 
     ``fingerprint`` is that of the data.
     """
-    found = changed_settings(path, recipe)
+    found = {**changed_settings(path, recipe), **changed_data(path, fingerprint)}
     info = directory.read_info(path)
-    if info.get("data", {}).get("fingerprint") != fingerprint:
-        found["data"] = "not the data of the run: its fingerprint differs"
     if info.get("threads") != threads:
         found["threads"] = f"{threads}, and was {info.get('threads')}"
     for name in VERSIONS:
@@ -67,6 +65,12 @@ def differences(
         if old != versions.get(name):
             found[name] = f"{versions.get(name)}, and was {old}"
     return found
+
+
+def changed_data(path: Path, fingerprint: str) -> dict[str, str]:
+    """The difference "data", if the data of the run in ``path`` has another fingerprint."""
+    same = directory.read_info(path).get("data", {}).get("fingerprint") == fingerprint
+    return {} if same else {"data": "not the data of the run: its fingerprint differs"}
 
 
 def changed_settings(path: Path, recipe: Recipe) -> dict[str, str]:
