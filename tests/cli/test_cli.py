@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +45,12 @@ def test_evaluate_equals_the_runs_own_scores(work: Path) -> None:
     }  # fmt: skip
     for name, scores in metrics["models"].items():
         assert again["models"][name]["test"] == scores["test"]
-    one = answer("evaluate", "d/mlp.safetensors", "digits", cwd=work)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        done = command("evaluate", "d/mlp.safetensors", "digits", "--json", cwd=work)
+    one = json.loads(done.stdout)
     assert one["data"]["part"] == "all" and list(one["models"]) == ["mlp"]
+    assert "of the 1,797 rows, 1,149 trained the models" in done.stderr
 
 
 def test_flags_and_the_printed_recipe_give_the_same_bits(work: Path) -> None:

@@ -434,7 +434,8 @@ def test_a_finished_model_that_is_gone_is_fitted_again(tmp_path: Path, damage: s
 
 
 def test_a_change_that_no_checkpoint_can_take_is_refused_in_words(tmp_path: Path) -> None:
-    for name, value in (("widths", [16]), ("optimizer", "sgd"), ("batch_norm", True)):
+    changes: dict[str, Any] = {"widths": [16], "optimizer": "sgd", "batch_norm": True}
+    for name, value in changes.items():
         path = halfway(tmp_path / name)
         with pytest.raises(RecipeError, match=r"another network or optimizer") as told:
             linnet.train(noise(), resume=path, allow=[name, "lr"], **{name: value})

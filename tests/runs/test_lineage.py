@@ -9,6 +9,7 @@ import numpy as np
 import polars
 import pytest
 import torch
+from torch import nn
 
 import linnet
 from helpers import command
@@ -347,3 +348,20 @@ def test_words_without_meaning_together_are_refused(parent: linnet.Run, tmp_path
         noise(), out=tmp_path, options={"echo": False}, model=["mlp"], epochs=2, widths=[8]
     )
     assert single[0].run is not None and single[0].run.path.parent == tmp_path
+
+
+def test_a_module_that_was_trained_before_is_not_tested_on_its_rows(tmp_path: Path) -> None:
+    module = nn.Sequential(nn.Linear(5, 4), nn.ReLU(), nn.Linear(4, 2))
+    settings: dict[str, Any] = {"network": module, "model": ["custom"], "epochs": 2, "echo": False}
+    first = linnet.train(noise(), out=tmp_path / "a", **settings)
+    linnet.train(noise(), out=tmp_path / "b", **settings)  # the same seed, the same parts
+    with pytest.raises(InputError, match=r"module has been trained in .*a, on \d+ of the 40 rows"):
+        linnet.train(noise(), out=tmp_path / "c", seed=7, **settings)
+    child = linnet.train(noise(), out=tmp_path / "d", seed=7, parent=first.path, **settings)
+    assert torch.equal(child.split()["test"], first.split()["test"])
+
+
+def test_data_in_memory_wins_over_the_place_in_a_recipe(tmp_path: Path) -> None:
+    recipe = linnet.Recipe(data="iris", model=("linear",), penalty=(0.1,))
+    run = linnet.train(noise(), recipe, out=tmp_path / "r", echo=False)
+    assert run.info["data"]["place"] is None and run.info["data"]["rows"] == 200

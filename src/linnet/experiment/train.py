@@ -113,6 +113,8 @@ def train(
     if resume is not None and plan.finished(to):
         return Run(resume, network)
     ready = plan.prepare()
+    if resume is None:
+        lineage.check_module(network, ready.data, ready.parts["test"])
     facts = _facts(ready)
     path, changed = _where(plan, ready, facts, out, allow)
     address = live.start(path.parent, pid=os.getpid()) if view else None
@@ -123,6 +125,7 @@ def train(
     ):
         job = Job(path, ready, facts, record, network, plan.origin, stop)
         job.begin(resume=resume is not None, changed=changed)
+        lineage.remember(network, path)
         for name in to:
             directory.follow(path, name)
         metrics = job.test(job.fit())
@@ -197,6 +200,8 @@ class Plan:
         if isinstance(place, (str, os.PathLike)):
             kept = known.data if same and known is not None else str(place)
             recipe = recipe.override({"data": kept})
+        elif place is not None and recipe.data is not None:  # in memory, whatever a recipe names
+            recipe = recipe.override({"data": None})
         return cls(place, recipe, path, origin, same)
 
     def prepare(self) -> Prepared:

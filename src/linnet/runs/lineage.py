@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 from safetensors.torch import save
-from torch import Tensor
+from torch import Tensor, nn
 
 from linnet.core import files
 from linnet.core.files import Place
@@ -223,8 +224,9 @@ class Origin:
             remedy += "part, as its weights have seen them or their group; "
             remedy += f"{counted(len(split.test), 'row')} test"
         kind = Inherited if len(split.test) else Untested
-        severity = "warning" if moved or not len(split.test) else "note"
-        return (kind(what, remedy, severity, where=draft.name, count=count),)
+        loud = moved or not len(split.test)
+        found = kind(what, remedy, "warning" if loud else "note", draft.name, count)
+        return (found,)
 
 
 def keep_sides(draft: Dataset, recipe: Recipe, known: Tensor) -> Split:
@@ -257,6 +259,33 @@ def keep_apart(draft: Dataset, split: Split, known: Tensor) -> tuple[Split, int]
     moved = torch.cat([tested, chosen])
     train = torch.cat([split.train, moved]).sort().values
     return Split(train, valid, test), len(moved)
+
+
+_TRAINED: WeakKeyDictionary[nn.Module, list[Path]] = WeakKeyDictionary()
+"""The runs in which a module of the user's own was trained by this process."""
+
+
+def remember(network: nn.Module | None, path: Path) -> None:
+    """Note that a module of the user's own is trained in the run in ``path``."""
+    if network is not None:
+        _TRAINED.setdefault(network, []).append(path)
+
+
+def check_module(network: nn.Module | None, data: Dataset, test: Tensor) -> None:
+    """Raise ``InputError`` if a module of the user's own was trained by this process on some of the
+    rows ``test`` that are to test it."""
+    for path in [] if network is None else _TRAINED.get(network, []):
+        rows = Rows.read(path) if path.is_dir() else None
+        if rows is None:
+            continue
+        known = rows.among(data.take(test))
+        count = int(((known == 0) | (known == 1)).sum())
+        if count:
+            raise InputError(
+                f"the module has been trained in {path}, on {count:,} of the "
+                f"{counted(len(test), 'row')} that would test it; give a new module, or "
+                f"parent={str(path)!r}, to start from its weights with its parts"
+            )
 
 
 @dataclass(frozen=True)
