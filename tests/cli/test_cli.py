@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -38,11 +39,18 @@ def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_evaluate_equals_the_runs_own_scores(work: Path) -> None:
     metrics = json.loads((work / "d" / "metrics.json").read_text())
     again = answer("evaluate", "d", "digits", cwd=work)
-    assert again["data"] == {"name": "digits", "part": "test", "rows": 360, "notes": []}
+    assert again["data"] == {
+        "name": "digits", "part": "test", "rows": 360, "known": {"train": 0, "valid": 0},
+        "notes": [],
+    }  # fmt: skip
     for name, scores in metrics["models"].items():
         assert again["models"][name]["test"] == scores["test"]
-    one = answer("evaluate", "d/mlp.safetensors", "digits", cwd=work)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        done = command("evaluate", "d/mlp.safetensors", "digits", "--json", cwd=work)
+    one = json.loads(done.stdout)
     assert one["data"]["part"] == "all" and list(one["models"]) == ["mlp"]
+    assert "of the 1,797 rows, 1,149 trained the models" in done.stderr
 
 
 def test_flags_and_the_printed_recipe_give_the_same_bits(work: Path) -> None:
@@ -261,3 +269,37 @@ def test_mnist_stays_within_its_memory(mnist_folder: Path, tmp_path: Path) -> No
         [sys.executable, "-P", "-c", code], capture_output=True, text=True, cwd=tmp_path, check=True
     )
     assert int(done.stdout.splitlines()[-1]) * 1024 < 1.2e9
+
+
+def test_a_sweep_shows_the_test_scores_of_the_chosen_run_alone(tmp_path: Path) -> None:
+    """As JSON too: who sees the other ones could choose by them."""
+    done = command(
+        "train", "iris", "--model", "mlp", "--set", "widths=4", "--set", "epochs=1", "--set",
+        "lr=0.5,0.01,0.001", "--out", "s", "--no-report", "--no-view", "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    first, *others = json.loads(done.stdout)
+    assert "test" in first["models"]["mlp"] and first["verdict"]
+    assert len(others) == 2
+    for plain in others:
+        assert plain["models"]["mlp"]["valid"] and plain["path"] and plain["chosen"] == "mlp"
+        text = json.dumps(plain)
+        assert '"test"' not in text and "verdict" not in text and "comparisons" not in text
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "iris", "--allow", "seed"], "--allow goes with --resume"),
+        (["train", "--resume", "r", "--out", "s"], "leave out --out and --from"),
+        (["train", "--resume", "r", "--from", "s"], "leave out --out and --from"),
+        (["train", "iris", "--print-recipe", "--json"], "prints TOML"),
+        (["predict", "r", "iris", "--invert"], "--resize and --invert go with single pictures"),
+        (["predict", "r", "iris", "--json", "--out", "x.csv"], "give one of the two"),
+    ],
+)
+def test_options_that_say_nothing_together_are_refused(
+    tmp_path: Path, words: list[str], message: str
+) -> None:
+    done = command(*words, cwd=tmp_path)
+    assert done.returncode == 2 and message in done.stderr, done.stderr

@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -248,7 +249,7 @@ def test_other_data_other_threads_other_versions_are_refused(
     path = stopped(tmp_path / "r")
     data = linnet.read("digits")
     other = (data.x.numpy()[::-1].copy(), data.y.numpy()[::-1].copy())
-    with pytest.raises(InputError, match=r"data is not the data of the run.*--allow data"):
+    with pytest.raises(InputError, match=r"data is not the data of the run.*train a new run"):
         linnet.train(other, resume=path)
     info = json.loads((path / "run.json").read_text())
     for change, name in (
@@ -375,3 +376,107 @@ def test_a_run_that_names_itself_as_its_parent_has_curves(
     assert linnet.Run(path).curves().data
     (path / "run.json").unlink()
     assert linnet.Run(path).curves().plain()["data"]
+
+
+SMALL: dict[str, Any] = {"model": ["linear", "mlp"], "epochs": 4, "widths": (8,), "penalty": [0.1]}
+
+
+def noise(seed: int = 0, columns: int = 4) -> tuple[Any, Any]:
+    draws = np.random.default_rng(seed)
+    return draws.normal(size=(150, columns)), draws.integers(0, 3, 150)
+
+
+def halfway(path: Path, data: Any = None, **more: Any) -> Path:
+    """A run that was stopped in the middle of its net."""
+    settings = {**SMALL, "checkpoint_every": 3, **more}
+    with pytest.raises(Interrupted):
+        linnet.train(noise() if data is None else data, out=path, stop=Asked(16), **settings)
+    found = checkpoint.newest(path / "checkpoints")
+    assert found is not None and found["model"] == "mlp" and "linear" in found["done"]
+    return path
+
+
+@pytest.mark.parametrize(
+    ("other", "named"),
+    [
+        ({"seed": 5}, "run and split and recipe"),
+        ({"widths": [16]}, "run and recipe"),
+        ({"data": noise(seed=1)}, "run and data and split"),
+        ({"data": noise(columns=7)}, "run and data and split"),
+        ({}, "run"),
+    ],
+)
+def test_checkpoints_of_another_run_are_refused_by_name(
+    tmp_path: Path, other: dict[str, Any], named: str
+) -> None:
+    mine, theirs = halfway(tmp_path / "mine"), halfway(tmp_path / "theirs", **other)
+    shutil.rmtree(mine / "checkpoints")
+    shutil.copytree(theirs / "checkpoints", mine / "checkpoints")
+    with pytest.raises(InputError, match=f"a checkpoint of another run: its {named} (is|are) not"):
+        linnet.train(noise(), resume=mine)
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "another's"])
+def test_a_finished_model_that_is_gone_is_fitted_again(tmp_path: Path, damage: str) -> None:
+    whole = linnet.train(noise(), out=tmp_path / "whole", **SMALL)
+    path = halfway(tmp_path / "r")
+    file = path / "checkpoints" / "linear.safetensors"
+    if damage == "missing":
+        file.unlink()
+    elif damage == "cut":
+        file.write_bytes(file.read_bytes()[:-9])
+    else:
+        other = linnet.train(noise(seed=1), out=tmp_path / "other", **SMALL)
+        shutil.copy(other.path / "linear.safetensors", file)
+    with pytest.warns(LinnetWarning, match=r"linear\.safetensors.*linear is fitted again"):
+        run = linnet.train(noise(), resume=path)
+    assert agrees(run, whole)
+
+
+def test_a_change_that_no_checkpoint_can_take_is_refused_in_words(tmp_path: Path) -> None:
+    changes: dict[str, Any] = {"widths": [16], "optimizer": "sgd", "batch_norm": True}
+    for name, value in changes.items():
+        path = halfway(tmp_path / name)
+        with pytest.raises(RecipeError, match=r"another network or optimizer") as told:
+            linnet.train(noise(), resume=path, allow=[name, "lr"], **{name: value})
+        assert "size mismatch" not in str(told.value)
+
+
+def test_a_run_that_was_allowed_to_change_goes_on_twice(tmp_path: Path) -> None:
+    """The checkpoint before the change still is the run's own, until the next one is written."""
+    path = halfway(tmp_path / "r", epochs=20)
+    with pytest.raises(Interrupted):
+        linnet.train(noise(), resume=path, epochs=19, allow=["epochs"], stop=Asked(2))
+    assert linnet.train(noise(), resume=path).state == "finished"
+
+
+def test_a_checkpoint_of_a_later_linnet_is_refused_with_both_numbers(tmp_path: Path) -> None:
+    path = halfway(tmp_path / "r")
+    for file in (path / "checkpoints").glob("0*.safetensors"):
+        content = file.read_bytes()
+        file.write_bytes(content.replace(b'\\"format\\":1', b'\\"format\\":9'))
+        assert file.read_bytes() != content
+    with pytest.raises(InputError, match="written in format 9; this linnet reads up to 1"):
+        linnet.train(noise(), resume=path)
+
+
+@pytest.mark.parametrize("kept", [None, 0, 5])
+def test_a_record_that_was_lost_or_cut_is_refused_by_name(tmp_path: Path, kept: int | None) -> None:
+    path = halfway(tmp_path / "r")
+    record = path / "events.jsonl"
+    lines = record.read_text().splitlines(keepends=True)
+    if kept is None:
+        record.unlink()
+    else:
+        record.write_text("".join(lines[:kept]))
+    with pytest.raises(InputError, match=r"events\.jsonl.*(cut|lost)"):
+        linnet.train(noise(), resume=path)
+    record.write_text("".join(lines))
+    assert linnet.train(noise(), resume=path).state == "finished"
+
+
+def test_a_run_without_its_description_is_refused_by_name(tmp_path: Path) -> None:
+    path = halfway(tmp_path / "r")
+    (path / "run.json").unlink()
+    with pytest.raises(InputError, match=r"holds no run\.json"):
+        linnet.train(noise(), resume=path)

@@ -37,7 +37,8 @@ def digits(tmp_path_factory: pytest.TempPathFactory) -> linnet.Run:
 def test_a_run_holds_all_its_files(digits: linnet.Run) -> None:
     names = {str(path.relative_to(digits.path)) for path in digits.path.rglob("*")}
     assert names == {
-        "recipe.toml", "run.json", "split.safetensors", "events.jsonl", "status.json",
+        "recipe.toml", "run.json", "split.safetensors", "rows.safetensors", "events.jsonl",
+        "status.json",
         "metrics.json", "constant.safetensors", "linear.safetensors", "mlp.safetensors",
         "predictions", "predictions/constant.parquet", "predictions/linear.parquet",
         "predictions/mlp.parquet",

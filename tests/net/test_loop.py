@@ -1,12 +1,14 @@
 """The mini-batch loop against the same steps written by hand."""
 
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 import linnet
 from helpers import events_of
@@ -291,3 +293,38 @@ def test_every_objective_trains() -> None:
         first, last = (fit(recipe.override({"epochs": epochs}), data, data) for epochs in (1, 8))
         losses = [artifact.manifest.scores["valid"]["loss"] for artifact in (first, last)]  # type: ignore[index, call-overload]
         assert losses[1] < losses[0]  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"activation": "selu"}, {"batch_norm": True}, {"optimizer": "lbfgs"}]
+)
+def test_fits_in_threads_have_the_bits_of_one_alone(more: dict[str, Any]) -> None:
+    """Dropout draws from the one global generator: each step has it to itself."""
+    draws = np.random.default_rng(0)
+    data = linnet.read((draws.normal(size=(120, 6)), draws.integers(0, 3, 120)))
+    every = {"batch_size": "all"} if more.get("optimizer") == "lbfgs" else {"batch_size": 16}
+    settings = {"model": ["mlp"], "epochs": 3, "widths": [8], "dropout": 0.4, **every, **more}
+    split = data.split(test=0.2, valid=None, seed=0)
+    device = {"device": "cpu"}
+    recipe = only(resolve(Recipe().override({**settings, **device}), data, split), "mlp")
+    train, nothing = data.take(split.train), data.take(split.train[:0])
+    found: dict[int, dict[str, Tensor]] = {}
+
+    def work(number: int) -> None:
+        found[number] = fit(recipe, train, nothing).module.state_dict()
+
+    work(0)
+    torch.manual_seed(4)
+    before, pause = torch.get_rng_state(), sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(1, 5)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(pause)
+    for number in range(1, 5):
+        assert all(torch.equal(found[0][key], found[number][key]) for key in found[0])
+    assert torch.equal(before, torch.get_rng_state())

@@ -1,11 +1,13 @@
 """The run directory: what it says of where it was made, and how a run is known to have ended."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,9 +19,10 @@ from linnet.cli import app
 from linnet.core import files
 from linnet.core.events import Other
 from linnet.core.history import History
-from linnet.errors import InputError
+from linnet.errors import InputError, WorkError
 from linnet.experiment.train import repeat
-from linnet.runs import archive, directory, events, provenance, query
+from linnet.runs import archive, directory, events, provenance, query, writer
+from linnet.runs.lineage import Rows
 from linnet.runs.repeat import agreement
 
 
@@ -331,3 +334,128 @@ def test_a_run_that_goes_on_can_be_looked_at(tmp_path: Path) -> None:
     assert live.metrics == run.metrics
     with pytest.raises(InputError, match="not a run of linnet"):
         linnet.Run(tmp_path)
+
+
+# files of a later linnet
+
+
+def later(path: Path) -> None:
+    """Write a number in a file as if a later linnet had."""
+    content = path.read_bytes()
+    changed = content
+    for mark in (b'"format": 1', b'"format":1', b'\\"format\\":1'):
+        changed = changed.replace(mark, mark[:-1] + b"7", 1)
+    assert changed != content and len(changed) == len(content)
+    path.write_bytes(changed)
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("finished") / "r"
+    linnet.train("iris", model="linear", penalty=[0.1], out=folder, echo=False)
+    return folder
+
+
+READERS: dict[str, Callable[[Path], object]] = {
+    "run.json": lambda path: linnet.Run(path).info,
+    "metrics.json": lambda path: linnet.Run(path).metrics,
+    "split.safetensors": lambda path: linnet.Run(path).split(),
+    "rows.safetensors": Rows.read,
+    "linear.safetensors": lambda path: linnet.load(path),
+    "status.json": directory.check_free,
+}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_files_of_a_later_linnet_are_refused_with_both_numbers(
+    finished: Path, tmp_path: Path, name: str
+) -> None:
+    path = tmp_path / "r"
+    shutil.copytree(finished, path)
+    READERS[name](path)
+    later(path / name)
+    with pytest.raises(InputError, match="written in format 7; this linnet reads up to 1") as told:
+        READERS[name](path)
+    assert name in str(told.value)
+
+
+def test_the_state_of_a_later_run_is_not_guessed(finished: Path, tmp_path: Path) -> None:
+    path = tmp_path / "r"
+    shutil.copytree(finished, path)
+    later(path / "status.json")
+    state, error = directory.state_of(path)
+    assert state == "newer" and "format 7" in str(error)
+
+
+# who writes a run
+
+
+def running(path: Path, **changes: object) -> str | None:
+    """The state of a run whose status says running, with these changes."""
+    directory.write_status(path, "running")
+    status = files.read_json(path / directory.STATUS)
+    files.write_json(path / directory.STATUS, {**status, **changes})
+    return directory.state_of(path)[0]
+
+
+OLD = "2020-01-01T00:00:00+00:00"
+
+
+def test_a_process_id_that_is_used_again_is_not_the_writer(tmp_path: Path) -> None:
+    """As in a container, where every run has the process id 1: this process has the id that the
+    status names, but started at another time, or in another space of ids."""
+    assert running(tmp_path) == "running"
+    assert running(tmp_path, heartbeat=OLD) == "running"  # it was suspended, say
+    assert running(tmp_path, started="12345") == "crashed"
+    directory.check_free(tmp_path)
+    assert running(tmp_path, namespace="pid:[1]", heartbeat=OLD) == "crashed"
+    assert running(tmp_path, namespace="pid:[1]") == "running"  # it may live there
+
+
+@pytest.mark.parametrize("started", [None, "unknown"])
+def test_where_no_start_is_known_the_heartbeat_decides(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, started: str | None
+) -> None:
+    """As on systems without /proc, or of a status that an older linnet wrote."""
+    monkeypatch.setattr(writer, "started", lambda pid: None)
+    assert running(tmp_path, started=started) == "running"
+    assert running(tmp_path, started=started, heartbeat=OLD) == "crashed"
+
+
+def test_a_system_without_proc_asks_ps(monkeypatch: pytest.MonkeyPatch) -> None:
+    pid = os.getpid()
+    assert writer.started(pid) == writer.started(pid) != writer.started(1)
+
+    def refuse(path: Path) -> str:
+        raise OSError
+
+    monkeypatch.setattr(Path, "read_text", refuse)
+    if shutil.which("ps") is not None:
+        assert writer.started(pid) == writer.started(pid) is not None
+    monkeypatch.setenv("PATH", "")
+    assert writer.started(pid) is None
+
+
+# where runs go
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda path: path.symlink_to("nowhere/at/all"), "runs is a link to nothing"),
+        (lambda path: path.write_text("x"), "runs is a file"),
+    ],
+)
+def test_a_folder_of_runs_that_cannot_be_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], None], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(tmp_path / "runs")
+    with pytest.raises(WorkError, match=message):
+        directory.create(None, "iris", "auto")
+
+
+def test_a_long_name_is_cut_in_its_message(tmp_path: Path) -> None:
+    with pytest.raises(WorkError, match="cannot") as told:
+        directory.create(tmp_path / ("x" * 300), "iris", "auto")
+    assert "x" * 250 not in str(told.value)

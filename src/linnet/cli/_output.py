@@ -62,6 +62,7 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     @wraps(function)
     def guarded(*args: Any, debug: bool = False, **options: Any) -> None:
         try:
+            memory.require_space()
             with warnings.catch_warnings():
                 warnings.showwarning = _warn  # type: ignore[assignment]
                 function(*args, **options)
@@ -76,6 +77,13 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
             _fail(f"error: {error.filename or 'a file'}: {error.strerror or error}", 1, debug)
         except MemoryError:
             _fail("error: out of memory; give fewer rows, or a smaller model", 1, debug)
+        except ImportError as error:  # under a limit of memory a library cannot be mapped
+            _fail(
+                f"error: a library cannot be loaded: {error}; allow more memory (ulimit -v), or "
+                "install linnet again",
+                1,
+                debug,
+            )
 
     signature = inspect.signature(function)
     extra = inspect.Parameter(

@@ -68,7 +68,8 @@ def _stopped(models: Mapping[str, Any]) -> None:
 def show_sweep(trials: "list[Trial]", *, json: bool) -> None:
     """Print the runs of a sweep, the lowest validation loss first, and the first one's scores."""
     if json:
-        print_json([_plain(trial) for trial in trials])
+        best, *others = trials
+        print_json([_plain(best), *(_untested(_plain(trial)) for trial in others)])
     else:
         keys = list(trials[0].settings)
         heads = [*keys, "chosen", "validation loss", "accuracy or RMSE", "files"]
@@ -85,6 +86,15 @@ def _plain(trial: "Trial") -> dict[str, Any]:
     if trial.run is None:
         return {**trial.settings, "error": str(trial.error)}
     return {**trial.settings, "path": str(trial.run.path), **trial.run.metrics}
+
+
+def _untested(plain: dict[str, Any]) -> dict[str, Any]:
+    """A trial that was not chosen, without its test scores: who sees them could choose by them."""
+    kept = {key: value for key, value in plain.items() if key not in ("comparisons", "verdict")}
+    for name, scores in kept.get("models", {}).items():
+        shown = {key: value for key, value in scores.items() if key != "test"}
+        kept["models"] = {**kept["models"], name: shown}
+    return kept
 
 
 def _cells(trial: "Trial") -> list[Any]:

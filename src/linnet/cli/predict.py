@@ -59,6 +59,10 @@ def predict(
     if len(inputs) != 1:
         missing = next((n for n in inputs if not Path(n).exists()), inputs[0])
         raise InputError(f"there is no picture {missing}; give pictures, or one data set")
+    if resize or invert:
+        raise InputError("--resize and --invert go with single pictures, not with a data set")
+    if out is not None and json:
+        raise InputError("--out writes a file, --json prints: give one of the two")
     from linnet.experiment.predict import predict
 
     found = predict(run, inputs[0], model=model, part=part, rows=_numbers(rows))

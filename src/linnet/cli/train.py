@@ -61,10 +61,15 @@ def train(
     ] = None,
     allow: Annotated[
         list[str] | None,
-        typer.Option(help="With --resume: continue even if this differs: seed, threads, data, ..."),
+        typer.Option(help="With --resume: continue even if this differs: seed, threads, lr, ..."),
     ] = None,
     parent: Annotated[
-        Path | None, typer.Option("--from", help="Start a new run from the weights of this one.")
+        Path | None,
+        typer.Option(
+            "--from",
+            help="Start a new run from the weights of this one; it is tested on no row that they "
+            "have seen.",
+        ),
     ] = None,
     print_recipe: Annotated[
         bool, typer.Option("--print-recipe", help="Print the resolved recipe and stop.")
@@ -95,7 +100,8 @@ def train(
         "time": time, "on_bad": on_bad, "seed": seed, "device": device,
         "header": False if no_header else None, "model": _models(model),
     }  # fmt: skip
-    settings = _settings(flags, setting or [], config, resume or parent)
+    _check_options(resume, parent, allow, out=out, print_recipe=print_recipe, json=json)
+    settings = _settings(flags, setting or [], config, resume, parent)
     tried = trials(settings, "recipe" if config is None else str(config))
     if resume is not None and len(tried) > 1:
         raise InputError("--resume continues one run; do not give lists of settings")
@@ -104,7 +110,7 @@ def train(
     set_threads()
     _quiet()
     if print_recipe:
-        _print_recipes(tried)
+        _print_recipes(tried, resume, parent)
         return
     _open_page(view, out if resume is None else resume, alone=len(tried) == 1)
     options: dict[str, Any] = {"echo": True, "to": sinks, "parent": parent}
@@ -129,10 +135,35 @@ def _named(setting: list[str]) -> list[str]:
     return [name for key, value in pairs if key in keys for name in value.split(",")]
 
 
+def _check_options(
+    resume: Path | None,
+    parent: Path | None,
+    allow: list[str] | None,
+    *,
+    out: Path | None,
+    print_recipe: bool,
+    json: bool,
+) -> None:
+    """Refuse options that say nothing together."""
+    from linnet.errors import InputError
+
+    if resume is not None and (out is not None or parent is not None):
+        raise InputError("--resume continues a run in its folder: leave out --out and --from")
+    if allow and resume is None:
+        raise InputError("--allow goes with --resume")
+    if print_recipe and json:
+        raise InputError("--print-recipe prints TOML: leave out --json")
+
+
 def _settings(
-    flags: dict[str, Any], setting: list[str], config: Path | None, past: Path | None
+    flags: dict[str, Any],
+    setting: list[str],
+    config: Path | None,
+    resume: Path | None,
+    parent: Path | None,
 ) -> dict[str, Any]:
-    """The settings, each overriding the one before: run to continue, file, flags, ``--set``."""
+    """The settings, each overriding the one before: run to continue or to start from, file, flags,
+    ``--set``."""
     from linnet.fit.settings import read_recipe, read_settings
 
     settings = {} if config is None else read_recipe(config)
@@ -140,12 +171,16 @@ def _settings(
     given = read_settings(setting)
     columns = {**settings.get("columns", {}), **given.get("columns", {})}
     settings |= {**given, **({"columns": columns} if columns else {})}
-    if past is None:
+    if resume is None and parent is None:
         return settings
     from linnet.runs.archive import run_place
+    from linnet.runs.lineage import inherited
     from linnet.runs.resume import recipe_of
 
-    return {**recipe_of(run_place(past)).plain(), **settings}
+    if resume is not None:
+        return {**recipe_of(resume).plain(), **settings}
+    assert parent is not None
+    return {**inherited(recipe_of(run_place(parent))), **settings}
 
 
 def _sinks(to: list[str] | None) -> list[str]:
@@ -167,11 +202,12 @@ def _quiet() -> None:
     warnings.simplefilter("ignore", LinnetWarning)
 
 
-def _print_recipes(tried: "list[Trial]") -> None:
-    from linnet.fit.prepare import prepare
+def _print_recipes(tried: "list[Trial]", resume: Path | None, parent: Path | None) -> None:
+    from linnet.experiment.train import Plan
 
     for trial in tried:
-        print(prepare(trial.recipe.data, trial.recipe).recipe.toml(), end="")
+        plan = Plan.of(None, trial.recipe, None, resume, parent, {})
+        print(plan.prepare().recipe.toml(), end="")
 
 
 def _open_page(view: bool | None, place: Path | None, *, alone: bool) -> None:

@@ -279,6 +279,20 @@ def _depth(text: str) -> int:
     return deepest
 
 
+def check_format(
+    value: Json, known: int, source: object, error: type[InputError] = InputError
+) -> None:
+    """Raise ``error`` unless ``value`` is an object whose "format" is a whole number from 1 to
+    ``known``: a file of a later linnet may mean something else by the same words."""
+    found = value.get("format") if isinstance(value, dict) else None
+    if type(found) is not int or found < 1:
+        raise error(f"{source}: no format number; expected {known}")
+    if found > known:
+        raise error(
+            f"{source}: written in format {found}; this linnet reads up to {known}: upgrade linnet"
+        )
+
+
 def read_json(path: Place) -> Json:
     """The strict JSON in ``path``."""
     try:

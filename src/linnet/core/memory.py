@@ -11,6 +11,9 @@ from linnet.errors import DataError, WorkError
 
 GROUP = Path("/sys/fs/cgroup")
 
+LEAST_SPACE = 1_000_000_000
+"""Bytes of addresses that PyTorch, NumPy and SciPy take when imported, measured on Linux."""
+
 EXHAUSTED = ("out of memory", "not enough memory", "can't allocate memory")
 """Parts of PyTorch's messages when a device, or the machine, has no more memory."""
 
@@ -87,6 +90,22 @@ def resident() -> int | None:
         return pages * os.sysconf("SC_PAGE_SIZE")
     except (OSError, ValueError, IndexError, AttributeError):
         return None
+
+
+def require_space() -> None:
+    """Raise ``WorkError`` if this process may map less memory than the libraries take
+    (``ulimit -v``): some of them never return from a lack of it."""
+    try:
+        import resource
+
+        most = resource.getrlimit(resource.RLIMIT_AS)[0]
+    except ImportError:  # Windows
+        return
+    if 0 <= most < LEAST_SPACE:
+        raise WorkError(
+            f"this process may map {most / 1e9:.2f} GB of memory (ulimit -v), and the libraries "
+            f"alone take about {LEAST_SPACE / 1e9:.2f} GB; allow more"
+        )
 
 
 def require(need: int, what: str, remedy: str = "fewer rows or columns (drop=...)") -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
@@ -20,3 +23,25 @@ def generator(seed: int, *purpose: str | int) -> torch.Generator:
     import torch
 
     return torch.Generator().manual_seed(derive(seed, *purpose))
+
+
+_GLOBAL = threading.RLock()
+
+
+@contextmanager
+def borrowed(*, restored: bool = True) -> Iterator[None]:
+    """A block that may seed the global generators and draw from them, as dropout does.
+
+    Such blocks of several threads run one after the other, and each leaves the generator of the CPU
+    as it was; so what one draws does not depend on the others. Without ``restored`` the caller sees
+    to the generators.
+    """
+    import torch
+
+    with _GLOBAL:
+        state = torch.get_rng_state() if restored else None
+        try:
+            yield
+        finally:
+            if state is not None:
+                torch.set_rng_state(state)

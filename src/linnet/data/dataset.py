@@ -11,6 +11,7 @@ from torch import Tensor
 
 from linnet.core.files import canonical
 from linnet.core.registry import suggest
+from linnet.core.text import listed
 from linnet.data import columns
 from linnet.data.reading import Label, Reading
 from linnet.data.schema import Schema
@@ -158,16 +159,21 @@ class Dataset:
         )
 
     def conform(self, schema: Schema) -> Dataset:
-        """The same data, encoded by a model's ``schema``; raises DataError if it does not fit."""
+        """The same data, encoded by a model's ``schema``; raises DataError if it does not fit.
+
+        The records of a table are encoded with the means and categories of the model; columns that
+        the model does not know are left out.
+        """
         if self.schema == schema:
             return self
         if self.schema.task != schema.task:
             raise DataError(f"{self.name} is {self.schema.task}; the model does {schema.task}")
-        if self.schema.example != schema.example:
+        records = self.schema.example == "record" and bool(schema.fields)
+        if self.schema.example != schema.example and not records:
             raise DataError(
                 f"{self.name} holds {self.schema.example}s; the model takes {schema.example}s"
             )
-        if schema.example == "row" and self.schema.columns != schema.columns:
+        if schema.example == self.schema.example == "row" and self.schema.columns != schema.columns:
             missing = [name for name in schema.columns if name not in self.schema.columns]
             raise DataError(
                 f"{self.name}: the columns are not the model's; "
@@ -183,7 +189,30 @@ class Dataset:
                 f"{self.name} has {len(self.schema.targets)} targets, the model "
                 f"{len(schema.targets)}"
             )
-        return replace(self, x=schema.encode(self._pixels(schema)), y=y, schema=schema)
+        x = self._encoded(schema) if records else schema.encode(self._pixels(schema))
+        return replace(self, x=x, y=y, schema=schema)
+
+    def _encoded(self, schema: Schema) -> Tensor:
+        """The records, encoded by a model's ``schema``."""
+        mine = [field for field in self.schema.fields if field.used]
+        places = {field.name: place for place, field in enumerate(mine)}
+        used = [field for field in schema.fields if field.used]
+        missing = [field.name for field in used if field.name not in places]
+        if missing:
+            raise DataError(
+                f"{self.name}: the columns are not the model's; missing: {listed(missing, 8)}"
+            )
+        order = [places[field.name] for field in used]
+        for field, place in zip(used, order, strict=True):
+            if mine[place].kind != field.kind:
+                raise DataError(
+                    f"{self.name}: the column {field.name!r} is read as {mine[place].kind}; the "
+                    f"model takes it as {field.kind}: declare it, columns.{field.name}={field.kind}"
+                )
+        rows = self.x.numpy()[:, order]
+        return torch.from_numpy(
+            columns.expand(schema.fields, rows, schema.dtype, [mine[place] for place in order])
+        )
 
     def _pixels(self, schema: Schema) -> Tensor:
         """The examples; pictures in the unit and with the channels of a model's ``schema``."""

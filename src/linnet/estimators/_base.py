@@ -438,9 +438,22 @@ def _numeric(X: Any) -> bool:
     return True
 
 
+ALIGNED = 64
+"""PyTorch's own memory begins at a multiple of this many bytes."""
+
+MOST_COPIED = 32 << 20
+"""A larger array is never copied for its place in memory."""
+
+
 def _tensor(array: Array) -> Tensor:
-    """A tensor that shares the memory if it is writable, else a copy."""
-    return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+    """A tensor that shares the memory if it is writable, else a copy.
+
+    A small array is copied too if it does not begin where PyTorch's own tensors do: the last bits
+    of some kernels depend on that, and one array would have several results.
+    """
+    tensor = torch.from_numpy(np.require(array, requirements=["C", "W"]))
+    apart = tensor.data_ptr() % ALIGNED and array.nbytes <= MOST_COPIED
+    return tensor.clone() if apart else tensor
 
 
 def _weights(sample_weight: Any, X: Array) -> Array | None:

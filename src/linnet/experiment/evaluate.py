@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
+from torch import Tensor
+
+from linnet.core.text import counted
 from linnet.data.dataset import Dataset
+from linnet.errors import LinnetWarning
 from linnet.experiment.predict import for_model, is_run, part_rows
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
@@ -14,6 +19,7 @@ from linnet.insight import evaluation
 from linnet.insight.task import basis
 from linnet.networks import OWN
 from linnet.runs import archive, directory
+from linnet.runs.lineage import PARTS, Rows
 from linnet.runs.run import Run
 
 
@@ -24,19 +30,33 @@ def evaluate(
 
     ``part="auto"`` is the test part that the data came with. If it came without one, it is the
     run's test rows if this is the run's own data, else all rows.
+
+    Warns if some of the rows are those that the models were trained on, or that chose among them:
+    whatever their order and their file, such scores say little of new rows. ``data["known"]`` has
+    their numbers. A model file outside of its run does not know its rows; then only its own data as
+    a whole is known again, and ``known`` is None.
     """
-    models, notes = _models(Path(place), model)
+    path = Path(place)
+    models, notes = _models(path, model)
     first = next(iter(models.values()))
     dataset = for_model(first, data)
-    rows, part = part_rows(dataset, Path(place), first, part)
+    rows, named = part_rows(dataset, path, first, part)
     chosen = dataset.take(rows)
     notes += _alone(first, chosen)
+    known = None if (kept := _rows(path)) is None else _count(kept.among(chosen))
+    drawn = named == "test" and not dataset.test_rows  # the run's own test rows
+    told = None if drawn or part == "train" else _told(known, dataset, chosen, first)
+    if told is not None:
+        warnings.warn(told, LinnetWarning, stacklevel=2)
+    if told is not None or known is None:
+        notes.append(told or "the model file alone does not say which rows trained it")
     result: dict[str, Any] = {
         "format": directory.FORMAT,
         "data": {
             "name": dataset.name,
-            "part": part,
+            "part": named,
             "rows": len(rows),
+            "known": known,
             "notes": [*dataset.notes, *notes],
         },
         "models": {},
@@ -59,6 +79,43 @@ def _alone(model: Artifact, data: Dataset) -> list[str]:
         f"the column {column!r}, by which training rows were divided, is missing or has gaps: the "
         "intervals take the rows as independent, and are too narrow if they are not"
     ]
+
+
+def _rows(place: Path) -> Rows | None:
+    """The rows of the run in ``place``, or of the run in whose folder the model file lies; None if
+    nothing tells them."""
+    if is_run(place):
+        return Rows.read(archive.run_place(place))
+    folder = place.parent
+    return Rows.read(folder) if (folder / directory.RUN).is_file() else None
+
+
+def _count(known: Tensor) -> dict[str, int]:
+    """How many rows are among those of each part; ``known`` is their part, (rows,)."""
+    return {part: int((known == number).sum()) for number, part in enumerate(PARTS[:2])}
+
+
+def _told(
+    known: dict[str, int] | None, data: Dataset, chosen: Dataset, model: Artifact
+) -> str | None:
+    """What to say of rows that the models have seen."""
+    if known is None:
+        about = model.manifest.data
+        if data.fingerprint() != about.get("fingerprint"):
+            return None
+        return (
+            f"{data.name} is the data that the model was trained and tested on, and "
+            f"{about.get('train_rows')} of its rows trained it; the file alone does not say which: "
+            "give the run, or other rows"
+        )
+    words = [f"{known['train']:,} trained the models"] if known["train"] else []
+    words += [f"{known['valid']:,} chose among them"] if known["valid"] else []
+    if not words:
+        return None
+    return (
+        f"of the {counted(len(chosen), 'row')}, {' and '.join(words)}: their scores say little of "
+        "new rows; leave them out"
+    )
 
 
 def _models(place: Path, model: str | None) -> tuple[dict[str, Artifact], list[str]]:

@@ -56,6 +56,8 @@ def learning_curve(
     """
     found = read(run.place)
     if found is not None:
+        if data is not None:
+            run.draft(data)  # refuses other data
         return found
     if run.place != run.path:
         raise InputError(f"{run.path}: a zip is only read; unpack it and name its folder")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from linnet.core import registry
-from linnet.errors import Diverged
+from linnet.errors import Diverged, InputError
 from linnet.experiment.train import named, train
 from linnet.fit.recipe import Recipe
 from linnet.fit.settings import sweep as combinations
@@ -30,7 +30,8 @@ class Trial:
     @property
     def name(self) -> str:
         """The settings as the name of its folder: "lr=0.01,epochs=5"."""
-        return ",".join(f"{key}={value}" for key, value in self.settings.items())
+        found = ",".join(f"{key}={value}" for key, value in self.settings.items())
+        return found.replace("/", "_") or "run"
 
     @property
     def valid(self) -> dict[str, Any]:
@@ -71,12 +72,16 @@ def sweep(
     arguments of ``linnet.train``, such as ``{"to": ["mlflow"]}``. ``among`` are trials to run
     instead of the combinations of ``settings``.
     """
+    if among is not None and settings:
+        raise InputError(f"sweep: give either among or settings ({', '.join(settings)})")
+    for key in {"data", "recipe", "out", "resume"} & (options or {}).keys():
+        raise InputError(f"sweep: {key} cannot be among options: each trial is a run of its own")
     registry.allow(named(settings))
     tried = trials(settings) if among is None else among
     for trial in tried:
         if tell is not None:
             tell(trial)
-        where = None if out is None or not trial.name else Path(out) / trial.name
+        where = None if out is None else Path(out) / trial.name
         try:
             trial.run = train(data, trial.recipe, out=where, **(options or {}))
         except Diverged as error:

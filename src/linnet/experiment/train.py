@@ -8,9 +8,10 @@ import platform
 import shlex
 import shutil
 import sys
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -26,9 +27,9 @@ from linnet.core.text import listed
 from linnet.data.dataset import Dataset
 from linnet.data.table import Warned
 from linnet.errors import Diverged, InputError, Interrupted, RecipeError
-from linnet.fit import artifact, checkpoint
+from linnet.fit import checkpoint
 from linnet.fit.artifact import Artifact
-from linnet.fit.checkpoint import Checkpoints, Stop
+from linnet.fit.checkpoint import Checkpoints, Owner, Stop
 from linnet.fit.fit import fit, heed
 from linnet.fit.prepare import Prepared, prepare
 from linnet.fit.recipe import Recipe
@@ -37,8 +38,16 @@ from linnet.insight import evaluation
 from linnet.insight.verdict import verdict
 from linnet.networks import BASELINE, LINE, OWN
 from linnet.networks import find as find_network
-from linnet.runs import archive, directory, provenance
-from linnet.runs.resume import check, differences, recipe_of
+from linnet.runs import directory, lineage, provenance
+from linnet.runs.events import read_all
+from linnet.runs.resume import (
+    changed_data,
+    changed_settings,
+    check,
+    differences,
+    identity,
+    recipe_of,
+)
 from linnet.runs.run import Run
 from linnet.show import progress
 from linnet.show.view import launch as live
@@ -80,10 +89,18 @@ def train(
 
     ``resume`` is the directory of a run that was stopped or killed. It continues from its newest
     checkpoint with its own recipe and data, and gives the same result, to the bit. If something has
-    changed since (``seed``, ``threads``, ``data``, ...), it is refused by name unless ``allow``
-    names it. A run that has finished is returned unchanged. ``parent`` is a run, or its zip, from
-    which a new one starts: with its models' weights, and with its recipe, where ``recipe`` and
-    ``settings`` do not say otherwise. ``stop`` is a request to stop, checked after each step.
+    changed since (``seed``, ``threads``, ``lr``, ...), it is refused by name unless ``allow`` names
+    it; other data, or other parts of it, are always refused. A run that has finished is returned
+    unchanged, and refused if something else than it is asked for. ``stop`` is a request to stop,
+    checked after each step.
+
+    ``parent`` is a run, or its zip, from which a new one starts: with its models' weights, and with
+    its recipe and its data, where ``data``, ``recipe`` and ``settings`` do not say otherwise. The
+    new run is tested on no row that these weights have seen. On the same data it has the parent's
+    parts, and another ``test``, ``valid``, ``split``, ``group`` or ``time`` is refused. On other
+    data, rows among those that the parent was trained on, or chose by, go into the training part;
+    if no row is left to test, no score is claimed. Other data needs the parent's columns and
+    classes, and is encoded as the parent's.
 
     The rows are split once. Penalty, epoch and model are chosen on validation rows; test rows are
     used once per model, at the end.
@@ -92,21 +109,24 @@ def train(
     ``settings`` (``model="toy"``), or in ``plugins`` if a recipe or a run names them.
     """
     registry.allow([*plugins, *named(settings)])
-    if resume is not None and _finished(Path(resume), out, parent):
+    _check_words(resume, out, parent, allow)
+    plan = Plan.of(data, recipe, network, resume, parent, settings)
+    if resume is not None and plan.finished(to):
         return Run(resume, network)
-    past = None if parent is None else Run(parent, network)
-    data, recipe = _asked(data, recipe, network, resume, past, settings)
-    ready = prepare(data, recipe)
+    ready = plan.prepare()
+    if resume is None:
+        lineage.check_module(network, ready.data, ready.parts["test"])
     facts = _facts(ready)
-    path, changed = _where(ready, facts, out, resume, allow)
+    path, changed = _where(plan, ready, facts, out, allow)
     address = live.start(path.parent, pid=os.getpid()) if view else None
     with (
         progress.shown(echo, address) as heard,
         closing(Record(path / directory.EVENTS, heard, alone=True)) as record,
         directory.Heartbeat(path),
     ):
-        job = Job(path, ready, facts, record, network, past, stop)
+        job = Job(path, ready, facts, record, network, plan.origin, stop)
         job.begin(resume=resume is not None, changed=changed)
+        lineage.remember(network, path)
         for name in to:
             directory.follow(path, name)
         metrics = job.test(job.fit())
@@ -123,32 +143,110 @@ def named(settings: Mapping[str, Any]) -> list[str]:
     return [name for value in values for name in ([value] if isinstance(value, str) else value)]
 
 
-def _finished(
-    path: Path, out: str | os.PathLike[str] | None, parent: str | os.PathLike[str] | None
-) -> bool:
-    """Whether the run to resume has finished already."""
-    if out is not None or parent is not None:
-        raise InputError("a resumed run stays in its directory: give resume without out and parent")
-    return directory.state_of(path)[0] == "finished"
-
-
-def _asked(
-    data: Any,
-    recipe: Recipe | None,
-    network: nn.Module | None,
+def _check_words(
     resume: str | os.PathLike[str] | None,
-    past: Run | None,
-    settings: dict[str, Any],
-) -> tuple[Any, Recipe]:
-    """The data and the recipe: the arguments, or else those of the run to resume, or of the parent
-    run."""
-    if resume is not None:
-        recipe = recipe_of(Path(resume)) if recipe is None else recipe
-        data = _place(Path(resume), recipe) if data is None else data
-    elif past is not None:
-        recipe = recipe_of(past.place) if recipe is None else recipe
-        data = past.data_place() if data is None else data
-    recipe = Recipe() if recipe is None else recipe
+    out: str | os.PathLike[str] | None,
+    parent: str | os.PathLike[str] | None,
+    allow: Sequence[str],
+) -> None:
+    """Raise ``InputError`` for words that have no meaning together."""
+    if resume is not None and (out is not None or parent is not None):
+        raise InputError("a resumed run stays in its directory: give resume without out and parent")
+    if resume is None and allow:
+        raise InputError("allow says what may differ when a run goes on: give it with resume")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to train on, and how: the arguments, or else those of the run to resume, or of the
+    parent run."""
+
+    data: Any
+    recipe: Recipe
+    resume: Path | None
+    origin: lineage.Origin | None
+    """The parent run, also that of a run that is resumed."""
+    same: bool
+    """Whether the data is that of the run to resume, as its recipe names it."""
+
+    @classmethod
+    def of(
+        cls,
+        data: Any,
+        recipe: Recipe | None,
+        network: nn.Module | None,
+        resume: str | os.PathLike[str] | None,
+        parent: str | os.PathLike[str] | None,
+        settings: Mapping[str, Any],
+    ) -> Plan:
+        """The plan for the arguments of ``train``."""
+        path = None if resume is None else Path(resume)
+        before = None if path is None else recipe_of(path)
+        origin = None if parent is None else lineage.Origin(Run(parent, network))
+        if path is not None and (found := directory.read_info(path).get("parent")) is not None:
+            origin = lineage.Origin(Run(found, network))
+        usual = Recipe() if origin is None else Recipe.make(lineage.inherited(origin.recipe))
+        recipe = _named(before or usual if recipe is None else recipe, network, settings)
+        place = recipe.data if data is None else data
+        past = None if origin is None else origin.run
+        past = past if path is None else _lasting(path, network)
+        known = before or (None if origin is None else origin.recipe)
+        same = known is not None and (place is None or place == known.data)
+        if same and past is not None:
+            if known is not None and known.data is None:
+                raise RecipeError(
+                    f"{past.path}: it was trained on data in memory; give it: data=..."
+                )
+            place = past.data_place()
+        if isinstance(place, (str, os.PathLike)):
+            kept = known.data if same and known is not None else str(place)
+            recipe = recipe.override({"data": kept})
+        elif place is not None and recipe.data is not None:  # in memory, whatever a recipe names
+            recipe = recipe.override({"data": None})
+        return cls(place, recipe, path, origin, same)
+
+    def prepare(self) -> Prepared:
+        """Read, split, check and encode the data."""
+        if self.resume is not None:
+            going = lineage.GoingOn(self.resume, self.origin)
+            return prepare(self.data, self.recipe, going.divide)
+        if self.origin is not None:
+            return prepare(self.data, self.recipe, self.origin.divide)
+        return prepare(self.data, self.recipe)
+
+    def finished(self, to: Sequence[str]) -> bool:
+        """Whether the run to resume has finished; raises ``InputError`` if it has, and something
+        else than it is asked for."""
+        path = self.resume
+        assert path is not None
+        if directory.state_of(path)[0] != "finished":
+            return False
+        if to:
+            sync = f"linnet runs sync {shlex.quote(str(path))} --to {to[0]}"
+            raise InputError(f"{path} has finished: log it with {sync}")
+        changed = changed_settings(path, self.recipe)
+        if changed or not self.same:
+            changed = changed_settings(path, (ready := self.prepare()).recipe)
+            changed |= changed_data(path, ready.data.fingerprint())
+        if changed:
+            words = "; ".join(f"{name} is {value}" for name, value in changed.items())
+            raise InputError(
+                f"{path} has finished, and cannot go on otherwise: {words}; start a new run from "
+                f"its weights: linnet train --from {shlex.quote(str(path))}"
+            )
+        return True
+
+
+def _lasting(path: Path, network: nn.Module | None) -> Run:
+    """The run to resume; raises ``InputError`` if its record is gone."""
+    record = path / directory.EVENTS
+    if not record.is_file():
+        raise InputError(f"{record} is lost; copy it back, or train a new run")
+    return Run(path, network)
+
+
+def _named(recipe: Recipe, network: nn.Module | None, settings: Mapping[str, Any]) -> Recipe:
+    """The recipe with the settings, and with the user's own module among its models."""
     if not isinstance(recipe, Recipe):
         raise RecipeError(
             f"the second argument is a {type(recipe).__name__}; expected a Recipe: give arrays "
@@ -156,15 +254,13 @@ def _asked(
         )
     if network is not None and OWN not in recipe.model:
         settings = {**settings, "model": _with_own(recipe, settings)}
-    recipe = recipe.override(settings) if settings else recipe
+    recipe = recipe.override(dict(settings)) if settings else recipe
     if network is None and OWN in recipe.model:
         raise RecipeError(
             f'the model "{OWN}" is a module of your own: give it from Python, '
             "linnet.train(..., network=Net())"
         )
-    if isinstance(data, (str, os.PathLike)):
-        recipe = recipe.override({"data": str(data)})
-    return recipe.data if data is None else data, recipe
+    return recipe
 
 
 def _with_own(recipe: Recipe, settings: Mapping[str, Any]) -> tuple[str, ...]:
@@ -176,32 +272,30 @@ def _with_own(recipe: Recipe, settings: Mapping[str, Any]) -> tuple[str, ...]:
     return named if OWN in named else (*named, OWN)
 
 
-def _place(path: Path, recipe: Recipe) -> str:
-    """The place of the data of the run in ``path``, relative to the current directory."""
-    if recipe.data is None:
-        raise RecipeError(f"{path}: it was trained on data in memory; give it: data=...")
-    return Run(path).data_place() if (path / directory.RUN).is_file() else recipe.data
-
-
 def _where(
+    plan: Plan,
     ready: Prepared,
     facts: Mapping[str, Any],
     out: str | os.PathLike[str] | None,
-    resume: str | os.PathLike[str] | None,
     allow: Sequence[str],
 ) -> tuple[Path, dict[str, str]]:
     """The directory of the run and, if it is resumed, what has changed since; raises ``InputError``
     for a change that ``allow`` does not name."""
-    if resume is None:
+    path = plan.resume
+    if path is None:
         names = "auto" if ready.recipe.model == Recipe().model else "-".join(ready.recipe.model)
         return directory.create(Path(out) if out else None, ready.data.name, names), {}
-    path = Path(resume)
-    made = {"fingerprint": facts["fingerprint"], "split": split_fingerprint(ready.parts)}
-    threads, versions = torch.get_num_threads(), provenance.versions()
-    changed = differences(path, ready.recipe, made, threads, versions)
+    changed = _changes(plan, ready, facts["fingerprint"])
     check(path, changed, allow)
     directory.check_free(path)
     return path, changed
+
+
+def _changes(plan: Plan, ready: Prepared, fingerprint: str) -> dict[str, str]:
+    """What has changed since the run to resume was stopped."""
+    assert plan.resume is not None
+    threads, versions = torch.get_num_threads(), provenance.versions()
+    return differences(plan.resume, ready.recipe, fingerprint, threads, versions)
 
 
 def _facts(ready: Prepared) -> dict[str, Any]:
@@ -223,19 +317,29 @@ class Job:
     facts: dict[str, Any]
     record: Record
     network: nn.Module | None
-    past: Run | None
+    origin: lineage.Origin | None
     stop: Stop | None
     held: Mapping[str, Any] | None = None
     """The state in the newest checkpoint of a run that is resumed."""
+    owner: Owner = field(default_factory=Owner)
+    """Which run the checkpoints belong to."""
 
     def begin(self, *, resume: bool, changed: Mapping[str, str]) -> None:
         """Write the files that are known before training, or record from where the run resumes."""
-        path, record = self.path, self.record
+        path, record, parts = self.path, self.record, self.ready.parts
+        if not resume:
+            _describe(path, self.ready, self.facts, self.origin)
+        now = identity(self.ready.recipe)
+        info = directory.read_info(path)
+        before = [each["recipe"] for each in info.get("resumed", []) if "recipe" in each]
+        self.owner = Owner(
+            info.get("id", ""), self.facts["fingerprint"], split_fingerprint(parts), now,
+            (now, *before, *([identity(recipe_of(path))] if resume else [])),
+        )  # fmt: skip
         if resume:
-            self.held = checkpoint.newest(path / checkpoint.FOLDER)
+            self.held = checkpoint.newest(path / checkpoint.FOLDER, self.owner)
+            _check_record(path, self.held)
             _go_on(path, record, self.held, self.ready.recipe, changed)
-        if not resume or not (path / directory.RUN).is_file():
-            _describe(path, self.ready, self.facts, self.past)
         if self.held is None:
             name = self.ready.data.name
             wall = directory.now()
@@ -258,24 +362,29 @@ class Job:
         world = World(device=torch.device(recipe.device))
         rows, valid = (self.ready.data.take(self.ready.parts[name]) for name in ("train", "valid"))
         folder = self.path / checkpoint.FOLDER
-        saves = Checkpoints(folder, recipe.checkpoint_every, self.stop, record)
-        held = self.held or {"model": None, "done": []}
+        saves = Checkpoints(folder, recipe.checkpoint_every, self.stop, record, self.owner)
+        held = self.held or {"model": None, "done": {}}
         models: dict[str, Artifact] = {}
         for name in (BASELINE, *recipe.model):
             own = self.network if find_network(name).own else None
-            if name in held["done"]:
-                models[name] = artifact.load(saves.place(name), own)
-                saves.done = [*saves.done, name]
+            again = name in held["done"]
+            if again and (kept := saves.load(name, held["done"][name], own)) is not None:
+                models[name] = kept
                 continue
             with memory.guarded(
                 f"{name} on {recipe.device}", "try a smaller batch_size, or widths"
             ):
                 models[name] = fit(
-                    only(recipe, name), rows, valid, world=world, record=record,
-                    module=self.network, start=_start(self.past, name, rows), checkpoints=saves,
+                    only(recipe, name), rows, valid, world=world,
+                    record=Record() if again else record,  # the record has it already
+                    module=self.network, start=_start(self.origin, name),
+                    checkpoints=None if again else saves,
                     resume=held if held["model"] == name else None,
                 )  # fmt: skip
-            saves.keep(models[name], {"events": record.count, "seconds": record.seconds})
+            if again:
+                saves.keep_again(models[name])
+            else:
+                saves.keep(models[name], {"events": record.count, "seconds": record.seconds})
         return models
 
     def test(self, models: dict[str, Artifact]) -> dict[str, Any]:
@@ -301,6 +410,8 @@ class Job:
         metrics["verdict"] = verdict(
             metrics, {name: model.module.title for name, model in models.items()}
         )
+        if any(isinstance(each, lineage.Untested) for each in self.ready.findings):
+            metrics["verdict"] = lineage.UNTESTED
         return metrics
 
     def _score(self, model: Artifact, raw: Tensor | None, test: Dataset) -> dict[str, Any]:
@@ -331,16 +442,29 @@ def _go_on(
     """Record from where the run resumes. Changes are also added to ``run.json``, and
     ``recipe.toml`` becomes the recipe from here on."""
     again = {"wall": directory.now(), "changed": dict(changed)}
+    before = identity(recipe_of(path))
     if held is None:
         record.go_on(0, 0.0, **again)
     else:
         step = held.get("progress", {}).get("index")
         record.go_on(held["events"], held["seconds"], model=held["model"], step=step, **again)
-    if changed and (path / directory.RUN).is_file():
-        files.write(path / directory.RECIPE, recipe.toml().encode())
-        info = directory.read_info(path)
+    if changed:
+        info, again = directory.read_info(path), {**again, "recipe": before}
         files.write_json(
             path / directory.RUN, {**info, "resumed": [*info.get("resumed", []), again]}
+        )
+        files.write(path / directory.RECIPE, recipe.toml().encode())
+
+
+def _check_record(path: Path, held: Mapping[str, Any] | None) -> None:
+    """Raise ``InputError`` if the record of the run has fewer events than its checkpoint knows."""
+    count = 0 if held is None else held["events"]
+    found = len(read_all(path / directory.EVENTS))
+    if found < count:
+        raise InputError(
+            f"{path / directory.EVENTS} has {found:,} events, and the newest checkpoint was made "
+            f"after {count:,}: the record was cut; copy it back, or remove "
+            f"{path / checkpoint.FOLDER} to begin the fits anew"
         )
 
 
@@ -359,17 +483,11 @@ def _remedy(path: Path, record: Record, train: Tensor, error: Diverged) -> str:
     return words
 
 
-def _start(past: Run | None, name: str, rows: Dataset) -> dict[str, Tensor] | None:
+def _start(origin: lineage.Origin | None, name: str) -> dict[str, Tensor] | None:
     """The initial weights of a model: those of the parent run, if it has such a model."""
-    if past is None or name == BASELINE or name not in past.metrics["models"]:
+    if origin is None or name == BASELINE or name not in origin.run.metrics["models"]:
         return None
-    model = past.models[name]
-    if model.schema != rows.schema:
-        raise InputError(
-            f"{past.path} was trained on other examples or classes than {rows.name} has; a run "
-            "that starts from it needs the same columns, or shape, and the same classes"
-        )
-    return dict(model.module.state_dict())
+    return dict(origin.run.models[name].module.state_dict())
 
 
 def _choose(models: dict[str, Artifact]) -> str:
@@ -416,16 +534,18 @@ def _predictions(model: Artifact, raw: Tensor, test: Dataset, parts: dict[str, T
     return buffer.getvalue()
 
 
-def _describe(path: Path, ready: Prepared, facts: dict[str, Any], past: Run | None) -> None:
-    """Write ``recipe.toml``, ``run.json`` and ``split.safetensors``, which are known before
-    training."""
+def _describe(
+    path: Path, ready: Prepared, facts: dict[str, Any], origin: lineage.Origin | None
+) -> None:
+    """Write the files that are known before training. ``recipe.toml`` is the last: a run that has
+    it can be resumed."""
     recipe = ready.recipe
-    files.write(path / directory.RECIPE, recipe.toml().encode())
-    files.write(path / directory.SPLIT, save(ready.parts, {"linnet": '{"format":1}'}))
+    told = [str(each) for each in ready.findings if isinstance(each, lineage.Inherited)]
     files.write_json(
         path / directory.RUN,
         {
             "format": directory.FORMAT,
+            "id": uuid.uuid4().hex,
             "created": directory.now(),
             "command": sys.argv,
             "seed": recipe.seed,
@@ -434,7 +554,10 @@ def _describe(path: Path, ready: Prepared, facts: dict[str, Any], past: Run | No
                 **facts,
                 "place": recipe.data,
                 "split": split_fingerprint(ready.parts),
-                "notes": [note for note in ready.data.notes if not isinstance(note, Warned)],
+                "notes": [
+                    *(note for note in ready.data.notes if not isinstance(note, Warned)),
+                    *told,
+                ],
                 "warnings": [note for note in ready.data.notes if isinstance(note, Warned)],
                 "left_out": {
                     field.name: field.kind for field in ready.data.schema.fields if not field.used
@@ -445,9 +568,13 @@ def _describe(path: Path, ready: Prepared, facts: dict[str, Any], past: Run | No
             "git": provenance.repository(),
             "directory": os.getcwd(),
             "threads": torch.get_num_threads(),
-            **({} if past is None else {"parent": str(past.path.resolve())}),
+            **({} if origin is None else {"parent": str(origin.run.path.resolve())}),
         },
     )
+    files.write(path / directory.SPLIT, save(ready.parts, {"linnet": '{"format":1}'}))
+    before = None if origin is None else origin.rows
+    lineage.Rows.of(ready.data, ready.parts, before).write(path)
+    files.write(path / directory.RECIPE, recipe.toml().encode())
 
 
 def repeat(
@@ -461,13 +588,17 @@ def repeat(
     """Train again with the recipe of the run in ``place``, a folder or a zip.
 
     Give ``data`` or ``network`` if the run used data in memory or a module of your own: a recipe
-    cannot name these.
+    cannot name these. A run that started from the weights of another one starts from them again.
     """
-    path = archive.run_place(Path(place))
-    recipe = recipe_of(path)
+    run = Run(place, network)
+    recipe = recipe_of(run.place)
     if data is None and recipe.data is None:
-        raise RecipeError(f"{path}: it was trained on data in memory; give it: data=...")
-    return train(data, recipe, network=network, out=out, echo=echo)
+        raise RecipeError(f"{run.path}: it was trained on data in memory; give it: data=...")
+    if network is not None and OWN not in recipe.model:
+        raise RecipeError(f"{run.path} has no module of your own: repeat it without network")
+    data = run.data_place() if data is None else data
+    parent = run.info.get("parent")
+    return train(data, recipe, network=network, out=out, echo=echo, parent=parent)
 
 
 def split_fingerprint(parts: dict[str, Tensor]) -> str:

@@ -290,11 +290,7 @@ def tensors_of(entries: Mapping[str, Entry], parts: Mapping[str, memoryview]) ->
 
 def _manifest(plain: Any, path: Place) -> Manifest:
     """The manifest from the parsed JSON of a file."""
-    version = plain.get("format") if isinstance(plain, dict) else None
-    if isinstance(version, int) and version > FORMAT:
-        raise ModelError(
-            f"{path}: written in format {version}; this linnet reads up to {FORMAT}: upgrade linnet"
-        )
+    files.check_format(plain, FORMAT, path, ModelError)
     return Manifest.parse(plain, f"{path}: manifest", ModelError)
 
 

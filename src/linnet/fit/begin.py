@@ -13,6 +13,7 @@ from linnet.core.randomness import generator
 from linnet.core.registry import load, lookup
 from linnet.data.dataset import Dataset
 from linnet.data.schema import Schema
+from linnet.errors import RecipeError
 from linnet.fit.recipe import Recipe
 from linnet.insight.checks.finding import Finding
 from linnet.insight.checks.module import check_module
@@ -74,12 +75,27 @@ def begin(
             if isinstance(layer, Scaling):
                 layer.set(*recipe.scaling, bytes=train.schema.example == "picture")
     if start is not None:
-        network.load_state_dict(start)
+        _take_over(name, network, start)
     make: Any = load(network.method)
     method: Method = make(
         network, objective, train, recipe, seed=recipe.seed, world=world, start=start
     )
     return method
+
+
+def _take_over(name: str, network: Network, start: Mapping[str, Tensor]) -> None:
+    """Set the weights; raises ``RecipeError`` if they are those of another network."""
+    mine = {key: tuple(tensor.shape) for key, tensor in network.state_dict().items()}
+    theirs = {key: tuple(tensor.shape) for key, tensor in start.items()}
+    for key in dict.fromkeys([*mine, *theirs]):
+        if mine.get(key) != theirs.get(key):
+            raise RecipeError(
+                f'{name}: the weights to start from are those of another network: "{key}" has the '
+                f"shape {theirs.get(key, 'of nothing')}, and the recipe makes it "
+                f"{mine.get(key, 'nothing')}; leave out the settings that change the network "
+                "(widths, channels, batch_norm, ...), or train without a parent"
+            )
+    network.load_state_dict(start)
 
 
 def findings(

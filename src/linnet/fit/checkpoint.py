@@ -9,11 +9,13 @@ and is used if the newest is damaged.
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import math
 import re
 import time
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +23,11 @@ from linnet.core import files
 from linnet.core.events import Finding
 from linnet.core.every import Every
 from linnet.core.record import Reason, Record, Step
-from linnet.errors import Interrupted, LinnetWarning, ModelError, WorkError
+from linnet.errors import InputError, Interrupted, LinnetWarning, ModelError, WorkError
 from linnet.fit import artifact
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from linnet.fit.artifact import Artifact
 
@@ -54,12 +56,41 @@ class Stop:
         """Whether a fit is in progress that will obey the request."""
 
 
+@dataclass(frozen=True)
+class Owner:
+    """The run that a checkpoint belongs to: its id, the fingerprints of its data and of its split,
+    and the identity of its recipe. ``recipes`` are those that the run has had."""
+
+    run: str = ""
+    data: str = ""
+    split: str = ""
+    recipe: str = ""
+    recipes: tuple[str, ...] = ()
+
+    def plain(self) -> dict[str, str]:
+        """What a checkpoint holds of it."""
+        return {"run": self.run, "data": self.data, "split": self.split, "recipe": self.recipe}
+
+    def check(self, found: Any, path: Path) -> None:
+        """Raise ``InputError`` if a checkpoint belongs to another run."""
+        found = found if isinstance(found, dict) else {}
+        wrong = [key for key in ("run", "data", "split") if found.get(key) != getattr(self, key)]
+        if self.recipes and found.get("recipe") not in self.recipes:
+            wrong.append("recipe")
+        if wrong:
+            raise InputError(
+                f"{path}: a checkpoint of another run: its {' and '.join(wrong)} "
+                f"{'is' if len(wrong) == 1 else 'are'} not this run's; put the run's own "
+                f"checkpoints back, or remove {path.parent} to begin the fits anew"
+            )
+
+
 class Checkpoints:
     """The checkpoints of a run, in ``folder``; ``every`` is a recipe's ``checkpoint_every``.
 
-    Each holds the state of a fit and the names of the models that are ``done``. It also counts the
-    events of ``record``; these are synced to disk before the checkpoint is written. If a checkpoint
-    cannot be written, the record gets a finding.
+    Each names its ``owner``, and holds the state of a fit and the names of the models that are
+    ``done``. It also counts the events of ``record``; these are synced to disk before the
+    checkpoint is written. If a checkpoint cannot be written, the record gets a finding.
     """
 
     def __init__(
@@ -68,12 +99,15 @@ class Checkpoints:
         every: Every = BY_DEFAULT,
         stop: Stop | None = None,
         record: Record | None = None,
+        owner: Owner | None = None,
     ) -> None:
         self.folder = folder
+        self.owner = owner or Owner()
         self.stop = stop
         self.record = record or Record()
-        self.done: list[str] = []
-        """The models that are fitted. Each is saved in ``folder`` before a checkpoint names it."""
+        self.done: dict[str, str] = {}
+        """The models that are fitted, with the sha256 of their files in ``folder``. Each is saved
+        before a checkpoint names it."""
 
         self._unsaved: list[Artifact] = []
         self._every = every
@@ -82,14 +116,33 @@ class Checkpoints:
 
     def keep(self, model: Artifact, state: Mapping[str, Any]) -> None:
         """Add a fitted model; write a checkpoint if the last one is old."""
-        self.done = [*self.done, model.manifest.model]
-        self._unsaved.append(model)
+        self.keep_again(model)
         if self.due(Step(0, complete=True)):
             self.save({**state, "model": None})
+
+    def keep_again(self, model: Artifact) -> None:
+        """Add a fitted model to those of the next checkpoint."""
+        self._unsaved.append(model)
 
     def place(self, model: str) -> Path:
         """The file of a model that is done."""
         return self.folder / f"{model}.safetensors"
+
+    def load(self, model: str, sha256: str, network: nn.Module | None) -> Artifact | None:
+        """A model that a checkpoint says is done; None, with a warning, if its file is not the one
+        that the checkpoint means. It must then be fitted again, to the same result."""
+        path = self.place(model)
+        try:
+            if hashlib.sha256(files.read(path)).hexdigest() != sha256:
+                raise ModelError(f"{path}: not the file that the checkpoint was made with")
+            found = artifact.load(path, network)
+        except (OSError, ModelError) as error:
+            what = f"{path}: cannot read" if isinstance(error, OSError) else error
+            text = f"{what}; {model} is fitted again"
+            warnings.warn(text, LinnetWarning, stacklevel=2)
+            return None
+        self.done[model] = sha256
+        return found
 
     @contextlib.contextmanager
     def heeding(self) -> Iterator[None]:
@@ -138,9 +191,16 @@ class Checkpoints:
         import torch
         from safetensors.torch import save
 
+        files.make_folder(self.folder)
+        while self._unsaved:
+            name = self._unsaved[0].manifest.model
+            self._unsaved[0].save(self.place(name))
+            self.done[name] = hashlib.sha256(files.read(self.place(name))).hexdigest()
+            self._unsaved.pop(0)
         tensors: dict[str, Tensor] = {}
         plain = {
             "format": FORMAT,
+            "of": self.owner.plain(),
             "state": encode({**state, "done": self.done}, tensors),
             "provenance": {},
         }
@@ -150,10 +210,6 @@ class Checkpoints:
         }
         content = {name: artifact.bytes_of(tensor) for name, tensor in copies.items()}
         plain["provenance"] = {"sha256": artifact.digest(plain, content)}
-        files.make_folder(self.folder)
-        while self._unsaved:
-            self._unsaved[0].save(self.place(self._unsaved[0].manifest.model))
-            self._unsaved.pop(0)
         path = self.folder / f"{self._number + 1:08d}.safetensors"
         files.write(path, save(copies, {"linnet": files.canonical(plain).decode()}))
         self._number += 1
@@ -162,28 +218,33 @@ class Checkpoints:
             old.unlink(missing_ok=True)
 
 
-def newest(folder: Path) -> dict[str, Any] | None:
-    """The state in the newest undamaged checkpoint in ``folder``; warns of each damaged one."""
+def newest(folder: Path, owner: Owner | None = None) -> dict[str, Any] | None:
+    """The state in the newest undamaged checkpoint in ``folder``; warns of each damaged one.
+
+    Raises ``InputError`` for a checkpoint of another run than ``owner``, or of a later format.
+    """
     for path in reversed(kept(folder)):
         try:
-            return read(path)
+            return read(path, owner)
         except ModelError as error:
             text = f"{error}; the checkpoint before it is used"
             warnings.warn(text, LinnetWarning, stacklevel=2)
     return None
 
 
-def read(path: Path) -> dict[str, Any]:
-    """The state in a checkpoint."""
+def read(path: Path, owner: Owner | None = None) -> dict[str, Any]:
+    """The state in a checkpoint of the run ``owner``."""
     plain, entries, begin, size = artifact.read_header(path)
-    if not isinstance(plain, dict) or plain.keys() != {"format", "state", "provenance"}:
+    if isinstance(plain, dict) and type(plain.get("format")) is int:
+        files.check_format(plain, FORMAT, path)
+    if not isinstance(plain, dict) or plain.keys() != {"format", "of", "state", "provenance"}:
         raise ModelError(f"{path}: not a checkpoint of linnet")
     made = plain["provenance"]
-    if plain["format"] != FORMAT or not isinstance(made, dict):
-        raise ModelError(f"{path}: a checkpoint of another version of linnet")
     parts = artifact.read_parts(path, entries, begin, size)
-    if artifact.digest(plain, parts) != made.get("sha256"):
+    if not isinstance(made, dict) or artifact.digest(plain, parts) != made.get("sha256"):
         raise ModelError(f"{path}: damaged: the sha256 in it is not that of its content")
+    if owner is not None:
+        owner.check(plain["of"], path)
     try:
         state = decode(plain["state"], artifact.tensors_of(entries, parts))
     except (KeyError, TypeError, ValueError) as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -12,10 +13,11 @@ from torch import nn
 
 from linnet.core import events
 from linnet.core.parallel import World
+from linnet.core.randomness import borrowed, derive
 from linnet.core.record import Reason, Record, Step
 from linnet.data.dataset import Dataset
 from linnet.data.weights import weigh
-from linnet.errors import Blocked, LinnetWarning
+from linnet.errors import Blocked, LinnetWarning, RecipeError
 from linnet.fit.artifact import Artifact, Layer, Manifest
 from linnet.fit.begin import begin, build, findings
 from linnet.fit.checkpoint import Checkpoints
@@ -74,7 +76,7 @@ def fit(
             progress.write(step)
         if step.complete:
             progress.losses.check()
-            with progress.spent.on("evaluate"):
+            with progress.spent.on("evaluate"), _seeded(network, recipe.seed, step.index):
                 scores = scorer.scores()
             progress.judge(step, *scores)
             if progress.stale:
@@ -104,12 +106,34 @@ def _begin(
     method = begin(recipe, network, objective, train, world, start)
     given = start is not None and not network.convex
     if resume is not None:
-        method.restore(resume["method"])
+        _restore(model, method, resume["method"])
         return method, Progress(model, method, record, given=given, state=resume["progress"])
     progress = Progress(model, method, record, given=given)
     record.write(events.Begin(model=model, steps=method.steps, title=network.title))
     heed(findings(recipe, network, objective, train), record, model)
     return method, progress
+
+
+def _restore(model: str, method: Method, state: Mapping[str, Any]) -> None:
+    """Take over a state; raises ``RecipeError`` if it is that of another network or method."""
+    try:
+        method.restore(state)
+    except (RuntimeError, KeyError, ValueError, TypeError, IndexError) as error:
+        raise RecipeError(
+            f"{model}: its checkpoint was made with another network or optimizer than the recipe "
+            "names now; take back the change of its settings, or train a new run"
+        ) from error
+
+
+@contextmanager
+def _seeded(network: Network, seed: int, index: int) -> Iterator[None]:
+    """A block in which a module of the user's own may draw at random, also in evaluation mode."""
+    if not network.own:
+        yield
+        return
+    with borrowed():
+        torch.default_generator.manual_seed(derive(seed, "scores", index))
+        yield
 
 
 class Scorer:

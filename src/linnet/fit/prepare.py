@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from torch import Tensor
@@ -9,6 +10,7 @@ from torch import Tensor
 from linnet.core.parallel import choose_device
 from linnet.data.dataset import Dataset
 from linnet.data.read import read_draft
+from linnet.data.split import Split
 from linnet.errors import RecipeError
 from linnet.fit.recipe import Recipe
 from linnet.fit.resolve import resolve
@@ -16,8 +18,19 @@ from linnet.insight.checks.doctor import examine
 from linnet.insight.checks.finding import Finding
 
 
+class Divided(NamedTuple):
+    """Data as read, its parts, its rows encoded (None: by what the training rows teach), and
+    findings about the division."""
+
+    draft: Dataset
+    split: Split
+    data: Dataset | None = None
+    findings: tuple[Finding, ...] = ()
+
+
 class Prepared(NamedTuple):
-    """The data, its resolved recipe, the row numbers of each part, and the doctor's findings."""
+    """The data, its resolved recipe, the row numbers of each part, and the findings: those of the
+    division first, then the doctor's."""
 
     data: Dataset
     recipe: Recipe
@@ -25,15 +38,32 @@ class Prepared(NamedTuple):
     findings: list[Finding]
 
 
-def prepare(place: Any, recipe: Recipe) -> Prepared:
-    """Read, split, check and encode the data: everything before the first fit."""
+def divide(place: Any, recipe: Recipe) -> Divided:
+    """Read the data, and split its rows by the recipe."""
+    draft = read_draft(place, recipe)
+    return Divided(draft, drawn(draft, recipe))
+
+
+def drawn(draft: Dataset, recipe: Recipe) -> Split:
+    """The split of the rows by the recipe."""
+    valid = None if recipe.valid == "auto" else recipe.valid
+    return draft.split(test=recipe.test, valid=valid, seed=recipe.seed)
+
+
+def prepare(
+    place: Any, recipe: Recipe, divide: Callable[[Any, Recipe], Divided] = divide
+) -> Prepared:
+    """Read, split, check and encode the data: everything before the first fit.
+
+    ``divide`` reads and splits; a run that goes on, or starts from another one, does not draw its
+    parts anew (``linnet.runs.lineage``).
+    """
     if place is None:
         raise RecipeError("no data: name a data set, a file or a folder")
     device = str(choose_device(recipe.device))
-    draft = read_draft(place, recipe)
-    valid = None if recipe.valid == "auto" else recipe.valid
-    split = draft.split(test=recipe.test, valid=valid, seed=recipe.seed)
+    draft, split, dataset, found = divide(place, recipe)
     findings = examine(draft, split)
-    dataset = draft.learn(split.train, recipe.max_categories)
+    if dataset is None:
+        dataset = draft.learn(split.train, recipe.max_categories)
     recipe = resolve(recipe, dataset, split).override({"device": device})
-    return Prepared(dataset, recipe, split._asdict(), findings)
+    return Prepared(dataset, recipe, split._asdict(), [*found, *findings])

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from linnet.core import memory
 from linnet.core.parallel import World
-from linnet.core.randomness import derive
+from linnet.core.randomness import borrowed, derive
 from linnet.core.record import Reason, Step
 from linnet.core.registry import load, lookup
 from linnet.data.augment import Augment
@@ -83,8 +83,8 @@ class Train(Method):
 
     The values of a step are sums over its rows, ``loss_sum`` and ``rows`` (the sum of weights), so
     a mean over several steps gives every row the same weight. After a ``complete`` step the network
-    should be scored; ``scored`` is then the network that trains, or its average. When the loop
-    ends, the global random generators are restored.
+    should be scored; ``scored`` is then the network that trains, or its average. Every step leaves
+    the global random generator of the CPU as it was; that of CUDA is restored when the loop ends.
     """
 
     def __init__(
@@ -131,6 +131,7 @@ class Train(Method):
             "index": self.index,
             "over": self._over,
             "network": dict(self.network.state_dict()),
+            "named": self.settings.optimizer,
             "optimizer": self.optimizer.state_dict(),
             "plateau": [plateau.factor, plateau.best, plateau.stale],
             "best": self._best,
@@ -142,6 +143,8 @@ class Train(Method):
         return found
 
     def restore(self, state: Mapping[str, Any]) -> None:
+        if state["named"] != self.settings.optimizer:
+            raise ValueError(f"the optimizer was {state['named']}")
         self.index, self._over, self._begun = state["index"], state["over"], True
         self.network.load_state_dict(state["network"])
         self.optimizer.load_state_dict(state["optimizer"])
@@ -178,7 +181,10 @@ class Train(Method):
 
     def __iter__(self) -> Iterator[Step]:
         device = self.batches.data.x.device
-        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+        if device.type != "cuda":
+            yield from self._steps(device)
+            return
+        with torch.random.fork_rng([device]):
             yield from self._steps(device)
 
     def _rate(self, index: int) -> float:
@@ -208,9 +214,12 @@ class Train(Method):
                 rate = self._set_rate(index)
                 if self.augment is not None:
                     x = self.augment(x, self.seed, index)
-                if seed is not None:
-                    seed(derive(self.seed, "dropout", index))
-                shown, total, rows = self.update(x, y, weight)
+                if seed is None:
+                    shown, total, rows = self.update(x, y, weight)
+                else:
+                    with borrowed(restored=device.type != "cuda"):
+                        seed(derive(self.seed, "dropout", index))
+                        shown, total, rows = self.update(x, y, weight)
                 self.index = index = index + 1
                 last = batch == per_epoch
                 reason = self._reason(total, rows, last=last)

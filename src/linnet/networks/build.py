@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from linnet.core import memory
+from linnet.core.randomness import borrowed
 from linnet.errors import InputError, ModelError
 from linnet.networks import find
 from linnet.networks.base import MAX_PARAMETERS, Network
@@ -49,7 +50,7 @@ def build(
         raise ModelError(f"{source}: {size:,} parameters; at most {MAX_PARAMETERS:,}")
     need = size * DTYPES[dtype].itemsize
     memory.require(need, f"{source}: a network of {size:,} parameters", "smaller widths")
-    with torch.random.fork_rng(devices=[]):  # nn.Linear draws weights that nobody uses
+    with borrowed():  # nn.Linear draws weights that nobody uses
         return make(parsed).to(DTYPES[dtype])
 
 

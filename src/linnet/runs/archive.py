@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from linnet.core import files
 from linnet.core.files import Place
 from linnet.errors import InputError
+from linnet.fit.artifact import read_manifest
 from linnet.runs import directory
 
 LEFT_OUT = ("checkpoints",)
@@ -122,6 +123,8 @@ def model_place(path: Path, model: str | None = None) -> Place:
     """The model file for ``path``: itself, or if it is a run, its chosen model or ``model``."""
     place = run_place(path)
     if place == path and path.is_file():
+        if model is not None and (found := read_manifest(path).model) != model:
+            raise InputError(f'{path} is the model "{found}", and not "{model}": name its run')
         return path
     if isinstance(place, Path) and not place.exists():
         raise InputError(f"there is no run or model file {place}")

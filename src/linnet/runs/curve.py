@@ -97,10 +97,6 @@ def read(place: Place) -> LearningCurve | None:
     if not path.is_file():
         return None
     plain = files.read_json(path)
-    found = plain.get("format") if isinstance(plain, dict) else None
-    if isinstance(found, int) and found > FORMAT:
-        raise InputError(
-            f"{path}: written in format {found}; this linnet reads up to {FORMAT}: upgrade linnet"
-        )
+    files.check_format(plain, FORMAT, path)
     curve = LearningCurve.parse(plain, str(path))
     return curve if curve.of == belongs(place) else None

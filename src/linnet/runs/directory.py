@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -17,15 +16,26 @@ from typing import Any
 
 from linnet.core import files
 from linnet.core.files import Place
+from linnet.core.text import cut
 from linnet.errors import InputError, Interrupted, LinnetWarning, WorkError
 from linnet.insight.task import task_in
+from linnet.runs import writer
 
 FORMAT = 1
 ROOT = Path("runs")
 RECIPE, RUN, SPLIT = "recipe.toml", "run.json", "split.safetensors"
+ROWS = "rows.safetensors"
+"""The fingerprints of its rows by part; see ``linnet.runs.lineage``."""
+
 HEARTBEAT_SECONDS = 2.0
 SILENT_SECONDS = 30.0
 """A run on another machine counts as crashed if its last heartbeat is older than this."""
+
+MOST_LETTERS = 200
+"""A longer path is cut in a message."""
+
+NEWER = "newer"
+"""The state of a run that a later linnet wrote."""
 
 EVENTS, STATUS, METRICS = "events.jsonl", "status.json", "metrics.json"
 LEARNING = "learning_curve.json"
@@ -34,28 +44,44 @@ LEARNING = "learning_curve.json"
 def create(out: Path | None, data: str, model: str) -> Path:
     """A new, empty run directory: ``out``, or the next free ``runs/<data>-<model>-<n>``."""
     if out is None:
+        _make(ROOT)
         stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{data}-{model}").strip("._-")
         number = 1
         while True:
             path = ROOT / f"{stem[:100]}-{number}"
-            try:
-                path.mkdir(parents=True)
-                files.sync_folder(path.parent)
+            if _make(path, again=False):
                 return path
-            except FileExistsError:
-                number += 1
-            except OSError as error:
-                raise WorkError(f"{path}: cannot make this folder: {error.strerror}") from error
+            number += 1
     try:
-        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if os.path.lexists(out) and (not out.is_dir() or any(out.iterdir())):
             raise InputError(
-                f"{out} exists and is not empty; name a new folder with --out, or remove it first"
+                f"{_shown(out)} exists and is not empty; name a new folder with --out, or remove "
+                "it first"
             )
-        out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise WorkError(f"{out}: cannot make this folder: {error.strerror}") from error
-    files.sync_folder(out.parent)
+        raise WorkError(f"{_shown(out)}: cannot read this folder: {error.strerror}") from error
+    _make(out)
     return out
+
+
+def _make(path: Path, *, again: bool = True) -> bool:
+    """Make a folder, and those above it; it may exist if ``again``. Returns whether it was made;
+    raises ``WorkError`` if it cannot be."""
+    try:
+        path.mkdir(parents=again, exist_ok=again)
+    except FileExistsError:
+        if not again:
+            return False
+        what = "a link to nothing" if path.is_symlink() else "a file"
+        raise WorkError(f"{_shown(path)} is {what}, not a folder; remove or rename it") from None
+    except OSError as error:
+        raise WorkError(f"{_shown(path)}: cannot make this folder: {error.strerror}") from error
+    files.sync_folder(path.parent)
+    return True
+
+
+def _shown(path: Path) -> str:
+    return cut(str(path), MOST_LETTERS)
 
 
 def now() -> str:
@@ -71,18 +97,19 @@ def write_status(path: Path, state: str, error: str | None = None) -> None:
             "format": FORMAT,
             "state": state,
             "heartbeat": now(),
-            "host": platform.node(),
-            "boot_id": boot_id(),
-            "pid": os.getpid(),
+            **writer.this(),
             "error": error,
         },
     )
 
 
 def check_free(path: Path) -> None:
-    """Refuse a run that another process is writing, according to its heartbeat. On the same machine
-    the lock on its record (``files.append``) prevents this too."""
-    if state_of(path)[0] == "running":
+    """Refuse a run that another process is writing. On the same machine the lock on its record
+    (``files.append``) prevents this too. Refuse also a run of a later linnet."""
+    state, error = state_of(path)
+    if state == NEWER:
+        raise InputError(str(error))
+    if state == "running":
         status = files.read_json(path / STATUS)
         raise InputError(
             f"{path} is being written by process {status.get('pid')} on {status.get('host')}; wait "
@@ -143,9 +170,10 @@ def follow(path: Path, sink: str) -> None:
 
 
 def state_of(path: Place) -> tuple[str | None, str | None]:
-    """The state of the run in ``path`` and its error; "crashed" if its process has ended.
+    """The state of the run in ``path`` and its error; "crashed" if its process has ended, and
+    "newer" if a later linnet wrote it.
 
-    A crash is known at once on the same machine, if it was not restarted since. Otherwise a run
+    Where the process is known to live or not (``writer.lives``), that decides. Otherwise a run
     counts as crashed after ``SILENT_SECONDS`` without a heartbeat.
     """
     try:
@@ -157,41 +185,27 @@ def state_of(path: Place) -> tuple[str | None, str | None]:
     state, error = (status.get(key) for key in ("state", "error"))
     if not isinstance(state, str) or not isinstance(error, str | None):
         return None, None
+    if "format" in status:
+        try:
+            files.check_format(status, FORMAT, path / STATUS)
+        except InputError as newer:
+            return NEWER, str(newer)
     if state != "running":
         return state, error
-    here = (status.get("host"), status.get("boot_id")) == (platform.node(), boot_id())
-    pid = status.get("pid")
-    if here and isinstance(pid, int):
-        crashed = not alive(pid)
-    else:
-        try:
-            beat = datetime.fromisoformat(str(status.get("heartbeat")))
-            crashed = (datetime.now(UTC) - beat).total_seconds() > SILENT_SECONDS
-        except (TypeError, ValueError):
-            crashed = True
-    return ("crashed", error) if crashed else (state, error)
+    lives = writer.lives(status)
+    if lives is None:
+        lives = not _silent(status.get("heartbeat"))
+    return (state, error) if lives else ("crashed", error)
 
 
-def alive(pid: int) -> bool:
-    """Whether a process on this machine is running; it may belong to another user."""
+def _silent(heartbeat: Any) -> bool:
+    """Whether the last heartbeat is long ago, or is none."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
+        beat = datetime.fromisoformat(str(heartbeat))
+        age = (datetime.now(UTC) - beat).total_seconds()
+    except (TypeError, ValueError):
         return True
-    try:  # a zombie process (state Z) has ended
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (OSError, IndexError):
-        return True
-
-
-def boot_id() -> str | None:
-    """The identity of this machine's last start; None if the system does not give it."""
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
-        return None
+    return age > SILENT_SECONDS
 
 
 def read_metrics(path: Place) -> dict[str, Any]:
@@ -201,13 +215,7 @@ def read_metrics(path: Place) -> dict[str, Any]:
     if not (path / METRICS).is_file():
         raise InputError(f"{path} holds no {METRICS}: not a run of linnet, or not finished")
     metrics: dict[str, Any] = files.read_json(path / METRICS)
-    if not isinstance(metrics, dict) or not isinstance(metrics.get("format"), int):
-        raise InputError(f"{path / METRICS}: no format number; expected {FORMAT}")
-    if metrics["format"] > FORMAT:
-        raise InputError(
-            f"{path / METRICS}: written in format {metrics['format']}; this linnet reads up to "
-            f"{FORMAT}: upgrade linnet"
-        )
+    files.check_format(metrics, FORMAT, path / METRICS)
     from linnet.runs import validation  # pydantic takes a while to import
 
     validation.metrics(metrics, str(path / METRICS))
@@ -218,9 +226,42 @@ def read_info(path: Place) -> dict[str, Any]:
     """``run.json`` of the run in ``path``."""
     from linnet.runs import validation
 
+    if not (path / RUN).is_file():
+        raise InputError(f"{path} holds no {RUN}: not a run of linnet, or not a whole one")
     info: dict[str, Any] = files.read_json(path / RUN)
+    files.check_format(info, FORMAT, path / RUN)
     validation.info(info, str(path / RUN))
     return info
+
+
+def read_split(path: Place) -> dict[str, Any]:
+    """The row numbers of the training, validation and test part of the run in ``path``, as int64
+    tensors."""
+    import torch
+
+    parts = read_tensors(path / SPLIT)
+    if set(parts) != {"train", "valid", "test"} or any(
+        rows.dtype != torch.int64 or rows.dim() != 1 or (rows < 0).any() for rows in parts.values()
+    ):
+        raise InputError(f"{path / SPLIT}: expected the row numbers train, valid and test")
+    return {part: parts[part] for part in ("train", "valid", "test")}
+
+
+def read_tensors(path: Place) -> dict[str, Any]:
+    """The tensors of a file of a run; raises ``InputError`` if it is missing, damaged or newer."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load
+
+    try:
+        content = files.read(path)
+        tensors: dict[str, Any] = load(content)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path}: cannot read: {error}") from error
+    length = int.from_bytes(content[:8], "little")
+    header = files.loads(content[8 : 8 + length], str(path))
+    about = header.get("__metadata__", {}).get("linnet", "{}")
+    files.check_format(files.loads(about, str(path)), FORMAT, path)
+    return tensors
 
 
 def list_runs(root: Path) -> list[dict[str, Any]]:

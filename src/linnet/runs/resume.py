@@ -1,12 +1,16 @@
-"""Check whether a run may be resumed: only with the same data, recipe, versions and threads."""
+"""Check whether a run may be resumed: only with the same data, recipe, versions and threads.
+
+Its data and its parts stay as they are, whatever is allowed: else it would be tested on rows that
+it was trained on.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-from linnet.core.files import Place
+from linnet.core.files import Place, canonical
 from linnet.core.registry import suggest
 from linnet.errors import InputError, RecipeError
 from linnet.fit.recipe import Recipe
@@ -15,6 +19,12 @@ from linnet.runs import directory
 
 FREE = ("checkpoint_every", "data")
 """Settings that may differ: they change no result. The data is compared by its fingerprint."""
+
+DIVIDING = ("test", "valid", "split", "group", "time")
+"""Settings that divide the rows into parts."""
+
+KEPT = (*DIVIDING, "data")
+"""What cannot be allowed to differ."""
 
 VERSIONS = ("linnet", "torch", "numpy")
 """Packages of which another version may give other bits."""
@@ -33,27 +43,21 @@ def recipe_of(path: Place) -> Recipe:
     return Recipe.make(read_recipe(place), str(place))
 
 
+def identity(recipe: Recipe) -> str:
+    """A sha256 of the settings that change a result."""
+    plain = {key: value for key, value in recipe.plain().items() if key not in FREE}
+    return hashlib.sha256(canonical(plain)).hexdigest()
+
+
 def differences(
-    path: Path, recipe: Recipe, data: Mapping[str, Any], threads: int, versions: Mapping[str, str]
+    path: Path, recipe: Recipe, fingerprint: str, threads: int, versions: Mapping[str, str]
 ) -> dict[str, str]:
     """The differences between the run in ``path`` and now, by name, with both values.
 
-    ``data`` has the ``fingerprint`` of the data and that of its ``split``.
+    ``fingerprint`` is that of the data.
     """
-    before, now = recipe_of(path).plain(), recipe.plain()
-    found = {
-        key: f"{now.get(key)}, and was {before.get(key)}"
-        for key in dict.fromkeys([*before, *now])
-        if key not in FREE and before.get(key) != now.get(key)
-    }
-    if not (path / directory.RUN).is_file():
-        return found  # it ended before it wrote more
+    found = {**changed_settings(path, recipe), **changed_data(path, fingerprint)}
     info = directory.read_info(path)
-    made = info.get("data", {})
-    if made.get("fingerprint") != data["fingerprint"]:
-        found["data"] = "not the data of the run: its fingerprint differs"
-    elif made.get("split") != data["split"]:
-        found["split"] = "another split of the rows"
     if info.get("threads") != threads:
         found["threads"] = f"{threads}, and was {info.get('threads')}"
     for name in VERSIONS:
@@ -63,19 +67,44 @@ def differences(
     return found
 
 
+def changed_data(path: Path, fingerprint: str) -> dict[str, str]:
+    """The difference "data", if the data of the run in ``path`` has another fingerprint."""
+    same = directory.read_info(path).get("data", {}).get("fingerprint") == fingerprint
+    return {} if same else {"data": "not the data of the run: its fingerprint differs"}
+
+
+def changed_settings(path: Path, recipe: Recipe) -> dict[str, str]:
+    """The settings in which ``recipe`` differs from the recipe of the run in ``path``."""
+    before, now = recipe_of(path).plain(), recipe.plain()
+    return {
+        key: f"{now.get(key)}, and was {before.get(key)}"
+        for key in dict.fromkeys([*before, *now])
+        if key not in FREE and before.get(key) != now.get(key)
+    }
+
+
 def check(path: Path, found: Mapping[str, str], allow: Sequence[str]) -> None:
-    """Raise ``InputError`` if there are differences that ``allow`` does not name."""
-    names = (*Recipe.model_fields, "data", "split", "threads", *VERSIONS)
+    """Raise ``InputError`` if there are differences that ``allow`` does not name, or that cannot be
+    allowed."""
+    names = [name for name in Recipe.model_fields if name not in KEPT] + ["threads", *VERSIONS]
     for name in allow:
+        if name in (*KEPT, "split"):
+            raise RecipeError(
+                f'cannot allow "{name}": a run that goes on keeps its data and its parts, so that '
+                "it is not tested on rows that it was trained on; train a new run"
+            )
         if name not in names:
             raise RecipeError(
                 f'cannot allow "{name}": there is no such setting; {suggest(name, names)}'
             )
     refused = [name for name in found if name not in allow]
-    if refused:
-        lines = "; ".join(f"{name} is {found[name]}" for name in refused)
-        given = " ".join(f"--allow {name}" for name in refused)
-        raise InputError(
-            f"{path} cannot continue with the same result: {lines}. Change it back, or continue "
-            f"with another result: {given}"
-        )
+    if not refused:
+        return
+    lines = "; ".join(f"{name} is {found[name]}" for name in refused)
+    fixed = [name for name in refused if name in KEPT]
+    then = "continue with another result: " + " ".join(f"--allow {name}" for name in refused)
+    if fixed:
+        then = f"train a new run: a run that goes on keeps its {' and '.join(fixed)}"
+    raise InputError(
+        f"{path} cannot continue with the same result: {lines}. Change it back, or {then}"
+    )

@@ -134,21 +134,7 @@ class Run:
 
     def split(self) -> dict[str, Any]:
         """The row numbers of the training, validation and test part, as int64 tensors."""
-        import torch
-        from safetensors import SafetensorError
-        from safetensors.torch import load
-
-        path = self.place / directory.SPLIT
-        try:
-            parts: dict[str, Any] = load(files.read(path))
-        except (OSError, SafetensorError) as error:
-            raise InputError(f"{path}: cannot read: {error}") from error
-        if set(parts) != {"train", "valid", "test"} or any(
-            rows.dtype != torch.int64 or rows.dim() != 1 or (rows < 0).any()
-            for rows in parts.values()
-        ):
-            raise InputError(f"{path}: expected the row numbers train, valid and test")
-        return parts
+        return directory.read_split(self.place)
 
     def draft(self, data: Any = None, model: str | None = None) -> Dataset:
         """All rows of the run before encoding, read again from the run's source or from ``data``.
@@ -438,8 +424,8 @@ class Run:
         test = self.scores.models[model].test
         if test is None:
             raise InputError(
-                f"{self.path}: {call} shows test rows, and this run has none, because its data had "
-                "too few rows to split; curves() and weights() need no test rows"
+                f"{self.path}: {call} shows test rows, and this run has none; curves() and "
+                f"weights() need none. {self.verdict}"
             )
         if key is not None and getattr(test, key) is None:
             numbers = test.rmse is not None

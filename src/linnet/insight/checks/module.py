@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from linnet.core.randomness import borrowed
 from linnet.insight.checks.finding import Finding
 from linnet.networks.custom import Custom
 from linnet.objectives.base import Objective
@@ -29,7 +30,7 @@ def check_module(network: Custom, objective: Objective, x: Tensor, y: Tensor) ->
     if found:
         return found
     devices = [x.device] if x.device.type == "cuda" else []
-    with torch.random.fork_rng(devices):
+    with borrowed(), torch.random.fork_rng(devices):
         try:
             trial = copy.deepcopy(network).train()
         except Exception as error:  # tensors that are not leaves, open files, locks

@@ -11,7 +11,7 @@ from pathlib import Path
 import uvicorn
 from starlette.types import ASGIApp
 
-from linnet.runs import directory
+from linnet.runs import writer
 from linnet.show.view.app import Page
 from linnet.show.view.guard import Guard
 
@@ -61,5 +61,5 @@ async def _watch(server: uvicorn.Server, page: Page, pid: int | None, idle: bool
     while not server.should_exit:
         await asyncio.sleep(0.2)
         if idle and not page.streams and time.monotonic() - page.asked > IDLE_SECONDS:
-            server.should_exit = pid is None or not directory.alive(pid)
+            server.should_exit = pid is None or not writer.alive(pid)
     page.ending = True

@@ -1,0 +1,65 @@
+"""A fingerprint of each row, by which a row is known again in another file or another order."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from linnet.data.dataset import Dataset
+
+BLOCK = 1 << 12
+"""The number of rows that are gone through at once, so that a column stays in the cache."""
+
+STEP, FIRST, SECOND = (
+    np.uint64(number) for number in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+)
+"""The constants of SplitMix64: Steele, Lea and Flood (2014), Fast splittable pseudorandom number
+generators."""
+
+Words = np.ndarray[Any, np.dtype[np.uint64]]
+
+
+def fingerprints(data: Dataset) -> Tensor:
+    """A 64-bit number for each row, int64 (rows,): equal rows, with equal targets, have equal ones.
+
+    It depends on the encoded example and the target of the row alone, so rows can be compared that
+    are encoded by the same schema. Weights do not count. Different rows have the same number with a
+    probability of 2^-64: among a million and a million rows, once in 20 million comparisons.
+    """
+    parts = [
+        _mixed(data.x[start : start + BLOCK], data.y[start : start + BLOCK])
+        for start in range(0, len(data), BLOCK)
+    ]
+    found = np.concatenate(parts) if parts else np.empty(0, np.uint64)
+    return torch.from_numpy(found.view(np.int64))
+
+
+def _mixed(*tensors: Tensor) -> Words:
+    found = np.zeros(len(tensors[0]), np.uint64)
+    for tensor in tensors:
+        for word in _words(tensor):
+            found ^= word
+            found += STEP
+            found ^= found >> np.uint64(30)
+            found *= FIRST
+            found ^= found >> np.uint64(27)
+            found *= SECOND
+            found ^= found >> np.uint64(31)
+    return found
+
+
+def _words(tensor: Tensor) -> Words:
+    """The values of each row as words of 64 bits, (words, rows): bytes by eights, all other numbers
+    as float64. Both zeros count as the same number."""
+    flat = tensor.reshape(len(tensor), -1).cpu()
+    if flat.dtype == torch.uint8:
+        rows, width = flat.shape
+        whole = np.zeros((rows, -(-width // 8) * 8), np.uint8)
+        whole[:, :width] = flat.numpy()
+        return np.ascontiguousarray(whole.view(np.uint64).T)
+    numbers = flat.double().numpy() + 0.0
+    return np.ascontiguousarray(numbers.T).view(np.uint64)
