@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from linnet.cli._output import Json, Plugin, allow, command, print_json, print_table, set_threads
+from linnet.core.text import say
 
 
 @command
@@ -32,6 +33,6 @@ def evaluate(
     rows = [[name, headline(scores["test"])] for name, scores in result["models"].items()]
     print_table(["model", "score (95 % interval)"], rows)
     about = result["data"]
-    print(f"{about['rows']:,} rows: {about['part']} of {about['name']}")
+    say(f"{about['rows']:,} rows: {about['part']} of {about['name']}")
     for note in about["notes"]:
-        print(f"note: {note}")
+        say(f"note: {note}")

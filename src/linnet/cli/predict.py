@@ -1,6 +1,5 @@
 """``linnet predict``."""
 
-import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from linnet.cli._output import Json, Plugin, allow, command, print_json, print_table, set_threads
+from linnet.core.text import say
 from linnet.errors import InputError
 
 FORMULA = tuple("=+-@\t\r\n")
@@ -54,13 +54,13 @@ def predict(
     found = predict(run, inputs[0], model=model, part=part, rows=_numbers(rows))
     columns = found.columns()
     for note in found.notes:
-        print(f"note: {note}", file=sys.stderr)
+        say(f"note: {note}", error=True)
     if out is not None:
         from linnet.core import files
 
         parquet = out.suffix.lower() == ".parquet"
         files.write(out, _parquet(columns) if parquet else _csv(columns))
-        print(f"{out}: {len(found.row):,} rows")
+        say(f"{out}: {len(found.row):,} rows")
     elif json:
         lists = {name: column.tolist() for name, column in columns.items()}
         records = [
@@ -74,7 +74,7 @@ def predict(
         ]
         print_table(list(columns), body[:shown])
         if len(body) > shown:
-            print(f"the first {shown} of {len(body):,} rows; --out FILE.csv writes them all")
+            say(f"the first {shown} of {len(body):,} rows; --out FILE.csv writes them all")
 
 
 def _numbers(text: str | None) -> tuple[int, ...] | None:

@@ -21,10 +21,12 @@ from linnet.cli._output import (
     command,
     names,
     print_json,
+    print_toml,
     set_threads,
 )
 from linnet.cli._scores import show, show_sweep
 from linnet.cli._signals import interruptible
+from linnet.core.text import say
 
 if TYPE_CHECKING:
     from linnet.experiment.sweep import Trial
@@ -171,7 +173,7 @@ def _print_recipes(tried: "list[Trial]") -> None:
     from linnet.fit.prepare import prepare
 
     for trial in tried:
-        print(prepare(trial.recipe.data, trial.recipe).recipe.toml(), end="")
+        print_toml(prepare(trial.recipe.data, trial.recipe).recipe.toml())
 
 
 def _open_page(view: bool | None, place: Path | None, *, alone: bool) -> None:
@@ -195,7 +197,7 @@ def _train(
 
     resume = options["resume"]
     if resume is not None and state_of(resume)[0] == "finished":
-        print(f"{resume} has finished: there is nothing to continue", file=sys.stderr)
+        say(f"{resume} has finished: there is nothing to continue", error=True)
     with interruptible() as stop:
         run = train(recipe=trial.recipe, out=out, stop=stop, **options)
     if json:
@@ -203,7 +205,7 @@ def _train(
     else:
         show(run)
         for claim in run.reasons():
-            print(f"why: {claim}")
+            say(f"why: {claim}")
     if report:
         _report(run, quiet=json)
 
@@ -216,9 +218,9 @@ def _sweep(
 
     def tell(trial: "Trial") -> None:
         if trial.error is not None:
-            print(f"error: {trial.error}", file=sys.stderr)
+            say(f"error: {trial.error}", error=True)
         elif trial.run is None:
-            print(trial.name, file=sys.stderr)
+            say(trial.name, error=True)
         elif report:
             _report(trial.run, quiet=True)
 
@@ -236,7 +238,7 @@ def _report(run: "Run", *, quiet: bool) -> None:
     try:
         write([run.path], target)
     except LinnetError as error:
-        print(f"warning: no report: {error}", file=sys.stderr)
+        say(f"warning: no report: {error}", error=True)
         return
     if not quiet:
-        print(f"report: {target}")
+        say(f"report: {target}")
