@@ -19,6 +19,13 @@ class Limit(NamedTuple):
     values: int
 
 
+MAX_JSON_DEPTH = 100
+"""The deepest nesting of any JSON text."""
+
+MAX_JSON_KEYS = 50_000
+"""The most keys of one object: linnet's largest have one for each tensor, or each column that a
+recipe names."""
+
 MAX_JSON = Limit("MAX_JSON", 16 << 20, 1_000_000)
 """Any file without a smaller limit of its own."""
 
@@ -35,13 +42,14 @@ the confusion matrix (``insight.task.MAX_CONFUSION``): 50,000 values a model."""
 MAX_CURVE = Limit("MAX_CURVE", 4 << 20, 200_000)
 """``learning_curve.json``: some dozens of points a model."""
 
-MAX_HEADER = Limit("MAX_HEADER", 32 << 20, 500_000)
-"""The header of a model file: its manifest as one text, and an entry for each tensor. The commas
-of the manifest are inside a text; they are counted with ``MAX_MANIFEST``."""
+MAX_HEADER = Limit("MAX_HEADER", 32 << 20, 1_500_000)
+"""The header of a model file (``MAX_HEADER_BYTES``): its manifest as one text, whose commas count
+here too, and about six values for each tensor."""
 
 MAX_MANIFEST = Limit("MAX_MANIFEST", 16 << 20, 1_000_000)
-"""The manifest of a model: about 20 values and 200 bytes for each column of a table."""
+"""The manifest of a model (``MAX_MANIFEST_BYTES``): about 20 values and 200 bytes for each column
+of a table."""
 
-MAX_EVENT = Limit("MAX_EVENT", 4 << 20, 200_000)
+MAX_EVENT = Limit("MAX_EVENT", 16 << 20, 1_000_000)
 """One line of a record: the longest are scores of 10,000 classes, or a heatmap that a program
 drew."""

@@ -20,6 +20,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from linnet.core import events, files, memory, registry
+from linnet.core.limits import MAX_INFO, MAX_METRICS
 from linnet.core.parallel import World
 from linnet.core.record import Event, Record
 from linnet.core.text import listed
@@ -109,7 +110,7 @@ def train(
         for name in to:
             directory.follow(path, name)
         metrics = job.test(job.fit())
-        files.write_json(path / directory.METRICS, metrics)
+        files.write_json(path / directory.METRICS, metrics, MAX_METRICS)
         record.write(events.End(chosen=metrics["chosen"]))
         record.sync()
     shutil.rmtree(path / checkpoint.FOLDER, ignore_errors=True)
@@ -335,7 +336,7 @@ def _go_on(
         files.write(path / directory.RECIPE, recipe.toml().encode())
         info = directory.read_info(path)
         files.write_json(
-            path / directory.RUN, {**info, "resumed": [*info.get("resumed", []), again]}
+            path / directory.RUN, {**info, "resumed": [*info.get("resumed", []), again]}, MAX_INFO
         )
 
 
@@ -434,6 +435,7 @@ def _describe(path: Path, ready: Prepared, facts: dict[str, Any], past: Run | No
             "threads": torch.get_num_threads(),
             **({} if past is None else {"parent": str(past.path.resolve())}),
         },
+        MAX_INFO,
     )
 
 

@@ -11,6 +11,7 @@ from linnet.core import files
 from linnet.core.closed import Closed
 from linnet.core.events import LARGEST, MAX_WHOLE
 from linnet.core.files import Place
+from linnet.core.limits import MAX_CURVE
 from linnet.errors import InputError
 from linnet.runs import directory
 
@@ -84,7 +85,7 @@ def read(place: Place) -> LearningCurve | None:
     path = place / directory.LEARNING
     if not path.is_file():
         return None
-    plain = files.read_json(path)
+    plain = files.read_json(path, MAX_CURVE)
     found = plain.get("format") if isinstance(plain, dict) else None
     if isinstance(found, int) and found > FORMAT:
         raise InputError(

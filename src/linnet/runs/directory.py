@@ -17,6 +17,8 @@ from typing import Any
 
 from linnet.core import files
 from linnet.core.files import Place
+from linnet.core.limits import MAX_INFO, MAX_METRICS, MAX_STATUS
+from linnet.core.text import cut
 from linnet.errors import InputError, Interrupted, LinnetWarning, WorkError
 from linnet.insight.task import task_in
 
@@ -26,6 +28,9 @@ RECIPE, RUN, SPLIT = "recipe.toml", "run.json", "split.safetensors"
 HEARTBEAT_SECONDS = 2.0
 SILENT_SECONDS = 30.0
 """A run on another machine counts as crashed if its last heartbeat is older than this."""
+
+MAX_ERROR = 4000
+"""The most letters of the error in ``status.json``."""
 
 EVENTS, STATUS, METRICS = "events.jsonl", "status.json", "metrics.json"
 LEARNING = "learning_curve.json"
@@ -83,7 +88,7 @@ def check_free(path: Path) -> None:
     """Refuse a run that another process is writing, according to its heartbeat. On the same machine
     the lock on its record (``files.append``) prevents this too."""
     if state_of(path)[0] == "running":
-        status = files.read_json(path / STATUS)
+        status = files.read_json(path / STATUS, MAX_STATUS)
         raise InputError(
             f"{path} is being written by process {status.get('pid')} on {status.get('host')}; wait "
             f"for its end, or stop it first; if it has ended for certain, remove {path / STATUS}"
@@ -116,7 +121,7 @@ class Heartbeat:
         else:
             asked = isinstance(error, Interrupted) or not isinstance(error, Exception)
             state = "stopped" if asked else "failed"
-            write_status(self._path, state, f"{type(error).__name__}: {error}")
+            write_status(self._path, state, cut(f"{type(error).__name__}: {error}", MAX_ERROR))
 
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT_SECONDS):
@@ -149,7 +154,7 @@ def state_of(path: Place) -> tuple[str | None, str | None]:
     counts as crashed after ``SILENT_SECONDS`` without a heartbeat.
     """
     try:
-        status = files.read_json(path / STATUS)
+        status = files.read_json(path / STATUS, MAX_STATUS)
     except InputError:
         return None, None
     if not isinstance(status, dict):
@@ -200,7 +205,7 @@ def read_metrics(path: Place) -> dict[str, Any]:
         raise InputError(f"there is no run {path}")
     if not (path / METRICS).is_file():
         raise InputError(f"{path} holds no {METRICS}: not a run of linnet, or not finished")
-    metrics: dict[str, Any] = files.read_json(path / METRICS)
+    metrics: dict[str, Any] = files.read_json(path / METRICS, MAX_METRICS)
     if not isinstance(metrics, dict) or not isinstance(metrics.get("format"), int):
         raise InputError(f"{path / METRICS}: no format number; expected {FORMAT}")
     if metrics["format"] > FORMAT:
@@ -218,7 +223,7 @@ def read_info(path: Place) -> dict[str, Any]:
     """``run.json`` of the run in ``path``."""
     from linnet.runs import validation
 
-    info: dict[str, Any] = files.read_json(path / RUN)
+    info: dict[str, Any] = files.read_json(path / RUN, MAX_INFO)
     validation.info(info, str(path / RUN))
     return info
 

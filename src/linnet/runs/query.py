@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import operator
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from linnet.core import files
 from linnet.core.files import Place
 from linnet.core.registry import suggest
 from linnet.errors import InputError
+from linnet.fit.settings import read_recipe
 from linnet.runs import directory
 
 Value = str | int | float | bool
@@ -138,10 +137,7 @@ def facts(path: Place) -> dict[str, Any]:
     found: dict[str, Any] = {}
     recipe = path / directory.RECIPE
     if recipe.is_file():
-        try:
-            found |= tomllib.loads(files.read(recipe).decode())
-        except (OSError, ValueError) as error:
-            raise InputError(f"{recipe}: cannot read: {error}") from error
+        found |= read_recipe(recipe)
     found |= {k: about[k] for k in ("name", "state", "created", "data", "chosen")}
     try:
         metrics = directory.read_metrics(path)

@@ -60,6 +60,7 @@ class Run:
         self.place: Place = archive.run_place(self.path)
         """The place of its files: ``path`` itself, or the inside of a zip."""
         self._network = network
+        self._history: tuple[files.About | None, History] | None = None
         if not self._runs or (self.place / directory.METRICS).is_file():
             _ = self.metrics
 
@@ -176,8 +177,16 @@ class Run:
         return [event.plain() for event in events.read_all(self.place / directory.EVENTS)]
 
     def history(self) -> History:
-        """The events as curves, for each fit; see ``linnet.core.history``."""
-        return History.of(events.read_all(self.place / directory.EVENTS))
+        """The events as curves, for each fit; see ``linnet.core.history``. It is read again only
+        after the record has changed."""
+        path = self.place / directory.EVENTS
+        try:
+            about = files.about(path)
+        except OSError:
+            about = None
+        if self._history is None or self._history[0] != about:
+            self._history = about, events.history(path)
+        return self._history[1]
 
     def reasons(self) -> list[Claim]:
         """Diagnosis: why the models are not better, the most important reason first."""

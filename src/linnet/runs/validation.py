@@ -13,12 +13,14 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     ValidationError,
     field_validator,
     model_validator,
 )
+from pydantic_core import CoreSchema
 
-from linnet.core.closed import explain
+from linnet.core.closed import at_first, explain
 from linnet.core.events import LARGEST, MAX_WHOLE
 from linnet.core.files import canonical
 from linnet.data.reading import Label
@@ -38,6 +40,10 @@ Shape = TypeVar("Shape", bound=BaseModel)
 
 class _Open(BaseModel):
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return at_first(handler(source))
 
 
 class Test(_Open):
