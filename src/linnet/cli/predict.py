@@ -11,6 +11,9 @@ from linnet.core.text import say
 from linnet.errors import InputError
 
 FORMULA = tuple("=+-@\t\r\n")
+MAX_JSON_NUMBERS = 5_000_000
+"""The most values that are printed as JSON: each takes a hundred bytes of memory."""
+
 PICTURES = (".png", ".jpg", ".jpeg")
 
 
@@ -62,6 +65,11 @@ def predict(
         files.write(out, _parquet(columns) if parquet else _csv(columns))
         say(f"{out}: {len(found.row):,} rows")
     elif json:
+        if len(columns) * len(found.row) > MAX_JSON_NUMBERS:
+            raise InputError(
+                f"{len(found.row):,} rows of {len(columns):,} values as JSON; at most "
+                f"{MAX_JSON_NUMBERS:,} values (MAX_JSON_NUMBERS): give --out FILE.parquet or --rows"
+            )
         lists = {name: column.tolist() for name, column in columns.items()}
         records = [
             dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)
@@ -69,12 +77,10 @@ def predict(
         print_json({"format": 1, "rows": records})
     else:
         shown = 20 if rows is None else len(found.row)
-        body = [
-            list(values) for values in zip(*(c.tolist() for c in columns.values()), strict=True)
-        ]
-        print_table(list(columns), body[:shown])
-        if len(body) > shown:
-            say(f"the first {shown} of {len(body):,} rows; --out FILE.csv writes them all")
+        first = (column[:shown].tolist() for column in columns.values())
+        print_table(list(columns), [list(values) for values in zip(*first, strict=True)])
+        if len(found.row) > shown:
+            say(f"the first {shown} of {len(found.row):,} rows; --out FILE.csv writes them all")
 
 
 def _numbers(text: str | None) -> tuple[int, ...] | None:

@@ -39,6 +39,9 @@ def list_runs(
         chosen = query.select([Path(row["path"]) for row in rows], where, sort)
         by_path = {row["path"]: row for row in rows}
         rows = [by_path[str(path)] for path, _ in chosen]
+    for row in rows:
+        if row["state"] == "unreadable":
+            say(f"warning: {row['error']}", error=True)
     if json:
         print_json(rows)
     elif not rows:

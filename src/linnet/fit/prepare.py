@@ -10,6 +10,7 @@ from linnet.core.parallel import choose_device
 from linnet.data.dataset import Dataset
 from linnet.data.read import read_draft
 from linnet.errors import RecipeError
+from linnet.fit import room
 from linnet.fit.recipe import Recipe
 from linnet.fit.resolve import resolve
 from linnet.insight.checks.doctor import examine
@@ -36,4 +37,6 @@ def prepare(place: Any, recipe: Recipe) -> Prepared:
     findings = examine(draft, split)
     dataset = draft.learn(split.train, recipe.max_categories)
     recipe = resolve(recipe, dataset, split).override({"device": device})
-    return Prepared(dataset, recipe, split._asdict(), findings)
+    parts = split._asdict()
+    room.check(dataset, recipe, {name: len(rows) for name, rows in parts.items()})
+    return Prepared(dataset, recipe, parts, findings)

@@ -236,8 +236,17 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
     for path in sorted(root.iterdir()):
         if not (path / STATUS).is_file():
             continue
-        rows.append(describe(path))
-    return sorted(rows, key=lambda row: str(row["created"]))
+        try:
+            rows.append(describe(path))
+        except InputError as error:
+            rows.append(unreadable(path, error))
+    return sorted(rows, key=lambda row: str(row["created"] or ""))
+
+
+def unreadable(path: Place, error: InputError) -> dict[str, Any]:
+    """The row of a run whose files are not those of a run; ``error`` says what is wrong."""
+    known = {"name": path.name, "path": str(path), "state": "unreadable", "error": str(error)}
+    return known | dict.fromkeys(("created", "data", "chosen", "metric", "value"))
 
 
 def describe(path: Place) -> dict[str, Any]:

@@ -133,8 +133,12 @@ def facts(path: Place) -> dict[str, Any]:
     ``name state data created chosen``, every key of the recipe, the chosen model's scores
     (``test.accuracy``, ``valid.loss``, ``fit.seconds``) and each model's (``mlp.test.accuracy``).
     """
-    about = directory.describe(path)
     found: dict[str, Any] = {}
+    try:
+        about = directory.describe(path)
+    except InputError as error:
+        about = directory.unreadable(path, error)
+        return {key: about[key] for key in ("name", "state")}
     recipe = path / directory.RECIPE
     if recipe.is_file():
         found |= read_recipe(recipe)

@@ -19,6 +19,7 @@ from linnet.core.history import History, Parts, join
 from linnet.errors import DataError, InputError, LinnetError, ModelError
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
+from linnet.insight.task import MAX_CONFUSION
 from linnet.networks import LINE, OWN
 from linnet.runs import archive, directory, events
 from linnet.runs.curve import read as read_curve
@@ -248,15 +249,20 @@ class Run:
         """The confusion matrix of the test rows, of the chosen model or ``model``."""
         from linnet.figures import confusion
 
-        test = self._tested(self._named(model), "confusion()", "confusion")
-        return confusion(test.classes or [], test.confusion or [])
+        test = self._tested(self._named(model), "confusion()", "accuracy")
+        if test.confusion is None:
+            raise InputError(
+                f"{self.path}: no confusion matrix of {len(test.classes or ()):,} classes; at most "
+                f"{MAX_CONFUSION} (MAX_CONFUSION); predictions/ holds the test rows"
+            )
+        return confusion(test.classes or [], test.confusion)
 
     def calibration(self, model: str | None = None) -> Figure:
         """Calibration: how often predictions of test rows are right, by their probability."""
         from linnet.figures import calibration
 
         name = self._named(model)
-        classes = self._tested(name, "calibration()", "confusion").classes or []
+        classes = self._tested(name, "calibration()", "accuracy").classes or []
         found = self._predictions(name)
         return calibration(_codes(found["y"], classes), found["p"], classes)
 
