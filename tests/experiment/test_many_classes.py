@@ -79,7 +79,7 @@ def test_one_run_that_cannot_be_read_is_named_and_the_others_are_listed(many: Pa
 
 def refused(match: str, **settings: object) -> None:
     with pytest.raises(DataError, match=match):
-        linnet.train(rows(CLASSES), model="linear", **settings)  # type: ignore[arg-type]
+        linnet.train(rows(CLASSES), model="linear", max_iter=1, **settings)  # type: ignore[arg-type]
     assert not Path("runs").exists()
 
 
@@ -95,7 +95,7 @@ def test_what_would_not_fit_is_refused_before_the_work(
         patch.setattr(memory, "available", lambda: 1_000_000)
         refused(r"a line of 260 classes and 3 columns needs about")
     with monkeypatch.context() as patch:
-        patch.setattr(room, "MAX_MANIFEST", MAX_MANIFEST._replace(values=1000))
+        patch.setattr(room, "MAX_MANIFEST", MAX_MANIFEST._replace(values=200))
         refused(r"MAX_MANIFEST_VALUES.*would be too long to be read again")
 
 

@@ -11,7 +11,6 @@ from typing import Any
 from linnet.core.files import Place
 from linnet.core.registry import suggest
 from linnet.errors import InputError
-from linnet.fit.settings import read_recipe
 from linnet.runs import directory
 
 Value = str | int | float | bool
@@ -141,6 +140,8 @@ def facts(path: Place) -> dict[str, Any]:
         return {key: about[key] for key in ("name", "state")}
     recipe = path / directory.RECIPE
     if recipe.is_file():
+        from linnet.fit.settings import read_recipe  # pydantic takes a while to import
+
         found |= read_recipe(recipe)
     found |= {k: about[k] for k in ("name", "state", "created", "data", "chosen")}
     try:
