@@ -8,6 +8,7 @@ import json
 import math
 import os
 import re
+import secrets
 import stat
 import zipfile
 import zlib
@@ -49,6 +50,11 @@ def opened(place: Place) -> BinaryIO:
         raise OSError(None, f"the zip is damaged: {str(error)[:200]}") from error
 
 
+def not_a_link(path: str, flags: int) -> int:
+    """Open a path to write, but not through a symbolic link at its end."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
+
+
 def _at_once(path: str, flags: int) -> int:
     """Open a path; for a pipe, do not wait for its other end."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
@@ -82,12 +88,13 @@ def read(place: Place) -> bytes:
 def write(path: Path, content: bytes) -> None:
     """Replace ``path`` by ``content``, or leave it as it was, never half written.
 
-    The content goes to a temporary file in the same folder. The file is flushed, fsynced and
-    renamed; then the folder is fsynced.
+    The content goes to a temporary file in the same folder, whose name nobody knows before and
+    which is new: no link that waits there is followed. The file is flushed, fsynced and renamed;
+    then the folder is fsynced.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb", opener=not_a_link) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
