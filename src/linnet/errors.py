@@ -14,16 +14,44 @@ LinnetError
 
 LinnetWarning (UserWarning)      linnet did what was asked, but it may be a mistake
 
-Every message says what was given, what was expected, and what to do.
+Every message says what was given, what was expected, and what to do. It may quote names from files
+of anyone, so as text it is always ``printable``, and of bounded length.
 """
 
 from collections.abc import Sequence
+
+MAX_MESSAGE = 4000
+"""The most letters of a message; of a longer one its begin and its end are shown."""
+
+
+def printable(text: object, *, spaces: bool = True) -> str:
+    """``text`` as one line that no terminal obeys: the one place that makes text safe to print.
+
+    Line ends, tabs and odd spaces become ``spaces``. Other characters that do not print are
+    shown as Python writes them: controls (``\\x1b``, also C1), marks that turn the direction of
+    text (``\\u202e``), letters without width (``\\u200b``), half characters (``\\udc80``).
+    """
+    found = text if type(text) is str else str(text)
+    if found.isprintable():
+        return found
+    return "".join(
+        c if c.isprintable() else " " if spaces and c.isspace() else repr(c)[1:-1] for c in found
+    )
+
+
+def _message(text: str) -> str:
+    """A message, printable and not too long."""
+    half = MAX_MESSAGE // 2
+    return printable(text if len(text) <= MAX_MESSAGE else f"{text[:half]} ... {text[-half:]}")
 
 
 class LinnetError(Exception):
     """Any error that linnet raises on purpose."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return _message(super().__str__())
 
 
 class InputError(LinnetError, ValueError):
@@ -89,3 +117,6 @@ class FetchError(WorkError):
 
 class LinnetWarning(UserWarning):
     """linnet did what was asked, but it may be a mistake."""
+
+    def __str__(self) -> str:
+        return _message(super().__str__())

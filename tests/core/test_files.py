@@ -77,3 +77,29 @@ def test_writing_where_there_is_no_folder_is_told(tmp_path: Path) -> None:
         files.write(tmp_path / "none" / "a", b"x")
     with pytest.raises(InputError, match="cannot read"):
         files.read_json(tmp_path / "none")
+
+
+def test_a_temporary_file_is_new_and_has_a_name_that_nobody_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"kept")
+    names = []
+    replace = os.replace
+
+    def renamed(source: Path, target: Path) -> None:
+        names.append(source.name)
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", renamed)
+    for _ in range(2):
+        files.write(tmp_path / "a.json", b"new")
+    assert len(set(names)) == 2 and not any(str(os.getpid()) in name for name in names)
+    monkeypatch.setattr("secrets.token_hex", lambda _: "known")
+    (tmp_path / ".known.tmp").symlink_to(victim)
+    with pytest.raises(WorkError, match="File exists"):
+        files.write(tmp_path / "b.json", b"new")
+    assert victim.read_bytes() == b"kept" and not (tmp_path / "b.json").exists()
+    plain = tmp_path / "plain"
+    plain.write_bytes(b"")
+    assert (tmp_path / "a.json").stat().st_mode == plain.stat().st_mode

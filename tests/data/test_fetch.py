@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import http.client
 import io
 import socket
 import tarfile
@@ -10,11 +11,12 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.request import Request
 
 import pytest
 
 from linnet.data import known
-from linnet.data.fetch import fetch
+from linnet.data.fetch import _Redirects, fetch
 from linnet.data.known import Known, RemoteFile
 from linnet.errors import DataError, FetchError
 
@@ -333,3 +335,44 @@ def test_a_broken_off_connection_ends_in_time(
         mirror = f"http://127.0.0.1:{silent.getsockname()[1]}/"
         with pytest.raises(FetchError, match="timed out"):
             fetch("things", mirrors=[mirror], folder=tmp_path)
+
+
+def redirected(source: str, target: str) -> object:
+    """What becomes of a redirect from one address to another."""
+    return _Redirects().redirect_request(
+        Request(source), io.BytesIO(), 302, "Found", http.client.HTTPMessage(), target
+    )
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["https://127.0.0.1/x", "https://localhost/x", "https://[::1]/x", "https://10.1.2.3/",
+     "https://192.168.0.1/x", "https://172.16.0.9/", "https://169.254.169.254/latest/meta-data",
+     "https://0.0.0.0/", "https://[::ffff:127.0.0.1]/", "https://[fe80::1]/", "https://[fd00::1]/",
+     "https://2130706433/", "https://127.1/", "https://0x7f000001/", "https://100.64.0.1/",
+     "http://127.0.0.1/x", "https://224.0.0.1/", "https:///x"],
+)  # fmt: skip
+def test_a_redirect_leads_from_the_internet_into_no_network(target: str) -> None:
+    with pytest.raises(ValueError, match=r"inside a network|no address"):
+        redirected("https://example.org/data/a.gz", target)
+
+
+def test_other_redirects_are_followed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def addresses(*_: object) -> list[tuple[object, ...]]:
+        return [(0, 0, 0, "", ("93.184.216.34", 0)), (0, 0, 0, "", ("2606:2800:220:1::1", 0, 0, 0))]
+
+    assert redirected("http://127.0.0.1:1/a", "http://127.0.0.1:2/b")  # the user named this machine
+    monkeypatch.setattr("socket.getaddrinfo", addresses)
+    assert redirected("https://example.org/a", "https://mirror.example/b")
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_: [*addresses(), (0, 0, 0, "", ("::1", 0))])
+    with pytest.raises(ValueError, match="inside a network"):
+        redirected("https://example.org/a", "https://mirror.example/b")
+
+
+def test_a_link_that_waits_for_a_download_is_not_followed(server: Server, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"kept")
+    (tmp_path / "out" / "a.gz.part").symlink_to(victim)
+    fetch("things", mirrors=[address(server)], folder=tmp_path / "out")
+    assert victim.read_bytes() == b"kept" and not (tmp_path / "out" / "a.gz").is_symlink()

@@ -36,6 +36,7 @@ from fuzzing import csv_seeds, idx_seeds, lay, npz_seeds, parquet_seeds, picture
 from helpers import ROOT, TESTS
 from linnet.cli import app
 from linnet.core import memory
+from linnet.core.limits import Limit
 from linnet.data.memory import arrays
 from linnet.data.pictures import folder
 from linnet.errors import InputError, LinnetError, ModelError, RecipeError
@@ -623,10 +624,11 @@ def test_limits_of_a_models_header_hold(
 ) -> None:
     path = tmp_path / "m.safetensors"
     path.write_bytes((run / "linear.safetensors").read_bytes())
-    for limit in ("MAX_HEADER_BYTES", "MAX_MANIFEST_BYTES"):
-        with monkeypatch.context() as patch:
-            patch.setattr(artifact, limit, 100)
-            assert limit in refused(path, linnet.load)
+    for name in ("MAX_HEADER", "MAX_MANIFEST"):
+        for part in ("bytes", "values"):
+            with monkeypatch.context() as patch:
+                patch.setattr(artifact, name, getattr(artifact, name)._replace(**{part: 10}))
+                assert f"{name}_{part.upper()}" in refused(path, linnet.load)
 
 
 def test_half_a_character_in_a_manifest_is_refused(run: Path, tmp_path: Path) -> None:
@@ -729,18 +731,19 @@ def test_scores_that_cannot_be_are_refused_by_name(fault: str, copy: Path) -> No
 def test_a_file_of_json_too_long_to_be_ours_is_not_read(
     copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("linnet.core.files.MAX_JSON_BYTES", 100)
-    assert "MAX_JSON_BYTES" in refused(copy, Run)
+    for limit in (Limit("MAX_METRICS", 10, 1000), Limit("MAX_METRICS", 10_000, 10)):
+        monkeypatch.setattr("linnet.runs.directory.MAX_METRICS", limit)
+        assert "MAX_METRICS_" in refused(copy, Run)
 
 
 @shaped
 def test_keys_twice_among_very_many_are_found_quickly(tmp_path: Path) -> None:
     from linnet.core import files
 
-    keys = ",".join(f'"k{i}":0' for i in range(200_000))
-    (tmp_path / "a.json").write_text(f'{{{keys},"k199999":1}}')
+    keys = ",".join(f'"k{i}":0' for i in range(40_000))
+    (tmp_path / "a.json").write_text(f'{{{keys},"k39999":1}}')
     began = time.monotonic()
-    assert "'k199999' occurs twice" in refused(tmp_path / "a.json", files.read_json)
+    assert "'k39999' occurs twice" in refused(tmp_path / "a.json", files.read_json)
     assert time.monotonic() - began < 10
 
 

@@ -22,7 +22,7 @@ from linnet.core import files
 from linnet.errors import LinnetWarning, WorkError
 from linnet.figures.colors import COLORS
 from linnet.runs import directory, events
-from linnet.show.view import app, launch, panels, server
+from linnet.show.view import app, follower, launch, panels, server, wire
 from linnet.show.view.follower import Folder, Follower
 from linnet.show.view.series import BUCKETS, MAX_POINTS, Series
 
@@ -217,7 +217,6 @@ def test_a_stream_goes_on_where_it_was(site: Site, root: Path) -> None:
     last = before[-1]["id"]
     assert last.endswith(f":{(path / 'events.jsonl').stat().st_size}")
     append_events(path, *(step(i) for i in range(30, 35)))
-    site.page._read.clear()
     for again in (
         site.until("tick", **{"Last-Event-ID": last}),
         site.until("tick", f"/stream?runs={last.split(':')[0]}&after={last}"),
@@ -342,7 +341,6 @@ def test_a_resume_takes_back_what_it_undid(site: Site, root: Path) -> None:
     append_events(
         path, {"event": "resume", "time": 0, "model": "mlp", "step": 9}, step(10, loss=7.0)
     )
-    site.page._read.clear()
     again = site.until("tick", **{"Last-Event-ID": before[-1]["id"]})
     assert "reset" in [event["event"] for event in again]
     points = curve(before + again)
@@ -525,8 +523,6 @@ def test_a_long_record_is_read_in_parts(tmp_path: Path) -> None:
 def test_a_record_that_takes_long_is_shown_while_it_is_read(
     site: Site, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from linnet.show.view import follower
-
     path = a_run(root, "one", "finished")
     append_events(path, *(step(i) for i in range(500)))
     monkeypatch.setattr(follower, "READ_BYTES", 1 << 14)
@@ -718,6 +714,174 @@ def test_too_many_streams_are_refused(site: Site, monkeypatch: pytest.MonkeyPatc
     next(stream)
     assert site.get("/stream")[0] == 503
     stream.close()
+
+
+def test_the_bound_of_streams_holds_for_many_at_once(
+    site: Site, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(app, "MAX_STREAMS", 3)
+    request = f"GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {site.cookie}\r\n\r\n"
+    lines = [socket.create_connection(("127.0.0.1", site.port), 10) for _ in range(20)]
+    for line in lines:
+        line.sendall(request.encode())
+    found = [line.recv(12) for line in lines]
+    assert found.count(b"HTTP/1.1 200") == 3 and found.count(b"HTTP/1.1 503") == 17
+    for line in lines:
+        line.close()
+    ends(lambda: site.page.streams == 0)
+
+
+def ends(done: Any) -> None:
+    """Wait until something holds; a test that waits for ever fails."""
+    for _ in range(1000):
+        if done():
+            return
+        time.sleep(0.02)
+    raise AssertionError
+
+
+def test_half_of_a_request_locks_nobody_out_and_is_ended(
+    site: Site, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "MAX_WAITING", 8)
+    head = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+    body = b"GET /page.js HTTP/1.1\r\nHost: a\r\nContent-Length: 9\r\n\r\n"
+    halves = []
+    for number in range(300):
+        line = socket.create_connection(("127.0.0.1", site.port), 10)
+        line.sendall(head if number % 2 else body)
+        halves.append(line)
+        if number % 100 == 99:
+            assert site.get("/")[0] == 200
+    ends(lambda: len(site.server.server_state.connections) <= 8)
+    monkeypatch.setattr(wire, "HEAD_SECONDS", 0.2)
+    for _ in range(8):
+        line = socket.create_connection(("127.0.0.1", site.port), 10)
+        line.sendall(head)
+        halves.append(line)
+    ends(lambda: not site.server.server_state.connections)
+    for line in halves:
+        line.close()
+
+
+def test_a_connection_that_goes_on_is_not_ended(
+    site: Site, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "HEAD_SECONDS", 0.5)
+    stream = site.stream()
+    next(stream)
+    line = http.client.HTTPConnection("127.0.0.1", site.port, timeout=30)
+    for _ in range(3):
+        line.request("GET", "/", headers={"Cookie": site.cookie})
+        assert line.getresponse().read()
+    time.sleep(0.8)
+    a_run(root, "one")
+    assert any(event["event"] == "run" for event in stream)
+    line.close()
+    stream.close()
+
+
+def test_who_does_not_read_is_ended(
+    site: Site, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(wire, "SEND_SECONDS", 0.2)
+    site.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    path = a_run(root, "one")
+    append_events(path, *({**step(i), **{f"v{j}": i / 7 for j in range(30)}} for i in range(500)))
+    line = socket.socket()
+    line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    line.connect(("127.0.0.1", site.port))
+    request = f"GET /stream HTTP/1.1\r\nHost: 127.0.0.1\r\nCookie: {site.cookie}\r\n\r\n"
+    line.sendall(request.encode())
+    assert line.recv(12) == b"HTTP/1.1 200"
+    assert site.page.streams == 1
+    ends(lambda: site.page.streams == 0)
+    line.close()
+    assert site.until("tick")
+
+
+def test_what_many_pages_show_is_read_and_written_once(
+    site: Site, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = a_run(root, "one")
+    append_events(path, *(step(i, lr=0.1) for i in range(50)))
+    counts: dict[str, int] = {}
+
+    def counted(place: Any, name: str) -> None:
+        made = getattr(place, name)
+
+        def call(*given: Any) -> Any:
+            counts[name] = counts.get(name, 0) + 1
+            return made(*given)
+
+        monkeypatch.setattr(place, name, call)
+
+    counted(events, "read_new")
+    counted(app, "_series")
+    counted(follower, "_row")
+    pages = [site.stream() for _ in range(6)]
+    for page in pages:
+        found = []
+        for event in page:
+            found.append(event)
+            if event["event"] == "tick":
+                break
+        assert len(curve(found)) == 50
+    assert counts["_series"] == 2 and counts["read_new"] == 1 and counts["_row"] == 1
+    append_events(path, step(50, lr=0.1))
+    for page in pages:
+        found = []
+        for event in page:
+            found.append(event)
+            if event["event"] == "tick":
+                break
+        sent = [event["data"]["step"] for event in found if event["event"] == "series"]
+        assert sent == [[50], [50]]
+        page.close()
+    assert counts == {"_series": 4, "read_new": 2, "_row": 1}
+
+
+def test_a_folder_that_does_not_change_costs_almost_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(30):
+        a_run(tmp_path, f"done{number}", "finished")
+    a_run(tmp_path, "open")
+    folder = Folder(tmp_path)
+    assert folder.look() and len(folder.runs) == 31
+    looked: list[str] = []
+    listed: list[Path] = []
+    look, folders = Follower.look, follower._folders
+
+    def counted_look(run: Follower) -> None:
+        looked.append(run.name)
+        look(run)
+
+    def counted_folders(path: Path, seen: dict[Path, float]) -> list[Path]:
+        listed.append(path)
+        return folders(path, seen)
+
+    monkeypatch.setattr(Follower, "look", counted_look)
+    monkeypatch.setattr(follower, "_folders", counted_folders)
+    for _ in range(follower.RARELY - 1):
+        assert not folder.look()
+    assert looked == ["open"] * (follower.RARELY - 1) and listed == []
+    assert not folder.look() and len(looked) == follower.RARELY - 1 + 31  # all, now and then
+    a_run(tmp_path, "new", "finished")
+    assert folder.look() and len(folder.runs) == 32
+    directory.write_status(tmp_path / "open", "finished")
+    assert folder.look() and not folder.look() and folder.runs
+
+
+def test_without_a_page_nothing_is_looked_at(site: Site, root: Path) -> None:
+    a_run(root, "one", "finished")
+    assert site.until("tick")
+    ends(lambda: site.page.streams == 0)
+    ends(lambda: site.page._watcher is None or site.page._watcher.done())
+    looks = site.page.looks
+    assert site.get("/")[0] == 200
+    time.sleep(1.2)
+    assert site.page.looks == looks
 
 
 def test_a_page_is_told_the_colours_of_figures(site: Site, root: Path) -> None:

@@ -8,13 +8,14 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
-from typing import Annotated, Any, NoReturn
+from json import dumps
+from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
 from linnet.core import files, memory
-from linnet.core.text import cell
-from linnet.errors import LinnetError, LinnetWarning
+from linnet.core.text import cell, say
+from linnet.errors import LinnetError, LinnetWarning, printable
 
 Json = Annotated[bool, typer.Option("--json", help="Print strict JSON.")]
 Target = Annotated[
@@ -106,13 +107,13 @@ def allow(plugin: list[str] | None) -> None:
 def _warn(message: Warning | str, category: type[Warning], *_: Any) -> None:
     """Print a warning in one line, without its place in the code."""
     kind = "warning" if issubclass(category, LinnetWarning) else category.__name__
-    print(f"{kind}: {message}", file=sys.stderr)
+    say(f"{kind}: {message}", error=True)
 
 
 def _fail(message: str, code: int, debug: bool) -> NoReturn:
-    if debug:
-        traceback.print_exc()
-    print(message.replace("\n", " "), file=sys.stderr)
+    for line in traceback.format_exc().splitlines() if debug else ():
+        say(line, error=True)
+    say(message, error=True)
     raise typer.Exit(code)
 
 
@@ -122,12 +123,26 @@ def names(text: str | None) -> list[str] | None:
 
 
 def print_json(value: Any) -> None:
-    """Print strict JSON; in ASCII only if the output's encoding lacks some characters."""
+    """Print strict JSON; characters that do not print are escaped, and all beyond ASCII if the
+    output's encoding lacks some of them."""
     text = files.pretty(value)
     try:
         text.encode(sys.stdout.encoding or "utf-8")
     except UnicodeEncodeError:
         text = files.pretty(value, ascii=True)
+    _write(text, lambda character: dumps(character)[1:-1])
+
+
+def print_toml(text: str) -> None:
+    """Print TOML; characters that do not print are escaped."""
+    _write(text, lambda character: f"\\U{ord(character):08x}")
+
+
+def _write(text: str, escaped: Callable[[str], str]) -> None:
+    """Print JSON or TOML; what does not print can only be inside a text, where it is ``escaped``
+    and means the same."""
+    if not text.replace("\n", "").isprintable():
+        text = "".join(c if c.isprintable() or c == "\n" else escaped(c) for c in text)
     sys.stdout.write(text)
 
 
@@ -142,9 +157,10 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for index, heading in enumerate(headings):
         numeric = rows and all(isinstance(row[index], (int, float)) for row in rows)
-        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+        justify: Literal["left", "right"] = "right" if numeric else "left"
+        table.add_column(Text(printable(heading)), justify=justify, overflow="fold")
     for row in rows:
-        table.add_row(*(Text(text(cell)) for cell in row))
+        table.add_row(*(Text(printable(text(cell))) for cell in row))
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = 200

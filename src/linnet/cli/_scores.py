@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from linnet.cli._output import print_json, print_table
-from linnet.core.text import plural
+from linnet.core.text import plural, say
 
 if TYPE_CHECKING:
     from linnet.experiment.sweep import Trial
@@ -20,17 +20,17 @@ def show(run: "Run") -> None:
     models = metrics["models"]
     rows = [_row(name, scores, metrics["chosen"]) for name, scores in models.items()]
     print_table(["model", "validation", "test (95 % interval)", "fitted in"], rows)
-    print(metrics["verdict"])
-    print(f"* chosen by validation loss: {metrics['chosen']}")
+    say(metrics["verdict"])
+    say(f"* chosen by validation loss: {metrics['chosen']}")
     _stopped(models)
     if (rests := basis(models[metrics["chosen"]].get("test", {}))) is not None:
         print(f"note: {rests}")
     about = run.info
     end = os.sep if run.path.is_dir() else ""
     for note in about["data"]["notes"]:
-        print(f"note: {note}")
+        say(f"note: {note}")
     threads = f"{about['threads']} {plural(about['threads'], 'thread')}"
-    print(f"on {about['device']}, {threads}; files: {run.path}{end}")
+    say(f"on {about['device']}, {threads}; files: {run.path}{end}")
 
 
 def _row(name: str, scores: Mapping[str, Any], chosen: str) -> list[str]:
@@ -56,13 +56,13 @@ def _stopped(models: Mapping[str, Any]) -> None:
         gap = scores["fit"].get("gap")
         bound = f"; at most {gap:.1e} above the optimum" if gap else ""  # 0: it is the optimum
         if name != BASELINE:
-            print(f"{name} stopped: {scores['fit']['reason']}{bound}")
+            say(f"{name} stopped: {scores['fit']['reason']}{bound}")
     scaling: dict[str, Any] = next(
         (s["fit"]["scaling"] for s in models.values() if "scaling" in s["fit"]), {}
     )
     if "mean" in scaling:
         mean, deviation = scaling["mean"], scaling["deviation"]
-        print(f"pixels / 255 scaled by mean {mean:.4f} and deviation {deviation:.4f}")
+        say(f"pixels / 255 scaled by mean {mean:.4f} and deviation {deviation:.4f}")
 
 
 def show_sweep(trials: "list[Trial]", *, json: bool) -> None:
@@ -78,7 +78,7 @@ def show_sweep(trials: "list[Trial]", *, json: bool) -> None:
     if best.error is not None:
         raise best.error
     if not json and best.run is not None:
-        print("the run with the lowest validation loss:")
+        say("the run with the lowest validation loss:")
         show(best.run)
 
 

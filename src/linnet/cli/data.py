@@ -20,7 +20,7 @@ from linnet.cli._output import (
     print_table,
     text,
 )
-from linnet.core.text import cut
+from linnet.core.text import cut, say
 from linnet.data.table import Warned
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _page(
 
     target = out or place(str(facts["name"]))
     write(facts, figure, examine(rows) if isinstance(rows, Dataset) else [], target)
-    print(f"page: {target}", file=sys.stderr)
+    say(f"page: {target}", error=True)
     if sys.stdout.isatty() and _has_screen():
         import webbrowser
 
@@ -157,23 +157,23 @@ def _has_screen() -> bool:
 def _print(facts: Mapping[str, Any], targets: Sequence[str]) -> None:
     """The facts as lines and tables."""
     if "table" in facts:
-        print(f"{facts['name']}: {facts['rows']:,} rows, {len(facts['table'])} columns")
+        say(f"{facts['name']}: {facts['rows']:,} rows, {len(facts['table'])} columns")
         _print_columns(facts["table"], targets)
     else:
         own = f", the last {facts['test_rows']:,} its test part" if facts["test_rows"] else ""
-        print(f"{facts['name']}: {facts['rows']:,} {facts['example']}s{own}")
-        print(f"each: {text(facts['shape'])} {facts['dtype']}")
+        say(f"{facts['name']}: {facts['rows']:,} {facts['example']}s{own}")
+        say(f"each: {text(facts['shape'])} {facts['dtype']}")
         low, high = facts["range"]
-        print(
+        say(
             f"values: {low:g} to {high:g}, mean {facts['mean']:.6g}, standard deviation "
             f"{facts['deviation']:.6g}"
         )
         if facts["columns"]:
-            print(f"columns: {', '.join(facts['columns'])}")
+            say(f"columns: {', '.join(facts['columns'])}")
     if "task" in facts:
-        print(f"target: {', '.join(facts['targets'])} ({facts['task']})")
+        say(f"target: {', '.join(facts['targets'])} ({facts['task']})")
     for note in facts["notes"]:
-        print(f"{'warning' if isinstance(note, Warned) else 'note'}: {note}")
+        say(f"{'warning' if isinstance(note, Warned) else 'note'}: {note}")
     if "counts" in facts:
         total = sum(facts["counts"])
         rows = zip(facts["classes"], facts["counts"], strict=True)
@@ -226,7 +226,10 @@ def fetch(
     from linnet.data.fetch import fetch as download
 
     with Progress(
-        TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn()
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
     ) as bar:
         tasks: dict[str, object] = {}
 
@@ -236,4 +239,4 @@ def fetch(
             bar.update(tasks[file], completed=done)  # type: ignore[arg-type]
 
         folder = download(name, mirrors=mirror, folder=out, progress=show)
-    print(f"{name}: {folder}")
+    say(f"{name}: {folder}")

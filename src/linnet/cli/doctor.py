@@ -21,7 +21,8 @@ from linnet.cli._output import (
     print_json,
     set_threads,
 )
-from linnet.core.text import counted
+from linnet.core.text import counted, say
+from linnet.errors import printable
 
 if TYPE_CHECKING:
     from linnet.data.dataset import Dataset
@@ -123,7 +124,7 @@ def show(
     """Print the findings as a list, the most severe first, in the width of the terminal."""
     looked = f"{name}: {rows:,} {'picture' if pictures else 'row'}s checked for {', '.join(checks)}"
     if not findings:
-        print(_printable(f"nothing found in {looked}"))
+        say(f"nothing found in {looked}")
         return
     width = max(40, min(100, shutil.get_terminal_size().columns))
     for finding in findings:
@@ -134,16 +135,18 @@ def show(
             if words:
                 first = f"{finding.severity if index == 0 else '':<9}{label}"
                 indent = " " * (9 if index == 0 else 9 + len(label))
-                text = _printable(words)
-                print(textwrap.fill(text, width, initial_indent=first, subsequent_indent=indent))
-        print()
+                _fill(words, width, first, indent)
+        say()
     counts = {kind: sum(f.severity == kind for f in findings) for kind in ("warning", "note")}
     stops = sum(finding.blocks for finding in findings)
     result = f"{stops:,} would stop training, " if stops else "nothing would stop training; "
     result += ", ".join(counted(n, kind) for kind, n in counts.items())
-    print(textwrap.fill(_printable(f"{looked}: {result}"), width))
+    _fill(f"{looked}: {result}", width)
 
 
-def _printable(text: str) -> str:
-    """``text`` without characters that would move the cursor or change colours."""
-    return "".join(c if c.isprintable() else " " if c.isspace() else "\ufffd" for c in text)
+def _fill(words: str, width: int, first: str = "", indent: str = "") -> None:
+    """Print words in lines of the width of the terminal."""
+    for line in textwrap.wrap(
+        printable(words), width, initial_indent=first, subsequent_indent=indent
+    ):
+        say(line)

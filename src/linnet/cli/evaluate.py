@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from linnet.cli._output import Json, Plugin, allow, command, print_json, print_table, set_threads
+from linnet.core.text import say
 from linnet.data.table import Warned
 
 
@@ -33,7 +34,7 @@ def evaluate(
     rows = [[name, headline(scores["test"])] for name, scores in result["models"].items()]
     print_table(["model", "score (95 % interval)"], rows)
     about = result["data"]
-    print(f"{about['rows']:,} rows: {about['part']} of {about['name']}")
+    say(f"{about['rows']:,} rows: {about['part']} of {about['name']}")
     for note in about["notes"]:
         if not isinstance(note, Warned):  # it was a warning already
-            print(f"note: {note}")
+            say(f"note: {note}")

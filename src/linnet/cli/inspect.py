@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from linnet.cli._output import Json, command, print_json, print_table, text
+from linnet.core.text import say
 
 
 @command
@@ -25,22 +26,20 @@ def inspect(
         print_json(manifest.plain())
         return
     schema = manifest.schema_
-    print(f"{path}: {manifest.model}, {manifest.objective}, {manifest.dtype}")
-    print(f"takes: a {schema.example} of {text(schema.shape)} {schema.dtype}")
+    say(f"{path}: {manifest.model}, {manifest.objective}, {manifest.dtype}")
+    say(f"takes: a {schema.example} of {text(schema.shape)} {schema.dtype}")
     if schema.fields:
         used = [f"{field.name} ({field.kind})" for field in schema.fields if field.used]
-        print(f"made from a table's columns: {', '.join(used)}")
+        say(f"made from a table's columns: {', '.join(used)}")
     if schema.task == "classification":
-        print(f"predicts: {', '.join(schema.targets)}, one of {', '.join(schema.names)}")
+        say(f"predicts: {', '.join(schema.targets)}, one of {', '.join(schema.names)}")
     else:
-        print(f"predicts: {', '.join(schema.targets)}")
-    print(
-        f"data: {manifest.data.get('name')}, {text(manifest.data.get('train_rows'))} training rows"
-    )
+        say(f"predicts: {', '.join(schema.targets)}")
+    say(f"data: {manifest.data.get('name')}, {text(manifest.data.get('train_rows'))} training rows")
     test = manifest.scores.get("test")
     if isinstance(test, dict):
-        print(f"test: {headline(test)} on {text(test['rows'])} rows")
-    print(f"fit: {manifest.fit.get('reason')}")
+        say(f"test: {headline(test)} on {text(test['rows'])} rows")
+    say(f"fit: {manifest.fit.get('reason')}")
     layers = manifest.layers
     rows = [[x.name, x.kind, x.output, x.parameters, x.trainable] for x in layers]
     rows.append(

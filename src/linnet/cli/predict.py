@@ -1,6 +1,5 @@
 """``linnet predict``."""
 
-import sys
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,10 +7,14 @@ from typing import Annotated, Any
 import typer
 
 from linnet.cli._output import Json, Plugin, allow, command, print_json, print_table, set_threads
+from linnet.core.text import say
 from linnet.data.table import Warned
 from linnet.errors import InputError
 
 FORMULA = tuple("=+-@\t\r\n")
+MAX_JSON_NUMBERS = 5_000_000
+"""The most values that are written as JSON: each takes a hundred bytes of memory."""
+
 ENDINGS = (".csv", ".parquet", ".json")
 """The kinds of file that --out writes."""
 
@@ -69,19 +72,17 @@ def predict(
     columns = found.columns()
     for note in found.notes:
         if not isinstance(note, Warned):  # it was a warning already
-            print(f"note: {note}", file=sys.stderr)
+            say(f"note: {note}", error=True)
     if out is not None:
         _write(out, columns)
     elif json:
         print_json(_plain(columns))
     else:
         shown = 20 if rows is None else len(found.row)
-        body = [
-            list(values) for values in zip(*(c.tolist() for c in columns.values()), strict=True)
-        ]
-        print_table(list(columns), body[:shown])
-        if len(body) > shown:
-            print(f"the first {shown} of {len(body):,} rows; --out FILE.csv writes them all")
+        first = (column[:shown].tolist() for column in columns.values())
+        print_table(list(columns), [list(values) for values in zip(*first, strict=True)])
+        if len(found.row) > shown:
+            say(f"the first {shown} of {len(found.row):,} rows; --out FILE.csv writes them all")
 
 
 def _paths(inputs: list[str]) -> list[Path]:
@@ -105,14 +106,20 @@ def _write(out: Path, columns: dict[str, Any]) -> None:
     else:
         content = _parquet(columns) if kind == ".parquet" else _csv(columns)
     files.write(out, content)
-    print(f"{out}: {len(next(iter(columns.values()))):,} rows")
+    say(f"{out}: {len(next(iter(columns.values()))):,} rows")
 
 
 def _plain(columns: dict[str, Any]) -> dict[str, Any]:
     """The columns as JSON: an object for each row."""
+    rows = len(next(iter(columns.values())))
+    if len(columns) * rows > MAX_JSON_NUMBERS:
+        raise InputError(
+            f"{rows:,} rows of {len(columns):,} values as JSON; at most {MAX_JSON_NUMBERS:,} "
+            "values (MAX_JSON_NUMBERS): give --out FILE.parquet or --rows"
+        )
     lists = {name: column.tolist() for name, column in columns.items()}
-    rows = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
-    return {"format": 1, "rows": rows}
+    each = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+    return {"format": 1, "rows": each}
 
 
 def _numbers(text: str | None) -> tuple[int, ...] | None:

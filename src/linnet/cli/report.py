@@ -1,13 +1,13 @@
 """``linnet report``."""
 
 import os
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from linnet.cli._output import Plugin, allow, command, set_threads
+from linnet.core.text import say
 
 
 @command
@@ -41,7 +41,7 @@ def report(
     beside = first / "report.html" if os.path.isdir(first) else first.with_suffix(".html")
     target = out or (beside if len(runs) == 1 else Path("report.html"))
     write(runs, target, static=static)
-    print(f"{target}: {target.stat().st_size:,} bytes")
+    say(f"{target}: {target.stat().st_size:,} bytes")
 
 
 def _learn(runs: list[Path]) -> None:
@@ -59,9 +59,9 @@ def _learn(runs: list[Path]) -> None:
 
             set_threads()
             if len(runs) > 1:
-                print(path, file=sys.stderr)
+                say(path, error=True)
             learning.learning_curve(run, echo=True)
         for claim in run.reasons():
             if claim.cause in get_args(Prospect):
                 about = f"{path}: " if len(runs) > 1 else ""
-                print(f"{about}{claim}")
+                say(f"{about}{claim}")

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from linnet.cli._output import Json, command, print_json, print_table, set_threads
+from linnet.core.text import say
 
 app = typer.Typer(help="Runs: list, show, compare, zip, repeat.", no_args_is_help=True)
 
@@ -38,10 +39,13 @@ def list_runs(
         chosen = query.select([Path(row["path"]) for row in rows], where, sort)
         by_path = {row["path"]: row for row in rows}
         rows = [by_path[str(path)] for path, _ in chosen]
+    for row in rows:
+        if row["state"] == "unreadable":
+            say(f"warning: {row['error']}", error=True)
     if json:
         print_json(rows)
     elif not rows:
-        print(f"no runs in {root}" + (f" where {where}" if where else ""))
+        say(f"no runs in {root}" + (f" where {where}" if where else ""))
     else:
         keys = ("name", "state", "created", "data", "chosen", "metric", "value")
         print_table(keys, [[row[key] for key in keys] for row in rows])
@@ -96,7 +100,7 @@ def pack(
 
     target = out or run.resolve().with_name(run.resolve().name + ".zip")
     count = archive.pack(run, target, notebook)
-    print(f"{target}: {count} files, {target.stat().st_size:,} bytes")
+    say(f"{target}: {count} files, {target.stat().st_size:,} bytes")
 
 
 @app.command("repeat")
@@ -131,7 +135,7 @@ def repeat(
         print_json(found)
     else:
         for line in found["differences"]:
-            print(line)
-        print(found["verdict"])
+            say(line)
+        say(found["verdict"])
     if not found["agrees"]:
         raise typer.Exit(1)

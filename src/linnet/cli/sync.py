@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from linnet.cli._output import command
+from linnet.core.text import say
 
 
 @command
@@ -37,4 +38,4 @@ def sync(
             raise InputError(f"--option {text}: expected key=value, such as port=8097")
         options[key] = value
     count = follower.follow(run, to, options, live=follow)
-    print(f"{count:,} events of {run} sent to {to}")
+    say(f"{count:,} events of {run} sent to {to}")

@@ -21,10 +21,12 @@ from linnet.cli._output import (
     command,
     names,
     print_json,
+    print_toml,
     set_threads,
 )
 from linnet.cli._scores import show, show_sweep
 from linnet.cli._signals import interruptible
+from linnet.core.text import say
 
 if TYPE_CHECKING:
     from linnet.experiment.sweep import Trial
@@ -207,7 +209,7 @@ def _print_recipes(tried: "list[Trial]", resume: Path | None, parent: Path | Non
 
     for trial in tried:
         plan = Plan.of(None, trial.recipe, None, resume, parent, {})
-        print(plan.prepare().recipe.toml(), end="")
+        print_toml(plan.prepare().recipe.toml())
 
 
 def _open_page(view: bool | None, place: Path | None, *, alone: bool) -> None:
@@ -231,7 +233,7 @@ def _train(
 
     resume = options["resume"]
     if resume is not None and state_of(resume)[0] == "finished":
-        print(f"{resume} has finished: there is nothing to continue", file=sys.stderr)
+        say(f"{resume} has finished: there is nothing to continue", error=True)
     with interruptible() as stop:
         run = train(recipe=trial.recipe, out=out, stop=stop, **options)
     if json:
@@ -239,7 +241,7 @@ def _train(
     else:
         show(run)
         for claim in run.reasons():
-            print(f"why: {claim}")
+            say(f"why: {claim}")
     if report:
         _report(run, quiet=json)
 
@@ -252,9 +254,9 @@ def _sweep(
 
     def tell(trial: "Trial") -> None:
         if trial.error is not None:
-            print(f"error: {trial.error}", file=sys.stderr)
+            say(f"error: {trial.error}", error=True)
         elif trial.run is None:
-            print(trial.name, file=sys.stderr)
+            say(trial.name, error=True)
         elif report:
             _report(trial.run, quiet=True)
 
@@ -272,7 +274,7 @@ def _report(run: "Run", *, quiet: bool) -> None:
     try:
         write([run.path], target)
     except LinnetError as error:
-        print(f"warning: no report: {error}", file=sys.stderr)
+        say(f"warning: no report: {error}", error=True)
         return
     if not quiet:
-        print(f"report: {target}")
+        say(f"report: {target}")

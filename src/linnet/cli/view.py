@@ -1,6 +1,5 @@
 """``linnet view``, and the page that ``linnet train --view`` opens."""
 
-import sys
 import warnings
 from pathlib import Path
 from typing import Annotated
@@ -8,6 +7,7 @@ from typing import Annotated
 import typer
 
 from linnet.cli._output import command
+from linnet.core.text import say
 from linnet.errors import InputError, LinnetWarning
 
 
@@ -34,7 +34,7 @@ def view(
     root = runs.resolve()
     with bind(root, port) as listener:
         token = token_of(root, listener.getsockname()[1])
-        print(f"live page: {address_of(listener, token)}", flush=True)
+        say(f"live page: {address_of(listener, token)}")
         serve(root, listener, token)
 
 
@@ -47,4 +47,4 @@ def open_page(root: Path, pid: int) -> None:
         warnings.simplefilter("always", LinnetWarning)
         address = start(root, pid=pid)
     if address is not None:
-        print(f"live page: {address}", file=sys.stderr, flush=True)
+        say(f"live page: {address}", error=True)

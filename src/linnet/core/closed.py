@@ -37,10 +37,33 @@ class Several:
         return value if value in ("auto", None) else (value,)
 
 
+MAX_FAULTS = 1000
+"""Of more faults than this only the number is told: each would take a kilobyte of memory."""
+
+
+def at_first(schema: CoreSchema) -> CoreSchema:
+    """``schema``, whose lists stop at their first wrong item: else pydantic gathers one error or
+    more for each item of a hostile file, half a kilobyte each."""
+    parts: list[Any] = [schema]
+    while parts:
+        part = parts.pop()
+        if isinstance(part, dict):
+            if part.get("type") in ("list", "tuple", "set"):
+                part["fail_fast"] = True
+            parts += part.values()
+        elif isinstance(part, (list, tuple)):
+            parts += part
+    return schema
+
+
 class Closed(BaseModel):
     """A frozen record with exactly the fields it declares."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return at_first(handler(source))
 
     @classmethod
     def parse(cls, value: Any, source: str, error: type[InputError] = InputError) -> Self:
@@ -90,6 +113,8 @@ def explain(invalid: ValidationError, model: type[BaseModel]) -> str:
 
     If a key allows several types of value, this is the error of the type nearest to the value.
     """
+    if invalid.error_count() > MAX_FAULTS:
+        return f"{invalid.error_count():,} faults, so it is no file that linnet wrote"
     errors = invalid.errors(include_url=False)
     first = errors[0]
     if any(map(_is_kind, first["loc"][1:])) and not isinstance(first["input"], str):
@@ -101,12 +126,12 @@ def explain(invalid: ValidationError, model: type[BaseModel]) -> str:
         return str(first["msg"]).removeprefix("Value error, ")
     if first["type"] == "extra_forbidden":
         names = model.model_fields if len(first["loc"]) == 1 else ()
-        hint = f"; {suggest(str(first['loc'][-1]), names)}" if names else ""
-        return f'unknown key "{place}"{hint}'
+        hint = f"; {suggest(cut(str(first['loc'][-1]), 80), names)}" if names else ""
+        return f'unknown key "{cut(place, 80)}"{hint}'
     if first["type"] == "missing":
-        return f'the key "{place}" is missing'
+        return f'the key "{cut(place, 80)}" is missing'
     given = cut(repr(first["input"]), 80, "...")
-    return f'"{place}" is {given}: {first["msg"].removeprefix("Value error, ")}'
+    return f'"{cut(place, 80)}" is {given}: {first["msg"].removeprefix("Value error, ")}'
 
 
 def _is_kind(part: int | str) -> bool:

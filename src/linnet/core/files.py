@@ -7,6 +7,8 @@ import errno
 import json
 import math
 import os
+import re
+import secrets
 import stat
 import zipfile
 import zlib
@@ -15,14 +17,12 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
+from linnet.core.limits import MAX_JSON, MAX_JSON_DEPTH, MAX_JSON_KEYS, Limit
+from linnet.core.text import cut, literal
 from linnet.errors import InputError, WorkError
 
 Json = Any
 """A value of strict JSON: dict, list, str, int, float, bool, None."""
-
-MAX_JSON_DEPTH = 100
-MAX_JSON_BYTES = 64 << 20
-"""The largest JSON file that is read."""
 
 Place = Path | zipfile.Path
 """A file or a folder, on disk or inside a zip in memory (``runs.archive``)."""
@@ -48,6 +48,11 @@ def opened(place: Place) -> BinaryIO:
         raise FileNotFoundError(None, "the zip holds no such file") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, ValueError, RuntimeError) as error:
         raise OSError(None, f"the zip is damaged: {str(error)[:200]}") from error
+
+
+def not_a_link(path: str, flags: int) -> int:
+    """Open a path to write, but not through a symbolic link at its end."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def _at_once(path: str, flags: int) -> int:
@@ -83,12 +88,13 @@ def read(place: Place) -> bytes:
 def write(path: Path, content: bytes) -> None:
     """Replace ``path`` by ``content``, or leave it as it was, never half written.
 
-    The content goes to a temporary file in the same folder. The file is flushed, fsynced and
-    renamed; then the folder is fsynced.
+    The content goes to a temporary file in the same folder, whose name nobody knows before and
+    which is new: no link that waits there is followed. The file is flushed, fsynced and renamed;
+    then the folder is fsynced.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        with open(temporary, "wb") as file:
+        with open(temporary, "xb", opener=not_a_link) as file:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
@@ -218,17 +224,25 @@ def pretty(value: Json, *, ascii: bool = False) -> str:
     return json.dumps(plain(value), ensure_ascii=ascii, allow_nan=False, indent=2) + "\n"
 
 
-def loads(content: bytes | str, source: str) -> Json:
+def loads(content: bytes | str, source: str, limit: Limit = MAX_JSON) -> Json:
     """Parse strict JSON; errors name ``source``.
 
-    Refused: duplicate keys, NaN and infinities, numbers out of range, deep nesting, bad UTF-8.
+    Refused: duplicate keys, NaN and infinities, numbers out of range, deep nesting, objects of very
+    many keys, bad UTF-8; and before anything is parsed, more bytes or values than ``limit``.
     """
+    if (wrong := beyond(content, limit)) is not None:
+        raise InputError(f"{source}: {wrong}")
 
     def pairs(items: list[tuple[str, Json]]) -> dict[str, Json]:
+        if len(items) > MAX_JSON_KEYS:
+            raise InputError(
+                f"{source}: an object of {len(items):,} keys; at most {MAX_JSON_KEYS:,} "
+                "(MAX_JSON_KEYS)"
+            )
         result = dict(items)
         if len(result) != len(items):
             twice = Counter(key for key, _ in items).most_common(1)[0][0]
-            raise InputError(f"{source}: the JSON key {twice!r} occurs twice in one object")
+            raise InputError(f"{source}: the JSON key {literal(twice)} occurs twice in one object")
         return result
 
     def constant(name: str) -> Json:
@@ -237,7 +251,7 @@ def loads(content: bytes | str, source: str) -> Json:
     def number(text: str) -> float:
         value = float(text)
         if not math.isfinite(value):
-            raise InputError(f"{source}: the number {text} is out of range")
+            raise InputError(f"{source}: the number {cut(text, 60)} is out of range")
         return value
 
     try:
@@ -252,30 +266,30 @@ def loads(content: bytes | str, source: str) -> Json:
     except InputError:
         raise
     except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-        raise InputError(f"{source}: not JSON: {error}") from error
+        raise InputError(f"{source}: not JSON: {cut(str(error), 200)}") from error
+
+
+def beyond(content: bytes | str, limit: Limit) -> str | None:
+    """What of a JSON text is beyond ``limit``, in words; None if nothing is."""
+    if len(content) > limit.bytes:
+        return f"more than {limit.bytes:,} bytes ({limit.name}_BYTES)"
+    if isinstance(content, bytes):
+        values = sum(map(content.count, (b",", b"[", b"{")))
+    else:
+        values = sum(map(content.count, ",[{"))
+    if values > limit.values:  # a value is the first of its list or object, or follows a comma
+        return f"more than {limit.values:,} values ({limit.name}_VALUES)"
+    return None
 
 
 def _depth(text: str) -> int:
-    """An upper bound on the nesting of JSON text (brackets inside strings count too)."""
+    """The nesting of JSON text; an upper bound where the text is no JSON."""
     if text.count("[") + text.count("{") <= MAX_JSON_DEPTH:
         return 0
     deepest = depth = 0
-    inside = escaped = False
-    for character in text:
-        if inside:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                inside = False
-        elif character == '"':
-            inside = True
-        elif character in "[{":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "]}":
-            depth -= 1
+    for bracket in re.sub(_NO_BRACKETS, "", text):
+        depth += 1 if bracket in "[{" else -1
+        deepest = max(deepest, depth)
     return deepest
 
 
@@ -293,21 +307,26 @@ def check_format(
         )
 
 
-def read_json(path: Place) -> Json:
-    """The strict JSON in ``path``."""
+_NO_BRACKETS = re.compile(r'"(?:[^"\\]++|\\.)*+"?|[^"\[\]{}]++', re.DOTALL)
+"""A string, also one that does not end; or text between strings and brackets."""
+
+
+def read_json(path: Place, limit: Limit = MAX_JSON) -> Json:
+    """The strict JSON in ``path``, within ``limit``."""
     try:
         with opened(path) as file:
-            content = file.read(MAX_JSON_BYTES + 1)
-        if len(content) > MAX_JSON_BYTES:
-            raise InputError(f"{path}: more than {MAX_JSON_BYTES:,} bytes (MAX_JSON_BYTES)")
+            content = file.read(limit.bytes + 1)
     except OSError as error:
         raise InputError(f"{path}: cannot read: {error.strerror}") from error
-    return loads(content, str(path))
+    return loads(content, str(path), limit)
 
 
-def write_json(path: Path, value: Json) -> None:
-    """Replace ``path`` by ``value`` as strict JSON for people.
+def write_json(path: Path, value: Json, limit: Limit = MAX_JSON) -> None:
+    """Replace ``path`` by ``value`` as strict JSON for people, within ``limit``.
 
     Half characters, which names of files may hold, become "?".
     """
-    write(path, pretty(value).encode(errors="replace"))
+    content = pretty(value).encode(errors="replace")
+    if (wrong := beyond(content, limit)) is not None:
+        raise WorkError(f"{path}: not written, because linnet would not read it again: {wrong}")
+    write(path, content)

@@ -7,18 +7,24 @@ grows; then ``curves`` can store the points in another way, for example in bound
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, islice
 from operator import attrgetter
 from typing import Any, Literal, Protocol, Self
 
 from linnet.core import events
-from linnet.core.events import Event, number
+from linnet.core.events import MAX_WHOLE, Event, number
 from linnet.core.text import cut
 
 MAX_TITLE = 80
 """The most letters of a model's title."""
+
+MAX_FITS = 1_000
+MAX_FINDINGS = 10_000
+MAX_NAMES = 200
+"""The most names of values of a fit: a column is as long as the fit, whoever made up its name."""
 
 Part = Literal["step", "train", "valid", "spent"]
 """A part of the points of a fit: measurements of steps, scores of training rows, scores of
@@ -66,6 +72,8 @@ class Fit:
     """The time of the last event of the fit itself, in seconds."""
 
     points: list[tuple[Part, Columns]] = field(default_factory=list)
+    names: set[str] = field(default_factory=set)
+    """The names of the values that are kept in ``points``."""
 
     @property
     def total(self) -> int | None:
@@ -111,7 +119,7 @@ class History:
     """
 
     def __init__(
-        self, curves: Curves | None = None, *, fits: int | None = None, findings: int | None = None
+        self, curves: Curves | None = None, *, fits: int = MAX_FITS, findings: int = MAX_FINDINGS
     ) -> None:
         self.fits: list[Fit] = []
         """The fits, in the order in which they began."""
@@ -158,7 +166,7 @@ class History:
                 self._fit(model, event)
             case events.Finding():
                 self.changes += 1
-                if self._most_findings is None or len(self.findings) < self._most_findings:
+                if len(self.findings) < self._most_findings:
                     self.findings.append(event)
             case events.Spent(model=str(model)):
                 self._spend(self._fit(model), event)
@@ -203,7 +211,7 @@ class History:
         fit = self.models.get(model)
         if fit is None or begin is not None:
             fit = Fit(model, begin)
-            if self._most is None or len(self.fits) < self._most:
+            if len(self.fits) < self._most:
                 self.fits.append(fit)
                 self.models[model] = fit
         return fit
@@ -220,7 +228,10 @@ class History:
 
     def _put(self, fit: Fit, part: Part, columns: Columns) -> None:
         if self._curves is None:
-            fit.points.append((part, columns))
+            new = (name for name in columns if name not in fit.names)
+            fit.names.update(list(islice(new, MAX_NAMES - len(fit.names))))
+            kept = {name: _packed(columns[name]) for name in columns if name in fit.names}
+            fit.points.append((part, kept))
         else:
             self._curves.put(fit.model, part, columns)
 
@@ -259,6 +270,18 @@ class History:
         if event.step is not None:
             fit.reach([event.step], None)
             self._put(fit, "spent", {**_place(event), "memory": [event.memory]})
+
+
+def _packed(values: Sequence[Any]) -> Sequence[Any]:
+    """The same values in less memory, where they are many floats or many whole numbers."""
+    if len(values) < 16:
+        return values
+    kinds = set(map(type, values))
+    if kinds == {float}:
+        return array("d", values)
+    if kinds == {int} and min(values) >= -MAX_WHOLE and max(values) <= MAX_WHOLE:
+        return array("q", values)
+    return values
 
 
 _COLUMNS = attrgetter("time", "step", "epoch", "values")

@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Collection
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
+
+from linnet.errors import printable
+
+
+def say(text: object = "", *, error: bool = False) -> None:
+    """Print one line, made safe for a terminal, on standard output, or on standard ``error``.
+
+    Nothing else in linnet prints, except strict JSON, TOML and Python, which escape by their own
+    rules, and Rich, which gets the text from ``printable``.
+    """
+    stream: IO[str] = sys.stderr if error else sys.stdout
+    print(printable(text), file=stream, flush=True)
 
 
 def percent(share: float) -> str:

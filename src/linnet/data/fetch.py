@@ -10,9 +10,11 @@ import gzip
 import hashlib
 import http.client
 import os
+import socket
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from ipaddress import ip_address
 from pathlib import Path
 from typing import IO, Any, BinaryIO
 from urllib.error import HTTPError
@@ -67,6 +69,8 @@ def _fetch_file(file: RemoteFile, folder: Path, mirrors: Sequence[str], progress
     if target.is_file() and _wrong(target, file) is None:
         progress(file.name, file.size, file.size)
         return
+    if part.is_symlink():  # not ours
+        part.unlink()
     failures = []
     for mirror in mirrors:
         address = mirror.rstrip("/") + "/" + file.name
@@ -107,21 +111,43 @@ def _install(part: Path, target: Path) -> None:
     files.sync_folder(target.parent)
 
 
+HERE = ("127.0.0.1", "::1", "localhost")
+"""The names of this machine, which a user may give as a mirror."""
+
+
 def _refuse_insecure(address: str) -> None:
     parts = urlsplit(address)
     if parts.scheme == "https":
         return
-    if parts.scheme != "http" or parts.hostname not in ("127.0.0.1", "::1", "localhost"):
+    if parts.scheme != "http" or parts.hostname not in HERE:
         raise ValueError(f"only https, or http on this machine, is allowed; not {address}")
 
 
+def _refuse_inside(address: str) -> None:
+    """Refuse an address of this machine or of a private network, by its name or by what it stands
+    for: a mirror must not choose what is asked there."""
+    host = urlsplit(address).hostname or ""
+    try:
+        found = {str(entry[4][0]) for entry in socket.getaddrinfo(host, None)}
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"redirects to {host}, which has no address: {error}") from None
+    for each in found:
+        place = ip_address(each.partition("%")[0])
+        inner = getattr(place, "ipv4_mapped", None) or place
+        if not inner.is_global or inner.is_multicast:
+            raise ValueError(f"redirects to {host}, which is inside a network ({each})")
+
+
 class _Redirects(HTTPRedirectHandler):
-    """Follows a redirect only to an address that linnet would accept itself."""
+    """Follows a redirect only to an address that linnet would accept itself. From the internet it
+    leads nowhere into this machine or a private network."""
 
     def redirect_request(
         self, req: Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> Request | None:
         _refuse_insecure(newurl)
+        if urlsplit(req.full_url).hostname not in HERE:
+            _refuse_inside(newurl)
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -152,7 +178,7 @@ def _download(address: str, part: Path, file: RemoteFile, progress: Progress) ->
         if total is not None and total > most:
             part.unlink(missing_ok=True)
             raise ValueError(f"offers {total:,} bytes; expected at most {most:,}")
-        with open(part, "ab" if have else "wb") as out:
+        with open(part, "ab" if have else "wb", opener=files.not_a_link) as out:
             while chunk := answer.read(CHUNK):
                 have += len(chunk)
                 if have > most:

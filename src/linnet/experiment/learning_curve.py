@@ -12,6 +12,7 @@ from torch import Tensor
 
 from linnet.core import files
 from linnet.core.every import Every
+from linnet.core.limits import MAX_CURVE
 from linnet.core.parallel import World, choose_device
 from linnet.core.randomness import generator
 from linnet.core.record import Event, Record
@@ -65,7 +66,7 @@ def learning_curve(
     _check(run, recipe, data)
     with progress.shown(echo) as heard:
         curve = _measure(run, recipe, data, heard)
-    files.write_json(run.path / directory.LEARNING, curve.plain())
+    files.write_json(run.path / directory.LEARNING, curve.plain(), MAX_CURVE)
     return curve
 
 

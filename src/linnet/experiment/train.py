@@ -21,6 +21,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from linnet.core import events, files, memory, registry
+from linnet.core.limits import MAX_INFO, MAX_METRICS
 from linnet.core.parallel import World
 from linnet.core.record import Event, Record
 from linnet.core.text import listed
@@ -130,7 +131,7 @@ def train(
         for name in to:
             directory.follow(path, name)
         metrics = job.test(job.fit())
-        files.write_json(path / directory.METRICS, metrics)
+        files.write_json(path / directory.METRICS, metrics, MAX_METRICS)
         record.write(events.End(chosen=metrics["chosen"]))
         record.sync()
     shutil.rmtree(path / checkpoint.FOLDER, ignore_errors=True)
@@ -451,7 +452,7 @@ def _go_on(
     if changed:
         info, again = directory.read_info(path), {**again, "recipe": before}
         files.write_json(
-            path / directory.RUN, {**info, "resumed": [*info.get("resumed", []), again]}
+            path / directory.RUN, {**info, "resumed": [*info.get("resumed", []), again]}, MAX_INFO
         )
         files.write(path / directory.RECIPE, recipe.toml().encode())
 
@@ -570,6 +571,7 @@ def _describe(
             "threads": torch.get_num_threads(),
             **({} if origin is None else {"parent": str(origin.run.path.resolve())}),
         },
+        MAX_INFO,
     )
     files.write(path / directory.SPLIT, save(ready.parts, {"linnet": '{"format":1}'}))
     before = None if origin is None else origin.rows

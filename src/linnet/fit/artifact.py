@@ -20,8 +20,9 @@ from pydantic import ConfigDict, Field, JsonValue
 from linnet.core import files
 from linnet.core.closed import Closed
 from linnet.core.files import Place
+from linnet.core.limits import MAX_HEADER, MAX_MANIFEST
 from linnet.data.schema import Schema
-from linnet.errors import InputError, ModelError
+from linnet.errors import InputError, ModelError, WorkError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,8 +32,6 @@ if TYPE_CHECKING:
     from linnet.objectives.base import Objective
 
 FORMAT = 1
-MAX_HEADER_BYTES = 32 << 20
-MAX_MANIFEST_BYTES = 16 << 20
 MAX_DIMENSIONS = 32
 DTYPES = {
     "float32": ("F32", 4),
@@ -149,6 +148,8 @@ class Artifact:
         content = {name: bytes_of(tensor) for name, tensor in tensors.items()}
         manifest["provenance"]["sha256"] = digest(manifest, content)
         text = files.canonical(manifest).decode()
+        if (wrong := files.beyond(text, MAX_MANIFEST)) is not None:
+            raise WorkError(f"{path}: not written, because linnet would not read it again: {wrong}")
         files.write(Path(path), save(tensors, {"linnet": text}))
 
 
@@ -305,30 +306,28 @@ def read_header(path: Place) -> tuple[Any, dict[str, Entry], int, int]:
             file.seek(0)
             head = file.read(8)
             length = int.from_bytes(head, "little")
-            text = file.read(length) if length <= min(MAX_HEADER_BYTES, size - 8) else b""
+            text = file.read(length) if length <= min(MAX_HEADER.bytes, size - 8) else b""
     except OSError as error:
         raise ModelError(f"{path}: cannot read: {error.strerror}") from error
     if not text.startswith(b"{"):
         kind = next((kind for magic, kind in MAGICS.items() if head.startswith(magic)), None)
         raise ModelError(
             f"{path}: {kind or 'not a safetensors file'}, not a model of linnet; expected a "
-            f".safetensors file that linnet wrote, its header at most {MAX_HEADER_BYTES:,} bytes "
+            f".safetensors file that linnet wrote, its header at most {MAX_HEADER.bytes:,} bytes "
             "(MAX_HEADER_BYTES); other formats can run code, so they are never opened"
         )
     try:
-        header = files.loads(text, f"{path}: header")
-        metadata = header.pop("__metadata__", None)
+        header = files.loads(text, f"{path}: header", MAX_HEADER)
+        metadata = header.get("__metadata__")
         if not isinstance(metadata, dict) or set(metadata) != {"linnet"}:
             raise ModelError(
                 f'{path}: safetensors, but not of linnet: expected exactly the metadata "linnet"'
             )
         body = metadata["linnet"]
-        if not isinstance(body, str) or len(body) > MAX_MANIFEST_BYTES:
-            raise ModelError(
-                f"{path}: the manifest is not a text of at most {MAX_MANIFEST_BYTES:,} characters "
-                "(MAX_MANIFEST_BYTES)"
-            )
-        plain = files.loads(body, f"{path}: manifest")
+        if not isinstance(body, str):
+            raise ModelError(f"{path}: the manifest is not a text")
+        del header["__metadata__"]
+        plain = files.loads(body, f"{path}: manifest", MAX_MANIFEST)
     except ModelError:
         raise
     except InputError as error:

@@ -12,6 +12,7 @@ from linnet.data.dataset import Dataset
 from linnet.data.read import read_draft
 from linnet.data.split import Split
 from linnet.errors import RecipeError
+from linnet.fit import room
 from linnet.fit.recipe import Recipe
 from linnet.fit.resolve import resolve
 from linnet.insight.checks.doctor import examine
@@ -66,4 +67,6 @@ def prepare(
     if dataset is None:
         dataset = draft.learn(split.train, recipe.max_categories)
     recipe = resolve(recipe, dataset, split).override({"device": device})
-    return Prepared(dataset, recipe, split._asdict(), [*found, *findings])
+    parts = split._asdict()
+    room.check(dataset, recipe, {name: len(rows) for name, rows in parts.items()})
+    return Prepared(dataset, recipe, parts, [*found, *findings])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from linnet.core import memory
 from linnet.data.dataset import Dataset
 from linnet.insight.task import Scores, task_of
 from linnet.objectives.base import Objective
@@ -12,6 +13,9 @@ from linnet.objectives.base import Objective
 BATCH = 2048
 """How many rows are predicted at once: the same number everywhere, so that the same rows give the
 same bits."""
+
+ASKED_BYTES = 64 << 20
+"""Before more than this is allocated, it is asked whether it is there."""
 
 
 @torch.no_grad()
@@ -21,9 +25,18 @@ def predict_raw(network: nn.Module, x: Tensor) -> Tensor:
     home = "cpu" if device.type == "mps" else device  # MPS has no float64
     training = network.training
     network.eval()
-    parts = [network(part.to(device)).to(home).double() for part in x.split(BATCH)]
+    raw: Tensor | None = None
+    for start in range(0, max(1, len(x)), BATCH):
+        part = network(x[start : start + BATCH].to(device)).to(home).double()
+        if raw is None:
+            need = len(x) * part[:1].numel() * part.element_size()
+            if need > ASKED_BYTES:
+                memory.require(need, f"predictions of {len(x):,} rows", "fewer rows, or classes")
+            raw = part.new_empty((len(x), *part.shape[1:]))
+        raw[start : start + len(part)] = part
     network.train(training)
-    return torch.cat(parts)
+    assert raw is not None
+    return raw
 
 
 def measure(network: nn.Module, objective: Objective, data: Dataset) -> dict[str, float]:

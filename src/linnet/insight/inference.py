@@ -23,7 +23,7 @@ from scipy import linalg, special, stats
 
 from linnet.core.html import Html, put, tag
 from linnet.core.registry import suggest
-from linnet.errors import InputError, ModelError
+from linnet.errors import InputError, ModelError, printable
 
 Array = NDArray[np.float64]
 TASKS = {"squared": "least squares", "logistic": "logistic", "softmax": "softmax"}
@@ -90,7 +90,7 @@ class Inference:
             raise ImportError(message) from error
 
     def _head(self) -> list[str]:
-        base = "" if self.base is None else f", against {_printable(self.base)}"
+        base = "" if self.base is None else f", against {printable(self.base)}"
         errors = "classical" if self.robust is None else f"robust ({self.robust})"
         figures = {
             "rows": self.rows,
@@ -112,7 +112,7 @@ class Inference:
         head += [f"{100 * self.level:g}% low", f"{100 * self.level:g}% high"]
         forms = [".5g", ".5g", ".3f", ".3g", ".5g", ".5g"]
         return [head] + [
-            [_printable(str(row["equation"])), _printable(str(row["term"]))]
+            [printable(str(row["equation"])), printable(str(row["term"]))]
             + [
                 "<1e-16" if name == "p" and float(row[name]) < 1e-16 else format(row[name], form)
                 for name, form in zip(COLUMNS, forms, strict=True)
@@ -489,8 +489,4 @@ def _number(figure: Array) -> float | Array:
 def _listed(names: Sequence[str]) -> str:
     """The first names in quotes, and the number of the others."""
     more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-    return ", ".join(f'"{_printable(name)}"' for name in names[:5]) + more
-
-
-def _printable(text: str) -> str:
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in text)
+    return ", ".join(f'"{printable(name)}"' for name in names[:5]) + more

@@ -103,6 +103,22 @@ class Task(ABC):
         }
 
 
+MAX_CONFUSION = 200
+"""The confusion matrix of more classes is left out: it would be most of a run's files."""
+
+
+def _confusion(codes: Any, predicted: Any, classes: int) -> Scores:
+    """The confusion matrix; of very many classes, why there is none."""
+    import numpy as np
+    from sklearn import metrics
+
+    if classes > MAX_CONFUSION:
+        why = f"{classes:,} classes; at most {MAX_CONFUSION} (MAX_CONFUSION)"
+        return {"confusion_left_out": why}
+    matrix = metrics.confusion_matrix(codes, predicted, labels=np.arange(classes))
+    return {"confusion": matrix.tolist()}
+
+
 class Classes(Task):
     """Classification: accuracy, with Wilson's interval and McNemar's test; by groups or blocks of
     time, if rows depend on each other, with intervals and a test over these."""
@@ -124,6 +140,7 @@ class Classes(Task):
             "f1",
             "support",
             "confusion",
+            "confusion_left_out",
         ]
     )
 
@@ -158,7 +175,7 @@ class Classes(Task):
             "recall": recall.tolist(),
             "f1": f1.tolist(),
             "support": support.tolist(),
-            "confusion": metrics.confusion_matrix(codes, predicted, labels=labels).tolist(),
+            **_confusion(codes, predicted, len(classes)),
             **_own(objective, codes, raw),
         }
 

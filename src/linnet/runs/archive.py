@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import stat
 import zipfile
+import zlib
+from collections import Counter
 from io import BytesIO
 from pathlib import Path, PurePosixPath
 
@@ -19,6 +21,11 @@ TIME = (1980, 1, 1, 0, 0, 0)
 
 MAX_ZIP_BYTES = 1 << 30
 MAX_UNPACKED_BYTES = 1 << 30
+MAX_RATIO = 25
+"""The most bytes that a byte of a zip may become, in a member of more than ``MAX_SMALL_BYTES``: the
+texts of a run become 10 at most, so that reading a small zip costs little."""
+
+MAX_SMALL_BYTES = 4 << 20
 MAX_MEMBERS = 10_000
 MAX_DIRECTORY_BYTES = 4 << 20
 """The most bytes of the list of members at the end of a zip."""
@@ -66,18 +73,30 @@ def run_place(path: Path) -> Place:
     top = f"{tops.pop()}/" if len(tops) == 1 and directory.RUN not in names else ""
     if f"{top}{directory.RUN}" not in names:
         return path  # another kind of zip: the caller reports what it expected
+    _check_all(path, members)
+    return zipfile.Path(packed, top)
+
+
+def _check_all(path: Path, members: list[zipfile.ZipInfo]) -> None:
+    """Refuse members that are no run's files, are there twice, or are too large when unpacked."""
+    names = Counter(member.filename for member in members)
     for member in members:
         _check(path, member)
-    if len(set(names)) != len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise InputError(f"{path}: {twice!r} is in this zip twice")
+        if names[member.filename] > 1:
+            raise InputError(f"{path}: {member.filename!r} is in this zip twice")
+    for member in members:
+        if _swells(member.file_size, member.compress_size):
+            raise InputError(
+                f"{path}: {member.filename!r} in this zip swells from {member.compress_size:,} to "
+                f"{member.file_size:,} bytes, more than {MAX_RATIO} times (MAX_RATIO); if you "
+                "trust it, unpack it yourself and give the folder"
+            )
     total = sum(member.file_size for member in members)
     if total > MAX_UNPACKED_BYTES:
         raise InputError(
             f"{path}: {total:,} bytes when unpacked; at most {MAX_UNPACKED_BYTES:,} "
             "(MAX_UNPACKED_BYTES)"
         )
-    return zipfile.Path(packed, top)
 
 
 def _of_64_bits(path: Path, content: bytes) -> bool:
@@ -98,6 +117,11 @@ def _of_64_bits(path: Path, content: bytes) -> bool:
             f"their list at most {MAX_DIRECTORY_BYTES:,} bytes (MAX_DIRECTORY_BYTES)"
         )
     return False
+
+
+def _swells(size: int, packed: int) -> bool:
+    """Whether a member is larger than a small one, and much larger than in the zip."""
+    return size > MAX_SMALL_BYTES and size > MAX_RATIO * packed
 
 
 def _check(path: Path, member: zipfile.ZipInfo) -> None:
@@ -156,7 +180,11 @@ def pack(run: Path, out: Path, notebook: Path | None = None) -> int:
     buffer = BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, path in members.items():
-            archive.writestr(zipfile.ZipInfo(name, TIME), path.read_bytes(), zipfile.ZIP_DEFLATED)
+            content = path.read_bytes()
+            large = len(content) > MAX_SMALL_BYTES
+            swells = large and _swells(len(content), len(zlib.compress(content)))
+            method = zipfile.ZIP_STORED if swells else zipfile.ZIP_DEFLATED
+            archive.writestr(zipfile.ZipInfo(name, TIME), content, method)
         archive.writestr(zipfile.ZipInfo("requirements.txt", TIME), "".join(lines))
         if notebook is not None:
             try:

@@ -11,6 +11,7 @@ from linnet.core import files
 from linnet.core.closed import Closed
 from linnet.core.events import LARGEST, MAX_WHOLE
 from linnet.core.files import Place
+from linnet.core.limits import MAX_CURVE
 from linnet.errors import InputError
 from linnet.runs import directory
 
@@ -96,7 +97,7 @@ def read(place: Place) -> LearningCurve | None:
     path = place / directory.LEARNING
     if not path.is_file():
         return None
-    plain = files.read_json(path)
+    plain = files.read_json(path, MAX_CURVE)
     files.check_format(plain, FORMAT, path)
     curve = LearningCurve.parse(plain, str(path))
     return curve if curve.of == belongs(place) else None

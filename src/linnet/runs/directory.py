@@ -16,6 +16,7 @@ from typing import Any
 
 from linnet.core import files
 from linnet.core.files import Place
+from linnet.core.limits import MAX_INFO, MAX_METRICS, MAX_STATUS
 from linnet.core.text import cut
 from linnet.errors import InputError, Interrupted, LinnetWarning, WorkError
 from linnet.insight.task import task_in
@@ -36,6 +37,9 @@ MOST_LETTERS = 200
 
 NEWER = "newer"
 """The state of a run that a later linnet wrote."""
+
+MAX_ERROR = 4000
+"""The most letters of the error in ``status.json``."""
 
 EVENTS, STATUS, METRICS = "events.jsonl", "status.json", "metrics.json"
 LEARNING = "learning_curve.json"
@@ -110,7 +114,7 @@ def check_free(path: Path) -> None:
     if state == NEWER:
         raise InputError(str(error))
     if state == "running":
-        status = files.read_json(path / STATUS)
+        status = files.read_json(path / STATUS, MAX_STATUS)
         raise InputError(
             f"{path} is being written by process {status.get('pid')} on {status.get('host')}; wait "
             f"for its end, or stop it first; if it has ended for certain, remove {path / STATUS}"
@@ -143,7 +147,7 @@ class Heartbeat:
         else:
             asked = isinstance(error, Interrupted) or not isinstance(error, Exception)
             state = "stopped" if asked else "failed"
-            write_status(self._path, state, f"{type(error).__name__}: {error}")
+            write_status(self._path, state, cut(f"{type(error).__name__}: {error}", MAX_ERROR))
 
     def _beat(self) -> None:
         while not self._ended.wait(HEARTBEAT_SECONDS):
@@ -177,7 +181,7 @@ def state_of(path: Place) -> tuple[str | None, str | None]:
     counts as crashed after ``SILENT_SECONDS`` without a heartbeat.
     """
     try:
-        status = files.read_json(path / STATUS)
+        status = files.read_json(path / STATUS, MAX_STATUS)
     except InputError:
         return None, None
     if not isinstance(status, dict):
@@ -214,7 +218,7 @@ def read_metrics(path: Place) -> dict[str, Any]:
         raise InputError(f"there is no run {path}")
     if not (path / METRICS).is_file():
         raise InputError(f"{path} holds no {METRICS}: not a run of linnet, or not finished")
-    metrics: dict[str, Any] = files.read_json(path / METRICS)
+    metrics: dict[str, Any] = files.read_json(path / METRICS, MAX_METRICS)
     files.check_format(metrics, FORMAT, path / METRICS)
     from linnet.runs import validation  # pydantic takes a while to import
 
@@ -228,7 +232,7 @@ def read_info(path: Place) -> dict[str, Any]:
 
     if not (path / RUN).is_file():
         raise InputError(f"{path} holds no {RUN}: not a run of linnet, or not a whole one")
-    info: dict[str, Any] = files.read_json(path / RUN)
+    info: dict[str, Any] = files.read_json(path / RUN, MAX_INFO)
     files.check_format(info, FORMAT, path / RUN)
     validation.info(info, str(path / RUN))
     return info
@@ -272,8 +276,17 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
     for path in sorted(root.iterdir()):
         if not (path / STATUS).is_file():
             continue
-        rows.append(describe(path))
-    return sorted(rows, key=lambda row: str(row["created"]))
+        try:
+            rows.append(describe(path))
+        except InputError as error:
+            rows.append(unreadable(path, error))
+    return sorted(rows, key=lambda row: str(row["created"] or ""))
+
+
+def unreadable(path: Place, error: InputError) -> dict[str, Any]:
+    """The row of a run whose files are not those of a run; ``error`` says what is wrong."""
+    known = {"name": path.name, "path": str(path), "state": "unreadable", "error": str(error)}
+    return known | dict.fromkeys(("created", "data", "chosen", "metric", "value"))
 
 
 def describe(path: Place) -> dict[str, Any]:

@@ -4,15 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterator
 
 from linnet.core import files
-from linnet.core.events import Event, parse, step
+from linnet.core.events import Event, Resume, parse, step
 from linnet.core.files import Place
-from linnet.core.history import drop_undone
+from linnet.core.history import History, drop_undone
+from linnet.core.limits import MAX_EVENT
 from linnet.errors import DataError
 
-MAX_READ_BYTES = 64 << 20
-"""The most bytes that are read at once."""
+MAX_READ_BYTES = MAX_EVENT.bytes
+"""The most bytes that are read at once; a longer line is no event, and is skipped."""
+
+PART_BYTES = 1 << 20
+"""The bytes of a part of a record."""
+
+MAX_BY_STEP = 100_000
+"""The most events of a record that was resumed at a step, and does not say after how many."""
+
+RESUME = b'"resume"'
+
+MAX_STEP_LETTERS = 20_000
+"""A longer line is read more carefully: it may be long because it was made to cost much."""
 
 _scan = json.JSONDecoder().scan_once  # type: ignore[attr-defined]
 
@@ -48,7 +61,7 @@ def read_new(path: Place, offset: int = 0, most: int = MAX_READ_BYTES) -> tuple[
     for line in lines:
         event = _quickly(line) if isinstance(line, str) else None
         try:
-            found.append(parse(files.loads(line, str(path))) if event is None else event)
+            found.append(parse(files.loads(line, str(path), MAX_EVENT)) if event is None else event)
         except ValueError:
             continue
     return found, offset + end
@@ -60,6 +73,8 @@ def _quickly(line: str) -> Event | None:
 
     A line with as many colons as keys has no key twice, no colon in a text and no nested object.
     """
+    if len(line) > MAX_STEP_LETTERS:
+        return None
     try:
         plain, end = _scan(line, 0)
     except (ValueError, StopIteration, RecursionError):
@@ -70,11 +85,100 @@ def _quickly(line: str) -> Event | None:
 
 def read_all(path: Place) -> list[Event]:
     """All events, without those that a resume has undone."""
-    events: list[Event] = []
+    return [event for part in read_kept(path) for event in part]
+
+
+def history(path: Place) -> History:
+    """The whole record as a history; no more than a part of its events is held at once."""
+    found = History()
+    for part in read_kept(path):
+        found.extend(part)
+    return found
+
+
+def read_kept(path: Place) -> Iterator[list[Event]]:
+    """The events in parts, without those that a resume has undone.
+
+    A record with a resume is read twice: first to count which events are undone.
+    """
+    if not _resumed(path):
+        yield from _parts(path)
+        return
+    kept = _Kept()
+    for place, event in enumerate(event for part in _parts(path) for event in part):
+        kept.take(place, event)
+    if kept.by_step:
+        if place >= MAX_BY_STEP:
+            raise DataError(
+                f"{path}: it was resumed without a count of events, and has more than "
+                f"{MAX_BY_STEP:,} (MAX_BY_STEP); linnet writes no such record"
+            )
+        yield drop_undone([event for part in _parts(path) for event in part])
+        return
+    place = 0
+    for part in _parts(path):
+        yield kept.among(part, place)
+        place += len(part)
+
+
+class _Kept:
+    """Which events of a record count, by their place in it, as ranges."""
+
+    def __init__(self) -> None:
+        self.by_step = False
+        """Whether a resume says only at which step it was."""
+
+        self._ranges: list[tuple[int, int]] = []
+        self._count = 0
+
+    def take(self, place: int, event: Event) -> None:
+        """The next event of the record; a resume undoes all after the first ``events``."""
+        if not isinstance(event, Resume):
+            start = place
+            if self._ranges and self._ranges[-1][1] == place:
+                start = self._ranges.pop()[0]
+            self._ranges.append((start, place + 1))
+            self._count += 1
+            return
+        self.by_step |= event.events is None
+        while self._ranges and self._count > (event.events or 0):
+            start, stop = self._ranges.pop()
+            left = max(0, stop - start - (self._count - (event.events or 0)))
+            self._count -= stop - start - left
+            if left:
+                self._ranges.append((start, start + left))
+
+    def among(self, part: list[Event], place: int) -> list[Event]:
+        """Those of a part of the record that count; its first event is at ``place``."""
+        found: list[Event] = []
+        for start, stop in self._ranges:
+            if start < place + len(part) and stop > place:
+                found += part[max(0, start - place) : stop - place]
+        return found
+
+
+def _parts(path: Place) -> Iterator[list[Event]]:
+    """All events of a record, in parts."""
     offset = 0
     while True:
-        more, end = read_new(path, offset)
-        events += more
+        found, end = read_new(path, offset, PART_BYTES)
+        yield found
         if end == offset:
-            return drop_undone(events)
+            return
         offset = end
+
+
+def _resumed(path: Place) -> bool:
+    """Whether a record may hold a resume: its bytes name one."""
+    before = b""
+    try:
+        with files.opened(path) as file:
+            while more := file.read(PART_BYTES):
+                if RESUME in before + more:
+                    return True
+                before = more[-len(RESUME) :]
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise DataError(f"{path}: cannot read: {error.strerror}") from error
+    return False

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import operator
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from linnet.core import files
 from linnet.core.files import Place
 from linnet.core.registry import suggest
 from linnet.errors import InputError
@@ -134,14 +132,17 @@ def facts(path: Place) -> dict[str, Any]:
     ``name state data created chosen``, every key of the recipe, the chosen model's scores
     (``test.accuracy``, ``valid.loss``, ``fit.seconds``) and each model's (``mlp.test.accuracy``).
     """
-    about = directory.describe(path)
     found: dict[str, Any] = {}
+    try:
+        about = directory.describe(path)
+    except InputError as error:
+        about = directory.unreadable(path, error)
+        return {key: about[key] for key in ("name", "state")}
     recipe = path / directory.RECIPE
     if recipe.is_file():
-        try:
-            found |= tomllib.loads(files.read(recipe).decode())
-        except (OSError, ValueError) as error:
-            raise InputError(f"{recipe}: cannot read: {error}") from error
+        from linnet.fit.settings import read_recipe  # pydantic takes a while to import
+
+        found |= read_recipe(recipe)
     found |= {k: about[k] for k in ("name", "state", "created", "data", "chosen")}
     try:
         metrics = directory.read_metrics(path)

@@ -20,6 +20,7 @@ from linnet.core.history import History, Parts, join
 from linnet.errors import DataError, InputError, LinnetError, ModelError
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
+from linnet.insight.task import MAX_CONFUSION
 from linnet.networks import LINE, OWN
 from linnet.runs import archive, directory, events
 from linnet.runs.curve import read as read_curve
@@ -62,6 +63,7 @@ class Run:
         self.place: Place = archive.run_place(self.path)
         """The place of its files: ``path`` itself, or the inside of a zip."""
         self._network = network
+        self._history: tuple[files.About | None, History] | None = None
         if not self._runs or (self.place / directory.METRICS).is_file():
             _ = self.metrics
 
@@ -164,8 +166,16 @@ class Run:
         return [event.plain() for event in events.read_all(self.place / directory.EVENTS)]
 
     def history(self) -> History:
-        """The events as curves, for each fit; see ``linnet.core.history``."""
-        return History.of(events.read_all(self.place / directory.EVENTS))
+        """The events as curves, for each fit; see ``linnet.core.history``. It is read again only
+        after the record has changed."""
+        path = self.place / directory.EVENTS
+        try:
+            about = files.about(path)
+        except OSError:
+            about = None
+        if self._history is None or self._history[0] != about:
+            self._history = about, events.history(path)
+        return self._history[1]
 
     def reasons(self) -> list[Claim]:
         """Diagnosis: why the models are not better, the most important reason first."""
@@ -245,15 +255,20 @@ class Run:
         """The confusion matrix of the test rows, of the chosen model or ``model``."""
         from linnet.figures import confusion
 
-        test = self._tested(self._named(model), "confusion()", "confusion")
-        return confusion(test.classes or [], test.confusion or [])
+        test = self._tested(self._named(model), "confusion()", "accuracy")
+        if test.confusion is None:
+            raise InputError(
+                f"{self.path}: no confusion matrix of {len(test.classes or ()):,} classes; at most "
+                f"{MAX_CONFUSION} (MAX_CONFUSION); predictions/ holds the test rows"
+            )
+        return confusion(test.classes or [], test.confusion)
 
     def calibration(self, model: str | None = None) -> Figure:
         """Calibration: how often predictions of test rows are right, by their probability."""
         from linnet.figures import calibration
 
         name = self._named(model)
-        classes = self._tested(name, "calibration()", "confusion").classes or []
+        classes = self._tested(name, "calibration()", "accuracy").classes or []
         found = self._predictions(name)
         return calibration(_codes(found["y"], classes), found["p"], classes, found.get("group"))
 

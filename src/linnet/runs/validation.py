@@ -13,17 +13,20 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    GetCoreSchemaHandler,
     ValidationError,
     field_validator,
     model_validator,
 )
+from pydantic_core import CoreSchema
 
-from linnet.core.closed import explain
+from linnet.core.closed import at_first, explain
 from linnet.core.events import LARGEST, MAX_WHOLE
 from linnet.core.files import canonical
 from linnet.data.reading import Label
 from linnet.data.schema import MAX_CLASSES
 from linnet.errors import InputError
+from linnet.insight.task import MAX_CONFUSION
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,63}")
 """The name of a model, and so of its files; it cannot point outside the run."""
@@ -38,6 +41,10 @@ Shape = TypeVar("Shape", bound=BaseModel)
 
 class _Open(BaseModel):
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return at_first(handler(source))
 
 
 class Rests(_Open):
@@ -74,7 +81,7 @@ class Test(_Open):
             if None in (self.rmse, self.rmse_interval, self.mae, self.r2) or self.classes:
                 raise ValueError("expected all scores of classes, or all scores of numbers")
             return self
-        counts = (self.precision, self.recall, self.f1, self.support, self.confusion)
+        counts = (self.precision, self.recall, self.f1, self.support)
         if self.accuracy_interval is None or self.log_loss is None or self.classes is None:
             raise ValueError("expected all scores of classes")
         size = len(self.classes)
@@ -82,8 +89,10 @@ class Test(_Open):
             raise ValueError("a class is listed twice")
         if any(part is None or len(part) != size for part in counts):
             raise ValueError(f"expected a number for each of {size} classes")
-        assert self.confusion is not None
-        if any(len(row) != size for row in self.confusion):
+        if self.confusion is None:
+            if size <= MAX_CONFUSION:
+                raise ValueError(f"expected a confusion matrix of {size} classes")
+        elif len(self.confusion) != size or any(len(row) != size for row in self.confusion):
             raise ValueError(f"expected a confusion matrix of {size} rows and columns")
         return self
 

@@ -16,7 +16,8 @@ from linnet.core.events import Begin, Evaluate, Event, Finding, Plain, Step, of
 from linnet.core.events import Fit as Ended
 from linnet.core.history import Columns, Fit, History, Part, loss
 from linnet.core.html import Html, put
-from linnet.errors import LinnetWarning
+from linnet.core.text import say
+from linnet.errors import LinnetWarning, printable
 from linnet.figures.notebook import paragraph, table
 from linnet.insight.task import task_in
 
@@ -43,7 +44,7 @@ def shown(
     here = in_notebook()
     if callable(echo) or not (here if echo is None else echo):
         if address is not None:
-            print(f"live page: {address}", file=sys.stderr, flush=True)
+            say(f"live page: {address}", error=True)
         return nullcontext(echo if callable(echo) else None)
     return Notebook(address) if here else Terminal(address)
 
@@ -150,7 +151,7 @@ class Terminal(_Display):
         self._task: Any = None
         self._broken = False
         if address is not None:
-            print(f"live page: {address}", file=sys.stderr, flush=True)
+            say(f"live page: {address}", error=True)
         if sys.stderr.isatty():
             from rich.console import Console
             from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
@@ -183,31 +184,31 @@ class Terminal(_Display):
 
     def _show(self, event: Event, fit: Fit | None) -> None:
         if isinstance(event, Finding) and event.severity == "warning":
-            warning = f"warning: {_found(event)}"
+            warning = printable(f"warning: {_found(event)}")
             if self._bar:
                 self._bar.console.print(warning, markup=False, highlight=False)
             else:
-                print(warning, file=sys.stderr, flush=True)
+                say(warning, error=True)
         elif fit is None:
             return
         elif isinstance(event, Begin):
             if self._bar:
-                self._task = self._bar.add_task("", total=fit.total, model=fit.model)
+                self._task = self._bar.add_task("", total=fit.total, model=printable(fit.model))
         else:
             words = words_of(fit, event)
             if self._bar:
                 self._draw(event, words)
             elif isinstance(event, Ended):
-                print(f"{fit.model}: {words}", file=sys.stderr, flush=True)
+                say(f"{fit.model}: {words}", error=True)
             elif words and "penalty" not in event.values and self._due():
                 self._printed = time.monotonic()
-                print(f"{fit.model}: {words}", file=sys.stderr, flush=True)
+                say(f"{fit.model}: {words}", error=True)
 
     def _due(self) -> bool:
         return time.monotonic() - self._printed >= SECONDS_BETWEEN_LINES
 
     def _draw(self, event: Event, words: str) -> None:
-        changed: dict[str, Any] = {"description": words} if words else {}
+        changed: dict[str, Any] = {"description": printable(words)} if words else {}
         if isinstance(event, Ended):
             done = max(1, event.steps or 0)
             changed |= {"completed": done, "total": done}
@@ -301,7 +302,7 @@ class Notebook(_Display):
         lines += [f"warning: {found}" for found in self._findings()[:MOST_WARNINGS]]
         lines += [self._fault] if self._fault else []
         lines += [f"live page: {self._address}"] if self._address is not None else []
-        return "\n".join(lines) or "linnet: the data is ready"
+        return "\n".join(map(printable, lines)) or "linnet: the data is ready"
 
 
 def _told(fit: Fit) -> tuple[str, str]:

@@ -32,7 +32,7 @@ from typing import Any
 from linnet.core import events, files
 from linnet.core.events import Event
 from linnet.core.files import Place
-from linnet.runs.events import read_all
+from linnet.runs.events import read_kept
 
 MEDIA = "media"
 PICTURE = re.compile(rf"{MEDIA}/[0-9a-f]{{1,64}}\.png")
@@ -137,8 +137,9 @@ def windows(path: Place | str) -> dict[str, Window]:
     """The windows of the environment in the file ``path``, by name, oldest first."""
     path = Path(path) if isinstance(path, str) else path
     state: dict[str, Window] = {}
-    for event in read_all(path):
-        replay(state, event)
+    for part in read_kept(path):
+        for event in part:
+            replay(state, event)
     return state
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import partial
 from itertools import pairwise
 
+from linnet.errors import printable
+
 WIDTH = 100
 
 
@@ -31,8 +33,8 @@ def _piece(pieces: Mapping[str, str], match: re.Match[str]) -> str:
 
 
 def quoted(text: str) -> str:
-    """Any string as a Python literal in double quotes."""
-    return json.dumps(text, ensure_ascii=False).encode(errors="backslashreplace").decode()
+    """Any string as a Python literal in double quotes; what does not print is escaped."""
+    return printable(json.dumps(text, ensure_ascii=False), spaces=False)
 
 
 def plain(text: str) -> str:

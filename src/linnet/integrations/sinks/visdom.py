@@ -8,6 +8,7 @@ from typing import Any
 
 from linnet.core import files
 from linnet.core.events import Plain
+from linnet.core.limits import MAX_MANIFEST
 from linnet.errors import RecipeError
 from linnet.integrations.sinks.base import Sink, number, picture_path
 from linnet.runs import directory
@@ -186,7 +187,7 @@ def _templates(path: Path) -> Any:
     from safetensors import safe_open
 
     with safe_open(path, "numpy") as file:
-        manifest = files.loads(file.metadata()["linnet"], str(path))
+        manifest = files.loads(file.metadata()["linnet"], str(path), MAX_MANIFEST)
         shape = manifest["schema"].get("shape") or []
         if len(shape) != 3 or shape[0] not in (1, 3):
             return None

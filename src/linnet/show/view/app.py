@@ -6,13 +6,13 @@ No request names a path; runs are named by ids, which the stream gives.
 from __future__ import annotations
 
 import asyncio
-import json
-import threading
+import contextlib
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from collections import Counter, OrderedDict
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -25,14 +25,23 @@ from linnet.figures import plotly
 from linnet.figures.colors import COLORS
 from linnet.runs.directory import LEARNING, METRICS
 from linnet.show.view import panels
-from linnet.show.view.follower import Folder, Follower
-from linnet.show.view.series import Point
+from linnet.show.view.follower import MAX_MESSAGE_BYTES, Folder, Follower
+from linnet.show.view.follower import message as _message
+from linnet.show.view.series import Key, Point, Series
+
+Result = TypeVar("Result")
 
 STATIC = Path(__file__).parent / "static"
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
 POLL_SECONDS = 0.5
+IDLE_POLL_SECONDS = 4.0
+"""Without news and without a run that is open, looks become this rare."""
+
 ENDING_SECONDS = 0.2
+WAKE_SECONDS = 1.0
+"""A stream without news looks this often whether the server ends."""
+
 QUIET_SECONDS = 10.0
 """After this time without news an empty comment is sent, so that a lost connection is noticed."""
 
@@ -41,7 +50,9 @@ MAX_SHOWN = 50
 FIRST_SHOWN = 20
 """A page that has not chosen runs gets the curves of this many: running runs, then the newest."""
 
-MAX_MESSAGE_BYTES = 64 << 10
+MAX_SHARED_BYTES = 32 << 20
+"""The most bytes of points of curves that are kept as they are sent, for the next page."""
+
 CHUNK = 1000
 """The most points in a message; each has at most 50 bytes."""
 
@@ -49,18 +60,47 @@ MAX_KEPT_BYTES = 64 << 20
 """The most bytes of panels that are kept in memory."""
 
 
+class _Stream(StreamingResponse):
+    """A stream; ``closed`` is called when it has ended, however it ends."""
+
+    def __init__(self, content: AsyncIterator[bytes], closed: Callable[[], None]) -> None:
+        super().__init__(content, media_type="text/event-stream")
+        self._closed = closed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._closed()
+
+
 class Page:
     """The application; ``asked`` is the time of the last request, ``streams`` the number of open
-    pages."""
+    pages.
+
+    While a page is open, one task looks at the runs and reads the records that pages show. The
+    streams wait for its news, and share what they send. All of this is done in one thread, so that
+    it needs no locks, and many pages cannot do more at once than one.
+    """
 
     def __init__(self, root: Path) -> None:
         self.folder = Folder(root)
         self.ending = False
         self.streams = 0
         self.asked = time.monotonic()
-        self._lock = threading.Lock()
-        self._looked = -POLL_SECONDS
-        self._read: dict[str, float] = {}
+        self.looks = 0
+        """The number of looks that have begun; ``_done`` is that of the last one that ended."""
+
+        self._done = 0
+        self._version = 0
+        self._news = asyncio.Event()
+        self._looked = asyncio.Event()
+        self._hurry = asyncio.Event()
+        self._watcher: asyncio.Task[None] | None = None
+        self._wanted: Counter[str] = Counter()
+        self._worker = ThreadPoolExecutor(1, "viewer")
+        self._shared: OrderedDict[tuple[Series, int, int], list[bytes]] = OrderedDict()
+        self._held = 0
         self._panels: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
         self._computing = asyncio.Semaphore(1)
         self._app = Starlette(
@@ -76,6 +116,10 @@ class Page:
                 Route("/picture", self._picture),
             ]
         )
+
+    async def _do(self, work: Callable[..., Result], *given: Any) -> Result:
+        """Do some work in the one thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._worker, work, *given)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.asked = time.monotonic()
@@ -104,10 +148,9 @@ class Page:
             return PlainTextResponse("there is no such run", 404)
 
         def detail() -> bytes:
-            with self._lock:
-                return files.dumps(run.detail()).encode()
+            return files.dumps(run.detail()).encode()
 
-        return Response(await asyncio.to_thread(detail), media_type="application/json")
+        return _json(await self._do(detail))
 
     async def _windows(self, request: Request) -> Response:
         query = request.query_params
@@ -117,19 +160,18 @@ class Page:
         number = int(after) if after.isascii() and after.isdigit() and len(after) < 16 else 0
 
         def news() -> bytes:
-            with self._lock:
-                behind = run.windows.read()
-                found = run.windows.news(number, query.get("key", ""), MAX_MESSAGE_BYTES - 12_000)
-                return files.dumps({**found, "more": found["more"] or behind}).encode()
+            behind = run.windows.read()
+            found = run.windows.news(number, query.get("key", ""), MAX_MESSAGE_BYTES - 12_000)
+            return files.dumps({**found, "more": found["more"] or behind}).encode()
 
-        return Response(await asyncio.to_thread(news), media_type="application/json")
+        return _json(await self._do(news))
 
     async def _picture(self, request: Request) -> Response:
         query = request.query_params
         run = self.folder.runs.get(query.get("id", ""))
         content = None
         if run is not None:
-            content = await asyncio.to_thread(run.windows.picture, query.get("name", ""))
+            content = await self._do(run.windows.picture, query.get("name", ""))
         if content is None:
             return PlainTextResponse("there is no such picture", 404)
         return Response(
@@ -158,7 +200,7 @@ class Page:
             if key not in self._panels:
                 return Response(b'{"problem":"too large to show"}', media_type="application/json")
         self._panels.move_to_end(key)
-        return Response(self._panels[key], media_type="application/json")
+        return _json(self._panels[key])
 
     async def _keep(self, key: tuple[Any, ...], run: Path) -> None:
         """Make a panel and keep it; only one is made at a time."""
@@ -182,90 +224,179 @@ class Page:
     async def _stream(self, request: Request) -> Response:
         if self.streams >= MAX_STREAMS:
             return PlainTextResponse("too many pages are open", 503)
+        self.streams += 1  # here, and not when the stream begins: many may ask at once
         query = request.query_params
         given = query.get("runs")
         wanted = None if given is None else given.split(",")[:MAX_SHOWN]
         after = request.headers.get("Last-Event-ID") or query.get("after", "")
-        return StreamingResponse(
-            self._events(wanted, _offsets(after)), media_type="text/event-stream"
-        )
+        watched: list[str] = []
 
-    async def _events(
-        self, wanted: list[str] | None, offsets: dict[str, int]
-    ) -> AsyncIterator[bytes]:
-        """The messages that the page does not have yet, then new ones, at most twice a second."""
-        self.streams += 1
-        try:
-            yield b"retry: 1000\n\n"
-            yield _message("hello", {"root": str(self.folder.root), "colors": COLORS})
-            rows: dict[str, bytes] = {}
-            nows: dict[str, bytes] = {}
-            spoken = time.monotonic()
-            first = True
-            while not self.ending:
-                runs = await asyncio.to_thread(self._look)
-                news = [_message("gone", {"id": id}) for id in rows if id not in runs]
-                rows = {id: row for id, row in rows.items() if id in runs}
-                news += [m for run in runs.values() if (m := _row(run)) != rows.get(run.id)]
-                rows |= {run.id: _row(run) for run in runs.values()}
-                if wanted is None:
-                    wanted = _first(runs.values())
-                    news.append(_message("shown", {"runs": wanted}))
-                for message in news:
-                    yield message
-                changed = bool(news) or first
-                behind = False
-                for id in wanted:
-                    if id not in runs or self.ending:
-                        continue
-                    more, offsets[id], unread = await asyncio.to_thread(
-                        self._news, runs[id], offsets.get(id, 0)
-                    )
-                    behind = behind or unread
-                    if (now := _now(runs[id])) != nows.get(id):
-                        nows[id] = now
-                        more.append(now)
-                    for message in more:
-                        yield message
-                    changed = changed or bool(more)
-                if changed:
-                    yield _message("tick", {}, ",".join(f"{i}:{n}" for i, n in offsets.items()))
-                    spoken = time.monotonic()
-                elif time.monotonic() - spoken > QUIET_SECONDS:
-                    yield b":\n\n"
-                    spoken = time.monotonic()
-                first = False
-                await asyncio.sleep(0 if behind else POLL_SECONDS)
-        finally:
+        def closed() -> None:
             self.streams -= 1
             self.asked = time.monotonic()
+            self._wanted.subtract(watched)
+            self._wanted += Counter()  # without those that nobody wants
 
-    def _look(self) -> dict[str, Follower]:
-        with self._lock:
-            if time.monotonic() - self._looked >= POLL_SECONDS:
-                self.folder.look()
-                self._looked = time.monotonic()
-            return self.folder.runs
+        return _Stream(self._events(wanted, _offsets(after), watched), closed)
 
-    def _news(self, run: Follower, offset: int) -> tuple[list[bytes], int, bool]:
-        """The run's curves after byte ``offset`` of its record, the offset of its end, and whether
-        there is more to read."""
-        with self._lock:
-            behind = False
-            if time.monotonic() - self._read.get(run.id, -POLL_SECONDS) >= POLL_SECONDS:
-                behind = run.read()
-                self._read[run.id] = -POLL_SECONDS if behind else time.monotonic()
-            found = []
-            if not run.began <= offset <= run.offset:
-                if offset:
-                    found.append(_message("reset", {"id": run.id}))
-                offset = 0
-            for (model, part, name), series in run.series.items():
-                if series.offset > offset:
-                    about = {"id": run.id, "model": model, "part": part, "name": name}
-                    start, points = series.since(offset)
-                    found += _series(about, start, points)
-            return found, run.offset, behind
+    async def _events(
+        self, wanted: list[str] | None, offsets: dict[str, int], watched: list[str]
+    ) -> AsyncIterator[bytes]:
+        """The messages that the page does not have yet, then new ones, at most twice a second.
+        ``watched`` becomes the runs whose records are read for it."""
+        yield b"retry: 1000\n\n"
+        yield _message("hello", {"root": str(self.folder.root), "colors": COLORS})
+        if wanted is None:
+            await self._look()
+            wanted = _first(self.folder.runs.values())
+            first = [_message("shown", {"runs": wanted})]
+        else:
+            first = []
+        watched += wanted
+        self._wanted.update(wanted)
+        await self._look()
+        rows: dict[str, bytes] = {}
+        nows: dict[str, bytes] = {}
+        spoken = time.monotonic()
+        version = None
+        while not self.ending:
+            if version == self._version:
+                if time.monotonic() - spoken > QUIET_SECONDS:
+                    yield b":\n\n"
+                    spoken = time.monotonic()
+                await _within(self._news, WAKE_SECONDS)
+                continue
+            changed = version is None
+            version = self._version
+            for message in [*self._rows(rows), *first]:
+                yield message
+                changed = True
+            first = []
+            async for message in self._shown(wanted, offsets, nows):
+                yield message
+                changed = True
+            if changed:
+                yield _message("tick", {}, ",".join(f"{i}:{n}" for i, n in offsets.items()))
+                spoken = time.monotonic()
+
+    def _rows(self, rows: dict[str, bytes]) -> list[bytes]:
+        """The rows of the table that are not in ``rows``; they are shared by all pages."""
+        runs = self.folder.runs
+        gone = [id for id in rows if id not in runs]
+        new = {id: run.message for id, run in runs.items() if rows.get(id) is not run.message}
+        for id in gone:
+            del rows[id]
+        rows |= new
+        return [*(_message("gone", {"id": id}) for id in gone), *new.values()]
+
+    async def _shown(
+        self, wanted: Iterable[str], offsets: dict[str, int], nows: dict[str, bytes]
+    ) -> AsyncIterator[bytes]:
+        """The news of the runs that a page shows."""
+        for id in wanted:
+            run = self.folder.runs.get(id)
+            if run is None or self.ending:
+                continue
+            async for message in self._curves(run, offsets):
+                yield message
+            if (now := _now(run)) != nows.get(id):
+                nows[id] = now
+                yield now
+
+    async def _curves(self, run: Follower, offsets: dict[str, int]) -> AsyncIterator[bytes]:
+        """The run's curves after its byte in ``offsets``, which becomes the end of its record. A
+        slow page holds no more than the messages of one curve."""
+        before, end = offsets.get(run.id, 0), run.offset
+        if before == end:
+            return
+        if not run.began <= before <= end:
+            if before:
+                yield _message("reset", {"id": run.id})
+            before = 0
+        for key, series in list(run.series.items()):
+            if series.offset > before:
+                for message in await self._do(self._points, run, key, series, before):
+                    yield message
+        offsets[run.id] = end
+
+    def _points(self, run: Follower, key: Key, series: Series, before: int) -> list[bytes]:
+        """The messages with a curve's points after a byte of the record; made once for all pages
+        that are as far."""
+        place = series, before, series.offset
+        found = self._shared.get(place)
+        if found is None:
+            model, part, name = key
+            start, points = series.since(before)
+            about = {"id": run.id, "model": model, "part": part, "name": name}
+            found = self._shared[place] = _series(about, start, points)
+            self._held += sum(map(len, found))
+            while self._held > MAX_SHARED_BYTES and len(self._shared) > 1:
+                self._held -= sum(map(len, self._shared.popitem(last=False)[1]))
+        self._shared.move_to_end(place)
+        return found
+
+    async def _look(self) -> None:
+        """Wait until the runs were looked at after now."""
+        number = self.looks + 1
+        if self._watcher is None or self._watcher.done():
+            self._watcher = asyncio.create_task(self._watch())
+        self._hurry.set()
+        while self._done < number and not self.ending:
+            await _within(self._looked, WAKE_SECONDS)
+
+    async def _watch(self) -> None:
+        """Look at the runs, and read what is shown, while a page is open. If nothing happens, the
+        looks become rare."""
+        wait = POLL_SECONDS
+        while self.streams and not self.ending:
+            self._hurry.clear()
+            self.looks += 1
+            number = self.looks
+            news, behind = await self._do(self._work, [*self._wanted])
+            self._done = number
+            if news:
+                self._version += 1
+                self._news = _told(self._news)
+            self._looked = _told(self._looked)
+            busy = news or any(run.open for run in self.folder.runs.values())
+            wait = POLL_SECONDS if busy else min(2 * wait, IDLE_POLL_SECONDS)
+            await _within(self._hurry, 0 if behind else wait)
+
+    def _work(self, wanted: list[str]) -> tuple[bool, bool]:
+        """One look. Returns whether there is news, and whether there is more to read."""
+        news = self.folder.look()
+        behind = False
+        for id in wanted:
+            if (run := self.folder.runs.get(id)) is not None:
+                before = run.offset, run.began, run.version
+                behind |= run.read()
+                news |= before != (run.offset, run.began, run.version)
+        return news, behind
+
+
+def _told(event: asyncio.Event) -> asyncio.Event:
+    """Wake all who wait for an event; a new one for the next time."""
+    event.set()
+    return asyncio.Event()
+
+
+async def _within(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, at most some seconds; in each case let others go on."""
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(event.wait(), seconds)
+    await asyncio.sleep(0)
+
+
+def _json(content: bytes) -> Response:
+    """An answer in JSON, sent in parts: a page that does not read holds one part in memory."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        for start in range(0, len(content), MAX_MESSAGE_BYTES):
+            yield content[start : start + MAX_MESSAGE_BYTES]
+
+    return StreamingResponse(
+        parts(), media_type="application/json", headers={"Content-Length": str(len(content))}
+    )
 
 
 def _first(runs: Iterable[Follower]) -> list[str]:
@@ -284,15 +415,6 @@ def _offsets(text: str) -> dict[str, int]:
         for id, _, number in pairs
         if id and number.isascii() and number.isdigit() and len(number) < 16
     }
-
-
-def _row(run: Follower) -> bytes:
-    """The run's row of the table; with fewer facts if it is too long for a message."""
-    row = dict(run.row or {})
-    while len(message := _message("run", row)) > MAX_MESSAGE_BYTES:
-        facts = list(row["facts"].items())
-        row["facts"] = dict(facts[: len(facts) // 2])
-    return message
 
 
 def _now(run: Follower) -> bytes:
@@ -318,10 +440,3 @@ def _series(about: Mapping[str, str], start: int, points: list[Point]) -> list[b
         for begin in range(0, len(points), CHUNK)
         for part in (points[begin : begin + CHUNK],)
     ]
-
-
-def _message(event: str, data: Mapping[str, Any], id: str | None = None) -> bytes:
-    """A server-sent event; its JSON contains no line breaks."""
-    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
-    line = "" if id is None else f"id: {id}\n"
-    return f"event: {event}\n{line}data: {text}\n\n".encode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import time
@@ -26,11 +27,14 @@ MAX_FITS = 100
 MAX_FINDINGS = 50
 MAX_FACTS = 150
 
+MAX_MESSAGE_BYTES = 64 << 10
+
 RARELY = 10
-"""The files of runs that have ended are checked only at every such look."""
+"""At every such look all folders are listed, and the files of runs that have ended are checked;
+else a folder is listed only if it has changed."""
 
 READ_BYTES = 1 << 20
-READ_SECONDS = 0.5
+READ_SECONDS = 0.2
 """A record is read for at most about this long before its new events are shown."""
 
 SPENT = ("batches", "steps", "evaluate", "record")
@@ -44,24 +48,41 @@ class Folder:
         self.root = root
         self.runs: dict[str, Follower] = {}
         self._paths: dict[Path, Follower] = {}
+        self._listed: dict[Path, float] = {}
         self._looks = 0
 
-    def look(self) -> None:
-        """Find the runs and update their rows; their records are not read."""
-        found = list(_find(self.root))
-        for path, name in found:
-            if path not in self._paths:
-                self._paths[path] = Follower(path, name)
-        there = {path for path, _ in found}
-        self._paths = {path: run for path, run in self._paths.items() if path in there}
-        for run in self._paths.values():
-            if run.open or self._looks % RARELY == 0 or run.row is None:
-                run.look()
-        self.runs = {run.id: run for run in self._paths.values()}
+    def look(self) -> bool:
+        """Find the runs and update their rows; their records are not read. Returns whether anything
+        has changed."""
+        all_of_them = self._looks % RARELY == 0
         self._looks += 1
+        changed = False
+        if all_of_them or any(_changed(path) != at for path, at in self._listed.items()):
+            changed = self._find()
+        for run in self._paths.values():
+            if run.open or all_of_them or run.row is None:
+                before = run.message
+                run.look()
+                changed |= run.message is not before
+        if changed or not self.runs:
+            self.runs = {run.id: run for run in self._paths.values()}
+        return changed
+
+    def _find(self) -> bool:
+        """Find the runs; returns whether others are there than before."""
+        self._listed = {}
+        found = dict(_find(self.root, self._listed))
+        if found.keys() == self._paths.keys():
+            return False
+        self._paths = {
+            path: self._paths.get(path) or Follower(path, name) for path, name in found.items()
+        }
+        return True
 
 
-def _find(root: Path) -> Iterator[tuple[Path, str]]:
+def _find(root: Path, listed: dict[Path, float]) -> Iterator[tuple[Path, str]]:
+    """The runs with their names; ``listed`` becomes the folders that were listed, with the time of
+    their last change before that."""
     if root.is_file():  # the zip of a run
         yield root, root.stem
         return
@@ -69,8 +90,8 @@ def _find(root: Path) -> Iterator[tuple[Path, str]]:
         yield root, root.name
         return
     count = 0
-    for path in _folders(root):
-        inner = [path] if (path / directory.STATUS).is_file() else _folders(path)
+    for path in _folders(root, listed):
+        inner = [path] if (path / directory.STATUS).is_file() else _folders(path, listed)
         for run in inner:
             if run == path or (run / directory.STATUS).is_file():
                 yield run, run.relative_to(root).as_posix()
@@ -79,7 +100,8 @@ def _find(root: Path) -> Iterator[tuple[Path, str]]:
                     return
 
 
-def _folders(path: Path) -> list[Path]:
+def _folders(path: Path, listed: dict[Path, float]) -> list[Path]:
+    listed[path] = _changed(path)
     try:
         with os.scandir(path) as entries:
             return sorted(Path(entry.path) for entry in entries if entry.is_dir())
@@ -96,6 +118,9 @@ class Follower:
         self.id = sha256(os.fsencode(path)).hexdigest()[:16]
         self.name = name
         self.row: Json | None = None
+        self.message = b""
+        """Its row as a message to the page; another object whenever the row has changed."""
+
         self.open = True
         """Whether it may still change."""
 
@@ -159,7 +184,7 @@ class Follower:
         except (LinnetError, OSError, TypeError, AttributeError, KeyError) as wrong:
             state, error, problem = None, None, f"cannot be read: {wrong}"
         self.open = state in ("running", None)
-        self.row = {
+        row = {
             "id": self.id,
             "name": _clip(self.name),
             "state": _clip(state),
@@ -169,6 +194,9 @@ class Follower:
             "facts": self._facts,
             "windows": windows.size(self.path),
         }
+        if row != self.row:
+            self.row = row
+            self.message = _row(row)
 
     def _look_at_files(self) -> None:
         names = (directory.RECIPE, directory.RUN, directory.METRICS, directory.LEARNING)
@@ -299,6 +327,21 @@ def _matrix(test: Json) -> Json:
         ]
         shown = sorted(sorted(shown, key=lambda index: -errors[index])[:MAX_CLASSES])
     return {"confusion": [[counts[i][j] for j in shown] for i in shown], "shown": shown}
+
+
+def message(event: str, data: Mapping[str, Any], id: str | None = None) -> bytes:
+    """A server-sent event; its JSON contains no line breaks."""
+    text = json.dumps(data, allow_nan=False, separators=(",", ":"))
+    line = "" if id is None else f"id: {id}\n"
+    return f"event: {event}\n{line}data: {text}\n\n".encode()
+
+
+def _row(row: Json) -> bytes:
+    """A row of the table as a message; with fewer facts if it is too long for one."""
+    while len(made := message("run", row)) > MAX_MESSAGE_BYTES:
+        facts = list(row["facts"].items())
+        row = {**row, "facts": dict(facts[: len(facts) // 2])}
+    return made
 
 
 def _changed(path: Place) -> float:

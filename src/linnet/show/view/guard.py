@@ -62,8 +62,8 @@ class Guard:
             await self._app(scope, receive, answer)
         else:
             status, text = refusal
-            allow = {"Allow": "GET"} if status == 405 else None
-            await PlainTextResponse(text, status, headers=allow)(scope, receive, answer)
+            more = {"Connection": "close"} | ({"Allow": "GET"} if status == 405 else {})
+            await PlainTextResponse(text, status, headers=more)(scope, receive, answer)
 
     def _right(self, given: str) -> bool:
         return hmac.compare_digest(given.encode(), self._token.encode())

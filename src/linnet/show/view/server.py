@@ -14,6 +14,7 @@ from starlette.types import ASGIApp
 from linnet.runs import writer
 from linnet.show.view.app import Page
 from linnet.show.view.guard import Guard
+from linnet.show.view.wire import Wire
 
 IDLE_SECONDS = 60.0
 
@@ -36,9 +37,9 @@ def serve(
 
 
 def configure(application: ASGIApp) -> uvicorn.Config:
-    """uvicorn's settings: HTTP/1.1 only, no log, and open streams do not delay its end."""
+    """uvicorn's settings: HTTP/1.1 with time limits, no log, open streams do not delay its end."""
     return uvicorn.Config(
-        application, loop="asyncio", http="h11", ws="none", lifespan="off", log_config=None,
+        application, loop="asyncio", http=Wire, ws="none", lifespan="off", log_config=None,
         access_log=False, server_header=False, proxy_headers=False, limit_concurrency=200,
         timeout_graceful_shutdown=1,
     )  # fmt: skip
