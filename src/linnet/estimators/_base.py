@@ -40,6 +40,7 @@ from linnet.estimators import _frames, _html
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
 from linnet.fit.fit import fit
+from linnet.fit.progress import Judge
 from linnet.fit.recipe import Recipe
 from linnet.insight.evaluation import predict_raw
 from linnet.show.progress import shown
@@ -169,6 +170,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         schema: dict[str, Any],
         valid: tuple[Array, Tensor] | None = None,
         start: dict[str, Tensor] | None = None,
+        judge: Judge | None = None,
     ) -> None:
         """Fit the model of ``recipe`` and take over its results."""
         described = self._described(X, schema)
@@ -199,13 +201,18 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                     world=World(device=choose_device(self._device)),
                     record=Record(echo=tell),
                     start=start,
+                    judge=judge,
                 )
         except ColumnError as error:
             raise self._named(error, X) from None
         self._take(model)
         self.history_ = history
+        self._warn()
+
+    def _warn(self) -> None:
+        """Warn if the fit has not converged."""
         if self.converged_ is False:
-            warnings.warn(self.stop_reason_, ConvergenceWarning, stacklevel=3)
+            warnings.warn(self.stop_reason_, ConvergenceWarning, stacklevel=4)
 
     def _named(self, error: ColumnError, X: Array) -> DataError:
         """The error with the name of the column, and in the words of scikit-learn where a number is
@@ -359,8 +366,8 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
             weight = factors[codes] * (1.0 if weight is None else weight)
         return torch.from_numpy(codes.astype(np.int64)), weight
 
-    def _more_codes(self, X: Array, y: Any) -> Tensor:
-        """The codes of validation rows, whose classes must be known."""
+    def _more_codes(self, X: Array, y: Any, name: str = "y_val") -> Tensor:
+        """The codes of more rows, whose classes must be known; errors call them ``name``."""
         soft = _soft(y)
         if soft is not None:
             return _tensor(soft)
@@ -368,7 +375,10 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         unknown = self.classes_[codes] != y
         if unknown.any():
-            raise InputError(f"y_val holds {_item(y[unknown][0])!r}, which is no class of y")
+            raise InputError(
+                f"{name} holds {_item(y[unknown][0])!r}, which is no class of y: `y` has classes "
+                f"not in `self.classes_`, {self.classes_.tolist()}"
+            )
         return torch.from_numpy(codes.astype(np.int64))
 
     def _schema(self) -> dict[str, Any]:

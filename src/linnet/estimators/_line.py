@@ -64,7 +64,9 @@ class Line(Estimator):
                 f"shape {given.shape} or to numbers that are not finite: fit a new estimator"
             )
         if self.artifact_.manifest.network["scale"] != "none":
-            raise InputError(f"this model scales its inputs, so {name} cannot be set; fit a new one")
+            raise InputError(
+                f"this model scales its inputs, so {name} cannot be set; fit a new one"
+            )
         target = self.module_.get_parameter(parameter)
         with torch.no_grad():
             target.copy_(torch.from_numpy(given).reshape(target.shape))

@@ -19,7 +19,7 @@ from linnet.errors import Blocked, LinnetWarning
 from linnet.fit.artifact import Artifact, Layer, Manifest
 from linnet.fit.begin import begin, build, findings
 from linnet.fit.checkpoint import Checkpoints
-from linnet.fit.progress import Progress, number
+from linnet.fit.progress import Judge, Progress, number
 from linnet.fit.recipe import Recipe
 from linnet.insight import evaluation
 from linnet.insight.checks.finding import Finding
@@ -50,6 +50,7 @@ def fit(
     module: nn.Module | None = None,
     checkpoints: Checkpoints | None = None,
     resume: Mapping[str, Any] | None = None,
+    judge: Judge | None = None,
 ) -> Artifact:
     """Fit the one model of a resolved recipe; ``valid`` may have no rows.
 
@@ -58,13 +59,14 @@ def fit(
     the state of such a network, from which training continues. ``module`` is the user's own module
     for the model "custom"; it is trained in place. ``checkpoints`` writes checkpoints when they are
     due. ``resume`` is the state in one of them: the fit continues from it with the same result, to
-    the bit.
+    the bit. ``judge`` takes the place of the validation loss.
     """
     world, record = world or World(), record or Record()
     train, valid = weigh(recipe.class_weight, train, valid)
     network, objective = build(recipe, train.schema, module)
     method, progress = _begin(recipe, network, objective, train, world, record, start, resume)
-    scorer = Scorer(method, objective, train, valid, world, record)
+    progress.judged = judge
+    scorer = Scorer(method, objective, train, valid, world, record, judge)
     for step in heeding(method, checkpoints):
         progress.add(step)
         if recipe.log_every.due(step) and step.values:
@@ -120,8 +122,10 @@ class Scorer:
         valid: Dataset,
         world: World,
         record: Record,
+        judge: Judge | None = None,
     ) -> None:
         self.method, self.objective, self.record = method, objective, record
+        self.judge = judge
         self.valid = valid.to(world.device)
         self.seen = train.take(_spread(len(train), min(SEEN_ROWS, len(valid)))).to(world.device)
 
@@ -134,6 +138,8 @@ class Scorer:
             return {}, {}
         network = self.method.scored
         valid = evaluation.measure(network, self.objective, self.valid)
+        if self.judge is not None:
+            valid["score"] = self.judge.score(evaluation.predict_raw(network, self.valid.x).cpu())
         if not self.record.writes:
             return valid, {}
         return valid, evaluation.measure(network, self.objective, self.seen)
