@@ -26,7 +26,7 @@ class Line(Estimator):
     """
 
     @property
-    def coef_(self) -> Array:
+    def coef_(self) -> Any:
         """The coefficients for the columns of ``X``."""
         return self._shown(self._numbers_of("coef_")[0])
 

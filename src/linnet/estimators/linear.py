@@ -20,7 +20,6 @@ from linnet.fit.fit import wrap
 from linnet.fit.recipe import Recipe
 from linnet.line.moments import Moments
 
-
 WORDS: dict[str, Any] = {
     "fit_intercept": ["boolean"],
     "copy_X": ["boolean"],

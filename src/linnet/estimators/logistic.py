@@ -15,7 +15,6 @@ from linnet.estimators._base import Array, Classifier
 from linnet.estimators._inference import Explained
 from linnet.fit.artifact import Artifact
 
-
 LEAST = 1e-300
 """A ``tol`` of 0 is this: the fit goes on until rounding stops it."""
 

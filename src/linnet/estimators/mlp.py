@@ -22,7 +22,6 @@ from linnet.estimators._base import (
     Classifier,
     Estimator,
     Regressor,
-    _tensor,
     _weights,
 )
 from linnet.fit.artifact import Artifact
@@ -359,8 +358,8 @@ class MLPClassifier(Classifier, _Perceptron):
 
     Parameters: ``hidden_layer_sizes``; ``activation``: "relu", "tanh", "logistic" or "identity",
     or another of the recipe's ("leaky_relu", "selu", "gelu", "silu", "softplus");
-    ``solver``: "adam", "sgd" or "lbfgs"; ``alpha``, the L2 penalty on the weights, next to the sum of the
-    losses as in scikit-learn; ``batch_size``, "auto" is min(200, rows); ``learning_rate_init``;
+    ``solver``: "adam", "sgd" or "lbfgs"; ``alpha``, the L2 penalty on the weights, next to the sum
+    of the losses as in scikit-learn; ``batch_size``, "auto" is min(200, rows); ``learning_rate_init``;
     ``max_iter``, the most epochs; ``random_state``; ``tol``, by which the training loss (over
     the target's variance) must fall within ``n_iter_no_change`` epochs; ``verbose``, to show
     progress, in a notebook as a table that changes in place; ``warm_start``;
@@ -406,7 +405,7 @@ class MLPClassifier(Classifier, _Perceptron):
         self._train(X, codes, weight, self._schema(), valid, outputs)
         return self
 
-    @available_if(_stochastic)
+    @available_if(_stochastic)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """One epoch over these rows, from where the last call ended, with the same optimiser.
 
@@ -440,8 +439,8 @@ class MLPRegressor(Regressor, _Perceptron):
 
     Parameters: ``hidden_layer_sizes``; ``activation``: "relu", "tanh", "logistic" or "identity",
     or another of the recipe's ("leaky_relu", "selu", "gelu", "silu", "softplus");
-    ``solver``: "adam", "sgd" or "lbfgs"; ``alpha``, the L2 penalty on the weights, next to the sum of the
-    losses as in scikit-learn; ``batch_size``, "auto" is min(200, rows); ``learning_rate_init``;
+    ``solver``: "adam", "sgd" or "lbfgs"; ``alpha``, the L2 penalty on the weights, next to the sum
+    of the losses as in scikit-learn; ``batch_size``, "auto" is min(200, rows); ``learning_rate_init``;
     ``max_iter``, the most epochs; ``random_state``; ``tol``, by which the training loss (over
     the target's variance) must fall within ``n_iter_no_change`` epochs; ``verbose``, to show
     progress, in a notebook as a table that changes in place; ``warm_start``;
@@ -481,7 +480,7 @@ class MLPRegressor(Regressor, _Perceptron):
         self._train(X, numbers, weight, self._schema(numbers), valid, outputs)
         return self
 
-    @available_if(_stochastic)
+    @available_if(_stochastic)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """One epoch over these rows, from where the last call ended, with the same optimiser.
 

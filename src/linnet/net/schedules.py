@@ -5,7 +5,7 @@ settings: ``gamma`` is the factor of each decrease, ``step_size`` the number of 
 decreases. For "plateau", ``step_size`` is the number of evaluations in a row that may be no better
 before a decrease. "plateau" depends on the scores, so it is a class with a state: ``Plateau``.
 "adaptive" multiplies its factor by ``gamma`` where ``min_delta`` would end the training, until the
-rate is within ``SMALLEST``; as scikit-learn's ``learning_rate="adaptive"``, with a ``gamma`` of 1/5.
+rate is within ``SMALLEST``: scikit-learn's ``learning_rate="adaptive"`` has a ``gamma`` of 1/5.
 """
 
 from __future__ import annotations

@@ -9,7 +9,6 @@ from linnet.errors import InputError
 from linnet.networks.base import Network, NetworkSpec
 from linnet.networks.scaling import Rescaling, Scale, Scaling
 
-
 WRAPPED = ("_orig_mod", "module")
 """Where ``torch.compile``'s and ``DataParallel``'s wrappers keep the module."""
 
@@ -62,7 +61,7 @@ class Custom(Network):
             raise InputError(f"network={name} is not an nn.Module; {remedy}")
         self.scaling = Scaling(spec.scale, spec.inputs)
         self.module = unwrapped(module)
-        object.__setattr__(self, "_computes", module)  # no part, so it adds no names
+        vars(self)["_computes"] = module  # no part of this one, so it adds no names
         self.rescaling = Rescaling(spec.outputs) if spec.rescale else nn.Identity()
 
     def start(
@@ -82,7 +81,7 @@ class Custom(Network):
         return scaled.clone() if scaled is x else scaled
 
     def forward(self, x: Tensor) -> Tensor:
-        raw: Tensor = self._computes(self.examples(x))
+        raw: Tensor = vars(self)["_computes"](self.examples(x))
         logit = self.spec.outputs == 1 and not isinstance(self.rescaling, Rescaling)
         if logit and raw.dim() == 2 and raw.shape[1] == 2:
             raw = raw[:, 1:] - raw[:, :1]
