@@ -356,20 +356,20 @@ class _Perceptron(Estimator):
 class MLPClassifier(Classifier, _Perceptron):
     """A perceptron for classes, trained by mini-batches on the cross entropy.
 
-    Parameters: ``hidden_layer_sizes``; ``activation``: "relu", "tanh", "logistic" or "identity",
-    or another of the recipe's ("leaky_relu", "selu", "gelu", "silu", "softplus");
-    ``solver``: "adam", "sgd" or "lbfgs"; ``alpha``, the L2 penalty on the weights, next to the sum
-    of the losses as in scikit-learn; ``batch_size``, "auto" is min(200, rows); ``learning_rate_init``;
-    ``max_iter``, the most epochs; ``random_state``; ``tol``, by which the training loss (over
-    the target's variance) must fall within ``n_iter_no_change`` epochs; ``verbose``, to show
-    progress, in a notebook as a table that changes in place; ``warm_start``;
-    ``momentum`` and ``nesterovs_momentum`` for "sgd", ``beta_1``, ``beta_2``, ``epsilon`` for
-    "adam"; ``early_stopping``, to hold out ``validation_fraction`` of the rows, keep the epoch with
-    the best ``score`` on them, and stop after more than ``n_iter_no_change`` epochs whose score is
-    not better by ``tol``; ``device``. For "sgd", ``learning_rate`` is "constant", "invscaling"
-    (divided by (rows seen + 1) to the power of ``power_t``) or "adaptive" (a fifth of it instead of
-    a stop, until 1e-6). "lbfgs" takes all rows at once; ``tol`` is then the largest entry of the
-    gradient, ``max_fun`` the most evaluations. ``shuffle=False`` is refused where it would matter.
+    Parameters: ``hidden_layer_sizes``; ``activation``: "relu", "tanh", "logistic" or "identity", or
+    another of the recipe's ("leaky_relu", "selu", "gelu", "silu", "softplus"); ``solver``: "adam",
+    "sgd" or "lbfgs"; ``alpha``, the L2 penalty on the weights, next to the sum of the losses as in
+    scikit-learn; ``batch_size``, "auto" is min(200, rows); ``learning_rate_init``; ``max_iter``,
+    the most epochs; ``random_state``; ``tol``, by which the training loss (over the target's
+    variance) must fall within ``n_iter_no_change`` epochs; ``verbose``, to show progress, in a
+    notebook as a table that changes in place; ``warm_start``; ``momentum`` and
+    ``nesterovs_momentum`` for "sgd", ``beta_1``, ``beta_2``, ``epsilon`` for "adam";
+    ``early_stopping``, to hold out ``validation_fraction`` of the rows, keep the epoch with the
+    best ``score`` on them, and stop after more than ``n_iter_no_change`` epochs whose score is not
+    better by ``tol``; ``device``. For "sgd", ``learning_rate`` is "constant", "invscaling" (divided
+    by (rows seen + 1) to the power of ``power_t``) or "adaptive" (a fifth of it instead of a stop,
+    until 1e-6). "lbfgs" takes all rows at once; ``tol`` is then the largest entry of the gradient,
+    ``max_fun`` the most evaluations. ``shuffle=False`` is refused where it would matter.
 
     It computes in the dtype of ``X``: float64 takes 1.3 times as long as float32 (integers are
     computed in float32). ``X`` is not scaled; put a ``StandardScaler`` in front.
@@ -437,20 +437,20 @@ class MLPRegressor(Regressor, _Perceptron):
 
     Targets are standardised for the fit; the module's last layer converts back.
 
-    Parameters: ``hidden_layer_sizes``; ``activation``: "relu", "tanh", "logistic" or "identity",
-    or another of the recipe's ("leaky_relu", "selu", "gelu", "silu", "softplus");
-    ``solver``: "adam", "sgd" or "lbfgs"; ``alpha``, the L2 penalty on the weights, next to the sum
-    of the losses as in scikit-learn; ``batch_size``, "auto" is min(200, rows); ``learning_rate_init``;
-    ``max_iter``, the most epochs; ``random_state``; ``tol``, by which the training loss (over
-    the target's variance) must fall within ``n_iter_no_change`` epochs; ``verbose``, to show
-    progress, in a notebook as a table that changes in place; ``warm_start``;
-    ``momentum`` and ``nesterovs_momentum`` for "sgd", ``beta_1``, ``beta_2``, ``epsilon`` for
-    "adam"; ``early_stopping``, to hold out ``validation_fraction`` of the rows, keep the epoch with
-    the best ``score`` on them, and stop after more than ``n_iter_no_change`` epochs whose score is
-    not better by ``tol``; ``device``. For "sgd", ``learning_rate`` is "constant", "invscaling"
-    (divided by (rows seen + 1) to the power of ``power_t``) or "adaptive" (a fifth of it instead of
-    a stop, until 1e-6). "lbfgs" takes all rows at once; ``tol`` is then the largest entry of the
-    gradient, ``max_fun`` the most evaluations. ``shuffle=False`` is refused where it would matter.
+    Parameters: ``hidden_layer_sizes``; ``activation``: "relu", "tanh", "logistic" or "identity", or
+    another of the recipe's ("leaky_relu", "selu", "gelu", "silu", "softplus"); ``solver``: "adam",
+    "sgd" or "lbfgs"; ``alpha``, the L2 penalty on the weights, next to the sum of the losses as in
+    scikit-learn; ``batch_size``, "auto" is min(200, rows); ``learning_rate_init``; ``max_iter``,
+    the most epochs; ``random_state``; ``tol``, by which the training loss (over the target's
+    variance) must fall within ``n_iter_no_change`` epochs; ``verbose``, to show progress, in a
+    notebook as a table that changes in place; ``warm_start``; ``momentum`` and
+    ``nesterovs_momentum`` for "sgd", ``beta_1``, ``beta_2``, ``epsilon`` for "adam";
+    ``early_stopping``, to hold out ``validation_fraction`` of the rows, keep the epoch with the
+    best ``score`` on them, and stop after more than ``n_iter_no_change`` epochs whose score is not
+    better by ``tol``; ``device``. For "sgd", ``learning_rate`` is "constant", "invscaling" (divided
+    by (rows seen + 1) to the power of ``power_t``) or "adaptive" (a fifth of it instead of a stop,
+    until 1e-6). "lbfgs" takes all rows at once; ``tol`` is then the largest entry of the gradient,
+    ``max_fun`` the most evaluations. ``shuffle=False`` is refused where it would matter.
 
     It computes in the dtype of ``X``: float64 takes 1.3 times as long as float32 (integers are
     computed in float32). ``X`` is not scaled; put a ``StandardScaler`` in front.
