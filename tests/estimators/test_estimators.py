@@ -134,7 +134,7 @@ def test_the_layout_of_arrays_does_not_matter_and_they_are_only_read(name: str) 
             array.setflags(write=False)
         model = new(name).fit(other, y, w)
         assert np.array_equal(answer(model, other), expected)
-        if hasattr(model, "partial_fit"):
+        if name in ("LinearRegression", "Ridge"):
             assert close(new(name).partial_fit(other, y, w).predict(other), expected, 1e-9)
 
 
@@ -590,28 +590,6 @@ def test_the_best_epoch_on_validation_rows_is_kept(name: str) -> None:
     assert loss == pytest.approx(losses[best], rel=1e-9)
 
 
-@nets
-def test_early_stopping_holds_out_rows(name: str) -> None:
-    X, y = rows(name, 200)
-    model = new(name, early_stopping=True, learning_rate_init=0.02, n_iter_no_change=20).fit(X, y)
-    scored = [event for event in model.history_ if event["event"] == "evaluate"]
-    assert model.converged_ and len(scored) == model.n_iter_ + 1 < 200
-    assert model.score(X, y) > 0.7
-    assert model.artifact_.manifest.data == {"train_rows": 180, "valid_rows": 20}
-
-
-@nets
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_warm_start_goes_on_for_nets(name: str) -> None:
-    X, y = rows(name)
-    model = new(name, max_iter=5, n_iter_no_change=9, warm_start=True).fit(X, y)
-    first = model.loss_curve_
-    assert len(first) == model.n_iter_ == 5 and first[-1] == model.loss_
-    second = model.fit(X, y).loss_curve_
-    assert first[0] > first[-1] > second[0] > second[-1]
-    assert clone(model).set_params(warm_start=False).fit(X, y).loss_curve_ == first
-
-
 def test_warm_start_takes_fewer_iterations() -> None:
     X, y = data("wine")
     model = linnet.LogisticRegression(warm_start=True).fit(X, y)
@@ -650,7 +628,7 @@ WRONG: list[tuple[str, dict[str, Any], str]] = [
     ("LogisticRegression", {"tol": -1.0}, "tol"),
     ("Ridge", {"alpha": -1.0}, "'alpha' .* Got -1"),
     ("Ridge", {"alpha": np.nan}, "'alpha' .* Got nan"),
-    ("MLPClassifier", {"solver": "foo"}, 'solver is "foo".*adam'),
+    ("MLPClassifier", {"solver": "foo"}, "'solver' .*adam.* Got 'foo'"),
     ("MLPRegressor", {"activation": "foo"}, "activation.*foo"),
     ("MLPRegressor", {"alpha": -1.0}, "alpha"),
     ("MLPRegressor", {"learning_rate_init": 0.0}, "learning_rate_init"),
