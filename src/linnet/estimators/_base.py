@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import polars as pl
 import torch
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import (
+    InvalidParameterError,
+    StrOptions,
+    validate_parameter_constraints,
+)
 from sklearn.utils.class_weight import compute_class_weight
 from sklearn.utils.multiclass import check_classification_targets, type_of_target
 from sklearn.utils.validation import (
@@ -28,17 +32,15 @@ from torch import Tensor
 from linnet.core.events import Evaluate, Plain, Step, of
 from linnet.core.parallel import World, choose_device
 from linnet.core.record import Record
-from linnet.data.columns import expand
 from linnet.data.dataset import Dataset
-from linnet.data.draft import features
 from linnet.data.memory.frames import Frames
-from linnet.data.reading import Reading
 from linnet.data.schema import Schema
-from linnet.errors import ColumnError, InputError, ModelError
-from linnet.estimators import _html
+from linnet.errors import ColumnError, DataError, InputError, ModelError
+from linnet.estimators import _frames, _html
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
 from linnet.fit.fit import fit
+from linnet.fit.progress import Judge
 from linnet.fit.recipe import Recipe
 from linnet.insight.evaluation import predict_raw
 from linnet.show.progress import shown
@@ -48,6 +50,10 @@ SOFT = 1e-6
 """How far the sum of the probabilities of a row may be from 1."""
 
 Built = TypeVar("Built", bound="Estimator")
+
+
+class SettingError(InputError, InvalidParameterError):  # type: ignore[misc]
+    """A setting of an estimator is of the wrong type or out of its range."""
 
 
 class Estimator(BaseEstimator):  # type: ignore[misc]
@@ -67,58 +73,93 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     device: str
     verbose: Any = False
     _flat: bool = True
+    """Whether predictions are (rows,)."""
+    _column: bool = False
+    """Whether y was (rows, 1) where predictions are (rows,)."""
     _table: Schema | None = None
 
-    def _rows(self, X: Any, *, reset: bool) -> Array:
+    _parameter_constraints: dict[str, Any] = {}  # noqa: RUF012
+
+    def _validate_params(self) -> None:
+        """Raise ``SettingError``, in scikit-learn's words, for a setting of a wrong type or out of
+        its range."""
+        device = [StrOptions({"auto", "cpu", "cuda", "mps"})]
+        if isinstance(self.device, str) and self.device.startswith("cuda:"):
+            device = [str]
+        allowed = {**self._parameter_constraints, "device": device}
+        try:
+            validate_parameter_constraints(
+                allowed, self.get_params(deep=False), caller_name=type(self).__name__
+            )
+        except InvalidParameterError as error:
+            raise SettingError(str(error)) from None
+
+    def _rows(self, X: Any, *, reset: bool, weight: Any = None) -> Array:
         """``X`` as a (rows, features) array of float64 or float32, checked to be finite if
-        necessary. A data frame with other columns than numbers, or with missing values, is
-        encoded."""
+        necessary. A data frame is encoded as ``_frames`` says; rows of no ``weight`` say nothing of
+        what a missing number is."""
+        frame = Frames().matches(X)
+        X = _frames.of_polars(X) if frame else X
         if reset:
             self._table = None
-        if Frames().matches(X):
-            if reset and not _numeric(X):
-                return self._learn(X)
-            if self._table is not None:
-                return np.asarray(self._table.encode(X))
-            if type(X).__module__.startswith("pyarrow"):
-                X = pl.DataFrame(Frames().read(X, Reading()).columns)
-        elif self._table is not None:
-            raise InputError(
-                f"{type(self).__name__} was fitted to a data frame with columns that are not "
-                f"numbers; give a data frame with {', '.join(map(repr, self.feature_names_in_))}"
-            )
-        found: Array = validate_data(
+            if frame and not _frames.all_numbers(X):
+                self._table, found = _frames.learn(X, weight, self.integers)
+                self.feature_names_in_ = np.array(_frames.names(self._table), dtype=object)
+                self.n_features_in_ = len(self.feature_names_in_)
+                return found
+        elif self._table is not None and not _frames.plain(self._table):
+            if not frame:
+                raise InputError(
+                    f"{type(self).__name__} was fitted to a data frame with columns that are not "
+                    "numbers; give a data frame with "
+                    f"{', '.join(map(repr, _frames.names(self._table)))}"
+                )
+            return _frames.encode(X, self._table)
+        filled = frame and (reset or self._table is not None)
+        found = validate_data(
             self,
             X,
             reset=reset,
             dtype="numeric",
             order="C",
-            ensure_all_finite=not (reset and self.sums),
+            ensure_all_finite="allow-nan" if filled else not (reset and self.sums),
         )
-        if found.dtype in (np.float64, np.float32):
-            return found
+        whole = found.dtype.kind not in "f" or (frame and _frames.whole(X))
         if found.dtype == np.float16:
-            return found.astype(np.float32)
-        return found.astype(np.float64 if found.dtype.kind == "f" else self.integers)
+            found = found.astype(np.float32)
+        elif whole or found.dtype not in (np.float64, np.float32):
+            found = found.astype(self.integers if whole else np.float64)
+        if reset and frame:
+            self._table = _frames.numbers(X, found, weight)
+        return _frames.fill(found, self._table) if filled and self._table else found
 
-    def _learn(self, X: Any) -> Array:
-        """Encode a data frame from its own rows, and keep the encoding for other frames."""
-        table = Frames().read(X, Reading())
-        names = np.array(list(table.columns), dtype=object)
-        fields, records = features(table, Reading())
-        used = tuple(field.name for field in fields if field.used)
-        draft = Schema(
-            example="record",
-            shape=(len(used),),
-            dtype="float64",
-            columns=used,
-            fields=fields,
-            task="regression",
-            targets=("target",),
+    def get_feature_names_out(self, input_features: Any = None) -> Array:
+        """The names of the columns of ``coef_`` (or of the first layer's inputs), in order.
+
+        They are those of ``X``; where a frame holds text or dates, those of the encoded columns,
+        such as "color=red". ``input_features`` is for scikit-learn's interface.
+        """
+        check_is_fitted(self)
+        return np.array(self._columns(self.n_features_in_), dtype=object)
+
+    def _columns(self, count: int) -> list[str]:
+        """The names of the ``count`` columns of the rows."""
+        if self._table is not None:
+            return list(self._table.columns)
+        names = getattr(self, "feature_names_in_", [f"x{index}" for index in range(count)])
+        return [str(name) for name in names]
+
+    def _described(self, X: Array, target: dict[str, Any]) -> Schema:
+        """The schema of the rows ``X``; ``target`` is the part of it for the target."""
+        fields = {} if self._table is None else {"fields": self._table.fields}
+        return Schema(
+            example="row",
+            shape=(X.shape[1],),
+            dtype="float32" if self.device.startswith("mps") else str(X.dtype),
+            columns=tuple(self._columns(X.shape[1])),
+            **fields,
+            **target,
         )
-        schema = draft.learn(records.numpy(), None, Reading().max_categories)
-        self._table, self.feature_names_in_, self.n_features_in_ = schema, names, len(names)
-        return expand(schema.fields, records.numpy(), schema.dtype, fields)
 
     def _fit(
         self,
@@ -129,29 +170,17 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         schema: dict[str, Any],
         valid: tuple[Array, Tensor] | None = None,
         start: dict[str, Tensor] | None = None,
+        judge: Judge | None = None,
     ) -> None:
         """Fit the model of ``recipe`` and take over its results."""
-        names = getattr(self, "feature_names_in_", None)
-        columns = [f"x{i}" for i in range(X.shape[1])] if names is None else [str(n) for n in names]
-        dtype = "float32" if self.device.startswith("mps") else str(X.dtype)
-        fields = {} if self._table is None else {"fields": self._table.fields}
-        if self._table is not None:
-            columns = list(self._table.columns)
-        described = Schema(
-            example="row",
-            shape=(X.shape[1],),
-            dtype=dtype,
-            columns=tuple(columns),
-            **fields,
-            **schema,
-        )
+        described = self._described(X, schema)
         train = Dataset(_tensor(X), y, described, None if weight is None else _tensor(weight))
         held = Dataset(_tensor(X[:0]), y[:0], described)
         if valid is not None:
             held = Dataset(_tensor(valid[0]), valid[1], described)
         settings: dict[str, Any] = {
             "scaling": "none",
-            "dtype": dtype,
+            "dtype": described.dtype,
             "device": self.device,
             **recipe,
         }
@@ -172,15 +201,26 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
                     world=World(device=choose_device(self._device)),
                     record=Record(echo=tell),
                     start=start,
+                    judge=judge,
                 )
         except ColumnError as error:
-            if names is None:
-                raise
-            raise error.named(names[error.column]) from None
+            raise self._named(error, X) from None
         self._take(model)
         self.history_ = history
+        self._warn()
+
+    def _warn(self) -> None:
+        """Warn if the fit has not converged."""
         if self.converged_ is False:
-            warnings.warn(self.stop_reason_, ConvergenceWarning, stacklevel=3)
+            warnings.warn(self.stop_reason_, ConvergenceWarning, stacklevel=4)
+
+    def _named(self, error: ColumnError, X: Array) -> DataError:
+        """The error with the name of the column, and in the words of scikit-learn where a number is
+        missing or infinite."""
+        named = self._table is not None or hasattr(self, "feature_names_in_")
+        told = error.named(self._columns(X.shape[1])[error.column]) if named else error
+        found = "NaN" if np.isnan(X).any() else "infinity" if np.isinf(X).any() else ""
+        return DataError(f"Input X contains {found}. {told}" if found else str(told))
 
     @property
     def _device(self) -> str:
@@ -223,6 +263,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             "parameters": _plain(self.get_params()),
             "names": hasattr(self, "feature_names_in_"),
             "flat": getattr(self, "_flat", True),
+            "column": getattr(self, "_column", False),
         }
         provenance = {**manifest.provenance, "estimator": about}
         update = {"provenance": provenance}
@@ -261,12 +302,14 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         if about.get("names", manifest.schema_.columns != default):
             result.feature_names_in_ = np.array(manifest.schema_.columns, dtype=object)
         if fields:
-            names = [field.name for field in fields]
-            result.feature_names_in_ = np.array(names, dtype=object)
-            result.n_features_in_ = len(names)
+            result.n_features_in_ = len(fields)
+            if about.get("names", True):
+                names = [field.name for field in fields]
+                result.feature_names_in_ = np.array(names, dtype=object)
         if manifest.schema_.classes:
             result.classes_ = np.array(manifest.schema_.classes)
         result._flat = bool(about.get("flat", len(manifest.schema_.targets) == 1))
+        result._column = bool(about.get("column", False))
         result.history_ = []
         result._take(model)
         return result
@@ -293,13 +336,12 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         weight = _weights(sample_weight, X)
         soft = _soft(y)
         if soft is not None:
-            if len(soft) != len(X):
-                raise InputError(f"X has {len(X)} rows, y {len(soft)}; expected equal numbers")
+            _same_rows(X, soft)
             if class_weight is not None:
                 raise InputError("class_weight needs a class for each row; y holds probabilities")
             self.classes_ = np.arange(soft.shape[1])
             return _tensor(soft), weight
-        y = _labels(y, len(X))
+        y = _labels(y, X)
         self.classes_, codes = np.unique(y, return_inverse=True)
         if len(self.classes_) < 2:
             raise InputError(
@@ -315,19 +357,28 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
                     raise InputError(f'class_weight "{class_weight}"; did you mean "balanced"?')
             else:
                 factors = compute_class_weight(class_weight, classes=self.classes_, y=y)
+            if not (factors >= 0).all() or not np.isfinite(factors).all():
+                place = int(np.argmin((factors >= 0) & np.isfinite(factors)))
+                raise InputError(
+                    f"class_weight of the class {_item(self.classes_[place])!r} is "
+                    f"{factors[place]:g}; expected a number from 0"
+                )
             weight = factors[codes] * (1.0 if weight is None else weight)
         return torch.from_numpy(codes.astype(np.int64)), weight
 
-    def _more_codes(self, X: Array, y: Any) -> Tensor:
-        """The codes of validation rows, whose classes must be known."""
+    def _more_codes(self, X: Array, y: Any, name: str = "y_val") -> Tensor:
+        """The codes of more rows, whose classes must be known; errors call them ``name``."""
         soft = _soft(y)
         if soft is not None:
             return _tensor(soft)
-        y = _labels(y, len(X))
+        y = _labels(y, X)
         codes = np.searchsorted(self.classes_, y).clip(max=len(self.classes_) - 1)
         unknown = self.classes_[codes] != y
         if unknown.any():
-            raise InputError(f"y_val holds {_item(y[unknown][0])!r}, which is no class of y")
+            raise InputError(
+                f"{name} holds {_item(y[unknown][0])!r}, which is no class of y: `y` has classes "
+                f"not in `self.classes_`, {self.classes_.tolist()}"
+            )
         return torch.from_numpy(codes.astype(np.int64))
 
     def _schema(self) -> dict[str, Any]:
@@ -394,10 +445,9 @@ class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
                 f"{type(self).__name__} requires y to be passed, but the target y is None"
             )
         y = check_array(y, ensure_2d=False, dtype=[np.float64, np.float32], input_name="y")
-        if y.ndim > 2 or len(y) != len(X):
-            raise InputError(
-                f"X has {len(X)} rows, y the shape {y.shape}; expected (rows,) or (rows, targets)"
-            )
+        if y.ndim > 2:
+            raise InputError(f"y has the shape {y.shape}; expected (rows,) or (rows, targets)")
+        _same_rows(X, y)
         self._flat = y.ndim == 1
         return _tensor(y).double()
 
@@ -419,23 +469,6 @@ class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
     ) -> Any:
         """R2, the mean over the targets; ``multioutput="raw_values"``: one for each target."""
         return r2_score(y, self.predict(X), sample_weight=sample_weight, multioutput=multioutput)
-
-
-def _numeric(X: Any) -> bool:
-    """Whether all columns of a data frame are numbers or booleans without missing values."""
-    import narwhals
-
-    try:
-        frame = narwhals.from_native(X, eager_only=True)
-    except (TypeError, ValueError):  # a duplicate or missing name: reading it raises the error
-        return True
-    for series in frame.iter_columns():
-        dtype = series.dtype
-        if not (dtype.is_numeric() or dtype == narwhals.Boolean) or series.is_null().any():
-            return False
-        if dtype.is_float() and series.is_nan().any():
-            return False
-    return True
 
 
 ALIGNED = 64
@@ -468,14 +501,23 @@ def _weights(sample_weight: Any, X: Array) -> Array | None:
     return found
 
 
-def _labels(y: Any, rows: int) -> Array:
+def _same_rows(X: Array, y: Array) -> None:
+    """Raise if X and y have not the same number of rows."""
+    if len(X) != len(y):
+        raise InputError(
+            f"Found input variables with inconsistent numbers of samples: [{len(X)}, {len(y)}]; X "
+            "and y must have the same rows"
+        )
+
+
+def _labels(y: Any, X: Array) -> Array:
     if y is None:
         raise InputError("this estimator requires y to be passed, but the target y is None")
     labels: Array = column_or_1d(y, warn=True)
-    if len(labels) != rows:
-        raise InputError(f"X has {rows} rows, y {len(labels)}; expected equal numbers")
+    _same_rows(X, labels)
     if labels.dtype.kind == "f" and not np.isfinite(labels).all():
-        raise InputError("y holds NaN or infinity; expected a class for each row")
+        found = "NaN" if np.isnan(labels).any() else "infinity"
+        raise InputError(f"Input y contains {found}; expected a class for each row")
     check_classification_targets(labels)
     return labels
 

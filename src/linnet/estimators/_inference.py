@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.utils.validation import check_is_fitted
 
 from linnet.errors import InputError
-from linnet.estimators._base import Array, Estimator, _weights
+from linnet.estimators._base import Array, _weights
+from linnet.estimators._line import Line
 from linnet.insight.inference import Inference, NoInference, infer
 
 
-class Explained(Estimator):
+class Explained(Line):
     """Keeps a reference to the rows of an unpenalised fit, for its standard errors."""
 
     fit_intercept: bool
-    coef_: Array
-    intercept_: Any
 
     def summary(
         self,
@@ -34,8 +34,8 @@ class Explained(Estimator):
         again. ``robust`` is "HC0", "HC1", "HC2" or "HC3". Raises ``NoInference`` (a
         ``ValueError``), with the reason, if a penalty, separation or rank makes them invalid.
         """
-        penalty = self._penalty()
-        if penalty:
+        check_is_fitted(self)
+        if self._penalty():
             raise NoInference(
                 f"the model is penalised ({self._penalised()}), and these standard errors are "
                 "not valid for penalised coefficients; fit again without a penalty"
@@ -52,14 +52,14 @@ class Explained(Estimator):
             X = self._rows(X, reset=False)
             weight = _weights(sample_weight, X)
             y = self._targets(X, y)
-        names = getattr(self, "feature_names_in_", None)
+        named = self._table is not None or hasattr(self, "feature_names_in_")
         return infer(
             X,
             y,
             np.atleast_2d(self.coef_),
             np.atleast_1d(self.intercept_),
             weight=weight,
-            names=None if names is None else [str(name) for name in names],
+            names=self._columns(X.shape[1]) if named else None,
             fit_intercept=bool(self.fit_intercept),
             robust=robust,
             level=level,

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
 import torch
+from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
 from linnet.data.dataset import Dataset
-from linnet.data.schema import Schema
 from linnet.errors import ColumnError, InputError
 from linnet.estimators._base import Array, Regressor, _tensor, _weights
 from linnet.estimators._inference import Explained
@@ -20,6 +21,13 @@ from linnet.fit.recipe import Recipe
 from linnet.line.rows import Dense
 from linnet.line.triangle import Triangle
 
+WORDS: dict[str, Any] = {
+    "fit_intercept": ["boolean"],
+    "copy_X": ["boolean"],
+    "tol": [Interval(Real, 0, None, closed="left")],
+    "positive": ["boolean"],
+}
+
 
 class _LeastSquares(Explained, Regressor):
     """``coef_`` is (features,), or (targets, features) if ``y`` is (rows, targets)."""
@@ -27,6 +35,7 @@ class _LeastSquares(Explained, Regressor):
     sums = True
     models = ("linear",)
     fit_intercept: bool
+    positive: bool
 
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, *, X_val: Any = None, y_val: Any = None
@@ -36,7 +45,8 @@ class _LeastSquares(Explained, Regressor):
         A ``sample_weight`` of 2 means the same as the row twice. Validation rows are only scored,
         in ``history_``. Raises ``ValueError`` for missing or infinite values and wrong shapes.
         """
-        X = self._rows(X, reset=True)
+        self._check()
+        X = self._rows(X, reset=True, weight=sample_weight)
         numbers = self._numbers(X, y)
         weight = _weights(sample_weight, X)
         valid = None
@@ -44,11 +54,46 @@ class _LeastSquares(Explained, Regressor):
             held = self._rows(X_val, reset=False)
             valid = held, self._numbers(held, y_val)
         total = float(len(X)) if weight is None else float(weight.sum())
-        settings = self._settings(total)
-        self._fit(settings, X, numbers, weight, self._schema(numbers), valid)
+        penalties = self._penalties(1 if numbers.dim() == 1 else numbers.shape[1])
+        if len(set(penalties)) == 1:
+            settings = self._settings(total)
+            self._fit(settings, X, numbers, weight, self._schema(numbers), valid)
+        else:
+            self._fit_each([alpha / total for alpha in penalties], X, numbers, weight)
         self._triangle: Triangle | None = None
         self._keep(X, np.asarray(y, dtype=np.float64), weight)
         return self
+
+    def _fit_each(
+        self, penalties: list[float], X: Array, numbers: Tensor, weight: Array | None
+    ) -> None:
+        """Fit each target with its own penalty, and join the models."""
+        models, history = [], []
+        for place, alpha in enumerate(penalties):
+            settings = {**self._settings(1.0), "penalty": (alpha,)}
+            target = numbers[:, place]
+            self._fit(settings, X, target, weight, self._schema(target))
+            models.append(self.artifact_)
+            history += self.history_
+        schema = self._described(X, self._schema(numbers))
+        recipe = Recipe.make(
+            {**models[0].manifest.recipe, "penalty": tuple(dict.fromkeys(penalties))}
+        )
+        network, objective = build(recipe, schema)
+        with torch.no_grad():
+            for name, parameter in network.named_parameters():
+                parameter.copy_(torch.cat([model.module.get_parameter(name) for model in models]))
+        every: list[dict[str, Any]] = [dict(model.manifest.fit) for model in models]
+        facts = {**every[0], **next((fit for fit in every if not fit["converged"]), {})}
+        facts |= {key: sum(fit[key] for fit in every) for key in ("objective", "gap")}
+        facts |= {key: max(fit[key] for fit in every) for key in ("gradient_max", "steps")}
+        facts |= {"rank": min(fit["rank"] for fit in every), "penalty": None}
+        conditions = [fit["condition"] for fit in every]
+        facts["condition"] = None if None in conditions else max(conditions)
+        rows = Dataset(_tensor(X[:0]), numbers[:0], schema)
+        data = dict(models[0].manifest.data)
+        self._take(wrap(recipe, network.eval(), objective, rows, facts, {}, data, {}))
+        self.history_ = history
 
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Fit to these rows and all rows of earlier calls, as accurately as ``fit`` to all at once.
@@ -56,8 +101,9 @@ class _LeastSquares(Explained, Regressor):
         Only a triangular factor of the rows is kept, (features, features); a call costs a QR
         decomposition of it and of the new rows. ``fit`` forgets earlier rows.
         """
+        self._check()
         first = getattr(self, "_triangle", None) is None
-        X = self._rows(X, reset=first)
+        X = self._rows(X, reset=first, weight=sample_weight)
         numbers = self._numbers(X, y)
         weight = _weights(sample_weight, X)
         new = _fold(X, numbers.reshape(len(X), -1), weight, self.fit_intercept)
@@ -72,13 +118,7 @@ class _LeastSquares(Explained, Regressor):
         settings = self._settings(triangle.total)
         (alpha,) = settings["penalty"]
         solution, _, gradient = triangle.solve(alpha)
-        schema = Schema(
-            example="row",
-            shape=(X.shape[1],),
-            dtype=str(X.dtype),
-            columns=tuple(map(str, getattr(self, "feature_names_in_", range(X.shape[1])))),
-            **self._schema(numbers),
-        )
+        schema = self._described(X, self._schema(numbers))
         recipe = Recipe().override({"scaling": "none", "dtype": str(X.dtype), **settings})
         network, objective = build(recipe, schema)
         weights = network.get_parameter("linear.weight"), network.get_parameter("linear.bias")
@@ -113,19 +153,33 @@ class _LeastSquares(Explained, Regressor):
             "tol": 1e-6,
         }
 
+    def _check(self) -> None:
+        """Raise for settings that are wrong or not offered."""
+        self._validate_params()
+        if self.positive:
+            raise InputError(
+                "positive=True (no coefficient below 0) is not offered; use scikit-learn's "
+                f"{type(self).__name__}(positive=True)"
+            )
+
     def _penalty(self) -> float:
-        """The factor of ``|coef|^2`` beside the sum of squared residuals."""
-        return 0.0
+        """The factor of ``|coef|^2`` beside the sum of squared residuals; the largest if each
+        target has its own."""
+        return max(self._penalties(None))
+
+    def _penalties(self, targets: int | None) -> list[float]:
+        """The factors of ``|coef|^2``: one, or one for each target."""
+        return [0.0]
+
+    def _shown(self, values: Array) -> Any:
+        values = super()._shown(values)
+        if not self._flat:
+            return values
+        return values if values.ndim == 1 and self._column else values[0]
 
     def _take(self, model: Artifact) -> None:
         super()._take(model)
         facts: dict[str, Any] = dict(model.manifest.fit)
-        coef, intercept = coefficients(model)
-        self.coef_: Array = coef[0] if self._flat else coef
-        self.intercept_: Any = intercept[0] if self._flat else intercept
-        self.gradient_max_ = facts.get("gradient_max")
-        self.objective_ = facts.get("objective")
-        self.gap_ = facts.get("gap")
         self.rank_ = None if facts.get("rank") is None else int(facts["rank"])
         self.condition_ = np.inf if facts.get("condition") is None else facts["condition"]
 
@@ -135,7 +189,9 @@ class LinearRegression(_LeastSquares):
 
     If the columns of ``X`` do not determine the coefficients, those of least norm are taken.
 
-    Parameters: ``fit_intercept``; ``device``: "cpu", "cuda", "cuda:1", "mps".
+    Parameters: ``fit_intercept``; ``device``: "cpu", "cuda", "cuda:1", "mps". ``copy_X``, ``tol``
+    and ``n_jobs`` are scikit-learn's and change nothing: ``X`` is never written to, and the
+    solution is exact. ``positive=True`` is refused.
 
     After ``fit``, besides the attributes of every estimator: ``coef_``, ``intercept_``; ``rank_``
     of the centred ``X``; ``condition_``, its condition number with all columns scaled to one length
@@ -144,32 +200,100 @@ class LinearRegression(_LeastSquares):
     the optimum. ``X`` and ``y`` are kept (not copied, not pickled) for ``summary()``.
     """
 
-    def __init__(self, *, fit_intercept: bool = True, device: str = "cpu") -> None:
+    _parameter_constraints = {**WORDS, "n_jobs": [None, Integral]}  # noqa: RUF012
+
+    def __init__(
+        self,
+        *,
+        fit_intercept: bool = True,
+        copy_X: bool = True,
+        tol: float = 1e-6,
+        n_jobs: int | None = None,
+        positive: bool = False,
+        device: str = "cpu",
+    ) -> None:
         self.fit_intercept = fit_intercept
+        self.copy_X = copy_X
+        self.tol = tol
+        self.n_jobs = n_jobs
+        self.positive = positive
         self.device = device
 
 
 class Ridge(_LeastSquares):
     """Ridge regression, ``min sum of w (y - X coef - intercept)^2 + alpha |coef|^2``, exactly.
 
-    Parameters: ``alpha``, not below zero; ``fit_intercept``; ``device``.
+    Parameters: ``alpha``, not below zero, or one for each target; ``fit_intercept``; ``device``.
+    ``copy_X``, ``max_iter``, ``tol``, ``solver`` and ``random_state`` are scikit-learn's and change
+    nothing, as every solver seeks the one solution, which is found exactly. ``positive=True`` and
+    ``solver="lbfgs"``, which is for it, are refused.
 
     After ``fit`` it has the attributes of ``LinearRegression``. ``objective_`` is scikit-learn's
     objective divided by twice the sum of weights: the mean of half the squared residuals plus
-    ``alpha / (2 sum(w)) |coef|^2``. ``condition_`` includes the penalty.
+    ``alpha / (2 sum(w)) |coef|^2``. ``condition_`` includes the penalty. As in scikit-learn, for a
+    ``y`` of one column (rows, 1) ``coef_`` is (features,), and predictions are (rows,).
     """
 
+    _parameter_constraints = {  # noqa: RUF012
+        **WORDS,
+        "alpha": [Interval(Real, 0, None, closed="left"), "array-like"],
+        "max_iter": [Interval(Integral, 1, None, closed="left"), None],
+        "solver": [
+            StrOptions({"auto", "svd", "cholesky", "lsqr", "sparse_cg", "sag", "saga", "lbfgs"})
+        ],
+        "random_state": ["random_state"],
+    }
+
     def __init__(
-        self, alpha: float = 1.0, *, fit_intercept: bool = True, device: str = "cpu"
+        self,
+        alpha: Any = 1.0,
+        *,
+        fit_intercept: bool = True,
+        copy_X: bool = True,
+        max_iter: int | None = None,
+        tol: float = 1e-4,
+        solver: str = "auto",
+        positive: bool = False,
+        random_state: Any = None,
+        device: str = "cpu",
     ) -> None:
         self.alpha = alpha
         self.fit_intercept = fit_intercept
+        self.copy_X = copy_X
+        self.max_iter = max_iter
+        self.tol = tol
+        self.solver = solver
+        self.positive = positive
+        self.random_state = random_state
         self.device = device
 
-    def _penalty(self) -> float:
-        if not 0 <= self.alpha < np.inf:
-            raise InputError(f"alpha is {self.alpha}; expected a number from 0")
-        return float(self.alpha)
+    def _check(self) -> None:
+        super()._check()
+        if self.solver == "lbfgs":
+            raise InputError(
+                'solver="lbfgs" of Ridge is for positive=True, which is not offered; use '
+                'solver="auto"'
+            )
+
+    def _numbers(self, X: Array, y: Any) -> Tensor:
+        numbers = super()._numbers(X, y)
+        self._column = numbers.dim() == 2 and numbers.shape[1] == 1
+        self._flat = self._flat or self._column
+        return numbers
+
+    def _penalties(self, targets: int | None) -> list[float]:
+        try:
+            given = np.atleast_1d(np.asarray(self.alpha, dtype=np.float64)).ravel()
+        except (TypeError, ValueError):
+            raise InputError(f"alpha is {self.alpha!r}; expected numbers from 0") from None
+        if not ((given >= 0) & (given < np.inf)).all() or not len(given):
+            raise InputError(f"alpha is {self.alpha}; expected numbers from 0")
+        if targets is not None and len(given) not in (1, targets):
+            raise InputError(
+                "Number of targets and number of penalties do not correspond: "
+                f"{len(given)} != {targets}; give one alpha, or one for each target"
+            )
+        return [float(alpha) for alpha in given]
 
 
 def _fold(X: Array, y: Tensor, weight: Array | None, intercept: bool) -> Triangle:
@@ -188,16 +312,3 @@ def _fold(X: Array, y: Tensor, weight: Array | None, intercept: bool) -> Triangl
         what = "a number is missing (NaN), infinite, or too large for sums; replace it"
         raise ColumnError(column, what) if column < x.shape[1] else InputError(f"y: {what}")
     return folded
-
-
-def coefficients(model: Artifact) -> tuple[Array, Array]:
-    """The coefficients (outputs, features) and intercepts (outputs,) for the unscaled columns."""
-    state = model.module.state_dict()
-    weight, bias = state["linear.weight"].cpu(), state["linear.bias"].cpu()
-    if model.manifest.network["scale"] != "none":
-        wide: Tensor = weight.double() * state["scaling.factor"].cpu().double()
-        bias = (
-            bias.double() - wide @ state["scaling.shift"].cpu().double().expand(wide.shape[1])
-        ).to(bias.dtype)
-        weight = wide.to(weight.dtype)
-    return weight.numpy().copy(), bias.numpy().copy()

@@ -21,7 +21,7 @@ from linnet.net import OPTIMIZERS
 from linnet.networks import find as find_network
 from linnet.networks.base import Network
 from linnet.networks.build import build as build_network
-from linnet.networks.custom import Custom
+from linnet.networks.custom import Custom, unwrapped
 from linnet.networks.method import Method
 from linnet.networks.scaling import Scaling
 from linnet.objectives import choose
@@ -47,7 +47,7 @@ def build(
         "outputs": objective.outputs(schema),
         "scale": recipe.scaling if isinstance(recipe.scaling, str) else "pixel",
         "rescale": objective.quadratic,
-        "module": type(module).__qualname__,
+        "module": type(module if module is None else unwrapped(module)).__qualname__,
     }
     known = find_network(name).Spec.model_fields
     spec = {key: value for key, value in given.items() if key in known}

@@ -21,11 +21,12 @@ from linnet.errors import Blocked, LinnetWarning, RecipeError
 from linnet.fit.artifact import Artifact, Layer, Manifest
 from linnet.fit.begin import begin, build, findings
 from linnet.fit.checkpoint import Checkpoints
-from linnet.fit.progress import Progress, number
+from linnet.fit.progress import Judge, Progress, number
 from linnet.fit.recipe import Recipe
 from linnet.insight import evaluation
 from linnet.insight.checks.finding import Finding
 from linnet.insight.checks.module import check_parameters
+from linnet.line.rows import SMALL
 from linnet.networks.base import Network
 from linnet.networks.build import layers
 from linnet.networks.method import Method
@@ -52,7 +53,7 @@ def fit(
     module: nn.Module | None = None,
     checkpoints: Checkpoints | None = None,
     resume: Mapping[str, Any] | None = None,
-    certify: bool = True,
+    judge: Judge | None = None,
 ) -> Artifact:
     """Fit the one model of a resolved recipe; ``valid`` may have no rows.
 
@@ -61,15 +62,17 @@ def fit(
     the state of such a network, from which training continues. ``module`` is the user's own module
     for the model "custom"; it is trained in place. ``checkpoints`` writes checkpoints when they are
     due. ``resume`` is the state in one of them: the fit continues from it with the same result, to
-    the bit. Without ``certify``, a line has no certificate, which costs one pass over the rows.
-    Rows of weight 0 are left out before anything is computed.
+    the bit. ``judge`` takes the place of the validation loss. Rows of weight 0 are left out before
+    anything is computed. A line has a certificate, which costs one pass over the rows; but without
+    validation rows only up to ``SMALL`` numbers: a single fit to many rows gives it when asked.
     """
     world, record = world or World(), record or Record()
     train, valid = weigh(recipe.class_weight, train, valid)
     network, objective = build(recipe, train.schema, module)
     method, progress = _begin(recipe, network, objective, train, world, record, start, resume)
-    method.certify = certify
-    scorer = Scorer(method, objective, train, valid, world, record)
+    progress.judged = judge
+    method.certify = len(valid) > 0 or train.x.numel() <= SMALL
+    scorer = Scorer(method, objective, train, valid, world, record, judge)
     for step in heeding(method, checkpoints):
         progress.add(step)
         if recipe.log_every.due(step) and step.values:
@@ -147,8 +150,10 @@ class Scorer:
         valid: Dataset,
         world: World,
         record: Record,
+        judge: Judge | None = None,
     ) -> None:
         self.method, self.objective, self.record = method, objective, record
+        self.judge = judge
         self.valid = valid.to(world.device)
         self.seen = train.take(_spread(len(train), min(SEEN_ROWS, len(valid)))).to(world.device)
 
@@ -161,6 +166,8 @@ class Scorer:
             return {}, {}
         network = self.method.scored
         valid = evaluation.measure(network, self.objective, self.valid)
+        if self.judge is not None:
+            valid["score"] = self.judge.score(evaluation.predict_raw(network, self.valid.x).cpu())
         if not self.record.writes:
             return valid, {}
         return valid, evaluation.measure(network, self.objective, self.seen)

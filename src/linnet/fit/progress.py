@@ -23,6 +23,18 @@ WATCHED, WATCH_EVERY = 100, 50
 are a fiftieth step, or are complete. It costs as much as all the rest of a record."""
 
 
+@dataclass(frozen=True)
+class Judge:
+    """Another score than the validation loss chooses the weights and ends the fit.
+
+    ``score`` gives it for the raw predictions (rows, outputs) of the validation rows; higher is
+    better. One that is not above the best so far by ``delta`` counts as no better.
+    """
+
+    score: Callable[[torch.Tensor], float]
+    delta: float = 0.0
+
+
 class Progress:
     """The progress of a fit: its losses, best step, seconds, last step, and why it stopped."""
 
@@ -39,6 +51,7 @@ class Progress:
         ``state`` is the "progress" of ``plain()``, from which to continue."""
         state = state or {"index": 0, "epoch": 0, "reason": None, "seconds": 0.0}
         self.model, self.method, self.record, self.given = model, method, record, given
+        self.judged: Judge | None = None
         self.losses = Losses(method.batch, **state.get("losses", {}))
         self.best = Best(**state.get("best", {}))
         self.spent = Spent(**state.get("spent", {}))
@@ -92,9 +105,12 @@ class Progress:
         self.reason = step.reason or self.reason
         if not (self.index or step.reason is not None or self.given):
             return  # nothing is fitted yet
-        self.best.judge(loss, step, self.method.scored, valid)
+        what, delta, value = "loss", 0.0, loss
+        if self.judged is not None and valid:
+            what, delta, value = "score", self.judged.delta, -valid["score"]
+        self.best.judge(value, step, self.method.scored, valid, delta)
         if self.stale:
-            words = f"no better validation loss {self.best.stale} times in a row"
+            words = f"no better validation {what} {self.best.stale} times in a row"
             self.reason = Reason(words, "early_stopping")
         else:
             self.method.observe(loss if valid else self.losses.since_complete())
@@ -177,12 +193,21 @@ class Best:
         if isinstance(self.step, Mapping):
             self.step = Step(**self.step)
 
-    def judge(self, loss: float, step: Step, network: nn.Module, scores: dict[str, float]) -> None:
-        """Compare a complete step with the best one so far."""
-        if self.step is not None and not loss < self.loss:
-            self.stale += 1
+    def judge(
+        self,
+        loss: float,
+        step: Step,
+        network: nn.Module,
+        scores: dict[str, float],
+        delta: float = 0.0,
+    ) -> None:
+        """Compare a complete step with the best one so far; it is stale if it is not lower by
+        ``delta``."""
+        lower = self.step is None or loss < self.loss
+        self.stale = 0 if lower and loss <= self.loss - delta else self.stale + 1
+        if not lower:
             return
-        self.loss, self.step, self.scores, self.stale = loss, step, scores, 0
+        self.loss, self.step, self.scores = loss, step, scores
         self.state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
 
     def plain(self) -> dict[str, Any]:

@@ -22,6 +22,8 @@ SCHEDULES = {
     "cosine": "linnet.net.schedules:cosine",
     "one_cycle": "linnet.net.schedules:one_cycle",
     "plateau": "linnet.net.schedules:constant",
+    "inverse": "linnet.net.schedules:inverse",
+    "adaptive": "linnet.net.schedules:constant",
 }
 
 OPTIONS = {

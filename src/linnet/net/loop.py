@@ -25,7 +25,7 @@ from linnet.net.captured import Captured
 from linnet.net.finder import find_rate
 from linnet.net.norms import batch_norms, recompute_norms
 from linnet.net.optimizers import Choice
-from linnet.net.schedules import Plateau, Schedule, warmed
+from linnet.net.schedules import SMALLEST, Plateau, Schedule, warmed
 from linnet.net.settings import NetSettings
 from linnet.net.update import Autograd, Loss, Optimizer, QuickUpdate, Rows, Update
 from linnet.networks.base import Network
@@ -253,7 +253,11 @@ class Train(Method):
             mean = sum(float(t) for t, _ in self._sums) / sum(float(r) for _, r in self._sums)
             self._stale = self._stale + 1 if mean > self._best - delta else 0
             self._best = min(self._best, mean)
-            if self._stale > self.patience:
+            slower = self.settings.schedule == "adaptive" and self._rate(self.index) > SMALLEST
+            if self._stale > self.patience and slower:
+                self.plateau.factor *= self.settings.gamma
+                self._stale = 0
+            elif self._stale > self.patience:
                 words = f"the training loss is no lower {self._stale} epochs in a row"
                 reason = Reason(words, "no_progress")
         if self.index == self.steps and reason is None:

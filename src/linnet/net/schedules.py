@@ -4,6 +4,8 @@ A schedule is a function of the epochs done (with fractions), of the number of e
 settings: ``gamma`` is the factor of each decrease, ``step_size`` the number of epochs between
 decreases. For "plateau", ``step_size`` is the number of evaluations in a row that may be no better
 before a decrease. "plateau" depends on the scores, so it is a class with a state: ``Plateau``.
+"adaptive" multiplies its factor by ``gamma`` where ``min_delta`` would end the training, until the
+rate is within ``SMALLEST``: scikit-learn's ``learning_rate="adaptive"`` has a ``gamma`` of 1/5.
 """
 
 from __future__ import annotations
@@ -21,6 +23,9 @@ THRESHOLD = 1e-4
 """A loss counts as better if it is below the best one by at least this share of it, as in PyTorch's
 ``ReduceLROnPlateau``."""
 
+
+SMALLEST = 1e-6
+"""The learning rate at which "adaptive" ends the training, as in scikit-learn."""
 
 Schedule = Callable[[float, int, NetSettings], float]
 
@@ -56,6 +61,12 @@ def one_cycle(done: float, epochs: int, settings: NetSettings) -> float:
     if progress < RISE:
         return 1 / 25 + (1 - 1 / 25) * (1 - cos(pi * progress / RISE)) / 2
     return (1 + cos(pi * (progress - RISE) / (1 - RISE))) / 2
+
+
+def inverse(done: float, epochs: int, settings: NetSettings) -> float:
+    """Divided by ``(1 + step_size * epochs done) ** gamma``; with ``step_size`` the number of rows,
+    as scikit-learn's ``learning_rate="invscaling"``."""
+    return float((1 + settings.step_size * int(done)) ** -settings.gamma)
 
 
 def warmed(done: float, settings: NetSettings) -> float:

@@ -37,7 +37,14 @@ ACTIVATIONS: dict[str, Kind] = {
 
 
 def draw(weight: Tensor, activation: Kind, generator: torch.Generator) -> None:
-    """Normal initial weights for the layer before ``activation``."""
+    """Normal initial weights for the layer before ``activation``, drawn in float32, so that a net
+    in float64 begins where one in float32 does."""
+    if weight.dtype == torch.float64:
+        narrow = torch.empty_like(weight, dtype=torch.float32)
+        draw(narrow, activation, generator)
+        with torch.no_grad():
+            weight.copy_(narrow)
+        return
     if activation.fan == "in":
         nn.init.kaiming_normal_(weight, nonlinearity="linear", generator=generator)
         with torch.no_grad():

@@ -9,6 +9,28 @@ from linnet.errors import InputError
 from linnet.networks.base import Network, NetworkSpec
 from linnet.networks.scaling import Rescaling, Scale, Scaling
 
+WRAPPED = ("_orig_mod", "module")
+"""Where ``torch.compile``'s and ``DataParallel``'s wrappers keep the module."""
+
+
+def unwrapped(module: nn.Module) -> nn.Module:
+    """The module within the wrappers of ``torch.compile``, ``DataParallel`` and its like, which
+    would put their own names before those of its parameters."""
+    parts = getattr(module, "_modules", {})
+    for name in WRAPPED:
+        inner = parts.get(name)
+        if len(parts) == 1 and isinstance(inner, nn.Module) and _wraps(module):
+            return unwrapped(inner)
+    return module
+
+
+def _wraps(module: nn.Module) -> bool:
+    """Whether a module is one of PyTorch's wrappers."""
+    return any(
+        kind.__module__.startswith(("torch._dynamo.", "torch.nn.parallel.", "torch.distributed."))
+        for kind in type(module).__mro__
+    )
+
 
 class Custom(Network):
     """``scaling -> module``; for regression the outputs are then rescaled to the target's unit.
@@ -16,6 +38,9 @@ class Custom(Network):
     ``module`` takes scaled examples in its own dtype, pictures as (rows, channels, height, width),
     and returns raw predictions (rows, outputs), without softmax or sigmoid. For two classes it may
     return two outputs; their difference is the logit. It keeps its own initial weights.
+
+    A module that ``torch.compile`` or ``DataParallel`` has wrapped is computed as it is, and has
+    the names of the module within, so that a file of one can be loaded by the other.
     """
 
     title = "your network"
@@ -35,7 +60,8 @@ class Custom(Network):
             remedy = f"give an instance, {name}()" if isinstance(module, type) else "give one"
             raise InputError(f"network={name} is not an nn.Module; {remedy}")
         self.scaling = Scaling(spec.scale, spec.inputs)
-        self.module = module
+        self.module = unwrapped(module)
+        vars(self)["_computes"] = module  # no part of this one, so it adds no names
         self.rescaling = Rescaling(spec.outputs) if spec.rescale else nn.Identity()
 
     def start(
@@ -55,7 +81,7 @@ class Custom(Network):
         return scaled.clone() if scaled is x else scaled
 
     def forward(self, x: Tensor) -> Tensor:
-        raw: Tensor = self.module(self.examples(x))
+        raw: Tensor = vars(self)["_computes"](self.examples(x))
         logit = self.spec.outputs == 1 and not isinstance(self.rescaling, Rescaling)
         if logit and raw.dim() == 2 and raw.shape[1] == 2:
             raw = raw[:, 1:] - raw[:, :1]

@@ -1,0 +1,95 @@
+"""The coefficients of the three lines, which are those of the module: there is one truth."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from linnet.errors import InputError
+from linnet.estimators._base import Array, Estimator
+from linnet.fit.artifact import Artifact
+
+BY_HAND = "the coefficients were set by hand, so nothing is known of how good they are"
+CERTIFICATE = ("gradient_max", "objective", "gap")
+
+
+class Line(Estimator):
+    """``coef_`` and ``intercept_`` are read off ``module_``, as arrays that cannot be written into.
+
+    Setting one writes it to the module, so predictions, pickles and files have the new numbers; the
+    certificate is then withdrawn.
+    """
+
+    @property
+    def coef_(self) -> Any:
+        """The coefficients for the columns of ``X``."""
+        return self._shown(self._numbers_of("coef_")[0])
+
+    @coef_.setter
+    def coef_(self, value: Any) -> None:
+        self._set("coef_", value, "linear.weight")
+
+    @property
+    def intercept_(self) -> Any:
+        """The intercept of each output."""
+        return self._shown(self._numbers_of("intercept_")[1])
+
+    @intercept_.setter
+    def intercept_(self, value: Any) -> None:
+        self._set("intercept_", value, "linear.bias")
+
+    def _numbers_of(self, name: str) -> tuple[Array, Array]:
+        if "artifact_" not in vars(self):
+            raise AttributeError(f"{type(self).__name__} has no {name} before fit")
+        return coefficients(self.artifact_)
+
+    def _shown(self, values: Array) -> Any:
+        """Coefficients (outputs, features) or intercepts (outputs,) in the shape of the estimator's
+        attribute."""
+        values.setflags(write=False)
+        return values
+
+    def _set(self, name: str, value: Any, parameter: str) -> None:
+        check_is_fitted(self, "artifact_")
+        now = getattr(self, name)
+        given = np.array(value, dtype=now.dtype)
+        if given.shape != np.shape(now) or not np.isfinite(given).all():
+            raise InputError(
+                f"{name} has the shape {np.shape(now)} and finite numbers; cannot set it to the "
+                f"shape {given.shape} or to numbers that are not finite: fit a new estimator"
+            )
+        if self.artifact_.manifest.network["scale"] != "none":
+            raise InputError(
+                f"this model scales its inputs, so {name} cannot be set; fit a new one"
+            )
+        target = self.module_.get_parameter(parameter)
+        with torch.no_grad():
+            target.copy_(torch.from_numpy(given).reshape(target.shape))
+        facts = {**self.artifact_.manifest.fit, **dict.fromkeys(CERTIFICATE)}
+        facts |= {"converged": None, "reason": BY_HAND, "stopped": None}
+        manifest = self.artifact_.manifest.model_copy(update={"fit": facts})
+        self._take(replace(self.artifact_, manifest=manifest))
+
+    def _take(self, model: Artifact) -> None:
+        super()._take(model)
+        facts: dict[str, Any] = dict(model.manifest.fit)
+        for name in CERTIFICATE:
+            setattr(self, f"{name}_", facts.get(name))
+
+
+def coefficients(model: Artifact) -> tuple[Array, Array]:
+    """The coefficients (outputs, features) and intercepts (outputs,) for the unscaled columns."""
+    state = model.module.state_dict()
+    weight, bias = state["linear.weight"].cpu(), state["linear.bias"].cpu()
+    if model.manifest.network["scale"] != "none":
+        wide: Tensor = weight.double() * state["scaling.factor"].cpu().double()
+        bias = (
+            bias.double() - wide @ state["scaling.shift"].cpu().double().expand(wide.shape[1])
+        ).to(bias.dtype)
+        weight = wide.to(weight.dtype)
+    return weight.numpy().copy(), bias.numpy().copy()
