@@ -34,7 +34,7 @@ class Schema(Closed):
     it is encoded, in float64; see ``linnet.data.columns``.
 
     A picture is uint8 (channels, height, width); if it was read from a table, ``columns`` are its
-    pixels. A row is float32 or float64 (columns,). ``pixels``
+    pixels. A row is float32 or float64 (columns,); its columns may have no names. ``pixels``
     is the meaning of floating-point pictures at prediction: "byte" refuses them; "unit" takes them
     as 0..1, as they were in the training data.
     """
@@ -65,7 +65,7 @@ class Schema(Closed):
         if self.example == "picture":
             if self.columns and len(self.columns) != inputs:
                 raise ValueError(f"{len(self.columns)} column names for {inputs} pixels")
-        elif len(self.columns) != self.shape[0]:
+        elif self.columns and len(self.columns) != self.shape[0]:
             raise ValueError(f"{len(self.columns)} column names for {self.shape[0]} columns")
         if self.fields:
             self._check_fields()

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
@@ -36,13 +37,15 @@ from linnet.data.dataset import Dataset
 from linnet.data.memory.frames import Frames
 from linnet.data.schema import Schema
 from linnet.errors import ColumnError, DataError, InputError, ModelError
-from linnet.estimators import _frames, _html
+from linnet.estimators import _frames, _html, _sparse
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
 from linnet.fit.fit import fit
 from linnet.fit.progress import Judge
 from linnet.fit.recipe import Recipe
+from linnet.fit.resolve import far
 from linnet.insight.evaluation import predict_raw
+from linnet.line import choose
 from linnet.show.progress import shown
 
 Array = np.ndarray[Any, Any]
@@ -70,6 +73,8 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     """The dtype in which integers are computed."""
     sums: bool = False
     """Whether the fit sums up all columns, and so detects values that are not finite."""
+    sparse: bool = False
+    """Whether ``X`` may be sparse."""
     device: str
     verbose: Any = False
     _flat: bool = True
@@ -98,6 +103,10 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         """``X`` as a (rows, features) array of float64 or float32, checked to be finite if
         necessary. A data frame is encoded as ``_frames`` says; rows of no ``weight`` say nothing of
         what a missing number is."""
+        if issparse(X):
+            self._table = None if reset else self._table
+            checked: Array = _sparse.rows(self, X, reset=reset)
+            return checked
         frame = Frames().matches(X)
         X = _frames.of_polars(X) if frame else X
         if reset:
@@ -149,14 +158,21 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         names = getattr(self, "feature_names_in_", [f"x{index}" for index in range(count)])
         return [str(name) for name in names]
 
-    def _described(self, X: Array, target: dict[str, Any]) -> Schema:
-        """The schema of the rows ``X``; ``target`` is the part of it for the target."""
+    def _wide(self, X: Array, y: Tensor) -> Array:
+        """The rows in float64 if numbers ``y`` are too far from zero for float32, else as they
+        are."""
+        narrow = X.dtype == np.float32 and not self.device.startswith("mps")
+        return X.astype(np.float64) if narrow and far(y) else X
+
+    def described(self, X: Array, target: dict[str, Any], *, names: bool = True) -> Schema:
+        """The schema of the rows ``X``, with the names of the columns or without; ``target`` is the
+        part of it for the target."""
         fields = {} if self._table is None else {"fields": self._table.fields}
         return Schema(
             example="row",
             shape=(X.shape[1],),
             dtype="float32" if self.device.startswith("mps") else str(X.dtype),
-            columns=tuple(self._columns(X.shape[1])),
+            columns=tuple(self._columns(X.shape[1])) if names else (),
             **fields,
             **target,
         )
@@ -173,7 +189,14 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         judge: Judge | None = None,
     ) -> None:
         """Fit the model of ``recipe`` and take over its results."""
-        described = self._described(X, schema)
+        if recipe.get("solver") == "auto":
+            quadratic = schema["task"] == "regression"
+            outputs = 1 if len(schema.get("classes", ())) == 2 else len(schema.get("classes", (1,)))
+            recipe = {**recipe, "solver": choose(quadratic, X.shape[0], X.shape[1], outputs)}
+        if issparse(X):
+            self._fit_sparse(recipe, X, y, weight, schema, valid, start)
+            return
+        described = self.described(X, schema)
         train = Dataset(_tensor(X), y, described, None if weight is None else _tensor(weight))
         held = Dataset(_tensor(X[:0]), y[:0], described)
         if valid is not None:
@@ -209,10 +232,38 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self.history_ = history
         self._warn()
 
+    def _fit_sparse(
+        self,
+        recipe: dict[str, Any],
+        X: Any,
+        y: Tensor,
+        weight: Array | None,
+        schema: dict[str, Any],
+        valid: tuple[Array, Tensor] | None,
+        start: dict[str, Tensor] | None,
+    ) -> None:
+        """Fit a line to CSR rows, and take over its results."""
+        if valid is not None:
+            raise InputError("X_val goes with dense rows; score validation rows after the fit")
+        history: list[Plain] = []
+        record = Record(echo=history.append)
+        try:
+            model = _sparse.fit(self, recipe, X, y, weight, schema, start, record)
+        except ColumnError as error:
+            raise self._named(error, X.data) from None
+        self._take(model)
+        self.history_ = [event for event in history if isinstance(of(event), Step)]
+        self._warn()
+
     def _warn(self) -> None:
         """Warn if the fit has not converged."""
         if self.converged_ is False:
             warnings.warn(self.stop_reason_, ConvergenceWarning, stacklevel=4)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = self.sparse
+        return tags
 
     def _named(self, error: ColumnError, X: Array) -> DataError:
         """The error with the name of the column, and in the words of scikit-learn where a number is
@@ -239,8 +290,11 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         """Raw predictions (rows, outputs) in float64, and the dtype of the result."""
         check_is_fitted(self)
         X = self._rows(X, reset=False)
+        if issparse(X):
+            return _sparse.raw(self.module_, X), X.dtype
         own = next(self.module_.parameters()).dtype
-        return predict_raw(self.module_, _tensor(X).to(own)).cpu(), X.dtype
+        wider = np.result_type(X.dtype, np.float64) if own == torch.float64 else X.dtype
+        return predict_raw(self.module_, _tensor(X).to(own)).cpu(), wider
 
     def _repr_html_inner(self) -> str:
         """scikit-learn's diagram and, for a fitted estimator, facts about the fit."""
@@ -503,10 +557,10 @@ def _weights(sample_weight: Any, X: Array) -> Array | None:
 
 def _same_rows(X: Array, y: Array) -> None:
     """Raise if X and y have not the same number of rows."""
-    if len(X) != len(y):
+    if X.shape[0] != len(y):
         raise InputError(
-            f"Found input variables with inconsistent numbers of samples: [{len(X)}, {len(y)}]; X "
-            "and y must have the same rows"
+            f"Found input variables with inconsistent numbers of samples: [{X.shape[0]}, {len(y)}];"
+            " X and y must have the same rows"
         )
 
 

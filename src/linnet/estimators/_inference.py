@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 
 from linnet.errors import InputError
@@ -41,7 +42,7 @@ class Explained(Line):
                 "not valid for penalised coefficients; fit again without a penalty"
             )
         if X is None:
-            kept = getattr(self, "_kept", None)
+            kept = self._kept
             if kept is None:
                 raise InputError(
                     "the rows of the fit are not available (the model was loaded, unpickled, or "
@@ -52,6 +53,11 @@ class Explained(Line):
             X = self._rows(X, reset=False)
             weight = _weights(sample_weight, X)
             y = self._targets(X, y)
+        if issparse(X):
+            raise NoInference(
+                "the rows are sparse, and too many to be made dense; standard errors need a matrix "
+                "(features, features)"
+            )
         named = self._table is not None or hasattr(self, "feature_names_in_")
         return infer(
             X,
@@ -89,14 +95,3 @@ class Explained(Line):
 
     def _targets(self, X: Array, y: Any) -> Array:
         return np.asarray(y, dtype=np.float64)
-
-    def _keep(self, X: Array, y: Any, weight: Array | None) -> None:
-        self._kept = None if self._penalty() else (X, y, weight)
-
-    def _forget(self) -> None:
-        self._kept = None
-
-    def __getstate__(self) -> Any:
-        state = dict(super().__getstate__())
-        state.pop("_kept", None)
-        return state

@@ -7,12 +7,16 @@ from typing import Any
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from linnet.errors import InputError
 from linnet.estimators._base import Array, Estimator
 from linnet.fit.artifact import Artifact
+from linnet.line.certificate import certify
+from linnet.line.problem import LinearProblem
+from linnet.line.rows import SMALL, Dense, Sparse
 
 BY_HAND = "the coefficients were set by hand, so nothing is known of how good they are"
 CERTIFICATE = ("gradient_max", "objective", "gap")
@@ -22,8 +26,44 @@ class Line(Estimator):
     """``coef_`` and ``intercept_`` are read off ``module_``, as arrays that cannot be written into.
 
     Setting one writes it to the module, so predictions, pickles and files have the new numbers; the
-    certificate is then withdrawn.
+    certificate is then withdrawn. ``X`` may be a SciPy matrix or array, CSR or CSC.
     """
+
+    sparse = True
+    _kept: Any = None
+    """The rows of the fit, targets and weights: not copied, not pickled."""
+    _gap: float | None = None
+
+    @property
+    def gap_(self) -> float | None:
+        """An upper bound on how far ``objective_`` is above its optimum, from the rows, in float64;
+        None if there is none. After a fit to more than a million numbers it is computed on first
+        access, while the rows are at hand."""
+        check_is_fitted(self, "artifact_")
+        facts: dict[str, Any] = dict(self.artifact_.manifest.fit)
+        if self._gap is None and self._kept is not None and facts["converged"] is not None:
+            self._gap = self._certify(float(facts["penalty"]))
+        return self._gap
+
+    def _certify(self, alpha: float) -> float | None:
+        X, y, weight = self._kept
+        objective = self.artifact_.objective
+        if not objective.quadratic and not alpha:
+            return None
+        state = self.module_.state_dict()
+        weights = state["linear.weight"], state["linear.bias"]
+        problem = LinearProblem(
+            objective,
+            Sparse(X) if issparse(X) else Dense(torch.from_numpy(X)),
+            torch.from_numpy(y),
+            None if weight is None else torch.from_numpy(weight),
+            outputs=len(weights[1]),
+            alpha=alpha,
+            intercept=bool(self.artifact_.manifest.recipe["intercept"]),
+        )
+        theta = torch.cat([weights[0].T, weights[1][None]]).cpu().double()
+        found = certify(problem, theta)
+        return None if found is None else found.gap
 
     @property
     def coef_(self) -> Any:
@@ -47,6 +87,19 @@ class Line(Estimator):
         if "artifact_" not in vars(self):
             raise AttributeError(f"{type(self).__name__} has no {name} before fit")
         return coefficients(self.artifact_)
+
+    def _keep(self, X: Any, y: Array, weight: Array | None, *, always: bool) -> None:
+        """Keep the rows, if they are needed later."""
+        numbers = X.nnz if issparse(X) else X.size
+        self._kept = (X, y, weight) if always or numbers > SMALL else None
+
+    def _forget(self) -> None:
+        self._kept = None
+
+    def __getstate__(self) -> Any:
+        state = dict(super().__getstate__())
+        state.pop("_kept", None)
+        return state
 
     def _shown(self, values: Array) -> Any:
         """Coefficients (outputs, features) or intercepts (outputs,) in the shape of the estimator's
@@ -78,8 +131,8 @@ class Line(Estimator):
     def _take(self, model: Artifact) -> None:
         super()._take(model)
         facts: dict[str, Any] = dict(model.manifest.fit)
-        for name in CERTIFICATE:
-            setattr(self, f"{name}_", facts.get(name))
+        self.gradient_max_, self.objective_ = facts.get("gradient_max"), facts.get("objective")
+        self._gap = facts.get("gap")
 
 
 def coefficients(model: Artifact) -> tuple[Array, Array]:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import numpy as np
 import torch
+from scipy.sparse import issparse
 from sklearn.utils._param_validation import Interval, StrOptions
 from torch import Tensor
 
@@ -48,12 +49,13 @@ class _LeastSquares(Explained, Regressor):
         self._check()
         X = self._rows(X, reset=True, weight=sample_weight)
         numbers = self._numbers(X, y)
+        X = self._wide(X, numbers)
         weight = _weights(sample_weight, X)
         valid = None
         if X_val is not None:
             held = self._rows(X_val, reset=False)
             valid = held, self._numbers(held, y_val)
-        total = float(len(X)) if weight is None else float(weight.sum())
+        total = float(X.shape[0]) if weight is None else float(weight.sum())
         penalties = self._penalties(1 if numbers.dim() == 1 else numbers.shape[1])
         if len(set(penalties)) == 1:
             settings = self._settings(total)
@@ -61,7 +63,7 @@ class _LeastSquares(Explained, Regressor):
         else:
             self._fit_each([alpha / total for alpha in penalties], X, numbers, weight)
         self._triangle: Triangle | None = None
-        self._keep(X, np.asarray(y, dtype=np.float64), weight)
+        self._keep(X, np.asarray(y, dtype=np.float64), weight, always=not self._penalty())
         return self
 
     def _fit_each(
@@ -75,7 +77,7 @@ class _LeastSquares(Explained, Regressor):
             self._fit(settings, X, target, weight, self._schema(target))
             models.append(self.artifact_)
             history += self.history_
-        schema = self._described(X, self._schema(numbers))
+        schema = self.described(X, self._schema(numbers))
         recipe = Recipe.make(
             {**models[0].manifest.recipe, "penalty": tuple(dict.fromkeys(penalties))}
         )
@@ -106,6 +108,8 @@ class _LeastSquares(Explained, Regressor):
         X = self._rows(X, reset=first, weight=sample_weight)
         numbers = self._numbers(X, y)
         weight = _weights(sample_weight, X)
+        if issparse(X):
+            raise InputError("partial_fit takes dense rows, or small sparse ones; fit takes all")
         new = _fold(X, numbers.reshape(len(X), -1), weight, self.fit_intercept)
         if self._triangle is None:
             self._triangle = new
@@ -118,8 +122,9 @@ class _LeastSquares(Explained, Regressor):
         settings = self._settings(triangle.total)
         (alpha,) = settings["penalty"]
         solution, _, gradient = triangle.solve(alpha)
-        schema = self._described(X, self._schema(numbers))
+        schema = self.described(X, self._schema(numbers))
         recipe = Recipe().override({"scaling": "none", "dtype": str(X.dtype), **settings})
+        recipe = recipe.override({"solver": "least_squares"})
         network, objective = build(recipe, schema)
         weights = network.get_parameter("linear.weight"), network.get_parameter("linear.bias")
         with torch.no_grad():
@@ -147,7 +152,7 @@ class _LeastSquares(Explained, Regressor):
     def _settings(self, total: float) -> dict[str, Any]:
         return {
             "model": ("linear",),
-            "solver": "least_squares",
+            "solver": "auto",
             "penalty": (self._penalty() / total,),
             "intercept": bool(self.fit_intercept),
             "tol": 1e-6,

@@ -122,18 +122,18 @@ class LogisticRegression(Explained, Classifier):
         if X_val is not None:
             held = self._rows(X_val, reset=False)
             valid = held, self._more_codes(held, y_val)
-        total = float(len(X)) if weight is None else float(weight.sum())
+        total = float(X.shape[0]) if weight is None else float(weight.sum())
         wide = X.dtype == np.float64 and not self.device.startswith("mps")
         recipe = {
             "model": ("linear",),
-            "solver": "lbfgs",
+            "solver": "auto",
             "penalty": (self._penalty() / total,),
             "intercept": bool(self.fit_intercept),
             "tol": (1e-11 if wide else 1e-6) if self.tol is None else self.tol or LEAST,
             "max_iter": self.max_iter,
         }
         self._fit(recipe, X, codes, weight, self._schema(), valid, self._start(X))
-        self._keep(X, codes.numpy(), weight)
+        self._keep(X, codes.numpy(), weight, always=not self._penalty())
         return self
 
     def _check(self) -> None:

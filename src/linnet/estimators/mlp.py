@@ -471,6 +471,7 @@ class MLPRegressor(Regressor, _Perceptron):
         self._validate_params()
         X = self._rows(X, reset=True, weight=sample_weight)
         numbers = self._numbers(X, y)
+        X = self._wide(X, numbers)
         weight = _weights(sample_weight, X)
         valid = None
         if X_val is not None:

@@ -193,11 +193,11 @@ def _finish(
         parameter.grad = None
     if not all(tensor.isfinite().all() for tensor in network.state_dict().values()):
         raise progress.losses.diverged(progress.index, "weights")
-    facts = _facts(progress, best.step)
+    facts = facts_of(progress, best.step)
     for layer in network.children():
         if isinstance(layer, Scaling):
             facts["scaling"] = layer.describe(bytes=train.schema.example == "picture")
-    facts |= _certificate(best.step) or {"best_epoch": best.step.epoch, "epochs": progress.epoch}
+    facts |= certificate(best.step) or {"best_epoch": best.step.epoch, "epochs": progress.epoch}
     progress.record.write(_ended(progress.model, facts))
     provenance = {"seconds": round(progress.seconds, 3)}
     by_part = {"valid": scores} if scores else {}
@@ -205,7 +205,7 @@ def _finish(
     return wrap(recipe, network, objective, train, facts, by_part, data, provenance)
 
 
-def _facts(progress: Progress, best: Step) -> dict[str, Any]:
+def facts_of(progress: Progress, best: Step) -> dict[str, Any]:
     """Why a fit stopped, how many steps it made, and which step was the best."""
     reason = progress.reason
     if best.reason is not None:
@@ -230,7 +230,7 @@ def _ended(model: str, facts: Mapping[str, Any]) -> events.Fit:
     return events.Fit(model=model, values=more, **{key: facts[key] for key in named})
 
 
-def _certificate(step: Step) -> dict[str, Any]:
+def certificate(step: Step) -> dict[str, Any]:
     """The certificate of a step of a convex fit; empty for other fits."""
     if "gradient_max" not in step.values:
         return {}

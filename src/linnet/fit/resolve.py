@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
+
+from torch import Tensor
 
 from linnet.core.registry import lookup
 from linnet.data.dataset import Dataset
@@ -13,6 +16,7 @@ from linnet.data.split import Split
 from linnet.errors import RecipeError
 from linnet.fit.recipe import Recipe
 from linnet.line import GROUP, SOLVERS
+from linnet.line import choose as choose_solver
 from linnet.net import OPTIMIZERS
 from linnet.net.optimizers import Choice
 from linnet.networks import LINE
@@ -23,6 +27,10 @@ from linnet.objectives.base import Objective
 
 PENALTIES = tuple(10.0**power for power in range(1, -8, -1))
 """The L2 penalties among which the line's is chosen, for standardised features."""
+
+FAR = 1e4
+"""If the mean of a target is this many deviations away from zero, float32 would round its
+predictions to more than a thousandth of a deviation, so "auto" takes float64."""
 
 STEPS = 3_000
 """A net on few rows gets more epochs: enough for about this many steps, but at most 200."""
@@ -37,6 +45,8 @@ class Case:
     split: Split
     objective: Objective
     optimizer: Choice
+    far: bool = False
+    """Whether the target is far from zero (``FAR``)."""
 
     @property
     def rows(self) -> int:
@@ -45,8 +55,10 @@ class Case:
 
     @property
     def wide(self) -> bool:
-        """Whether the data is float64 and the device can compute with it."""
-        return self.schema.dtype == "float64" and not self.recipe.device.startswith("mps")
+        """Whether the data is float64, or its target needs it, and the device can compute with
+        it."""
+        wanted = self.schema.dtype == "float64" or self.far
+        return wanted and not self.recipe.device.startswith("mps")
 
     @property
     def picture(self) -> bool:
@@ -79,7 +91,12 @@ AUTO: Mapping[str, Callable[[Case], Any]] = {
     "objective": lambda case: choose(case.schema),
     "dtype": lambda case: "float64" if case.wide else "float32",
     "scaling": lambda case: "pixel" if case.picture else "standard",
-    "solver": lambda case: "least_squares" if case.objective.quadratic else "lbfgs",
+    "solver": lambda case: choose_solver(
+        case.objective.quadratic,
+        case.rows,
+        math.prod(case.schema.shape),
+        case.objective.outputs(case.schema),
+    ),
     "penalty": _penalty,
     "tol": _tol,
     "weight_decay": lambda case: case.optimizer.weight_decay,
@@ -100,7 +117,9 @@ def resolve(recipe: Recipe, data: Dataset, split: Split) -> Recipe:
     """
     name = choose(data.schema, recipe.objective)
     optimizer = lookup(OPTIMIZERS, recipe.optimizer, "optimizer")
-    case = Case(recipe, data.schema, split, find_objective(name), optimizer)
+    numbers = data.y[split.train] if data.schema.task == "regression" else None
+    away = numbers is not None and far(numbers)
+    case = Case(recipe, data.schema, split, find_objective(name), optimizer, away)
     check(case)
     found = {key: auto(case) for key, auto in AUTO.items() if getattr(recipe, key) == "auto"}
     found["batch_size"] = case.size
@@ -109,6 +128,15 @@ def resolve(recipe: Recipe, data: Dataset, split: Split) -> Recipe:
     resolved = recipe.override(found)
     nets = resolved.nets
     return resolved.override(_of(resolved, nets[0])) if len(nets) == 1 else resolved
+
+
+def far(y: Tensor) -> bool:
+    """Whether some target of ``y`` (rows,) or (rows, targets) is too far from zero for float32."""
+    if not len(y):
+        return False
+    y = y.double().reshape(len(y), -1)
+    away = y.mean(0).abs() > FAR * y.std(0, correction=0)
+    return bool((away & (y != y[:1]).any(0)).any())
 
 
 def only(recipe: Recipe, name: str) -> Recipe:

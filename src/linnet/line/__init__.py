@@ -7,3 +7,19 @@ SOLVERS = {
 }
 GROUP = "linnet.solvers"
 """The entry points by which other packages add solvers."""
+
+MATRIX = 40_000_000
+"""The most numbers in the matrices of second moments or curvature, 320 MB in float64."""
+
+
+def compact(quadratic: bool, inputs: int, outputs: int) -> bool:
+    """Whether a matrix (inputs, inputs), for classes one for each output, is small enough."""
+    return (1 if quadratic else outputs) * (inputs + 1) ** 2 <= MATRIX
+
+
+def choose(quadratic: bool, rows: int, inputs: int, outputs: int) -> str:
+    """The solver for "auto". With fewer rows than inputs, the inputs are given in a basis of the
+    rows."""
+    if not compact(quadratic, min(rows, inputs), outputs):
+        return "newton_cg"
+    return "least_squares" if quadratic else "lbfgs"

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from linnet.core.parallel import World
 from linnet.errors import ColumnError
+from linnet.line import compact
 from linnet.line.moments import EPS, Moments, constants
 from linnet.line.rows import BLOCK, SMALL, Dense, Rows, Sparse
 from linnet.objectives.base import Objective
@@ -22,9 +23,6 @@ PART = 1 << 18
 
 PRIOR = 5
 """In a sample, each coefficient gets a penalty like that of this many additional rows."""
-
-MATRIX = 40_000_000
-"""The most numbers in the matrices of second moments or curvature, 320 MB in float64."""
 
 OFFSET = {torch.float32: 1e4, torch.float64: 1e5}
 """If the mean of an input is this many deviations away from zero, its mean is taken off before any
@@ -475,10 +473,9 @@ class LinearProblem:
 
     @property
     def compact(self) -> bool:
-        """Whether a matrix (inputs, inputs) for each output is small enough to be made
-        (``MATRIX``); else solvers work with products of the data."""
-        outputs = 1 if self.objective.quadratic else self.outputs
-        return outputs * (self.x.shape[1] + 1) ** 2 <= MATRIX
+        """Whether a matrix (inputs, inputs) for each output is small enough to be made; else
+        solvers work with products of the data."""
+        return compact(self.objective.quadratic, self.x.shape[1], self.outputs)
 
     def separates(self, raw: Tensor) -> bool:
         """Whether in ``raw`` the largest prediction of every row is that of its own class."""
