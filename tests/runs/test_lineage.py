@@ -165,12 +165,12 @@ def test_what_the_parents_weights_cannot_take_is_refused(
 
 def test_every_child_of_a_sweep_has_its_parents_parts(parent: linnet.Run, tmp_path: Path) -> None:
     trials = linnet.sweep(
-        noise(), out=tmp_path, lr=[1e-3, 1e-2], epochs=2, widths=[8], model=["mlp"],
-        options={"parent": parent.path, "echo": False},
-    )  # fmt: skip
+        noise(), out=tmp_path, lr=[1e-3, 1e-2], options={"parent": parent.path, "echo": False}
+    )
     for trial in trials:
         assert trial.run is not None and trial.run.path.parent == tmp_path
         assert torch.equal(trial.run.split()["test"], parent.split()["test"])
+        assert trial.recipe.widths == (8,)  # as the parent's, as nothing else is named
 
 
 # tables

@@ -6,10 +6,11 @@ import json
 import os
 
 from linnet.core import files
-from linnet.core.events import Event, parse, step
+from linnet.core.events import Event, Start, parse, step
 from linnet.core.files import Place
 from linnet.core.history import drop_undone
 from linnet.errors import DataError
+from linnet.runs.directory import FORMAT
 
 MAX_READ_BYTES = 64 << 20
 """The most bytes that are read at once."""
@@ -22,7 +23,8 @@ def read_new(path: Place, offset: int = 0, most: int = MAX_READ_BYTES) -> tuple[
 
     Of a long file ``most`` bytes are read, or one line if it is longer: call again until the offset
     does not change. An incomplete last line is left for the next call. A line that is not an event
-    is skipped, so that the rest of a damaged record can be read.
+    is skipped, so that the rest of a damaged record can be read. Raises ``DataError`` for a record
+    of a later linnet.
     """
     try:
         with files.opened(path) as file:
@@ -51,6 +53,9 @@ def read_new(path: Place, offset: int = 0, most: int = MAX_READ_BYTES) -> tuple[
             found.append(parse(files.loads(line, str(path))) if event is None else event)
         except ValueError:
             continue
+    for event in found:
+        if isinstance(event, Start) and type(event.format) is int and event.format > FORMAT:
+            files.check_format({"format": event.format}, FORMAT, path, DataError)
     return found, offset + end
 
 
