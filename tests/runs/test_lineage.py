@@ -152,8 +152,8 @@ def test_another_division_of_the_same_rows_is_refused(
     [
         ({"model": "linear"}, "has no model linear to start from; it has mlp"),
         ({"scaling": "none"}, "belongs to the weights"),
-        ({"widths": [4]}, r"weights .* of another network.*\(8, 5\).*\(4, 5\)"),
-        ({"batch_norm": True}, "weights .* of another network"),
+        ({"widths": [4]}, r"of another network, with widths=\[8\]"),
+        ({"batch_norm": True}, "of another network, with batch_norm=False"),
     ],
 )
 def test_what_the_parents_weights_cannot_take_is_refused(
@@ -161,6 +161,7 @@ def test_what_the_parents_weights_cannot_take_is_refused(
 ) -> None:
     with pytest.raises(InputError, match=message):
         linnet.train(noise(), parent=parent.path, out=tmp_path / "child", echo=False, **settings)
+    assert not (tmp_path / "child").exists()
 
 
 def test_every_child_of_a_sweep_has_its_parents_parts(parent: linnet.Run, tmp_path: Path) -> None:
