@@ -62,7 +62,7 @@ WORDS = {"text", "reason", "notes", "verdict"}
 
 CLOCKS = {
     "time", "wall", "seconds", "created", "versions", "platform", "memory", "sha256", "linnet",
-    "hardware", "git", "directory", "command", "place", "parent", "batches", "steps_seconds",
+    "hardware", "git", "directory", "command", "place", "parent", "batches", "steps_seconds", "id",
 }  # fmt: skip
 """Keys that tell of the clock, the machine or the folder."""
 

@@ -363,6 +363,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "rows.safetensors": Rows.read,
     "linear.safetensors": lambda path: linnet.load(path),
     "status.json": directory.check_free,
+    "events.jsonl": lambda path: linnet.Run(path).history(),
 }
 
 

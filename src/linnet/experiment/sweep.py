@@ -14,6 +14,9 @@ from linnet.errors import Diverged, InputError
 from linnet.experiment.train import named, train
 from linnet.fit.recipe import Recipe
 from linnet.fit.settings import sweep as combinations
+from linnet.runs.archive import run_place
+from linnet.runs.lineage import inherited
+from linnet.runs.resume import recipe_of
 from linnet.runs.run import Run
 
 
@@ -77,7 +80,9 @@ def sweep(
     for key in {"data", "recipe", "out", "resume"} & (options or {}).keys():
         raise InputError(f"sweep: {key} cannot be among options: each trial is a run of its own")
     registry.allow(named(settings))
-    tried = trials(settings) if among is None else among
+    parent = (options or {}).get("parent")
+    usual = {} if parent is None else inherited(recipe_of(run_place(Path(parent))))
+    tried = trials({**usual, **settings}) if among is None else among
     for trial in tried:
         if tell is not None:
             tell(trial)

@@ -7,11 +7,12 @@ import os
 from collections.abc import Iterator
 
 from linnet.core import files
-from linnet.core.events import Event, Resume, parse, step
+from linnet.core.events import Event, Resume, Start, parse, step
 from linnet.core.files import Place
 from linnet.core.history import History, drop_undone
 from linnet.core.limits import MAX_EVENT
 from linnet.errors import DataError
+from linnet.runs.directory import FORMAT
 
 MAX_READ_BYTES = MAX_EVENT.bytes
 """The most bytes that are read at once; a longer line is no event, and is skipped."""
@@ -35,7 +36,8 @@ def read_new(path: Place, offset: int = 0, most: int = MAX_READ_BYTES) -> tuple[
 
     Of a long file ``most`` bytes are read, or one line if it is longer: call again until the offset
     does not change. An incomplete last line is left for the next call. A line that is not an event
-    is skipped, so that the rest of a damaged record can be read.
+    is skipped, so that the rest of a damaged record can be read. Raises ``DataError`` for a record
+    of a later linnet.
     """
     try:
         with files.opened(path) as file:
@@ -64,6 +66,9 @@ def read_new(path: Place, offset: int = 0, most: int = MAX_READ_BYTES) -> tuple[
             found.append(parse(files.loads(line, str(path), MAX_EVENT)) if event is None else event)
         except ValueError:
             continue
+    for event in found:
+        if isinstance(event, Start) and type(event.format) is int and event.format > FORMAT:
+            files.check_format({"format": event.format}, FORMAT, path, DataError)
     return found, offset + end
 
 

@@ -66,6 +66,9 @@ class Untested(Inherited):
 
 PARTS = ("train", "valid", "test")
 
+SHAPES = ("widths", "channels", "batch_norm")
+"""Settings that change the shapes of a network's weights."""
+
 
 @dataclass(frozen=True)
 class Rows:
@@ -169,6 +172,16 @@ class Origin:
                 f"{self.run.path} has no model {' or '.join(recipe.model)} to start from; it has "
                 f"{', '.join(known)}: name one of these, or train without a parent"
             )
+        plain = recipe.plain()
+        for name in set(known) & set(recipe.model):
+            spec = read_manifest(self.run.place / f"{name}.safetensors").network
+            for key in SHAPES:
+                if key in spec and plain[key] not in ("auto", spec[key]):
+                    raise RecipeError(
+                        f"{key}={plain[key]}: the weights of {self.run.path} that {name} starts "
+                        f"from are of another network, with {key}={spec[key]}; leave it out, or "
+                        "train without a parent"
+                    )
         if recipe.scaling not in ("auto", self.recipe.scaling):
             raise RecipeError(
                 f"scaling={recipe.scaling}: the scaling of inputs belongs to the weights that the "

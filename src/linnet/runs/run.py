@@ -439,8 +439,8 @@ class Run:
         test = self.scores.models[model].test
         if test is None:
             raise InputError(
-                f"{self.path}: {call} shows test rows, and this run has none; curves() and "
-                f"weights() need none. {self.verdict}"
+                f"{self.path}: {call} shows test rows, and this run has none (curves() and "
+                f"weights() need none). {self.verdict}"
             )
         if key is not None and getattr(test, key) is None:
             numbers = test.rmse is not None
