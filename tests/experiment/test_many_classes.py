@@ -31,7 +31,7 @@ def rows(classes: int, each: int = 3) -> tuple[np.ndarray, np.ndarray]:
 def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("many") / "runs" / "one"
     path.parent.mkdir()
-    linnet.train(rows(CLASSES), model="linear", out=path, max_iter=3)
+    linnet.train(rows(CLASSES), model="linear", out=path, max_iter=3, penalty=1.0)
     return path
 
 

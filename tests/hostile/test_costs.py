@@ -4,6 +4,7 @@ import json
 import shutil
 import zipfile
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
@@ -127,6 +128,7 @@ LOAD = """
 import sys
 import linnet.runs.run
 from pathlib import Path
+from typing import BinaryIO
 from linnet.errors import ModelError
 from linnet.fit.artifact import load, read_manifest
 import torch
@@ -161,6 +163,7 @@ def zipped(run: Path, path: Path, **members: str) -> Path:
 ZIPS = """
 import sys
 from pathlib import Path
+from typing import BinaryIO
 from typer.testing import CliRunner
 from linnet.cli import app
 import linnet.show.report.page
@@ -221,6 +224,7 @@ from linnet.runs.run import Run
 from linnet.show.report.page import write
 import matplotlib, numpy, torch, plotly, sklearn.metrics, scipy.stats
 from pathlib import Path
+from typing import BinaryIO
 from linnet.insight import diagnosis
 begin()
 run = Run(sys.argv[1])
@@ -244,6 +248,23 @@ def test_a_report_takes_few_times_the_bytes_of_the_record(run: Path, tmp_path: P
     assert peak(RECORD, str(copy), str(tmp_path / "r.html")) < 70 * MEGABYTE + 6 * size
 
 
+def test_a_record_in_a_zip_is_unpacked_once(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive.pack(run, tmp_path / "a.zip")
+    monkeypatch.setattr(events, "PART_BYTES", 100)
+    found = Run(tmp_path / "a.zip")
+    opened, names = files.opened, []
+
+    def counted(place: files.Place) -> BinaryIO:
+        names.append(place.name)
+        return opened(place)
+
+    monkeypatch.setattr(files, "opened", counted)
+    assert found.history() is found.history() and found.history().fits
+    assert names == ["events.jsonl"] * 2  # once to look for a resume, once to read
+
+
 def test_events_are_undone_as_they_were_written(tmp_path: Path) -> None:
     path = tmp_path / "events.jsonl"
 
@@ -258,3 +279,41 @@ def test_events_are_undone_as_they_were_written(tmp_path: Path) -> None:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(events, "PART_BYTES", size)
             assert [event.step for event in events.read_all(path)] == [0, 1, 2, 3, 10, 12]  # type: ignore[attr-defined]
+
+
+# ------------------------------------------------------------------------------------- tables
+
+TABLES = """
+import sys
+from pathlib import Path
+from typing import BinaryIO
+from linnet.data.read import read_raw
+from linnet.errors import DataError
+from linnet.fit.recipe import Recipe
+import polars, torch, linnet.data.text.csv
+begin()
+for path in sorted(Path(sys.argv[1]).iterdir()):
+    try:
+        read_raw(str(path), Recipe.make({"target": ["y"]}))
+    except DataError as error:
+        print(path.name, error)
+"""
+
+
+def test_a_small_packed_table_costs_bounded_memory(tmp_path: Path) -> None:
+    import gzip
+
+    for name, row in (("numbers", b"0,1\n"), ("texts", b"x,y\n"), ("empty", b",\n")):
+        body = b"a,y\n" + row * (90_000_000 // len(row))
+        (tmp_path / f"{name}.csv.gz").write_bytes(gzip.compress(body))
+        assert (tmp_path / f"{name}.csv.gz").stat().st_size < MEGABYTE // 2
+        with pytest.raises(InputError, match="MAX_GZIP_RATIO"):
+            linnet.read(tmp_path / f"{name}.csv.gz", "y")
+    assert peak(TABLES, str(tmp_path)) < 450 * MEGABYTE
+
+
+def test_a_text_of_quotes_is_refused_in_bounded_memory(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_bytes(b"a,y\n" + b'"' * 60_000_000)
+    with pytest.raises(InputError, match="MAX_RECORD_BYTES"):
+        linnet.read(tmp_path / "a.csv", "y")
+    assert peak(TABLES, str(tmp_path)) < 700 * MEGABYTE

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from linnet.core import files
-from linnet.errors import InputError, WorkError
+from linnet.errors import InputError, WorkError, printable
 from linnet.figures.plotly import script
 
 CONFIG = {"displaylogo": False, "responsive": True, "typesetMath": False}
@@ -59,7 +59,7 @@ class Figure:
 
     def __repr__(self) -> str:
         rows = len(next(iter(self.columns.values()), []))
-        return f"Figure({self.title!r}, {rows:,} rows of {', '.join(self.columns)})"
+        return printable(f"Figure({self.title!r}, {rows:,} rows of {', '.join(self.columns)})")
 
     def plain(self) -> dict[str, Any]:
         """``data`` and ``layout`` in the form that Plotly's script takes."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from typing import BinaryIO
 
 from linnet.core import files
 from linnet.core.events import Event, Resume, Start, parse, step
@@ -41,17 +42,22 @@ def read_new(path: Place, offset: int = 0, most: int = MAX_READ_BYTES) -> tuple[
     """
     try:
         with files.opened(path) as file:
-            size = file.seek(0, os.SEEK_END)
-            if size < offset:  # another file in its place
-                offset = 0
-            file.seek(offset)
-            content = file.read(most)
-            if b"\n" not in content:
-                content += file.read(MAX_READ_BYTES - len(content))
+            return _next(file, path, offset, most)
     except FileNotFoundError:
         return [], 0
     except OSError as error:
         raise DataError(f"{path}: cannot read: {error.strerror}") from error
+
+
+def _next(file: BinaryIO, path: Place, offset: int, most: int) -> tuple[list[Event], int]:
+    """As ``read_new``, of an open file; raises OSError."""
+    size = file.seek(0, os.SEEK_END)
+    if size < offset:  # another file in its place
+        offset = 0
+    file.seek(offset)
+    content = file.read(most)
+    if b"\n" not in content:
+        content += file.read(MAX_READ_BYTES - len(content))
     end = content.rfind(b"\n") + 1
     if not end and len(content) == MAX_READ_BYTES:
         end = len(content)  # skip it: no event is this long
@@ -163,14 +169,20 @@ class _Kept:
 
 
 def _parts(path: Place) -> Iterator[list[Event]]:
-    """All events of a record, in parts."""
+    """All events of a record, in parts. It is opened once: opening a member of a zip unpacks it."""
     offset = 0
-    while True:
-        found, end = read_new(path, offset, PART_BYTES)
-        yield found
-        if end == offset:
-            return
-        offset = end
+    try:
+        with files.opened(path) as file:
+            while True:
+                found, end = _next(file, path, offset, PART_BYTES)
+                yield found
+                if end == offset:
+                    return
+                offset = end
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise DataError(f"{path}: cannot read: {error.strerror}") from error
 
 
 def _resumed(path: Place) -> bool:

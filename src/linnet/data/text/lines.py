@@ -24,10 +24,16 @@ Array = np.ndarray[Any, Any]
 CHUNK_BYTES = 4 << 20
 """The approximate number of bytes in a chunk."""
 
-MAX_RECORD_BYTES = 64 << 20
+MAX_RECORD_BYTES = 16 << 20
 """A longer record is refused, and so is a quote that is not closed within this many bytes."""
 
 GZIP = b"\x1f\x8b"
+
+MAX_GZIP_RATIO = 200
+"""The most bytes of text that a byte of a gzip file may become, beyond ``SMALL_TEXT_BYTES``: tables
+become 3 to 10, of zeros alone 100. So the cost of a small file is bounded."""
+
+SMALL_TEXT_BYTES = 32 << 20
 
 MARKS = (
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -90,6 +96,7 @@ class Stream:
         file.seek(0)
         self.packed = file.read(2) == GZIP
         file.seek(0)
+        self._raw = file
         self._file: Any = gzip.GzipFile(fileobj=file) if self.packed else file
         head = self._take(4)
         mark, marked = next(((m, name) for m, name in MARKS if head.startswith(m)), (b"", None))
@@ -139,6 +146,14 @@ class Stream:
                 "fetch or copy it again"
             ) from error
         self.taken += len(raw)
+        if self.packed and self.taken > SMALL_TEXT_BYTES:
+            given = self._raw.tell()
+            if self.taken > MAX_GZIP_RATIO * given:
+                raise DataError(
+                    f"{self._path}: {given:,} bytes of gzip became {self.taken:,} bytes of text, "
+                    f"more than {MAX_GZIP_RATIO} times as many (MAX_GZIP_RATIO); if you trust the "
+                    "file, unpack it yourself and give the text"
+                )
         return raw
 
     def _decoded(self, raw: bytes) -> bytes:
