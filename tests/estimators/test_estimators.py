@@ -534,7 +534,7 @@ def test_summary_equals_ols(statsmodels: Any, weighted: bool, robust: str | None
     frame = pandas.DataFrame(X[:, :4], columns=NAMES)
     model = linnet.LinearRegression().fit(frame, y, weight if weighted else None)
     theirs = statsmodels.WLS(y, statsmodels.add_constant(X[:, :4]), weight)
-    theirs = theirs.fit(cov_type=robust) if robust else theirs.fit()
+    theirs = theirs.fit(cov_type=robust, use_t=True) if robust else theirs.fit()
     table, summary = model.coef_table(robust=robust), model.summary(robust=robust)
     same_figures(table, theirs)
     assert table["term"].tolist() == ["(intercept)", *NAMES]

@@ -138,6 +138,7 @@ def test_the_end_of_the_curve_is_the_run(digits: linnet.Run) -> None:
             scores["valid"]["accuracy"],
         )
         for point in points:
+            assert point.loss_interval is not None and point.score_interval is not None
             assert point.loss_interval[0] < point.loss < point.loss_interval[1]
             assert point.score_interval[0] <= point.score <= point.score_interval[1]
         assert [change.before for change in curve.changes[name]] == [143, 287, 575]
@@ -331,7 +332,7 @@ def test_the_figure_shows_the_points(digits: linnet.Run) -> None:
     assert np.allclose(loss["y"], [point.loss for point in points], rtol=1e-5)
     assert np.allclose(accuracy["y"], [100 * point.score for point in points], rtol=1e-5)
     low = np.array(loss["y"]) - loss["error_y"]["arrayminus"]
-    assert np.allclose(low, [point.loss_interval[0] for point in points], rtol=1e-4)
+    assert np.allclose(low, [(point.loss_interval or (0,))[0] for point in points], rtol=1e-4)
     assert shown.layout["xaxis"]["type"] == "log"
     assert shown.layout["xaxis"]["ticktext"] == ["143", "287", "575", "1,150"]
     assert shown.columns["rows"] == 3 * [143, 287, 575, 1150]

@@ -159,7 +159,7 @@ def test_regression_and_its_verdict(tmp_path: Path) -> None:
     together, one = line.predict(data.x), np.concatenate([line.predict(x) for x in data.x])
     assert np.abs(together - one).max() <= 1e-12 * data.y.std().item()
     comparison = run.metrics["comparisons"]["mlp"]
-    assert comparison["test"] == "paired bootstrap"
+    assert comparison["test"] == "paired t"
 
 
 @pytest.mark.parametrize("rows", [3, 5])

@@ -90,7 +90,7 @@ def test_least_squares_is_that_of_statsmodels(robust: str | None, weighted: bool
     parts = []
     for target in both.T:
         model = sm.WLS(target, sm.add_constant(x), 1.0 if weight is None else weight)
-        theirs = model.fit(method="qr", cov_type=robust or "nonrobust")
+        theirs = model.fit(method="qr", cov_type=robust or "nonrobust", use_t=True)
         start, slopes = theirs.params[:1], theirs.params[None, 1:]
         given: Any = {"weight": weight, "robust": robust, "task": "squared"}
         mine = infer(x, target, slopes, start, **given, level=0.9)

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 def show(run: "Run") -> None:
     """Print a run: the models with their intervals, the verdict, why each stopped, the files."""
+    from linnet.insight.task import basis
+
     metrics = run.metrics
     models = metrics["models"]
     rows = [_row(name, scores, metrics["chosen"]) for name, scores in models.items()]
@@ -21,6 +23,8 @@ def show(run: "Run") -> None:
     print(metrics["verdict"])
     print(f"* chosen by validation loss: {metrics['chosen']}")
     _stopped(models)
+    if (rests := basis(models[metrics["chosen"]].get("test", {}))) is not None:
+        print(f"note: {rests}")
     about = run.info
     end = os.sep if run.path.is_dir() else ""
     for note in about["data"]["notes"]:

@@ -14,7 +14,7 @@ from linnet.core.registry import suggest
 from linnet.data import columns
 from linnet.data.reading import Label, Reading
 from linnet.data.schema import Schema
-from linnet.data.split import Division, Split, split
+from linnet.data.split import Division, Split, Units, split
 from linnet.errors import DataError, RecipeError
 
 BLOCK = 1 << 16
@@ -53,6 +53,11 @@ class Dataset:
     def codes(self) -> Tensor:
         """The class code of every row (rows,); for soft targets the most probable class."""
         return self.y.argmax(dim=1) if self.soft else self.y
+
+    def units(self) -> Units | None:
+        """The groups of rows, or the blocks of time, within which rows may depend on each other;
+        None if each row is independent."""
+        return None if self.division is None else self.division.units()
 
     def take(self, rows: Tensor) -> Dataset:
         """A data set of these rows, in this order, without its own test part."""

@@ -101,19 +101,19 @@ def features(table: Table, reading: Reading) -> tuple[tuple[Column, ...], Tensor
     return fields, torch.from_numpy(records.T)
 
 
-def conform(
-    table: Table, schema: Schema, *, labelled: bool, positive: bool = False, chosen: bool = False
-) -> Dataset:
-    """Encode a table by a model's ``schema``; this empties the table.
+def conform(table: Table, schema: Schema, reading: Reading, *, labelled: bool) -> Dataset:
+    """Encode a table by the ``schema`` of a model that was trained with the settings ``reading``;
+    this empties the table.
 
     ``labelled`` needs the target column, and leaves out the rows without a target of the model.
-    Otherwise all rows stay; a missing target has the class code -1 or the number NaN. ``positive``
-    means that the model predicts one class against all others; ``chosen`` means that the model
-    uses only some of the classes.
+    Otherwise all rows stay; a missing target has the class code -1 or the number NaN. Rows keep
+    their group or time, if the table has this column, and a value in every row.
     """
     notes = list(table.notes)
     names = [field.name for field in schema.fields]
-    extra = [name for name in table.columns if name not in (*names, *schema.targets)]
+    division = _regrouped(table, reading) if labelled else None
+    known_too = (*names, *schema.targets, *([] if division is None else [division.column]))
+    extra = [name for name in table.columns if name not in known_too]
     if extra:
         notes.append(f"columns that the model does not know: {', '.join(map(repr, extra[:8]))}")
     absent = [name for name in schema.targets if name not in table.columns]
@@ -131,9 +131,7 @@ def conform(
         y = (
             _numbers(found, table)
             if schema.task == "regression"
-            else torch.from_numpy(
-                _codes(found[0], schema, positive, table, strict=labelled and not chosen)
-            )
+            else torch.from_numpy(_codes(found[0], schema, reading, table, strict=labelled))
         )
     x = schema.encode_table(table)
     if labelled:
@@ -142,9 +140,10 @@ def conform(
             lost = int((~known).sum())
             notes.append(f"{lost:,} rows have no target that the model knows, and are left out")
             x, y = x[known], y[known]
+            division = None if division is None else division.take(known)
         if not len(x):
             raise DataError(f"{table.name}: no row has a target that the model knows")
-    return Dataset(x, y, schema, name=table.name, notes=tuple(notes))
+    return Dataset(x, y, schema, name=table.name, notes=tuple(notes), division=division)
 
 
 def _declared(table: Table, reading: Reading) -> None:
@@ -244,6 +243,14 @@ def _dividing(
     return kind, series
 
 
+def _regrouped(table: Table, reading: Reading) -> Division | None:
+    """The groups or times of rows to score, if the table has this column without a gap."""
+    for kind, name in (("group", reading.group), ("time", reading.time)):
+        if name is not None and name in table.columns and not table.columns[name].null_count():
+            return _division(kind, table.columns[name], table)
+    return None
+
+
 def _division(kind: Any, series: pl.Series, table: Table) -> Division:
     """The split that a column defines."""
     if kind == "group":
@@ -254,7 +261,7 @@ def _division(kind: Any, series: pl.Series, table: Table) -> Division:
         if column.kind not in ("number", "date"):  # codes or an identifier: use their numbers
             column = kinds.infer(series, "number", table)
         record = columns.record(column, series, table)
-        return Division(kind, series.name, torch.from_numpy(record))
+        return Division(kind, series.name, torch.from_numpy(record.copy()))
     texts = pl.Series(kinds.labels(series)) if series.dtype != pl.String else series
     parts = texts.str.to_lowercase().replace_strict(PARTS, default=None, return_dtype=pl.Int64)
     if parts.null_count():
@@ -351,19 +358,19 @@ def _numbers(found: Sequence[pl.Series], table: Table) -> Tensor:
 
 
 def _codes(
-    series: pl.Series, schema: Schema, positive: bool, table: Table, *, strict: bool
+    series: pl.Series, schema: Schema, reading: Reading, table: Table, *, strict: bool
 ) -> np.ndarray[Any, Any]:
     """Labels (rows,) as codes of the model's classes, -1 where missing. An unknown label raises
-    DataError if ``strict``, else it is -1 too."""
+    DataError if ``strict`` and the model uses all classes, else it is -1 too."""
     values = series.unique().drop_nulls()
     texts = kinds.labels(values)
-    if positive:
+    if reading.positive is not None:
         codes = [int(text == schema.names[1]) for text in texts]
     else:
         place = {name: code for code, name in enumerate(schema.names)}
         codes = [place.get(text, -1) for text in texts]
         for value, text, code in zip(values, texts, codes, strict=True):
-            if code < 0 and strict:
+            if code < 0 and strict and reading.classes is None:
                 row = int((series == value).arg_max() or 0)
                 raise DataError(
                     f"{table.name}, {table.where(row)}: the label {text!r} is not among the "

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from linnet.core.randomness import generator
+from linnet.core.statistics import blocks
 from linnet.errors import RecipeError
 
 MIN_ROWS_TO_HOLD_OUT = 20
@@ -43,6 +45,33 @@ class Division:
     def take(self, rows: Tensor) -> Division:
         """The division of these rows only."""
         return Division(self.kind, self.column, self.values[rows])
+
+    def units(self) -> Units | None:
+        """What of the rows is independent: groups, or blocks of consecutive times; None if each row
+        is."""
+        if self.kind == "split":
+            return None
+        values = self.values.cpu().numpy()
+        codes = values if self.kind == "group" else blocks(values)
+        return Units(self.kind, self.column, codes.astype(np.int64))
+
+
+class Units(NamedTuple):
+    """The group, or the block of consecutive times, of each row: ``codes`` (rows,), int64. Rows of
+    one unit may depend on each other."""
+
+    by: Literal["group", "time"]
+    column: str
+    codes: np.ndarray[Any, Any]
+
+    @property
+    def word(self) -> str:
+        """The word for one unit: "group" or "block"."""
+        return "group" if self.by == "group" else "block"
+
+    def facts(self) -> dict[str, Any]:
+        """On what intervals rest: the column, and the number of units."""
+        return {"by": self.by, "column": self.column, "units": len(np.unique(self.codes))}
 
 
 def split(

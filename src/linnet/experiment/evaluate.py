@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 from typing import Any
 
+from linnet.data.dataset import Dataset
 from linnet.experiment.predict import for_model, is_run, part_rows
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
 from linnet.insight import evaluation
+from linnet.insight.task import basis
 from linnet.networks import OWN
 from linnet.runs import archive, directory
 from linnet.runs.run import Run
@@ -28,6 +30,7 @@ def evaluate(
     dataset = for_model(first, data)
     rows, part = part_rows(dataset, Path(place), first, part)
     chosen = dataset.take(rows)
+    notes += _alone(first, chosen)
     result: dict[str, Any] = {
         "format": directory.FORMAT,
         "data": {
@@ -40,11 +43,22 @@ def evaluate(
     }
     for name, each in models.items():
         raw = evaluation.predict_raw(each.module, chosen.x)
-        seed = each.manifest.recipe["seed"]
-        assert isinstance(seed, int)
-        scores = evaluation.score(each.objective, raw, chosen, seed)
-        result["models"][name] = {"test": scores}
+        result["models"][name] = {"test": evaluation.score(each.objective, raw, chosen)}
+    rests = basis(next(iter(result["models"].values()))["test"])
+    result["data"]["notes"] += [] if rests is None else [rests]
     return result
+
+
+def _alone(model: Artifact, data: Dataset) -> list[str]:
+    """A note, if the model's training rows had groups or times and these rows have none."""
+    recipe = model.manifest.recipe
+    column = recipe.get("group") or recipe.get("time")
+    if column is None or data.division is not None:
+        return []
+    return [
+        f"the column {column!r}, by which training rows were divided, is missing or has gaps: the "
+        "intervals take the rows as independent, and are too narrow if they are not"
+    ]
 
 
 def _models(place: Path, model: str | None) -> tuple[dict[str, Artifact], list[str]]:

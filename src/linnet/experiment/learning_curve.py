@@ -15,7 +15,7 @@ from linnet.core.every import Every
 from linnet.core.parallel import World, choose_device
 from linnet.core.randomness import generator
 from linnet.core.record import Event, Record
-from linnet.core.statistics import bootstrap, wilson
+from linnet.core.statistics import of_mean, of_share, of_size
 from linnet.data.dataset import Dataset
 from linnet.data.weights import weigh
 from linnet.errors import InputError, LinnetError, LinnetWarning
@@ -28,7 +28,7 @@ from linnet.insight.task import task_named
 from linnet.networks import BASELINE
 from linnet.networks import find as find_network
 from linnet.runs import directory
-from linnet.runs.curve import Change, LearningCurve, Point, belongs, read
+from linnet.runs.curve import Change, Interval, LearningCurve, Point, Rests, belongs, read
 from linnet.runs.resume import recipe_of
 from linnet.runs.run import Run
 from linnet.show import progress
@@ -88,7 +88,7 @@ def _check(run: Run, recipe: Recipe, data: Any) -> None:
 
 
 class _Scored(NamedTuple):
-    """A point, and the weighted loss of each validation row, (rows,)."""
+    """A point, and the loss of each validation row, (rows,)."""
 
     point: Point
     losses: Tensor
@@ -106,6 +106,7 @@ def _measure(
     scored: dict[str, list[_Scored]] = {name: [] for name in models}
     notes = []
     drawn, parts = nested(train, recipe.seed)
+    units = valid.units()
     for rows in parts:
         missing = _missing(train, rows)
         if missing:
@@ -122,21 +123,25 @@ def _measure(
             except LinnetError as error:
                 notes.append(f"{name} was not fitted on {len(rows):,} rows: {error}")
                 continue
-            scored[name].append(_score(model, held.x, valid, len(rows), recipe.seed))
+            scored[name].append(_score(model, held.x, valid, len(rows)))
     for name in models:
-        whole = _score(run.models[name], valid.x, valid, len(train), recipe.seed)
+        whole = _score(run.models[name], valid.x, valid, len(train))
         kept = run.metrics["models"][name]["valid"]
         score = task.of(kept)
         point = whole.point.model_copy(update={"loss": kept["loss"], "score": score})
         scored[name].append(_Scored(point, whole.losses))
+    several = units is None or units.facts()["units"] > 1
+    if not several:
+        notes.append("no intervals: all validation rows are of one group, or of one time")
     return LearningCurve(
         of=belongs(run.place),
         score=task.score,
         valid_rows=len(valid),
         drawn=drawn,
+        interval=None if units is None else Rests(**units.facts()),
         points={name: tuple(each.point for each in found) for name, found in scored.items()},
         changes={
-            name: tuple(_change(before, found[-1], recipe.seed) for before in found[:-1])
+            name: tuple(_change(before, found[-1], valid) for before in found[:-1] if several)
             for name, found in scored.items()
         },
         notes=tuple(notes),
@@ -235,43 +240,59 @@ def _named(echo: Callable[[Event], None], name: str) -> Callable[[Event], None]:
     return lambda event: None if event["event"] == "finding" else echo({**event, "model": name})
 
 
-def _score(model: Artifact, x: Tensor, valid: Dataset, rows: int, seed: int) -> _Scored:
+def _score(model: Artifact, x: Tensor, valid: Dataset, rows: int) -> _Scored:
     """Score a model that was fitted on ``rows`` rows: ``x`` are the validation rows in the model's
     encoding, ``valid`` has their targets and weights."""
     objective = model.objective
     raw = evaluation.predict_raw(model.module, x)
     losses = objective.loss(raw, valid.y.double() if valid.y.is_floating_point() else valid.y)
-    if valid.weight is not None:
-        weight = valid.weight.double()
-        losses = losses * weight / weight.mean()
+    groups = _groups(valid)
     if objective.classifies:
-        hits = int((objective.probabilities(raw).argmax(1) == valid.codes).sum())
-        score = hits / len(valid)
-        interval = wilson(hits, len(valid))
+        right = objective.probabilities(raw).argmax(1) == valid.codes
+        score, interval = float(right.double().mean()), of_share(right.numpy(), groups)
     else:
         errors = (objective.mean(raw) - valid.y.double().reshape(raw.shape)).square().mean(1)
-        score = float(errors.mean().sqrt())
-        low, high = bootstrap(errors.numpy(), seed)
-        interval = math.sqrt(max(low, 0.0)), math.sqrt(high)
+        low, high = of_size(errors.numpy(), groups)
+        score, interval = float(errors.mean().sqrt()), (math.sqrt(low), math.sqrt(high))
+    loss, loss_interval = _mean(losses, valid, sized=bool((losses >= 0).all()))
     point = Point(
         rows=rows,
-        loss=float(losses.mean()),
-        loss_interval=bootstrap(losses.numpy(), seed),
+        loss=loss,
+        loss_interval=_known(loss_interval),
         score=score,
-        score_interval=interval,
+        score_interval=_known(interval),
         penalty=model.manifest.fit.get("penalty"),
     )
     return _Scored(point, losses)
 
 
-def _change(before: _Scored, after: _Scored, seed: int) -> Change:
+def _change(before: _Scored, after: _Scored, valid: Dataset) -> Change:
     """The decrease of the loss between two points, on the same validation rows."""
-    falls = before.losses - after.losses
+    fall, interval = _mean(before.losses - after.losses, valid)
     return Change(
         before=before.point.rows,
         rows=after.point.rows,
         loss_before=before.point.loss,
         loss=after.point.loss,
-        fall=float(falls.mean()),
-        fall_interval=bootstrap(falls.numpy(), seed),
+        fall=fall,
+        fall_interval=interval,
     )
+
+
+def _mean(values: Tensor, valid: Dataset, sized: bool = False) -> tuple[float, Interval]:
+    """The mean of ``values`` (rows,) of the validation rows by their weights, and its interval;
+    ``sized`` if they are never below 0."""
+    weight = None if valid.weight is None else valid.weight.double()
+    mean = values.mean() if weight is None else values @ weight / weight.sum()
+    weights = None if weight is None else weight.numpy()
+    of = of_size if sized else of_mean
+    return float(mean), of(values.numpy(), _groups(valid), weights)
+
+
+def _known(interval: Interval) -> Interval | None:
+    return interval if math.isfinite(interval[0] + interval[1]) else None
+
+
+def _groups(valid: Dataset) -> Any:
+    units = valid.units()
+    return None if units is None else units.codes

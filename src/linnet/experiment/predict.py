@@ -96,13 +96,7 @@ def for_model(model: Artifact, data: Any, *, labelled: bool = True) -> Dataset:
     table = read_raw(data, model.schema.reading(reading))
     if isinstance(table, Dataset):
         raise DataError(f"{table.name} is not a table, but the model was trained on a table")
-    return conform(
-        table,
-        model.schema,
-        labelled=labelled,
-        positive=reading.positive is not None,
-        chosen=reading.classes is not None,
-    )
+    return conform(table, model.schema, reading, labelled=labelled)
 
 
 def part_rows(dataset: Dataset, place: Path, model: Artifact, part: str) -> tuple[Tensor, str]:

@@ -290,7 +290,7 @@ class Job:
         if LINE in raws:
             for name in self.ready.recipe.nets:
                 metrics["comparisons"][name] = evaluation.compare(
-                    models[name].objective, test, raws[LINE], raws[name], self.ready.recipe.seed
+                    models[name].objective, test, raws[LINE], raws[name]
                 )
         metrics["verdict"] = verdict(
             metrics, {name: model.module.title for name, model in models.items()}
@@ -300,9 +300,8 @@ class Job:
     def _score(self, model: Artifact, raw: Tensor | None, test: Dataset) -> dict[str, Any]:
         """Score a model and save it together with its scores."""
         name, scores = model.manifest.model, dict(model.manifest.scores)
-        seed = self.ready.recipe.seed
         if raw is not None:
-            tested = evaluation.score(model.objective, raw, test, seed)
+            tested = evaluation.score(model.objective, raw, test)
             scores["test"] = tested
             self.record.write(events.Test(model=name, test=tested))
         model = _complete(model, scores, self.facts)
@@ -394,7 +393,8 @@ def _complete(model: Artifact, scores: dict[str, Any], facts: dict[str, Any]) ->
 
 def _predictions(model: Artifact, raw: Tensor, test: Dataset, parts: dict[str, Tensor]) -> bytes:
     """Parquet with the columns ``row``, ``y``, ``prediction`` and, for classes, ``p``: a list of
-    probabilities for each row."""
+    probabilities for each row; ``group`` is the number of the row's group or block of time, if rows
+    may depend on each other."""
     import polars
 
     classifies = model.objective.classifies
@@ -402,6 +402,9 @@ def _predictions(model: Artifact, raw: Tensor, test: Dataset, parts: dict[str, T
     columns = {"row": parts["test"].numpy(), "y": truth, "prediction": model.decide(raw)}
     if classifies:
         columns["p"] = model.objective.probabilities(raw).numpy()
+    units = test.units()
+    if units is not None:
+        columns["group"] = units.codes
     buffer = BytesIO()
     polars.DataFrame(columns).write_parquet(buffer)
     return buffer.getvalue()

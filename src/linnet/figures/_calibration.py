@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from linnet.core.statistics import wilson
+from linnet.core.statistics import of_share, wilson
 from linnet.errors import InputError
 from linnet.figures._style import INK, Array, axis, layout, note, short
 from linnet.figures.colors import COLORS
@@ -22,6 +22,7 @@ class Reliability:
     """Claimed probability and accuracy, in bins of equal width of the predicted probability.
 
     The probability is that of the predicted class. Each array is (bins,), NaN for an empty bin.
+    ``spread`` are the ends of each bin's interval, if rows depend on each other within groups.
     """
 
     low: Array
@@ -29,6 +30,7 @@ class Reliability:
     rows: Array
     probability: Array
     accuracy: Array
+    spread: tuple[Array, Array] | None = None
 
     @property
     def error(self) -> float:
@@ -37,13 +39,16 @@ class Reliability:
         return float(np.nansum(gap * self.rows) / self.rows.sum())
 
     def interval(self) -> tuple[Array, Array]:
-        """Wilson's (1927) 95 % interval of each bin's accuracy."""
+        """The 95 % interval of each bin's accuracy: Wilson's (1927), or the one over groups."""
+        if self.spread is not None:
+            return self.spread
         n = np.where(self.rows > 0, self.rows, np.nan)
         return wilson(self.accuracy * n, n)
 
 
-def reliability(y: Any, p: Any, bins: int = BINS) -> Reliability:
-    """The bins of class codes ``y`` (rows,) and probabilities ``p`` (rows, classes).
+def reliability(y: Any, p: Any, bins: int = BINS, groups: Any = None) -> Reliability:
+    """The bins of class codes ``y`` (rows,) and probabilities ``p`` (rows, classes). ``groups``
+    (rows,) are the groups within which rows may depend on each other.
 
     The m-th of M bins holds probabilities above (m - 1) / M up to m / M (Guo et al. 2017).
     """
@@ -53,12 +58,19 @@ def reliability(y: Any, p: Any, bins: int = BINS) -> Reliability:
     place = np.clip(np.searchsorted(edges, claimed, side="left") - 1, 0, bins - 1)
     rows = np.bincount(place, minlength=bins)
     n = np.where(rows > 0, rows, np.nan)
+    spread = None
+    if groups is not None:
+        groups, low, high = np.asarray(groups), np.full(bins, np.nan), np.full(bins, np.nan)
+        for each in np.flatnonzero(rows):
+            low[each], high[each] = of_share(right[place == each], groups[place == each])
+        spread = low, high
     return Reliability(
         edges[:-1],
         edges[1:],
         rows,
         np.bincount(place, claimed, bins) / n,
         np.bincount(place, right, bins) / n,
+        spread,
     )
 
 
@@ -77,16 +89,17 @@ def brier_score(y: Any, p: Any) -> float:
     return float(((p - np.eye(p.shape[1])[y]) ** 2).sum(1).mean())
 
 
-def calibration(y: Any, p: Any, classes: Sequence[Any]) -> Figure:
+def calibration(y: Any, p: Any, classes: Sequence[Any], groups: Any = None) -> Figure:
     """How often the predicted class is right, by its probability, with 95 % confidence intervals.
 
     Below that the number of rows; in the title ECE (15 bins) and Brier's score over all classes.
 
-    ``y`` are class codes (rows,), ``p`` probabilities (rows, classes).
+    ``y`` are class codes (rows,), ``p`` probabilities (rows, classes). If rows depend on each other
+    within ``groups`` (rows,), the intervals are over groups.
     """
     if np.asarray(p).shape[1:] != (len(classes),):
         raise InputError(f"p is {np.asarray(p).shape} for {len(classes)} classes")
-    found = reliability(y, p)
+    found = reliability(y, p, groups=groups)
     score = brier_score(y, p)
     low, high = found.interval()
     filled = found.rows > 0
@@ -127,6 +140,8 @@ def calibration(y: Any, p: Any, classes: Sequence[Any]) -> Figure:
     start = max(0.0, float(found.low[filled].min()) - 0.02)
     total = int(found.rows.sum())
     title = f"ECE {found.error:.4f} · Brier score {score:.4f} (over all classes) · {total:,} rows"
+    if groups is not None:
+        title += f" in {len(np.unique(groups)):,} groups"
     columns = {
         "low": found.low.tolist(), "high": found.high.tolist(), "rows": found.rows.tolist(),
         "probability": _listed(found.probability), "accuracy": _listed(found.accuracy),

@@ -24,10 +24,12 @@ def learning_curve(
     points: Mapping[str, Sequence[Mapping[str, Any]]],
     score: Literal["accuracy", "rmse"],
     valid_rows: int,
+    interval: Mapping[str, Any] | None = None,
 ) -> Figure:
     """Validation loss and accuracy (or RMSE) by training rows, with 95 % confidence intervals.
 
-    ``points`` are by model, each with ``rows, loss, loss_interval, score, score_interval``.
+    ``points`` are by model, each with ``rows, loss, loss_interval, score, score_interval``; an
+    interval may be None. ``interval`` says on what they rest, if not on independent rows.
     ``columns`` has a row for each point.
     """
     shown = [name for name in points if points[name] and (name != BASELINE or len(points) == 1)]
@@ -41,6 +43,11 @@ def learning_curve(
     rows = sorted({int(point["rows"]) for name in shown for point in points[name]})
     ticks = {"tickvals": rows, "ticktext": [f"{number:,}" for number in rows]}
     title = f"{valid_rows:,} validation rows, 95 % intervals"
+    if interval is not None:
+        word = "groups" if interval["by"] == "group" else "blocks of time"
+        title += f" over {interval['units']:,} {word}"
+        if interval["units"] == 1:
+            title = f"{valid_rows:,} validation rows of one group or time: no intervals"
     figure_layout = layout(title, height=420, hovermode="closest")
     width = (1 - GAP) / 2
     data: list[Json] = []
@@ -58,7 +65,8 @@ def learning_curve(
             beside = 10 ** (APART * (index - (len(shown) - 1) / 2))
             value = unit * numbers(point[key] for point in curve)
             low, high = (
-                unit * numbers(point[f"{key}_interval"][side] for point in curve) for side in (0, 1)
+                unit * numbers((point[f"{key}_interval"] or (None, None))[side] for point in curve)
+                for side in (0, 1)
             )
             data.append(
                 {
@@ -94,5 +102,7 @@ def _columns(points: Mapping[str, Sequence[Mapping[str, Any]]], score: str) -> d
     for key, title in (("loss", "loss"), ("score", score)):
         columns[title] = [point[key] for _, point in every]
         for side, end in enumerate(("low", "high")):
-            columns[f"{title}_{end}"] = [point[f"{key}_interval"][side] for _, point in every]
+            columns[f"{title}_{end}"] = [
+                (point[f"{key}_interval"] or (None, None))[side] for _, point in every
+            ]
     return {**columns, "penalty": [point.get("penalty") for _, point in every]}

@@ -163,8 +163,10 @@ def infer(
     weight 2 means the same as the row twice. Rows of weight 0 are left out. Without an intercept R2
     is about 0, not about the mean.
 
-    Statistics are t for "squared" without ``robust``, else z. ``robust``: None or "HC0" to "HC3"
-    (softmax: HC0, HC1; HC1 counts all equations' parameters).
+    Statistics are t for "squared", with ``robust`` too, because z is too sure of few rows
+    (statsmodels: ``use_t=True``); for classes they are z. ``robust``: None or "HC0" to "HC3"
+    (softmax: HC0, HC1; HC1 counts all equations' parameters). For few rows HC3 is the best of them
+    (Long and Ervin 2000, Am. Stat. 54, 217-224); HC0 and HC1 are too small there.
 
     Raises InputError for wrong arguments. Raises NoInference if the results would be invalid: for a
     penalty; soft targets; dependent features; no more rows than parameters; separable classes; an
@@ -198,15 +200,14 @@ def infer(
         widest = terms[np.argmax(np.abs(estimate[:, 1:]).max(0) * np.ptp(a, 0))]
         fit = _classes(design, score, b.astype(int), w, sandwich, widest)
     variance, likelihood, r2 = fit
-    student = squared and robust is None
-    law = stats.t(df) if student else stats.norm()
+    law = stats.t(df) if squared else stats.norm()
     return Inference(
         task=task,
         equations=equations,
         terms=("(intercept)", *terms) if fit_intercept else terms,
         base=None if squared else labels[0],
         **_tests(estimate if fit_intercept else estimate[:, 1:], variance, law, level),
-        kind="t" if student else "z",
+        kind="t" if squared else "z",
         level=level,
         robust=robust,
         rows=rows,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from linnet.data.dataset import Dataset
+    from linnet.data.split import Units
     from linnet.objectives.base import Objective
 
 Scores = dict[str, Any]
@@ -60,13 +61,11 @@ class Task(ABC):
         """The headline score of raw predictions (rows, outputs)."""
 
     @abstractmethod
-    def test(self, objective: Objective, raw: Tensor, data: Dataset, seed: int) -> Scores:
+    def test(self, objective: Objective, raw: Tensor, data: Dataset) -> Scores:
         """All scores of raw predictions (rows, outputs) against the targets of ``data``."""
 
     @abstractmethod
-    def compare(
-        self, objective: Objective, data: Dataset, line: Tensor, net: Tensor, seed: int
-    ) -> Scores:
+    def compare(self, objective: Objective, data: Dataset, line: Tensor, net: Tensor) -> Scores:
         """Test whether the net is better than the line on these rows; ``line`` and ``net`` are raw
         predictions (rows, outputs)."""
 
@@ -105,7 +104,8 @@ class Task(ABC):
 
 
 class Classes(Task):
-    """Classification: accuracy, with Wilson's interval and McNemar's test."""
+    """Classification: accuracy, with Wilson's interval and McNemar's test; by groups or blocks of
+    time, if rows depend on each other, with intervals and a test over these."""
 
     name = "classification"
     score = "accuracy"
@@ -115,6 +115,7 @@ class Classes(Task):
         [
             "accuracy",
             "accuracy_interval",
+            "interval",
             "log_loss",
             "rows",
             "classes",
@@ -130,24 +131,26 @@ class Classes(Task):
         hits = (objective.probabilities(raw).argmax(1) == data.codes.to(raw.device)).sum()
         return float(hits.item() / len(data))
 
-    def test(self, objective: Objective, raw: Tensor, data: Dataset, seed: int) -> Scores:
+    def test(self, objective: Objective, raw: Tensor, data: Dataset) -> Scores:
         import numpy as np
         from sklearn import metrics
 
-        from linnet.core.statistics import wilson
+        from linnet.core.statistics import of_share
 
         classes = data.schema.classes
         codes = data.codes.numpy()
         predicted = objective.probabilities(raw).argmax(1).numpy()
         labels = np.arange(len(classes))
-        hits = int((codes == predicted).sum())
+        right = codes == predicted
+        units = data.units()
         precision, recall, f1, support = metrics.precision_recall_fscore_support(
             codes, predicted, labels=labels, zero_division=0.0
         )
         loss = objective.loss(raw, data.y.double() if data.soft else data.y)
         return {
-            "accuracy": hits / len(codes),
-            "accuracy_interval": list(wilson(hits, len(codes))),
+            "accuracy": int(right.sum()) / len(codes),
+            "accuracy_interval": list(of_share(right, _codes(units))),
+            **_rests(units),
             "log_loss": loss.mean().item(),
             "rows": len(codes),
             "classes": list(classes),
@@ -159,27 +162,28 @@ class Classes(Task):
             **_own(objective, codes, raw),
         }
 
-    def compare(
-        self, objective: Objective, data: Dataset, line: Tensor, net: Tensor, seed: int
-    ) -> Scores:
-        """McNemar's exact test on the rows where exactly one of the two models is right."""
+    def compare(self, objective: Objective, data: Dataset, line: Tensor, net: Tensor) -> Scores:
+        """McNemar's exact test on the rows where exactly one of the two models is right. If rows
+        depend on each other, a paired t test over groups or blocks instead."""
         from scipy.stats import binomtest
 
-        from linnet.core.statistics import CONFIDENCE
+        from linnet.core.statistics import CONFIDENCE, MIN_ROWS, too_few
 
         right = [objective.probabilities(raw).argmax(1) == data.codes for raw in (line, net)]
         only_line = int((right[0] & ~right[1]).sum())
         only_net = int((right[1] & ~right[0]).sum())
-        discordant = only_line + only_net
-        p = binomtest(only_net, discordant).pvalue if discordant else 1.0
-        return {
-            "test": "McNemar",
+        counts = {
             "only_line_right": only_line,
             "only_net_right": only_net,
-            "p_value": float(p),
-            "significant": bool(p < 1 - CONFIDENCE),
             "better": "net" if only_net > only_line else "line",
         }
+        if data.units() is not None:
+            return _paired(right[1].double() - right[0].double(), data) | counts
+        discordant = only_line + only_net
+        p = binomtest(only_net, discordant).pvalue if discordant else 1.0
+        chance = "may be chance" if p >= 1 - CONFIDENCE else None
+        why = too_few("row") if len(data) < MIN_ROWS else chance
+        return {"test": "McNemar", **counts, "p_value": float(p), **_claimed(why)}
 
     def told(self, test: Mapping[str, Any], of: str = "test") -> Told:
         found = Estimate.of(Share, test.get("accuracy"), _interval(test, "accuracy_interval"))
@@ -197,55 +201,45 @@ class Classes(Task):
 
 
 class Numbers(Task):
-    """Regression: the root mean squared error with a bootstrap interval, and a paired bootstrap to
-    compare two models."""
+    """Regression: the root mean squared error with an interval, and a paired t test of the squared
+    errors to compare two models; by groups or blocks of time, if rows depend on each other."""
 
     name = "regression"
     score = "rmse"
     title = "RMSE"
     better = "lower"
-    common = frozenset(["rmse", "rmse_interval", "mae", "r2", "rows"])
+    common = frozenset(["rmse", "rmse_interval", "interval", "mae", "r2", "rows"])
 
     def measure(self, objective: Objective, raw: Tensor, data: Dataset) -> float:
         errors = objective.mean(raw) - data.y.to(raw.device).reshape(raw.shape)
         return float(errors.square().mean().sqrt().item())
 
-    def test(self, objective: Objective, raw: Tensor, data: Dataset, seed: int) -> Scores:
+    def test(self, objective: Objective, raw: Tensor, data: Dataset) -> Scores:
         import numpy as np
         from sklearn import metrics
 
-        from linnet.core.statistics import bootstrap
+        from linnet.core.statistics import of_size
 
         y = data.y.double().reshape(raw.shape).numpy()
         predicted = objective.mean(raw).numpy()
         errors = ((predicted - y) ** 2).mean(axis=1)
-        low, high = bootstrap(errors, seed)
+        units = data.units()
         return {
             "rmse": float(np.sqrt(errors.mean())),
-            "rmse_interval": [float(np.sqrt(max(low, 0.0))), float(np.sqrt(high))],
+            "rmse_interval": [float(np.sqrt(end)) for end in of_size(errors, _codes(units))],
+            **_rests(units),
             "mae": float(metrics.mean_absolute_error(y, predicted)),
             "r2": float(metrics.r2_score(y, predicted)) if len(y) > 1 else float("nan"),
             "rows": len(y),
             **_own(objective, y, raw),
         }
 
-    def compare(
-        self, objective: Objective, data: Dataset, line: Tensor, net: Tensor, seed: int
-    ) -> Scores:
-        """The paired bootstrap interval of the difference between the squared errors."""
-        from linnet.core.statistics import bootstrap
-
+    def compare(self, objective: Objective, data: Dataset, line: Tensor, net: Tensor) -> Scores:
+        """A paired t test of the difference between the squared errors, and its interval."""
         y = data.y.double().reshape(line.shape)
-        errors = [(objective.mean(raw) - y).square().mean(1).numpy() for raw in (line, net)]
-        difference = errors[0] - errors[1]
-        low, high = bootstrap(difference, seed)
-        return {
-            "test": "paired bootstrap",
-            "difference": float(difference.mean()),
-            "difference_interval": [low, high],
-            "significant": bool(low > 0 or high < 0),
-            "better": "net" if difference.mean() > 0 else "line",
-        }
+        errors = [(objective.mean(raw) - y).square().mean(1) for raw in (line, net)]
+        found = _paired(errors[0] - errors[1], data)
+        return found | {"better": "net" if found["difference"] > 0 else "line"}
 
     def told(self, test: Mapping[str, Any], of: str = "test") -> Told:
         found = Estimate.of(Size, test.get("rmse"), _interval(test, "rmse_interval"))
@@ -273,6 +267,37 @@ def _interval(test: Mapping[str, Any], key: str) -> Any:
     return None if isinstance(rests, dict) and rests.get("units") == 1 else test.get(key)
 
 
+def _paired(differences: Tensor, data: Dataset) -> Scores:
+    """The paired t test of differences (rows,), above 0 where the net is better."""
+    from linnet.core.statistics import paired
+
+    units = data.units()
+    word = "row" if units is None else units.word
+    mean, interval, p, why = paired(differences.cpu().numpy(), _codes(units), word)
+    return {
+        "test": "paired t",
+        "difference": mean,
+        "difference_interval": list(interval),
+        "p_value": p,
+        **_claimed(why),
+        **_rests(units),
+    }
+
+
+def _claimed(why: str | None) -> Scores:
+    """Whether a difference is significant, and why not."""
+    return {"significant": why is None, **({} if why is None else {"why": why})}
+
+
+def _codes(units: Units | None) -> Any:
+    return None if units is None else units.codes
+
+
+def _rests(units: Units | None) -> Scores:
+    """On what an interval rests, if not on independent rows."""
+    return {} if units is None else {"interval": units.facts()}
+
+
 def _own(objective: Objective, y: Any, raw: Tensor) -> dict[str, float]:
     """The additional scores of the objective; ``y`` are class codes (rows,) or numbers (rows,
     outputs)."""
@@ -283,6 +308,22 @@ def _own(objective: Objective, y: Any, raw: Tensor) -> dict[str, float]:
 
 
 CLASSES, NUMBERS = Classes(), Numbers()
+
+
+def basis(test: Mapping[str, Any]) -> str | None:
+    """On what the intervals and the paired tests of test scores rest, as a sentence; None if each
+    row is independent."""
+    rests = test.get("interval")
+    if rests is None:
+        return None
+    units, column, grouped = rests["units"], rests["column"], rests["by"] == "group"
+    if units == 1:
+        one = f"one group of {column!r}" if grouped else f"one value of {column!r}"
+        return (
+            f"there is no 95 % interval: all these rows are of {one}, which says nothing of others"
+        )
+    what = f"groups of {column!r}" if grouped else f"blocks of consecutive {column!r}"
+    return f"the 95 % intervals, and the tests, take {units:,} {what} as independent, not the rows"
 
 
 def task_of(objective: Objective) -> Task:

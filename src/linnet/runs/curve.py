@@ -18,21 +18,22 @@ FORMAT = 1
 
 Rows = Annotated[int, Field(ge=1, le=MAX_WHOLE)]
 Finite = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Interval = tuple[Finite, Finite]
 
 
 class Point(Closed):
     """The scores of one model, fitted on ``rows`` training rows, on the run's validation rows.
 
     ``loss`` is the mean loss, computed as in the fit; ``score`` is the accuracy or the RMSE. The
-    intervals are 95 % confidence intervals over validation rows. ``penalty`` is the line's, chosen
-    for these rows.
+    intervals are 95 % confidence intervals over validation rows; None if all of these are of one
+    group, which says nothing of others. ``penalty`` is the line's, chosen for these rows.
     """
 
     rows: Rows
     loss: Finite
-    loss_interval: tuple[Finite, Finite]
+    loss_interval: Interval | None
     score: Finite
-    score_interval: tuple[Finite, Finite]
+    score_interval: Interval | None
     penalty: Finite | None = None
 
 
@@ -45,7 +46,7 @@ class Change(Closed):
     loss_before: Finite
     loss: Finite
     fall: Finite
-    fall_interval: tuple[Finite, Finite]
+    fall_interval: Interval
 
     @model_validator(mode="after")
     def _more(self) -> Change:
@@ -54,16 +55,27 @@ class Change(Closed):
         return self
 
 
+class Rests(Closed):
+    """On what intervals rest if rows depend on each other: ``units`` groups, or blocks of
+    consecutive times, by the values of ``column``."""
+
+    by: Literal["group", "time"]
+    column: str
+    units: Rows
+
+
 class LearningCurve(Closed):
     """A learning curve. ``points`` and ``changes`` are by model, from few rows to all; ``notes``
     say what was left out and why. ``drawn`` says how rows were drawn: at random, class by class,
-    whole groups, or the latest. ``of`` are the sha256 of files of the run to which it belongs."""
+    whole groups, or the latest. ``interval`` says on what the intervals rest, if not on independent
+    rows. ``of`` are the sha256 of files of the run to which it belongs."""
 
     format: Literal[1] = 1
     of: dict[str, str]
     score: Literal["accuracy", "rmse"]
     valid_rows: Rows
     drawn: Literal["random", "classes", "groups", "latest"]
+    interval: Rests | None = None
     points: dict[str, tuple[Point, ...]]
     changes: dict[str, tuple[Change, ...]]
     notes: tuple[str, ...] = ()

@@ -233,7 +233,9 @@ class Run:
                 "--learning-curve fits the models on fewer rows, and saves the curve"
             )
         plain = curve.plain()
-        return learning_curve(plain["points"], plain["score"], plain["valid_rows"])
+        return learning_curve(
+            plain["points"], plain["score"], plain["valid_rows"], plain["interval"]
+        )
 
     def _series(self, parents: int = MAX_PARENTS) -> dict[str, Parts]:
         """The curves. If the run started from the weights of another run, they continue the curves
@@ -267,7 +269,7 @@ class Run:
         name = self._named(model)
         classes = self._tested(name, "calibration()", "confusion").classes or []
         found = self._predictions(name)
-        return calibration(_codes(found["y"], classes), found["p"], classes)
+        return calibration(_codes(found["y"], classes), found["p"], classes, found.get("group"))
 
     def residuals(self, model: str | None = None) -> Figure:
         """Predicted against true numbers of the test rows of a regression."""
@@ -465,7 +467,8 @@ class Run:
         return weight
 
     def _predictions(self, model: str) -> dict[str, Array]:
-        """``row``, ``y``, ``prediction`` and, for classes, ``p`` of the test rows."""
+        """``row``, ``y``, ``prediction`` and, for classes, ``p`` of the test rows; with groups or
+        times also ``group``."""
         from linnet.data.parquet.parquet import read_content
 
         path = self.place / "predictions" / f"{model}.parquet"
@@ -477,8 +480,9 @@ class Run:
         if missing:
             raise InputError(f"{path}: the columns {', '.join(sorted(missing))} are missing")
         found = {name: frame[name].to_numpy() for name in frame.columns}
-        if found["row"].dtype.kind not in "iu":
-            raise InputError(f"{path}: the column row does not hold whole numbers")
+        for name in {"row", "group"} & set(found):
+            if found[name].dtype.kind not in "iu":
+                raise InputError(f"{path}: the column {name} does not hold whole numbers")
         if "p" in found and (found["p"].ndim != 2 or found["p"].dtype.kind != "f"):
             raise InputError(f"{path}: the column p must hold a list of numbers, all equally long")
         return found

@@ -40,12 +40,22 @@ class _Open(BaseModel):
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
 
+class Rests(_Open):
+    """On what an interval or a test rests if rows depend on each other: ``units`` groups, or blocks
+    of consecutive times, by the values of ``column``."""
+
+    by: Literal["group", "time"]
+    column: str
+    units: Annotated[int, Field(ge=1, le=MAX_WHOLE)]
+
+
 class Test(_Open):
     """Scores of test rows: for classes those with ``accuracy``, for numbers those with ``rmse``."""
 
     rows: Annotated[int, Field(ge=1, le=MAX_WHOLE)]
     accuracy: Share | None = None
     accuracy_interval: tuple[Share, Share] | None = None
+    interval: Rests | None = None
     log_loss: Number | None = None
     classes: Annotated[list[Label], Field(min_length=2, max_length=MAX_CLASSES)] | None = None
     precision: list[Share] | None = None
@@ -136,6 +146,8 @@ class Comparison(_Open):
     p_value: Share | None = None
     difference: Number | None = None
     difference_interval: tuple[Number, Number] | None = None
+    why: str | None = None
+    interval: Rests | None = None
 
 
 class Metrics(_Open):

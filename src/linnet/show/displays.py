@@ -62,8 +62,8 @@ class _Display:
 
 class ReliabilityDisplay(_Display):
     """Calibration, for two or more classes: how often the predicted class is right, by its
-    probability. There are 15 bins with Wilson's 95 % intervals; the title shows ECE and Brier score
-    over all classes.
+    probability. There are 15 bins with Wilson's 95 % intervals, which take the rows as independent;
+    the title shows ECE and Brier score over all classes.
 
     scikit-learn's ``CalibrationDisplay`` shows one of two classes.
     """

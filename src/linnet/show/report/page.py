@@ -16,7 +16,7 @@ from linnet.core.text import percent
 from linnet.errors import InputError, LinnetError
 from linnet.figures import Figure, curves
 from linnet.insight.diagnosis import typical_probability
-from linnet.insight.task import CLASSES, task_in
+from linnet.insight.task import CLASSES, basis, task_in
 from linnet.insight.verdict import headline
 from linnet.networks import BASELINE, LINE
 from linnet.runs import directory
@@ -182,7 +182,8 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
     heads[2:2] = [f"test {name}" for name in names]
     for row, own in zip(rows, every, strict=True):
         row[2:2] = [own.get(name) for name in names]
-    return table(heads, rows, blocks=True)
+    rests = basis(next(iter(metrics["models"].values())).get("test", {}))
+    return join([table(heads, rows, blocks=True), tag("p", rests) if rests else Html()])
 
 
 def _own(test: dict[str, Any] | None) -> dict[str, float]:

@@ -553,14 +553,12 @@ function drawScores(run) {
   });
   const told = Object.entries(comparisons || {}).map(([name, found]) => {
     const who = `${titles[name] || name} against the line`;
-    if (found.test === "McNemar") {
-      return `${who}: right alone on ${whole(found.only_net_right)} test rows, the line alone on ${whole(found.only_line_right)}; McNemar ${chance(found.p_value)}`;
+    const why = found.why && found.why !== "may be chance" ? `; no claim: ${found.why}` : "";
+    if (isNumber(found.only_net_right)) {
+      return `${who}: right alone on ${whole(found.only_net_right)} test rows, the line alone on ${whole(found.only_line_right)}; ${found.test} ${chance(found.p_value)}${why}`;
     }
     const [a, b] = found.difference_interval || [];
-    const all = models.linear && models.linear.test ? models.linear.test.rmse ** 2 : 0;
-    if (!all) return `${who}: difference of squared errors ${shown(found.difference)} (${shown(a)} to ${shown(b)}, 95 %)`;
-    const change = (end) => `${Math.abs(100 * end / all).toFixed(1)} % ${end < 0 ? "higher" : "lower"}`;
-    return `${who}: mean squared error ${change(b)} to ${change(a)}, 95 % interval`;
+    return `${who}: mean squared error lower by ${shown(found.difference)} (95 % interval ${shown(a)} to ${shown(b)})${why}`;
   });
   fill("scores", names.length ? [el("h2", {}, "The line against the net"),
     scroll(table(["model", ...(tested ? ["test (95 % interval)", ""] : []), el("th", { scope: "col", class: aside }, "validation, at its best"), "fitted in", "stopped because"], rows), "scores"),
