@@ -273,7 +273,7 @@ def test_a_wide_gap_to_training_is_over_fitting_though_nothing_rises() -> None:
     train = [1.5, 0.9, 0.4, 0.1, 0.01, 0.001]
     valid = [2.4, 1.6, 1.2, 1.0, 1.0, 1.0, 1.0]
     claim = one(diagnose(constant() + fitted("mlp", train, valid)), "over-fitting", "mlp")
-    assert "since epoch 2" in claim.text and "stays at 1" in claim.text
+    assert "since" not in claim.text and "stays at 1" in claim.text  # it is lowest at the end
     close = [2.4, 1.6, 1.0, 0.5, 0.4, 0.4, 0.4]
     assert diagnose(constant() + fitted("mlp", train, close)) == []
 
@@ -372,6 +372,31 @@ def test_a_path_of_penalties_is_not_told_to_choose_one_of_its_own() -> None:
     held = line(1.6, 1.62, penalty=3.0, tried=(10.0, 3.0), objective=1.85)
     claim = one(diagnose(constant() + held, scores(linear=0.8)), "under-fitting", "linear")
     assert "auto" not in claim.remedy
+
+
+def test_a_best_penalty_at_the_end_of_its_path_is_told() -> None:
+    def told(penalty: float, losses: list[float]) -> list[Claim]:
+        events = line(0.25, 0.28, penalty=penalty, tried=(10.0, 1.0, 0.1)[: len(losses)])
+        found = [event for event in events if event["event"] == "evaluate"][1:]
+        for event, value in zip(found, losses, strict=True):
+            event["valid"]["loss"] = value
+        return diagnose(constant() + events, scores(linear=0.97))
+
+    largest = one_notice(told(10.0, [0.28, 0.3]))
+    assert largest.text.endswith(
+        "(10) is the largest of those that were tried: a larger one may be better"
+    )
+    smallest = one_notice(told(0.1, [0.5, 0.35, 0.28]))
+    assert "(0.1) is the smallest" in smallest.text and "smaller ones" in smallest.remedy
+    assert told(0.1, [0.5, 0.281, 0.28]) == []  # it has settled
+    assert told(1.0, [0.5, 0.28, 0.3]) == []
+    assert told(10.0, [0.28]) == []  # no path
+
+
+def one_notice(claims: list[Claim]) -> Claim:
+    (claim,) = claims
+    assert (claim.cause, claim.model) == ("penalty at the end", "linear")
+    return claim
 
 
 def test_a_gap_that_is_large_beside_the_loss_is_no_optimum() -> None:

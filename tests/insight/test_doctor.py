@@ -676,6 +676,14 @@ def test_a_group_of_values_in_another_unit_is_a_warning(
     assert f"from {low:.12g} to {high:.12g} ({100 * wrong.mean():.2g} % of them)" in finding.what
 
 
+def test_a_group_of_targets_in_another_unit_is_a_warning() -> None:
+    columns = numbers(1000)
+    quiet(table(columns))
+    columns["y"] = shifted(columns["y"], 0.015, 1000)
+    finding = about(examine(table(columns)), "divided by 1,000")
+    assert finding.severity == "warning" and "the column 'y' has" in finding.what
+
+
 @pytest.mark.parametrize("seed", SEEDS)
 @pytest.mark.parametrize(
     "made",

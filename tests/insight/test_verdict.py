@@ -551,7 +551,7 @@ def diagnosed(seed: int) -> list[Claim]:
     return found
 
 
-EXPECTED = {*FITS, *ROWS, "columns left out", *get_args(diagnosis.Prospect)}
+EXPECTED = {*FITS, *ROWS, *get_args(diagnosis.Notice), *get_args(diagnosis.Prospect)}
 
 
 def test_no_claim_of_the_diagnosis_is_impossible() -> None:

@@ -1,10 +1,12 @@
 """The scores of runs in the terminal."""
 
+import math
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from linnet.cli._output import print_json, print_table
+from linnet.core.events import number
 from linnet.core.text import plural, say
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ def _row(name: str, scores: Mapping[str, Any], chosen: str) -> list[str]:
     if valid and (task := task_in(valid)) is not None:
         held = task.shown(task.of(valid))
         if task.name == "classification":
-            held = f"loss {valid['loss']:.4f}, {held}"
+            held = f"loss {number(valid['loss']):.4f}, {held}"
     mark = name + (" *" if name == chosen else "")
     return [mark, held, headline(test) if test else "-", f"{scores['fit']['seconds']:.1f} s"]
 
@@ -53,8 +55,8 @@ def _stopped(models: Mapping[str, Any]) -> None:
     from linnet.networks import BASELINE
 
     for name, scores in models.items():
-        gap = scores["fit"].get("gap")
-        bound = f"; at most {gap:.1e} above the optimum" if gap else ""  # 0: it is the optimum
+        gap = number(scores["fit"].get("gap"))
+        bound = f"; at most {gap:.1e} above the optimum" if 0 < gap < math.inf else ""
         if name != BASELINE:
             say(f"{name} stopped: {scores['fit']['reason']}{bound}")
     scaling: dict[str, Any] = next(

@@ -56,8 +56,9 @@ Cause = Literal[
     "parts differ",
 ]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
-Notice = Literal["columns left out"]
-"""What may be behind a score, before anything is said of the models."""
+Notice = Literal["columns left out", "penalty at the end"]
+"""What may be behind a score: columns that no model has seen, or a path of penalties whose best one
+is the first or the last."""
 Prospect = Literal["more rows help", "more rows hardly help", "more rows unclear"]
 """The result of a learning curve; it is not a cause."""
 
@@ -82,6 +83,10 @@ the line's loss."""
 RISE = 0.15
 GAP = 0.25
 """Over-fitting: the validation loss rose by ``RISE``, or is ``GAP`` above the training loss."""
+STILL = 0.01
+"""A smaller penalty than the smallest may be better if the validation loss fell by this share of
+the constant's at the last one; a larger one than the largest, if it is this far from the
+constant's."""
 HIGH = 0.5
 """The learning rate is high from this share of its highest value on. Before that, in the warm-up, a
 validation loss that rises is no over-fitting."""
@@ -183,7 +188,7 @@ def diagnose(
         if name not in (BASELINE, LINE):
             last = name == [*run.models][-1] and not run.scores
             claims.append(_net(run, curve, error if last else None))
-    claims.append(_line(run))
+    claims.append(_line(run) or _path(run))
     chosen = str(run.metrics.get("chosen"))
     test = run.test(chosen)
     if test:
@@ -267,6 +272,7 @@ _WEIGHT: dict[str, int] = {
             "columns left out", "rate too high", "parts differ", "wrong labels", "rate too low",
             "stopped short",
             "over-fitting", "under-fitting", "few classes", "line at its optimum",
+            "penalty at the end",
         )
     )
 }  # fmt: skip
@@ -296,6 +302,12 @@ class _Curve:
         """The index of the best evaluation after the start; 0 if there is none."""
         losses = np.where(np.isnan(self.valid[1:]), math.inf, self.valid[1:])
         return 1 + int(losses.argmin()) if len(losses) else 0
+
+    @property
+    def kept(self) -> NDArray[np.bool_]:
+        """Which written steps have the weights that are kept."""
+        best = None if self.fit is None else self.fit.best_step
+        return np.asarray(self.step == (self.step[-1] if best is None else best))
 
     def reached(self) -> int:
         """The index of the first evaluation, not counting the start, by which the learning rate had
@@ -447,11 +459,11 @@ def _net_over_fits(run: _Run, net: _Curve, unit: float) -> Claim | None:
         how = "has risen from {least validation loss} to {validation loss at the end}"
     else:
         since = int(np.argmax(valid - training > GAP / 2 * unit))
-        how = "stays at {validation loss at the end}"
+        how = "stays at {validation loss at the end}"  # it may be lowest at the end
     before = float(training[since])
     if not (rose or apart) or not end < min(last, before):
         return None
-    known = np.isfinite(epochs).all()
+    known = rose and np.isfinite(epochs).all()
     kept = " (the weights of epoch {best epoch} are kept)" if net.fit and known else ""
     when = " since epoch {epoch}" if known else ""
     return run.claim(
@@ -600,8 +612,7 @@ def _line(run: _Run) -> Claim | None:
         return None
     unit, constant = run.unit(line), float(baseline.loss[0])
     penalties = _column(line.writings, "penalty")
-    best = line.fit.best_step
-    kept = line.step == (line.step[-1] if best is None else best)
+    kept = line.kept
     penalty = float(penalties[kept][-1]) if kept.any() else math.nan
     train = float(line.loss[kept][-1]) if kept.any() else math.nan
     valid = float(line.valid[line.best])
@@ -646,6 +657,34 @@ def _line(run: _Run) -> Claim | None:
     if not line.fit.converged or valid - train > GAP * unit or not gap <= AT_OPTIMUM * train:
         return None
     return _optimum(run, figures, gap)
+
+
+def _path(run: _Run) -> Claim | None:
+    """A path of penalties whose best one is its largest, if the line is not the constant by now, or
+    its smallest, if the loss still fell."""
+    line = run.models.get(LINE)
+    if line is None or line.fit is None or len(line.valid) < 3 or not line.kept.any():
+        return None
+    penalties = _column(line.writings, "penalty")
+    penalty, tried = float(penalties[line.kept][-1]), np.unique(penalties[np.isfinite(penalties)])
+    if len(tried) < 2 or not penalty > 0:
+        return None
+    unit, loss = run.unit(line), line.valid[line.best]
+    fell = line.valid[line.best - 1] - loss > STILL * unit
+    if penalty == tried[-1] and abs(loss - unit) > STILL * unit:
+        end, other = "largest", "larger"
+    elif penalty == tried[0] and fell:
+        end, other = "smallest", "smaller"
+    else:
+        return None
+    return run.claim(
+        "penalty at the end",
+        LINE,
+        f"the best penalty of {{model}} ({{penalty}}) is the {end} of those that were tried: a "
+        f"{other} one may be better",
+        f"try {other} ones too (penalty=NUMBER,NUMBER)",
+        {"penalty": Plain.of(penalty), "validation loss": Number.of(loss)},
+    )
 
 
 def _stopped_line(
@@ -698,8 +737,9 @@ def _optimum(run: _Run, figures: Mapping[str, Figure | None], gap: float) -> Cla
         error = _error(run.test(name))
         if found.get("better") == "net" and found.get("significant") and error is not None:
             better[name] = error
+    left = " (at most {gap} above it)" if gap else ""
     form = (
-        "{model} is at the optimum of its training loss (at most {gap} above it): more steps or "
+        f"{{model}} is at the optimum of its training loss{left}: more steps or "
         f"another solver do not help; on the test rows it has {own.word} {{test {own.word}}}"
     )
     evidence = {

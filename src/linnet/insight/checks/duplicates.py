@@ -10,7 +10,7 @@ import torch
 from linnet.core.text import counted, listed
 from linnet.data.dataset import Dataset
 from linnet.data.split import Split
-from linnet.insight.checks._look import CHANCE, MAX_COLUMNS, Array, features, sample
+from linnet.insight.checks._look import CHANCE, Array, features, sample
 from linnet.insight.checks.finding import Finding
 
 BLOCK = 1 << 17
@@ -31,8 +31,9 @@ SATURATED = 1.25
 """A larger share is no more than chance if independent columns of so few values would make almost
 as many: at most this many times fewer."""
 
-NEAR = 20_000_000
-"""Rows that are equal but for one column are not looked for among more numbers than this."""
+NEAR, NEAR_COLUMNS = 10_000_000, 200
+"""Rows that are equal but for one column are not looked for among more numbers than this, nor among
+more columns: each column takes a look at all rows."""
 
 TRIED = 10_000
 """The rows that give the frequencies of values, and the rows whose chance is computed."""
@@ -141,13 +142,13 @@ def _near(data: Dataset, split: Split, examples: Array) -> list[Finding]:
     known = np.concatenate([split.train.numpy(), split.valid.numpy()])
     rows = split.test.numpy()[sample(len(split.test), TRIED)]
     x = data.x.detach().cpu().numpy()
-    if data.schema.example == "picture" or not len(rows) or x.size > NEAR:
+    if data.schema.example == "picture" or not len(rows):
         return []
     equal = int(np.isin(examples[rows], examples[known]).sum())
     cases: list[tuple[int, int | None, Array]] = [(equal, None, examples)]
     if not data.y.numel():
         cases = [(0, None, examples)]
-    if 1 < x.shape[1] <= MAX_COLUMNS:
+    if 1 < x.shape[1] <= NEAR_COLUMNS and x.size <= NEAR:
         for column, words in enumerate(_mixed_columns(x)):
             others = examples - words
             cases.append((int(np.isin(others[rows], others[known]).sum()), column, others))

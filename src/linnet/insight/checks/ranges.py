@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from itertools import chain
 
 import numpy as np
 
 from linnet.core.text import counted
 from linnet.data.dataset import Dataset
 from linnet.data.split import Split
-from linnet.insight.checks._look import Array, Feature, features, number, sample
+from linnet.insight.checks._look import Array, Feature, features, number, sample, targets
 from linnet.insight.checks.finding import Finding
 
 STAND_INS = tuple(sign * (10**digits - 1) for digits in (2, 3, 4, 5, 6) for sign in (1, -1))
@@ -59,9 +60,11 @@ DIFFERENT = 20
 
 def ranges(data: Dataset, split: Split | None) -> list[Finding]:
     """Codes for missing values, outliers and groups of values in another unit are warnings, far-off
-    zeros are notes; categories and dates are not checked."""
+    zeros are notes; categories and dates are not checked. Targets of numbers are."""
     found = []
-    for feature in features(data):
+    measured = targets(data) if data.schema.task == "regression" else []
+    columns = (Feature(target.name, "number", target.values) for target in measured)
+    for feature in chain(features(data), columns):
         if feature.kind == "number":
             values = feature.values
             values = values[~np.isnan(values)]

@@ -6,10 +6,12 @@ import html
 import os
 import shlex
 from collections.abc import Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
 from linnet.core import files
+from linnet.core.events import number
 from linnet.core.history import History
 from linnet.core.html import Html, join, put, tag
 from linnet.core.text import percent
@@ -159,7 +161,7 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
         valid, test, fit = scores.get("valid", {}), scores.get("test"), scores["fit"]
         held = percent(valid["accuracy"]) if "accuracy" in valid else valid.get("rmse")
         mark = " (chosen)" if name == metrics["chosen"] else ""
-        gap = fit.get("gap") or 0  # 0 for the constant, which is the optimum
+        gap = number(fit.get("gap"))
         rows.append(
             [
                 f"{history.title(name).removeprefix('the ')}{mark}",
@@ -167,7 +169,7 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
                 _log_loss(test),
                 held,
                 valid.get("loss"),
-                fit["reason"] + (f"; at most {gap:.1e} above the optimum" if gap else ""),
+                fit["reason"] + (f"; at most {gap:.1e} above the optimum" if 0 < gap < inf else ""),
                 f"{fit['seconds']:.1f} s",
             ]
         )
