@@ -357,7 +357,7 @@ class _Column:
 
     def date(self, *, declared: bool = False) -> Form | None:
         """The form of a column that may hold dates."""
-        counts = self.series.drop_nulls().alias("text").value_counts()
+        counts = written.counted(self.series)
         texts, weights = counts["text"], counts["count"]
         gone = written.absent(texts)
         asked = self.reading.dates

@@ -123,9 +123,9 @@ class Look:
         return int(self.values["count"].filter(which).sum())
 
     def some(self, which: pl.Series) -> str:
-        """The most frequent value among ``which``, the first in the alphabet."""
-        found = self.values.filter(which).sort("count", "text", descending=[True, False])
-        return str(found["text"][0])
+        """The most frequent value among ``which``, the first of such."""
+        found = self.values.filter(which)
+        return str(found["text"][int(found["count"].arg_max() or 0)])
 
     def units(self) -> list[str]:
         """The units of the numbers, "" where there is none; zero has every unit."""
@@ -135,8 +135,14 @@ class Look:
 
 def look(series: pl.Series) -> Look:
     """What the values of a column of text may be."""
-    counts = series.drop_nulls().alias("text").value_counts()
+    counts = counted(series)
     return Look(pl.concat([counts, _parts(counts["text"])], how="horizontal"))
+
+
+def counted(series: pl.Series) -> pl.DataFrame:
+    """The different values of a column of text, in the order of the column, and their ``count``."""
+    values = series.drop_nulls().alias("text").to_frame()
+    return values.group_by("text", maintain_order=True).len("count")
 
 
 def numbers(series: pl.Series, form: str) -> pl.Series:
