@@ -203,7 +203,7 @@ class _Column:
         if len(units) > 1 and not (
             units[0] == "" and len(units) == 2 and units[1] in written.CURRENCIES.values()
         ):
-            if varied:
+            if varied and WORDS.issuperset(units):
                 raise self._several_units(found, units)
             return None
         if (values["plain"] | values["absent"]).all():
