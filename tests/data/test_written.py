@@ -234,6 +234,8 @@ def test_a_model_reads_as_in_training(tmp_path: Path) -> None:
     one = pl.DataFrame({"price": ["1.234 EUR"], "day": ["02/03/2024"], "level": ["--"]})
     x = dict(zip(model.schema.columns, model.schema.encode(one)[0].tolist(), strict=True))
     assert (x["price"], x["day.month"], x["day.day"], x["level (missing)"]) == (1234, 3, 2, 1)
+    with pytest.raises(DataError, match="'level' has 'high', expected a number"):
+        model.schema.encode(one.with_columns(level=pl.lit("high")))
     plain = one.with_columns(price=pl.lit(1234.0))
     assert torch.equal(model.schema.encode(plain), model.schema.encode(one))
     for wrong in ("1,234.50", "5 USD", "cheap"):
@@ -241,6 +243,17 @@ def test_a_model_reads_as_in_training(tmp_path: Path) -> None:
             model.predict(one.with_columns(price=pl.lit(wrong)))
     with pytest.raises(DataError, match="expected a date, written as in training"):
         model.predict(one.with_columns(day=pl.lit("02/13/2024")))
+
+
+def test_codes_in_text_stay_codes() -> None:
+    grades = [*["1", "2", "3"] * 39, "1", "2", "-"]
+    data = linnet.read(pl.DataFrame({"v": grades, "y": Y}), "y")
+    assert data.schema.columns == ("v=1", "v=2", "v=3", "v=(missing)")
+    new = data.schema.encode(pl.DataFrame({"v": ["3.0", "n/a", "1"]}))
+    assert new.tolist() == [[0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0]]
+    with pytest.warns(LinnetWarning, match="'v' has 2 rows of unknown categories"):
+        new = data.schema.encode(pl.DataFrame({"v": ["high", "4"]}))
+    assert new.tolist() == [[0] * 4] * 2
 
 
 def test_plain_training_numbers_take_no_doubtful_ones(tmp_path: Path) -> None:
