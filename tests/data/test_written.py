@@ -100,6 +100,8 @@ def test_indian_groups_whole_prices_and_powers() -> None:
         (["5,-", "12,50", "1.200,--"], [5, 12.5, 1200]),
         (["1,5E+05", "-2,25e-1", "3"], [150000, -0.225, 3]),
         ([f"{10**n:,}+" for n in range(7)], [1, 10, 100]),
+        ([f"'{n}" for n in range(7)], [0, 1, 2]),
+        ([f'="{n}.5"' for n in range(7)], [0.5, 1.5, 2.5]),
         (["Rs. 1,200.50", "Rs 3", "INR 4"], None),
     ):
         kind, found = column(drafted(texts * 40))
@@ -131,7 +133,6 @@ def test_every_door_reads_the_same(tmp_path: Path) -> None:
         ([f"{n}.{n % 1000:03} €" for n in range(1, 90)], "may have a decimal mark, or a mark bet"),
         ([f"{n}.5" for n in range(50)] + ["2,5"], "'2,5' has a decimal comma and .* a decimal po"),
         ([*map(str, range(90)), "<5", ">100"], "'<5' is a limit.*columns.v=number.*missing=<5"),
-        ([f"{n} {'kg' if n % 2 else 'lb'}" for n in range(90)], "different units.*columns.v=num"),
         ([f"{n}%" if n % 2 else f"{n / 100}" for n in range(90)], "different units"),
         ([f"${n}" if n % 2 else f"€{n}" for n in range(90)], "different units"),
         ([*map(str, range(90)), "broken"], "'broken' is not a number, but 119 of .* 120|'broken'"),
@@ -177,6 +178,9 @@ def test_the_setting_decides() -> None:
         ([f"2024-W{n % 50}-{n}" for n in range(ROWS)], "look like dates"),
         ([f"at {n % 12}:{n % 60:02} on the {n % 28}th ({n})" for n in range(ROWS)], "look like da"),
         ([f"{n}M" if n % 3 else "varies" for n in range(ROWS)], "look like numbers"),
+        ([f"{n} {'kg' if n % 2 else 'lb'}" for n in range(ROWS)], "look like numbers"),
+        ([f"{n}K" if n % 2 else f"{n / 10}M" for n in range(ROWS)], "look like numbers"),
+        ([f"2024-01-{1 + n % 28:02} 10:{n % 60:02} EST" for n in range(ROWS)], "look like dates"),
     ],
 )
 def test_numbers_and_dates_are_never_left_out_by_a_quiet_note(texts: list[str], said: str) -> None:
@@ -192,7 +196,8 @@ def test_numbers_and_dates_are_never_left_out_by_a_quiet_note(texts: list[str], 
         [f"{n * 31:05}" for n in range(ROWS)],
         [f"Somebody the {n}th" for n in range(ROWS)],
         ["2WD", "4WD"],
-        ["10.0.0.1", "10.0.0.2"],
+        [f"10.0.{n % 7}.{n}" for n in range(ROWS)],
+        [f"{n % 4}.{n % 7}.{n}" for n in range(ROWS)],
         [f"{n}-{n + 4}" for n in range(0, 40, 5)],
     ],
 )
@@ -229,6 +234,8 @@ def test_a_model_reads_as_in_training(tmp_path: Path) -> None:
     one = pl.DataFrame({"price": ["1.234 EUR"], "day": ["02/03/2024"], "level": ["--"]})
     x = dict(zip(model.schema.columns, model.schema.encode(one)[0].tolist(), strict=True))
     assert (x["price"], x["day.month"], x["day.day"], x["level (missing)"]) == (1234, 3, 2, 1)
+    with pytest.raises(DataError, match="'level' has 'high', expected a number"):
+        model.schema.encode(one.with_columns(level=pl.lit("high")))
     plain = one.with_columns(price=pl.lit(1234.0))
     assert torch.equal(model.schema.encode(plain), model.schema.encode(one))
     for wrong in ("1,234.50", "5 USD", "cheap"):
@@ -236,6 +243,17 @@ def test_a_model_reads_as_in_training(tmp_path: Path) -> None:
             model.predict(one.with_columns(price=pl.lit(wrong)))
     with pytest.raises(DataError, match="expected a date, written as in training"):
         model.predict(one.with_columns(day=pl.lit("02/13/2024")))
+
+
+def test_codes_in_text_stay_codes() -> None:
+    grades = [*["1", "2", "3"] * 39, "1", "2", "-"]
+    data = linnet.read(pl.DataFrame({"v": grades, "y": Y}), "y")
+    assert data.schema.columns == ("v=1", "v=2", "v=3", "v=(missing)")
+    new = data.schema.encode(pl.DataFrame({"v": ["3.0", "n/a", "1"]}))
+    assert new.tolist() == [[0, 0, 1, 0], [0, 0, 0, 1], [1, 0, 0, 0]]
+    with pytest.warns(LinnetWarning, match="'v' has 2 rows of unknown categories"):
+        new = data.schema.encode(pl.DataFrame({"v": ["high", "4"]}))
+    assert new.tolist() == [[0] * 4] * 2
 
 
 def test_plain_training_numbers_take_no_doubtful_ones(tmp_path: Path) -> None:
@@ -272,6 +290,8 @@ def test_dates_are_read_in_every_form(time: str) -> None:
 def test_month_names_of_other_languages() -> None:
     for text in ("3. März 2024", "3 de marzo de 2024", "3 mars 2024", "3 maart 2024", "3-mar-24"):
         assert dates.dates(pl.Series([text]), "ymd").to_list() == [datetime(2024, 3, 3)]
+    for text in ("2024-03", "03/2024", "3.2024", "Mar 2024", "März 2024"):
+        assert dates.dates(pl.Series([text]), "ymd").to_list() == [datetime(2024, 3, 1)]
     assert dates.dates(pl.Series(["1st class 2024", "3 foo 2024"]), "ymd").null_count() == 2
 
 

@@ -46,13 +46,8 @@ def record(column: Column, series: pl.Series, table: Table) -> Array:
 
     Raises DataError for a value that is not of the column's kind.
     """
-    if column.numeric and series.dtype == pl.String:
-        series = forms.read(series, column.format)
     if column.kind == "category":
-        known = {value: float(code) for code, value in enumerate(column.categories)}
-        values = series.unique().drop_nulls()
-        codes = pl.Series([known.get(text, -1.0) for text in labels(values)], dtype=pl.Float64)
-        return _floats(series.replace_strict(values, codes, default=None))
+        return _codes(column, series)
     found, good = _typed(column, series)
     kept = series if not good and series.dtype != pl.Null else found
     lost = kept.is_null() & series.is_not_null() if good else series.is_not_null()
@@ -68,6 +63,20 @@ def record(column: Column, series: pl.Series, table: Table) -> Array:
     if column.kind == "date" and good:
         return _floats(found.cast(pl.Datetime("us")).dt.epoch("us")) / 1e6
     return _floats(found) if good else np.full(len(series), np.nan)
+
+
+def _codes(column: Column, series: pl.Series) -> Array:
+    """The codes (rows,) of a column of categories; -1 is an unknown one."""
+    strange = None
+    if column.numeric and series.dtype == pl.String:
+        found = forms.read(series, column.format)
+        strange = (found.is_null() & series.is_not_null() & ~written.absent(series)).to_numpy()
+        series = found
+    known = {value: float(code) for code, value in enumerate(column.categories)}
+    values = series.unique().drop_nulls()
+    codes = pl.Series([known.get(text, -1.0) for text in labels(values)], dtype=pl.Float64)
+    result = _floats(series.replace_strict(values, codes, default=None))
+    return result if strange is None else np.where(strange, -1.0, result)
 
 
 def _typed(column: Column, series: pl.Series) -> tuple[pl.Series, bool]:

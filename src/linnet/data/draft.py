@@ -397,7 +397,7 @@ def _spelled_alike(series: pl.Series, reading: Reading, table: Table) -> Sequenc
     """A warning if a target that is declared a category has classes that differ only in case or
     spaces; if it is not declared, raise."""
     if series.name in reading.columns:
-        return kinds.alike(series, f"{table.name}: the target {series.name!r}")
+        return kinds.alike(series, f"the target {series.name!r}")
     same = kinds.same_but_case(series)
     if same:
         row = int((series == same[1]).arg_max() or 0)

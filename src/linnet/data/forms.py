@@ -7,6 +7,7 @@ where the form is ambiguous, it is an error that names a value and the setting t
 
 from __future__ import annotations
 
+import shlex
 from typing import NamedTuple
 
 import polars as pl
@@ -92,6 +93,11 @@ def form_of(
     whole = found if len(some) == len(values) else written.look(series)
     form = (column.clock() if timed else None) or column.number(whole)
     return form or (column.date() if dated else None)
+
+
+def _setting(key: str, value: str) -> str:
+    """A setting as it is typed in a shell."""
+    return f"--set {shlex.quote(f'{key}={value}')}"
 
 
 def _share(values: pl.Series, pattern: str) -> float:
@@ -187,7 +193,7 @@ class _Column:
                     found.some(limits),
                     "is a limit, and other values of the column are numbers; write a number, or "
                     f"--set columns.{self.name}=number to read the limit as the number, "
-                    f"or --set missing={found.some(limits)} if it means a missing value",
+                    f"or {_setting('missing', found.some(limits))} if it means a missing value",
                 )
             return None
         units = found.units()
@@ -197,7 +203,7 @@ class _Column:
         if len(units) > 1 and not (
             units[0] == "" and len(units) == 2 and units[1] in written.CURRENCIES.values()
         ):
-            if varied:
+            if varied and WORDS.issuperset(units):
                 raise self._several_units(found, units)
             return None
         if (values["plain"] | values["absent"]).all():
@@ -297,9 +303,9 @@ class _Column:
         raise self._error(
             value,
             f"is not a number, but {numbers:,} of the column's {found.present:,} values are; "
-            f"correct the {few:,} that {'is' if few == 1 else 'are'} not, or --set missing={value} "
-            f"if it means a missing value, or --set columns.{self.name}=category if the column "
-            "does not hold numbers",
+            f"correct the {few:,} that {'is' if few == 1 else 'are'} not, or "
+            f"{_setting('missing', value)} if it means a missing value, or "
+            f"--set columns.{self.name}=category if the column does not hold numbers",
         )
 
     def _several_units(self, found: written.Look, units: list[str]) -> DataError:
@@ -357,7 +363,7 @@ class _Column:
 
     def date(self, *, declared: bool = False) -> Form | None:
         """The form of a column that may hold dates."""
-        counts = self.series.drop_nulls().alias("text").value_counts()
+        counts = written.counted(self.series)
         texts, weights = counts["text"], counts["count"]
         gone = written.absent(texts)
         asked = self.reading.dates

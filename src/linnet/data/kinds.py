@@ -69,7 +69,7 @@ def inferred(
         notes += () if name in table.words else forms.suspect(series, kind, name)
     column = Column(name=name, kind=kind, format="" if found is None else found.form)
     if kind == "category":
-        notes += alike(typed, f"{table.name}: the column {name!r}")
+        notes += alike(typed, f"the column {name!r}")
         column = _categories(column, typed, table)
     if kind == "date":
         if series.dtype == pl.Float64:

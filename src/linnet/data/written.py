@@ -58,6 +58,9 @@ def _either(words: Any) -> str:
 CURRENCY = f"(?i:{_either(CURRENCIES)})"
 UNIT = r"[%‰+]|[\p{L}°µ″\x22%][\p{L}°µ²³/%·]{0,11}(?: [\p{L}²³/%]{1,11})?"
 PARENTHESES = rf"^(?:{CURRENCY})?\s*\([^()]*\)\s*(?:{CURRENCY}|{UNIT})?$"
+QUOTED = r"""^(?:'(.*)|="(.*)")$"""
+"""A value that a spreadsheet holds as text: ``'12`` or ``="12"``. (And ``5,-`` is a whole 5.)"""
+
 VALUE = (
     r"^(?<limit>(?:[<>]=?|[≤≥≈~])\s*)?"
     rf"(?<sign>[+-])?\s*(?<before>{CURRENCY})?\s*(?<inner>[+-])?\s*"
@@ -85,7 +88,7 @@ NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 CODE = r"^[+-]?(0[0-9]+|[1-9][0-9]{14,}[1-9]0*)$"
 """Digits that are a code, not a number: a leading zero, or more digits than a number holds."""
 
-LOOSE = r"^[^0-9]{0,16}[0-9][0-9., ']*[.,][0-9]+[^0-9]{0,16}$"
+LOOSE = r"^[^0-9]{0,16}[0-9]{1,3}(?:(?:[., '][0-9]{3})*|[0-9]*)[.,][0-9]+[^0-9]{0,16}$"
 """Text that may be meant as a number: one number with a decimal mark, and some other letters."""
 
 
@@ -123,9 +126,9 @@ class Look:
         return int(self.values["count"].filter(which).sum())
 
     def some(self, which: pl.Series) -> str:
-        """The most frequent value among ``which``, the first in the alphabet."""
-        found = self.values.filter(which).sort("count", "text", descending=[True, False])
-        return str(found["text"][0])
+        """The most frequent value among ``which``, the first of such."""
+        found = self.values.filter(which)
+        return str(found["text"][int(found["count"].arg_max() or 0)])
 
     def units(self) -> list[str]:
         """The units of the numbers, "" where there is none; zero has every unit."""
@@ -135,8 +138,14 @@ class Look:
 
 def look(series: pl.Series) -> Look:
     """What the values of a column of text may be."""
-    counts = series.drop_nulls().alias("text").value_counts()
+    counts = counted(series)
     return Look(pl.concat([counts, _parts(counts["text"])], how="horizontal"))
+
+
+def counted(series: pl.Series) -> pl.DataFrame:
+    """The different values of a column of text, in the order of the column, and their ``count``."""
+    values = series.drop_nulls().alias("text").to_frame()
+    return values.group_by("text", maintain_order=True).len("count")
 
 
 def numbers(series: pl.Series, form: str) -> pl.Series:
@@ -183,8 +192,9 @@ def _parts(texts: pl.Series) -> pl.DataFrame:
     found = (
         texts.alias("given").to_frame().lazy()
         .with_columns(text=_spelled(pl.col("given")))
-        .with_columns(text=text.str.replace("([0-9])[,.]-+", "$1"))  # 5,- and 5.-- are whole
-        .with_columns(closed=text.str.contains(PARENTHESES), spelled=text)
+        .with_columns(spelled=text)
+        .with_columns(text=text.str.replace(QUOTED, "$1$2").str.replace("([0-9])[,.]-+", "$1"))
+        .with_columns(closed=text.str.contains(PARENTHESES))
         .with_columns(text=pl.when("closed").then(text.str.replace_all("[()]", "")).otherwise(text))
         .with_columns(groups=text.str.extract_groups(VALUE))
         .with_columns(**{name: group(name).fill_null("") for name in names if name != "body"})
