@@ -102,9 +102,13 @@ def show(
     if isinstance(found, Dataset):
         rows = found.select(recipe.classes, recipe.positive)
         facts = rows.describe()
+    elif recipe.pictures and recipe.target:
+        rows = draft(found, recipe).select(recipe.classes, recipe.positive)
+        facts = rows.describe() | {"columns": []}
     else:
         table = overview(found, recipe)
-        facts = {"name": found.name, "rows": len(found), "table": table, "notes": list(found.notes)}
+        notes = [*found.notes, *(note for column in table for note in column["notes"])]
+        facts = {"name": found.name, "rows": len(found), "table": table, "notes": notes}
         if recipe.target:
             rows = draft(found, recipe).select(recipe.classes, recipe.positive)
             described = rows.describe()

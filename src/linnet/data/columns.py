@@ -46,13 +46,8 @@ def record(column: Column, series: pl.Series, table: Table) -> Array:
 
     Raises DataError for a value that is not of the column's kind.
     """
-    if column.numeric and series.dtype == pl.String:
-        series = forms.read(series, column.format)
     if column.kind == "category":
-        known = {value: float(code) for code, value in enumerate(column.categories)}
-        values = series.unique().drop_nulls()
-        codes = pl.Series([known.get(text, -1.0) for text in labels(values)], dtype=pl.Float64)
-        return _floats(series.replace_strict(values, codes, default=None))
+        return _codes(column, series)
     found, good = _typed(column, series)
     kept = series if not good and series.dtype != pl.Null else found
     lost = kept.is_null() & series.is_not_null() if good else series.is_not_null()
@@ -70,6 +65,20 @@ def record(column: Column, series: pl.Series, table: Table) -> Array:
     return _floats(found) if good else np.full(len(series), np.nan)
 
 
+def _codes(column: Column, series: pl.Series) -> Array:
+    """The codes (rows,) of a column of categories; -1 is an unknown one."""
+    strange = None
+    if column.numeric and series.dtype == pl.String:
+        found = forms.read(series, column.format)
+        strange = (found.is_null() & series.is_not_null() & ~written.absent(series)).to_numpy()
+        series = found
+    known = {value: float(code) for code, value in enumerate(column.categories)}
+    values = series.unique().drop_nulls()
+    codes = pl.Series([known.get(text, -1.0) for text in labels(values)], dtype=pl.Float64)
+    result = _floats(series.replace_strict(values, codes, default=None))
+    return result if strange is None else np.where(strange, -1.0, result)
+
+
 def _typed(column: Column, series: pl.Series) -> tuple[pl.Series, bool]:
     """A column in the type of its kind, and whether it has that type."""
     if column.kind == "number":
@@ -81,7 +90,7 @@ def _typed(column: Column, series: pl.Series) -> tuple[pl.Series, bool]:
         if found.dtype == pl.Float64:
             found = found.replace_strict([0.0, 1.0], [0.0, 1.0], default=None)
         return found, found.dtype in (pl.Boolean, pl.Float64)
-    written_ = series.dtype == pl.String or (series.dtype == pl.Float64 and bool(column.format))
+    written_ = series.dtype == pl.String or (series.dtype == pl.Float64 and column.format == "ymd")
     found = as_date(series, column.format) if written_ else series
     return found, found.dtype.is_temporal()
 

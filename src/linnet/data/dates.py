@@ -58,7 +58,10 @@ NUMERIC = (
     r"^(?:\p{L}{2,10}\.?,?\s+)?(?<a>[0-9]{1,4})(?<one>[-/.])(?<b>[0-9]{1,2})(?<two>[-/.])"
     rf"(?<c>[0-9]{{1,4}}){TIME}"
 )
-MONTH_ONLY = r"^(?<year>[0-9]{4})[-/](?<month>[0-9]{1,2})(?<day>)$"
+MONTH_ONLY = (
+    r"^(?<year>[0-9]{4})[-/](?<month>[0-9]{1,2})(?<day>)$",
+    r"^(?<month>[0-9]{1,2})[-/.](?<year>[0-9]{4})(?<day>)$",
+)
 COMPACT = r"^(?<year>(?:1[89]|20)[0-9]{2})(?<month>[0-9]{2})(?<day>[0-9]{2})$"
 
 LOOSE = (
@@ -101,7 +104,7 @@ def look(texts: pl.Series, order: str, *, short: bool = True) -> pl.DataFrame:
     """
     text = spelled(texts).str.replace_many({"\u5e74": "-", "\u6708": "-", "\u65e5": ""})
     found = [_numeric(text, order, short)]
-    for pattern in (*NAMED, MONTH_ONLY, COMPACT):
+    for pattern in (*NAMED, *MONTH_ONLY, COMPACT):
         parts = text.str.extract_groups(pattern).struct.unnest()
         month = pl.col("month").str.to_lowercase()
         named = month.replace_strict(MONTHS, default=None, return_dtype=pl.String)

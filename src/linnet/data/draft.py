@@ -53,7 +53,7 @@ def draft(table: Table, reading: Reading) -> Dataset:
     about, y, noted = _target(table, reading, found)
     if reading.pictures:
         left = {dividing[1].name} if dividing is not None else set()
-        schema, x = pixels.read(table, reading.pictures, left, about)
+        schema, x = _pictures(table, reading, left, about)
         x = x if kept is None else x[kept]
     else:
         schema, x, more = _rows(table, reading, kept, dividing, about)
@@ -61,6 +61,15 @@ def draft(table: Table, reading: Reading) -> Dataset:
     return Dataset(
         x=x, y=y, schema=schema, name=table.name, notes=(*notes, *noted), division=division
     )
+
+
+def _pictures(
+    table: Table, reading: Reading, left: set[str], about: dict[str, Any]
+) -> tuple[Schema, Tensor]:
+    """The schema and the pictures of a table of pixels."""
+    names, shape = pixels.layout(table, reading.pictures, left)
+    parts = {"example": "picture", "shape": shape, "dtype": "uint8", "columns": names, **about}
+    return Schema.parse(parts, table.name, DataError), pixels.encode(table, names, shape)
 
 
 def _rows(
@@ -127,13 +136,17 @@ def _unlabelled(table: Table, named: Sequence[str], labelled: np.ndarray[Any, An
 def overview(table: Table, reading: Reading) -> list[dict[str, Any]]:
     """The kind, the facts and the notes of each column, for people; see ``columns.describe``."""
     _declared(table, reading)
+    series = {name: columns.without(raw, reading.missing) for name, raw in table.columns.items()}
+    inferred = [
+        kinds.inferred(values, reading.columns.get(name), table, reading)
+        for name, values in series.items()
+    ]
+    fields, _ = kinds.not_codes([field for field, _ in inferred], table, reading)
     found = []
-    for name, raw in table.columns.items():
-        series = columns.without(raw, reading.missing)
-        column, notes = kinds.infer(series, reading.columns.get(name), table, reading)
-        if column.format and series.dtype == pl.String:
-            series = forms.read(series, column.format)
-        found.append({**columns.describe(series, column), "notes": list(notes)})
+    for (name, values), field, (_, notes) in zip(series.items(), fields, inferred, strict=True):
+        written = field.format and values.dtype == pl.String
+        typed = forms.read(values, field.format).alias(name) if written else values
+        found.append({**columns.describe(typed, field), "notes": list(notes)})
     return found
 
 
@@ -221,7 +234,7 @@ def _features(
         left = dividing is not None and dividing[1].name == name and dividing[0] != "time"
         declared = "identifier" if left else reading.columns.get(name)
         series = columns.without(table.columns[name], reading.missing)
-        return kinds.infer(series, declared, table, reading)
+        return kinds.inferred(series, declared, table, reading)
 
     found = columns.in_threads(kind, names)
     notes = [note for _, noted in found for note in noted]
@@ -306,10 +319,10 @@ def _division(kind: Any, series: pl.Series, table: Table, reading: Reading) -> D
         values = series.rank("dense").cast(pl.Int64)
         return Division(kind, series.name, torch.from_numpy(values.to_numpy().copy()))
     if kind == "time":
-        column, _ = kinds.infer(series, reading.columns.get(series.name), table, reading)
+        column = kinds.infer(series, reading.columns.get(series.name), table, reading)
         if column.kind not in ("number", "date"):  # codes or an identifier: use their numbers
             known = series.dtype == pl.Float64 or column.format or column.numeric
-            column, _ = kinds.infer(series, "number" if known else "date", table, reading)
+            column = kinds.infer(series, "number" if known else "date", table, reading)
         record = columns.record(column, series, table)
         return Division(kind, series.name, torch.from_numpy(record))
     texts = pl.Series(kinds.labels(series)) if series.dtype != pl.String else series
@@ -377,7 +390,7 @@ def _spelled_alike(series: pl.Series, reading: Reading, table: Table) -> Sequenc
     """A warning if a target that is declared a category has classes that differ only in case or
     spaces; if it is not declared, raise."""
     if series.name in reading.columns:
-        return kinds.alike(series, f"{table.name}: the target {series.name!r}")
+        return kinds.alike(series, f"the target {series.name!r}")
     same = kinds.same_but_case(series)
     if same:
         row = int((series == same[1]).arg_max() or 0)

@@ -7,6 +7,7 @@ where the form is ambiguous, it is an error that names a value and the setting t
 
 from __future__ import annotations
 
+import shlex
 from typing import NamedTuple
 
 import polars as pl
@@ -42,6 +43,13 @@ MEANT = 1 / 3
 MANY_ABSENT = 0.1
 """From this share on, words that mean missing are a warning."""
 
+LETTERS_AND_DIGITS = r"\p{L}.*\d|\d.*\p{L}"
+MOSTLY = 0.5
+"""Whole numbers are codes if this share of the other values has letters and digits."""
+
+TWO_NUMBERS = r"\d[^\d]+\d|\d{8}"
+"""What every date has."""
+
 CLOCK = ":"
 """The form of times of day and durations, which are numbers of hours."""
 
@@ -72,14 +80,29 @@ def form_of(
         return column.date(declared=True)
     values = series.drop_nulls()
     some = values.gather_every(max(1, len(values) // SAMPLE))
+    if _share(some, r"\d") < LIKELY and not column.leads():
+        return None
     found = written.look(some)
     numeric = found.count(found.like | found.values["limit"])
-    dated = max(int(dates.dates(some, order).is_not_null().sum()) for order in dates.ORDERS)
-    timed = int(dates.hours(some).is_not_null().sum())
-    if max(numeric, dated, timed) >= LIKELY * max(1, found.present) or column.leads():
-        form = (column.clock() if timed else None) or column.number(written.look(series))
-        return form or (column.date() if dated else None)
-    return None
+    timed = _share(some, CLOCK) and int(dates.hours(some).is_not_null().sum())
+    dated = 0
+    if max(numeric, timed) < found.present and _share(some, TWO_NUMBERS) >= LIKELY:
+        dated = max(int(dates.dates(some, order).is_not_null().sum()) for order in dates.ORDERS)
+    if max(numeric, dated, timed) < LIKELY * max(1, found.present) and not column.leads():
+        return None
+    whole = found if len(some) == len(values) else written.look(series)
+    form = (column.clock() if timed else None) or column.number(whole)
+    return form or (column.date() if dated else None)
+
+
+def _setting(key: str, value: str) -> str:
+    """A setting as it is typed in a shell."""
+    return f"--set {shlex.quote(f'{key}={value}')}"
+
+
+def _share(values: pl.Series, pattern: str) -> float:
+    """The share of text that has the pattern."""
+    return float(values.str.contains(pattern).mean() or 0)  # type: ignore[arg-type]
 
 
 def read(series: pl.Series, form: str) -> pl.Series:
@@ -94,12 +117,13 @@ def suspect(series: pl.Series, kind: Kind, name: str) -> tuple[str, ...]:
     dates."""
     values = series.drop_nulls()
     some = values.gather_every(max(1, len(values) // SAMPLE))
+    if not len(some) or _share(some, r"\d") < MEANT:
+        return ()
     found = written.look(some)
     texts = found.values["text"]
-    codes = found.values["code"]
-    number = (found.like | found.values["limit"] | texts.str.contains(written.LOOSE)) & ~codes
-    if codes.any() and not found.values["marked"].any():  # whole numbers among codes are codes
-        number &= ~found.values["plain"]
+    number = found.like | found.values["limit"] | texts.str.contains(written.LOOSE)
+    if _are_codes(found, number):
+        number &= False
     date = texts.str.contains(dates.LOOSE) & (texts.str.len_chars() <= 40)
     what, which = (
         ("numbers", number) if found.count(number) >= found.count(date) else ("dates", date)
@@ -126,6 +150,17 @@ def suspect(series: pl.Series, kind: Kind, name: str) -> tuple[str, ...]:
     )
 
 
+def _are_codes(found: written.Look, number: pl.Series) -> bool:
+    """Whether the numbers are plain digits among codes: 349909 beside A/5 21171, or 90210 beside
+    01234."""
+    values = found.values
+    whole = values["plain"] & ~values["marked"]
+    if (number & ~whole).any():
+        return False
+    others = found.values["text"].filter(~number & ~values["absent"] & ~values["code"])
+    return bool(values["code"].any()) or _share(others, LETTERS_AND_DIGITS) >= MOSTLY
+
+
 class _Column:
     """A column of text, with what its errors name."""
 
@@ -138,7 +173,8 @@ class _Column:
     def leads(self) -> bool:
         """Whether the column begins with ``LEADING`` numbers."""
         head = self.series.drop_nulls().head(LEADING)
-        return len(head) == LEADING and bool(written.look(head).like.all())
+        numbers = len(head) == LEADING and _share(head, r"\d") == 1
+        return numbers and bool(written.look(head).like.all())
 
     def number(self, found: written.Look) -> Form | None:
         """The form of a column that may hold numbers."""
@@ -157,7 +193,7 @@ class _Column:
                     found.some(limits),
                     "is a limit, and other values of the column are numbers; write a number, or "
                     f"--set columns.{self.name}=number to read the limit as the number, "
-                    f"or --set missing={found.some(limits)} if it means a missing value",
+                    f"or {_setting('missing', found.some(limits))} if it means a missing value",
                 )
             return None
         units = found.units()
@@ -167,7 +203,7 @@ class _Column:
         if len(units) > 1 and not (
             units[0] == "" and len(units) == 2 and units[1] in written.CURRENCIES.values()
         ):
-            if varied:
+            if varied and WORDS.issuperset(units):
                 raise self._several_units(found, units)
             return None
         if (values["plain"] | values["absent"]).all():
@@ -267,9 +303,9 @@ class _Column:
         raise self._error(
             value,
             f"is not a number, but {numbers:,} of the column's {found.present:,} values are; "
-            f"correct the {few:,} that {'is' if few == 1 else 'are'} not, or --set missing={value} "
-            f"if it means a missing value, or --set columns.{self.name}=category if the column "
-            "does not hold numbers",
+            f"correct the {few:,} that {'is' if few == 1 else 'are'} not, or "
+            f"{_setting('missing', value)} if it means a missing value, or "
+            f"--set columns.{self.name}=category if the column does not hold numbers",
         )
 
     def _several_units(self, found: written.Look, units: list[str]) -> DataError:
@@ -327,7 +363,7 @@ class _Column:
 
     def date(self, *, declared: bool = False) -> Form | None:
         """The form of a column that may hold dates."""
-        counts = self.series.drop_nulls().alias("text").value_counts()
+        counts = written.counted(self.series)
         texts, weights = counts["text"], counts["count"]
         gone = written.absent(texts)
         asked = self.reading.dates

@@ -43,9 +43,16 @@ IDENTIFIERS = re.compile(
 
 
 def infer(
+    series: pl.Series, declared: Kind | None, table: Table, reading: Reading | None = None
+) -> Column:
+    """The kind of a column, decided from its values unless it is ``declared``."""
+    return inferred(series, declared, table, reading or Reading())[0]
+
+
+def inferred(
     series: pl.Series, declared: Kind | None, table: Table, reading: Reading
 ) -> tuple[Column, tuple[str, ...]]:
-    """The kind of a column, decided from its values unless it is ``declared``; and notes."""
+    """The kind of a column, as ``infer``, and notes about how it is read."""
     name = series.name
     found = None
     may = declared in ("number", "date") or (declared is None and name not in table.words)
@@ -62,10 +69,10 @@ def infer(
         notes += () if name in table.words else forms.suspect(series, kind, name)
     column = Column(name=name, kind=kind, format="" if found is None else found.form)
     if kind == "category":
-        notes += alike(typed, f"{table.name}: the column {name!r}")
+        notes += alike(typed, f"the column {name!r}")
         column = _categories(column, typed, table)
     if kind == "date":
-        if declared == "date" and typed.dtype == pl.Float64:
+        if series.dtype == pl.Float64:
             column = column.model_copy(update={"format": "ymd"})
         timed = typed.dtype == pl.Datetime and not (typed.dt.truncate("1d") == typed).all()
         column = column.model_copy(update={"timed": timed})

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from math import isqrt, prod
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -18,7 +17,6 @@ from torch import Tensor
 
 from linnet.core import memory
 from linnet.core.text import listed
-from linnet.data.schema import Schema
 from linnet.data.table import Table, Warned
 from linnet.errors import DataError
 
@@ -29,13 +27,11 @@ FEWEST = 64
 """Fewer columns are not offered as pictures."""
 
 
-def read(
-    table: Table, form: str, left: Collection[str], about: dict[str, Any]
-) -> tuple[Schema, Tensor]:
-    """The schema and the pictures (rows, channels, height, width) of a table, which is emptied.
+def layout(table: Table, form: str, left: Collection[str]) -> tuple[list[str], tuple[int, ...]]:
+    """The columns that are pixels, row by row, and the shape of the pictures of a table.
 
-    ``form`` is "28x28" or "3x32x32"; ``left`` are columns that are no pixels. The others are the
-    pixels in their order, row by row. Raises ``DataError`` if their number or a value is wrong.
+    ``form`` is "28x28" or "3x32x32"; ``left`` are columns that are no pixels. Raises ``DataError``
+    if the number of the others is wrong.
     """
     sizes = [int(size) for size in form.split("x")]
     shape = (1, *sizes) if len(sizes) == 2 else tuple(sizes)
@@ -48,9 +44,7 @@ def read(
             f"{len(names):,} beside the target: {listed(names, 8)}; leave out what is no pixel "
             "(drop=NAME)"
         )
-    parts = {"example": "picture", "shape": shape, "dtype": "uint8", "columns": names, **about}
-    schema = Schema.parse(parts, table.name, DataError)
-    return schema, encode(table, names, shape)
+    return names, shape
 
 
 def encode(table: Table, names: Sequence[str], shape: Sequence[int]) -> Tensor:
@@ -79,22 +73,27 @@ def encode(table: Table, names: Sequence[str], shape: Sequence[int]) -> Tensor:
 def offer(table: Table) -> tuple[str, ...]:
     """A warning that the columns of a table look like the pixels of pictures."""
     names = [name for name in table.columns if NAMED.fullmatch(name)]
-    side = isqrt(len(names) // 3 if len(names) % 3 == 0 else len(names))
-    channels = 3 if len(names) == 3 * side * side else 1
-    if len(names) < FEWEST or len(names) != channels * side * side:
+    form = form_of(len(names))
+    if not form or not all(_are_pixels(table.columns[name]).all() for name in names):
         return ()
-    if not all(_are_pixels(table.columns[name]).all() for name in names):
-        return ()
-    form = f"{side}x{side}" if channels == 1 else f"{channels}x{side}x{side}"
     others = [name for name in table.columns if name not in set(names)]
     drop = f" and drop={','.join(others)}" if others else ""
     return (
         Warned(
-            f"the {len(names):,} columns {names[0]} to {names[-1]} look like pictures of "
-            f"{side} x {side} pixels, and are read as columns without a place",
+            f"the {len(names):,} columns {names[0]} to {names[-1]} look like the pixels of "
+            f"pictures ({form}), and are read as columns without a place",
             f"set pictures={form}{drop} to read them as pictures, which the cnn needs",
         ),
     )
+
+
+def form_of(count: int) -> str:
+    """The form of square pictures of so many pixels, "28x28" or "3x32x32"; "" if there is none."""
+    for channels, start in ((1, ""), (3, "3x")):
+        side = isqrt(count // channels)
+        if count == channels * side * side and count >= FEWEST:
+            return f"{start}{side}x{side}"
+    return ""
 
 
 def _are_pixels(series: pl.Series) -> pl.Series:

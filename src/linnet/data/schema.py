@@ -168,18 +168,12 @@ class Schema(Closed):
         return torch.from_numpy(columns.expand(self.fields, rows, self.dtype, self.fields))
 
     def learn(
-        self,
-        records: np.ndarray[Any, Any],
-        rows: np.ndarray[Any, Any] | None,
-        most: int,
-        *,
-        marks: bool = True,
+        self, records: np.ndarray[Any, Any], rows: np.ndarray[Any, Any] | None, most: int
     ) -> Schema:
         """The schema of encoded rows, learnt from ``records`` (rows, used columns).
 
         ``rows`` are the numbers of the training rows; None means all. If there are more than
-        ``most`` categories, the rarest share a column. Without ``marks``, no 0/1 column marks
-        missing values, so that the encoded columns do not depend on what these rows happen to miss.
+        ``most`` categories, the rarest share a column.
         """
         from linnet.data import columns
 
@@ -187,10 +181,7 @@ class Schema(Closed):
 
         def learn(index: int) -> tuple[Column, bool]:
             values = records[:, index]
-            column, narrow = columns.learn(
-                used[index], values if rows is None else values[rows], most
-            )
-            return (column if marks else column.model_copy(update={"missing": False})), narrow
+            return columns.learn(used[index], values if rows is None else values[rows], most)
 
         learnt = columns.in_threads(learn, range(len(used)))
         narrow = all(enough for _, enough in learnt)

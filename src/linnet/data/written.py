@@ -57,7 +57,10 @@ def _either(words: Any) -> str:
 
 CURRENCY = f"(?i:{_either(CURRENCIES)})"
 UNIT = r"[%‰+]|[\p{L}°µ″\x22%][\p{L}°µ²³/%·]{0,11}(?: [\p{L}²³/%]{1,11})?"
-PARENTHESES = rf"^(?:{CURRENCY})?\s*\([^()]*\)\s*(?:{CURRENCY}|%)?$"
+PARENTHESES = rf"^(?:{CURRENCY})?\s*\([^()]*\)\s*(?:{CURRENCY}|{UNIT})?$"
+QUOTED = r"""^(?:'(.*)|="(.*)")$"""
+"""A value that a spreadsheet holds as text: ``'12`` or ``="12"``. (And ``5,-`` is a whole 5.)"""
+
 VALUE = (
     r"^(?<limit>(?:[<>]=?|[≤≥≈~])\s*)?"
     rf"(?<sign>[+-])?\s*(?<before>{CURRENCY})?\s*(?<inner>[+-])?\s*"
@@ -85,7 +88,7 @@ NUMBER = r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 CODE = r"^[+-]?(0[0-9]+|[1-9][0-9]{14,}[1-9]0*)$"
 """Digits that are a code, not a number: a leading zero, or more digits than a number holds."""
 
-LOOSE = r"^[^0-9]{0,16}[0-9][0-9., ']*[.,][0-9]+[^0-9]{0,16}$"
+LOOSE = r"^[^0-9]{0,16}[0-9]{1,3}(?:(?:[., '][0-9]{3})*|[0-9]*)[.,][0-9]+[^0-9]{0,16}$"
 """Text that may be meant as a number: one number with a decimal mark, and some other letters."""
 
 
@@ -123,9 +126,9 @@ class Look:
         return int(self.values["count"].filter(which).sum())
 
     def some(self, which: pl.Series) -> str:
-        """The most frequent value among ``which``, the first in the alphabet."""
-        found = self.values.filter(which).sort("count", "text", descending=[True, False])
-        return str(found["text"][0])
+        """The most frequent value among ``which``, the first of such."""
+        found = self.values.filter(which)
+        return str(found["text"][int(found["count"].arg_max() or 0)])
 
     def units(self) -> list[str]:
         """The units of the numbers, "" where there is none; zero has every unit."""
@@ -135,8 +138,14 @@ class Look:
 
 def look(series: pl.Series) -> Look:
     """What the values of a column of text may be."""
-    counts = series.drop_nulls().alias("text").value_counts()
+    counts = counted(series)
     return Look(pl.concat([counts, _parts(counts["text"])], how="horizontal"))
+
+
+def counted(series: pl.Series) -> pl.DataFrame:
+    """The different values of a column of text, in the order of the column, and their ``count``."""
+    values = series.drop_nulls().alias("text").to_frame()
+    return values.group_by("text", maintain_order=True).len("count")
 
 
 def numbers(series: pl.Series, form: str) -> pl.Series:
@@ -159,7 +168,11 @@ def absent(series: pl.Series) -> pl.Series:
 
 def spelled(series: pl.Series) -> pl.Series:
     """Text with signs, spaces, apostrophes and digits of one script."""
-    return series.str.replace_many(list(SPELLED), list(SPELLED.values())).str.strip_chars()
+    return series.to_frame("text").select(_spelled(pl.col("text"))).to_series()
+
+
+def _spelled(text: pl.Expr) -> pl.Expr:
+    return text.str.replace_many(list(SPELLED), list(SPELLED.values())).str.strip_chars()
 
 
 def _unit_is(parts: pl.DataFrame, unit: str) -> pl.Series:
@@ -172,28 +185,27 @@ def _unit_is(parts: pl.DataFrame, unit: str) -> pl.Series:
 
 def _parts(texts: pl.Series) -> pl.DataFrame:
     """The columns of ``Look`` for different texts."""
-    text = spelled(texts).str.replace("([0-9])[,.]-+", "$1")  # 5,- and 5.-- are whole
-    closed = text.str.contains(PARENTHESES)
-    open_ = pl.select(pl.when(closed).then(text.str.replace_all("[()]", "")).otherwise(text))
+    text = pl.col("text")
     names = ("limit", "sign", "before", "inner", "body", "power", "minus", "after", "last")
-    found = open_.to_series().str.extract_groups(VALUE).struct.unnest().select(names)
-    found = found.with_columns(
-        body=pl.col("body").str.strip_chars(),
-        power=pl.col("power").fill_null(""),
-        unit=pl.concat_str(
-            _currency(pl.col("before")), _currency(pl.col("after")), ignore_nulls=True
-        ),
-        signs=sum(
-            (pl.col(name).fill_null("") != "").cast(pl.Int8)
-            for name in ("sign", "inner", "minus", "last")
+    group = pl.col("groups").struct.field
+    signs = ("sign", "inner", "minus", "last")
+    found = (
+        texts.alias("given").to_frame().lazy()
+        .with_columns(text=_spelled(pl.col("given")))
+        .with_columns(spelled=text)
+        .with_columns(text=text.str.replace(QUOTED, "$1$2").str.replace("([0-9])[,.]-+", "$1"))
+        .with_columns(closed=text.str.contains(PARENTHESES))
+        .with_columns(text=pl.when("closed").then(text.str.replace_all("[()]", "")).otherwise(text))
+        .with_columns(groups=text.str.extract_groups(VALUE))
+        .with_columns(**{name: group(name).fill_null("") for name in names if name != "body"})
+        .with_columns(body=group("body").str.strip_chars())
+        .with_columns(
+            unit=pl.concat_str(_currency(pl.col("before")), _currency(pl.col("after"))),
+            signs=pl.sum_horizontal(*(pl.col(name) != "" for name in signs), "closed"),
+            minus=pl.concat_str(*signs).str.contains("-", literal=True) | pl.col("closed"),
+            code=pl.col("body").str.contains(CODE).fill_null(False),
         )
-        + closed.cast(pl.Int8),
-        minus=pl.concat_str("sign", "inner", "minus", "last", ignore_nulls=True).str.contains(
-            "-", literal=True
-        )
-        | closed,
-        code=pl.col("body").str.contains(CODE).fill_null(False),
-    )
+    )  # fmt: skip
 
     def value(pattern: str, decimal: str, group: str) -> pl.Expr:
         digits = pl.col("body").str.replace_all(f"[{group} ']", "").str.replace(decimal, ".")
@@ -207,13 +219,13 @@ def _parts(texts: pl.Series) -> pl.DataFrame:
     return found.select(
         point=value(POINT, "x", ","),
         comma=value(COMMA, ",", "."),
-        plain=texts.str.contains(NUMBER),
+        plain=pl.col("given").str.contains(NUMBER),
         marked=pl.col("body").str.contains("[.,]").fill_null(False),
-        limit=(pl.col("limit").fill_null("") != ""),
-        unit=pl.col("unit").fill_null(""),
-        code=pl.col("code"),
-        absent=text.str.to_lowercase().is_in(list(ABSENT)),
-    )
+        limit=pl.col("limit") != "",
+        unit="unit",
+        code="code",
+        absent=pl.col("spelled").str.to_lowercase().is_in(list(ABSENT)),
+    ).collect()
 
 
 def _currency(unit: pl.Expr) -> pl.Expr:

@@ -24,6 +24,7 @@ from linnet.core.parallel import World
 from linnet.core.record import Event, Record
 from linnet.core.text import listed
 from linnet.data.dataset import Dataset
+from linnet.data.table import Warned
 from linnet.errors import Diverged, InputError, Interrupted, RecipeError
 from linnet.fit import artifact, checkpoint
 from linnet.fit.artifact import Artifact
@@ -430,7 +431,11 @@ def _describe(path: Path, ready: Prepared, facts: dict[str, Any], past: Run | No
                 **facts,
                 "place": recipe.data,
                 "split": split_fingerprint(ready.parts),
-                "notes": list(ready.data.notes),
+                "notes": [note for note in ready.data.notes if not isinstance(note, Warned)],
+                "warnings": [note for note in ready.data.notes if isinstance(note, Warned)],
+                "left_out": {
+                    field.name: field.kind for field in ready.data.schema.fields if not field.used
+                },
             },
             "versions": provenance.versions(),
             "hardware": provenance.hardware(),

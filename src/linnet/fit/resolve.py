@@ -137,7 +137,11 @@ def check(case: Case) -> None:
     if not case.picture:
         for name in recipe.model:
             if find_network(name).takes == "picture":
-                raise RecipeError(f"a {name} takes pictures, and this is a table; use mlp")
+                from linnet.data import pixels  # polars, only for this error
+
+                form = pixels.form_of(len(schema.fields) or len(schema.columns))
+                hint = f", or pictures={form} if its columns are pixels" if form else ""
+                raise RecipeError(f"a {name} takes pictures, and this is a table; use mlp{hint}")
         for key in ("shift", "flip", "cutout"):
             if getattr(recipe, key) not in ("auto", 0, False):
                 raise RecipeError(f"{key} goes with pictures; this is a table")

@@ -13,6 +13,7 @@ import numpy as np
 from linnet.core.registry import suggest
 from linnet.core.text import counted
 from linnet.data.reading import Reading
+from linnet.data.table import Warned
 from linnet.data.text.lines import (
     LINE,
     RETURN,
@@ -37,6 +38,9 @@ SOUGHT_RECORDS, SOUGHT_BYTES = 100, 1 << 20
 """... decided from at most this many of the first records, and bytes."""
 
 NUMERAL = re.compile(r"[+-]?([0-9]+[.,]?[0-9]*|[.,][0-9]+)([eE][+-]?[0-9]+)?")
+
+INDEX = "Unnamed: 0"
+"""The name for a first column without a name: pandas calls it so."""
 
 HEADLESS = "if the first line holds values, not names: --no-header"
 
@@ -81,18 +85,11 @@ def find_layout(data: bytes, path: Path, reading: Reading) -> Layout:
             f"{path}: line {1 + line_ends(data, head)} has {len(first):,} fields; at most "
             f"{MAX_COLUMNS:,} (MAX_COLUMNS) columns are read"
         )
-    names = tuple(first)
+    names, index = tuple(f"c{number}" for number in range(len(first))), False
     if reading.header:
-        data_like = any(map(NUMERAL.fullmatch, names)) and names != tuple(
-            map(str, range(len(names)))
-        )
-        where = f"{path}: line {1 + line_ends(data, head)}"
-        _check_names(names, where, f"; {HEADLESS}" if data_like else "")
-        if data_like:
-            notes += ("the first line looks like data; --no-header reads it as data",)
+        names, index, noted = _named(first, f"{path}: line {1 + line_ends(data, head)}")
+        notes += noted
         head += size
-    else:
-        names = tuple(f"c{index}" for index in range(len(first)))
     if len(names) == 1 and reading.separator == "auto":
         notes += (
             "one column: no comma, semicolon, tab or bar separates values; --set separator=... "
@@ -105,7 +102,7 @@ def find_layout(data: bytes, path: Path, reading: Reading) -> Layout:
                 f'{path}: there is no column "{shown(name)}", named in drop; '
                 f"{hint if len(hint) <= 400 else hint[:400] + '...'}"
             )
-    use = tuple(index for index, name in enumerate(names) if name not in reading.drop)
+    use = tuple(i for i, name in enumerate(names) if name not in reading.drop and (i or not index))
     if not use:
         raise DataError(f"{path}: drop names every column; leave some")
     return Layout(separator, names, use, head, line_ends(data, head), notes)
@@ -190,16 +187,27 @@ def _cells(data: bytes, separator: int | None, line: int) -> tuple[list[str], in
     return cells, size
 
 
+def _named(first: Sequence[str], where: str) -> tuple[tuple[str, ...], bool, tuple[str, ...]]:
+    """The names in the first record, whether the first column is an index, and notes."""
+    names = tuple(first)
+    notes: tuple[str, ...] = ()
+    data_like = any(map(NUMERAL.fullmatch, names)) and names != tuple(map(str, range(len(names))))
+    index = len(names) > 1 and not names[0] and all(names[1:])
+    if index:
+        names = (INDEX, *names[1:])
+        notes += ("the first column has no name, as the index of pandas, and is left out",)
+    _check_names(names, where, f"; {HEADLESS}" if data_like else "")
+    if data_like:
+        notes += (Warned("the first line looks like data", "--no-header reads it as data"),)
+    return names, index, notes
+
+
 def _check_names(names: Sequence[str], where: str, hint: str) -> None:
     known: dict[str, int] = {}
     for index, name in enumerate(names):
         if not name:
             what = f"{where}: the column {index + 1} of {len(names)} has no name"
-            if index == 0 and len(names) > 1 and all(names[1:]):
-                what += ": if it is an index, write the file without it (index=False), or name it"
-            else:
-                what += "; give it one"
-            raise DataError(what + hint)
+            raise DataError(f"{what}; give it one{hint}")
         same = known.setdefault(unicodedata.normalize("NFC", name), index)
         if same != index:
             alike = "" if names[same] == name else ", in two forms of Unicode"

@@ -170,7 +170,11 @@ class _Reader:
             with_comma = next((c.name for c in texts if not c.textual and _has_commas(c)), None)
             why = f'"{shown(with_comma or "")}" has decimal commas'
             mark = "." if with_comma is None else ","
-        numbers = [index for index, kind in enumerate(types) if kind == "number"]
+        numbers = [
+            index
+            for index, kind in enumerate(types)
+            if kind == "number" and all(map(_short, self._columns[index].parts))
+        ]
         if mark != "," or not numbers:
             return []
         self._read_again(numbers)
@@ -462,6 +466,14 @@ class _Reader:
             int(part.estimated_size()) + views * len(part) * (part.dtype == pl.String)
             for part in parts
         )
+
+
+def _short(part: pl.Series) -> bool:
+    """Whether numbers may have points between thousands: none has more than three decimals, or
+    three digits before them."""
+    if part.dtype != pl.Float64:
+        return part.null_count() == len(part)
+    return bool(((part.abs() < 1000) & ((part * 1000).round(6) % 1 == 0)).fill_null(True).all())
 
 
 def _has_commas(column: Column) -> bool:
