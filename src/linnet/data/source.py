@@ -246,8 +246,8 @@ def _target(
         return _known(values, codes, name, target, reading.labels)
     if len(values) < 2:
         raise DataError(
-            f"{name}: the target {target!r} is {values[0]} in every row; classification needs two "
-            f"classes, found {len(values)}"
+            f"{name}: the target {target!r} is {values[0]} in every row, so there is nothing to "
+            f"predict; classification needs two classes, found {len(values)}"
         )
     values = values.astype(np.int64) if values.dtype.kind == "f" else values
     kind = {"b": "bool", "i": "int", "u": "int"}.get(values.dtype.kind, "text")

@@ -19,7 +19,7 @@ from linnet.data.memory.arrays import Arrays
 from linnet.data.pictures import folder
 from linnet.data.pictures.cifar import Cifar
 from linnet.data.pictures.folder import Folder
-from linnet.data.pictures.picture import head, open_picture
+from linnet.data.pictures.picture import Head, head, open_picture
 from linnet.data.reading import Reading
 from linnet.data.split import part_of
 from linnet.data.table import Warned
@@ -245,13 +245,25 @@ def test_damage_of_the_other_formats_is_a_data_error(ending: str, tmp_path: Path
             assert (open_picture(path, 3) == right).all()
 
 
+@pytest.mark.parametrize("ending", ["png", "gif", "tif", "webp"])
+def test_files_of_several_pictures_are_told(ending: str, tmp_path: Path) -> None:
+    frames = [Image.fromarray(GREY), Image.fromarray(GREY[::-1].copy())]
+    options: dict[str, Any] = {"lossless": True} if ending == "webp" else {}
+    path = two(tmp_path) / "a" / f"1.{ending}"
+    frames[0].save(path, save_all=True, append_images=frames[1:], **options)
+    data = Folder().read(tmp_path, Reading())
+    assert (data.x[1].numpy() == GREY).all()
+    (note,) = [note for note in data.notes if type(note) is Warned]
+    assert note.startswith("1 file with several pictures, of which the first is used: ")
+
+
 @pytest.mark.parametrize("orientation", [1, 3, 6, 8])
 def test_a_tiff_is_turned_once(orientation: int, tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[ORIENTATION] = orientation
     turned = {3: GREY[::-1, ::-1], 6: np.rot90(GREY, -1), 8: np.rot90(GREY)}.get(orientation, GREY)
     path = save(GREY, tmp_path / "a.tif", exif=exif)
-    assert head(path) == (turned.shape[::-1], True)
+    assert head(path) == (turned.shape[::-1], True, False)
     assert (open_picture(path, 1)[0] == turned).all()
 
 
@@ -507,7 +519,7 @@ def test_a_picture_that_changes_or_goes_while_it_is_read_is_told(
 
     monkeypatch.setattr(folder, "head", changing)
     assert "changed while it was read" in refused(place)
-    monkeypatch.setattr(folder, "head", lambda path: (path.unlink(), ((4, 5), True))[1])
+    monkeypatch.setattr(folder, "head", lambda path: (path.unlink(), Head((4, 5), True))[1])
     assert "No such file" in refused(place) and str(place) in refused(two(place))
 
 

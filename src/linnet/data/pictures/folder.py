@@ -84,10 +84,11 @@ class Folder:
             for path in files
         ]
         every = [path for *_, path in ordered]
-        pictures, read, bad = _read_all(every, again.channels, skip=reading.on_bad == "skip")
+        skip = reading.on_bad == "skip"
+        pictures, read, bad, warned = _read_all(every, again.channels, skip=skip)
         number, codes = np.array([row[:2] for row in ordered], np.int64)[read].T
         paths = [path for (*_, path), kept in zip(ordered, read, strict=True) if kept]
-        notes = skipped.notes() + _coloured(paths, again.channels)
+        notes = skipped.notes() + warned + _coloured(paths, again.channels)
         if bad:
             notes += (f"{len(bad):,} pictures cannot be read and were skipped: {'; '.join(bad)}",)
         data = assemble(
@@ -204,7 +205,7 @@ def _coloured(paths: list[Path], channels: int | None) -> tuple[str, ...]:
     """A warning if pictures in colour are read as grey, because the model takes grey."""
     if channels != 1:
         return ()
-    found = [path for path in paths if not head(path)[1] and open_grey(path)[1]]
+    found = [path for path in paths if not head(path).grey and open_grey(path)[1]]
     if not found:
         return ()
     return (
@@ -403,12 +404,12 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
 
 def _read_all(
     paths: list[Path], channels: int | None, *, skip: bool
-) -> tuple[Array, Array, list[str]]:
+) -> tuple[Array, Array, list[str], tuple[str, ...]]:
     """All pictures as uint8 (rows, channels, height, width), of one size; by default with as many
     channels as they need.
 
-    Also returns which of the paths they are (paths,), and the errors of the pictures that ``skip``
-    left out.
+    Also returns which of the paths they are (paths,), the errors of the pictures that ``skip``
+    left out, and warnings.
     """
     bad: list[str] = []
     heads = [_attempt(head, path, bad, skip) for path in paths]
@@ -416,14 +417,14 @@ def _read_all(
     good = [(path, head) for path, head in zip(paths, heads, strict=True) if head is not None]
     if not good:
         raise _none(paths, bad)
-    size = good[0][1][0]
-    for path, (other, _) in good:
+    first, (size, *_) = good[0]
+    for path, (other, *_) in good:
         if other != size:
             raise DataError(
-                f"{of_path(path)} is {other[0]} x {other[1]} pixels, {of_path(good[0][0])} "
+                f"{of_path(path)} is {other[0]} x {other[1]} pixels, {of_path(first)} "
                 f"{size[0]} x {size[1]}; expected one size: resize the pictures first"
             )
-    needed = 1 if all(grey for _, (_, grey) in good) else 3
+    needed = 1 if all(head.grey for _, head in good) else 3
     channels = needed if channels is None else channels
     width, height = size
     need = len(good) * channels * height * width
@@ -445,7 +446,21 @@ def _read_all(
         row += 1
     if not row:
         raise _none(paths, bad)
-    return pictures[:row], read, bad
+    several = [of_path(path) for path, head in good if head.several]
+    return pictures[:row], read, bad, _several(several)
+
+
+def _several(names: list[str]) -> tuple[str, ...]:
+    """A warning if files hold several pictures."""
+    if not names:
+        return ()
+    return (
+        Warned(
+            f"{counted(len(names), 'file')} with several pictures, of which the first is used: "
+            f"{listed(names, 3)}",
+            "save the others as files of their own, if they count",
+        ),
+    )
 
 
 def _attempt(read: Callable[[Path], T], path: Path, bad: list[str], skip: bool) -> T | None:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
@@ -82,14 +82,23 @@ def open_grey(path: Path) -> tuple[Array, bool]:
     return open_picture(path, 1), bool((red != green).any() or (red != blue).any())
 
 
-def head(path: Path) -> tuple[tuple[int, int], bool]:
-    """The size (width, height) of the upright picture, and whether it is grey."""
+class Head(NamedTuple):
+    """What a file says of its picture: the upright size (width, height), whether it is grey, and
+    whether more pictures follow."""
+
+    size: tuple[int, int]
+    grey: bool
+    several: bool = False
+
+
+def head(path: Path) -> Head:
+    """What the file says of its picture, which is not decoded."""
     with _opened(path) as (_, image):
         width, height = image.size
         grey = image.mode in GREY
         if width != height and _turn(image) in SIDEWAYS:  # for this Pillow decodes a PNG
             width, height = height, width
-        return (width, height), grey
+        return Head((width, height), grey, bool(getattr(image, "is_animated", False)))
 
 
 def convert(image: Image.Image, channels: int) -> Array:
