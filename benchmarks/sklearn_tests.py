@@ -1,6 +1,6 @@
 """scikit-learn's own tests, with linnet's estimators in the place of scikit-learn's.
 
-    python -P benchmarks/sklearn_tests.py [PART ...] [--own] [--verbose]
+    python -P benchmarks/sklearn_tests.py [PART ...] [--own] [-k TESTS] [--verbose]
 
 A wheel of scikit-learn holds its tests. Those that name an estimator that linnet has too are copied
 to a temporary folder, where each import of that estimator is one of linnet's, and are run there in
@@ -14,20 +14,20 @@ from __future__ import annotations
 
 import argparse
 import ast
+import json
 import re
 import subprocess
 import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
-from xml.etree import ElementTree
 
 import sklearn
 
 NAMES = ("LinearRegression", "Ridge", "LogisticRegression", "MLPClassifier", "MLPRegressor")
 HOMES = ("linear_model", "neural_network")
 ROOT = Path(sklearn.__file__).parent
-LIMIT = 900
+LIMIT = 1200
 """Seconds after which the tests of one file are ended."""
 
 
@@ -59,7 +59,23 @@ def chosen(parts: list[str]) -> list[Path]:
     return [path for path in tests if word.search(path.read_text())]
 
 
-def run(path: Path, folder: Path, own: bool) -> list[tuple[str, str]]:
+CONFTEST = """
+import json
+from sklearn.conftest import *
+
+def pytest_runtest_logreport(report):
+    if report.when == "call" or report.outcome != "passed":
+        told = report.longrepr
+        crash = getattr(told, "reprcrash", None)
+        line = crash.message if crash else str(told)
+        reason = {"passed": "", "skipped": "-"}.get(report.outcome, line or "?")
+        with open("results.jsonl", "a") as file:
+            file.write(json.dumps([report.nodeid, reason]) + "\\n")
+"""
+"""Writes the outcome of each test as soon as it is known."""
+
+
+def run(path: Path, folder: Path, own: bool, some: str) -> list[tuple[str, str]]:
     """Each test of a file, and the first line of its error: "" if it passes, "-" if skipped."""
     tree = ast.parse(path.read_text())
     if not own:
@@ -67,37 +83,35 @@ def run(path: Path, folder: Path, own: bool) -> list[tuple[str, str]]:
     name = "_".join(path.relative_to(ROOT).with_suffix("").parts)
     copy = folder / f"test_{name}.py"
     copy.write_text(ast.unparse(tree))
-    result = folder / f"{name}.xml"
-    options = ["-q", "-p", "no:cacheprovider", "--tb=short", f"--junitxml={result}", "-W", "ignore"]
+    result = folder / "results.jsonl"
+    result.write_text("")
+    options = ["-q", "-p", "no:cacheprovider", "--tb=short", "-W", "ignore", "-k", some]
     command = [sys.executable, "-P", "-m", "pytest", *options, str(copy)]
+    found = []
     try:
         done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=LIMIT)
+        if done.returncode not in (0, 1, 5):
+            found = [(name, done.stdout[-2000:] + done.stderr[-2000:])]
     except subprocess.TimeoutExpired:
-        return [(name, f"not done after {LIMIT} s")]
-    if not result.exists():
-        return [(name, done.stdout[-2000:] + done.stderr[-2000:])]
-    found = []
-    for case in ElementTree.parse(result).getroot().iter("testcase"):
-        wrong = [child for child in case if child.tag in ("failure", "error")]
-        reason = wrong[0].get("message", "") if wrong else ""
-        if not wrong and len(case):
-            reason = "-" if case.find("skipped") is not None else ""
-        found.append((f"{path.relative_to(ROOT)}::{case.get('name')}", reason))
-    return found
+        found = [(name, f"not done after {LIMIT} s")]
+    told = [json.loads(line) for line in result.read_text().splitlines()]
+    place = str(path.relative_to(ROOT))
+    return found + [(f"{place}::{test.partition('::')[2]}", reason) for test, reason in told]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("parts", nargs="*", help="folders or files below sklearn; by default all")
     parser.add_argument("--own", action="store_true", help="with scikit-learn's own estimators")
+    parser.add_argument("-k", default="", help="only these tests, as pytest's -k")
     parser.add_argument("--verbose", action="store_true", help="name each test that fails")
     given = parser.parse_args()
     everything: list[tuple[str, str]] = []
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        (folder / "conftest.py").write_text("from sklearn.conftest import *  # noqa: F403\n")
+        (folder / "conftest.py").write_text(CONFTEST)
         for path in chosen(given.parts):
-            found = run(path, folder, given.own)
+            found = run(path, folder, given.own, given.k)
             everything += found
             failed = sum(reason not in ("", "-") for _, reason in found)
             passed = sum(reason == "" for _, reason in found)

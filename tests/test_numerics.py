@@ -307,7 +307,7 @@ def test_the_largest_seed_gives_the_same_bits_twice(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("seed", [-1, 2**64])
 def test_the_estimators_refuse_such_seeds_too(seed: int) -> None:
-    with pytest.raises(ValueError, match=f'"seed" is {seed}'):
+    with pytest.raises(ValueError, match=f"'random_state' .* Got {seed}"):
         MLPClassifier(random_state=seed, max_iter=1).fit(X, CLASSES)
 
 

@@ -574,6 +574,7 @@ def test_warmup_is_a_linear_rise_to_the_full_rate(warmup: float) -> None:
 
 def test_every_schedule_was_tried() -> None:
     tried = {"constant", "step", "exponential", "cosine", "one_cycle", "plateau"}
+    tried |= {"inverse", "adaptive"}  # in tests/estimators/test_estimator_nets.py
     assert set(SCHEDULES) == tried
     for name in tried:
         every, _ = rates([1.0] * 4, schedule=name, lr=0.3, epochs=4)

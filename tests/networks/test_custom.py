@@ -1186,3 +1186,46 @@ def test_layers_that_are_not_registered_are_found(tmp_path: Path) -> None:
     for layer in frozen.rest:
         layer.requires_grad_(False)  # on purpose: nothing is missing but what does not train
     linnet.train("iris", network=frozen, model="custom", epochs=1, out=tmp_path / "s")
+
+
+class Own(nn.Module):
+    """A module whose only part happens to have the name that wrappers use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.module = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.module(x)
+        return out
+
+
+def compiled(module: nn.Module) -> nn.Module:
+    return torch.compile(module, backend="eager")  # type: ignore[return-value]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    "wrap", [compiled, nn.DataParallel, lambda module: compiled(nn.DataParallel(module))]
+)
+@pytest.mark.parametrize("make", [lambda: nn.Sequential(nn.Linear(4, 3)), Own])
+def test_a_wrapped_module_is_saved_under_its_plain_names(
+    wrap: Any, make: Any, tmp_path: Path
+) -> None:
+    random = np.random.default_rng(0)
+    X, y = random.normal(size=(90, 4)), np.arange(90) % 3
+    module = make()
+    settings: dict[str, Any] = {"model": "custom", "epochs": 2, "batch_size": 30, "lr": 0.01}
+    start = {name: tensor.clone() for name, tensor in module.state_dict().items()}
+    run = linnet.train((X, y), network=wrap(module), out=tmp_path / "wrapped", **settings)
+    path = tmp_path / "wrapped" / "custom.safetensors"
+    names = {f"module.{name}" for name in start}
+    assert {name for name in run.models["custom"].module.state_dict() if "module" in name} == names
+    assert read_manifest(path).network["module"] == type(module).__qualname__
+    expected = run.models["custom"].predict_proba(X)
+    for other in (make(), wrap(make())):
+        assert np.array_equal(linnet.load(path, network=other).predict_proba(X), expected)
+    plain = make()
+    plain.load_state_dict(start)
+    again = linnet.train((X, y), network=plain, out=tmp_path / "plain", **settings)
+    assert np.array_equal(again.models["custom"].predict_proba(X), expected)

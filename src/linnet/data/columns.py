@@ -287,6 +287,6 @@ def unknown(columns: Sequence[Column], rows: Array) -> list[str]:
             if column.kind != "category":
                 rule = "imputed with the mean of training"
             found.append(
-                f"{column.name!r} has {absent:,} missing values, training had none: {rule}"
+                f"{column.name!r} has {absent:,} missing values, which no column marks: {rule}"
             )
     return found

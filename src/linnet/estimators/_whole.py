@@ -50,11 +50,12 @@ def epoch(
     for step in method:
         total += float(step.values["loss_sum"])
         rows += float(step.values["rows"])
-        if not math.isfinite(total):
-            raise Diverged(
-                "the training losses are no longer finite; try a smaller learning_rate_init, and a "
-                "StandardScaler in front"
-            )
+    finite = all(bool(parameter.isfinite().all()) for parameter in network.parameters())
+    if not math.isfinite(total) or not finite:
+        raise Diverged(
+            "the training losses or the weights are no longer finite; try a smaller "
+            "learning_rate_init, and a StandardScaler in front"
+        )
     done = more["epochs"] + 1
     facts = _facts(f"one more epoch, the {done}th" if done > 1 else "one epoch", None, 1)
     _taken(model, recipe, network, objective, data, facts)

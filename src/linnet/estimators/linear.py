@@ -230,7 +230,8 @@ class Ridge(_LeastSquares):
 
     Parameters: ``alpha``, not below zero, or one for each target; ``fit_intercept``; ``device``.
     ``copy_X``, ``max_iter``, ``tol``, ``solver`` and ``random_state`` are scikit-learn's and change
-    nothing, as every solver seeks the one solution, which is found exactly. ``positive=True`` and
+    nothing, as every solver seeks the one solution, which is found exactly; ``solver_`` is the one
+    that was named. ``positive=True`` and
     ``solver="lbfgs"``, which is for it, are refused.
 
     After ``fit`` it has the attributes of ``LinearRegression``. ``objective_`` is scikit-learn's
@@ -271,6 +272,13 @@ class Ridge(_LeastSquares):
         self.positive = positive
         self.random_state = random_state
         self.device = device
+
+    @property
+    def solver_(self) -> str:
+        """The solver that was named; the solution is the same for all."""
+        if "artifact_" not in vars(self):
+            raise AttributeError("Ridge has no solver_ before fit")
+        return self.solver
 
     def _check(self) -> None:
         super()._check()

@@ -35,8 +35,9 @@ class LogisticRegression(Explained, Classifier):
     that is updated in place; ``device``.
 
     Some words are scikit-learn's and change nothing, as every way ends at the one optimum:
-    ``solver``, ``dual``, ``random_state``, ``n_jobs``, ``l1_ratio=0``, and ``intercept_scaling``.
-    ``solver="liblinear"`` warns, because scikit-learn's then penalises the intercept.
+    ``solver``, ``random_state``, ``n_jobs``, ``l1_ratio=0``, and ``intercept_scaling``.
+    ``solver="liblinear"`` warns, because scikit-learn's then penalises the intercept; only it has
+    ``dual=True``.
     ``penalty="l1"``, and ``"elasticnet"`` with an ``l1_ratio`` above 0, are refused.
 
     After ``fit``: ``classes_``, ``coef_`` (1 or classes, features), ``intercept_``, and the
@@ -139,8 +140,14 @@ class LogisticRegression(Explained, Classifier):
     def _check(self) -> None:
         """Raise for settings that are wrong or not offered, warn of those that change meaning."""
         self._validate_params()
-        if self.penalty == "l1" or self.l1_ratio:
-            what = 'penalty="l1"' if self.penalty == "l1" else f"l1_ratio={self.l1_ratio}"
+        if self.dual and self.solver != "liblinear":
+            raise InputError(
+                f"Solver {self.solver} supports only dual=False, got dual=True; leave it, as both "
+                "ways end at the same optimum"
+            )
+        mixed = self.penalty == "elasticnet" and self.l1_ratio is None
+        if self.penalty == "l1" or self.l1_ratio or mixed:
+            what = f"l1_ratio={self.l1_ratio}" if self.l1_ratio else f'penalty="{self.penalty}"'
             raise InputError(
                 f'{what} is not offered: linnet has the penalty "l2" and None; for coefficients of '
                 'exactly 0 use scikit-learn\'s LogisticRegression with solver="saga"'

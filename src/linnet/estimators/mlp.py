@@ -66,7 +66,7 @@ class _Perceptron(Estimator):
         "power_t": [Interval(Real, 0, 1, closed="both")],
         "max_iter": [_whole_number()],
         "shuffle": ["boolean"],
-        "random_state": ["random_state"],
+        "random_state": ["random_state", Interval(Integral, 0, 2**63 - 1, closed="both")],
         "tol": [Interval(Real, 0, None, closed="left")],
         "verbose": ["verbose"],
         "warm_start": ["boolean"],
