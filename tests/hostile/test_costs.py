@@ -177,6 +177,7 @@ for path in sorted(Path(sys.argv[1]).glob("*.zip")):
 """
 
 
+@pytest.mark.slow
 def test_a_small_zip_of_a_run_costs_bounded_memory(run: Path, tmp_path: Path) -> None:
     """Whatever its JSON files are: each is small in the zip, and large or wide when unpacked."""
     for size in (MEGABYTE, 20 * MEGABYTE):
@@ -300,6 +301,7 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
 """
 
 
+@pytest.mark.slow
 def test_a_small_packed_table_costs_bounded_memory(tmp_path: Path) -> None:
     import gzip
 
@@ -312,6 +314,7 @@ def test_a_small_packed_table_costs_bounded_memory(tmp_path: Path) -> None:
     assert peak(TABLES, str(tmp_path)) < 450 * MEGABYTE
 
 
+@pytest.mark.slow
 def test_a_text_of_quotes_is_refused_in_bounded_memory(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"a,y\n" + b'"' * 60_000_000)
     with pytest.raises(InputError, match="MAX_RECORD_BYTES"):

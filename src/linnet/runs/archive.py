@@ -84,6 +84,12 @@ def _check_all(path: Path, members: list[zipfile.ZipInfo]) -> None:
         _check(path, member)
         if names[member.filename] > 1:
             raise InputError(f"{path}: {member.filename!r} is in this zip twice")
+    total = sum(member.file_size for member in members)
+    if total > MAX_UNPACKED_BYTES:
+        raise InputError(
+            f"{path}: {total:,} bytes when unpacked; at most {MAX_UNPACKED_BYTES:,} "
+            "(MAX_UNPACKED_BYTES)"
+        )
     for member in members:
         if _swells(member.file_size, member.compress_size):
             raise InputError(
@@ -91,12 +97,6 @@ def _check_all(path: Path, members: list[zipfile.ZipInfo]) -> None:
                 f"{member.file_size:,} bytes, more than {MAX_RATIO} times (MAX_RATIO); if you "
                 "trust it, unpack it yourself and give the folder"
             )
-    total = sum(member.file_size for member in members)
-    if total > MAX_UNPACKED_BYTES:
-        raise InputError(
-            f"{path}: {total:,} bytes when unpacked; at most {MAX_UNPACKED_BYTES:,} "
-            "(MAX_UNPACKED_BYTES)"
-        )
 
 
 def _of_64_bits(path: Path, content: bytes) -> bool:
