@@ -711,6 +711,18 @@ METRICS_FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
     "an interval of one": (
         lambda m: m["models"]["linear"]["test"].update(accuracy_interval=[0.5]), "interval"
     ),
+    "an interval over no group": (
+        lambda m: m["models"]["linear"]["test"].update(
+            interval={"by": "group", "column": "shop", "units": 0}
+        ),
+        "interval.units",
+    ),
+    "a reason that is no text": (
+        lambda m: m["comparisons"].update(
+            linear={"test": "McNemar", "significant": False, "better": "net", "why": 1}
+        ),
+        "why",
+    ),
 }  # fmt: skip
 
 

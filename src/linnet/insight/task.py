@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from linnet.core.events import number
-from linnet.core.text import percent
+from linnet.core.text import cut, percent
 from linnet.insight.claims import R2, Chance, Change, Difference, Estimate, Figure, Share, Size
 
 if TYPE_CHECKING:
@@ -316,13 +316,14 @@ def basis(test: Mapping[str, Any]) -> str | None:
     rests = test.get("interval")
     if rests is None:
         return None
-    units, column, grouped = rests["units"], rests["column"], rests["by"] == "group"
+    units, grouped = rests["units"], rests["by"] == "group"
+    column = cut(repr(rests["column"]), 80, "...")
     if units == 1:
-        one = f"one group of {column!r}" if grouped else f"one value of {column!r}"
+        one = f"one group of {column}" if grouped else f"one value of {column}"
         return (
             f"there is no 95 % interval: all these rows are of {one}, which says nothing of others"
         )
-    what = f"groups of {column!r}" if grouped else f"blocks of consecutive {column!r}"
+    what = f"groups of {column}" if grouped else f"blocks of consecutive {column}"
     return f"the 95 % intervals, and the tests, take {units:,} {what} as independent, not the rows"
 
 
