@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 from linnet.core.events import number
 from linnet.core.statistics import CONFIDENCE
+from linnet.core.text import cut
 from linnet.insight.claims import Blocks, Groups, Number, Sentence, TestRows
 from linnet.insight.task import Task, Told, task_in
 from linnet.networks import BASELINE, LINE
@@ -108,7 +109,7 @@ class _Tests:
         where, units = rows.form or "on the test rows", self.units()
         if units.form:
             where += f" in {units.form}"
-            names["column"] = repr(test["interval"]["column"])
+            names["column"] = cut(repr(test["interval"].get("column")), 80, "...")
         form = form.replace("on the test rows", where)
         every = (rows, units, *parts)
         figures = {name: figure for part in every for name, figure in part.figures.items()}
