@@ -134,7 +134,7 @@ ODD: dict[str, tuple[Any, str]] = {
     "targets that are longer": ((X, np.arange(ROWS + 1)), "60 examples, but 61 targets"),
     "a missing target": ((X, np.where(CODES == 1, np.nan, X[:, 0])), "nan at (1,) (row 1)"),
     "text in columns": ((X, np.stack([WORDS, WORDS], 1)), "expected a number or a label"),
-    "one value": ((X, np.ones(ROWS)), "is 1.0 in every row; classification needs two"),
+    "one value": ((X, np.ones(ROWS)), "is 1.0 in every row, so there is nothing to predict"),
     "a tuple of three": ((X, CODES, CODES), "a tuple of 3; expected (X, y)"),
     "channels at both ends": ((np.zeros((ROWS, 3, 8, 3), np.uint8), CODES), "and not both"),
     "four channels": ((np.zeros((ROWS, 8, 8, 4), np.uint8), CODES), "take the transparent ground"),
