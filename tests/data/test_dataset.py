@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 
 import linnet
@@ -30,6 +31,21 @@ def test_one_picture_or_a_batch_in_every_accepted_shape(digits: Dataset) -> None
         schema.encode(x[0].astype(int) - 1)
     with pytest.raises(DataError, match="expected numbers"):
         schema.encode(np.full((8, 8), "a"))
+
+
+def test_raw_input_that_is_no_array_is_refused_in_linnets_own_words() -> None:
+    schema = linnet.read("iris").schema
+    for raw, words in (
+        ([[1, 2, 3, 4], [1, 2]], "row 1 has 2"),
+        (None, "a NoneType"),
+        (iter([1.0]), "make a list of it"),
+        (scipy.sparse.eye(4).tocsr(), "a sparse matrix"),
+        (np.ma.masked_equal(np.ones((2, 4)), 1), "8 values are masked"),
+        ([["a", 1, 2, 3]] * 2, "expected numbers"),
+        (np.ones((2, 4)) * 1j, "real numbers"),
+    ):
+        with pytest.raises(DataError, match=words):
+            schema.encode(raw)
 
 
 def test_floating_pictures_mean_what_the_training_data_meant(digits: Dataset) -> None:

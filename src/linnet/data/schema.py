@@ -127,10 +127,11 @@ class Schema(Closed):
         import torch
 
         from linnet.data.memory.frames import Frames
+        from linnet.data.memory.values import as_array
 
         if self.tabular and Frames().matches(raw):
             return self.encode_table(Frames().read(raw, Reading(missing=self.missing)))
-        array = raw.detach().cpu().numpy() if isinstance(raw, torch.Tensor) else np.asarray(raw)
+        array = as_array(raw, "the input")
         if array.dtype.kind not in "buif":
             raise DataError(f"the input holds {array.dtype}; expected numbers")
         array = self._batch(array)

@@ -249,10 +249,28 @@ def _target(
             f"{name}: the target {target!r} is {values[0]} in every row, so there is nothing to "
             f"predict; classification needs two classes, found {len(values)}"
         )
+    if values.dtype.kind in "UT":
+        _refuse_alike(values, codes.reshape(-1), name, target)
     values = values.astype(np.int64) if values.dtype.kind == "f" else values
     kind = {"b": "bool", "i": "int", "u": "int"}.get(values.dtype.kind, "text")
     codes = codes.reshape(-1).astype(np.int64)
     return Target(task, (target,), codes, tuple(values.tolist()), kind, notes)
+
+
+def _refuse_alike(values: Array, codes: Array, name: str, target: str) -> None:
+    """Raise if classes differ at most in case or spaces, as for tables."""
+    import polars
+
+    from linnet.data.kinds import same_but_case  # polars is slow to load
+
+    same = same_but_case(polars.Series(values.tolist(), dtype=polars.String))
+    if not same:
+        return
+    row = int(np.flatnonzero(codes == values.tolist().index(same[1]))[0])
+    raise DataError(
+        f"{name}: the classes {same[0]!r} and {same[1]!r} of {target!r} differ at most in case or "
+        f"spaces ({same[1]!r} first at row {row}); write each class in one way"
+    )
 
 
 def _known(

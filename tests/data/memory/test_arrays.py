@@ -78,6 +78,15 @@ def test_text_is_classes_whatever_holds_it(y: Any) -> None:
     assert data.schema.decode(data.y).tolist() == WORDS.tolist()
 
 
+@pytest.mark.parametrize("other", ["RED", "Red ", "ｒｅｄ"])
+def test_classes_that_differ_at_most_in_case_are_refused_as_in_tables(other: str) -> None:
+    words = WORDS.astype(object)
+    words[9] = other
+    for place in ((X, words), (pandas.DataFrame(X), pandas.Series(words))):
+        said = refusal(linnet.read, place)
+        assert "differ at most in case or spaces" in said and "row" in said
+
+
 NUMBERS: dict[str, Any] = {
     "objects": X.astype(object), "a list": X.tolist(), "half": X.astype(np.float16),
     "longer": X.astype(np.longdouble), "swapped bytes": X.astype(">f4"), "turned": X[::-1][::-1],

@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from linnet.core.text import cut, literal
-from linnet.data.source import Array
 from linnet.errors import DataError
+
+Array = np.ndarray[Any, Any]
 
 
 def as_array(value: Any, what: str) -> Array:

@@ -13,8 +13,9 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from linnet.core.text import of_path
-from linnet.data.source import Array
 from linnet.errors import DataError
+
+Array = np.ndarray[Any, Any]
 
 USUAL = ("PNG", "JPEG")
 FORMATS = {
