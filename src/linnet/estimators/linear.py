@@ -36,6 +36,7 @@ class _LeastSquares(Explained, Regressor):
     sums = True
     models = ("linear",)
     fit_intercept: bool
+    _triangle: Triangle | None = None
     positive: bool
 
     def fit(
@@ -62,7 +63,7 @@ class _LeastSquares(Explained, Regressor):
             self._fit(settings, X, numbers, weight, self._schema(numbers), valid)
         else:
             self._fit_each([alpha / total for alpha in penalties], X, numbers, weight)
-        self._triangle: Triangle | None = None
+        self._triangle = None
         self._keep(X, np.asarray(y, dtype=np.float64), weight, always=not self._penalty())
         return self
 
@@ -104,7 +105,7 @@ class _LeastSquares(Explained, Regressor):
         decomposition of it and of the new rows. ``fit`` forgets earlier rows.
         """
         self._check()
-        first = getattr(self, "_triangle", None) is None
+        first = self._triangle is None
         X = self._rows(X, reset=first, weight=sample_weight)
         numbers = self._numbers(X, y)
         weight = _weights(sample_weight, X)

@@ -193,6 +193,8 @@ class LinearProblem:
         if self.intercept and len(block):
             shift = self._mean(block)
             block = block - shift
+            rest = self._mean(block)  # what rounding has left
+            shift, block = shift + rest, block - rest
         basis, triangle = torch.linalg.qr(block.T)
         if not triangle.isfinite().all():
             self.check()
