@@ -70,7 +70,7 @@ class Exact:
         add = 1 if self.outputs == 1 else 0
         return np.array(
             [
-                t + mpmath.log(sum(mpmath.exp(r - t) for r in row) + add * mpmath.exp(-t))
+                t + mpmath.log(sum(_exp(r - t) for r in row) + add * _exp(-t))
                 for row, t in zip(raw, top, strict=True)
             ],
             dtype=object,
@@ -83,9 +83,7 @@ class Exact:
             p, blocks = raw, [np.eye(k).astype(object)] * len(raw)
         else:
             total = self._log_total(raw)
-            p = np.array(
-                [[mpmath.exp(r - t) for r in row] for row, t in zip(raw, total, strict=True)]
-            )
+            p = np.array([[_exp(r - t) for r in row] for row, t in zip(raw, total, strict=True)])
             blocks = [np.diag(row) - np.outer(row, row) for row in p]
         residual = self.weight[:, None] * (p - self.y)
         gradient = self.x.T @ residual
@@ -98,6 +96,11 @@ class Exact:
         ridge = np.repeat([*[self.alpha] * (width - 1), mpmath.mpf(0)], k)
         hessian = hessian + np.diag(ridge)
         return theta - _solve(hessian, gradient.reshape(-1)).reshape(theta.shape)
+
+
+def _exp(value: Any) -> Any:
+    """The exponential of a number that is not above zero, nothing if that is below 1e-200."""
+    return mpmath.exp(value) if value > -460 else mpmath.mpf(0)
 
 
 def _solve(matrix: Array, right: Array) -> Array:
