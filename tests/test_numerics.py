@@ -172,7 +172,7 @@ def test_a_constant_target_is_predicted(tmp_path: Path) -> None:
 def test_one_target_of_1e30_has_an_answer_or_a_name(tmp_path: Path) -> None:
     far = NUMBERS.copy()
     far[3] = 1e30
-    with pytest.raises(DataError, match=r"the target: .* too large for the sums of float32"):
+    with pytest.warns(LinnetWarning, match=r"'y' has 1\.0*\d*e\+30 in 1 row"):
         linnet.train((X.astype("f4"), far.astype("f4")), model="linear", out=tmp_path / "a")
     model = linnet.LinearRegression().fit(X, far)
     centred = X - X.mean(0)

@@ -608,7 +608,8 @@ def test_rows_without_labels_are_predicted(made: Path, tmp_path: Path) -> None:
         evaluate(made / "r", tmp_path / "v.csv")
     some[2] = ""
     table.with_columns(y=pl.Series(some)).write_csv(tmp_path / "w.csv")
-    scored = evaluate(made / "r", tmp_path / "w.csv")["data"]
+    with pytest.warns(LinnetWarning, match="trained the models"):
+        scored = evaluate(made / "r", tmp_path / "w.csv")["data"]
     assert scored["rows"] == ROWS - 2 and "2 rows have no target" in scored["notes"][0]
 
 

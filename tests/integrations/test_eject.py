@@ -110,7 +110,11 @@ NETS: dict[str, dict[str, Any]] = {
         }
         for name, activation in zip(OPTIMIZERS, FUNCTIONS, strict=True)
     },
-    **{f"paced by {name}": {"schedule": name, "step_size": 1} for name in SCHEDULES},
+    **{
+        f"paced by {name}": {"schedule": name, "step_size": 1}
+        for name in SCHEDULES
+        if name != "adaptive"  # refused by name
+    },
     "sgd with all its options": {
         "optimizer": "sgd", "momentum": 0.9, "nesterov": True, "weight_decay": 1e-3, "lr": 0.05,
     },

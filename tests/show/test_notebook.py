@@ -161,7 +161,8 @@ def test_of_many_coefficients_the_largest_are_shown() -> None:
     model = Ridge().fit(X, X @ np.arange(40.0))
     told = words(model._repr_html_())
     assert "The 10 largest coefficients of 40, in the target's unit" in told
-    assert re.search(r"x39 38\.\d+ x38 37\.\d+", told) and " x29 " not in told
+    assert re.search(r"x39 38\.\d+ x38 37\.\d+", told)
+    assert not re.search(r"x29 2[89]\.\d+", told)
     many = LogisticRegression().fit(X, np.arange(300) % 9)
     assert "+ 3 more" in words(many._repr_html_())
 
@@ -190,7 +191,7 @@ def test_unfitted_or_as_text_only_scikit_learn_is_shown(tmp_path: Path) -> None:
     model.save(tmp_path / "m.safetensors")
     assert "converged" in Ridge.load(tmp_path / "m.safetensors")._repr_html_()
     exact = Ridge().partial_fit(DATA["x_train"], DATA["y_train"])
-    assert "solved from the moments" in exact._repr_html_()
+    assert "solved from a triangular factor" in exact._repr_html_()
 
 
 def test_pipelines_and_searches_show_their_diagram() -> None:

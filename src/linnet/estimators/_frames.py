@@ -22,6 +22,7 @@ from linnet.data.draft import features
 from linnet.data.memory.frames import Frames
 from linnet.data.reading import Kind, Reading
 from linnet.data.schema import Schema
+from linnet.data.table import warn_of
 from linnet.errors import LinnetWarning
 
 Array = np.ndarray[Any, Any]
@@ -40,8 +41,11 @@ def names(table: Schema) -> list[str]:
 
 
 def plain(table: Schema) -> bool:
-    """Whether all columns are numbers without a mark for missing ones, so rows are arrays."""
-    return all(field.kind == "number" and not field.missing for field in table.fields)
+    """Whether all columns are numbers, not text that is read as such, without a mark for missing
+    ones: so rows are arrays."""
+    return all(
+        field.kind == "number" and not field.missing and not field.format for field in table.fields
+    )
 
 
 def all_numbers(X: Any) -> bool:
@@ -84,7 +88,9 @@ def fill(rows: Array, table: Schema) -> Array:
 def learn(X: Any, weight: Any, integers: Any) -> tuple[Schema, Array]:
     """The schema of a frame of any columns, and its rows; warns of columns that are left out."""
     table = Frames().read(X, Reading())
-    declared = {name: _kind(series, table) for name, series in table.columns.items()}
+    found = {name: _kind(series, table) for name, series in table.columns.items()}
+    declared = {name: kind for name, (kind, _) in found.items()}
+    warn_of(tuple(note for _, notes in found.values() for note in notes))
     most = Reading().max_categories
     fields, records = features(table, Reading(columns=declared))
     left = [f"{field.name!r} ({field.kind})" for field in fields if not field.used]
@@ -117,15 +123,16 @@ def encode(X: Any, table: Schema) -> Array:
     return columns.expand(table.fields, records, table.dtype, table.fields)
 
 
-def _kind(series: pl.Series, table: Any) -> Kind:
-    """The kind of a column, from its type and from the values that are there."""
+def _kind(series: pl.Series, table: Any) -> tuple[Kind, tuple[str, ...]]:
+    """The kind of a column, from its type and from the values that are there, and notes."""
     if series.dtype == pl.Float64:
-        return "number"
+        return "number", ()
     if series.dtype == pl.Boolean:
-        return "boolean"
+        return "boolean", ()
     if series.dtype.is_temporal():
-        return "date"
-    return kinds.infer(series.drop_nulls(), None, table).kind
+        return "date", ()
+    column, notes = kinds.inferred(series.drop_nulls(), None, table, Reading())
+    return column.kind, notes
 
 
 def _schema(fields: tuple[Column, ...], dtype: str) -> Schema:

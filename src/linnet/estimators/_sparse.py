@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +12,7 @@ from torch import Tensor
 from linnet.core.record import Record
 from linnet.data.dataset import Dataset
 from linnet.errors import InputError
+from linnet.fit.artifact import Artifact
 from linnet.fit.begin import build
 from linnet.fit.fit import certificate, facts_of, wrap
 from linnet.fit.progress import Progress
@@ -21,10 +22,6 @@ from linnet.line.problem import LinearProblem
 from linnet.line.rows import SMALL, Sparse
 from linnet.line.solve import Solve
 from linnet.networks.linear import Linear
-
-if TYPE_CHECKING:
-    from linnet.estimators._base import Estimator
-    from linnet.fit.artifact import Artifact
 
 FEW = 4_000_000
 """Sparse rows of at most this many numbers, zeros included, are made dense: 32 MB."""
@@ -36,7 +33,7 @@ a sparse matrix are then slower than with a dense one."""
 MOST = 100_000_000
 
 
-def rows(estimator: Estimator, X: Any, *, reset: bool) -> Any:
+def rows(estimator: Any, X: Any, *, reset: bool) -> Any:
     """Checked sparse rows: an array (rows, features) if they are small, else CSR of float64 or
     float32."""
     if not estimator.sparse:
@@ -48,19 +45,21 @@ def rows(estimator: Estimator, X: Any, *, reset: bool) -> Any:
         estimator, X, reset=reset, accept_sparse=["csr", "csc"], dtype=[np.float64, np.float32]
     ).tocsr()
     numbers = found.shape[0] * found.shape[1]
-    if numbers <= FEW or (numbers <= MOST and found.nnz >= DENSE * numbers):
+    if numbers <= FEW or (numbers <= MOST and found.count_nonzero() >= DENSE * numbers):
         return found.toarray()
     if estimator.device not in ("cpu", "auto"):
         raise InputError(
             f'device="{estimator.device}": large sparse rows are computed on the CPU; use '
             'device="cpu"'
         )
-    found.sum_duplicates()
+    if not found.has_canonical_format:
+        found = found.copy()  # the user's own rows are only read
+        found.sum_duplicates()
     return found
 
 
 def fit(
-    estimator: Estimator,
+    estimator: Any,
     recipe: dict[str, Any],
     X: Any,
     y: Tensor,

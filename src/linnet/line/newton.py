@@ -94,7 +94,8 @@ class NewtonCG(Solver):
             steep = inverse * left
             before, now = now, (left * steep).sum()
             along = steep + (now / before) * along
-        return step if step.any() else -inverse * state.gradient
+        step = step if step.any() else -inverse * state.gradient
+        return step - step.mean(1, keepdim=True) if problem.objective.free else step
 
     @staticmethod
     def _hessian(problem: LinearProblem, raw: Tensor, along: Tensor) -> Tensor:

@@ -166,18 +166,15 @@ class LinearProblem:
         rows, inputs = self.x.shape
         if isinstance(self.x, Dense) and rows < inputs and self.world.size == 1:
             return self._rotated()
-        shift = None
-        if self.intercept and isinstance(self.x, Dense) and inputs:
-            mean, deviation = self.columns
-            far = (deviation > 0) & (mean.abs() > OFFSET[self.x.dtype] * deviation)
-            shift = mean if far.any() else None
-        if shift is not None and self.x.device.type != "mps":
-            assert isinstance(self.x, Dense)
-            return self._with(Dense(self.x.x, shift, torch.float64)), Coordinates(shift)
-        narrow = self.x.dtype != torch.float64 and self.numbers <= SMALL
-        if narrow and self.x.device.type != "mps":
-            return self.widened(), Coordinates()
-        return self, Coordinates()
+        narrow = self.x.dtype != torch.float64 and self.x.device.type != "mps"
+        problem = self.widened() if narrow and self.numbers <= SMALL else self
+        x = problem.x
+        if not self.intercept or not isinstance(x, Dense) or self.x.device.type == "mps":
+            return problem, Coordinates()
+        mean, deviation = problem.columns
+        if not ((deviation > 0) & (mean.abs() > OFFSET[x.dtype] * deviation)).any():
+            return problem, Coordinates()
+        return self._with(Dense(x.x, mean, torch.float64)), Coordinates(mean)
 
     def widened(self) -> LinearProblem:
         """The same problem with products in float64."""

@@ -167,7 +167,7 @@ class Sparse(Rows):
         return torch.from_numpy(self.matrix[chosen].toarray())
 
     def spread(self, columns: Tensor) -> tuple[Tensor, Tensor]:
-        ends = [end.toarray()[0] for end in (self.matrix.min(0), self.matrix.max(0))]
+        ends = [end.toarray().ravel() for end in (self.matrix.min(0), self.matrix.max(0))]
         low, high = (torch.from_numpy(end).double()[columns] for end in ends)
         return low, high
 

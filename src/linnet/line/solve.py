@@ -316,10 +316,10 @@ class Solve(Method):
                 values["objective"] = found.objective
                 values |= {} if found.gap is None else {"gap": found.gap}
             if state.solution is not None:
-                values |= {
-                    "rank": float(state.solution.rank),
-                    "condition": state.solution.condition,
-                }
+                rank, inputs = state.solution.rank, self.whole.x.shape[1]
+                full = rank == inputs or problem.alpha > 0
+                condition = state.solution.condition if full else math.inf
+                values |= {"rank": float(rank), "condition": condition}
         return Step(index, values, complete=complete or reason is not None, reason=reason)
 
     def _certificate(self, alpha: float) -> Certificate | None:

@@ -28,8 +28,8 @@ class Logistic(Objective):
         return 1
 
     def loss(self, raw: Tensor, y: Tensor) -> Tensor:
-        logit = raw[:, 0]
-        return -F.logsigmoid(-logit) - _share(y).to(raw.dtype) * logit
+        logit, share = raw[:, 0], _share(y).to(raw.dtype)  # in a form that never cancels
+        return -share * F.logsigmoid(logit) - (1 - share) * F.logsigmoid(-logit)
 
     def gradient(self, raw: Tensor, y: Tensor) -> Tensor:
         share = _share(y).to(raw.dtype)

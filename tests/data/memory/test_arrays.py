@@ -216,7 +216,8 @@ def test_a_frame_with_its_target_beside_it_is_a_table(y: Any) -> None:
 def test_frames_of_training_and_test_rows_keep_their_parts(tmp_path: Any) -> None:
     y = pandas.Series(np.where(X[:, 0] > 0, "yes", "no"))
     place = ((FRAME, y), (FRAME[:12], y[:12]))
-    run = linnet.train(place, model="linear", penalty=0.1, out=tmp_path / "r")
+    with pytest.warns(LinnetWarning, match="12 of 12 test rows"):
+        run = linnet.train(place, model="linear", penalty=0.1, out=tmp_path / "r")
     assert run.split()["test"].tolist() == list(range(ROWS, ROWS + 12))
     assert "part" not in [field.name for field in run.model.schema.fields if field.used]
 

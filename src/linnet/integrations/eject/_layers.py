@@ -299,8 +299,8 @@ def _last(net: Plan) -> str:
     return ".to(memory_format=torch.channels_last)" if net.kind == "cnn" else ""
 
 
-def drawn(net: Plan, style: Style) -> str:
-    """The code that draws the initial weights."""
+def drawn(net: Plan, style: Style, *, wide: bool) -> str:
+    """The code that draws the initial weights; ``wide``: of a net in float64."""
     hidden = [
         _weight(net, style, index)
         for index, layer in enumerate(net.layers[:-1])
@@ -312,14 +312,22 @@ def drawn(net: Plan, style: Style) -> str:
         if layer.bias and layer.kind != "norm"
     ]
     activation = ACTIVATIONS[net.activation]
+    first = "# in float32, so that a net in float64 begins from the same weights\n" * wide
+    first += "draw = torch.empty(weight.shape, dtype=torch.float32)\n" * wide
+    name = "draw" if wide else "weight"
     if activation.fan == "in":
         about = "He et al. (2015): signals keep their size"
-        draw = 'nn.init.kaiming_normal_(weight, nonlinearity="linear", generator=draws)'
-        draw += f"\nweight *= {activation.gain!r}" if activation.gain != 1 else ""
+        draw = f'{first}nn.init.kaiming_normal_({name}, nonlinearity="linear", generator=draws)'
+        draw += f"\n{name} *= {activation.gain!r}" if activation.gain != 1 else ""
     else:
         about = "Glorot and Bengio (2010): signals keep their size"
-        draw = f"nn.init.xavier_normal_(weight, {activation.gain!r}, generator=draws)"
+        draw = f"{first}nn.init.xavier_normal_({name}, {activation.gain!r}, generator=draws)"
+    draw += "\nweight.copy_(draw)" * wide
     last = _weight(net, style, len(net.layers) - 1)
+    final = f"nn.init.xavier_normal_({last}, generator=draws)"
+    if wide:
+        final = f"draw = torch.empty({last}.shape, dtype=torch.float32)\n"
+        final += f"{last}.copy_(nn.init.xavier_normal_(draw, generator=draws))"
     return code(
         """
         # initial weights, a function of SEED; $about
@@ -328,7 +336,7 @@ def drawn(net: Plan, style: Style) -> str:
         with torch.no_grad():
             $hidden
                 $draw
-            nn.init.xavier_normal_($last, generator=draws)
+            $final
             $biases
                 bias.zero_()
         """,
@@ -337,7 +345,7 @@ def drawn(net: Plan, style: Style) -> str:
         hidden=spread("for weight in [", hidden, "]:", 4),
         biases=spread("for bias in [", biases, "]:", 4),
         draw=draw,
-        last=last,
+        final=final,
     )
 
 

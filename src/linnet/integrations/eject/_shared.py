@@ -304,10 +304,11 @@ def losses(facts: Facts) -> str:
         target = "y.to(raw.dtype) if y.dim() > 1 else y" if soft else "y"
         body = f'return F.cross_entropy(raw, {target}, reduction="none")'
     elif facts.objective == "logistic":
-        about = "The cross entropy of each row: log(1 + exp(logit)) - y logit."
-        body = "logit = raw[:, 0]\nreturn -F.logsigmoid(-logit) - y.to(raw.dtype) * logit"
-        if facts.soft:
-            body = "y = y if y.dim() == 1 else y[:, 1]\n" + body
+        about = "The cross entropy of each row, in a form that never cancels."
+        share = "y if y.dim() == 1 else y[:, 1]" if facts.soft else "y"
+        share = f"({share})" if facts.soft else share
+        body = f"logit, y = raw[:, 0], {share}.to(raw.dtype)\n"
+        body += "return -y * F.logsigmoid(logit) - (1 - y) * F.logsigmoid(-logit)"
     else:
         about = "Half the squared error of each row."
         body = "return (raw - y.reshape(raw.shape)).square().sum(1) / 2"

@@ -19,6 +19,10 @@ RATES = {
     "plateau": ("lower where validation losses stay", "factor = plateau"),
     "step": ("a fall every few epochs", "factor = $gamma ** (int(done) // $step_size)"),
     "exponential": ("a fall every epoch", "factor = $gamma ** int(done)"),
+    "inverse": (
+        "divided by a power of the epochs done",
+        "factor = (1 + $step_size * int(done)) ** -$gamma",
+    ),
     "cosine": ("half a cosine, down to 0", "factor = (1 + math.cos(math.pi * done / EPOCHS)) / 2"),
     "one_cycle": (
         "up from a 25th, then down to 0",
@@ -51,7 +55,7 @@ def net(facts: Facts) -> str:
         _shared.scaling(facts),
         _rescaling(facts),
         _layers.written(plan, facts.style),
-        _layers.drawn(plan, facts.style),
+        _layers.drawn(plan, facts.style, wide=facts.wide),
         _shared.losses(facts),
         _optimizer(facts),
         _pace(facts),
