@@ -131,7 +131,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             reset=reset,
             dtype="numeric",
             order="C",
-            ensure_all_finite="allow-nan" if filled else not (reset and self.sums),
+            ensure_all_finite="allow-nan"
+            if filled
+            else not (reset and self.sums and weight is None),
         )
         whole = found.dtype.kind not in "f" or (frame and _frames.whole(X))
         if found.dtype == np.float16:

@@ -160,7 +160,7 @@ def _rows(
     weight: Array | None,
     target: dict[str, Any],
 ) -> tuple[Recipe, Dataset]:
-    described = model._described(X, target)
+    described = model.described(X, target)
     given = {"scaling": "none", "dtype": described.dtype, "device": model.device}
     recipe = Recipe().override({**given, **settings})
     heavy = None if weight is None else _tensor(weight)

@@ -313,7 +313,7 @@ def drawn(net: Plan, style: Style, *, wide: bool) -> str:
     ]
     activation = ACTIVATIONS[net.activation]
     first = "# in float32, so that a net in float64 begins from the same weights\n" * wide
-    first += "draw = torch.empty(weight.shape, dtype=torch.float32)\n" * wide
+    first += "draw = torch.empty_like(weight, dtype=torch.float32)\n" * wide
     name = "draw" if wide else "weight"
     if activation.fan == "in":
         about = "He et al. (2015): signals keep their size"
@@ -326,7 +326,7 @@ def drawn(net: Plan, style: Style, *, wide: bool) -> str:
     last = _weight(net, style, len(net.layers) - 1)
     final = f"nn.init.xavier_normal_({last}, generator=draws)"
     if wide:
-        final = f"draw = torch.empty({last}.shape, dtype=torch.float32)\n"
+        final = f"draw = torch.empty_like({last}, dtype=torch.float32)\n"
         final += f"{last}.copy_(nn.init.xavier_normal_(draw, generator=draws))"
     return code(
         """
