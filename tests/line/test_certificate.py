@@ -316,3 +316,14 @@ def test_few_rows_of_many_columns_make_no_matrix_of_columns() -> None:
     x = random.normal(size=(72, 20_000))
     model = linnet.LinearRegression().fit(x, random.normal(size=72))
     assert model.rank_ == 71 and model.objective_ is not None and model.objective_ < 1e-20
+
+
+def test_a_tiny_column_beside_dependent_ones_keeps_its_coefficient() -> None:
+    random = np.random.default_rng(8)
+    x = random.normal(size=(50, 4))
+    x[:, 1] = 3.0
+    x[:, 3] = x[:, 0]
+    x[:, 2] *= 1e-22
+    y = x[:, 0] + 1e22 * x[:, 2] + 0.01 * random.normal(size=50)
+    model = linnet.LinearRegression().fit(x, y)
+    assert model.converged_ and model.score(x, y) > 0.999 and model.rank_ == 2

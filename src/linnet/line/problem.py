@@ -102,6 +102,8 @@ class LinearProblem:
         if weight is not None:
             rows, y, weight = _weighted(rows, y, weight, self.world)
         self.x = rows
+        self.stored = rows.dtype
+        """The dtype of the rows as they were given: coefficients are stored in it."""
         self.y = y if objective.classifies or rows.device.type == "mps" else y.double()
         self.given = weight  # (rows,) in float64
         self.weight = None if weight is None else weight.to(rows.dtype).to(rows.device)
@@ -330,7 +332,7 @@ class LinearProblem:
 
     def _large(self, found: Columns) -> Columns:
         """The columns; raises if one varies so little that its squares lose their digits."""
-        least = 16 * torch.finfo(self.x.dtype).tiny ** 0.5
+        least = 16 * torch.finfo(self.stored).tiny ** 0.5
         few = (found.deviation < least).nonzero().flatten()
         if len(few) and len(self.x):
             low, high = self.x.spread(few)
@@ -340,7 +342,7 @@ class LinearProblem:
                 raise ColumnError(
                     int(small[0]),
                     f"its numbers are all within {least:.1g} of 0, too small for sums in "
-                    f"{str(self.x.dtype).removeprefix('torch.')}; give it another unit: multiply "
+                    f"{str(self.stored).removeprefix('torch.')}; give it another unit: multiply "
                     "the column",
                 )
         return found

@@ -16,6 +16,9 @@ EPS = torch.finfo(torch.float64).eps
 UNIT = 2.0**-53
 """The relative error of one operation in float64."""
 
+FAINT = 1e-12
+"""A direction that moves predictions by less than this share along a column leaves it alone."""
+
 CONSTANT = 32 * EPS
 """A column is constant if centring leaves at most this share of its length."""
 
@@ -103,6 +106,7 @@ class Triangle:
         if int(known.sum()) < inputs:
             # directions that the rows do not determine, for the unscaled columns
             null = torch.linalg.qr(vt[known].T, mode="complete").Q[:, int(known.sum()) :]
+            null = torch.where(null.abs() > FAINT, null, 0.0)  # else a tiny column would be huge
             free = torch.linalg.qr(scale[:, None] * null).Q
             w = w - free @ (free.T @ w)
         plain = _scaled(r)[2] if alpha else s
