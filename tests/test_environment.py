@@ -194,7 +194,7 @@ def test_what_may_not_be_read_or_written_is_told(tmp_path: Path) -> None:
     words = ["train", str(tmp_path / "a.csv"), "--target", "y", *ONE_LINE]
     cases = [
         ([*words, "--out", str(shut / "r")], 1, "shut/r: cannot make this folder"),
-        (words, 1, "runs/a-linear-1: cannot make this folder"),
+        (words, 1, "runs: cannot make this folder"),
         ([*words, "--out", str(tmp_path / "empty")], 1, "empty/events.jsonl: cannot open"),
         (["train", "--resume", str(stopped)], 1, "stopped/events.jsonl: cannot open"),
         (["train", str(secret), "--target", "y"], 2, "secret.csv: cannot"),
