@@ -194,6 +194,7 @@ def test_the_notes_recipe_is_reached_from_the_command_line(tmp_path: Path) -> No
     assert [key for key, value in recipe.items() if value == "auto"] == [
         "separator",
         "decimal",
+        "dates",
         "encoding",
         "log_every",
         "checkpoint_every",

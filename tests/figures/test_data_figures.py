@@ -20,7 +20,7 @@ from linnet.cli import data as command
 from linnet.core import files
 from linnet.data.read import read_draft
 from linnet.data.reading import Reading
-from linnet.errors import InputError
+from linnet.errors import InputError, LinnetWarning
 from linnet.figures import Figure, Variable, distributions, look, samples
 from linnet.figures import _data as limits
 from linnet.show.report.data import place
@@ -94,7 +94,8 @@ def test_pictures_in_colour_stay_in_colour(tmp_path: Path) -> None:
         pixels[..., index] = 200
         for number in range(7):
             Image.fromarray(pixels).save(tmp_path / "set" / name / f"{number}.png")
-    figure = look(linnet.read(str(tmp_path / "set")))
+    with pytest.warns(LinnetWarning, match="one colour everywhere"):
+        figure = look(linnet.read(str(tmp_path / "set")))
     assert figure.columns["class"] == ["blue", "green", "red"]
     assert len(figure.layout["images"]) == 21  # seven are there
     figure.save(tmp_path / "sheet.png")
@@ -126,7 +127,8 @@ def test_large_pictures_are_fewer_so_that_a_sheet_stays_small() -> None:
 
 def test_pictures_with_numbers_to_predict_are_sorted_by_them() -> None:
     pictures = np.zeros((100, 1, 4, 4), np.uint8)
-    figure = look(linnet.read((pictures, np.linspace(0, 50, 100))))
+    with pytest.warns(LinnetWarning, match="one colour everywhere"):
+        figure = look(linnet.read((pictures, np.linspace(0, 50, 100))))
     assert figure.columns["rows"] == [20] * 5
     assert "0 to 10" in figure.columns["class"][0] and "40 to 50" in figure.columns["class"][-1]
 
