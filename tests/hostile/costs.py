@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 MEGABYTE = 1 << 20
 
@@ -58,9 +60,11 @@ def peak(code: str, *words: str) -> int:
         "    base = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
     )
     tail = "\nprint(); print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - base)"
+    places = [str(Path(__file__).parent), *filter(None, [os.environ.get("PYTHONPATH")])]
     done = subprocess.run(
         [sys.executable, "-c", head + code + tail, *words],
         capture_output=True, text=True, check=False, timeout=600,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     print(done.stdout)
