@@ -385,7 +385,7 @@ def _shortfall(run: _Run, net: _Curve, unit: float) -> bool | None:
     missing = (net.valid[net.best] - line) / max(unit - line, 0.05 * unit)
     comparison = run.comparisons.get(net.name, {})
     # squared errors of a line that fits by itself are surely smaller by a hair: that is no reason
-    counted = comparison.get("better") == "line" and "only_line_right" in comparison
+    counted = comparison.get("better") == "line" and comparison.get("test") != "paired t"
     surely = counted and number(comparison.get("p_value", 1)) < CHANCE
     return bool(missing > (BEHIND / 10 if surely else BEHIND))
 
