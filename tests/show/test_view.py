@@ -21,7 +21,7 @@ from helpers import Site, append_events, open_browser
 from linnet.core import files
 from linnet.errors import LinnetWarning, WorkError
 from linnet.figures.colors import COLORS
-from linnet.runs import directory, events
+from linnet.runs import directory, events, writer
 from linnet.show.view import app, follower, launch, panels, server, wire
 from linnet.show.view.follower import Folder, Follower
 from linnet.show.view.series import BUCKETS, MAX_POINTS, Series
@@ -278,7 +278,8 @@ def test_a_killed_trainer_is_a_crash_at_the_next_look(site: Site, root: Path) ->
     trainer = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
     path = a_run(root, "one")
     status = files.read_json(path / "status.json")
-    files.write_json(path / "status.json", {**status, "pid": trainer.pid})
+    about = {"pid": trainer.pid, "started": writer.started(trainer.pid)}
+    files.write_json(path / "status.json", {**status, **about})
     states = []
     for event in site.stream():
         if event["event"] == "run":
@@ -1020,7 +1021,10 @@ def test_a_browser_sees_a_live_run_grow_and_crash(site: Site, root: Path, browse
     try:
         path = a_run(root, "one", lr=0.1)
         status = files.read_json(path / "status.json")
-        files.write_json(path / "status.json", {**status, "pid": trainer.pid})
+        files.write_json(
+            path / "status.json",
+            {**status, "pid": trainer.pid, "started": writer.started(trainer.pid)},
+        )
         append_events(path, *(step(i, lr=0.1) for i in range(20)))
         seen = Seen(browser, site)
         drawn = "document.querySelector('#plot-loss .main-svg') && "

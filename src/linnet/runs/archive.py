@@ -12,7 +12,6 @@ from pathlib import Path, PurePosixPath
 from linnet.core import files
 from linnet.core.files import Place
 from linnet.errors import InputError
-from linnet.fit.artifact import read_manifest
 from linnet.runs import directory
 
 LEFT_OUT = ("checkpoints",)
@@ -147,6 +146,8 @@ def model_place(path: Path, model: str | None = None) -> Place:
     """The model file for ``path``: itself, or if it is a run, its chosen model or ``model``."""
     place = run_place(path)
     if place == path and path.is_file():
+        from linnet.fit.artifact import read_manifest  # pydantic takes a while to import
+
         if model is not None and (found := read_manifest(path).model) != model:
             raise InputError(f'{path} is the model "{found}", and not "{model}": name its run')
         return path
