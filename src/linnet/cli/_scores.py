@@ -26,7 +26,7 @@ def show(run: "Run") -> None:
     say(f"* chosen by validation loss: {metrics['chosen']}")
     _stopped(models)
     if (rests := basis(models[metrics["chosen"]].get("test", {}))) is not None:
-        print(f"note: {rests}")
+        say(f"note: {rests}")
     about = run.info
     end = os.sep if run.path.is_dir() else ""
     for note in about["data"]["notes"]:
