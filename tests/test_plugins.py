@@ -97,9 +97,12 @@ class Poisson(Objective):
     def diagonal(self, raw: Tensor) -> Tensor:
         return raw.exp()
 
-    def total_curvature(self, raw: Tensor, weight: Tensor | None) -> Tensor:
-        bend = raw.exp() if weight is None else raw.exp() * weight[:, None]
-        return bend.sum(0).diag()
+    def dual(self, raw: Tensor, y: Any, weight: Any, everywhere: Any, change: Any = None) -> Any:
+        m, y = raw.exp(), y.reshape(raw.shape)
+        share = torch.ones_like(m[0])
+        if weight is not None:
+            share = everywhere(weight @ y) / everywhere(weight @ m)
+        return share * m - y, (m * (torch.xlogy(share, share) - share + 1)).sum(1)
 
     def mean(self, raw: Tensor) -> Tensor:
         return raw.exp()

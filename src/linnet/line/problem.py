@@ -256,7 +256,7 @@ class LinearProblem:
         around zero. What is left of a constant target is rounding: then it is 1."""
         y = self.y.reshape(len(self.x), self.outputs).to(self.home).double()
         heavy = torch.ones_like(y[:, 0]) if self.given is None else self.given
-        mean = torch.zeros_like(y[0]) if len(y) else y.new_zeros(self.outputs)
+        mean = y.new_zeros(self.outputs)
         if self.intercept:
             mean = self.everywhere(heavy @ y) / self.total
         variance = (self.everywhere(heavy @ (y - mean).square()) / self.total).sum().item()

@@ -86,10 +86,6 @@ class Objective(ABC):
     def diagonal(self, raw: Tensor) -> Tensor:
         """The diagonal of each row's Hessian in its raw predictions, (rows, outputs)."""
 
-    @abstractmethod
-    def total_curvature(self, raw: Tensor, weight: Tensor | None) -> Tensor:
-        """The weighted sum of all rows' Hessians in their raw predictions, (outputs, outputs)."""
-
     def dual(
         self,
         raw: Tensor,

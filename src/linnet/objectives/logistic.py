@@ -42,10 +42,6 @@ class Logistic(Objective):
     def diagonal(self, raw: Tensor) -> Tensor:
         return raw.sigmoid() * (-raw).sigmoid()
 
-    def total_curvature(self, raw: Tensor, weight: Tensor | None) -> Tensor:
-        bend = self.diagonal(raw)
-        return (bend if weight is None else bend * weight[:, None]).sum().reshape(1, 1)
-
     def dual(
         self,
         raw: Tensor,

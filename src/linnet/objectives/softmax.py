@@ -64,11 +64,6 @@ class Softmax(Objective):
         p = raw.softmax(1)
         return p * (1 - p)
 
-    def total_curvature(self, raw: Tensor, weight: Tensor | None) -> Tensor:
-        p = raw.softmax(1)
-        heavy = p if weight is None else p * weight[:, None]
-        return heavy.sum(0).diag() - p.T @ heavy
-
     def dual(
         self,
         raw: Tensor,

@@ -32,10 +32,6 @@ class Squared(Objective):
     def diagonal(self, raw: Tensor) -> Tensor:
         return torch.ones_like(raw)
 
-    def total_curvature(self, raw: Tensor, weight: Tensor | None) -> Tensor:
-        total = len(raw) if weight is None else weight.sum()
-        return torch.eye(raw.shape[1], dtype=raw.dtype, device=raw.device) * total
-
     def mean(self, raw: Tensor) -> Tensor:
         return raw
 
