@@ -33,9 +33,13 @@ VERSIONS = ("linnet", "torch", "numpy")
 def recipe_of(path: Place) -> Recipe:
     """The resolved recipe of the run in ``path``."""
     place = path / directory.RECIPE
-    if not path.is_dir():
+    try:
+        there, held = path.is_dir(), place.is_file()
+    except OSError as error:  # such as a folder that may not be entered
+        raise InputError(f"{path}: {error.strerror or error}") from error
+    if not there:
         raise InputError(f"there is no run {path}")
-    if not place.is_file():
+    if not held:
         raise InputError(
             f"{path} holds no {directory.RECIPE}: not a run, or one that ended before training; "
             "remove it and start again"
