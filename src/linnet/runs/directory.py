@@ -212,11 +212,22 @@ def _silent(heartbeat: Any) -> bool:
     return age > SILENT_SECONDS
 
 
+def holds(path: Place, name: str) -> bool:
+    """Whether the run in ``path`` has a file ``name``; raises ``InputError`` if there is no run, or
+    its folder may not be entered."""
+    try:
+        if (path / name).is_file():
+            return True
+        if isinstance(path, Path) and not path.exists():
+            raise InputError(f"there is no run {path}")
+    except OSError as error:
+        raise InputError(f"{path}: cannot read: {error.strerror or error}") from error
+    return False
+
+
 def read_metrics(path: Place) -> dict[str, Any]:
     """``metrics.json`` of the run in ``path``; raises ``InputError`` if it is missing or newer."""
-    if isinstance(path, Path) and not path.exists():
-        raise InputError(f"there is no run {path}")
-    if not (path / METRICS).is_file():
+    if not holds(path, METRICS):
         raise InputError(f"{path} holds no {METRICS}: not a run of linnet, or not finished")
     metrics: dict[str, Any] = files.read_json(path / METRICS, MAX_METRICS)
     files.check_format(metrics, FORMAT, path / METRICS)
@@ -230,7 +241,7 @@ def read_info(path: Place) -> dict[str, Any]:
     """``run.json`` of the run in ``path``."""
     from linnet.runs import validation
 
-    if not (path / RUN).is_file():
+    if not holds(path, RUN):
         raise InputError(f"{path} holds no {RUN}: not a run of linnet, or not a whole one")
     info: dict[str, Any] = files.read_json(path / RUN, MAX_INFO)
     files.check_format(info, FORMAT, path / RUN)

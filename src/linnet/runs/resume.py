@@ -33,13 +33,7 @@ VERSIONS = ("linnet", "torch", "numpy")
 def recipe_of(path: Place) -> Recipe:
     """The resolved recipe of the run in ``path``."""
     place = path / directory.RECIPE
-    try:
-        there, held = path.is_dir(), place.is_file()
-    except OSError as error:  # such as a folder that may not be entered
-        raise InputError(f"{path}: {error.strerror or error}") from error
-    if not there:
-        raise InputError(f"there is no run {path}")
-    if not held:
+    if not directory.holds(path, directory.RECIPE):
         raise InputError(
             f"{path} holds no {directory.RECIPE}: not a run, or one that ended before training; "
             "remove it and start again"
