@@ -78,9 +78,7 @@ class Few:
             "best_step": self.steps,
             "scaling": {"kind": "none"},
         }
-        history = [
-            self._step(problem, index, u) for index, u in enumerate(self.found.path)
-        ]
+        history = [self._step(problem, index, u) for index, u in enumerate(self.found.path)]
         stored = torch.cat([self.weight.T, self.bias[None]]).double()
         found = certify(problem, stored)
         assert found is not None

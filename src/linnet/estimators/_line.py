@@ -85,7 +85,7 @@ class Line(Estimator):
             super()._fit(recipe, X, y, weight, schema, valid, start, judge)
             return
         for name in LATER:
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         self._few = few
         self.converged_, self.stop_reason_ = True, few.reason
         self.n_iter_ = self._counted(max(1, few.steps))

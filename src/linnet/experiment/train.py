@@ -429,8 +429,8 @@ class Job:
             folder.mkdir(exist_ok=True)
             content = _predictions(model, raw, test, self.ready.parts)
             files.write(folder / f"{name}.parquet", content)
-        seconds = model.manifest.provenance["seconds"]
-        return {**scores, "fit": {**model.manifest.fit, "seconds": seconds}}
+        made = {key: model.manifest.provenance[key] for key in ("seconds", "threads")}
+        return {**scores, "fit": {**model.manifest.fit, **made}}
 
 
 def _go_on(
