@@ -287,7 +287,7 @@ class Solve(Method):
         return None
 
     def _begin(self, problem: LinearProblem, theta: Tensor) -> Step:
-        if problem.objective.quadratic:
+        if problem.objective.quadratic and problem.compact:
             value, gradient = problem.moments.value_and_gradient(theta, problem.alpha)
         else:
             value, gradient = problem.value_and_gradient(theta)
