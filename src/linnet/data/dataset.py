@@ -13,6 +13,7 @@ from linnet.core.files import canonical
 from linnet.core.registry import suggest
 from linnet.core.text import listed
 from linnet.data import columns
+from linnet.data.coded import Coded
 from linnet.data.reading import Label, Reading
 from linnet.data.schema import Schema
 from linnet.data.split import Division, Split, Units, split
@@ -27,6 +28,7 @@ class Dataset:
     """Examples with targets.
 
     ``x`` is ``(rows, *schema.shape)`` in its original dtype: pictures stay uint8 until the batch.
+    The rows of a table with many categories are ``Coded``; ``x.dense()`` is the plain tensor.
     ``y`` is int64 (rows,) class codes, floating (rows, classes) probabilities, or floating (rows,)
     or (rows, targets) numbers. Without a target it is (rows, 0). ``weight`` is floating (rows,) or
     None. The last ``test_rows`` rows are the data's own test part. ``division`` is the split by a
@@ -81,7 +83,8 @@ class Dataset:
     def fingerprint(self) -> str:
         """A sha256 over schema, examples, targets and weights."""
         digest = hashlib.sha256(canonical([self.schema.plain(), self.test_rows]))
-        for tensor in (self.x, self.y, self.weight):
+        inputs = self.x.parts() if isinstance(self.x, Coded) else (self.x,)
+        for tensor in (*inputs, self.y, self.weight):
             if tensor is not None:
                 digest.update(canonical([str(tensor.dtype), list(tensor.shape)]))
                 for part in tensor.split(BLOCK):
@@ -104,8 +107,8 @@ class Dataset:
         records = self.x.numpy()
         all_rows = len(rows) == len(self)
         schema = self.schema.learn(records, None if all_rows else rows.numpy(), most)
-        encoded = columns.expand(schema.fields, records, schema.dtype, self.schema.fields)
-        return replace(self, x=torch.from_numpy(encoded), schema=schema)
+        encoded = columns.encoded(schema.fields, records, schema.dtype, self.schema.fields)
+        return replace(self, x=encoded, schema=schema)
 
     def select(
         self, classes: tuple[Label, ...] | None = None, positive: Label | None = None
@@ -210,9 +213,8 @@ class Dataset:
                     f"model takes it as {field.kind}: declare it, columns.{field.name}={field.kind}"
                 )
         rows = self.x.numpy()[:, order]
-        return torch.from_numpy(
-            columns.expand(schema.fields, rows, schema.dtype, [mine[place] for place in order])
-        )
+        before = [mine[place] for place in order]
+        return columns.encoded(schema.fields, rows, schema.dtype, before)
 
     def _pixels(self, schema: Schema) -> Tensor:
         """The examples; pictures in the unit and with the channels of a model's ``schema``."""
@@ -278,5 +280,7 @@ def moments(x: Tensor) -> tuple[float, float]:
         mean = (counts * values).sum() / counts.sum()
         variance = (counts * (values - mean).square()).sum() / counts.sum()
         return mean.item(), variance.sqrt().item()
+    if isinstance(x, Coded):
+        return x.moments()
     wide = x.double()
     return wide.mean().item(), wide.std(correction=0).item()

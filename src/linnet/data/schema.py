@@ -116,6 +116,13 @@ class Schema(Closed):
         """Whether the examples come from tables, by the names of columns."""
         return bool(self.fields) or (self.example == "picture" and bool(self.columns))
 
+    @property
+    def coded(self) -> bool:
+        """Whether the rows of tables are encoded as ``linnet.data.coded.Coded``."""
+        from linnet.data import columns
+
+        return self.example == "row" and any(columns.coded(self.fields))
+
     def encode(self, raw: Any) -> Tensor:
         """Raw examples as ``(rows, *shape)`` in the dtype of the training data.
 
@@ -155,7 +162,6 @@ class Schema(Closed):
 
         Warns about values that the training rows did not have.
         """
-        import torch
 
         from linnet.data import columns
 
@@ -166,7 +172,7 @@ class Schema(Closed):
         rows = columns.records(self.fields, table, self.missing)
         for text in columns.unknown(self.fields, rows):
             warnings.warn(f"{table.name}: the column {text}", LinnetWarning, stacklevel=3)
-        return torch.from_numpy(columns.expand(self.fields, rows, self.dtype, self.fields))
+        return columns.encoded(self.fields, rows, self.dtype, self.fields)
 
     def learn(
         self, records: np.ndarray[Any, Any], rows: np.ndarray[Any, Any] | None, most: int
