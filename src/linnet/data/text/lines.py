@@ -46,7 +46,7 @@ MARKS = (
 
 NONE = np.zeros(0, np.int64)
 
-LINE, RETURN, QUOTE, SPACE, TAB = b'\n\r" \t'
+LINE, RETURN, QUOTE, SPACE, TAB, MARK = b'\n\r" \t#'
 
 STEPS = 16
 """Up to this many blanks around a value are removed one by one, more in one operation."""
@@ -130,8 +130,7 @@ class Stream:
         while True:
             if self._fault is not None:
                 raise self._fault
-            raw = self._head or self._take(size)
-            self._head = b""
+            raw, self._head = self._head + self._take(size), b""
             data = raw if self._decoder is None else self._decoded(raw)
             self.made += len(data)
             if data or not (raw or self._fault):
@@ -177,6 +176,76 @@ class Stream:
             return good.encode(errors="ignore")
 
 
+class Cleared:
+    """The text of ``stream`` without the content of some lines, whose line ends stay: the first
+    ``skip`` lines, and those that begin with the byte ``comment`` outside quotes. Of a comment its
+    first byte stays too."""
+
+    def __init__(self, stream: Stream, skip: int, comment: int | None) -> None:
+        self._stream = stream
+        self._skip = skip
+        self._comment = comment
+        self._rest = b""
+        self._odd = 0  # whether a quote is open
+
+    def read(self, size: int) -> bytes:
+        """About ``size`` bytes at most; empty only at the end of the text."""
+        while True:
+            block = self._stream.read(size)
+            data = self._rest + block
+            stop = len(data)
+            if block:
+                stop -= data.endswith(b"\r")
+                stop = max(data.rfind(b"\n", 0, stop), data.rfind(b"\r", 0, stop)) + 1
+                if not stop and len(data) > MAX_RECORD_BYTES:  # refused later
+                    stop = len(data)
+            text, self._rest = self._cleared(data[:stop]), data[stop:]
+            if text or not block:
+                return text
+
+    def _cleared(self, data: bytes) -> bytes:
+        """Whole lines without what is left out of them."""
+        if not data:
+            return data
+        b = np.frombuffer(data, np.uint8)
+        ends = _line_ends_at(data)
+        if not data.endswith((b"\n", b"\r")):
+            ends = np.append(ends, len(data))
+        starts = np.concatenate(([0], ends[:-1] + 1))[: len(ends)]
+        skipped = min(self._skip, len(ends))
+        self._skip -= skipped
+        quotes = quotes_in(b)
+        if skipped:
+            quotes = quotes[quotes > ends[skipped - 1]]
+        which = self._comments(b, starts[skipped:], ends[skipped:], quotes) + skipped
+        change = np.zeros(len(data) + 2, np.int8)
+        for begin, end in (
+            (starts[:skipped], ends[:skipped]),
+            (starts[which] + 1, ends[which]),
+        ):
+            np.add.at(change, begin, 1)
+            np.add.at(change, end, -1)
+        kept: bytes = b[np.cumsum(change[: len(data)], dtype=np.int8) == 0].tobytes()
+        return kept
+
+    def _comments(self, b: Array, starts: Array, ends: Array, quotes: Array) -> Array:
+        """Which of these lines are comments."""
+        if self._comment is None or not len(starts):
+            return NONE
+        may = np.flatnonzero((b[starts] == self._comment) & (ends > starts))
+        if not len(quotes) and not self._odd:
+            return may
+        before = np.searchsorted(quotes, starts[may]).tolist()
+        after = np.searchsorted(quotes, ends[may]).tolist()
+        left_out, found = 0, []
+        for line, first, last in zip(may.tolist(), before, after, strict=True):
+            if not (self._odd + first - left_out) % 2:  # outside quotes
+                found.append(line)
+                left_out += last - first
+        self._odd = (self._odd + len(quotes) - left_out) % 2
+        return np.array(found, np.int64)
+
+
 class Chunks:
     """Cut a stream into chunks of whole records of about ``size`` bytes: (chunk, is it the last).
 
@@ -184,7 +253,7 @@ class Chunks:
     soon as it is known.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream | Cleared) -> None:
         self.size = CHUNK_BYTES
         self.separator: int | None = -1
         self._stream = stream
@@ -260,35 +329,44 @@ class Records:
 
 
 def split(
-    data: bytes, separator: int | None, width: int | None, *, last: bool, skip: bool = False
+    data: bytes,
+    separator: int | None,
+    width: int | None,
+    *,
+    last: bool,
+    skip: bool = False,
+    comment: int | None = None,
 ) -> Records:
     """The records in ``data``, which ends with a line end; raises ``Fault`` for a wrong one.
 
     Without ``width`` any number of fields is allowed. ``skip`` leaves out records of another width.
+    Lines of the byte ``comment`` alone are no records (see ``Cleared``).
     """
     if (wrong := _text_fault(data)) is not None:
         before = data[: _last_end(data[: wrong.byte] + b"x")]
         if before:  # these may have an earlier fault
-            records = split(before, separator, width, last=False, skip=skip)
+            records = split(before, separator, width, last=False, skip=skip, comment=comment)
             if records.blank and not skip:
                 raise Fault(records.blank[0], BLANK_LINE)
         raise wrong
     cut = _cut(data, separator, last)
-    if width is not None and cut.fault is None and _regular(cut, width):
+    if width is not None and cut.fault is None and _regular(cut, width, comment):
         return Records(cut.data, cut.rows, cut.ends, cut.lines, cut.quoted, cut.spaced)
-    rows = _Rows(cut)
+    rows = _Rows(cut, comment)
     most, bad = rows.most, rows.blank
     if width is not None:
         bad = bad | (rows.counts != width)
+    bad &= ~rows.comment
     misfits = np.flatnonzero(bad[:most])
     if len(misfits) and not skip:
         raise rows.misfit(int(misfits[0]), width, separator)
     if cut.fault is not None:
         raise cut.fault[1]
     rows.check_lengths()
-    good = ~bad
+    good = ~(bad | rows.comment)
     good[most:] = False
-    tail = (rows.line(most), len(bad) - most) if most < len(bad) else None
+    after = most + np.flatnonzero(rows.blank[most:])
+    tail = (rows.line(int(after[0])), len(after)) if len(after) else None
     named = tuple((rows.line(int(row)), rows.form(int(row))) for row in misfits[:MAX_NAMED])
     return rows.only(good, separator, blank=tail, left_out=len(misfits), named=named)
 
@@ -330,14 +408,14 @@ def _cut(data: bytes, separator: int | None, last: bool) -> _Cut:
     return _Cut(original, data, b, ends, closes, rows, lines, quoted, spaced, fault)
 
 
-def _regular(cut: _Cut, width: int) -> bool:
+def _regular(cut: _Cut, width: int, comment: int | None) -> bool:
     """Whether each record is one line of ``width`` fields; false also for a chunk that is large."""
     rows, ends = cut.rows, cut.ends
     if len(ends) != rows * width or not cut.closes[width - 1 :: width].all():
         return False
     if width == 1 and rows:  # a blank line has one field too
         firsts = np.concatenate(([0], ends[:-1] + 1))
-        if int(cut.b[firsts].min()) <= SPACE:
+        if int(cut.b[firsts].min()) <= SPACE or (cut.b[firsts] == comment).any():
             return False
     return rows == cut.lines and len(cut.data) <= MAX_RECORD_BYTES
 
@@ -346,10 +424,10 @@ class _Rows:
     """The records of a chunk one by one, up to its first wrong quote.
 
     Their first and last bytes are at ``starts`` and ``stops``; they have ``counts`` fields. After
-    the first ``most`` of them all are blank.
+    the first ``most`` of them all are blank, or left out as a ``comment``.
     """
 
-    def __init__(self, cut: _Cut) -> None:
+    def __init__(self, cut: _Cut, comment: int | None) -> None:
         self._cut = cut
         index = np.flatnonzero(cut.closes)
         stops = cut.ends[index]
@@ -361,9 +439,12 @@ class _Rows:
         if cut.rows != cut.lines:
             self._at = np.searchsorted(_line_ends_at(cut.original), self._starts)
         self.blank = _blank(cut.b, self._starts, self._stops, self.counts)
+        self.comment = np.zeros(len(self.blank), np.bool_)
+        if comment is not None:
+            self.comment = (cut.b[self._starts] == comment) & (self._stops == self._starts + 1)
         self.most = len(self.blank)
         if cut.fault is None:
-            filled = np.flatnonzero(~self.blank)
+            filled = np.flatnonzero(~(self.blank | self.comment))
             self.most = int(filled[-1]) + 1 if len(filled) else 0
 
     def line(self, row: int) -> int:
@@ -382,7 +463,8 @@ class _Rows:
             return Fault(line, BLANK_LINE)
         runs = line_ends(self._cut.original, int(self._stops[row])) - line
         count = int(self.counts[row])
-        return Fault(line, _misfit(self.form(row), count, width, separator, runs))
+        marked = self._cut.b[self._starts[row]] == MARK
+        return Fault(line, _misfit(self.form(row), count, width, separator, runs, marked))
 
     def check_lengths(self) -> None:
         """Raise for a record that is too long."""
@@ -457,13 +539,17 @@ def _too_long(line: int, length: int) -> Fault:
     )
 
 
-def _misfit(found: str, count: int, width: int | None, separator: int | None, runs: int) -> str:
+def _misfit(
+    found: str, count: int, width: int | None, separator: int | None, runs: int, marked: bool
+) -> str:
     cut = "" if separator is None else f', cut at "{shown(chr(separator))}"'
     hint = "correct it"
     if runs:
         hint = f"it runs over {runs + 1:,} lines, so a quote may be missing: correct it"
     elif width is not None and count > width > 1:
         hint = "put a value that holds the separator in quotes"
+    if marked:
+        hint = "if it is a comment, --set comment=# leaves such lines out; else correct it"
     return (
         f" {found}; expected {width} as in the first record{cut}; {hint}, or leave such rows out "
         "(--set on_bad=skip)"
