@@ -342,7 +342,7 @@ def _cells(data: bytes, separator: int | None, line: int) -> tuple[list[str], in
     try:
         records = trimmed(split(data[:size], separator, None, last=True), separator)
     except Fault as fault:
-        raise Fault(line + fault.line, fault.text, fault.byte) from fault
+        raise type(fault)(line + fault.line, fault.text, fault.byte) from fault
     cells: list[str] = []
     start = 0
     for end in records.ends.tolist():

@@ -48,6 +48,8 @@ NONE = np.zeros(0, np.int64)
 
 LINE, RETURN, QUOTE, SPACE, TAB, MARK = b'\n\r" \t#'
 
+VALUE_ENDS = (b",", b";", b"\t", b"\n", b"\r", b'"')
+
 STEPS = 16
 """Up to this many blanks around a value are removed one by one, more in one operation."""
 
@@ -65,6 +67,10 @@ class Fault(Exception):
         self.line = line
         self.text = text
         self.byte = byte
+
+
+class NoText(Fault):
+    """Bytes that are not text in the encoding of the file."""
 
 
 def shown(text: str) -> str:
@@ -167,7 +173,7 @@ class Stream:
             if isinstance(error, UnicodeDecodeError):
                 good = error.object[: error.start].decode(self.encoding, "ignore")
                 byte = self.taken - len(error.object) + error.start
-            self._fault = Fault(
+            self._fault = NoText(
                 0,
                 f": not valid {self.encoding}: {getattr(error, 'reason', error)}; name the right "
                 "encoding (such as --set encoding=latin-1), or save the file as UTF-8",
@@ -264,7 +270,7 @@ class Chunks:
             try:
                 block = self._stream.read(max(self.size, len(rest)))
             except Fault as fault:
-                raise Fault(fault.line + line_ends(rest), fault.text, fault.byte) from fault
+                raise type(fault)(fault.line + line_ends(rest), fault.text, fault.byte) from fault
             if not block:
                 break
             rest += block
@@ -564,10 +570,11 @@ def _text_fault(data: bytes) -> Fault | None:
             data.decode()
         except UnicodeDecodeError as error:
             if not 0 <= null < error.start:
-                return Fault(
+                return NoText(
                     line_ends(data, error.start),
-                    f": 0x{data[error.start]:02x} is not valid UTF-8 ({error.reason}); name the "
-                    "file's encoding (--set encoding=latin-1, or cp1252), or save it as UTF-8",
+                    f": 0x{data[error.start]:02x} is not valid UTF-8 ({error.reason})"
+                    f"{_readings(data, error.start)}; name the file's encoding (--set "
+                    "encoding=cp1252, or latin-1, gb18030, ...), or save it as UTF-8",
                     error.start,
                 )
     if null < 0:
@@ -578,6 +585,20 @@ def _text_fault(data: bytes) -> Fault | None:
         "without a byte-order mark (--set encoding=utf-16-le)",
         null,
     )
+
+
+def _readings(data: bytes, at: int) -> str:
+    """The value at a byte that is not UTF-8, as other encodings read it."""
+    first = max(data.rfind(mark, max(0, at - 60), at) for mark in VALUE_ENDS) + 1
+    ends = (data.find(mark, at, at + 60) for mark in VALUE_ENDS)
+    value = data[first or max(0, at - 20) : min((end for end in ends if end >= 0), default=at + 20)]
+    found = []
+    for encoding in ("cp1252", "gb18030"):
+        try:
+            found.append(f'"{shown(value.decode(encoding))}" in {encoding}')
+        except UnicodeDecodeError:
+            continue
+    return f": the value is {', '.join(found)}" if found else ""
 
 
 def quotes_in(b: Array) -> Array:

@@ -21,6 +21,7 @@ from linnet.core.text import counted
 from linnet.data.reading import Reading
 from linnet.data.table import Table, Warned
 from linnet.data.text.aside import Aside
+from linnet.data.text.chinese import ENCODING, is_chinese
 from linnet.data.text.header import Layout, find_layout
 from linnet.data.text.kinds import Column, Judge
 from linnet.data.text.lines import (
@@ -31,6 +32,7 @@ from linnet.data.text.lines import (
     Chunks,
     Cleared,
     Fault,
+    NoText,
     Records,
     Stream,
     shown,
@@ -59,9 +61,30 @@ def read_text(path: Path, reading: Reading) -> Table:
     """The table in the text file ``path``."""
     try:
         with open(path, "rb") as file:
-            return _Reader(file, path, reading).table()
+            try:
+                return _Reader(file, path, reading).table()
+            except DataError as error:
+                if reading.encoding != "auto" or not isinstance(error.__cause__, NoText):
+                    raise
+                if (table := _in_chinese(file, path, reading)) is None:
+                    raise
+                return table
     except OSError as error:
         raise DataError(f"{path}: cannot read: {error.strerror or error}") from error
+
+
+def _in_chinese(file: BinaryIO, path: Path, reading: Reading) -> Table | None:
+    """The table in a file that is not UTF-8, if it is Chinese in GB18030; else None."""
+    if not is_chinese(file, path):
+        return None
+    try:
+        table = _Reader(file, path, reading.model_copy(update={"encoding": ENCODING})).table()
+    except DataError as error:
+        if isinstance(error.__cause__, NoText):
+            return None
+        raise
+    note = f"the text is not UTF-8, and is read as Chinese in {ENCODING} (GBK), which it fits"
+    return replace(table, notes=(note, *table.notes))
 
 
 @dataclass(frozen=True)
