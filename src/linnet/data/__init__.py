@@ -9,6 +9,8 @@ SOURCES = {
     "cifar": "linnet.data.pictures.cifar:Cifar",
     "parquet": "linnet.data.parquet.parquet:Parquet",
     "csv": "linnet.data.text.csv:Csv",
+    "jsonl": "linnet.data.text.jsonl:JsonLines",
+    "several": "linnet.data.several:Several",
     "folder": "linnet.data.pictures.folder:Folder",
 }
 """All sources. linnet asks them in this order whether they can read a place."""

@@ -29,6 +29,7 @@ from linnet.data.text.lines import (
     split,
     trimmed,
 )
+from linnet.data.text.packed import Inside, inside
 from linnet.errors import DataError
 
 MAX_COLUMNS = 100_000
@@ -254,7 +255,8 @@ class _Sample:
                 alike.append((_numeric(self.data, spans, separator), usual, separator))
             elif usual > 1 and share > best[0]:
                 best = share, separator
-        tabs = path.name.lower().removesuffix(".gz").endswith((".tsv", ".tab"))
+        name = (inside(path) or Inside(path.name)).name
+        tabs = name.lower().endswith((".tsv", ".tab"))
         if tabs and any(separator == "\t" for *_, separator in alike):
             return ord("\t")
         chosen = max(alike)[-1] if alike else best[1]

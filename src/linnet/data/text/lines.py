@@ -7,8 +7,6 @@ record must have the right number of fields, and each quote must be at an allowe
 from __future__ import annotations
 
 import codecs
-import gzip
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from linnet.core.text import counted, plural
+from linnet.data.text.packed import Unpacked
 from linnet.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -27,11 +26,9 @@ CHUNK_BYTES = 4 << 20
 MAX_RECORD_BYTES = 16 << 20
 """A longer record is refused, and so is a quote that is not closed within this many bytes."""
 
-GZIP = b"\x1f\x8b"
-
 MAX_GZIP_RATIO = 200
-"""The most bytes of text that a byte of a gzip file may become, beyond ``SMALL_TEXT_BYTES``: tables
-become 3 to 10, of zeros alone 100. So the cost of a small file is bounded."""
+"""The most bytes of text that a byte of a packed file may become, beyond ``SMALL_TEXT_BYTES``:
+tables become 3 to 10, of zeros alone 100. So the cost of a small file is bounded."""
 
 SMALL_TEXT_BYTES = 32 << 20
 
@@ -91,19 +88,15 @@ def line_ends(data: bytes, stop: int | None = None) -> int:
 class Stream:
     """The text of an open file as UTF-8, without its byte-order mark.
 
-    ``taken`` bytes of the file gave ``made`` bytes of text so far. A file that is gzip by its first
-    bytes is unpacked.
+    ``taken`` unpacked bytes gave ``made`` bytes of text so far. A packed file is unpacked.
     """
 
     def __init__(self, file: BinaryIO, path: Path, encoding: str) -> None:
         self.taken = self.made = 0
         self._path = path
         self._fault: Fault | None = None
-        file.seek(0)
-        self.packed = file.read(2) == GZIP
-        file.seek(0)
-        self._raw = file
-        self._file: Any = gzip.GzipFile(fileobj=file) if self.packed else file
+        self._file = Unpacked(file, path)
+        self.packed = bool(self._file.kind)
         head = self._take(4)
         mark, marked = next(((m, name) for m, name in MARKS if head.startswith(m)), (b"", None))
         self._head = head[len(mark) :]
@@ -143,21 +136,15 @@ class Stream:
                 return data
 
     def _take(self, size: int) -> bytes:
-        try:
-            raw: bytes = self._file.read(size)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(
-                f"{self._path}: broken gzip, after {self.taken:,} unpacked bytes: {error}; "
-                "fetch or copy it again"
-            ) from error
+        raw = self._file.read(size)
         self.taken += len(raw)
         if self.packed and self.taken > SMALL_TEXT_BYTES:
-            given = self._raw.tell()
+            given = self._file.given
             if self.taken > MAX_GZIP_RATIO * given:
                 raise DataError(
-                    f"{self._path}: {given:,} bytes of gzip became {self.taken:,} bytes of text, "
-                    f"more than {MAX_GZIP_RATIO} times as many (MAX_GZIP_RATIO); if you trust the "
-                    "file, unpack it yourself and give the text"
+                    f"{self._path}: {given:,} bytes of {self._file.kind} became {self.taken:,} "
+                    f"bytes of text, more than {MAX_GZIP_RATIO} times as many (MAX_GZIP_RATIO); if "
+                    "you trust the file, unpack it yourself and give the text"
                 )
         return raw
 

@@ -39,6 +39,7 @@ from linnet.data.text.lines import (
     split,
     trimmed,
 )
+from linnet.data.text.packed import Inside, inside
 from linnet.data.text.values import BLANK, NUMERIC, Look, Tally, examine, text_of
 from linnet.data.written import look
 from linnet.errors import DataError
@@ -186,9 +187,8 @@ class _Reader:
                 f"left out: {counted(self._left_out, 'row')} without "
                 f"{len(self._layout.names)} fields: {', '.join(self._named)}{more}"
             )
-        name = self._path.name
-        stem = Path(name[:-3] if name.lower().endswith(".gz") else name).stem
-        return Table(table, stem, lines, tuple(notes))
+        file = inside(self._path) or Inside(self._path.name)
+        return Table(table, file.stem, lines, (*file.notes(), *notes))
 
     def _thousands(self, types: Sequence[str]) -> list[str]:
         """Read points as marks between thousands, where a column has them nowhere else and the file
