@@ -14,6 +14,7 @@ from linnet.core import memory
 from linnet.core.text import counted, listed, of_path
 from linnet.data.reading import Reading
 from linnet.data.table import Table
+from linnet.data.text.packed import is_small
 from linnet.errors import DataError, WorkError
 
 if TYPE_CHECKING:
@@ -77,8 +78,11 @@ class Excel:
 def _check(place: Path, source: str) -> None:
     """Raise, before anything is unpacked, if a workbook would become far larger than it is."""
     try:
-        with zipfile.ZipFile(place) as archive:
-            members = archive.infolist()
+        with open(place, "rb") as file:
+            if not is_small(file):
+                raise zipfile.BadZipFile("its list of members is missing, or too long")
+            with zipfile.ZipFile(file) as archive:
+                members = archive.infolist()
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError) as error:
         raise DataError(
             f"{source}: no whole workbook: {error}; save it again, or as CSV (UTF-8)"

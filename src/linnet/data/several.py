@@ -57,8 +57,8 @@ class Several:
     """A folder of text files, of JSON lines, or of Parquet files in folders named ``column=value``.
 
     Its files are read in the order of their names. Other folders, and pictures, must not be in it.
-    Hidden files, and those whose names begin with ``_``, are passed over; others are named in a
-    note. A column that is text in one file is text in all.
+    Links to folders are not followed. Hidden files, and those whose names begin with ``_``, are
+    passed over; others are named in a note. A column that is text in one file is text in all.
     """
 
     def matches(self, place: object) -> bool:
@@ -125,7 +125,7 @@ def _walk(
         if entry.name.startswith((".", "_")):
             continue
         path = folder / entry.name
-        if entry.is_dir():
+        if entry.is_dir(follow_symlinks=False):
             match = KEY.fullmatch(entry.name)
             if match is None or len(keys) == MAX_DEPTH:
                 yield None, None
@@ -134,7 +134,7 @@ def _walk(
             inner = f"{above}{entry.name}/"
             yield from _walk(path, (*keys, (unquote(match[1]), value)), inner)
         else:
-            kind = _kind(entry.name)
+            kind = _kind(entry.name) if entry.is_file() else None  # a pipe would never end
             if kind == "picture":
                 yield None, None
                 return

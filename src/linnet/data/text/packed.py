@@ -80,7 +80,7 @@ def inside(path: Path) -> Inside | None:
 
 def _table_in(file: BinaryIO) -> Inside | None:
     """The only table in a zip."""
-    if not _is_small(file):
+    if not is_small(file):
         return None
     with zipfile.ZipFile(file) as archive:
         members = [member for member in archive.infolist() if not _is_junk(member.filename)]
@@ -94,7 +94,7 @@ def _table_in(file: BinaryIO) -> Inside | None:
     return Inside(PurePosixPath(found[0].filename).name, found[0], others)
 
 
-def _is_small(file: BinaryIO) -> bool:
+def is_small(file: BinaryIO) -> bool:
     """Whether the list of members at the end of a zip is short, and without sizes of 64 bits."""
     size = file.seek(0, os.SEEK_END)
     start = max(0, size - END_BYTES - 0xFFFF - 20)
@@ -142,7 +142,12 @@ class Unpacked:
             lzma = self._library("lzma")
             self._file = _Blocks(file, lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, MAX_XZ_MEMORY))
         elif self.kind == "zip":
-            self._file = self._member()
+            try:
+                self._file = self._member()
+            except DataError:
+                raise
+            except (*BROKEN, NotImplementedError, RuntimeError) as error:
+                raise self._broken(str(error)) from error
 
     def _library(self, name: str) -> Any:
         """A module of the standard library, which not every Python is built with."""
