@@ -135,10 +135,11 @@ def _table(
         values = [_plain(row[index]) if index < len(row) else None for row in body]
         row = next((row for row, value in enumerate(values) if value is not None), None)
         if not name and row is not None:
+            begin = next((at for at, each in enumerate(rows) if _names(each, width)), 0)
+            skip = f", or skip the rows before the table (--set skip={reading.skip + begin})"
             raise DataError(
                 f"{source}: the column {index + 1} of the sheet {sheets[0]!r} has no name, and row "
-                f"{first_line + row} has a value there; if the table begins in a later row, skip "
-                "those before it (--set skip=1)"
+                f"{first_line + row} has a value there; give it a name{skip if begin else ''}"
             )
         void += not name
         if name and name not in reading.drop:
@@ -157,6 +158,11 @@ def _table(
         source=source, where=where, notes=tuple(notes),
     )  # fmt: skip
     return Table(table.columns, table.name, where, table.notes)
+
+
+def _names(row: tuple[Any, ...], width: int) -> bool:
+    """Whether a row may be the names of columns."""
+    return len(row) == width and all(isinstance(value, str) for value in row)
 
 
 def _plain(value: Any) -> Any:

@@ -76,11 +76,12 @@ class Several:
             raise DataError(f"{place}: cannot read: {error.strerror or error}") from error
         if len(parts) > MAX_FILES:
             raise DataError(f"{place}: more than {MAX_FILES:,} files (MAX_FILES); join some")
-        kinds = {part.kind: part.name for part in reversed(parts)}
+        kinds = {part.kind: part.name for part in reversed(parts)}  # the first of each
         if len(kinds) > 1:
+            names = listed(sorted(kinds.values()), 3)
             raise DataError(
-                f"{place}: holds files of several kinds: {', '.join(kinds.values())}; expected one "
-                "kind in a folder: give one file, or move the others elsewhere"
+                f"{place}: holds files of several kinds: {names}; expected one kind in a folder: "
+                "give one file, or move the others elsewhere"
             )
         keys = tuple(key for key, _ in parts[0].keys)
         own = _without(reading, keys)

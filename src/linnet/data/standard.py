@@ -70,11 +70,11 @@ def _kept() -> Path:
 
 
 def _ending(path: Path) -> str:
-    """The ending of the kind that the first bytes of a file tell."""
+    """The ending of the kind that the first bytes of a file tell; Parquet needs none."""
     with open(path, "rb") as file:
         head = file.read(8)
         if head.startswith(b"PAR1"):
-            return ".parquet"
+            return ""
         if head.startswith(b"ARROW1"):
             return ".arrow"
         if head.startswith(b"PK"):
