@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from linnet.core.registry import allow, allowed, lookup, suggest
-from linnet.data import BUILTIN, GROUP, SOURCES, known
+from linnet.data import BUILTIN, GROUP, SOURCES, known, standard
 from linnet.data.dataset import Dataset
 from linnet.data.draft import draft
 from linnet.data.reading import Again, Reading
@@ -62,6 +62,8 @@ def read_raw(place: Any, reading: Reading) -> Dataset | Table:
     """All data in ``place``; a table as its columns."""
     if isinstance(place, Dataset):
         return place
+    if isinstance(place, str) and place == standard.PLACE:
+        return standard.read(lambda path: read_raw(path, reading))
     name, classes = None, None
     if isinstance(place, (str, os.PathLike)):
         _reach(place)

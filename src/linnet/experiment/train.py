@@ -25,6 +25,7 @@ from linnet.core.limits import MAX_INFO, MAX_METRICS
 from linnet.core.parallel import World
 from linnet.core.record import Event, Record
 from linnet.core.text import listed
+from linnet.data import standard
 from linnet.data.dataset import Dataset
 from linnet.data.table import Warned
 from linnet.errors import Diverged, InputError, Interrupted, RecipeError
@@ -193,6 +194,7 @@ class Plan:
         past = past if path is None else _lasting(path, network)
         known = before or (None if origin is None else origin.recipe)
         same = known is not None and (place is None or place == known.data)
+        same &= place != standard.PLACE or path is not None  # what comes now is other data
         if same and past is not None:
             if known is not None and known.data is None:
                 raise RecipeError(
