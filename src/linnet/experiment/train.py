@@ -80,9 +80,10 @@ def train(
     ``model="linear"`` or ``epochs=5``. ``network`` is a module of your own, trained in place as the
     model "custom", beside the line: it takes scaled examples, pictures as (rows, channels, height,
     width), and returns raw predictions, without softmax. ``out`` is the directory of the run, by
-    default the next free one in ``runs/``. ``echo=True`` shows progress as lines on standard error.
-    In a notebook progress is a table that changes in place; ``echo=False`` switches it off. If
-    ``echo`` is a function, it is called with every event of the record.
+    default the next free one in ``runs/``. Progress is shown in a notebook, as a table that changes
+    in place, and in a terminal, as bars; ``echo=False`` switches it off. ``echo=True`` shows it
+    elsewhere too, as lines on standard error. If ``echo`` is a function, it is called with every
+    event of the record.
 
     ``to`` names sinks to which the run is also logged, each by a separate process: "tensorboard",
     "mlflow", "wandb", "trackio", "visdom". ``view`` starts the live page of the folder that holds
@@ -120,8 +121,9 @@ def train(
     facts = _facts(ready)
     path, changed = _where(plan, ready, facts, out, allow)
     address = live.start(path.parent, pid=os.getpid()) if view else None
+    past = [] if resume is None else read_all(path / directory.EVENTS)
     with (
-        progress.shown(echo, address) as heard,
+        progress.shown(echo, address, past) as heard,
         closing(Record(path / directory.EVENTS, heard, alone=True)) as record,
         directory.Heartbeat(path),
     ):

@@ -17,6 +17,7 @@ from linnet.core import files, registry
 from linnet.core.events import Plain
 from linnet.core.files import Place
 from linnet.core.history import History, Parts, join
+from linnet.core.text import figure
 from linnet.errors import DataError, InputError, LinnetError, ModelError
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
@@ -598,4 +599,4 @@ def _shown(column: Column, value: float) -> str:
     if column.kind == "date":
         form = "%Y-%m-%d %H:%M" if column.timed else "%Y-%m-%d"
         return datetime.fromtimestamp(value, UTC).strftime(form)
-    return f"{value:g}"
+    return figure(value, 6).replace(",", "")
