@@ -37,6 +37,7 @@ from linnet.fit.recipe import Recipe
 from linnet.fit.resolve import only
 from linnet.insight import evaluation
 from linnet.insight.verdict import verdict
+from linnet.integrations import sinks
 from linnet.networks import BASELINE, LINE, OWN
 from linnet.networks import find as find_network
 from linnet.runs import directory, lineage, provenance
@@ -64,7 +65,7 @@ def train(
     network: nn.Module | None = None,
     out: str | os.PathLike[str] | None = None,
     echo: Callable[[Event], None] | bool | None = None,
-    to: Sequence[str] = (),
+    to: str | Sequence[str] = (),
     view: bool = False,
     resume: str | os.PathLike[str] | None = None,
     allow: Sequence[str] = (),
@@ -86,7 +87,8 @@ def train(
     event of the record.
 
     ``to`` names sinks to which the run is also logged, each by a separate process: "tensorboard",
-    "mlflow", "wandb", "trackio", "visdom". ``view`` starts the live page of the folder that holds
+    "mlflow", "wandb", "trackio", "visdom". A sink that is unknown, or whose package is missing, is
+    refused before anything is read. ``view`` starts the live page of the folder that holds
     the run, and shows its address. The page is a separate process, which ends when this one ends.
 
     ``resume`` is the directory of a run that was stopped or killed. It continues from its newest
@@ -112,6 +114,7 @@ def train(
     """
     registry.allow([*plugins, *named(settings)])
     _check_words(resume, out, parent, allow)
+    to = sinks.named(to)
     plan = Plan.of(data, recipe, network, resume, parent, settings)
     if resume is not None and plan.finished(to):
         return Run(resume, network)
