@@ -18,6 +18,7 @@ from linnet.cli._output import (
     Task,
     Time,
     command,
+    in_flags,
     names,
     print_json,
     print_toml,
@@ -219,7 +220,7 @@ def _train(
     else:
         show(run)
         for claim in run.reasons():
-            say(f"why: {claim}")
+            say(f"why: {in_flags(str(claim))}")
     if report:
         _report(run, quiet=json)
 

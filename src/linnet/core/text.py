@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import shutil
 import sys
 import unicodedata
@@ -35,11 +36,13 @@ def say(text: object = "", *, error: bool = False, indent: int = 0) -> None:
 
 
 def wrapped(text: str, width: int, indent: int = 0) -> list[str]:
-    """``text`` in lines of at most ``width`` columns of a terminal, broken between words; lines
-    after the first begin with ``indent`` spaces. A longer word, such as an address or a path, has a
-    line of its own, and is not broken."""
+    """``text`` in lines of at most ``width`` columns of a terminal, broken between words, but not
+    before a %; lines after the first begin with ``indent`` spaces.
+
+    A longer word, such as an address or a path, has a line of its own, and is not broken.
+    """
     lines, line = [], ""
-    words = text[len(text) - len(text.lstrip(" ")) :].split(" ")
+    words = re.split(" (?!%)", text.lstrip(" "))
     start = text[: len(text) - len(text.lstrip(" "))]
     for word in words:
         longer = f"{line} {word}" if line else f"{start}{word}"
