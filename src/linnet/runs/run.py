@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from linnet.figures import Figure
     from linnet.figures._curves import Axis
     from linnet.fit.artifact import Manifest
-    from linnet.insight.diagnosis import Claim
+    from linnet.insight.diagnosis import Reasons
     from linnet.runs.validation import Metrics, Test
 
     Array = np.ndarray[Any, Any]
@@ -178,9 +178,10 @@ class Run:
             self._history = about, events.history(path)
         return self._history[1]
 
-    def reasons(self) -> list[Claim]:
-        """Diagnosis: why the models are not better, the most important reason first."""
-        from linnet.insight.diagnosis import Predictions, diagnose
+    def reasons(self) -> Reasons:
+        """Diagnosis: why the models are not better, the most important reason first. The list is
+        printed as sentences."""
+        from linnet.insight.diagnosis import Predictions, Reasons, diagnose
 
         chosen, held = self.chosen, {}
         test = self.scores.models[chosen].test
@@ -193,7 +194,7 @@ class Run:
         rows = self.info.get("data", {}).get("valid_rows")
         curve = read_curve(self.place)
         manifests = self._readable()
-        return diagnose(
+        claims = diagnose(
             self.history(),
             self.metrics,
             held,
@@ -202,6 +203,7 @@ class Run:
             recipes={name: manifest.recipe for name, manifest in manifests.items()},
             left_out=_left_out(manifests[chosen]) if chosen in manifests else {},
         )
+        return Reasons(claims)
 
     def _readable(self) -> dict[str, Manifest]:
         """The manifests of the models whose files can be read."""
