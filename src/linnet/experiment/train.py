@@ -114,10 +114,10 @@ def train(
     """
     registry.allow([*plugins, *named(settings)])
     _check_words(resume, out, parent, allow)
-    to = sinks.named(to)
     plan = Plan.of(data, recipe, network, resume, parent, settings)
     if resume is not None and plan.finished(to):
         return Run(resume, network)
+    to = sinks.named(to)
     ready = plan.prepare()
     if resume is None:
         lineage.check_module(network, ready.data, ready.parts["test"])
@@ -220,7 +220,7 @@ class Plan:
             return prepare(self.data, self.recipe, self.origin.divide)
         return prepare(self.data, self.recipe)
 
-    def finished(self, to: Sequence[str]) -> bool:
+    def finished(self, to: str | Sequence[str] | None) -> bool:
         """Whether the run to resume has finished; raises ``InputError`` if it has, and something
         else than it is asked for."""
         path = self.resume
@@ -228,7 +228,8 @@ class Plan:
         if directory.state_of(path)[0] != "finished":
             return False
         if to:
-            sync = f"linnet runs sync {shlex.quote(str(path))} --to {to[0]}"
+            first = to if isinstance(to, str) else to[0]
+            sync = f"linnet runs sync {shlex.quote(str(path))} --to {first}"
             raise InputError(f"{path} has finished: log it with {sync}")
         changed = changed_settings(path, self.recipe)
         if changed or not self.same:
