@@ -1,12 +1,22 @@
 """``linnet predict``."""
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from linnet.cli._output import Json, Plugin, allow, command, print_json, print_table, set_threads
+from linnet.cli._output import (
+    Json,
+    Plugin,
+    allow,
+    command,
+    fits,
+    print_json,
+    print_table,
+    set_threads,
+)
 from linnet.core.text import say
 from linnet.data.table import Warned
 from linnet.errors import InputError
@@ -79,10 +89,37 @@ def predict(
         print_json(_plain(columns))
     else:
         shown = 20 if rows is None else len(found.row)
-        first = (column[:shown].tolist() for column in columns.values())
-        print_table(list(columns), [list(values) for values in zip(*first, strict=True)])
+        known = {k: v[:shown] for k, v in columns.items() if found.p is None or k[:2] != "p_"}
+        shares = None if found.p is None else found.p[:shown]
+        _print(known, shares, found.classes)
         if len(found.row) > shown:
             say(f"the first {shown} of {len(found.row):,} rows; --out FILE.csv writes them all")
+
+
+def _print(columns: dict[str, Any], shares: Any, names: Sequence[str]) -> None:
+    """Print predictions as a table. ``shares`` (rows, classes) are the probabilities: all of them
+    where the terminal is wide enough, else the two largest."""
+    from linnet.core.text import likely
+
+    def rows(columns: dict[str, list[Any]]) -> list[tuple[Any, ...]]:
+        return list(zip(*columns.values(), strict=True))
+
+    known = {name: column.tolist() for name, column in columns.items()}
+    if shares is None:
+        print_table(list(known), rows(known))
+        return
+    every = {f"p_{name}": list(map(likely, p)) for name, p in zip(names, shares.T, strict=True)}
+    table = {**known, **every}
+    if not fits(list(table), rows(table)):
+        order = (-shares).argsort(1, kind="stable")[:, :2].tolist()
+        pairs = list(zip(order, shares.tolist(), strict=True))
+        table = {
+            **known,
+            "probability": [likely(p[first]) for (first, _), p in pairs],
+            "runner-up": [names[second] for (_, second), _ in pairs],
+            "its probability": [likely(p[second]) for (_, second), p in pairs],
+        }
+    print_table(list(table), rows(table))
 
 
 def _paths(inputs: list[str]) -> list[Path]:
@@ -191,7 +228,8 @@ def _pictures(
     lists = {name: column.tolist() for name, column in columns.items()}
     rows = list(zip(*lists.values(), strict=True))
     if not json:
-        print_table(list(lists), rows)
+        columns.pop("probability", None)
+        _print(columns, shares, artifact.schema.names)
         return
     records = [dict(zip(lists, row, strict=True)) for row in rows]
     if shares is not None:

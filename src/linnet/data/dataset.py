@@ -17,7 +17,7 @@ from linnet.data.coded import Coded
 from linnet.data.reading import Label, Reading
 from linnet.data.schema import Schema
 from linnet.data.split import Division, Split, Units, split
-from linnet.errors import DataError, RecipeError
+from linnet.errors import DataError, RecipeError, printable
 
 BLOCK = 1 << 16
 """The number of rows that are hashed at once."""
@@ -46,6 +46,9 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __repr__(self) -> str:
+        return printable(f"Dataset({self.name!r}, {len(self):,} rows: {self.schema.words})")
 
     @property
     def soft(self) -> bool:

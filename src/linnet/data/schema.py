@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from linnet.core.closed import Closed
 from linnet.core.registry import suggest
+from linnet.core.text import listed
 from linnet.data.column import Column
 from linnet.data.reading import Label, Reading
 from linnet.errors import DataError, LinnetWarning
@@ -105,6 +106,14 @@ class Schema(Closed):
             wanted = 0 if field.kind == "category" else max(1, len(field.parts))
             if len(field.fill) != wanted:
                 raise ValueError(f"{len(field.fill)} values to impute, expected {wanted}")
+
+    @property
+    def words(self) -> str:
+        """What is known and what is predicted: "4 columns, for class: 3 classes"."""
+        shape = " x ".join(map(str, self.shape))
+        takes = f"pictures of {shape}" if self.example == "picture" else f"{shape} columns"
+        told = f": {len(self.classes):,} classes" if self.task == "classification" else ""
+        return f"{takes}, for {listed(self.targets, 3)}{told}"
 
     @property
     def names(self) -> tuple[str, ...]:
