@@ -34,7 +34,7 @@ from linnet.fit.artifact import Artifact
 from linnet.fit.checkpoint import Checkpoints, Owner, Stop
 from linnet.fit.fit import fit, heed
 from linnet.fit.prepare import Prepared, prepare
-from linnet.fit.recipe import Recipe
+from linnet.fit.recipe import AUTO, Recipe
 from linnet.fit.resolve import only
 from linnet.insight import evaluation
 from linnet.insight.verdict import verdict
@@ -274,9 +274,8 @@ def _named(recipe: Recipe, network: nn.Module | None, settings: Mapping[str, Any
 
 def _with_own(recipe: Recipe, settings: Mapping[str, Any]) -> tuple[str, ...]:
     """The models of the recipe and the settings, and the user's own module."""
-    usual = (LINE,) if recipe.model == Recipe().model else recipe.model
-    named = settings.get("model", usual)
-    named = (LINE,) if named == "auto" else named
+    named = settings.get("model", recipe.model)
+    named = (LINE,) if named in (AUTO, (AUTO,), [AUTO]) else named
     named = (named,) if isinstance(named, str) else tuple(named)
     return named if OWN in named else (*named, OWN)
 
@@ -292,7 +291,7 @@ def _where(
     for a change that ``allow`` does not name."""
     path = plan.resume
     if path is None:
-        names = "auto" if ready.recipe.model == Recipe().model else "-".join(ready.recipe.model)
+        names = "-".join(plan.recipe.model)
         return directory.create(Path(out) if out else None, ready.data.name, names), {}
     changed = _changes(plan, ready, facts["fingerprint"])
     check(path, changed, allow)

@@ -203,6 +203,7 @@ class Run:
             changes={} if curve is None else curve.plain()["changes"],
             recipes={name: manifest.recipe for name, manifest in manifests.items()},
             left_out=_left_out(manifests[chosen]) if chosen in manifests else {},
+            pictures=any(each.schema_.example == "picture" for each in manifests.values()),
         )
         return Reasons(claims)
 
