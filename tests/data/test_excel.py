@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from helpers import refusal
-from linnet.data import excel
 from linnet.data.read import read_raw
 from linnet.data.reading import Reading
 from linnet.data.table import Table
