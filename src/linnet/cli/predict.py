@@ -36,7 +36,8 @@ def predict(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Write row (or file), y, prediction, p_<class> to a .csv, .parquet or .json file."
+            help="Write row (or file), y, prediction, p_<class> (of more than 200 classes the most "
+            "probable ones) to a .csv, .parquet or .json file."
         ),
     ] = None,
     resize: Annotated[
