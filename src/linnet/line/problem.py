@@ -400,7 +400,12 @@ class LinearProblem:
     def transpose(self, residual: Tensor) -> Tensor:
         """``[x, 1]' residual / sum(w)`` (inputs + 1, outputs), over all ranks."""
         inputs = self.x.transposed(residual)
-        bias = self._sum(residual, 0) if self.intercept else inputs.new_zeros(self.outputs)
+        bias = inputs.new_zeros(self.outputs)
+        if self.intercept and self.bulky:  # a sum in float64 has a copy in it
+            for rows, _, _ in self.parts():
+                bias += self._sum(residual[rows], 0)
+        elif self.intercept:
+            bias = self._sum(residual, 0)
         return self.everywhere(torch.cat([inputs, bias[None]])) / self.total
 
     def slope(self, residual: Tensor, move: Tensor) -> float:
