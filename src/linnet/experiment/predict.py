@@ -24,11 +24,15 @@ from linnet.data.table import Table, warn_of
 from linnet.errors import DataError, InputError
 from linnet.fit.artifact import Artifact
 from linnet.insight import evaluation
+from linnet.insight.shares import MANY, top
 from linnet.runs import archive
 from linnet.runs.run import Run, load
 
 PARTS = ("auto", "all", "train", "test")
 PATH = (str, os.PathLike)
+
+PLACES = ("second", "third", "fourth", "fifth")
+"""The columns of the most probable classes after the prediction, where classes are many."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +43,20 @@ class Predictions:
     row: Tensor  # (rows,) int64
     y: np.ndarray[Any, Any] | None  # labels (rows,), or numbers (rows,) or (rows, targets)
     prediction: np.ndarray[Any, Any]
-    p: np.ndarray[Any, Any] | None  # (rows, classes)
+    p: np.ndarray[Any, Any] | None  # (rows, classes); of many classes the largest, (rows, TOP)
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    top: np.ndarray[Any, Any] | None = None  # of many classes the most probable ones, (rows, TOP)
 
     def __repr__(self) -> str:
         classes = f" of {len(self.classes):,} classes" if self.p is not None else ""
         return f"Predictions({len(self.row):,} rows{classes})"
 
     def columns(self) -> dict[str, np.ndarray[Any, Any]]:
-        """``row`` or ``file``, ``y``, ``prediction`` and ``p_<class>``, each (rows,)."""
+        """``row`` or ``file``, ``y``, ``prediction`` and ``p_<class>``, each (rows,). Of more than
+        ``MANY`` classes ``p``, the probability of the prediction, and ``second``, ``p_second`` to
+        ``fifth``, ``p_fifth``: the most probable other classes."""
         columns: dict[str, np.ndarray[Any, Any]] = {"row": self.row.numpy()}
         if self.files:
             columns = {"file": np.array(self.files, object)}
@@ -60,7 +67,11 @@ class Predictions:
                 columns[name] = values
             else:
                 columns |= {f"{name}_{index}": column for index, column in enumerate(values.T)}
-        if self.p is not None:
+        if self.top is not None and self.p is not None:
+            columns["p"] = self.p[:, 0]
+            for place, word in enumerate(PLACES, start=1):
+                columns |= {word: self.top[:, place], f"p_{word}": self.p[:, place]}
+        elif self.p is not None:
             columns |= {f"p_{name}": self.p[:, i] for i, name in enumerate(self.classes)}
         return columns
 
@@ -93,17 +104,15 @@ def predict(
                 )
         numbers = numbers[torch.tensor(rows, dtype=torch.int64)]
     chosen = dataset.take(numbers)
+    facts = (each.schema.names, dataset.notes, chosen.files)
+    if len(each.schema.classes) > MANY:
+        found = [top(each.objective, raw) for _, raw in evaluation.raw_parts(each.module, chosen.x)]
+        codes, p = (np.concatenate(part) for part in zip(*found, strict=True))
+        best = each.schema.decode(torch.from_numpy(codes))
+        return Predictions(numbers, _labels(each, chosen), best[:, 0], p, *facts, top=best)
     raw = evaluation.predict_raw(each.module, chosen.x)
-    classes = each.objective.classifies
-    return Predictions(
-        numbers,
-        _labels(each, chosen),
-        each.decide(raw),
-        each.objective.probabilities(raw).numpy() if classes else None,
-        each.schema.names,
-        dataset.notes,
-        chosen.files,
-    )
+    shares = each.objective.probabilities(raw).numpy() if each.objective.classifies else None
+    return Predictions(numbers, _labels(each, chosen), each.decide(raw), shares, *facts)
 
 
 def for_model(
