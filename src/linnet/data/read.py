@@ -105,8 +105,8 @@ def read_raw(place: Any, reading: Reading) -> Dataset | Table:
                         )
             return found
     if zipped.is_zip(place):
-        with zipped.unpacked(Path(place)) as inside:
-            return zipped.named(read_raw(inside, reading), inside, Path(place))
+        with zipped.unpacked(Path(place)) as found_in:
+            return found_in.named(read_raw(found_in.inside, reading))
     raise DataError(_unreadable(place))
 
 

@@ -154,9 +154,9 @@ def _unlabelled(model: Artifact, data: Any, reading: Again, invert: bool) -> Dat
     """Pictures in files without classes that the model knows, by their names; None if ``data`` is
     something else."""
     if model.schema.example == "picture" and zipped.is_zip(data):
-        with zipped.unpacked(Path(data)) as inside:
-            found = _unlabelled(model, inside, reading, invert)
-            named = None if found is None else zipped.named(found, inside, Path(data))
+        with zipped.unpacked(Path(data)) as unpacked:
+            found = _unlabelled(model, unpacked.inside, reading, invert)
+            named = None if found is None else unpacked.named(found)
             assert not isinstance(named, Table)
             return named
     pictures = _pictures(model.schema, data, reading)
