@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from linnet.core.text import listed, of_path, plural
+from linnet.core.text import listed, of_path
 from linnet.data import zipped
 from linnet.data.dataset import Dataset
 from linnet.data.draft import conform
@@ -173,8 +173,9 @@ def _unlabelled(model: Artifact, data: Any, reading: Again, invert: bool) -> Dat
     notes = (*pictures.notes, *files.notes)
     notes += blank(files.pictures, lambda row: of_path(pictures.paths[kept[row]]))
     if unknown and codes:
-        which = f"{plural(len(unknown), 'folder')} {listed(list(map(repr, unknown)), 8)}"
-        notes += (f"the {which}: no class of the model has this name, so nothing is known of y",)
+        names = listed(list(map(repr, unknown)), 8)
+        what = "is the name of a folder" if len(unknown) == 1 else "are names of folders"
+        notes += (f"{names} {what}, but of no class of the model: told in file, and not as y",)
     warn_of(notes)
     return Dataset(
         x,
