@@ -136,5 +136,5 @@ def _unreadable(place: Any) -> str:
     return (
         f"{place}: a {kind} of no known kind; expected a .csv, .tsv, .parquet or .npz file, or a "
         "folder of IDX files, of CIFAR's binary files, of .parquet files, or of one folder of "
-        "pictures per class"
+        "pictures per class, or a .zip of one of these"
     )

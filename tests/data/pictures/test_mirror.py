@@ -104,6 +104,7 @@ def test_colour_has_defaults_of_its_own_and_grey_those_it_had() -> None:
     assert table.model == ("linear", "mlp") and table.channels == (16, 32, 64)
     assert settings(x, y, model="mlp").model == ("mlp",)
     assert settings(x, y, model="auto").model == ("linear", "cnn")
+    assert Recipe(model="auto") == Recipe.make({"model": ["auto"]}) == Recipe()
 
 
 @pytest.mark.parametrize(
