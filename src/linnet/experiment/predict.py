@@ -120,6 +120,7 @@ def for_model(
         same = {"size": f"{height}x{width}", "scaled": schema.fit is not None}
         reading = reading.model_copy(update={"channels": channels, **same})
     if not labelled and (found := _unlabelled(model, data, reading, invert)) is not None:
+        warn_of(found.notes)
         return found
     dataset = _labelled(schema, data, reading, labelled=labelled, invert=invert)
     warn_of(dataset.notes)
@@ -176,7 +177,6 @@ def _unlabelled(model: Artifact, data: Any, reading: Again, invert: bool) -> Dat
         names = listed(list(map(repr, unknown)), 8)
         what = "is the name of a folder" if len(unknown) == 1 else "are names of folders"
         notes += (f"{names} {what}, but of no class of the model: told in file, and not as y",)
-    warn_of(notes)
     return Dataset(
         x,
         y if codes else torch.empty(len(x), 0),
