@@ -1,12 +1,22 @@
 """``linnet predict``."""
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from linnet.cli._output import Json, Plugin, allow, command, print_json, print_table, set_threads
+from linnet.cli._output import (
+    Json,
+    Plugin,
+    allow,
+    command,
+    fits,
+    print_json,
+    print_table,
+    set_threads,
+)
 from linnet.core.text import say
 from linnet.data.table import Warned
 from linnet.errors import InputError
@@ -69,11 +79,36 @@ def predict(
         print_json(_files(found) if found.files else _plain(columns))
     else:
         shown = len(found.row) if rows is not None or len(inputs) > 1 else 20
-        columns = _short(found) if found.files else columns
-        first = (column[:shown].tolist() for column in columns.values())
-        print_table(list(columns), [list(values) for values in zip(*first, strict=True)])
+        known = {key: value[:shown] for key, value in columns.items() if key[:2] != "p_"}
+        _print(known, None if found.p is None else found.p[:shown], found.classes)
         if len(found.row) > shown:
             say(f"the first {shown} of {len(found.row):,} rows; --out FILE.csv writes them all")
+
+
+def _print(columns: dict[str, Any], shares: Any, names: Sequence[str]) -> None:
+    """Print predictions as a table. ``shares`` (rows, classes) are the probabilities: all of them
+    where the terminal is wide enough, else the two largest."""
+    from linnet.core.text import likely
+
+    def rows(columns: dict[str, list[Any]]) -> list[tuple[Any, ...]]:
+        return list(zip(*columns.values(), strict=True))
+
+    known = {name: column.tolist() for name, column in columns.items()}
+    if shares is None:
+        print_table(list(known), rows(known))
+        return
+    every = {f"p_{name}": list(map(likely, p)) for name, p in zip(names, shares.T, strict=True)}
+    table = {**known, **every}
+    if not fits(list(table), rows(table)):
+        order = (-shares).argsort(1, kind="stable")[:, :2].tolist()
+        pairs = list(zip(order, shares.tolist(), strict=True))
+        table = {
+            **known,
+            "probability": [likely(p[first]) for (first, _), p in pairs],
+            "runner-up": [names[second] for (_, second), _ in pairs],
+            "its probability": [likely(p[second]) for (_, second), p in pairs],
+        }
+    print_table(list(table), rows(table))
 
 
 def _pictures(inputs: list[str]) -> list[str]:

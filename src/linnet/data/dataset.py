@@ -13,11 +13,12 @@ from linnet.core.files import canonical
 from linnet.core.registry import suggest
 from linnet.core.text import listed
 from linnet.data import columns
+from linnet.data.coded import Coded
 from linnet.data.pictures.ground import ground_of
 from linnet.data.reading import Label, Reading
 from linnet.data.schema import Schema
 from linnet.data.split import Division, Split, Units, split
-from linnet.errors import DataError, RecipeError
+from linnet.errors import DataError, RecipeError, printable
 
 GUIDES = ("fit", "ground")
 """What a schema says of pictures that come later. It is no part of the fingerprint: the pictures
@@ -32,6 +33,7 @@ class Dataset:
     """Examples with targets.
 
     ``x`` is ``(rows, *schema.shape)`` in its original dtype: pictures stay uint8 until the batch.
+    The rows of a table with many categories are ``Coded``; ``x.dense()`` is the plain tensor.
     ``y`` is int64 (rows,) class codes, floating (rows, classes) probabilities, or floating (rows,)
     or (rows, targets) numbers. Without a target it is (rows, 0). ``weight`` is floating (rows,) or
     None. The last ``test_rows`` rows are the data's own test part. ``division`` is the split by a
@@ -51,6 +53,9 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __repr__(self) -> str:
+        return printable(f"Dataset({self.name!r}, {len(self):,} rows: {self.schema.words})")
 
     @property
     def soft(self) -> bool:
@@ -93,7 +98,8 @@ class Dataset:
         """A sha256 over schema, examples, targets and weights; see ``GUIDES``."""
         told = {key: value for key, value in self.schema.plain().items() if key not in GUIDES}
         digest = hashlib.sha256(canonical([told, self.test_rows]))
-        for tensor in (self.x, self.y, self.weight):
+        inputs = self.x.parts() if isinstance(self.x, Coded) else (self.x,)
+        for tensor in (*inputs, self.y, self.weight):
             if tensor is not None:
                 digest.update(canonical([str(tensor.dtype), list(tensor.shape)]))
                 for part in tensor.split(BLOCK):
@@ -119,8 +125,8 @@ class Dataset:
         records = self.x.numpy()
         all_rows = len(rows) == len(self)
         schema = self.schema.learn(records, None if all_rows else rows.numpy(), most)
-        encoded = columns.expand(schema.fields, records, schema.dtype, self.schema.fields)
-        return replace(self, x=torch.from_numpy(encoded), schema=schema)
+        encoded = columns.encoded(schema.fields, records, schema.dtype, self.schema.fields)
+        return replace(self, x=encoded, schema=schema)
 
     def select(
         self, classes: tuple[Label, ...] | None = None, positive: Label | None = None
@@ -226,9 +232,8 @@ class Dataset:
                     f"model takes it as {field.kind}: declare it, columns.{field.name}={field.kind}"
                 )
         rows = self.x.numpy()[:, order]
-        return torch.from_numpy(
-            columns.expand(schema.fields, rows, schema.dtype, [mine[place] for place in order])
-        )
+        before = [mine[place] for place in order]
+        return columns.encoded(schema.fields, rows, schema.dtype, before)
 
     def _pixels(self, schema: Schema) -> Tensor:
         """The examples; pictures in the unit and with the channels of a model's ``schema``."""
@@ -294,5 +299,7 @@ def moments(x: Tensor) -> tuple[float, float]:
         mean = (counts * values).sum() / counts.sum()
         variance = (counts * (values - mean).square()).sum() / counts.sum()
         return mean.item(), variance.sqrt().item()
+    if isinstance(x, Coded):
+        return x.moments()
     wide = x.double()
     return wide.mean().item(), wide.std(correction=0).item()

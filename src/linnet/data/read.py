@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from linnet.core.registry import allow, allowed, lookup, suggest
-from linnet.data import BUILTIN, GROUP, SOURCES, known, zipped
+from linnet.data import BUILTIN, GROUP, SOURCES, known, standard, zipped
 from linnet.data.dataset import Dataset
 from linnet.data.draft import draft
 from linnet.data.reading import Again, Reading, sides
@@ -81,6 +81,8 @@ def read_raw(place: Any, reading: Reading) -> Dataset | Table:
     """All data in ``place``; a table as its columns."""
     if isinstance(place, Dataset):
         return place
+    if isinstance(place, str) and place == standard.PLACE:
+        return standard.read(lambda path: read_raw(path, reading))
     name, classes = None, None
     if isinstance(place, (str, os.PathLike)):
         _reach(place)
@@ -97,17 +99,20 @@ def read_raw(place: Any, reading: Reading) -> Dataset | Table:
                 return replace(data, name=name)
             found: Dataset | Table = source.read(candidate, reading)
             if isinstance(found, Dataset):
-                for target in reading.target or ():
-                    if not isinstance(reading, Again) and target not in found.schema.targets:
-                        raise DataError(
-                            f'{found.name} has no target "{target}"; '
-                            f"{suggest(target, found.schema.targets)}"
-                        )
+                _check_target(found, reading)
             return found
     if zipped.is_zip(place):
         with zipped.unpacked(Path(place)) as found_in:
             return found_in.named(read_raw(found_in.inside, reading))
     raise DataError(_unreadable(place))
+
+
+def _check_target(data: Dataset, reading: Reading) -> None:
+    """Raise if a target is named that the data does not have."""
+    for target in reading.target or ():
+        if not isinstance(reading, Again) and target not in data.schema.targets:
+            near = suggest(target, data.schema.targets)
+            raise DataError(f'{data.name} has no target "{target}"; {near}')
 
 
 def _reach(place: str | os.PathLike[str]) -> None:

@@ -60,10 +60,12 @@ class Reading(Closed):
     The fields below ``task`` are for tables only. ``missing`` are more values that mean missing.
     ``decimal`` is the decimal mark of numbers in text, ``dates`` the order of year, month and day;
     "auto" finds the one that fits all values of a column. ``separator`` and ``encoding`` are for
-    text files; "auto" detects them. ``pictures`` says that the other columns of a row are the
-    pixels of a picture, as ``28x28`` (height and width) or ``3x32x32`` (channels first). ``split``,
-    ``group`` and ``time`` name the column that splits the rows: by its values train, valid and
-    test; with each group in one part; with the training rows before all others in time.
+    text files; "auto" detects them. So are ``skip``, the number of lines to leave out at the
+    beginning, and ``comment``, the character with which lines begin that are left out.
+    ``pictures`` says that the other columns of a row are the pixels of a picture, as ``28x28``
+    (height and width) or ``3x32x32`` (channels first). ``split``, ``group`` and ``time`` name the
+    column that splits the rows: by its values train, valid and test; with each group in one part;
+    with the training rows before all others in time.
     """
 
     target: Annotated[tuple[str, ...] | None, Several()] = None
@@ -85,6 +87,8 @@ class Reading(Closed):
     decimal: Literal["auto", ".", ","] = "auto"
     dates: Literal["auto", "ymd", "dmy", "mdy"] = "auto"
     encoding: str = "auto"
+    skip: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    comment: Annotated[str, Field(pattern=r"^[!-~]?$")] = ""
     pictures: Annotated[str, Field(pattern=r"^([1-9][0-9]{0,3}(x[1-9][0-9]{0,3}){1,2})?$")] = ""
 
     @property

@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from linnet.core.closed import Closed
 from linnet.core.registry import suggest
-from linnet.core.text import counted
+from linnet.core.text import counted, listed
 from linnet.data.column import Column
 from linnet.data.reading import Fit, Label, Reading
 from linnet.errors import DataError, LinnetWarning
@@ -116,6 +116,14 @@ class Schema(Closed):
                 raise ValueError(f"{len(field.fill)} values to impute, expected {wanted}")
 
     @property
+    def words(self) -> str:
+        """What is known and what is predicted: "4 columns, for class: 3 classes"."""
+        shape = " x ".join(map(str, self.shape))
+        takes = f"pictures of {shape}" if self.example == "picture" else f"{shape} columns"
+        told = f": {len(self.classes):,} classes" if self.task == "classification" else ""
+        return f"{takes}, for {listed(self.targets, 3)}{told}"
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The classes as text, in order."""
         return tuple(str(label) for label in self.classes)
@@ -124,6 +132,13 @@ class Schema(Closed):
     def tabular(self) -> bool:
         """Whether the examples come from tables, by the names of columns."""
         return bool(self.fields) or (self.example == "picture" and bool(self.columns))
+
+    @property
+    def coded(self) -> bool:
+        """Whether the rows of tables are encoded as ``linnet.data.coded.Coded``."""
+        from linnet.data import columns
+
+        return self.example == "row" and any(columns.coded(self.fields))
 
     def encode(self, raw: Any) -> Tensor:
         """Raw examples as ``(rows, *shape)`` in the dtype of the training data.
@@ -188,7 +203,6 @@ class Schema(Closed):
 
         Warns about values that the training rows did not have.
         """
-        import torch
 
         from linnet.data import columns
 
@@ -199,7 +213,7 @@ class Schema(Closed):
         rows = columns.records(self.fields, table, self.missing)
         for text in columns.unknown(self.fields, rows):
             warnings.warn(f"{table.name}: the column {text}", LinnetWarning, stacklevel=3)
-        return torch.from_numpy(columns.expand(self.fields, rows, self.dtype, self.fields))
+        return columns.encoded(self.fields, rows, self.dtype, self.fields)
 
     def learn(
         self, records: np.ndarray[Any, Any], rows: np.ndarray[Any, Any] | None, most: int

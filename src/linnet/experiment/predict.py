@@ -44,6 +44,10 @@ class Predictions:
     notes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
 
+    def __repr__(self) -> str:
+        classes = f" of {len(self.classes):,} classes" if self.p is not None else ""
+        return f"Predictions({len(self.row):,} rows{classes})"
+
     def columns(self) -> dict[str, np.ndarray[Any, Any]]:
         """``row`` or ``file``, ``y``, ``prediction`` and ``p_<class>``, each (rows,)."""
         columns: dict[str, np.ndarray[Any, Any]] = {"row": self.row.numpy()}

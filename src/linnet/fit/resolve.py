@@ -132,6 +132,7 @@ AUTO: Mapping[str, Callable[[Case], Any]] = {
         case.rows,
         math.prod(case.schema.shape),
         case.objective.outputs(case.schema),
+        coded=case.schema.coded,
     ),
     "penalty": _penalty,
     "tol": _tol,

@@ -21,6 +21,7 @@ from linnet.core.events import number
 from linnet.core.history import Fit, History
 from linnet.core.statistics import Z, wilson
 from linnet.core.text import cut, listed
+from linnet.errors import printable
 from linnet.insight.claims import (
     R2,
     Bound,
@@ -144,6 +145,18 @@ class Claim(Sentence):
 
     def __str__(self) -> str:
         return f"{self.text}; {self.remedy}"
+
+    def __repr__(self) -> str:
+        return f"Claim({self.model!r}, {self.cause!r}: {cut(self.text, 100)!r})"
+
+
+class Reasons(list[Claim]):
+    """Claims that are printed as sentences."""
+
+    def __str__(self) -> str:
+        return "\n".join(f"- {printable(claim)}" for claim in self) or "no reason found"
+
+    __repr__ = __str__
 
 
 class Predictions(NamedTuple):
