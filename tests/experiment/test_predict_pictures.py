@@ -153,6 +153,19 @@ def test_what_cannot_be_predicted_is_refused_by_name(model: Path, tmp_path: Path
         predict(unit, [good])
 
 
+def test_a_known_name_is_no_folder_and_a_table_is_no_picture(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    put(tmp_path / "digits" / "0.png", PICTURES[0])
+    own = linnet.train("digits", model="linear", penalty=0.1, out=tmp_path / "r").path
+    assert len(predict(own, "digits").row) == 1797
+    assert len(predict(own, "./digits").row) == 1
+    rows = np.random.default_rng(0).random((30, 4)), np.array(["0", "1"] * 15)
+    with pytest.raises(DataError, match="holds rows; the model takes pictures"):
+        evaluate(model, rows)
+
+
 def test_a_broken_picture_is_named_or_left_out(model: Path, tmp_path: Path) -> None:
     for row in FEW[:4]:
         put(tmp_path / "new" / f"{row}.png", PICTURES[row])

@@ -47,7 +47,7 @@ def read_draft(place: Any, reading: Reading) -> Dataset:
     """The data in ``place``, with the rows that ``reading`` selects; a table as records."""
     found = read_raw(place, reading)
     if isinstance(found, Table):
-        if reading.size:
+        if reading.size and not isinstance(reading, Again):
             raise RecipeError(
                 f"size={reading.size} is for pictures, and {found.name} is a table; the size of "
                 "pictures in its rows is told by pictures=28x28"

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor
 
 from linnet.core.text import listed, of_path
-from linnet.data import zipped
+from linnet.data import BUILTIN, zipped
 from linnet.data.dataset import Dataset
 from linnet.data.draft import conform
+from linnet.data.known import KNOWN
 from linnet.data.pictures import folder
 from linnet.data.read import read_draft, read_raw
 from linnet.data.reading import Again, Reading
@@ -195,7 +196,7 @@ def _pictures(schema: Schema, data: Any, reading: Again) -> folder.Unlabelled | 
     """The files of pictures that ``data`` names, alone or by a folder."""
     if isinstance(data, (list, tuple)) and data and all(isinstance(each, PATH) for each in data):
         return folder.Unlabelled.of([Path(each) for each in data])
-    if not isinstance(data, PATH):
+    if not isinstance(data, PATH) or data in (*BUILTIN, *KNOWN):
         return None
     place = Path(data)
     if place.is_dir() and schema.example != "picture":
