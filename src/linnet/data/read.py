@@ -47,7 +47,7 @@ def read_draft(place: Any, reading: Reading) -> Dataset:
     """The data in ``place``, with the rows that ``reading`` selects; a table as records."""
     found = read_raw(place, reading)
     if isinstance(found, Table):
-        if reading.size:
+        if reading.size and not isinstance(reading, Again):
             raise RecipeError(
                 f"size={reading.size} is for pictures, and {found.name} is a table; the size of "
                 "pictures in its rows is told by pictures=28x28"
@@ -102,8 +102,8 @@ def read_raw(place: Any, reading: Reading) -> Dataset | Table:
                 _check_target(found, reading)
             return found
     if zipped.is_zip(place):
-        with zipped.unpacked(Path(place)) as inside:
-            return zipped.named(read_raw(inside, reading), inside, Path(place))
+        with zipped.unpacked(Path(place)) as found_in:
+            return found_in.named(read_raw(found_in.inside, reading))
     raise DataError(_unreadable(place))
 
 
@@ -141,5 +141,5 @@ def _unreadable(place: Any) -> str:
     return (
         f"{place}: a {kind} of no known kind; expected a .csv, .tsv, .parquet or .npz file, or a "
         "folder of IDX files, of CIFAR's binary files, of .parquet files, or of one folder of "
-        "pictures per class"
+        "pictures per class, or a .zip of one of these"
     )

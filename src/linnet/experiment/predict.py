@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from linnet.core.text import listed, of_path, plural
-from linnet.data import zipped
+from linnet.core.text import listed, of_path
+from linnet.data import BUILTIN, zipped
 from linnet.data.dataset import Dataset
 from linnet.data.draft import conform
+from linnet.data.known import KNOWN
 from linnet.data.pictures import folder
 from linnet.data.read import read_draft, read_raw
 from linnet.data.reading import Again, Reading
@@ -133,6 +134,7 @@ def for_model(
         same = {"size": f"{height}x{width}", "scaled": schema.fit is not None}
         reading = reading.model_copy(update={"channels": channels, **same})
     if not labelled and (found := _unlabelled(model, data, reading, invert)) is not None:
+        warn_of(found.notes)
         return found
     dataset = _labelled(schema, data, reading, labelled=labelled, invert=invert)
     warn_of(dataset.notes)
@@ -167,9 +169,9 @@ def _unlabelled(model: Artifact, data: Any, reading: Again, invert: bool) -> Dat
     """Pictures in files without classes that the model knows, by their names; None if ``data`` is
     something else."""
     if model.schema.example == "picture" and zipped.is_zip(data):
-        with zipped.unpacked(Path(data)) as inside:
-            found = _unlabelled(model, inside, reading, invert)
-            named = None if found is None else zipped.named(found, inside, Path(data))
+        with zipped.unpacked(Path(data)) as unpacked:
+            found = _unlabelled(model, unpacked.inside, reading, invert)
+            named = None if found is None else unpacked.named(found)
             assert not isinstance(named, Table)
             return named
     pictures = _pictures(model.schema, data, reading)
@@ -186,9 +188,9 @@ def _unlabelled(model: Artifact, data: Any, reading: Again, invert: bool) -> Dat
     notes = (*pictures.notes, *files.notes)
     notes += blank(files.pictures, lambda row: of_path(pictures.paths[kept[row]]))
     if unknown and codes:
-        which = f"{plural(len(unknown), 'folder')} {listed(list(map(repr, unknown)), 8)}"
-        notes += (f"the {which}: no class of the model has this name, so nothing is known of y",)
-    warn_of(notes)
+        names = listed(list(map(repr, unknown)), 8)
+        what = "is the name of a folder" if len(unknown) == 1 else "are names of folders"
+        notes += (f"{names} {what}, but of no class of the model: told in file, and not as y",)
     return Dataset(
         x,
         y if codes else torch.empty(len(x), 0),
@@ -203,7 +205,7 @@ def _pictures(schema: Schema, data: Any, reading: Again) -> folder.Unlabelled | 
     """The files of pictures that ``data`` names, alone or by a folder."""
     if isinstance(data, (list, tuple)) and data and all(isinstance(each, PATH) for each in data):
         return folder.Unlabelled.of([Path(each) for each in data])
-    if not isinstance(data, PATH):
+    if not isinstance(data, PATH) or data in (*BUILTIN, *KNOWN):
         return None
     place = Path(data)
     if place.is_dir() and schema.example != "picture":
