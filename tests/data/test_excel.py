@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from helpers import refusal
-from linnet.data import excel
+from linnet.core import memory
 from linnet.data.read import read_raw
 from linnet.data.reading import Reading
 from linnet.data.table import Table
@@ -63,7 +63,7 @@ def load(path: Path, **settings: Any) -> Table:
 
 
 def put(monkeypatch: pytest.MonkeyPatch, rows: list[tuple[Any, ...]]) -> None:
-    monkeypatch.setitem(sys.modules, "openpyxl", Book(rows))  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "openpyxl", Book(rows))
 
 
 def test_without_openpyxl_its_name_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,6 +121,6 @@ def test_a_workbook_that_swells_is_refused_unread(
     path = workbook(tmp_path, 40 << 20)
     assert path.stat().st_size < 1 << 17
     assert "MAX_RATIO" in refusal(load, path)
-    monkeypatch.setattr(excel.memory, "available", lambda: 1000)
+    monkeypatch.setattr(memory, "available", lambda: 1000)
     with pytest.raises(DataError, match="needs about"):
         load(workbook(tmp_path, 2000))

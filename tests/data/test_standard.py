@@ -97,7 +97,7 @@ class Asked(Stop):
         super().__init__()
         self.looks = looks
 
-    @property  # type: ignore[override]
+    @property
     def signal(self) -> int | None:
         self.looks -= 1
         return 15 if self.looks < 0 else None
