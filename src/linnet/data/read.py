@@ -119,6 +119,8 @@ def _unreadable(place: Any) -> str:
     names = [*BUILTIN, *known.KNOWN]
     if not path.exists():
         return f'there is no file, folder or data set "{place}"; {suggest(str(place), names)}'
+    if path.is_fifo():
+        return f"{place}: a pipe of no known kind; give what it brings to standard input: -"
     kind = "folder" if path.is_dir() else "file"
     if path.suffix.lower() == ".zip":
         return (
