@@ -154,7 +154,7 @@ def test_a_loss_in_the_hundreds_is_a_rate_too_high() -> None:
     events = constant() + line() + fitted("custom", train, valid, rate=1000.0)
     metrics = compared(scores(custom=0.91, linear=0.924), "custom", "line", 1e-11)
     claim = one(diagnose(events, metrics), "rate too high", "custom")
-    assert "the learning rate of your network (1e+03) is too high" in claim.text.lower()
+    assert "the learning rate of your network (1,000) is too high" in claim.text.lower()
     assert "250" in claim.text and "2.3" in claim.text
     assert "lr=find" in claim.remedy
     assert claim.figures["training loss at the end"] == 250.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from linnet.core.closed import Closed, Several
 
@@ -30,12 +30,32 @@ numbers or dates."""
 
 Names = Annotated[tuple[str, ...], Several()]
 
+Fit = Literal["pad", "crop"]
+"""How a picture of another shape comes to a size: whole, with its edges repeated beside it; or
+filled, with what is over cut off on both sides."""
+
+Size = Annotated[
+    str,
+    BeforeValidator(lambda value: str(value) if type(value) is int else value),
+    Field(pattern=r"^([1-9][0-9]{0,3}(x[1-9][0-9]{0,3})?)?$"),
+]
+"""Height and width, as ``48x64``, or the side of a square; "" is as the pictures are."""
+
+
+def sides(size: str) -> tuple[int, int] | None:
+    """Height and width of a ``Size``."""
+    if not size:
+        return None
+    height, _, width = size.partition("x")
+    return int(height), int(width or height)
+
 
 class Reading(Closed):
     """What to read, and how. Names of columns are exact.
 
     ``classes`` keeps only the rows of these classes; ``positive`` predicts one class against all
-    others.
+    others. ``size`` is the size to which pictures are scaled, ``48x64`` (height and width) or
+    ``64``; ``fit`` says how.
 
     The fields below ``task`` are for tables only. ``missing`` are more values that mean missing.
     ``decimal`` is the decimal mark of numbers in text, ``dates`` the order of year, month and day;
@@ -52,6 +72,8 @@ class Reading(Closed):
     classes: Annotated[tuple[Label, ...] | None, Several()] = None
     positive: Label | None = None
     on_bad: Literal["fail", "skip"] = "fail"
+    size: Size = ""
+    fit: Fit = "pad"
     task: Literal["auto", "classification", "regression"] = "auto"
     columns: dict[str, Kind] = Field(default_factory=dict)
     drop: Names = ()
@@ -91,7 +113,11 @@ class Reading(Closed):
 
 class Again(Reading):
     """How to read data for a model: as its training data was. ``labels`` are its classes, which
-    need not all occur; ``channels`` those of its pictures."""
+    need not all occur; ``channels`` those of its pictures, whose ``size`` is always given.
+    ``scaled``: its training pictures were scaled, too. ``labelled`` is False if pictures may lie
+    in folders of any names."""
 
     labels: tuple[Label, ...] = ()
     channels: Literal[1, 3] | None = None
+    scaled: bool = False
+    labelled: bool = True

@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from linnet.errors import LinnetWarning
+from linnet.core.text import listed
+from linnet.errors import LinnetWarning, printable
 
 if TYPE_CHECKING:
     import polars
@@ -59,6 +60,10 @@ class Table:
 
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
+
+    def __repr__(self) -> str:
+        shown = f"Table({self.name!r}, {len(self):,} rows: {listed(self.columns, 10)})"
+        return printable(shown)
 
     def where(self, row: int) -> str:
         """The place of a row, for messages: its line, or its number."""

@@ -296,17 +296,20 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
 def unreadable(path: Place, error: InputError) -> dict[str, Any]:
     """The row of a run whose files are not those of a run; ``error`` says what is wrong."""
     known = {"name": path.name, "path": str(path), "state": "unreadable", "error": str(error)}
-    return known | dict.fromkeys(("created", "data", "chosen", "metric", "value"))
+    return known | dict.fromkeys(("created", "data", "chosen", "metric", "value", "valid"))
 
 
 def describe(path: Place) -> dict[str, Any]:
-    """A run as one row: name, state, data, date, and the chosen model's score if it has one."""
+    """A run as one row: name, state, data, date, and the chosen model's score on test rows
+    (``value``) and on validation rows (``valid``), if it has them; ``metric`` is its name."""
     state, error = state_of(path)
     run = read_info(path) if (path / RUN).is_file() else {}
     metrics = read_metrics(path) if (path / METRICS).is_file() else {}
     chosen = metrics.get("chosen")
     test = metrics.get("models", {}).get(chosen, {}).get("test", {})
-    task = task_in(test)
+    valid = metrics.get("models", {}).get(chosen, {}).get("valid", {})
+    task, held = task_in(test), task_in(valid)
+    known = task or held
     return {
         "name": path.name,
         "path": str(path),
@@ -315,6 +318,7 @@ def describe(path: Place) -> dict[str, Any]:
         "created": run.get("created"),
         "data": run.get("data", {}).get("name"),
         "chosen": chosen,
-        "metric": None if task is None else task.score,
+        "metric": None if known is None else known.score,
         "value": None if task is None else test[task.score],
+        "valid": None if held is None else held.of(valid),
     }

@@ -51,15 +51,21 @@ const named = (tag, text, props = {}) => el(tag, { dir: "auto", title: text, ...
 const none = (value) => value === null || value === undefined;
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const whole = (value) => Math.round(value).toLocaleString("en");
+const likely = (p) => (p > 0 && p < 1e-4 ? "<0.01 %" : p < 1 && p > 0.9999 ? ">99.99 %" : percent(p));
 const percent = (value, digits = 2) => `${(100 * value).toFixed(digits)} %`;
 
 function shown(value) {
   if (none(value)) return "–";
   if (value === true || value === false) return value ? "yes" : "no";
   if (!isNumber(value)) return Array.isArray(value) ? value.map(shown).join(", ") : String(value);
-  if (Number.isInteger(value) && Math.abs(value) < 1e12) return value.toLocaleString("en");
+  return figure(value);
+}
+
+// A number as linnet.core.text.figure writes it: four digits, and all of them before the point.
+function figure(value) {
   const size = Math.abs(value);
-  return size < 1e-5 || size >= 1e6 ? String(Number(value.toPrecision(3)).toExponential()) : String(Number(value.toPrecision(4)));
+  if (size && (size < 1e-4 || size >= 1e12)) return Number(value.toPrecision(4)).toExponential();
+  return size >= 1000 ? whole(value) : String(Number(value.toPrecision(4)));
 }
 
 function headline(scores) {
@@ -78,7 +84,13 @@ function headline(scores) {
 
 // A score that breaks before its interval alone.
 const unbroken = (text) => el("span", {}, text.split(/ (?=\(|R2 )/).flatMap((part) => [el("span", { class: "short" }, part), " "]));
-const chance = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`);
+
+// A p-value with so many digits that it stays on its side of 0.05, as linnet.insight.claims.Chance.
+function chance(p) {
+  if (p < 0.001) return "p < 0.001";
+  const told = [2, 3, 4].map((digits) => Number((p * (1 + 1e-9)).toPrecision(digits)));
+  return `p = ${told.find((value) => value < 0.05 === p < 0.05) ?? told[2]}`;
+}
 
 // A name of at most so many characters: of a longer one the middle is left out.
 function cut(name, most) {
@@ -671,7 +683,7 @@ function drawMistakes(panel, run) {
   } else {
     const names = Object.keys(columns);
     body = scroll(table(names, part.map((i) => names.map((name) => name === "row" ? el("td", { class: "n" }, columns.row[i])
-      : name === "probability" ? el("td", { class: "n" }, columns[name][i].toFixed(3)) : shown(columns[name][i])))), "mistakes");
+      : name === "probability" ? el("td", { class: "n" }, likely(columns[name][i])) : shown(columns[name][i])))), "mistakes");
   }
   const more = kept.length > part.length ? el("button", { onclick: () => { drawMistakes.most += 2 * SHEET; again(); } }, `show more (${whole(kept.length - part.length)})`) : null;
   $("mistakes").replaceChildren(el("div", { class: "head" }, el("h2", { dir: "auto" }, panel.title || "Mistakes"), sorts), filter || "", body, more || "");
