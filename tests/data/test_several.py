@@ -48,6 +48,13 @@ def test_files_of_one_kind_are_one_table(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_a_folder_around_it_is_opened(tmp_path: Path) -> None:
+    folder = lay(tmp_path / "t", {"archive/data/1.csv": "x\n1\n", "__MACOSX/x": ""})
+    assert values(load(folder)) == {"x": [1]} and load(folder).name == "t"
+    folder = lay(tmp_path / "u", {"data/k=1/1.csv": "x\n1\n"})
+    assert values(load(folder)) == {"x": [1], "k": [1]}
+
+
 def test_json_lines_and_texts_in_folders(tmp_path: Path) -> None:
     lines = lay(tmp_path / "a", {"1.jsonl": '{"x":1}\n', "2.jsonl": '{"x":2.5}\n'})
     assert values(load(lines)) == {"x": [1, 2.5]}

@@ -56,7 +56,8 @@ class Part:
 class Several:
     """A folder of text files, of JSON lines, or of Parquet files in folders named ``column=value``.
 
-    Its files are read in the order of their names. Other folders, and pictures, must not be in it.
+    Its files are read in the order of their names. A single folder around it is opened. Other
+    folders, and pictures, must not be in it.
     Links to folders are not followed. Hidden files, and those whose names begin with ``_``, are
     passed over; others are named in a note. If the names of all files tell a part (``train.csv``,
     ``test.csv``), the rows are split so. A column that is text in one file is text in all.
@@ -98,7 +99,11 @@ class Several:
 
 
 def _found(folder: Path) -> tuple[list[Part], list[str]]:
-    """The files of tables in a folder, and the names of others; none if it is no such folder."""
+    """The files of tables in a folder, and the names of others; none if it is no such folder.
+
+    A folder around it, with nothing else in it, is opened.
+    """
+    folder = _opened(folder)
     parts: list[Part] = []
     others: list[str] = []
     for part, name in _walk(folder, ()):
@@ -117,6 +122,18 @@ def _found(folder: Path) -> tuple[list[Part], list[str]]:
     if all(part.kind == "parquet" and not part.keys for part in parts):
         return [], []  # a folder of Parquet files is read by its own source
     return parts, others
+
+
+def _opened(folder: Path) -> Path:
+    """The first folder within that holds more than one other folder."""
+    for _ in range(MAX_DEPTH):
+        with os.scandir(folder) as entries:
+            found = [entry for entry in entries if not entry.name.startswith((".", "_"))]
+        alone = found[0] if len(found) == 1 else None
+        if alone is None or not alone.is_dir(follow_symlinks=False) or KEY.fullmatch(alone.name):
+            break
+        folder = folder / alone.name
+    return folder
 
 
 def _walk(
