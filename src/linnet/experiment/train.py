@@ -199,8 +199,10 @@ class Plan:
         past = None if origin is None else origin.run
         past = past if path is None else _lasting(path, network)
         known = before or (None if origin is None else origin.recipe)
-        same = known is not None and (place is None or place == known.data)
-        same &= place != standard.PLACE or path is not None  # what comes now is other data
+        named = isinstance(place, (str, os.PathLike))  # a frame has no one answer to ==
+        same = known is not None and (place is None or (named and place == known.data))
+        if named and place == standard.PLACE and path is None:  # what comes now is other data
+            same = False
         if same and past is not None:
             if known is not None and known.data is None:
                 raise RecipeError(
