@@ -112,10 +112,10 @@ def in_flags(message: str) -> str:
     from linnet.fit.recipe import Recipe  # pydantic takes a while to import
 
     keys = "|".join(Recipe.model_fields.keys() - {"data"})
-    setting = rf"(?:{keys})(?:\.\w+)?=(?=[^\s=])"
+    setting = rf"(?:{keys})(?:\.\w+)?=(?=[^\s=\"'])"  # a value in quotes is Python's
     spaced = re.compile(rf"(?<!\w)\(({setting}[^(),]* [^(),]*)\)")
     message = spaced.sub(lambda found: f"(--set {quote(found[1])})", message)
-    plain = r"(?<!--set )(?<!\w\()(?<![\w.\"'`=-])"  # neither told already, nor Python
+    plain = r"(?<!--set )(?<!\w\()(?<![\w.\"'`=-])"  # not told already
     return re.sub(rf"{plain}(?:set )?({setting})", r"--set \1", message)
 
 
