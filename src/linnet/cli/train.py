@@ -46,7 +46,7 @@ def train(
     time: Time = None,
     on_bad: OnBad = None,
     model: Annotated[
-        str | None, typer.Option(help="auto (linear,mlp), or names: linear, mlp, cnn.")
+        str | None, typer.Option(help="auto (the line and a net), or names: linear, mlp, cnn.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Fixes all randomness.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import torch
@@ -28,6 +31,34 @@ class World:
             value = value.clone()
             dist.all_reduce(value)
         return value
+
+
+ENOUGH = 10_000_000
+"""The multiplications of a step from which several threads share them. Threads wait for each other
+at the end of every operation, and beside other processes for a whole slice of time: where there is
+less to do, one thread takes as long on a quiet machine and a hundredth of it on a busy one
+(``benchmarks/busy``)."""
+
+
+@contextmanager
+def threads_for(multiplications: float) -> Iterator[int]:
+    """A block in which one thread of PyTorch computes if a step has less than ``ENOUGH``
+    multiplications, else as many as before; gives their number.
+
+    So the number, on which the last bits depend, is a function of the size of the work and of the
+    number that was set. It is never raised, and in a thread that is not the main one it is left
+    alone, as other threads may be computing. It is as before when the block ends.
+    """
+    before = torch.get_num_threads()
+    main = threading.current_thread() is threading.main_thread()
+    if multiplications >= ENOUGH or before == 1 or not main:
+        yield before
+        return
+    torch.set_num_threads(1)
+    try:
+        yield 1
+    finally:
+        torch.set_num_threads(before)
 
 
 def choose_device(name: str) -> torch.device:

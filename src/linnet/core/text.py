@@ -130,6 +130,33 @@ def of_path(path: str | Path) -> str:
     return os.fsencode(path).decode(errors="replace")
 
 
+MOST_STEM_BYTES = 100
+"""The most bytes of a name that linnet gives to a file or folder: systems allow 255."""
+
+UNSEEN = "\u115f\u1160\u3164\uffa0"
+"""Letters that show nothing: the fillers of Hangul."""
+
+
+def stem(text: str) -> str:
+    """``text`` as a part of the name of a new file or folder, safe in shells, addresses and pages.
+
+    Letters, their marks, and digits of all scripts stay, in the form NFC; so do ``_``, ``.`` and
+    ``-`` within. Anything else, however much of it, becomes one ``_``. Cut after
+    ``MOST_STEM_BYTES`` bytes of UTF-8; may be empty.
+    """
+    plain = "".join(
+        sign if sign in "_.-" or _written(sign) else "\0"
+        for sign in unicodedata.normalize("NFC", text)
+    )
+    name = re.sub("\0+", "_", plain)
+    return name.strip("._-").encode()[:MOST_STEM_BYTES].decode(errors="ignore").strip("._-")
+
+
+def _written(sign: str) -> bool:
+    """Whether it is a letter, the mark of one, or a digit, that can be seen."""
+    return unicodedata.category(sign)[0] in "LMN" and sign not in UNSEEN
+
+
 def cell(value: Any) -> Any:
     """A value of a table for people: numbers and truth values as text, others as they are."""
     if value is None:

@@ -22,10 +22,12 @@ from typing import Any, TypeVar
 
 import numpy as np
 import polars as pl
+import torch
 
 from linnet.core import memory
 from linnet.core.text import literal
 from linnet.data import forms, written
+from linnet.data.coded import WIDE, Coded
 from linnet.data.column import Column
 from linnet.data.kinds import SAMPLE, as_boolean, as_date, labels
 from linnet.data.table import Table
@@ -141,14 +143,12 @@ def recode(column: Column, values: Array, before: Column) -> Array:
 
 def encode(column: Column, values: Array, out: Array) -> None:
     """Write the encoded ``values`` (rows,) into ``out`` (rows, columns), which holds zeros."""
-    absent = np.isnan(values)
     if column.kind == "category":
-        count = len(column.categories)
-        places = np.where(values < 0, count if column.other else -1, values)
-        places = np.where(absent, count + column.other if column.missing else -1, places)
+        places = hot(column, values)
         rows = np.nonzero(places >= 0)[0]
-        out[rows, places[rows].astype(np.int64)] = 1
+        out[rows, places[rows]] = 1
         return
+    absent = np.isnan(values)
     parts = _split(column, values)
     for index, (part, fill) in enumerate(zip(parts, column.fill, strict=True)):
         filled = np.where(absent, fill, part)
@@ -162,6 +162,15 @@ def encode(column: Column, values: Array, out: Array) -> None:
         out[:, index] = filled
     if column.missing:
         out[:, len(parts)] = absent
+
+
+def hot(column: Column, values: Array) -> Array:
+    """Which of the 0/1 columns of a category is 1, int64 (rows,); -1 if none is."""
+    absent, count = np.isnan(values), len(column.categories)
+    places = np.where(values < 0, count if column.other else -1, values)
+    places = np.where(absent, count + column.other if column.missing else -1, places)
+    found: Array = places.astype(np.int64)
+    return found
 
 
 def _split(column: Column, values: Array) -> list[Array]:
@@ -244,8 +253,48 @@ def records(columns: Sequence[Column], table: Table, missing: Sequence[str]) -> 
     return result.T
 
 
+def coded(columns: Sequence[Column]) -> list[bool]:
+    """Which of the used columns are kept as codes: if they make more than ``WIDE`` 0/1 columns, the
+    categories with two columns or more."""
+    widths = [
+        len(column.names) if column.kind == "category" else 0 for column in columns if column.used
+    ]
+    many = sum(widths) > WIDE
+    return [many and width > 1 for width in widths]
+
+
+def encoded(
+    columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[Column]
+) -> torch.Tensor:
+    """Records (rows, used columns), in the categories of ``before``, as encoded rows; of very many
+    categories (``WIDE``) as ``Coded`` ones."""
+    used = [column for column in columns if column.used]
+    several = coded(used)
+    if not any(several):
+        return torch.from_numpy(expand(columns, rows, dtype, before))
+    starts = np.cumsum([0, *(len(column.names) for column in used)])
+    plain = [index for index, many in enumerate(several) if not many]
+    earlier = [column for column in before if column.used]
+    numbers = expand(
+        [used[index] for index in plain], rows[:, plain], dtype, [earlier[index] for index in plain]
+    )
+    places = [place for index in plain for place in range(starts[index], starts[index + 1])]
+    fields = np.flatnonzero(several)
+    codes = np.empty((len(rows), len(fields)), np.int32)
+
+    def fill(place: int) -> None:
+        index = fields[place]
+        found = hot(used[index], recode(used[index], rows[:, index], earlier[index]))
+        codes[:, place] = np.where(found < 0, starts[-1], starts[index] + found)
+
+    in_threads(fill, range(len(fields)))
+    there = torch.tensor(places, dtype=torch.int64)
+    return Coded(torch.from_numpy(numbers), torch.from_numpy(codes), there, int(starts[-1]))
+
+
 def expand(columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[Column]) -> Array:
-    """Records (rows, used columns), in the categories of ``before``, as encoded rows."""
+    """Records (rows, used columns), in the categories of ``before``, as encoded rows (rows,
+    columns)."""
     used = [column for column in columns if column.used]
     earlier = [column for column in before if column.used]
     widths = [len(column.names) for column in used]

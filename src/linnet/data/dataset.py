@@ -13,10 +13,16 @@ from linnet.core.files import canonical
 from linnet.core.registry import suggest
 from linnet.core.text import listed
 from linnet.data import columns
+from linnet.data.coded import Coded
+from linnet.data.pictures.ground import ground_of
 from linnet.data.reading import Label, Reading
 from linnet.data.schema import Schema
 from linnet.data.split import Division, Split, Units, split
 from linnet.errors import DataError, RecipeError, printable
+
+GUIDES = ("fit", "ground")
+"""What a schema says of pictures that come later. It is no part of the fingerprint: the pictures
+themselves are."""
 
 BLOCK = 1 << 16
 """The number of rows that are hashed at once."""
@@ -27,10 +33,12 @@ class Dataset:
     """Examples with targets.
 
     ``x`` is ``(rows, *schema.shape)`` in its original dtype: pictures stay uint8 until the batch.
+    The rows of a table with many categories are ``Coded``; ``x.dense()`` is the plain tensor.
     ``y`` is int64 (rows,) class codes, floating (rows, classes) probabilities, or floating (rows,)
     or (rows, targets) numbers. Without a target it is (rows, 0). ``weight`` is floating (rows,) or
     None. The last ``test_rows`` rows are the data's own test part. ``division`` is the split by a
-    column. ``notes`` are the remarks of the source. A table holds records until ``learn``.
+    column. ``notes`` are the remarks of the source. ``files`` are the names of the files of
+    pictures to predict, one a row. A table holds records until ``learn``.
     """
 
     x: Tensor
@@ -41,6 +49,7 @@ class Dataset:
     name: str = "data"
     notes: tuple[str, ...] = ()
     division: Division | None = None
+    files: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
@@ -68,8 +77,12 @@ class Dataset:
         weight = None if self.weight is None else self.weight[rows]
         division = None if self.division is None else self.division.take(rows)
         return Dataset(
-            self.x[rows], self.y[rows], self.schema, weight, name=self.name, division=division
-        )
+            self.x[rows], self.y[rows], self.schema, weight, name=self.name, division=division,
+            files=self._files(rows),
+        )  # fmt: skip
+
+    def _files(self, rows: Tensor) -> tuple[str, ...]:
+        return tuple(self.files[row] for row in rows.tolist()) if self.files else ()
 
     def to(self, device: torch.device) -> Dataset:
         """The same data set on ``device``; on MPS, which has no float64, in float32."""
@@ -82,9 +95,11 @@ class Dataset:
         return replace(self, x=there(self.x), y=there(self.y), weight=weight)
 
     def fingerprint(self) -> str:
-        """A sha256 over schema, examples, targets and weights."""
-        digest = hashlib.sha256(canonical([self.schema.plain(), self.test_rows]))
-        for tensor in (self.x, self.y, self.weight):
+        """A sha256 over schema, examples, targets and weights; see ``GUIDES``."""
+        told = {key: value for key, value in self.schema.plain().items() if key not in GUIDES}
+        digest = hashlib.sha256(canonical([told, self.test_rows]))
+        inputs = self.x.parts() if isinstance(self.x, Coded) else (self.x,)
+        for tensor in (*inputs, self.y, self.weight):
             if tensor is not None:
                 digest.update(canonical([str(tensor.dtype), list(tensor.shape)]))
                 for part in tensor.split(BLOCK):
@@ -100,15 +115,18 @@ class Dataset:
         )  # fmt: skip
 
     def learn(self, rows: Tensor, most: int = Reading().max_categories) -> Dataset:
-        """Encode records with means and categories of the training rows (numbers ``rows``); other
-        data stays as it is. With more than ``most`` categories, the rarest share a column."""
+        """Encode records with means and categories of the training rows (numbers ``rows``); of
+        pictures learn the ground. With more than ``most`` categories, the rarest share a column."""
+        if self.schema.example == "picture" and self.schema.dtype == "uint8":
+            known = {"ground": ground_of(self.x[rows])}
+            return replace(self, schema=self.schema.model_copy(update=known))
         if self.schema.example != "record":
             return self
         records = self.x.numpy()
         all_rows = len(rows) == len(self)
         schema = self.schema.learn(records, None if all_rows else rows.numpy(), most)
-        encoded = columns.expand(schema.fields, records, schema.dtype, self.schema.fields)
-        return replace(self, x=torch.from_numpy(encoded), schema=schema)
+        encoded = columns.encoded(schema.fields, records, schema.dtype, self.schema.fields)
+        return replace(self, x=encoded, schema=schema)
 
     def select(
         self, classes: tuple[Label, ...] | None = None, positive: Label | None = None
@@ -159,6 +177,7 @@ class Dataset:
             schema=schema,
             test_rows=test_rows,
             division=None if self.division is None else self.division.take(rows),
+            files=self._files(rows),
         )
 
     def conform(self, schema: Schema) -> Dataset:
@@ -213,9 +232,8 @@ class Dataset:
                     f"model takes it as {field.kind}: declare it, columns.{field.name}={field.kind}"
                 )
         rows = self.x.numpy()[:, order]
-        return torch.from_numpy(
-            columns.expand(schema.fields, rows, schema.dtype, [mine[place] for place in order])
-        )
+        before = [mine[place] for place in order]
+        return columns.encoded(schema.fields, rows, schema.dtype, before)
 
     def _pixels(self, schema: Schema) -> Tensor:
         """The examples; pictures in the unit and with the channels of a model's ``schema``."""
@@ -281,5 +299,7 @@ def moments(x: Tensor) -> tuple[float, float]:
         mean = (counts * values).sum() / counts.sum()
         variance = (counts * (values - mean).square()).sum() / counts.sum()
         return mean.item(), variance.sqrt().item()
+    if isinstance(x, Coded):
+        return x.moments()
     wide = x.double()
     return wide.mean().item(), wide.std(correction=0).item()

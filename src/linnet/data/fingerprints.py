@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from linnet.data.coded import Coded
+
 if TYPE_CHECKING:
     from linnet.data.dataset import Dataset
 
@@ -30,8 +32,9 @@ def fingerprints(data: Dataset) -> Tensor:
     are encoded by the same schema. Weights do not count. Different rows have the same number with a
     probability of 2^-64: among a million and a million rows, once in 20 million comparisons.
     """
+    inputs = data.x.parts() if isinstance(data.x, Coded) else (data.x,)
     parts = [
-        _mixed(data.x[start : start + BLOCK], data.y[start : start + BLOCK])
+        _mixed(*(values[start : start + BLOCK] for values in (*inputs, data.y)))
         for start in range(0, len(data), BLOCK)
     ]
     found = np.concatenate(parts) if parts else np.empty(0, np.uint64)

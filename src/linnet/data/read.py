@@ -11,10 +11,10 @@ from typing import Any
 import torch
 
 from linnet.core.registry import allow, allowed, lookup, suggest
-from linnet.data import BUILTIN, GROUP, SOURCES, known
+from linnet.data import BUILTIN, GROUP, SOURCES, known, standard, zipped
 from linnet.data.dataset import Dataset
 from linnet.data.draft import draft
-from linnet.data.reading import Again, Reading
+from linnet.data.reading import Again, Reading, sides
 from linnet.data.table import Table, warn_of
 from linnet.errors import DataError, RecipeError
 
@@ -47,8 +47,14 @@ def read_draft(place: Any, reading: Reading) -> Dataset:
     """The data in ``place``, with the rows that ``reading`` selects; a table as records."""
     found = read_raw(place, reading)
     if isinstance(found, Table):
+        if reading.size:
+            raise RecipeError(
+                f"size={reading.size} is for pictures, and {found.name} is a table; the size of "
+                "pictures in its rows is told by pictures=28x28"
+            )
         found = draft(found, reading.model_copy(update=found.given))
         return found.select(reading.classes, reading.positive)
+    _check_size(found, reading)
     for key, value in reading.table_only().items():
         if key == "task":
             if value == found.schema.task:  # the source has heeded it
@@ -58,10 +64,25 @@ def read_draft(place: Any, reading: Reading) -> Dataset:
     return found.select(reading.classes, reading.positive)
 
 
+def _check_size(data: Dataset, reading: Reading) -> None:
+    """Raise if pictures are not of the size that was asked for."""
+    if isinstance(reading, Again):
+        return
+    if not reading.size and reading.fit != Reading().fit:
+        raise RecipeError(f"fit={reading.fit} says how pictures are scaled: give their size, too")
+    if reading.size and data.schema.shape[1:] != sides(reading.size):
+        raise RecipeError(
+            f"size={reading.size} does not suit {data.name}, whose examples were read as "
+            f"{data.schema.shape}: read it with that size"
+        )
+
+
 def read_raw(place: Any, reading: Reading) -> Dataset | Table:
     """All data in ``place``; a table as its columns."""
     if isinstance(place, Dataset):
         return place
+    if isinstance(place, str) and place == standard.PLACE:
+        return standard.read(lambda path: read_raw(path, reading))
     name, classes = None, None
     if isinstance(place, (str, os.PathLike)):
         _reach(place)
@@ -78,14 +99,20 @@ def read_raw(place: Any, reading: Reading) -> Dataset | Table:
                 return replace(data, name=name)
             found: Dataset | Table = source.read(candidate, reading)
             if isinstance(found, Dataset):
-                for target in reading.target or ():
-                    if not isinstance(reading, Again) and target not in found.schema.targets:
-                        raise DataError(
-                            f'{found.name} has no target "{target}"; '
-                            f"{suggest(target, found.schema.targets)}"
-                        )
+                _check_target(found, reading)
             return found
+    if zipped.is_zip(place):
+        with zipped.unpacked(Path(place)) as inside:
+            return zipped.named(read_raw(inside, reading), inside, Path(place))
     raise DataError(_unreadable(place))
+
+
+def _check_target(data: Dataset, reading: Reading) -> None:
+    """Raise if a target is named that the data does not have."""
+    for target in reading.target or ():
+        if not isinstance(reading, Again) and target not in data.schema.targets:
+            near = suggest(target, data.schema.targets)
+            raise DataError(f'{data.name} has no target "{target}"; {near}')
 
 
 def _reach(place: str | os.PathLike[str]) -> None:

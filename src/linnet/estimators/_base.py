@@ -46,6 +46,7 @@ from linnet.fit.recipe import Recipe
 from linnet.fit.resolve import far
 from linnet.insight.evaluation import predict_raw
 from linnet.line import choose
+from linnet.objectives.base import Objective
 from linnet.show.progress import shown
 
 Array = np.ndarray[Any, Any]
@@ -286,7 +287,16 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         facts: dict[str, Any] = dict(model.manifest.fit)
         self.stop_reason_ = str(facts["reason"])
         self.converged_ = facts["converged"]
-        self.n_iter_: Any = max(1, int(facts["steps"]))
+        self.n_iter_: Any = self._counted(max(1, int(facts["steps"])))
+
+    def _counted(self, steps: int) -> Any:
+        """``n_iter_`` in the form of scikit-learn's class."""
+        return steps
+
+    @property
+    def _objective(self) -> Objective:
+        """The objective of the fitted model."""
+        return self.artifact_.objective
 
     def _raw(self, X: Any) -> tuple[Tensor, Any]:
         """Raw predictions (rows, outputs) in float64, and the dtype of the result."""
@@ -460,7 +470,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> Array:
         """The probability of each class, (rows, classes)."""
         raw, dtype = self._raw(X)
-        values: Array = self.artifact_.objective.probabilities(raw).numpy().astype(dtype)
+        values: Array = self._objective.probabilities(raw).numpy().astype(dtype)
         return values
 
     def predict_log_proba(self, X: Any) -> Array:
@@ -474,7 +484,7 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     def predict(self, X: Any) -> Array:
         """The most probable class of each row, (rows,)."""
         raw, _ = self._raw(X)
-        codes = self.artifact_.objective.probabilities(raw).argmax(1)
+        codes = self._objective.probabilities(raw).argmax(1)
         labels: Array = self.classes_[codes.numpy()]
         return labels
 

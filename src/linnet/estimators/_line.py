@@ -12,14 +12,29 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
 from linnet.errors import InputError
-from linnet.estimators._base import Array, Estimator
+from linnet.estimators import _few
+from linnet.estimators._base import Array, Estimator, _tensor
+from linnet.estimators._few import Few
 from linnet.fit.artifact import Artifact
+from linnet.fit.progress import Judge
+from linnet.insight.evaluation import BATCH
 from linnet.line.certificate import certify
 from linnet.line.problem import LinearProblem
 from linnet.line.rows import SMALL, Dense, Sparse
+from linnet.objectives.base import Objective
 
 BY_HAND = "the coefficients were set by hand, so nothing is known of how good they are"
 CERTIFICATE = ("gradient_max", "objective", "gap")
+LATER = (
+    "artifact_",
+    "module_",
+    "history_",
+    "gradient_max_",
+    "objective_",
+    "rank_",
+    "condition_",
+)
+"""The attributes that a fit to few rows makes on first access."""
 
 
 class Line(Estimator):
@@ -33,6 +48,64 @@ class Line(Estimator):
     _kept: Any = None
     """The rows of the fit, targets and weights: not copied, not pickled."""
     _gap: float | None = None
+    _few: Few | None = None
+    """A fit to few rows, before anything more than its coefficients was asked for."""
+
+    def __getattr__(self, name: str) -> Any:
+        """What a fit to few rows makes on first access."""
+        if name in LATER and self._few is not None:
+            self._finish()
+            return getattr(self, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _finish(self) -> None:
+        """Make the artifact, the module and the record of a fit to few rows."""
+        few = self._few
+        if few is not None:
+            model, history = few.artifact(self.described(few.X, few.schema))
+            self._take(model)
+            self.history_ = history
+
+    def _fit(
+        self,
+        recipe: dict[str, Any],
+        X: Any,
+        y: Tensor,
+        weight: Array | None,
+        schema: dict[str, Any],
+        valid: tuple[Array, Tensor] | None = None,
+        start: dict[str, Tensor] | None = None,
+        judge: Judge | None = None,
+    ) -> None:
+        plain = valid is None and judge is None and not self.verbose and self._device == "cpu"
+        few = None
+        if plain and not issparse(X):
+            few = _few.fit(recipe, X, y, weight, schema, start)
+        if few is None:
+            super()._fit(recipe, X, y, weight, schema, valid, start, judge)
+            return
+        for name in LATER:
+            self.__dict__.pop(name, None)
+        self._few = few
+        self.converged_, self.stop_reason_ = True, few.reason
+        self.n_iter_ = self._counted(max(1, few.steps))
+
+    @property
+    def _objective(self) -> Objective:
+        return super()._objective if self._few is None else self._few.objective
+
+    def _raw(self, X: Any) -> tuple[Tensor, Any]:
+        few = self._few
+        if few is None:
+            return super()._raw(X)
+        X = self._rows(X, reset=False)
+        if issparse(X) or len(X) > BATCH:
+            self._finish()
+            return super()._raw(X)
+        narrow = few.weight.dtype != torch.float64
+        wider = X.dtype if narrow else np.result_type(X.dtype, np.float64)
+        rows = _tensor(X).to(few.weight.dtype)
+        return torch.nn.functional.linear(rows, few.weight, few.bias).double(), wider
 
     @property
     def gap_(self) -> float | None:
@@ -84,6 +157,8 @@ class Line(Estimator):
         self._set("intercept_", value, "linear.bias")
 
     def _numbers_of(self, name: str) -> tuple[Array, Array]:
+        if self._few is not None:
+            return self._few.weight.numpy().copy(), self._few.bias.numpy().copy()
         if "artifact_" not in vars(self):
             raise AttributeError(f"{type(self).__name__} has no {name} before fit")
         return coefficients(self.artifact_)
@@ -97,6 +172,7 @@ class Line(Estimator):
         self._kept = None
 
     def __getstate__(self) -> Any:
+        self._finish()
         state = dict(super().__getstate__())
         state.pop("_kept", None)
         return state
@@ -129,6 +205,7 @@ class Line(Estimator):
         self._take(replace(self.artifact_, manifest=manifest))
 
     def _take(self, model: Artifact) -> None:
+        self._few = None
         super()._take(model)
         facts: dict[str, Any] = dict(model.manifest.fit)
         self.gradient_max_, self.objective_ = facts.get("gradient_max"), facts.get("objective")

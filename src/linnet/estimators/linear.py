@@ -277,7 +277,7 @@ class Ridge(_LeastSquares):
     @property
     def solver_(self) -> str:
         """The solver that was named; the solution is the same for all."""
-        if "artifact_" not in vars(self):
+        if not hasattr(self, "converged_"):
             raise AttributeError("Ridge has no solver_ before fit")
         return self.solver
 

@@ -13,7 +13,6 @@ from torch import Tensor
 from linnet.errors import InputError, LinnetWarning
 from linnet.estimators._base import Array, Classifier
 from linnet.estimators._inference import Explained
-from linnet.fit.artifact import Artifact
 
 LEAST = 1e-300
 """A ``tol`` of 0 is this: the fit goes on until rounding stops it."""
@@ -188,6 +187,5 @@ class LogisticRegression(Explained, Classifier):
         targets: Array = self._more_codes(X, y).numpy()
         return targets
 
-    def _take(self, model: Artifact) -> None:
-        super()._take(model)
-        self.n_iter_ = np.array([self.n_iter_])
+    def _counted(self, steps: int) -> Any:
+        return np.array([steps])

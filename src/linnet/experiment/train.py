@@ -25,6 +25,7 @@ from linnet.core.limits import MAX_INFO, MAX_METRICS
 from linnet.core.parallel import World
 from linnet.core.record import Event, Record
 from linnet.core.text import listed
+from linnet.data import standard
 from linnet.data.dataset import Dataset
 from linnet.data.table import Warned
 from linnet.errors import Diverged, InputError, Interrupted, RecipeError
@@ -33,7 +34,7 @@ from linnet.fit.artifact import Artifact
 from linnet.fit.checkpoint import Checkpoints, Owner, Stop
 from linnet.fit.fit import fit, heed
 from linnet.fit.prepare import Prepared, prepare
-from linnet.fit.recipe import Recipe
+from linnet.fit.recipe import AUTO, Recipe
 from linnet.fit.resolve import only
 from linnet.insight import evaluation
 from linnet.insight.verdict import verdict
@@ -198,6 +199,7 @@ class Plan:
         past = past if path is None else _lasting(path, network)
         known = before or (None if origin is None else origin.recipe)
         same = known is not None and (place is None or place == known.data)
+        same &= place != standard.PLACE or path is not None  # what comes now is other data
         if same and past is not None:
             if known is not None and known.data is None:
                 raise RecipeError(
@@ -272,9 +274,8 @@ def _named(recipe: Recipe, network: nn.Module | None, settings: Mapping[str, Any
 
 def _with_own(recipe: Recipe, settings: Mapping[str, Any]) -> tuple[str, ...]:
     """The models of the recipe and the settings, and the user's own module."""
-    usual = (LINE,) if recipe.model == Recipe().model else recipe.model
-    named = settings.get("model", usual)
-    named = (LINE,) if named == "auto" else named
+    named = settings.get("model", recipe.model)
+    named = (LINE,) if named in (AUTO, (AUTO,), [AUTO]) else named
     named = (named,) if isinstance(named, str) else tuple(named)
     return named if OWN in named else (*named, OWN)
 
@@ -290,7 +291,7 @@ def _where(
     for a change that ``allow`` does not name."""
     path = plan.resume
     if path is None:
-        names = "auto" if ready.recipe.model == Recipe().model else "-".join(ready.recipe.model)
+        names = "-".join(plan.recipe.model)
         return directory.create(Path(out) if out else None, ready.data.name, names), {}
     changed = _changes(plan, ready, facts["fingerprint"])
     check(path, changed, allow)
@@ -435,8 +436,8 @@ class Job:
             folder.mkdir(exist_ok=True)
             content = _predictions(model, raw, test, self.ready.parts)
             files.write(folder / f"{name}.parquet", content)
-        seconds = model.manifest.provenance["seconds"]
-        return {**scores, "fit": {**model.manifest.fit, "seconds": seconds}}
+        made = {key: model.manifest.provenance[key] for key in ("seconds", "threads")}
+        return {**scores, "fit": {**model.manifest.fit, **made}}
 
 
 def _go_on(

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from linnet.core import memory
+from linnet.core.parallel import threads_for
 from linnet.data.dataset import Dataset
 from linnet.insight.task import Scores, task_of
+from linnet.networks.base import Network
 from linnet.objectives.base import Objective
 
 BATCH = 2048
@@ -21,6 +25,12 @@ ASKED_BYTES = 64 << 20
 @torch.no_grad()
 def predict_raw(network: nn.Module, x: Tensor) -> Tensor:
     """Raw predictions (rows, outputs) in evaluation mode, in float64; the mode is restored."""
+    each = network.multiplications if isinstance(network, Network) else math.inf
+    with threads_for(each * min(len(x), BATCH)):
+        return _predicted(network, x)
+
+
+def _predicted(network: nn.Module, x: Tensor) -> Tensor:
     device = next(network.parameters()).device
     home = "cpu" if device.type == "mps" else device  # MPS has no float64
     training = network.training

@@ -17,9 +17,9 @@ def compact(quadratic: bool, inputs: int, outputs: int) -> bool:
     return (1 if quadratic else outputs) * (inputs + 1) ** 2 <= MATRIX
 
 
-def choose(quadratic: bool, rows: int, inputs: int, outputs: int) -> str:
+def choose(quadratic: bool, rows: int, inputs: int, outputs: int, *, coded: bool = False) -> str:
     """The solver for "auto". With fewer rows than inputs, the inputs are given in a basis of the
-    rows."""
-    if not compact(quadratic, min(rows, inputs), outputs):
+    rows; not so where they are ``coded``, whose zeros no matrix should hold."""
+    if coded or not compact(quadratic, min(rows, inputs), outputs):
         return "newton_cg"
     return "least_squares" if quadratic else "lbfgs"

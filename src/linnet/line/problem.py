@@ -15,7 +15,7 @@ from linnet.core.parallel import World
 from linnet.errors import ColumnError
 from linnet.line import compact
 from linnet.line.moments import EPS, Moments, constants
-from linnet.line.rows import BLOCK, SMALL, Dense, Rows, Sparse
+from linnet.line.rows import BLOCK, SMALL, Coded, Dense, Rows, Sparse
 from linnet.objectives.base import Objective
 
 PART = 1 << 18
@@ -279,7 +279,7 @@ class LinearProblem:
         if self.objective.quadratic and inputs <= self.rows and self.compact:
             variance = self.moments.xx.diagonal() / self.moments.total
             return self._large(Columns(self.moments.mean_x, variance.clamp(min=0).sqrt()))
-        if isinstance(self.x, Sparse):
+        if isinstance(self.x, (Sparse, Coded)):
             mean, square = self._sums(None)
         else:
             shift = self.x.block(slice(0, 0)).new_zeros(inputs)
@@ -300,7 +300,7 @@ class LinearProblem:
         if not self.intercept:
             return self._large(Columns(torch.zeros_like(mean), square.sqrt()))
         variance = (square - mean.square()).clamp(min=0)
-        if not isinstance(self.x, Sparse):
+        if not isinstance(self.x, (Sparse, Coded)):
             mean = mean + self._wide(shift)
         mean, constant = constants(self.x, mean, variance)
         if self.world.size > 1:
@@ -470,13 +470,17 @@ class LinearProblem:
     @property
     def numbers(self) -> float:
         """How many numbers the inputs are, over all ranks."""
-        return self.x.numbers if isinstance(self.x, Sparse) else self.rows * self.x.shape[1]
+        return (
+            self.x.numbers if isinstance(self.x, (Sparse, Coded)) else self.rows * self.x.shape[1]
+        )
 
     @property
     def compact(self) -> bool:
         """Whether a matrix (inputs, inputs) for each output is small enough to be made; else
-        solvers work with products of the data."""
-        return compact(self.objective.quadratic, self.x.shape[1], self.outputs)
+        solvers work with products of the data, as always where the inputs are codes."""
+        return not isinstance(self.x, Coded) and compact(
+            self.objective.quadratic, self.x.shape[1], self.outputs
+        )
 
     def separates(self, raw: Tensor) -> bool:
         """Whether in ``raw`` the largest prediction of every row is that of its own class."""

@@ -6,8 +6,11 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
+
+from linnet.data import coded
 
 BLOCK = 4096
 """The rows of a block, where all rows are visited in turn."""
@@ -173,3 +176,67 @@ class Sparse(Rows):
 
     def wide(self) -> Rows:
         return self if self.dtype == torch.float64 else Sparse(self.matrix.astype("float64"))
+
+
+class Coded(Rows):
+    """Rows of a table with many categories, ``linnet.data.coded.Coded`` on a CPU: the columns of
+    numbers as a tensor, those of categories as a sparse matrix of ones. Neither is shifted."""
+
+    def __init__(self, numbers: Dense, ones: Sparse, places: Tensor) -> None:
+        self.plain, self.ones, self.places = numbers, ones, places
+        self.shape = ones.shape
+        self.dtype, self.device = numbers.dtype, numbers.device
+
+    @classmethod
+    def of(cls, x: coded.Coded) -> Coded:
+        """The rows ``x``, with products in their dtype."""
+        from scipy.sparse import csr_array
+
+        known = x.codes < x.width
+        ends = torch.cat([torch.zeros(1, dtype=torch.int64), known.sum(1).cumsum(0)]).int().numpy()
+        columns = x.codes[known].numpy()
+        ones = np.ones(len(columns), str(x.dtype).removeprefix("torch."))
+        matrix = csr_array((ones, columns, ends), shape=(len(x), x.width))
+        return cls(Dense(x.numbers), Sparse(matrix), x.places)
+
+    @property
+    def numbers(self) -> int:
+        return self.plain.numbers + self.ones.numbers
+
+    def __matmul__(self, theta: Tensor) -> Tensor:
+        return (self.ones @ theta).add_(self.plain @ theta[self.places])
+
+    def transposed(self, residual: Tensor) -> Tensor:
+        return self._joined(self.ones.transposed(residual), self.plain.transposed(residual))
+
+    def squares(self, weight: Tensor) -> Tensor:
+        return self._joined(self.ones.squares(weight), self.plain.squares(weight))
+
+    def _joined(self, result: Tensor, plain: Tensor) -> Tensor:
+        """What the sparse columns gave, with that of the others in their places."""
+        result[self.places] = plain
+        return result
+
+    def take(self, chosen: Tensor) -> Rows:
+        ones, plain = self.ones.take(chosen), self.plain.take(chosen)
+        assert isinstance(ones, Sparse) and isinstance(plain, Dense)
+        return Coded(plain, ones, self.places)
+
+    def block(self, rows: slice | Tensor) -> Tensor:
+        result = self.ones.block(rows)
+        result[:, self.places] = self.plain.block(rows)
+        return result
+
+    def spread(self, columns: Tensor) -> tuple[Tensor, Tensor]:
+        every = torch.arange(len(self.places))
+        ends = []
+        for whole, plain in zip(
+            self.ones.spread(torch.arange(self.shape[1])), self.plain.spread(every), strict=True
+        ):
+            ends.append(self._joined(whole, plain)[columns])
+        return ends[0], ends[1]
+
+    def wide(self) -> Rows:
+        ones, plain = self.ones.wide(), self.plain.wide()
+        assert isinstance(ones, Sparse) and isinstance(plain, Dense)
+        return Coded(plain, ones, self.places)

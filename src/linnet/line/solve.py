@@ -14,8 +14,9 @@ from linnet.core.parallel import World
 from linnet.core.randomness import generator
 from linnet.core.record import Reason, Step
 from linnet.core.registry import lookup
+from linnet.data.coded import Coded
 from linnet.data.dataset import Dataset
-from linnet.line import GROUP, SOLVERS
+from linnet.line import GROUP, SOLVERS, rows
 from linnet.line.base import Solver, State
 from linnet.line.certificate import Certificate, certify
 from linnet.line.problem import LinearProblem
@@ -50,10 +51,14 @@ def begin(
     ``network`` has been given. The settings leave nothing to "auto"; nothing depends on ``seed``.
     """
     assert settings.penalty != "auto" and settings.tol != "auto"
-    network.to(world.device)
-    train = train.to(world.device)
+    coded = isinstance(train.x, Coded)
+    device = torch.device("cpu") if coded else world.device  # products with codes are SciPy's
+    network.to(device)
+    train = train.to(device)
+    inputs = network.features(train.x)
     problem = LinearProblem(
-        objective, network.features(train.x), train.y, train.weight,
+        objective, rows.Coded.of(inputs) if isinstance(inputs, Coded) else inputs,
+        train.y, train.weight,
         outputs=network.spec.outputs, intercept=settings.intercept, world=world,
     )  # fmt: skip
     theta = None
@@ -282,7 +287,7 @@ class Solve(Method):
         return None
 
     def _begin(self, problem: LinearProblem, theta: Tensor) -> Step:
-        if problem.objective.quadratic:
+        if problem.objective.quadratic and problem.compact:
             value, gradient = problem.moments.value_and_gradient(theta, problem.alpha)
         else:
             value, gradient = problem.value_and_gradient(theta)

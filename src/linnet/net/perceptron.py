@@ -12,8 +12,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
+from linnet.data.coded import Coded
 from linnet.net.fused import Fused
 from linnet.net.update import Loss, Optimizer, Rows
+from linnet.networks import first
 from linnet.networks.mlp import MLP
 from linnet.networks.scaling import Rescaling
 from linnet.objectives.softmax import Softmax
@@ -94,10 +96,13 @@ class Perceptron:
     @torch.no_grad()
     def __call__(self, x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Rows]:
         network, layers, keep = self.network, self.layers, self.keep
-        a = network.bounds(network.scaling(x)).flatten(1)
+        a = network.flatten(network.bounds(network.scaling(x)))
         inputs, saved, masks = [a], [], []
         for layer, kernel in zip(layers, self.kernels, strict=False):
-            z = torch.addmm(layer.bias, a, layer.transposed)
+            if isinstance(a, Coded):
+                z = first.product(layer.weight, layer.bias, a)
+            else:
+                z = torch.addmm(layer.bias, a, layer.transposed)
             a = kernel.forward(z)
             saved.append(a if kernel.by_output else z)
             if keep < 1:
@@ -113,7 +118,11 @@ class Perceptron:
             g = g * network.rescaling.factor
         for index in range(len(layers) - 1, -1, -1):
             layer = layers[index]
-            torch.mm(g.t(), inputs[index], out=layer.weight_gradient)
+            seen = inputs[index]
+            if isinstance(seen, Coded):
+                first.gradient(seen, g, layer.weight_gradient)
+            else:
+                torch.mm(g.t(), seen, out=layer.weight_gradient)
             torch.sum(g, 0, out=layer.bias_gradient)
             if index:
                 g = torch.mm(g, layer.weight)

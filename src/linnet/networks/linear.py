@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from linnet.networks.base import Network, NetworkSpec
+from linnet.networks.first import affine
 from linnet.networks.scaling import Scale, Scaling
 
 
@@ -41,5 +42,4 @@ class Linear(Network):
         return flat
 
     def forward(self, x: Tensor) -> Tensor:
-        raw: Tensor = self.linear(self.features(x))
-        return raw
+        return affine(self.linear, self.features(x))

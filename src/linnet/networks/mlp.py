@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from linnet.networks import Activation
 from linnet.networks.activations import ACTIVATIONS, draw_all
 from linnet.networks.base import Network, NetworkSpec
+from linnet.networks.first import affine
 from linnet.networks.scaling import Bounds, Rescaling, Scale, Scaling
 
 
@@ -68,5 +69,10 @@ class MLP(Network):
 
     def forward(self, x: Tensor) -> Tensor:
         inputs = self.flatten(self.bounds(self.scaling(x)))
-        raw: Tensor = self.rescaling(self.output(self.hidden(inputs)))
+        first, *others = self.hidden
+        assert isinstance(first, nn.Linear)
+        values = affine(first, inputs)
+        for layer in others:
+            values = layer(values)
+        raw: Tensor = self.rescaling(self.output(values))
         return raw

@@ -8,6 +8,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from linnet.data.coded import Coded
 from linnet.data.dataset import moments
 from linnet.errors import DataError
 
@@ -73,11 +74,20 @@ class Scaling(nn.Module):
         return {"kind": self.scale, "mean": mean, "deviation": deviation}
 
     def forward(self, x: Tensor) -> Tensor:
+        if isinstance(x, Coded) and self.scale != "pixel":
+            return self._coded(x)
         if self.scale == "none":
             return x.to(self.factor.dtype)
         if x.dtype == torch.uint8:  # the same result as below, in half the time
             return x.to(self.factor.dtype).sub_(self.shift).mul_(self.factor)
         return (x - self.shift).mul_(self.factor).to(self.factor.dtype)
+
+    def _coded(self, x: Coded) -> Coded:
+        """The same for codes: their columns hold zeros and ones, which stay as they are."""
+        numbers = x.numbers
+        if self.scale == "standard":
+            numbers = (numbers - self.shift[x.places]).mul_(self.factor[x.places])
+        return x.changed(numbers.to(self.factor.dtype))
 
 
 class Bounds(nn.Module):
@@ -95,11 +105,21 @@ class Bounds(nn.Module):
     def fit(self, x: Tensor, scaling: Scaling) -> None:
         """Compute the smallest and the largest value of each input from the training rows ``x``,
         after ``scaling``."""
-        self.low.copy_(scaling(x.amin(0, keepdim=True))[0])
-        self.high.copy_(scaling(x.amax(0, keepdim=True))[0])
+        low, high = x.ends() if isinstance(x, Coded) else (x.amin(0), x.amax(0))
+        self.low.copy_(scaling(low[None])[0])
+        self.high.copy_(scaling(high[None])[0])
 
     def forward(self, x: Tensor) -> Tensor:
+        if isinstance(x, Coded) and not self.low.index_fill(0, x.places, 0.0).any():
+            return self._coded(x)
         return x.clamp(self.low, self.high)
+
+    def _coded(self, x: Coded) -> Coded:
+        """The same for codes, if no category is in all training rows: a category that is in none of
+        them counts as none."""
+        numbers = x.numbers.clamp(self.low[x.places], self.high[x.places])
+        high = torch.cat([self.high, self.high.new_zeros(1)])
+        return x.changed(numbers, torch.where(high[x.codes.long()] > 0, x.codes, x.width))
 
 
 class Rescaling(nn.Module):
@@ -129,11 +149,16 @@ class Rescaling(nn.Module):
 def _columns(x: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and deviation of each input, in float64, block by block, shifted by the first row; for
     an input of zeros and ones 0 and 1."""
+    if isinstance(x, Coded):
+        found = torch.zeros(x.width, dtype=torch.float64), torch.ones(x.width, dtype=torch.float64)
+        for whole, some in zip(found, _columns(x.numbers), strict=True):
+            whole[x.places] = some
+        return found
     origin = x[:1].double()
     total = torch.zeros(origin.shape[1:], dtype=torch.float64, device=x.device)
     squares = torch.zeros_like(total)
     binary = torch.ones_like(total, dtype=torch.bool)
-    for part in x.split(max(1, BLOCK // prod(x.shape[1:]))):
+    for part in x.split(max(1, BLOCK // max(1, prod(x.shape[1:])))):
         binary &= ((part == 0) | (part == 1)).all(0)
         centred = part.double() - origin
         total += centred.sum(0)

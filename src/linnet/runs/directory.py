@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -17,7 +16,7 @@ from typing import Any
 from linnet.core import files
 from linnet.core.files import Place
 from linnet.core.limits import MAX_INFO, MAX_METRICS, MAX_STATUS
-from linnet.core.text import cut
+from linnet.core.text import cut, stem
 from linnet.errors import InputError, Interrupted, LinnetWarning, WorkError
 from linnet.insight.task import task_in
 from linnet.runs import writer
@@ -49,10 +48,10 @@ def create(out: Path | None, data: str, model: str) -> Path:
     """A new, empty run directory: ``out``, or the next free ``runs/<data>-<model>-<n>``."""
     if out is None:
         _make(ROOT)
-        stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{data}-{model}").strip("._-")
+        name = "-".join(filter(None, (stem(data), stem(model))))
         number = 1
         while True:
-            path = ROOT / f"{stem[:100]}-{number}"
+            path = ROOT / f"{name}-{number}"
             if _make(path, again=False):
                 return path
             number += 1

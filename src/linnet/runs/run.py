@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
+import shlex
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -202,6 +203,7 @@ class Run:
             changes={} if curve is None else curve.plain()["changes"],
             recipes={name: manifest.recipe for name, manifest in manifests.items()},
             left_out=_left_out(manifests[chosen]) if chosen in manifests else {},
+            pictures=any(each.schema_.example == "picture" for each in manifests.values()),
         )
         return Reasons(claims)
 
@@ -515,12 +517,17 @@ class Run:
         """The place of the run's data. A path that does not exist here is taken relative to the
         run's working directory. A known name of a data set stays a name, even if such a file
         exists."""
-        from linnet.data import BUILTIN
+        from linnet.data import BUILTIN, standard
         from linnet.data.known import KNOWN
 
         place = self.info.get("data", {}).get("place")
         if not isinstance(place, str):
             raise DataError("the run was trained on data in memory; give it as data=")
+        if place == standard.PLACE:
+            raise DataError(
+                f"{self.path} was trained on {standard.GONE}; give the same data as a file: linnet "
+                f"train FILE --resume {shlex.quote(str(self.path))}, or data=FILE"
+            )
         if place in BUILTIN or place in KNOWN:
             return place
         there = Path(str(self.info.get("directory", "."))) / place

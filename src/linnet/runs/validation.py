@@ -106,6 +106,7 @@ class Fit(_Open):
 
     reason: str
     seconds: Annotated[float, Field(ge=0, le=LARGEST)]
+    threads: Whole | None = None
     steps: Whole
     best_step: Whole
     stopped: str | None = None

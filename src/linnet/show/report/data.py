@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnet.core import files
 from linnet.core.html import Html, join, tag
-from linnet.core.text import figure
+from linnet.core.text import figure, stem
 from linnet.data.table import LeftOut, Warned
 from linnet.errors import WorkError
 from linnet.figures import Figure
@@ -27,8 +26,7 @@ def place(name: str) -> Path:
     It is not in the user's cache, because browsers from snap packages, as in Ubuntu, cannot open
     files in hidden folders. It is not beside the data, because linnet does not write there.
     """
-    stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._-")[:100]
-    return ROOT / f"{stem or 'some'}-data.html"
+    return ROOT / f"{stem(name) or 'some'}-data.html"
 
 
 def write(
