@@ -16,7 +16,7 @@ from linnet.insight.claims import Chance, Change, Estimate, Size
     [
         (0.0, "0"), (1.0, "1"), (0.5, "0.5"), (-0.0125, "-0.0125"), (54.3123, "54.31"),
         (99.995, "100"),
-        (999.96, "1,000"), (9999.7, "10,000"), (1234.5, "1,234"), (18574.3, "18,574"),
+        (999.96, "1,000"), (9999.7, "10,000"), (1234.5, "1,235"), (18574.3, "18,574"),
         (-18574.3, "-18,574"),
         (7.85e6, "7,850,000"), (1.5e9, "1,500,000,000"), (0.0001234, "0.0001234"),
         (1.234e-5, "1.234e-05"),
@@ -53,7 +53,7 @@ def test_probabilities(share: float, text: str) -> None:
 
 
 def test_figures_of_sentences_are_written_alike() -> None:
-    assert str(Estimate(Size(18574.0), Size(17000.5), Size(20100.0))) == "18,574 (17,000 to 20,100)"
+    assert str(Estimate(Size(18574.0), Size(17000.5), Size(20100.0))) == "18,574 (17,001 to 20,100)"
     assert str(Change(-123456.0)) == "123,456 lower"
     assert fixed(12345678.9) == "12,345,679" and fixed(0.25) == "0.2500"
     # what a page's JavaScript shows: it rounds a tie up, and a p-value is often one

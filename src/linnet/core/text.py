@@ -71,6 +71,7 @@ def figure(value: float, digits: int = 4) -> str:
     is whole, and has commas. Only below 0.0001 and from ``WHOLE`` up it is written with a power of
     ten.
     """
+    value = up(value)
     if not math.isfinite(value) or abs(value) < 1 or abs(value) >= WHOLE:
         return f"{value:.{digits}g}"
     places = max(0, digits - len(str(int(abs(value)))))
@@ -78,14 +79,20 @@ def figure(value: float, digits: int = 4) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def up(value: float) -> float:
+    """A number a hair further from 0, so that a tie is rounded away from 0. The live page does the
+    same: else it would show an accuracy of 29 in 32 rows as 90.63 %, and the verdict as 90.62 %."""
+    return value * (1 + sys.float_info.epsilon)
+
+
 def fixed(value: float) -> str:
     """A number that changes as one looks, such as a loss: four decimals, from 1,000 up none."""
-    return f"{value:.4f}" if abs(value) < 1000 else figure(value)
+    return f"{up(value):.4f}" if abs(value) < 1000 else figure(value)
 
 
 def percent(share: float) -> str:
     """A share as a percentage with two decimals."""
-    return f"{100 * share:.2f} %"
+    return f"{up(100 * share):.2f} %"
 
 
 def likely(probability: float) -> str:
