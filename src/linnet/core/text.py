@@ -73,7 +73,7 @@ def figure(value: float, digits: int = 4) -> str:
     """
     value = up(value)
     if not math.isfinite(value) or abs(value) < 1 or abs(value) >= WHOLE:
-        return f"{value:.{digits}g}"
+        return f"{value:z.{digits}g}"
     places = max(0, digits - len(str(int(abs(value)))))
     text = f"{value:,.{places}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
@@ -92,7 +92,7 @@ def fixed(value: float) -> str:
 
 def percent(share: float) -> str:
     """A share as a percentage with two decimals."""
-    return f"{up(100 * share):.2f} %"
+    return f"{up(100 * share):z.2f} %"
 
 
 def likely(probability: float) -> str:

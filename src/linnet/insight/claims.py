@@ -99,7 +99,7 @@ class R2(Figure):
 
     @property
     def bare(self) -> str:
-        return f"{up(self.value):.3f}"
+        return f"{up(self.value):z.3f}"
 
 
 class Count(Figure):
@@ -181,7 +181,7 @@ class Share(Figure):
 
     @property
     def bare(self) -> str:
-        return f"{up(100 * self.value):.2f}"
+        return f"{up(100 * self.value):z.2f}"
 
     def __str__(self) -> str:
         return percent(self.value)

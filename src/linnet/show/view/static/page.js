@@ -64,7 +64,7 @@ function shown(value) {
 
 // A number as linnet.core.text.figure writes it: four digits, and all of them before the point.
 function figure(value) {
-  value = up(value);
+  value = up(value) || 0;  // a negative 0 too
   const size = Math.abs(value);
   if (size && (size < 1e-4 || size >= 1e12)) return Number(value.toPrecision(4)).toExponential();
   return size >= 999.95 ? Number(value.toFixed(0)).toLocaleString("en") : String(Number(value.toPrecision(4)));
@@ -78,7 +78,7 @@ function headline(scores) {
   }
   if (isNumber(scores.rmse)) {
     const [low, high] = scores.rmse_interval || [];
-    const r2 = isNumber(scores.r2) ? `, R2 ${up(scores.r2).toFixed(3)}` : "";
+    const r2 = isNumber(scores.r2) ? `, R2 ${up(scores.r2).toFixed(3).replace(/^-(?=[0.]*$)/, "")}` : "";
     return `RMSE ${shown(scores.rmse)}` + (isNumber(low) ? ` (${shown(low)} to ${shown(high)})` : "") + r2;
   }
   return isNumber(scores.loss) ? `loss ${shown(scores.loss)}` : "–";
