@@ -6,6 +6,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
 
 import torch
 import torch.distributed as dist
@@ -42,8 +44,8 @@ less to do, one thread takes as long on a quiet machine and a hundredth of it on
 
 @contextmanager
 def threads_for(multiplications: float) -> Iterator[int]:
-    """A block in which one thread of PyTorch computes if a step has less than ``ENOUGH``
-    multiplications, else as many as before; gives their number.
+    """A block in which one thread of PyTorch and of NumPy's BLAS computes if a step has less than
+    ``ENOUGH`` multiplications, else as many as before; gives the number of PyTorch's.
 
     So the number, on which the last bits depend, is a function of the size of the work and of the
     number that was set. It is never raised, and in a thread that is not the main one it is left
@@ -51,14 +53,30 @@ def threads_for(multiplications: float) -> Iterator[int]:
     """
     before = torch.get_num_threads()
     main = threading.current_thread() is threading.main_thread()
-    if multiplications >= ENOUGH or before == 1 or not main:
+    if multiplications >= ENOUGH or not main:
         yield before
         return
-    torch.set_num_threads(1)
+    lowered = [(blas, count) for blas in _blas() if (count := blas.get_num_threads()) > 1]
+    if before > 1:
+        torch.set_num_threads(1)
+    for blas, _ in lowered:
+        blas.set_num_threads(1)
     try:
         yield 1
     finally:
-        torch.set_num_threads(before)
+        for blas, count in lowered:
+            blas.set_num_threads(count)
+        if before > 1:
+            torch.set_num_threads(before)
+
+
+@cache
+def _blas() -> tuple[Any, ...]:
+    """The linear algebra libraries of NumPy and SciPy."""
+    import scipy.linalg.blas  # noqa: F401  so that its library is among them
+    from threadpoolctl import ThreadpoolController
+
+    return tuple(lib for lib in ThreadpoolController().lib_controllers if lib.user_api == "blas")
 
 
 def choose_device(name: str) -> torch.device:
