@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from helpers import Screen
-from linnet.core.text import WHOLE, cell, columns, figure, fixed, likely, say, wrapped
+from helpers import Screen, posix
+from linnet.core.text import WHOLE, cell, columns, figure, fixed, likely, say, width_of, wrapped
 from linnet.insight.claims import Chance, Change, Estimate, Size
 
 
@@ -99,3 +99,25 @@ def test_only_a_terminal_gets_broken_lines(
         lines = screen.getvalue().splitlines()
         assert len(lines) > 4 and "\x1b" not in screen.getvalue()
         assert all(len(line) <= 40 or line.startswith("http") for line in lines)
+
+
+@posix
+def test_the_width_is_that_of_the_terminal_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of standard output, which may be piped."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    monkeypatch.delenv("COLUMNS", raising=False)
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 44, 0, 0))
+    with open(slave, "w") as screen, open(master, "rb", buffering=0) as seen:
+        monkeypatch.setattr(sys, "stderr", screen)
+        say(PROSE, error=True)
+        lines = seen.read(4096).decode().split("\r\n")
+    assert 40 < max(len(line) for line in lines if not line.startswith("http")) <= 44
+    monkeypatch.setenv("COLUMNS", "60")
+    assert width_of(sys.stdout) == 60
+    monkeypatch.setenv("COLUMNS", "none")
+    assert width_of(Screen()) == 80

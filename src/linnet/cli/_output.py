@@ -4,7 +4,6 @@ import inspect
 import math
 import os
 import re
-import shutil
 import sys
 import traceback
 import warnings
@@ -17,7 +16,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from linnet.core import files, memory
-from linnet.core.text import cell, columns, say
+from linnet.core.text import cell, columns, say, width_of
 from linnet.errors import DataError, LinnetError, LinnetWarning, RecipeError, WorkError, printable
 
 Json = Annotated[bool, typer.Option("--json", help="Print strict JSON.")]
@@ -203,7 +202,7 @@ FOLDED = 12
 
 def room() -> int:
     """The columns of the terminal; 200 if the output is piped."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
+    return width_of(sys.stdout) if sys.stdout.isatty() else 200
 
 
 def fits(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import shutil
 import sys
 import unicodedata
 from collections.abc import Collection
@@ -14,6 +13,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from linnet.errors import printable
+
+WIDTH = 80
+"""The columns of a terminal that does not say how many it has."""
 
 WHOLE = 1e12
 """Numbers from a thousand to this are shown as whole numbers, larger ones as powers of ten."""
@@ -31,8 +33,19 @@ def say(text: object = "", *, error: bool = False, indent: int = 0) -> None:
     stream: IO[str] = sys.stderr if error else sys.stdout
     message = printable(text)
     if stream.isatty():
-        message = "\n".join(wrapped(message, shutil.get_terminal_size().columns, indent))
+        message = "\n".join(wrapped(message, width_of(stream), indent))
     print(message, file=stream, flush=True)
+
+
+def width_of(stream: IO[str]) -> int:
+    """The columns of the terminal of ``stream``; the variable ``COLUMNS`` overrides it."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or WIDTH
+    except (OSError, ValueError):
+        return WIDTH
 
 
 def wrapped(text: str, width: int, indent: int = 0) -> list[str]:
