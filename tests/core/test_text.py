@@ -7,7 +7,18 @@ import sys
 import pytest
 
 from helpers import Screen, posix
-from linnet.core.text import WHOLE, cell, columns, figure, fixed, likely, say, width_of, wrapped
+from linnet.core.text import (
+    WHOLE,
+    cell,
+    columns,
+    figure,
+    fixed,
+    likely,
+    numeric,
+    say,
+    width_of,
+    wrapped,
+)
 from linnet.insight.claims import Chance, Change, Estimate, Size
 
 
@@ -121,3 +132,10 @@ def test_the_width_is_that_of_the_terminal_written_to(monkeypatch: pytest.Monkey
     assert width_of(sys.stdout) == 60
     monkeypatch.setenv("COLUMNS", "none")
     assert width_of(Screen()) == 80
+
+
+def test_numbers_and_percentages_stand_right() -> None:
+    for value in (1, 0.5, -3, "99.97 %", "<0.01 %", ">99.99 %", "-1.0 %"):
+        assert numeric(value)
+    for other in (True, None, "", " %", "5", "a %", "accuracy 5.00 %", "loss 0.1, 5 %", [1]):
+        assert not numeric(other)

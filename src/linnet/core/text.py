@@ -177,6 +177,13 @@ def _written(sign: str) -> bool:
     return unicodedata.category(sign)[0] in "LMN" and sign not in UNSEEN
 
 
+def numeric(value: Any) -> bool:
+    """Whether a cell of a table is a number or a percentage, which stand right."""
+    if isinstance(value, str):
+        return value.endswith(" %") and value[0] in "0123456789<>-"
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def cell(value: Any) -> Any:
     """A value of a table for people: numbers and truth values as text, others as they are."""
     if value is None:
