@@ -82,11 +82,12 @@ def train(
     arrays, or a torch data set or loader; ``settings`` are keys of the recipe, such as
     ``model="linear"`` or ``epochs=5``. ``network`` is a module of your own, trained in place as the
     model "custom", beside the line: it takes scaled examples, pictures as (rows, channels, height,
-    width), and returns raw predictions, without softmax. ``out`` is the directory of the run, by
-    default the next free one in ``runs/``. Progress is shown in a notebook, as a table that changes
-    in place, and in a terminal, as bars; ``echo=False`` switches it off. ``echo=True`` shows it
-    elsewhere too, as lines on standard error. If ``echo`` is a function, it is called with every
-    event of the record.
+    width), and returns raw predictions, without softmax. ``run.models["custom"]`` is its model;
+    ``run.model`` is the one with the lowest validation loss, which may be the line. ``out`` is the
+    directory of the run, by default the next free one in ``runs/``. Progress is shown in a
+    notebook, as a table that changes in place, and in a terminal, as bars; ``echo=False`` switches
+    it off. ``echo=True`` shows it elsewhere too, as lines on standard error. If ``echo`` is a
+    function, it is called with every event of the record.
 
     ``to`` names sinks to which the run is also logged, each by a separate process: "tensorboard",
     "mlflow", "wandb", "trackio", "visdom". A sink that is unknown, or whose package is missing, is
