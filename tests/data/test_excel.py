@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from helpers import refusal
+from linnet.core import memory
 from linnet.data.read import read_raw
 from linnet.data.reading import Reading
 from linnet.data.table import Table
@@ -120,6 +121,6 @@ def test_a_workbook_that_swells_is_refused_unread(
     path = workbook(tmp_path, 40 << 20)
     assert path.stat().st_size < 1 << 17
     assert "MAX_RATIO" in refusal(load, path)
-    monkeypatch.setattr("linnet.core.memory.available", lambda: 1000)
+    monkeypatch.setattr(memory, "available", lambda: 1000)
     with pytest.raises(DataError, match="needs about"):
         load(workbook(tmp_path, 2000))

@@ -13,6 +13,7 @@ from linnet.data import several
 from linnet.data.read import read_raw
 from linnet.data.reading import Reading
 from linnet.data.table import Table
+from linnet.experiment.predict import predict
 
 
 def lay(folder: Path, files: dict[str, str | pl.DataFrame]) -> Path:
@@ -45,6 +46,13 @@ def test_files_of_one_kind_are_one_table(tmp_path: Path) -> None:
     assert [table.where(row) for row in range(3)] == [
         "line 2 of 1.csv", "line 2 of 2.csv", "line 3 of 2.csv",
     ]  # fmt: skip
+
+
+def test_a_folder_around_it_is_opened(tmp_path: Path) -> None:
+    folder = lay(tmp_path / "t", {"archive/data/1.csv": "x\n1\n", "__MACOSX/x": ""})
+    assert values(load(folder)) == {"x": [1]} and load(folder).name == "t"
+    folder = lay(tmp_path / "u", {"data/k=1/1.csv": "x\n1\n"})
+    assert values(load(folder)) == {"x": [1], "k": [1]}
 
 
 def test_json_lines_and_texts_in_folders(tmp_path: Path) -> None:
@@ -131,3 +139,35 @@ def test_a_folder_trains_as_its_files_together_do(tmp_path: Path) -> None:
     parts = {f"{n}.csv": "x,c,y\n" + "".join(rows[20 * n : 20 * n + 20]) for n in range(3)}
     one, other = (linnet.read(place, "y") for place in (whole, lay(tmp_path / "t", dict(parts))))
     assert one.fingerprint() == other.fingerprint()
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    "names", [("train", "test"), ("shop_training", "shop-test"), ("TRAIN-0-of-1", "Test-0-of-1")]
+)
+def test_files_that_name_their_part_are_the_parts(
+    tmp_path: Path, kind: str, names: tuple[str, str]
+) -> None:
+    x = [k * 7 % 10 / 7 for k in range(60)]
+    frame = pl.DataFrame({"x": x, "y": ["ab"[k * k % 7 % 2] for k in range(60)]})
+    parts = {names[0]: frame.head(40), names[1]: frame.tail(20)}
+    contents: dict[str, Any] = {
+        f"{name}.{kind}": each.write_csv() if kind == "csv" else each
+        for name, each in parts.items()
+    }
+    folder = lay(tmp_path / "t", contents)
+    run = linnet.train(folder, target="y", model="linear", out=tmp_path / "run", echo=False)
+    split = run.split()
+    first = names[0] + f".{kind}" == sorted(contents)[0]
+    assert sorted(split["test"].tolist()) == list(range(40, 60) if first else range(20))
+    assert run.model.schema.columns == ("x",)
+    again = predict(run.path, folder)
+    assert len(again.row) == 60 and not any("does not know" in note for note in again.notes)
+    grouped = load(folder, group="x")
+    assert list(grouped.columns) == ["x", "y"]
+
+
+def test_names_that_tell_no_parts_split_nothing(tmp_path: Path) -> None:
+    for number, names in enumerate((("train", "more"), ("train_1", "train_2"), ("a", "b"))):
+        folder = lay(tmp_path / str(number), {f"{name}.csv": "x\n1\n" for name in names})
+        assert list(load(folder).columns) == ["x"]

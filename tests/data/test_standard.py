@@ -73,8 +73,12 @@ def test_errors_name_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
     standard._kept.cache_clear()
     give(monkeypatch, b"")
     assert "standard input is empty" in refusal(load)
+    give(monkeypatch, CONTENT)
+    assert "standard input is empty" in refusal(load)  # a second look sees the same
+    standard._kept.cache_clear()
     give(monkeypatch, b"", terminal=True)
     assert "standard input is a terminal; give a file, or: cat" in refusal(load)
+    standard._kept.cache_clear()
     monkeypatch.setattr(sys, "stdin", None)
     assert "standard input is a terminal" in refusal(load)
 

@@ -67,7 +67,8 @@ def inferred(
     notes = () if found is None else found.notes
     if found is None and declared is None and series.dtype == pl.String:
         notes += () if name in table.words else forms.suspect(series, kind, name)
-    column = Column(name=name, kind=kind, format="" if found is None else found.form)
+    suits = found is not None and (found.kind == "date") == (kind == "date")  # not of a constant
+    column = Column(name=name, kind=kind, format=found.form if found and suits else "")
     if kind == "category":
         notes += alike(typed, f"the column {name!r}")
         column = _categories(column, typed, table)

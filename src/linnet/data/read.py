@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +47,7 @@ def read_draft(place: Any, reading: Reading) -> Dataset:
     """The data in ``place``, with the rows that ``reading`` selects; a table as records."""
     found = read_raw(place, reading)
     if isinstance(found, Table):
-        if reading.size:
+        if reading.size and not isinstance(reading, Again):
             raise RecipeError(
                 f"size={reading.size} is for pictures, and {found.name} is a table; the size of "
                 "pictures in its rows is told by pictures=28x28"
@@ -102,8 +102,8 @@ def read_raw(place: Any, reading: Reading) -> Dataset | Table:
                 _check_target(found, reading)
             return found
     if zipped.is_zip(place):
-        with zipped.unpacked(Path(place)) as inside:
-            return zipped.named(read_raw(inside, reading), inside, Path(place))
+        with zipped.unpacked(Path(place)) as found_in:
+            return found_in.named(read_raw(found_in.inside, reading))
     raise DataError(_unreadable(place))
 
 
@@ -129,17 +129,26 @@ def _reach(place: str | os.PathLike[str]) -> None:
 
 def _unreadable(place: Any) -> str:
     if not isinstance(place, (str, os.PathLike)):
+        what = f"cannot read data of the type {type(place).__name__}"
+        if isinstance(place, list) and place and isinstance(place[0], Mapping):
+            return f"{what} of rows; make a data frame of it: pandas.DataFrame(rows)"
+        if isinstance(place, list) and len(place) in (2, 4) and hasattr(place[0], "shape"):
+            return f"{what}; give a tuple of the arrays: (X, y)"
+        if hasattr(place, "shape"):
+            return f"{what} without its target; give both in a tuple: (X, y)"
         return (
-            f"cannot read data of the type {type(place).__name__}; expected a name, a path, a data "
-            "frame, (X, y), a mapping of arrays, or a torch data set or loader"
+            f"{what}; expected a name, a path, a data frame, (X, y), a mapping of arrays, a torch "
+            "data set or loader, or a list of (example, target)"
         )
     path = Path(place)
     names = [*BUILTIN, *known.KNOWN]
     if not path.exists():
         return f'there is no file, folder or data set "{place}"; {suggest(str(place), names)}'
+    if path.is_fifo():
+        return f"{place}: a pipe of no known kind; give what it brings to standard input: -"
     kind = "folder" if path.is_dir() else "file"
     return (
-        f"{place}: a {kind} of no known kind; expected a .csv, .tsv, .parquet or .npz file, or a "
-        "folder of IDX files, of CIFAR's binary files, of .parquet files, or of one folder of "
-        "pictures per class"
+        f"{place}: a {kind} of no known kind; expected a .csv, .tsv, .jsonl, .parquet, .arrow, "
+        ".xlsx or .npz file, or a folder of IDX files, of CIFAR's binary files, of tables with the "
+        "same columns, or of one folder of pictures per class, or a .zip of one of these"
     )

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
 
 from linnet.core.text import counted, listed, of_path
+from linnet.data.named import divided
 from linnet.data.parquet.parquet import ENDINGS as PARQUET
 from linnet.data.parquet.parquet import Parquet
 from linnet.data.reading import Reading
@@ -56,9 +56,11 @@ class Part:
 class Several:
     """A folder of text files, of JSON lines, or of Parquet files in folders named ``column=value``.
 
-    Its files are read in the order of their names. Other folders, and pictures, must not be in it.
+    Its files are read in the order of their names. A single folder around it is opened. Other
+    folders, and pictures, must not be in it.
     Links to folders are not followed. Hidden files, and those whose names begin with ``_``, are
-    passed over; others are named in a note. A column that is text in one file is text in all.
+    passed over; others are named in a note. If the names of all files tell a part (``train.csv``,
+    ``test.csv``), the rows are split so. A column that is text in one file is text in all.
     """
 
     def matches(self, place: object) -> bool:
@@ -89,13 +91,19 @@ class Several:
         for part, table in zip(parts, tables, strict=True):
             _compare(place, (parts[0], tables[0]), (part, table))
         tables = _of_one_type(place, parts, tables, own)
+        sizes = [len(table) for table in tables]
         found = _joined(place, parts, tables, others)
         kept = {name: found.columns[name] for name in found.columns if name not in reading.drop}
-        return replace(found, columns=kept)
+        files = [part.path.name for part in parts]
+        return divided(replace(found, columns=kept), files, sizes, reading)
 
 
 def _found(folder: Path) -> tuple[list[Part], list[str]]:
-    """The files of tables in a folder, and the names of others; none if it is no such folder."""
+    """The files of tables in a folder, and the names of others; none if it is no such folder.
+
+    A folder around it, with nothing else in it, is opened.
+    """
+    folder = _opened(folder)
     parts: list[Part] = []
     others: list[str] = []
     for part, name in _walk(folder, ()):
@@ -114,6 +122,18 @@ def _found(folder: Path) -> tuple[list[Part], list[str]]:
     if all(part.kind == "parquet" and not part.keys for part in parts):
         return [], []  # a folder of Parquet files is read by its own source
     return parts, others
+
+
+def _opened(folder: Path) -> Path:
+    """The first folder within that holds more than one other folder."""
+    for _ in range(MAX_DEPTH):
+        with os.scandir(folder) as entries:
+            found = [entry for entry in entries if not entry.name.startswith((".", "_"))]
+        alone = found[0] if len(found) == 1 else None
+        if alone is None or not alone.is_dir(follow_symlinks=False) or KEY.fullmatch(alone.name):
+            break
+        folder = folder / alone.name
+    return folder
 
 
 def _walk(
@@ -143,6 +163,16 @@ def _walk(
                 yield None, above + entry.name
             else:
                 yield Part(path, of_path(above + entry.name), kind, keys), None
+
+
+def unquote(text: str) -> str:
+    """Text with the bytes that are written ``%20`` and so on."""
+    parts = re.split("%([0-9A-Fa-f]{2})", text)
+    content = b"".join(
+        bytes.fromhex(part) if index % 2 else part.encode(errors="replace")
+        for index, part in enumerate(parts)
+    )
+    return content.decode(errors="replace")
 
 
 def _inner(name: str) -> str:

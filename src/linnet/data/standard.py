@@ -5,13 +5,12 @@ from __future__ import annotations
 import functools
 import os
 import sys
-import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
-from linnet.core import memory
+from linnet.core import files, memory
 from linnet.data.text.packed import Unpacked
 from linnet.errors import DataError
 
@@ -29,44 +28,47 @@ Found = TypeVar("Found")
 def read(work: Callable[[Path], Found]) -> Found:
     """What ``work`` makes of a file with all of standard input; its errors name the latter."""
     path = _kept()
+    if isinstance(path, DataError):
+        raise path
     try:
         return work(path)
     except DataError as error:
         raise DataError(str(error).replace(str(path), SHOWN)) from error
 
 
-_FOLDERS: list[tempfile.TemporaryDirectory[str]] = []
-"""Removed when this process ends: a sweep reads the data once for each of its runs."""
-
-
 @functools.cache
-def _kept() -> Path:
-    """A temporary file with all of standard input, whose ending says what it is.
+def _kept() -> Path | DataError:
+    """A temporary file with all of standard input, whose ending says what it is; kept until this
+    process ends, as a sweep reads the data once for each of its runs.
 
-    Raises DataError if there is nothing, or more bytes than free memory: the table would not fit.
+    Or the error, for every later call too: there is nothing, it cannot be kept, or it takes more
+    bytes than free memory, so that the table would not fit.
     """
     stream = None if sys.stdin is None else sys.stdin.buffer
     if stream is None or stream.closed or stream.isatty():
-        raise DataError(
+        return DataError(
             f"{SHOWN} is a terminal; give a file, or: cat FILE.csv | linnet ... {PLACE}"
         )
     try:
-        folder = tempfile.TemporaryDirectory(prefix="linnet-")
-        _FOLDERS.append(folder)
-        path = Path(folder.name) / NAME
-        taken = asked = 0
-        with open(path, "xb") as file:
-            while data := stream.read(BLOCK):
-                taken += len(data)
-                if taken >= asked:
-                    memory.require(taken, f"{SHOWN}, of which {taken:,} bytes are read,")
-                    asked = 2 * taken
-                file.write(data)
-        if not taken:
-            raise DataError(f"{SHOWN} is empty; expected a table with one row per line")
+        path = files.temporary(_blocks(stream), NAME)
+        if not path.stat().st_size:
+            return DataError(f"{SHOWN} is empty; expected a table with one row per line")
         return path.rename(path.with_name(NAME + _ending(path)))
+    except DataError as error:
+        return error
     except OSError as error:
-        raise DataError(f"{SHOWN}: cannot keep it: {error.strerror or error}") from error
+        return DataError(f"{SHOWN}: cannot keep it: {error.strerror or error}")
+
+
+def _blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """What comes, block by block; raises DataError when it is more than the free memory."""
+    taken = asked = 0
+    while data := stream.read(BLOCK):
+        taken += len(data)
+        if taken >= asked:
+            memory.require(taken, f"{SHOWN}, of which {taken:,} bytes are read,")
+            asked = 2 * taken
+        yield data
 
 
 def _ending(path: Path) -> str:

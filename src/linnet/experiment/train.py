@@ -37,6 +37,7 @@ from linnet.fit.prepare import Prepared, prepare
 from linnet.fit.recipe import AUTO, Recipe
 from linnet.fit.resolve import only
 from linnet.insight import evaluation
+from linnet.insight.shares import kept
 from linnet.insight.verdict import verdict
 from linnet.integrations import sinks
 from linnet.networks import BASELINE, LINE, OWN
@@ -199,8 +200,10 @@ class Plan:
         past = None if origin is None else origin.run
         past = past if path is None else _lasting(path, network)
         known = before or (None if origin is None else origin.recipe)
-        same = known is not None and (place is None or place == known.data)
-        same &= place != standard.PLACE or path is not None  # what comes now is other data
+        named = isinstance(place, (str, os.PathLike))  # a frame has no one answer to ==
+        same = known is not None and (place is None or (named and place == known.data))
+        if named and place == standard.PLACE and path is None:  # what comes now is other data
+            same = False
         if same and past is not None:
             if known is not None and known.data is None:
                 raise RecipeError(
@@ -526,15 +529,15 @@ def _complete(model: Artifact, scores: dict[str, Any], facts: dict[str, Any]) ->
 
 def _predictions(model: Artifact, raw: Tensor, test: Dataset, parts: dict[str, Tensor]) -> bytes:
     """Parquet with the columns ``row``, ``y``, ``prediction`` and, for classes, ``p``: a list of
-    probabilities for each row; ``group`` is the number of the row's group or block of time, if rows
-    may depend on each other."""
+    probabilities for each row (of many classes, see ``insight.shares.kept``); ``group`` is the
+    number of the row's group or block of time, if rows may depend on each other."""
     import polars
 
     classifies = model.objective.classifies
     truth = model.schema.decode(test.codes) if classifies else test.y.numpy()
     columns = {"row": parts["test"].numpy(), "y": truth, "prediction": model.decide(raw)}
     if classifies:
-        columns["p"] = model.objective.probabilities(raw).numpy()
+        columns |= kept(model.objective, raw, test.codes)
     units = test.units()
     if units is not None:
         columns["group"] = units.codes

@@ -104,6 +104,7 @@ def test_a_model_predicts_with_and_without_the_index(tmp_path: Path) -> None:
         ("sep=;\na;b\n1;2\n3;4\n5;6\n", ""),
         ('"sep=|"\r\na|b\r\n1|2\r\n3|4\r\n5|6\r\n', ""),
         ('"a","b"\n"1",1,2\n"2",3,4\n"3",5,6\n', "as R's row names, and is left out"),
+        ("a,b\n0,1,2\n1,3,4\n2,5,6\n", "as R's row names, and is left out"),  # index_label=False
         ("# made on Monday\n#\n\na,b\n1,2\n3,4\n5,6\n", "left out: 3 lines of comments"),
         ("# 5\" of rain, it's said\na,b\n1,2\n3,4\n5,6\n", "left out: 1 line of comments"),
     ],
@@ -181,3 +182,11 @@ def test_a_warning_of_a_doubtful_index_reaches_the_user(tmp_path: Path) -> None:
     path = put(tmp_path, ",a,y\n" + "5,1.5,2\n5,2.5,3\n0,3.5,1.5\n" * 10)
     with pytest.warns(LinnetWarning, match="some of its whole numbers repeat"):
         assert linnet.read(path, "y").schema.columns == ("a",)
+
+
+def test_rows_without_a_value_at_the_end_are_left_out(tmp_path: Path) -> None:
+    table = load(put(tmp_path, "a;b;c\n1;2;x\n;;\n3;4;\n;;\n;;\n"))
+    assert values(table) == {"a": [1, None, 3], "b": [2, None, 4], "c": ["x", None, None]}
+    assert table.notes == ("left out: 2 rows without any value at the end",)
+    assert values(load(put(tmp_path, "a\n1\nNA\n"))) == {"a": [1, None]}
+    assert len(load(put(tmp_path, "a,b\n,\n,\n"))) == 2

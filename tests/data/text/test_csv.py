@@ -320,7 +320,7 @@ def test_names_twice_there_are_refused(tmp_path: Path) -> None:
     assert "--no-header" in refused(put(tmp_path, "1,1\n2,3\n"))
 
 
-def test_names_that_are_empty_are_refused_where_there_are_values(tmp_path: Path) -> None:
+def test_names_that_are_empty_are_refused(tmp_path: Path) -> None:
     said = refused(put(tmp_path, "a,,c\n1,,3\n1,2,3\n"))
     assert "the column 2 of 3 has no name, and line 3 has '2' there; give the column a name" in said
     assert "none of the 2 columns has a name" in refused(put(tmp_path, ",\n1,2\n"))

@@ -148,3 +148,11 @@ def test_a_zip_with_a_long_list_of_members_is_not_looked_into(tmp_path: Path) ->
     assert packed.inside(tmp_path / "t.zip") is None
     with pytest.raises(linnet.LinnetError):
         load(tmp_path / "t.zip")
+
+
+def test_a_name_in_an_encoding_that_nothing_tells_is_that_of_the_zip(tmp_path: Path) -> None:
+    content = zipped({"xxxx.csv": CONTENT}).replace(b"xxxx.csv", "数据".encode("gbk") + b".csv")
+    (tmp_path / "数据集.zip").write_bytes(content)
+    assert load(tmp_path / "数据集.zip").name == "数据集"
+    (tmp_path / "b.zip").write_bytes(zipped({"数据.csv": CONTENT}))
+    assert load(tmp_path / "b.zip").name == "数据"

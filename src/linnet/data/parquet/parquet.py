@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from linnet.core import memory
 from linnet.core.text import of_path
+from linnet.data.named import divided
 from linnet.data.parquet.footer import MAGIC, Footer, Leaf, check_pages, locate, parse
 from linnet.data.reading import Reading
 from linnet.data.table import Table
@@ -38,10 +39,11 @@ class Parquet:
     """A Parquet file, recognised by its ending or its first bytes, or a folder of such files.
 
     The files of a folder are ordered by the bytes of their names and must have the same columns.
-    Hidden files, files whose names begin with ``_``, and sub-folders are skipped. linnet checks a
-    file before polars reads it: the footer, the positions and sizes of all pages, and their
-    checksums if it has them. Only the columns in use are unpacked; the whole packed file is in
-    memory together with them. A pandas index without a name is left out.
+    Hidden files, files whose names begin with ``_``, and sub-folders are skipped. If the names of
+    all files tell a part (``train.parquet``, ``test.parquet``), the rows are split so. linnet
+    checks a file before polars reads it: the footer, the positions and sizes of all pages, and
+    their checksums if it has them. Only the columns in use are unpacked; the whole packed file is
+    in memory together with them. A pandas index without a name is left out.
     """
 
     def matches(self, place: object) -> bool:
@@ -100,7 +102,8 @@ class Parquet:
         notes: tuple[str, ...] = ()
         if index:
             notes = (f"the index of pandas was left out: {', '.join(index)}",)
-        return to_table(
+        sizes = [len(frame) for frame in frames]
+        table = to_table(
             _columns(frames),
             of_path(place.name),
             reading,
@@ -109,6 +112,7 @@ class Parquet:
             where=where if len(paths) > 1 else None,
             notes=notes,
         )
+        return divided(table, [path.name for path in paths], sizes, reading)
 
 
 Stamp = tuple[int, int]

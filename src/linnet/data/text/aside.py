@@ -60,7 +60,7 @@ class Aside:
         whole = series.cast(pl.Int64, strict=False)
         steps = whole.diff().drop_nulls()
         counts = not whole.null_count() and bool(((steps == 1) | (whole[1:] == 0)).all())
-        if self._layout.counted and not (counts and whole[0] == 1 and (steps == 1).all()):
+        if self._layout.counted and not (counts and whole[0] in (0, 1) and (steps == 1).all()):
             raise DataError(
                 f"{self._source}: the first line has {len(self._layout.names) - 1} names, and the "
                 f"others {len(self._layout.names)} fields, of which the first does not count the "

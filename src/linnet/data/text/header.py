@@ -306,7 +306,8 @@ class _Sample:
         if all(ends):
             return [*names, *[""] * more], False
         rows = [self.cells(record, separator)[0] for record in range(1, len(self.starts))]
-        if more == 1 and all(names) and rows == [str(row + 1) for row in range(len(rows))]:
+        counts = ([str(row + start) for row in range(len(rows))] for start in (0, 1))
+        if more == 1 and all(names) and rows in counts:
             return ["", *names], True
         raise Fault(
             before,

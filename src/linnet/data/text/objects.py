@@ -175,7 +175,10 @@ class _Objects:
         try:
             row = self._decode(line.decode())
         except UnicodeDecodeError as error:
-            raise _Wrong(f"is not valid UTF-8 ({error.reason})") from error
+            raise _Wrong(
+                f"is not valid UTF-8 ({error.reason}); name the encoding (--set encoding=gb18030, "
+                "cp1252, ...)"
+            ) from error
         except RecursionError as error:
             raise _Wrong("is nested too deeply") from error
         except ValueError as error:

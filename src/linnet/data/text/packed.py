@@ -30,6 +30,9 @@ MAX_XZ_MEMORY = 256 << 20
 MAX_ZIP_LIST_BYTES = 4 << 20
 """A zip whose list of members is longer is not looked into."""
 
+UTF_8 = 0x800
+"""The flag of a member of a zip whose name is UTF-8 (APPNOTE 4.4.4)."""
+
 BLOCK = 1 << 16
 END, END_BYTES, END_64 = b"PK\x05\x06", 22, b"PK\x06\x07"
 """The last record of a zip, its length, and the one before it of 64-bit sizes (APPNOTE 4.3)."""
@@ -73,13 +76,13 @@ def inside(path: Path) -> Inside | None:
         return Inside(name)
     try:
         with open(path, "rb") as file:
-            return _table_in(file)
+            return _table_in(file, path)
     except (OSError, zipfile.BadZipFile, ValueError, NotImplementedError):
         return None
 
 
-def _table_in(file: BinaryIO) -> Inside | None:
-    """The only table in a zip."""
+def _table_in(file: BinaryIO, path: Path) -> Inside | None:
+    """The only table in the zip ``path``."""
     if not is_small(file):
         return None
     with zipfile.ZipFile(file) as archive:
@@ -91,7 +94,10 @@ def _table_in(file: BinaryIO) -> Inside | None:
     if len(found) != 1 or any(map(_is_picture, members)):
         return None
     others = tuple(member.filename for member in members if member is not found[0])
-    return Inside(PurePosixPath(found[0].filename).name, found[0], others)
+    name = PurePosixPath(found[0].filename).name
+    if not (name.isascii() or found[0].flag_bits & UTF_8):  # in an encoding that nothing tells
+        name = path.stem + PurePosixPath(name).suffix
+    return Inside(name, found[0], others)
 
 
 def is_small(file: BinaryIO) -> bool:
@@ -161,7 +167,9 @@ class Unpacked:
 
     def _member(self) -> Any:
         """The table in a zip; raises DataError if it cannot be unpacked."""
-        found = _table_in(self._raw) if self._path.name.lower().endswith(".zip") else None
+        found = (
+            _table_in(self._raw, self._path) if self._path.name.lower().endswith(".zip") else None
+        )
         if found is None or found.member is None:
             raise DataError(
                 f"{self._path}: begins as a zip, or as an Excel workbook, and not as text; give it "

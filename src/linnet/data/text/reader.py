@@ -181,6 +181,7 @@ class _Reader:
             if not aside.takes(place, series):
                 table[column.name] = series
         notes += aside.notes()
+        notes += _without_tail(table)
         if self._left_out:
             more = ", ..." if self._left_out > len(self._named) else ""
             notes.append(
@@ -505,6 +506,20 @@ class _Reader:
             int(part.estimated_size()) + views * len(part) * (part.dtype == pl.String)
             for part in parts
         )
+
+
+def _without_tail(table: dict[str, pl.Series]) -> list[str]:
+    """Leave out the rows at the end that have no value at all, as Excel writes them; and a note."""
+    if len(table) < 2 or any(series[-1] is not None for series in table.values()):
+        return []
+    rows = len(next(iter(table.values())))
+    filled = (series.is_not_null().arg_true() for series in table.values())
+    kept = max((int(places[-1]) + 1 for places in filled if len(places)), default=rows)
+    if kept == rows:
+        return []
+    for name in table:
+        table[name] = table[name].head(kept)
+    return [f"left out: {counted(rows - kept, 'row')} without any value at the end"]
 
 
 def _short(part: pl.Series) -> bool:
