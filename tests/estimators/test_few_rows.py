@@ -44,7 +44,17 @@ def test_it_is_the_answer_of_the_general_way(
     for name in ("rank_", "condition_"):
         if hasattr(general, name):
             assert getattr(few, name) == pytest.approx(getattr(general, name), rel=1e-9)
-    kept = ("event", "model", "step", "epoch", "loss", "objective", "gradient_max", "penalty")
+    kept = (
+        "event",
+        "time",
+        "model",
+        "step",
+        "epoch",
+        "loss",
+        "objective",
+        "gradient_max",
+        "penalty",
+    )
     for line, other in zip(few.history_[:1], general.history_[:1], strict=True):
         assert list(line) == list(kept) and set(kept) <= set(other)
         assert line["objective"] == pytest.approx(other["objective"], rel=1e-9)
@@ -71,6 +81,31 @@ def test_rows_that_change_after_the_fit_change_no_certificate(model: Any, data: 
     X[:] = 7.0
     y[:] = 1
     assert model.gap_ == right
+
+
+@pytest.mark.parametrize(("model", "data"), CASES[:5])
+def test_looking_on_changes_no_bit(
+    model: Any, data: Any, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    X, y = data
+    plain = clone(model).fit(X[:80], y[:80])
+    scored = clone(model).fit(X[:80], y[:80], X_val=X[80:100], y_val=y[80:100])
+    assert (plain.coef_ == scored.coef_).all()
+    told = [line for line in scored.history_ if line["event"] == "evaluate"]
+    assert [line["step"] for line in told] == [0, scored.history_[-2]["step"]]
+    valid = scored.artifact_.manifest.scores["valid"]
+    assert valid == told[-1]["valid"]
+    score = scored.score(X[80:100], y[80:100])
+    if "accuracy" in valid:
+        assert valid["accuracy"] == score
+    if "verbose" in model.get_params():
+        capfd.readouterr()
+        loud = clone(model).set_params(verbose=True).fit(X[:80], y[:80])
+        assert (plain.coef_ == loud.coef_).all() and loud.stop_reason_ in capfd.readouterr().err
+    monkeypatch.setattr(_few, "fit", lambda *given: None)
+    other = clone(model).fit(X[:80], y[:80], X_val=X[80:100], y_val=y[80:100])
+    for name, value in other.artifact_.manifest.scores["valid"].items():
+        assert valid[name] == pytest.approx(value, rel=1e-6)
 
 
 def test_a_fit_forgets_the_one_before() -> None:

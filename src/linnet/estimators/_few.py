@@ -12,19 +12,22 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from linnet.core.events import Plain
+from linnet.core.events import Begin, Evaluate, Step
 from linnet.core.parallel import threads_for
+from linnet.core.record import Record
 from linnet.data.dataset import Dataset
 from linnet.data.schema import Schema
 from linnet.fit.artifact import Artifact
 from linnet.fit.begin import build
-from linnet.fit.fit import wrap
+from linnet.fit.fit import SEEN_ROWS, ended, spread, wrap
 from linnet.fit.recipe import Recipe
+from linnet.insight.evaluation import measure
 from linnet.line.base import State
 from linnet.line.certificate import certify
 from linnet.line.few import FEW, Found, classes, squares
 from linnet.line.least_squares import LeastSquares
 from linnet.line.problem import LinearProblem
+from linnet.networks.base import Network
 from linnet.objectives import find
 from linnet.objectives.base import Objective
 
@@ -41,6 +44,8 @@ class Few:
     X: Array
     y: Tensor
     share: Array | None
+    valid: tuple[Array, Tensor] | None
+    """Rows that are only scored."""
     found: Found
     weight: Tensor
     """(outputs, inputs), as stored."""
@@ -57,20 +62,38 @@ class Few:
         largest, within = self.found.largest, self.found.within
         return f"converged: the largest gradient entry, {largest:.1e}, is within {within:.1e}"
 
-    def artifact(self, schema: Schema) -> tuple[Artifact, list[Plain]]:
-        """The model and the record of its fit, a dict for each step."""
+    def artifact(self, schema: Schema, record: Record) -> Artifact:
+        """The model; the record of its fit is written as if it were fitted now."""
         (alpha,) = self.recipe["penalty"]
         settings = {"scaling": "none", "dtype": schema.dtype, "device": "cpu", **self.recipe}
         recipe = Recipe().override(settings)
         network, objective = build(recipe, schema)
-        with torch.no_grad():
-            network.get_parameter("linear.weight").copy_(self.weight)
-            network.get_parameter("linear.bias").copy_(self.bias)
+        share = None if self.share is None else torch.from_numpy(self.share)
+        rows = Dataset(torch.from_numpy(self.X), self.y, schema, share)
         problem = LinearProblem(
-            objective, torch.from_numpy(self.X), self.y,
-            None if self.share is None else torch.from_numpy(self.share),
+            objective, rows.x, rows.y, share,
             outputs=len(self.bias), alpha=alpha, intercept=recipe.intercept,
         )  # fmt: skip
+        stored = torch.cat([self.weight.T, self.bias[None]])
+        found = certify(problem, stored.double())
+        assert found is not None
+        certificate = {"objective": found.objective, "gap": found.gap, **self._rank(problem)}
+        record.write(Begin(model="linear", title=network.title))
+        scores: dict[str, float] = {}
+        for index, u in enumerate(self.found.path):
+            last = index == self.steps
+            theta = stored if last else torch.from_numpy(self.found.outward(u))
+            with torch.no_grad():
+                network.get_parameter("linear.weight").copy_(theta[:-1].T)
+                network.get_parameter("linear.bias").copy_(theta[-1])
+            values = _values(problem, theta.double())
+            if last:
+                certificate = {"gradient_max": values["gradient_max"], **certificate}
+                certificate["penalty"] = alpha
+                values |= {"converged": 1.0, **certificate}
+            record.write(Step(model="linear", step=index, epoch=0, values=values))
+            if self.valid is not None and index in (0, self.steps):
+                scores = self._scores(network, objective, rows, schema, record, index)
         facts = {
             "converged": True,
             "reason": self.reason,
@@ -78,30 +101,34 @@ class Few:
             "steps": self.steps,
             "best_step": self.steps,
             "scaling": {"kind": "none"},
+            **certificate,
         }
-        history = [self._step(problem, index, u) for index, u in enumerate(self.found.path)]
-        stored = torch.cat([self.weight.T, self.bias[None]]).double()
-        found = certify(problem, stored)
-        assert found is not None
-        facts |= {"gradient_max": history[-1]["gradient_max"], "objective": found.objective}
-        facts |= {"gap": found.gap, "penalty": alpha, **self._rank(problem)}
-        rows = Dataset(torch.from_numpy(self.X[:0]), self.y[:0], schema)
-        counts = {"train_rows": len(self.X), "valid_rows": 0}
-        return wrap(recipe, network.eval(), objective, rows, facts, {}, counts, {}), history
+        record.write(ended("linear", facts))
+        counts = {
+            "train_rows": len(rows),
+            "valid_rows": 0 if self.valid is None else len(self.valid[1]),
+        }
+        none = rows.take(torch.empty(0, dtype=torch.int64))
+        by_part = {"valid": scores} if scores else {}
+        return wrap(recipe, network.eval(), objective, none, facts, by_part, counts, {})
 
-    def _step(self, problem: LinearProblem, index: int, u: Array) -> Plain:
-        theta = torch.from_numpy(self.found.outward(u))
-        value, gradient = problem.value_and_gradient(theta)
-        return {
-            "event": "step",
-            "model": "linear",
-            "step": index,
-            "epoch": 0,
-            "loss": (value - problem.penalty(theta)).item(),
-            "objective": value.item(),
-            "gradient_max": gradient.abs().max().item(),
-            "penalty": problem.alpha,
-        }
+    def _scores(
+        self,
+        network: Network,
+        objective: Objective,
+        rows: Dataset,
+        schema: Schema,
+        record: Record,
+        index: int,
+    ) -> dict[str, float]:
+        """The scores of the validation rows after a step; those of training rows are recorded."""
+        assert self.valid is not None
+        held = Dataset(torch.from_numpy(self.valid[0]), self.valid[1], schema)
+        scores = measure(network, objective, held)
+        seen = rows.take(spread(len(rows), min(SEEN_ROWS, len(held))))
+        train = measure(network, objective, seen)
+        record.write(Evaluate(model="linear", step=index, epoch=0, valid=scores, train=train))
+        return scores
 
     def _rank(self, problem: LinearProblem) -> dict[str, Any]:
         """Rank and condition number, of squared errors."""
@@ -117,12 +144,23 @@ class Few:
         return {"rank": float(solution.rank), "condition": condition}
 
 
+def _values(problem: LinearProblem, theta: Tensor) -> dict[str, float]:
+    value, gradient = problem.value_and_gradient(theta)
+    return {
+        "loss": (value - problem.penalty(theta)).item(),
+        "objective": value.item(),
+        "gradient_max": gradient.abs().max().item(),
+        "penalty": problem.alpha,
+    }
+
+
 def fit(
     recipe: dict[str, Any],
     X: Array,
     y: Tensor,
     share: Array | None,
     schema: dict[str, Any],
+    valid: tuple[Array, Tensor] | None,
     start: dict[str, Tensor] | None,
 ) -> Few | None:
     """The line of ``recipe`` for ``X`` (rows, inputs), ``y`` codes (rows,), or numbers (rows,) or
@@ -157,4 +195,6 @@ def fit(
     if not stored.isfinite().all():
         return None
     weight, bias = stored[:-1].T.contiguous(), stored[-1].contiguous()
-    return Few(objective, recipe, schema, X.copy(), y, share, found, weight, bias)
+    held = None if valid is None else (valid[0].astype(X.dtype), valid[1].clone())
+    share = None if share is None else share.copy()
+    return Few(objective, recipe, schema, X.copy(), y.clone(), share, held, found, weight, bias)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -12,7 +13,9 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from linnet.core.events import Evaluate, Plain, Step, of
 from linnet.core.parallel import threads_for
+from linnet.core.record import Record
 from linnet.errors import InputError
 from linnet.estimators import _few
 from linnet.estimators._base import Array, Estimator, _tensor
@@ -24,6 +27,7 @@ from linnet.line.certificate import certify
 from linnet.line.problem import LinearProblem
 from linnet.line.rows import SMALL, Dense, Sparse
 from linnet.objectives.base import Objective
+from linnet.show.progress import shown
 
 BY_HAND = "the coefficients were set by hand, so nothing is known of how good they are"
 CERTIFICATE = ("gradient_max", "objective", "gap")
@@ -63,12 +67,18 @@ class Line(Estimator):
             return getattr(self, name)
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def _finish(self) -> None:
+    def _finish(self, heard: Callable[[Plain], None] | None = None) -> None:
         """Make the artifact, the module and the record of a fit to few rows."""
-        few = self._few
+        few, history = self._few, []
+
+        def tell(event: Plain) -> None:
+            if isinstance(of(event), (Step, Evaluate)):
+                history.append(event)
+            if heard is not None:
+                heard(event)
+
         if few is not None:
-            model, history = few.artifact(self.described(few.X, few.schema))
-            self._take(model)
+            self._take(few.artifact(self.described(few.X, few.schema), Record(echo=tell)))
             self.history_ = history
 
     def _fit(
@@ -82,10 +92,9 @@ class Line(Estimator):
         start: dict[str, Tensor] | None = None,
         judge: Judge | None = None,
     ) -> None:
-        plain = valid is None and judge is None and not self.verbose and self._device == "cpu"
         few = None
-        if plain and not issparse(X):
-            few = _few.fit(recipe, X, y, weight, schema, start)
+        if judge is None and self._device == "cpu" and not issparse(X):
+            few = _few.fit(recipe, X, y, weight, schema, valid, start)
         if few is None:
             super()._fit(recipe, X, y, weight, schema, valid, start, judge)
             return
@@ -94,6 +103,9 @@ class Line(Estimator):
         self._few = few
         self.converged_, self.stop_reason_ = True, few.reason
         self.n_iter_ = self._counted(max(1, few.steps))
+        if self.verbose:
+            with shown(True) as heard:
+                self._finish(heard)
 
     @property
     def _objective(self) -> Objective:

@@ -162,7 +162,7 @@ class Scorer:
         self.method, self.objective, self.record = method, objective, record
         self.judge = judge
         self.valid = valid.to(world.device)
-        self.seen = train.take(_spread(len(train), min(SEEN_ROWS, len(valid)))).to(world.device)
+        self.seen = train.take(spread(len(train), min(SEEN_ROWS, len(valid)))).to(world.device)
 
     def scores(self) -> tuple[dict[str, float], dict[str, float]]:
         """The scores of validation rows, and of training rows if the record is written or shown.
@@ -205,7 +205,7 @@ def _finish(
         if isinstance(layer, Scaling):
             facts["scaling"] = layer.describe(bytes=train.schema.example == "picture")
     facts |= certificate(best.step) or {"best_epoch": best.step.epoch, "epochs": progress.epoch}
-    progress.record.write(_ended(progress.model, facts))
+    progress.record.write(ended(progress.model, facts))
     provenance = {"seconds": round(progress.seconds, 3), "threads": torch.get_num_threads()}
     by_part = {"valid": scores} if scores else {}
     data = {"train_rows": len(train), "valid_rows": len(valid)}
@@ -230,7 +230,7 @@ def facts_of(progress: Progress, best: Step) -> dict[str, Any]:
     }
 
 
-def _ended(model: str, facts: Mapping[str, Any]) -> events.Fit:
+def ended(model: str, facts: Mapping[str, Any]) -> events.Fit:
     """The event of a fit that has ended."""
     named = ("converged", "reason", "stopped", "steps", "best_step")
     more = {key: value for key, value in facts.items() if key not in named}
@@ -260,7 +260,7 @@ def heeding(method: Method, checkpoints: Checkpoints | None) -> Iterator[Step]:
         yield from method
 
 
-def _spread(rows: int, most: int) -> torch.Tensor:
+def spread(rows: int, most: int) -> torch.Tensor:
     """At most ``most`` row numbers below ``rows``, evenly spaced."""
     return torch.arange(0, rows, -(-rows // most)) if most else torch.empty(0, dtype=torch.int64)
 
