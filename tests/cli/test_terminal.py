@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from shlex import split
 
 import numpy as np
 import polars as pl
@@ -9,7 +10,7 @@ import pytest
 
 import linnet
 from helpers import command, seen
-from linnet.cli._output import print_table
+from linnet.cli._output import in_flags, print_table
 from linnet.core.text import likely
 
 
@@ -135,3 +136,62 @@ def test_a_sweep_and_a_list_of_runs_show_no_test_scores_of_others(tmp_path: Path
                 assert line.endswith(f"accuracy {100 * score:.2f} %")
     listed = command("runs", "list", "s", "--json", cwd=tmp_path).stdout
     assert '"value"' not in listed and '"valid"' in listed
+
+
+@pytest.mark.parametrize(
+    ("message", "told"),
+    [
+        ("leave it out (drop=Kunden-Nr.)", "leave it out (--set drop=Kunden-Nr.)"),
+        ("leave it out (drop=Zahl der Kinder)", "leave it out (--set 'drop=Zahl der Kinder')"),
+        ("if classes, set task=classification", "if classes, --set task=classification"),
+        ("(time=COLUMN, group=COLUMN)", "(--set time=COLUMN, --set group=COLUMN)"),
+        ("such as columns.NAME=category", "such as --set columns.NAME=category"),
+        ("try a net (model=mlp), or lr=find", "try a net (--set model=mlp), or --set lr=find"),
+        ("correct it, or --set missing=11,5", "correct it, or --set missing=11,5"),
+        ("train --resume r --set lr=... --allow lr", "train --resume r --set lr=... --allow lr"),
+        ('train((X, y), target="y")', 'train((X, y), target="y")'),
+        ("my_lr=3, x.lr=3, lr = 3", "my_lr=3, x.lr=3, lr = 3"),
+        ("nothing to set", "nothing to set"),
+    ],
+)  # fmt: skip
+def test_remedies_are_written_as_the_command_line_takes_them(message: str, told: str) -> None:
+    assert in_flags(message) == in_flags(told) == told
+
+
+def test_remedies_can_be_typed(tmp_path: Path) -> None:
+    """What the doctor proposes is accepted as it stands."""
+    random = np.random.default_rng(0)
+    y = random.normal(size=100)
+    table = {"a b": 2 * y + 1, "x": random.normal(size=100), "y": y}
+    pl.DataFrame(table).write_csv(tmp_path / "t.csv")
+    words = ["doctor", "t.csv", "--target", "y"]
+    text = " ".join(" ".join(shown(*words, cwd=tmp_path, code=1)).split())
+    remedy = re.search(r"leave it out \((--set .*?)\)", text)
+    assert remedy is not None
+    assert "nothing would stop" in " ".join(shown(*words, *split(remedy[1]), cwd=tmp_path)) or (
+        "nothing found" in " ".join(shown(*words, *split(remedy[1]), cwd=tmp_path))
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("lr=abc", "'auto' or 'find', or a number"),
+        ("epochs=abc", "'auto', or a whole number"),
+        ("valid=x", "'auto', or a number"),
+        ("scaling=foo", "'standard', or a list of numbers"),
+        ("activation=foo", "'tanh'"),
+    ],
+)
+def test_all_kinds_of_value_of_a_setting_are_told(setting: str, words: str, tmp_path: Path) -> None:
+    lines = shown("train", "iris", "--set", setting, "--no-view", cwd=tmp_path, code=2)
+    assert words in " ".join(lines)
+
+
+def test_a_script_is_written_whole_or_not_at_all(work: Path) -> None:
+    lines = shown("eject", "runs/digits-auto-1", "--out", "train.py", cwd=work)
+    script = (work / "train.py").read_text()
+    assert lines[0] == f"train.py: {len(script.splitlines()):,} lines"
+    assert command("eject", "runs/digits-auto-1", cwd=work).stdout == script
+    refused = " ".join(shown("eject", "runs/houses-auto-1", "--out", "h.py", cwd=work, code=2))
+    assert "add --data encoded.npz" in refused and not (work / "h.py").exists()

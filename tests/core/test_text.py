@@ -6,17 +6,28 @@ import sys
 
 import pytest
 
-from helpers import Screen
-from linnet.core.text import WHOLE, cell, columns, figure, fixed, likely, say, wrapped
+from helpers import Screen, posix
+from linnet.core.text import (
+    WHOLE,
+    cell,
+    columns,
+    figure,
+    fixed,
+    likely,
+    numeric,
+    say,
+    width_of,
+    wrapped,
+)
 from linnet.insight.claims import Chance, Change, Estimate, Size
 
 
 @pytest.mark.parametrize(
     ("value", "text"),
     [
-        (0.0, "0"), (1.0, "1"), (0.5, "0.5"), (-0.0125, "-0.0125"), (54.3123, "54.31"),
+        (0.0, "0"), (-0.0, "0"), (1.0, "1"), (0.5, "0.5"), (-0.0125, "-0.0125"), (54.3123, "54.31"),
         (99.995, "100"),
-        (999.96, "1,000"), (9999.7, "10,000"), (1234.5, "1,234"), (18574.3, "18,574"),
+        (999.96, "1,000"), (9999.7, "10,000"), (1234.5, "1,235"), (18574.3, "18,574"),
         (-18574.3, "-18,574"),
         (7.85e6, "7,850,000"), (1.5e9, "1,500,000,000"), (0.0001234, "0.0001234"),
         (1.234e-5, "1.234e-05"),
@@ -53,7 +64,7 @@ def test_probabilities(share: float, text: str) -> None:
 
 
 def test_figures_of_sentences_are_written_alike() -> None:
-    assert str(Estimate(Size(18574.0), Size(17000.5), Size(20100.0))) == "18,574 (17,000 to 20,100)"
+    assert str(Estimate(Size(18574.0), Size(17000.5), Size(20100.0))) == "18,574 (17,001 to 20,100)"
     assert str(Change(-123456.0)) == "123,456 lower"
     assert fixed(12345678.9) == "12,345,679" and fixed(0.25) == "0.2500"
     # what a page's JavaScript shows: it rounds a tie up, and a p-value is often one
@@ -99,3 +110,32 @@ def test_only_a_terminal_gets_broken_lines(
         lines = screen.getvalue().splitlines()
         assert len(lines) > 4 and "\x1b" not in screen.getvalue()
         assert all(len(line) <= 40 or line.startswith("http") for line in lines)
+
+
+@posix
+def test_the_width_is_that_of_the_terminal_written_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not of standard output, which may be piped."""
+    import fcntl
+    import pty
+    import struct
+    import termios
+
+    monkeypatch.delenv("COLUMNS", raising=False)
+    master, slave = pty.openpty()
+    fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 50, 44, 0, 0))
+    with open(slave, "w") as screen, open(master, "rb", buffering=0) as seen:
+        monkeypatch.setattr(sys, "stderr", screen)
+        say(PROSE, error=True)
+        lines = seen.read(4096).decode().split("\r\n")
+    assert 40 < max(len(line) for line in lines if not line.startswith("http")) <= 44
+    monkeypatch.setenv("COLUMNS", "60")
+    assert width_of(sys.stdout) == 60
+    monkeypatch.setenv("COLUMNS", "none")
+    assert width_of(Screen()) == 80
+
+
+def test_numbers_and_percentages_stand_right() -> None:
+    for value in (1, 0.5, -3, "99.97 %", "<0.01 %", ">99.99 %", "-1.0 %"):
+        assert numeric(value)
+    for other in (True, None, "", " %", "5", "a %", "accuracy 5.00 %", "loss 0.1, 5 %", [1]):
+        assert not numeric(other)

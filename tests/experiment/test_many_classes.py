@@ -1,10 +1,12 @@
 """Thousands of classes: small files in bounded memory, or refused before the work."""
 
 import json
+import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
+import polars
 import pytest
 from typer.testing import CliRunner
 
@@ -13,6 +15,8 @@ from linnet.cli import app
 from linnet.core import memory
 from linnet.core.limits import MAX_MANIFEST
 from linnet.errors import DataError, InputError
+from linnet.experiment.predict import predict
+from linnet.figures import calibration
 from linnet.fit import room
 from linnet.insight import evaluation
 from linnet.insight.task import MAX_CONFUSION
@@ -88,7 +92,7 @@ def test_what_would_not_fit_is_refused_before_the_work(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(room, "MAX_PREDICTIONS", 10_000)
+        patch.setattr(room, "MAX_PREDICTIONS", 1_000)
         refused(r"test rows for 260 classes are .* numbers.*MAX_PREDICTIONS")
     with monkeypatch.context() as patch:
         patch.setattr(room, "ASKED_BYTES", 0)
@@ -127,3 +131,67 @@ def test_json_of_very_many_predictions_is_refused(
     result = CliRunner().invoke(app, words)
     assert result.exit_code == 2 and "MAX_JSON_NUMBERS" in result.stderr
     assert CliRunner().invoke(app, [*words, "--rows", "1,2"]).exit_code == 0
+
+
+def test_of_many_classes_the_most_probable_ones_and_the_truth_are_kept(
+    many: Path,
+) -> None:
+    """Whoever reads them finds what all probabilities would say."""
+    frame = polars.read_parquet(many / "predictions" / "linear.parquet")
+    x, y = rows(CLASSES)
+    chosen = frame["row"].to_numpy()
+    model = linnet.load(many)
+    p = model.predict_proba(x[chosen])
+    codes = np.array([model.schema.names.index(label) for label in y[chosen]])
+    order = np.argsort(-p, axis=1, kind="stable")[:, :5]
+    assert np.array_equal(frame["top"].to_numpy(), order)
+    assert np.abs(frame["p"].to_numpy() - np.take_along_axis(p, order, 1)).max() < 1e-6
+    each = np.arange(len(codes))
+    assert np.abs(frame["p_y"].to_numpy() - p[each, codes]).max() < 1e-6
+    assert (frame["prediction"].to_numpy() == model.predict(x[chosen])).all()
+    found, whole = Run(many).calibration(), calibration(codes, p, range(CLASSES))
+    assert found.columns["rows"] == whole.columns["rows"]
+    assert found.layout["title"]["text"] == whole.layout["title"]["text"]
+    assert len(Run(many).mistakes(data=rows(CLASSES)).data) > 0
+
+    told = predict(many, (x[chosen], y[chosen])).columns()
+    assert list(told)[:5] == ["row", "y", "prediction", "p", "second"] and len(told) == 12
+    assert (told["prediction"] == frame["prediction"].to_numpy()).all()
+    assert np.allclose(told["p_fifth"], frame["p"].to_numpy()[:, 4])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"top": None}, {"p_y": None}, {"p_y": polars.lit("a")}, {"top": polars.col("p")}],
+    ids=str,
+)
+def test_predictions_that_are_not_those_of_many_classes_are_refused(
+    many: Path, tmp_path: Path, change: dict[str, polars.Expr | None]
+) -> None:
+    shutil.copytree(many, tmp_path / "run")
+    path = tmp_path / "run" / "predictions" / "linear.parquet"
+    frame = polars.read_parquet(path)
+    for name, value in change.items():
+        frame = frame.drop(name) if value is None else frame.with_columns(value.alias(name))
+    frame.write_parquet(path)
+    with pytest.raises(InputError, match=r"classes|probabilities"):
+        Run(tmp_path / "run").calibration()
+
+
+def test_the_line_of_bulky_predictions_is_the_same_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In float32, with the certificate in pieces, without a checkpoint within a penalty."""
+    penalty = (1e-2, 1e-3)
+    found = []
+    for name, bulky in (("few", 10_000_000), ("bulky", 10_000)):
+        monkeypatch.setattr("linnet.line.problem.BULKY", bulky)
+        monkeypatch.setattr("linnet.line.problem.PART", 10_000)
+        run = linnet.train(
+            rows(60, each=8), model="linear", out=tmp_path / name, penalty=penalty, dtype="float32"
+        )
+        fit = run.metrics["models"]["linear"]["fit"]
+        found.append((fit, run.models["linear"].module.state_dict()["linear.weight"]))
+    (few, weight), (bulk, other) = found
+    assert bulk["converged"] and bulk["objective"] == pytest.approx(few["objective"], rel=1e-6)
+    assert 0 < bulk["gap"] < 1e-3 and (weight - other).abs().max() < 1e-2 * weight.abs().max()

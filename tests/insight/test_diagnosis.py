@@ -399,6 +399,20 @@ def one_notice(claims: list[Claim]) -> Claim:
     return claim
 
 
+def test_a_cnn_is_named_where_only_a_perceptron_saw_pictures() -> None:
+    curve = [1.0, 0.5, 0.3, 0.28], [2.3, 0.6, 0.4, 0.3, 0.28]
+    events = constant() + line() + fitted("mlp", *curve)
+    metrics = scores(linear=0.9, mlp=0.97)
+    (claim,) = diagnose(events, metrics, pictures=True)
+    assert (claim.cause, claim.model) == ("no net for pictures", "mlp")
+    assert "--model linear,cnn" in claim.remedy and "neighbours" in claim.text
+    assert diagnose(events, metrics) == []  # a table
+    assert diagnose(events + fitted("cnn", *curve), metrics, pictures=True) == []
+    assert diagnose(constant() + line() + fitted("custom", *curve), metrics, pictures=True) == []
+    assert diagnose(constant() + line(), scores(linear=0.97), pictures=True) == []
+    assert diagnose(events, scores(linear=0.9, mlp=0.996), pictures=True) == []
+
+
 def test_a_gap_that_is_large_beside_the_loss_is_no_optimum() -> None:
     """A fit in float32 may "converge" where all of its loss could still be gained."""
     metrics = scores(linear=0.7)

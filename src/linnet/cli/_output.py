@@ -4,7 +4,6 @@ import inspect
 import math
 import os
 import re
-import shutil
 import sys
 import traceback
 import warnings
@@ -17,7 +16,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from linnet.core import files, memory
-from linnet.core.text import cell, columns, say
+from linnet.core.text import cell, columns, numeric, say, width_of
 from linnet.errors import DataError, LinnetError, LinnetWarning, RecipeError, WorkError, printable
 
 Json = Annotated[bool, typer.Option("--json", help="Print strict JSON.")]
@@ -112,10 +111,10 @@ def in_flags(message: str) -> str:
     from linnet.fit.recipe import Recipe  # pydantic takes a while to import
 
     keys = "|".join(Recipe.model_fields.keys() - {"data"})
-    setting = rf"(?:{keys})(?:\.\w+)?=(?=[^\s=])"
+    setting = rf"(?:{keys})(?:\.\w+)?=(?=[^\s=\"'])"  # a value in quotes is Python's
     spaced = re.compile(rf"(?<!\w)\(({setting}[^(),]* [^(),]*)\)")
     message = spaced.sub(lambda found: f"(--set {quote(found[1])})", message)
-    plain = r"(?<!--set )(?<!\w\()(?<![\w.\"'`=-])"  # neither told already, nor Python
+    plain = r"(?<!--set )(?<!\w\()(?<![\w.\"'`=-])"  # not told already
     return re.sub(rf"{plain}(?:set )?({setting})", r"--set \1", message)
 
 
@@ -169,7 +168,7 @@ def _write(text: str, escaped: Callable[[str], str]) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table; numbers, and texts that begin with a digit and end in %, are aligned right.
+    """Print a table; numbers and percentages are aligned right.
 
     Where it is wider than the terminal, the widest columns are folded, and the others stay whole.
     """
@@ -186,8 +185,8 @@ def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
     whole = _whole(widths, console.width)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
     for index, heading in enumerate(heads):
-        numeric = rows and all(_numeric(row[index]) for row in rows)
-        justify: Literal["left", "right"] = "right" if numeric else "left"
+        right = bool(rows) and all(numeric(row[index]) for row in rows)
+        justify: Literal["left", "right"] = "right" if right else "left"
         table.add_column(Text(heading), justify=justify, overflow="fold", no_wrap=index in whole)
     for row in texts:
         table.add_row(*map(Text, row))
@@ -203,7 +202,7 @@ FOLDED = 12
 
 def room() -> int:
     """The columns of the terminal; 200 if the output is piped."""
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else 200
+    return width_of(sys.stdout) if sys.stdout.isatty() else 200
 
 
 def fits(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
@@ -228,11 +227,6 @@ def _whole(widths: Sequence[int], width: int) -> set[int]:
         found.add(index)
         left -= widths[index]
     return found
-
-
-def _numeric(value: Any) -> bool:
-    percents = isinstance(value, str) and value.endswith(" %") and value[0] in "0123456789<>"
-    return isinstance(value, (int, float)) or percents
 
 
 def text(value: Any) -> str:

@@ -49,7 +49,8 @@ def predict(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="Write row (or file), y, prediction, p_<class> to a .csv, .parquet or .json file."
+            help="Write row (or file), y, prediction, p_<class> (of more than 200 classes the most "
+            "probable ones) to a .csv, .parquet or .json file."
         ),
     ] = None,
     invert: Annotated[
@@ -79,8 +80,13 @@ def predict(
         print_json(_files(found) if found.files else _plain(columns))
     else:
         shown = len(found.row) if rows is not None or len(inputs) > 1 else 20
-        known = {key: value[:shown] for key, value in columns.items() if key[:2] != "p_"}
-        _print(known, None if found.p is None else found.p[:shown], found.classes)
+        plain = ("row", "file", "y", "prediction")
+        known = {k: v[:shown] for k, v in columns.items() if k.partition("_")[0] in plain}
+        shares = None if found.p is None else found.p[:shown]
+        if found.top is not None and shares is not None:
+            print_table(*_two(known, found.top[:shown], shares))
+        else:
+            _print(known, shares, found.classes)
         if len(found.row) > shown:
             say(f"the first {shown} of {len(found.row):,} rows; --out FILE.csv writes them all")
 
@@ -88,6 +94,8 @@ def predict(
 def _print(columns: dict[str, Any], shares: Any, names: Sequence[str]) -> None:
     """Print predictions as a table. ``shares`` (rows, classes) are the probabilities: all of them
     where the terminal is wide enough, else the two largest."""
+    import numpy as np
+
     from linnet.core.text import likely
 
     def rows(columns: dict[str, list[Any]]) -> list[tuple[Any, ...]]:
@@ -99,16 +107,26 @@ def _print(columns: dict[str, Any], shares: Any, names: Sequence[str]) -> None:
         return
     every = {f"p_{name}": list(map(likely, p)) for name, p in zip(names, shares.T, strict=True)}
     table = {**known, **every}
-    if not fits(list(table), rows(table)):
-        order = (-shares).argsort(1, kind="stable")[:, :2].tolist()
-        pairs = list(zip(order, shares.tolist(), strict=True))
-        table = {
-            **known,
-            "probability": [likely(p[first]) for (first, _), p in pairs],
-            "runner-up": [names[second] for (_, second), _ in pairs],
-            "its probability": [likely(p[second]) for (_, second), p in pairs],
-        }
-    print_table(list(table), rows(table))
+    if fits(list(table), rows(table)):
+        print_table(list(table), rows(table))
+        return
+    order = (-shares).argsort(1, kind="stable")[:, :2]
+    best = np.array(names, object)[order]
+    print_table(*_two(columns, best, np.take_along_axis(shares, order, 1)))
+
+
+def _two(
+    columns: dict[str, Any], classes: Any, shares: Any
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The head and the rows of a table with the two most probable ``classes`` (rows, 2 or more) and
+    their ``shares``."""
+    from linnet.core.text import likely
+
+    table = {name: column.tolist() for name, column in columns.items()}
+    table["probability"] = list(map(likely, shares[:, 0]))
+    table["runner-up"] = classes[:, 1].tolist()
+    table["its probability"] = list(map(likely, shares[:, 1]))
+    return list(table), list(zip(*table.values(), strict=True))
 
 
 def _pictures(inputs: list[str]) -> list[str]:
@@ -132,6 +150,8 @@ def _files(found: "Predictions") -> dict[str, Any]:
     lists = {name: column.tolist() for name, column in _short(found).items()}
     if found.p is not None:
         lists["probabilities"] = found.p.tolist()
+    if found.top is not None:  # of many classes, these are the ones
+        lists["classes"] = found.top.tolist()
     each = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
     return {"format": 1, "classes": list(found.classes), "pictures": each}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 import re
-import shutil
 import sys
 import unicodedata
 from collections.abc import Collection
@@ -14,6 +13,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from linnet.errors import printable
+
+WIDTH = 80
+"""The columns of a terminal that does not say how many it has."""
 
 WHOLE = 1e12
 """Numbers from a thousand to this are shown as whole numbers, larger ones as powers of ten."""
@@ -31,8 +33,19 @@ def say(text: object = "", *, error: bool = False, indent: int = 0) -> None:
     stream: IO[str] = sys.stderr if error else sys.stdout
     message = printable(text)
     if stream.isatty():
-        message = "\n".join(wrapped(message, shutil.get_terminal_size().columns, indent))
+        message = "\n".join(wrapped(message, width_of(stream), indent))
     print(message, file=stream, flush=True)
+
+
+def width_of(stream: IO[str]) -> int:
+    """The columns of the terminal of ``stream``; the variable ``COLUMNS`` overrides it."""
+    given = os.environ.get("COLUMNS", "")
+    if given.isdecimal() and int(given):
+        return int(given)
+    try:
+        return os.get_terminal_size(stream.fileno()).columns or WIDTH
+    except (OSError, ValueError):
+        return WIDTH
 
 
 def wrapped(text: str, width: int, indent: int = 0) -> list[str]:
@@ -71,21 +84,28 @@ def figure(value: float, digits: int = 4) -> str:
     is whole, and has commas. Only below 0.0001 and from ``WHOLE`` up it is written with a power of
     ten.
     """
+    value = up(value)
     if not math.isfinite(value) or abs(value) < 1 or abs(value) >= WHOLE:
-        return f"{value:.{digits}g}"
+        return f"{value:z.{digits}g}"
     places = max(0, digits - len(str(int(abs(value)))))
     text = f"{value:,.{places}f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+def up(value: float) -> float:
+    """A number a hair further from 0, so that a tie is rounded away from 0. The live page does the
+    same: else it would show an accuracy of 29 in 32 rows as 90.63 %, and the verdict as 90.62 %."""
+    return value * (1 + sys.float_info.epsilon)
+
+
 def fixed(value: float) -> str:
     """A number that changes as one looks, such as a loss: four decimals, from 1,000 up none."""
-    return f"{value:.4f}" if abs(value) < 1000 else figure(value)
+    return f"{up(value):.4f}" if abs(value) < 1000 else figure(value)
 
 
 def percent(share: float) -> str:
     """A share as a percentage with two decimals."""
-    return f"{100 * share:.2f} %"
+    return f"{up(100 * share):z.2f} %"
 
 
 def likely(probability: float) -> str:
@@ -155,6 +175,13 @@ def stem(text: str) -> str:
 def _written(sign: str) -> bool:
     """Whether it is a letter, the mark of one, or a digit, that can be seen."""
     return unicodedata.category(sign)[0] in "LMN" and sign not in UNSEEN
+
+
+def numeric(value: Any) -> bool:
+    """Whether a cell of a table is a number or a percentage, which stand right."""
+    if isinstance(value, str):
+        return value.endswith(" %") and value[0] in "0123456789<>-"
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
 def cell(value: Any) -> Any:

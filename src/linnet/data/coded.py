@@ -16,9 +16,6 @@ rule looks at the columns alone, so a model sees all rows in the same form."""
 ASKED_BYTES = 64 << 20
 """Before more than this is allocated, it is asked whether it is there."""
 
-COPY = torch.ops.aten._to_copy.default
-"""The operation that changes dtype or device."""
-
 
 class Coded(Tensor):
     """Encoded rows (rows, width), without the 0/1 columns of categories, of which nearly all
@@ -82,7 +79,7 @@ class Coded(Tensor):
         zeros = every - numbers.numel() - ones
         mean = (numbers.sum().item() + ones) / every
         square = (numbers - mean).square().sum().item() + ones * (1 - mean) ** 2 + zeros * mean**2
-        return mean, float((square / every) ** 0.5)
+        return mean, (square / every) ** 0.5
 
     def dense(self) -> Tensor:
         """The rows (rows, width) as a tensor; raises DataError if they do not fit into memory."""
@@ -117,15 +114,24 @@ class Coded(Tensor):
     def detach(self) -> Tensor:
         return self
 
+    # another dtype or device
+
+    def to(self, *args: Any, **kwargs: Any) -> Tensor:
+        numbers = self.numbers.to(*args, **kwargs)
+        return self.changed(numbers, self.codes.to(numbers.device))
+
+    def double(self) -> Tensor:
+        return self.to(torch.float64)
+
+    def float(self) -> Tensor:
+        return self.to(torch.float32)
+
     @classmethod
     def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: Any = (), kwargs: Any = None
     ) -> Any:
-        kwargs = kwargs or {}
-        if func is COPY:
-            rows, there = args[0], {**kwargs, "dtype": None}
-            return rows.changed(func(rows.numbers, **kwargs), func(rows.codes, **there))
-        return func(*map(_seen, args), **{key: _seen(each) for key, each in kwargs.items()})
+        named = {key: _seen(each) for key, each in (kwargs or {}).items()}
+        return func(*map(_seen, args), **named)
 
 
 def _seen(value: Any) -> Any:

@@ -13,8 +13,7 @@ Times with an offset become UTC.
 
 from __future__ import annotations
 
-import polars as pl
-
+from linnet.core.later import polars as pl
 from linnet.data.written import spelled
 
 ORDERS = ("ymd", "dmy", "mdy")

@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 from unicodedata import normalize
 
-import polars as pl
-
+from linnet.core.later import polars as pl
 from linnet.data import dates, forms
 from linnet.data.column import Column
 from linnet.data.forms import MAX_CODES

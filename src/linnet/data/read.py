@@ -47,7 +47,7 @@ def read_draft(place: Any, reading: Reading) -> Dataset:
     """The data in ``place``, with the rows that ``reading`` selects; a table as records."""
     found = read_raw(place, reading)
     if isinstance(found, Table):
-        if reading.size:
+        if reading.size and not isinstance(reading, Again):
             raise RecipeError(
                 f"size={reading.size} is for pictures, and {found.name} is a table; the size of "
                 "pictures in its rows is told by pictures=28x28"
@@ -102,8 +102,8 @@ def read_raw(place: Any, reading: Reading) -> Dataset | Table:
                 _check_target(found, reading)
             return found
     if zipped.is_zip(place):
-        with zipped.unpacked(Path(place)) as inside:
-            return zipped.named(read_raw(inside, reading), inside, Path(place))
+        with zipped.unpacked(Path(place)) as found_in:
+            return found_in.named(read_raw(found_in.inside, reading))
     raise DataError(_unreadable(place))
 
 
@@ -147,13 +147,8 @@ def _unreadable(place: Any) -> str:
     if path.is_fifo():
         return f"{place}: a pipe of no known kind; give what it brings to standard input: -"
     kind = "folder" if path.is_dir() else "file"
-    if path.suffix.lower() == ".zip":
-        return (
-            f"{place}: a zip of no known kind; expected a zip with one table in it: unpack it, and "
-            "give the file or the folder"
-        )
     return (
         f"{place}: a {kind} of no known kind; expected a .csv, .tsv, .jsonl, .parquet, .arrow, "
         ".xlsx or .npz file, or a folder of IDX files, of CIFAR's binary files, of tables with the "
-        "same columns, or of one folder of pictures per class"
+        "same columns, or of one folder of pictures per class, or a .zip of one of these"
     )

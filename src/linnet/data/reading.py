@@ -114,10 +114,8 @@ class Reading(Closed):
 class Again(Reading):
     """How to read data for a model: as its training data was. ``labels`` are its classes, which
     need not all occur; ``channels`` those of its pictures, whose ``size`` is always given.
-    ``scaled``: its training pictures were scaled, too. ``labelled`` is False if pictures may lie
-    in folders of any names."""
+    ``scaled``: its training pictures were scaled, too."""
 
     labels: tuple[Label, ...] = ()
     channels: Literal[1, 3] | None = None
     scaled: bool = False
-    labelled: bool = True

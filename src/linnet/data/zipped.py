@@ -9,7 +9,7 @@ import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 from linnet.core.text import of_path
@@ -37,43 +37,56 @@ def is_zip(place: object) -> bool:
         return False
 
 
+@dataclass(frozen=True)
+class Unpacked:
+    """What a zip holds: the folder ``inside``, or the file if it holds but one, somewhere below the
+    temporary folder ``top``."""
+
+    zip: Path
+    top: Path
+    inside: Path
+
+    def told(self, text: str) -> str:
+        """The text, with paths that begin with the zip."""
+        return text.replace(of_path(self.top), of_path(self.zip))
+
+    def named(self, found: Dataset | Table) -> Dataset | Table:
+        """What was read from ``inside``; its name and its remarks name the zip."""
+        notes = tuple(
+            Warned(self.told(note.what), self.told(note.remedy))
+            if isinstance(note, Warned)
+            else self.told(note)
+            for note in found.notes
+        )
+        own = of_path(self.inside.name)
+        name = self.zip.stem if found.name == own and self.inside.is_dir() else found.name
+        return replace(found, name=of_path(name), notes=notes)
+
+
 @contextmanager
-def unpacked(place: Path) -> Iterator[Path]:
-    """The folder that the zip ``place`` holds, or the file if it holds but one, in a temporary
-    folder that is gone afterwards. Errors of linnet from within name the zip instead.
+def unpacked(place: Path) -> Iterator[Unpacked]:
+    """What the zip ``place`` holds, unpacked for as long as it is read. Single folders around all
+    of it are opened. Errors of linnet from within name the zip.
 
     Raises ``DataError`` for a damaged zip, for names that lead out of it, for links, and for a zip
     that would not fit on the disk or swells too much.
     """
-    with tempfile.TemporaryDirectory(prefix="linnet-", ignore_cleanup_errors=True) as top:
-        folder = Path(top) / place.stem
-        folder.mkdir()
-        names = _unpack(place, folder)
-        inside = folder / names[0] if len(names) == 1 else folder
+    with tempfile.TemporaryDirectory(prefix="linnet-", ignore_cleanup_errors=True) as folder:
+        top = Path(folder) / place.stem
+        top.mkdir()
+        names = _unpack(place, top)
+        inside = top / names[0] if len(names) == 1 else top
+        while inside.is_dir() and len(each := list(inside.iterdir())) == 1 and each[0].is_dir():
+            (inside,) = each
         if is_zip(inside):
             raise DataError(f"{of_path(place)}: a zip in a zip; unpack it, and give the inner one")
+        found = Unpacked(place, top, inside)
         try:
-            yield inside
+            yield found
         except LinnetError as error:
             told = str(error.args[0]) if error.args else ""
-            error.args = (_named(told, folder, place), *error.args[1:])
+            error.args = (found.told(told), *error.args[1:])
             raise
-
-
-def named(found: Dataset | Table, folder: Path, place: Path) -> Dataset | Table:
-    """What was read from the unpacked ``folder``, with remarks that name the zip ``place``."""
-    notes = tuple(
-        Warned(_named(note.what, folder, place), _named(note.remedy, folder, place))
-        if isinstance(note, Warned)
-        else _named(note, folder, place)
-        for note in found.notes
-    )
-    return replace(found, name=_named(found.name, folder, place), notes=notes)
-
-
-def _named(text: str, folder: Path, place: Path) -> str:
-    top = folder if folder.is_dir() else folder.parent
-    return text.replace(of_path(top), of_path(place))
 
 
 def _unpack(place: Path, folder: Path) -> list[str]:
@@ -87,8 +100,8 @@ def _unpack(place: Path, folder: Path) -> list[str]:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 with packed.open(member) as source, open(target, "xb") as file:
                     shutil.copyfileobj(source, file)
-    except FileExistsError as error:
-        raise DataError(f"{of_path(place)}: {error.filename!r} is in this zip twice") from None
+    except FileExistsError:
+        raise DataError(f"{of_path(place)}: a file of this zip is a folder, too") from None
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, ValueError) as error:
         if isinstance(error, LinnetError):
             raise
@@ -118,8 +131,12 @@ def _wanted(place: Path, members: list[zipfile.ZipInfo]) -> dict[str, zipfile.Zi
                 f"{of_path(place)}: {name[:200]!r} in this zip {wrong}; unpack it yourself, and "
                 "give the folder"
             )
-        if not name.endswith("/") and LITTER not in parts and not parts[-1].startswith("."):
-            found["/".join(parts)] = member
+        name = "/".join(parts)
+        if member.is_dir() or LITTER in parts or parts[-1].startswith("."):
+            continue
+        if name in found:
+            raise DataError(f"{of_path(place)}: {name[:200]!r} is in this zip twice")
+        found[name] = member
     if not found:
         raise DataError(f"{of_path(place)}: this zip holds no files")
     return found

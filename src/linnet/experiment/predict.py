@@ -11,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from linnet.core.text import listed, of_path, plural
-from linnet.data import zipped
+from linnet.core.text import listed, of_path
+from linnet.data import BUILTIN, zipped
 from linnet.data.dataset import Dataset
 from linnet.data.draft import conform
+from linnet.data.known import KNOWN
 from linnet.data.pictures import folder
 from linnet.data.read import read_draft, read_raw
 from linnet.data.reading import Again, Reading
@@ -24,11 +25,15 @@ from linnet.data.table import Table, warn_of
 from linnet.errors import DataError, InputError
 from linnet.fit.artifact import Artifact
 from linnet.insight import evaluation
+from linnet.insight.shares import MANY, top
 from linnet.runs import archive
 from linnet.runs.run import Run, load
 
 PARTS = ("auto", "all", "train", "test")
 PATH = (str, os.PathLike)
+
+PLACES = ("second", "third", "fourth", "fifth")
+"""The columns of the most probable classes after the prediction, where classes are many."""
 
 
 @dataclass(frozen=True)
@@ -39,17 +44,20 @@ class Predictions:
     row: Tensor  # (rows,) int64
     y: np.ndarray[Any, Any] | None  # labels (rows,), or numbers (rows,) or (rows, targets)
     prediction: np.ndarray[Any, Any]
-    p: np.ndarray[Any, Any] | None  # (rows, classes)
+    p: np.ndarray[Any, Any] | None  # (rows, classes); of many classes the largest, (rows, TOP)
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
     files: tuple[str, ...] = ()
+    top: np.ndarray[Any, Any] | None = None  # of many classes the most probable ones, (rows, TOP)
 
     def __repr__(self) -> str:
         classes = f" of {len(self.classes):,} classes" if self.p is not None else ""
         return f"Predictions({len(self.row):,} rows{classes})"
 
     def columns(self) -> dict[str, np.ndarray[Any, Any]]:
-        """``row`` or ``file``, ``y``, ``prediction`` and ``p_<class>``, each (rows,)."""
+        """``row`` or ``file``, ``y``, ``prediction`` and ``p_<class>``, each (rows,). Of more than
+        ``MANY`` classes ``p``, the probability of the prediction, and ``second``, ``p_second`` to
+        ``fifth``, ``p_fifth``: the most probable other classes."""
         columns: dict[str, np.ndarray[Any, Any]] = {"row": self.row.numpy()}
         if self.files:
             columns = {"file": np.array(self.files, object)}
@@ -60,7 +68,11 @@ class Predictions:
                 columns[name] = values
             else:
                 columns |= {f"{name}_{index}": column for index, column in enumerate(values.T)}
-        if self.p is not None:
+        if self.top is not None and self.p is not None:
+            columns["p"] = self.p[:, 0]
+            for place, word in enumerate(PLACES, start=1):
+                columns |= {word: self.top[:, place], f"p_{word}": self.p[:, place]}
+        elif self.p is not None:
             columns |= {f"p_{name}": self.p[:, i] for i, name in enumerate(self.classes)}
         return columns
 
@@ -93,17 +105,15 @@ def predict(
                 )
         numbers = numbers[torch.tensor(rows, dtype=torch.int64)]
     chosen = dataset.take(numbers)
+    facts = (each.schema.names, dataset.notes, chosen.files)
+    if len(each.schema.classes) > MANY:
+        found = [top(each.objective, raw) for _, raw in evaluation.raw_parts(each.module, chosen.x)]
+        codes, p = (np.concatenate(part) for part in zip(*found, strict=True))
+        best = each.schema.decode(torch.from_numpy(codes))
+        return Predictions(numbers, _labels(each, chosen), best[:, 0], p, *facts, top=best)
     raw = evaluation.predict_raw(each.module, chosen.x)
-    classes = each.objective.classifies
-    return Predictions(
-        numbers,
-        _labels(each, chosen),
-        each.decide(raw),
-        each.objective.probabilities(raw).numpy() if classes else None,
-        each.schema.names,
-        dataset.notes,
-        chosen.files,
-    )
+    shares = each.objective.probabilities(raw).numpy() if each.objective.classifies else None
+    return Predictions(numbers, _labels(each, chosen), each.decide(raw), shares, *facts)
 
 
 def for_model(
@@ -124,6 +134,7 @@ def for_model(
         same = {"size": f"{height}x{width}", "scaled": schema.fit is not None}
         reading = reading.model_copy(update={"channels": channels, **same})
     if not labelled and (found := _unlabelled(model, data, reading, invert)) is not None:
+        warn_of(found.notes)
         return found
     dataset = _labelled(schema, data, reading, labelled=labelled, invert=invert)
     warn_of(dataset.notes)
@@ -158,9 +169,9 @@ def _unlabelled(model: Artifact, data: Any, reading: Again, invert: bool) -> Dat
     """Pictures in files without classes that the model knows, by their names; None if ``data`` is
     something else."""
     if model.schema.example == "picture" and zipped.is_zip(data):
-        with zipped.unpacked(Path(data)) as inside:
-            found = _unlabelled(model, inside, reading, invert)
-            named = None if found is None else zipped.named(found, inside, Path(data))
+        with zipped.unpacked(Path(data)) as unpacked:
+            found = _unlabelled(model, unpacked.inside, reading, invert)
+            named = None if found is None else unpacked.named(found)
             assert not isinstance(named, Table)
             return named
     pictures = _pictures(model.schema, data, reading)
@@ -177,9 +188,9 @@ def _unlabelled(model: Artifact, data: Any, reading: Again, invert: bool) -> Dat
     notes = (*pictures.notes, *files.notes)
     notes += blank(files.pictures, lambda row: of_path(pictures.paths[kept[row]]))
     if unknown and codes:
-        which = f"{plural(len(unknown), 'folder')} {listed(list(map(repr, unknown)), 8)}"
-        notes += (f"the {which}: no class of the model has this name, so nothing is known of y",)
-    warn_of(notes)
+        names = listed(list(map(repr, unknown)), 8)
+        what = "is the name of a folder" if len(unknown) == 1 else "are names of folders"
+        notes += (f"{names} {what}, but of no class of the model: told in file, and not as y",)
     return Dataset(
         x,
         y if codes else torch.empty(len(x), 0),
@@ -194,7 +205,7 @@ def _pictures(schema: Schema, data: Any, reading: Again) -> folder.Unlabelled | 
     """The files of pictures that ``data`` names, alone or by a folder."""
     if isinstance(data, (list, tuple)) and data and all(isinstance(each, PATH) for each in data):
         return folder.Unlabelled.of([Path(each) for each in data])
-    if not isinstance(data, PATH):
+    if not isinstance(data, PATH) or data in (*BUILTIN, *KNOWN):
         return None
     place = Path(data)
     if place.is_dir() and schema.example != "picture":

@@ -37,6 +37,7 @@ from linnet.fit.prepare import Prepared, prepare
 from linnet.fit.recipe import AUTO, Recipe
 from linnet.fit.resolve import only
 from linnet.insight import evaluation
+from linnet.insight.shares import kept
 from linnet.insight.verdict import verdict
 from linnet.integrations import sinks
 from linnet.networks import BASELINE, LINE, OWN
@@ -81,11 +82,12 @@ def train(
     arrays, or a torch data set or loader; ``settings`` are keys of the recipe, such as
     ``model="linear"`` or ``epochs=5``. ``network`` is a module of your own, trained in place as the
     model "custom", beside the line: it takes scaled examples, pictures as (rows, channels, height,
-    width), and returns raw predictions, without softmax. ``out`` is the directory of the run, by
-    default the next free one in ``runs/``. Progress is shown in a notebook, as a table that changes
-    in place, and in a terminal, as bars; ``echo=False`` switches it off. ``echo=True`` shows it
-    elsewhere too, as lines on standard error. If ``echo`` is a function, it is called with every
-    event of the record.
+    width), and returns raw predictions, without softmax. ``run.models["custom"]`` is its model;
+    ``run.model`` is the one with the lowest validation loss, which may be the line. ``out`` is the
+    directory of the run, by default the next free one in ``runs/``. Progress is shown in a
+    notebook, as a table that changes in place, and in a terminal, as bars; ``echo=False`` switches
+    it off. ``echo=True`` shows it elsewhere too, as lines on standard error. If ``echo`` is a
+    function, it is called with every event of the record.
 
     ``to`` names sinks to which the run is also logged, each by a separate process: "tensorboard",
     "mlflow", "wandb", "trackio", "visdom". A sink that is unknown, or whose package is missing, is
@@ -527,15 +529,15 @@ def _complete(model: Artifact, scores: dict[str, Any], facts: dict[str, Any]) ->
 
 def _predictions(model: Artifact, raw: Tensor, test: Dataset, parts: dict[str, Tensor]) -> bytes:
     """Parquet with the columns ``row``, ``y``, ``prediction`` and, for classes, ``p``: a list of
-    probabilities for each row; ``group`` is the number of the row's group or block of time, if rows
-    may depend on each other."""
+    probabilities for each row (of many classes, see ``insight.shares.kept``); ``group`` is the
+    number of the row's group or block of time, if rows may depend on each other."""
     import polars
 
     classifies = model.objective.classifies
     truth = model.schema.decode(test.codes) if classifies else test.y.numpy()
     columns = {"row": parts["test"].numpy(), "y": truth, "prediction": model.decide(raw)}
     if classifies:
-        columns["p"] = model.objective.probabilities(raw).numpy()
+        columns |= kept(model.objective, raw, test.codes)
     units = test.units()
     if units is not None:
         columns["group"] = units.codes

@@ -89,18 +89,21 @@ def brier_score(y: Any, p: Any) -> float:
     return float(((p - np.eye(p.shape[1])[y]) ** 2).sum(1).mean())
 
 
-def calibration(y: Any, p: Any, classes: Sequence[Any], groups: Any = None) -> Figure:
+def calibration(
+    y: Any, p: Any, classes: Sequence[Any], groups: Any = None, others: float = 0.0
+) -> Figure:
     """How often the predicted class is right, by its probability, with 95 % confidence intervals.
 
     Below that the number of rows; in the title ECE (15 bins) and Brier's score over all classes.
 
     ``y`` are class codes (rows,), ``p`` probabilities (rows, classes). If rows depend on each other
-    within ``groups`` (rows,), the intervals are over groups.
+    within ``groups`` (rows,), the intervals are over groups. ``others`` is the part of Brier's
+    score of classes that ``p`` leaves out.
     """
     if np.asarray(p).shape[1:] != (len(classes),):
         raise InputError(f"p is {np.asarray(p).shape} for {len(classes)} classes")
     found = reliability(y, p, groups=groups)
-    score = brier_score(y, p)
+    score = brier_score(y, p) + others
     low, high = found.interval()
     filled = found.rows > 0
     rows = found.rows[filled]

@@ -140,7 +140,9 @@ class Artifact:
     def decide(self, raw: Tensor) -> np.ndarray[Any, Any]:
         """Turn raw predictions (rows, outputs) into labels or numbers."""
         if self.objective.classifies:
-            return self.schema.decode(self.objective.probabilities(raw).argmax(1))
+            from linnet.insight.shares import decided
+
+            return self.schema.decode(decided(self.objective, raw))
         numbers = self.objective.mean(raw).cpu().numpy()
         return numbers[:, 0] if numbers.shape[1] == 1 else numbers
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from linnet.core.closed import Closed, Several
 from linnet.core.every import Every, EveryEpochs, EverySeconds
@@ -63,6 +63,11 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
         Several(alone=False),
     ] = None
 
+    @field_validator("model", mode="before")
+    @classmethod
+    def _auto(cls, value: object) -> object:
+        return (AUTO,) if value == AUTO else value
+
     @model_validator(mode="after")
     def _parts(self) -> Recipe:
         models = {name: place for name, place in NETWORKS.items() if name != BASELINE}
@@ -82,8 +87,6 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
     @classmethod
     def make(cls, settings: dict[str, Any], source: str = "recipe") -> Recipe:
         """A recipe from plain values; errors name ``source``."""
-        if settings.get("model") == AUTO:
-            settings = {**settings, "model": [AUTO]}
         return cls.parse(settings, source, RecipeError)
 
     def override(self, settings: dict[str, Any], source: str = "recipe") -> Recipe:

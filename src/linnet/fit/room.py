@@ -7,17 +7,19 @@ from math import prod
 from linnet.core import files, memory
 from linnet.core.limits import MAX_MANIFEST
 from linnet.core.text import counted
+from linnet.data.coded import Coded
 from linnet.data.dataset import Dataset
 from linnet.errors import DataError, InputError
 from linnet.fit.recipe import Recipe
+from linnet.insight.shares import MANY, STORED
 
 MAX_PREDICTIONS = 50_000_000
 """The most predictions of a model that a run stores: test rows times classes, or times targets. In
 float64 they take 400 MB."""
 
-COPIES = 24
-"""Of a line's weights: itself, its gradient, ten pairs of steps and gradients of L-BFGS, its
-curvature and the best one."""
+VECTORS = {"least_squares": 8, "lbfgs": 70, "newton_cg": 12}
+"""How often a solver holds the weights of the line, all in float64: L-BFGS has twenty pairs of
+changes of weights, gradients and directions."""
 
 FACTS = 4
 """A manifest holds the schema, and beside it settings, scores and facts: of its bytes and values
@@ -33,21 +35,38 @@ def check(data: Dataset, recipe: Recipe, parts: dict[str, int]) -> None:
     schema = data.schema
     outputs = len(schema.classes) or len(schema.targets)
     what = f"{counted(outputs, 'class' if schema.classes else 'target')}"
-    if parts["test"] * outputs > MAX_PREDICTIONS:
+    stored = STORED if len(schema.classes) > MANY else outputs
+    if parts["test"] * stored > MAX_PREDICTIONS:
         raise DataError(
             f"{data.name}: predictions of {parts['test']:,} test rows for {what} are "
-            f"{parts['test'] * outputs:,} numbers; a run stores at most {MAX_PREDICTIONS:,} "
-            f"(MAX_PREDICTIONS): give fewer test rows (test={MAX_PREDICTIONS // outputs}), or "
+            f"{parts['test'] * stored:,} numbers; a run stores at most {MAX_PREDICTIONS:,} "
+            f"(MAX_PREDICTIONS): give fewer test rows (test={MAX_PREDICTIONS // stored}), or "
             "fewer classes"
         )
-    features = prod(schema.shape)
-    models = 1 + len(recipe.model)
-    held = max(parts["train"], parts["valid"], models * parts["test"])
-    need = 8 * outputs * (COPIES * (features + 1) + 2 * held)
+    need = _needed(data, recipe, parts, outputs)
     if need > ASKED_BYTES:
-        told = f"{data.name}: a line of {what} and {counted(features, 'column')}"
+        told = f"{data.name}: a line of {what} and {counted(prod(schema.shape), 'column')}"
         memory.require(need, told, "fewer classes, columns (drop=...) or rows")
     _readable(data, recipe)
+
+
+def _needed(data: Dataset, recipe: Recipe, parts: dict[str, int], outputs: int) -> int:
+    """About how many bytes a fit of the line takes, and what it is tested with, beside ``data``
+    itself: each part of its rows, the training rows scaled, the solver's weights and matrices, and
+    the raw predictions."""
+    x, number = data.x, 8 if recipe.dtype == "float64" else 4
+    held = sum(part[:1].numel() for part in x.parts()) if isinstance(x, Coded) else x[:1].numel()
+    tables = sum(parts.values()) * held * x.dtype.itemsize + parts["train"] * held * number
+    weights = outputs * (prod(data.schema.shape) + 1)
+    vectors = 8 * weights * VECTORS.get(recipe.solver, max(VECTORS.values()))
+    matrices = 0
+    if recipe.solver in ("least_squares", "lbfgs"):
+        each = 1 if recipe.solver == "least_squares" else outputs
+        width = min(prod(data.schema.shape), parts["train"]) + 1
+        matrices = 2 * 8 * each * width**2
+    models = 1 + len(recipe.model)
+    rows = max(2 * parts["train"], 2 * parts["valid"], models * parts["test"])
+    return tables + vectors + matrices + 8 * outputs * rows
 
 
 def _readable(data: Dataset, recipe: Recipe) -> None:

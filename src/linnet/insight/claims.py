@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from linnet.core.events import number
-from linnet.core.text import counted, figure, percent
+from linnet.core.text import counted, figure, percent, up
 
 ROUNDING = 1e-9
 """A value may be outside its interval by this share of it: the two are sums in another order."""
@@ -99,7 +99,7 @@ class R2(Figure):
 
     @property
     def bare(self) -> str:
-        return f"{self.value:.3f}"
+        return f"{up(self.value):z.3f}"
 
 
 class Count(Figure):
@@ -181,7 +181,7 @@ class Share(Figure):
 
     @property
     def bare(self) -> str:
-        return f"{100 * self.value:.2f}"
+        return f"{up(100 * self.value):z.2f}"
 
     def __str__(self) -> str:
         return percent(self.value)
@@ -219,12 +219,11 @@ class Chance(Share):
 
     @property
     def bare(self) -> str:
-        """With so many digits that it stays on its side of 0.05. A tie, such as 0.0625, is rounded
-        up, as on the page."""
+        """With so many digits that it stays on its side of 0.05."""
         if self.value < 0.001:
             return "< 0.001"
         for digits in (2, 3, 4):
-            text = f"{self.value * (1 + ROUNDING):.{digits}g}"
+            text = f"{up(self.value):.{digits}g}"
             if (float(text) < 0.05) == (self.value < 0.05):
                 break
         return f"= {text}"

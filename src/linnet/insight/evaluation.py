@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -10,6 +11,7 @@ from torch import Tensor, nn
 from linnet.core import memory
 from linnet.core.parallel import threads_for
 from linnet.data.dataset import Dataset
+from linnet.insight.shares import by_rows
 from linnet.insight.task import Scores, task_of
 from linnet.networks.base import Network
 from linnet.objectives.base import Objective
@@ -25,28 +27,32 @@ ASKED_BYTES = 64 << 20
 @torch.no_grad()
 def predict_raw(network: nn.Module, x: Tensor) -> Tensor:
     """Raw predictions (rows, outputs) in evaluation mode, in float64; the mode is restored."""
-    each = network.multiplications if isinstance(network, Network) else math.inf
-    with threads_for(each * min(len(x), BATCH)):
-        return _predicted(network, x)
-
-
-def _predicted(network: nn.Module, x: Tensor) -> Tensor:
-    device = next(network.parameters()).device
-    home = "cpu" if device.type == "mps" else device  # MPS has no float64
-    training = network.training
-    network.eval()
     raw: Tensor | None = None
-    for start in range(0, max(1, len(x)), BATCH):
-        part = network(x[start : start + BATCH].to(device)).to(home).double()
+    for start, part in raw_parts(network, x):
         if raw is None:
             need = len(x) * part[:1].numel() * part.element_size()
             if need > ASKED_BYTES:
                 memory.require(need, f"predictions of {len(x):,} rows", "fewer rows, or classes")
             raw = part.new_empty((len(x), *part.shape[1:]))
         raw[start : start + len(part)] = part
-    network.train(training)
     assert raw is not None
     return raw
+
+
+@torch.no_grad()
+def raw_parts(network: nn.Module, x: Tensor) -> Iterator[tuple[int, Tensor]]:
+    """The raw predictions of ``BATCH`` rows at a time, as ``predict_raw`` gives them, each with the
+    number of its first row; one part at least."""
+    device = next(network.parameters()).device
+    home = "cpu" if device.type == "mps" else device  # MPS has no float64
+    training = network.training
+    network.eval()
+    each = network.multiplications if isinstance(network, Network) else math.inf
+    for start in range(0, max(1, len(x)), BATCH):
+        with threads_for(each * min(len(x), BATCH)):
+            part = network(x[start : start + BATCH].to(device)).to(home).double()
+        yield start, part
+    network.train(training)
 
 
 def measure(network: nn.Module, objective: Objective, data: Dataset) -> dict[str, float]:
@@ -54,7 +60,7 @@ def measure(network: nn.Module, objective: Objective, data: Dataset) -> dict[str
     raw = predict_raw(network, data.x)
     y = data.y.to(raw.device)
     weight = None if data.weight is None else data.weight.to(raw.device).double()
-    loss = objective.loss(raw, y.double() if y.is_floating_point() else y)
+    loss = by_rows(objective.loss, raw, y.double() if y.is_floating_point() else y)
     mean = loss.mean() if weight is None else (loss @ weight) / weight.sum()
     task = task_of(objective)
     return {"loss": mean.item(), task.score: task.measure(objective, raw, data)}

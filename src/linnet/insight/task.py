@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from linnet.core.events import number
 from linnet.core.text import cut, figure, percent
 from linnet.insight.claims import R2, Chance, Change, Difference, Estimate, Figure, Share, Size
+from linnet.insight.shares import MANY, by_rows, decided
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -103,7 +104,7 @@ class Task(ABC):
         }
 
 
-MAX_CONFUSION = 200
+MAX_CONFUSION = MANY
 """The confusion matrix of more classes is left out: it would be most of a run's files."""
 
 
@@ -145,7 +146,7 @@ class Classes(Task):
     )
 
     def measure(self, objective: Objective, raw: Tensor, data: Dataset) -> float:
-        hits = (objective.probabilities(raw).argmax(1) == data.codes.to(raw.device)).sum()
+        hits = (decided(objective, raw) == data.codes.to(raw.device)).sum()
         return float(hits.item() / len(data))
 
     def test(self, objective: Objective, raw: Tensor, data: Dataset) -> Scores:
@@ -156,14 +157,14 @@ class Classes(Task):
 
         classes = data.schema.classes
         codes = data.codes.numpy()
-        predicted = objective.probabilities(raw).argmax(1).numpy()
+        predicted = decided(objective, raw).numpy()
         labels = np.arange(len(classes))
         right = codes == predicted
         units = data.units()
         precision, recall, f1, support = metrics.precision_recall_fscore_support(
             codes, predicted, labels=labels, zero_division=0.0
         )
-        loss = objective.loss(raw, data.y.double() if data.soft else data.y)
+        loss = by_rows(objective.loss, raw, data.y.double() if data.soft else data.y)
         return {
             "accuracy": int(right.sum()) / len(codes),
             "accuracy_interval": list(of_share(right, _codes(units))),
@@ -186,7 +187,7 @@ class Classes(Task):
 
         from linnet.core.statistics import CONFIDENCE, MIN_ROWS, too_few
 
-        right = [objective.probabilities(raw).argmax(1) == data.codes for raw in (line, net)]
+        right = [decided(objective, raw) == data.codes for raw in (line, net)]
         only_line = int((right[0] & ~right[1]).sum())
         only_net = int((right[1] & ~right[0]).sum())
         counts = {

@@ -39,8 +39,8 @@ class Solver(ABC):
         """The next state; its objective is not larger."""
 
     def pack(self, state: State) -> dict[str, Any] | None:
-        """All of a state, for a checkpoint. None if a fit takes only one step, so that it is
-        simpler to start again."""
+        """All of a state, for a checkpoint. None if it is simpler to start the penalty again: a fit
+        takes only one step, or the raw predictions are too many to store."""
         return None
 
     def unpack(self, problem: LinearProblem, packed: dict[str, Any]) -> State:

@@ -8,6 +8,8 @@ against arithmetic of 60 digits).
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from itertools import cycle
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,15 +47,17 @@ def certify(problem: LinearProblem, theta: Tensor) -> Certificate | None:
     if problem.x.device.type == "mps":
         return None
     wide = problem if problem.x.dtype == torch.float64 else problem.widened()
-    short, error = _residual(wide, theta) if problem.objective.quadratic else _raw(wide, theta)
     if problem.objective.quadratic:
+        short, error = _residual(wide, theta)
         square = _root(wide, short).square().sum().item()
         value = square / 2 + wide.penalty(theta).item()
         found = _squared(problem, wide, theta, short, error)
         most = value + error * math.sqrt(square) + error**2 / 2
     else:
-        value = (wide.value(short) + wide.penalty(theta)).item()
-        found = _dual(wide, theta, short, error) if wide.alpha else None
+        raw, error = _raw(wide, theta)
+        parts = [piece.value(_at(piece, theta, raw)) for piece in wide.pieces()]
+        value = (sum(parts) + wide.penalty(theta)).item()
+        found = _dual(wide, theta, raw, error) if wide.alpha else None
         most = value * (1 + 1e-12) + UNIT * problem.outputs
     if found is None:
         return Certificate(value, None)
@@ -137,7 +141,7 @@ def _strong(problem: LinearProblem, theta: Tensor, residual: Tensor, error: floa
         off = problem.everywhere(weight @ residual) / problem.total
     gradient = problem.everywhere(problem.x.transposed((residual - off) * weight[:, None]))
     gradient = gradient / problem.total + problem.alpha * theta[:-1]
-    size = _length(problem, gradient, residual - off, theta)
+    size = _length(problem, gradient, _root(problem, residual - off), theta)
     return float(size**2 / (2 * problem.alpha) + (off.norm().item() + error) ** 2 / 2)
 
 
@@ -189,7 +193,7 @@ def _constant(column: np.ndarray, others: np.ndarray, factors: np.ndarray, inter
 # classes
 
 
-def _dual(problem: LinearProblem, theta: Tensor, raw: Tensor, error: float) -> float | None:
+def _dual(problem: LinearProblem, theta: Tensor, raw: Tensor | None, error: float) -> float | None:
     """The duality gap near the probabilities that the coefficients predict.
 
     For any probabilities q whose weighted sums are those of the targets (with an intercept), the
@@ -202,29 +206,63 @@ def _dual(problem: LinearProblem, theta: Tensor, raw: Tensor, error: float) -> f
     if first is None or problem.world.size > 1:
         return first
     unknowns = (problem.x.shape[1] + 1) * problem.outputs
-    if unknowns > MOST_UNKNOWNS or not isinstance(problem.x, Dense):
+    if unknowns > MOST_UNKNOWNS or not isinstance(problem.x, Dense) or raw is None:
         return first
     second = _bound(problem, theta, raw, error, _newton(problem, theta, raw))
     return first if second is None or not second < first else second
 
 
+def _at(problem: LinearProblem, theta: Tensor, raw: Tensor | None) -> Tensor:
+    """``raw``, or the raw predictions if it is not known."""
+    return problem.raw(theta) if raw is None else raw
+
+
 def _bound(
-    problem: LinearProblem, theta: Tensor, raw: Tensor, blur: float, change: Tensor | None
+    problem: LinearProblem, theta: Tensor, raw: Tensor | None, blur: float, change: Tensor | None
 ) -> float | None:
-    """The duality gap with probabilities near those of ``raw`` plus ``change``."""
-    weight, y = _ones(problem), problem.y.to(raw.device)
-    sums = weight if problem.intercept else None
-    found = problem.objective.dual(raw, y, sums, problem.everywhere, change)
-    if found is None:
-        return None
-    residual, lack = found
-    gradient = problem.x.transposed(residual * weight[:, None])
-    gradient = problem.everywhere(gradient) / problem.total + problem.alpha * theta[:-1]
-    size = _length(problem, gradient, residual, theta)
-    off = _root(problem, problem.objective.gradient(raw, y) - residual).norm().item()
+    """The duality gap with probabilities near those of ``raw`` plus ``change``. If ``raw`` is not
+    known, it goes over the rows twice, piece by piece: for the sums, and with them."""
+    everywhere = problem.everywhere if raw is not None else _sums(problem, theta)
+    gradient, above = torch.zeros_like(theta[:-1]), 0.0
+    square, off = torch.zeros_like(theta[-1]), torch.zeros_like(theta[-1])
+    for piece in problem.pieces():
+        weight, seen = _ones(piece), _at(piece, theta, raw)
+        y = piece.y.to(seen.device)
+        sums = weight if problem.intercept else None
+        found = piece.objective.dual(seen, y, sums, everywhere, change)
+        if found is None:
+            return None
+        residual, lack = found
+        gradient += problem.everywhere(piece.x.transposed(residual * weight[:, None]))
+        square += problem.everywhere(weight @ residual.square())
+        moved = piece.objective.gradient(seen, y) - residual
+        off += problem.everywhere(weight @ moved.square())
+        above += problem.everywhere(weight @ lack).item()
+    gradient = gradient / problem.total + problem.alpha * theta[:-1]
+    size = _length(problem, gradient, (square / problem.total).sqrt(), theta)
+    far = (off / problem.total).sqrt().norm().item()
     biases = UNIT * (problem.rows + 4) * theta[-1].abs().sum().item() if problem.intercept else 0.0
-    above = problem.everywhere(weight @ lack).item() / problem.total
-    return float(above + blur * off + blur**2 + biases + size**2 / (2 * problem.alpha))
+    lacking = above / problem.total
+    return float(lacking + blur * far + blur**2 + biases + size**2 / (2 * problem.alpha))
+
+
+def _sums(problem: LinearProblem, theta: Tensor) -> Callable[[Tensor], Tensor]:
+    """What stands for ``everywhere`` piece by piece: in the order in which a dual point asks for
+    sums over the rows of a piece, those over all rows."""
+    totals: list[Tensor] = []
+    asked: list[Tensor] = []
+
+    def note(value: Tensor) -> Tensor:
+        asked.append(value)
+        return value
+
+    for piece in problem.pieces():
+        asked.clear()
+        raw, y = piece.raw(theta), piece.y
+        piece.objective.dual(raw, y, _ones(piece) if problem.intercept else None, note)
+        totals = [a + b for a, b in zip(totals, asked, strict=True)] if totals else list(asked)
+    turn = cycle(totals)
+    return lambda value: next(turn)
 
 
 def _newton(problem: LinearProblem, theta: Tensor, raw: Tensor) -> Tensor:
@@ -287,9 +325,12 @@ def _residual(problem: LinearProblem, theta: Tensor) -> tuple[Tensor, float]:
     return short, LONG * width * sized + UNIT * _root(problem, short).norm().item()
 
 
-def _raw(problem: LinearProblem, theta: Tensor) -> tuple[Tensor, float]:
-    """Raw predictions (rows, outputs), and a bound as that of ``_residual``."""
+def _raw(problem: LinearProblem, theta: Tensor) -> tuple[Tensor | None, float]:
+    """Raw predictions (rows, outputs), None if they are many; and a bound as that of
+    ``_residual``."""
     width, sized = problem.x.shape[1] + 4, _size(problem, theta)
+    if problem.bulky and problem.world.size == 1:
+        return None, UNIT * width * sized
     if not _long(problem):
         return problem.raw(theta), UNIT * width * sized
     raw = torch.from_numpy(_product(problem, theta).astype(np.float64))
@@ -314,9 +355,9 @@ def _product(problem: LinearProblem, theta: Tensor) -> Any:
     return x @ theta[:-1].numpy().astype(np.longdouble) + theta[-1].numpy()
 
 
-def _length(problem: LinearProblem, gradient: Tensor, residual: Tensor, theta: Tensor) -> float:
-    """The length of a gradient, with a bound on its rounding errors added."""
-    root = _root(problem, residual)
+def _length(problem: LinearProblem, gradient: Tensor, root: Tensor, theta: Tensor) -> float:
+    """The length of a gradient, with a bound on its rounding errors added; ``root`` (outputs,) are
+    the roots of the weighted mean squares of the residuals."""
     summed = UNIT * (problem.rows + 4) * torch.outer(_sizes(problem), root)
     added = 2 * UNIT * problem.alpha * theta[:-1].abs()
     return float((gradient.abs() + summed + added).norm().item())

@@ -339,7 +339,7 @@ class _Classes:
                 if trial <= value + 1e-4 * length * slope + rounding:
                     break
                 length /= 2
-                if length < 1e-4:
+                if length < 1e-8:
                     return None
             u, raw, value = u + length * step, raw + length * move, trial
             path.append(u)

@@ -57,7 +57,7 @@ class Own:
     """The data that this solver keeps between steps."""
 
     curvature: Curvature
-    there: Tensor  # the raw predictions at which the curvature was computed
+    there: Tensor | None  # the raw predictions at which the curvature was computed; None: too many
     steep: Tensor  # the curvature's inverse times the gradient
     memory: Memory | None
     trail: tuple[float, ...]  # the decrements since the curvature was estimated, oldest first
@@ -98,7 +98,8 @@ class LBFGS(Solver):
         curvature = self._curvature(problem, state.raw, builds)
         steep = curvature.solve(state.gradient)
         decrement = (state.gradient * steep).sum().item() / 2
-        own = Own(curvature, state.raw, steep, None, (decrement,), builds + 1)
+        there = None if problem.bulky else state.raw
+        own = Own(curvature, there, steep, None, (decrement,), builds + 1)
         return replace(state, decrement=decrement, own=own)
 
     @staticmethod
@@ -106,9 +107,11 @@ class LBFGS(Solver):
         random = generator(builds, "curvature", problem.world.rank)
         return Curvature(problem, raw, random, 2.0 ** min(builds, MOST_BUILDS))
 
-    def pack(self, state: State) -> dict[str, Any]:
+    def pack(self, state: State) -> dict[str, Any] | None:
         own: Own = state.own
         memory = own.memory
+        if own.there is None:
+            return None
         return {
             "theta": state.theta,
             "value": state.value,
@@ -259,8 +262,13 @@ class Search:
         rounding = torch.finfo(self.start.dtype).eps * abs(self.before)
         for trial in range(TRIALS):
             length = self.length
-            self.raw = torch.add(self.start, self.move, alpha=length)
-            self.value, self.residual = self.problem.value_and_residual(self.raw)
+            first = self.raw is self.start  # which must stay as it is; later ones are written over
+            self.raw = torch.add(
+                self.start, self.move, alpha=length, out=None if first else self.raw
+            )
+            self.value, self.residual = self.problem.value_and_residual(
+                self.raw, None if first else self.residual
+            )
             slope = self.problem.slope(self.residual, self.move)
             slope += self.linear + length * self.square
             if 0.5 * self.first <= slope <= 0:

@@ -11,6 +11,7 @@ from torch import Tensor
 from linnet.line.base import Solver, State
 from linnet.line.lbfgs import Search
 from linnet.line.problem import LinearProblem
+from linnet.line.rows import BULKY
 
 
 @dataclass(frozen=True)
@@ -40,7 +41,9 @@ class NewtonCG(Solver):
         value, gradient = problem.value_and_gradient(theta, raw)
         return State(theta, value, gradient, raw=raw)
 
-    def pack(self, state: State) -> dict[str, Any]:
+    def pack(self, state: State) -> dict[str, Any] | None:
+        if state.raw is not None and state.raw.numel() > BULKY:
+            return None
         return {
             name: getattr(state, name)
             for name in ("theta", "value", "gradient", "steps", "raw", "decrement")

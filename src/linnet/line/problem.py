@@ -15,7 +15,7 @@ from linnet.core.parallel import World
 from linnet.errors import ColumnError
 from linnet.line import compact
 from linnet.line.moments import EPS, Moments, constants
-from linnet.line.rows import BLOCK, SMALL, Coded, Dense, Rows, Sparse
+from linnet.line.rows import BLOCK, BULKY, SMALL, Coded, Dense, Rows, Sparse
 from linnet.objectives.base import Objective
 
 PART = 1 << 18
@@ -160,16 +160,18 @@ class LinearProblem:
     def posed(self) -> tuple[LinearProblem, Coordinates]:
         """The same problem as a solver should see it, and how its coefficients are related.
 
-        Up to ``SMALL`` numbers, products are in float64. With fewer rows than inputs, the inputs
-        are given in a basis of the (centred) rows: the best coefficients (without a penalty, those
-        of least norm) are linear combinations of them, so there are fewer unknowns. If means are
+        Up to ``SMALL`` numbers, and ``BULKY`` raw predictions, products are in float64. With fewer
+        rows than inputs, the inputs are given in a basis of the (centred) rows: the best
+        coefficients (without a penalty, those of least norm) are linear combinations of them, so
+        there are fewer unknowns. If means are
         large beside deviations (``OFFSET``), they are taken off.
         """
         rows, inputs = self.x.shape
         if isinstance(self.x, Dense) and rows < inputs and self.world.size == 1:
             return self._rotated()
         narrow = self.x.dtype != torch.float64 and self.x.device.type != "mps"
-        problem = self.widened() if narrow and self.numbers <= SMALL else self
+        few = self.numbers <= SMALL and not self.bulky
+        problem = self.widened() if narrow and few else self
         x = problem.x
         if not self.intercept or not isinstance(x, Dense) or self.x.device.type == "mps":
             return problem, Coordinates()
@@ -371,10 +373,11 @@ class LinearProblem:
         result: Tensor = (self.ridge * one[:-1] * other[:-1]).sum()
         return result
 
-    def value_and_residual(self, raw: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean loss, and each row's weighted derivative by its raw predictions."""
+    def value_and_residual(self, raw: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The mean loss, and each row's weighted derivative by its raw predictions, in ``out`` if
+        that is given."""
         total = torch.zeros((), dtype=torch.float64, device=self.home)
-        residual = torch.empty_like(raw)
+        residual = torch.empty_like(raw) if out is None else out
         for rows, y, weight in self.parts():
             loss, gradient = self.objective.loss_and_gradient(raw[rows], y)
             if weight is not None:
@@ -397,7 +400,12 @@ class LinearProblem:
     def transpose(self, residual: Tensor) -> Tensor:
         """``[x, 1]' residual / sum(w)`` (inputs + 1, outputs), over all ranks."""
         inputs = self.x.transposed(residual)
-        bias = self._sum(residual, 0) if self.intercept else inputs.new_zeros(self.outputs)
+        bias = inputs.new_zeros(self.outputs)
+        if self.intercept and self.bulky:  # a sum in float64 has a copy in it
+            for rows, _, _ in self.parts():
+                bias += self._sum(residual[rows], 0)
+        elif self.intercept:
+            bias = self._sum(residual, 0)
         return self.everywhere(torch.cat([inputs, bias[None]])) / self.total
 
     def slope(self, residual: Tensor, move: Tensor) -> float:
@@ -473,6 +481,28 @@ class LinearProblem:
         return (
             self.x.numbers if isinstance(self.x, (Sparse, Coded)) else self.rows * self.x.shape[1]
         )
+
+    @property
+    def bulky(self) -> bool:
+        """Whether the raw predictions are many (``BULKY``)."""
+        return len(self.x) * self.outputs > BULKY
+
+    def pieces(self) -> Iterator[LinearProblem]:
+        """The problem itself; if its raw predictions are many, some rows of it at a time. Sums over
+        the rows of a piece are still divided by the whole weight, so those of all pieces add up."""
+        if not self.bulky or self.world.size > 1:
+            yield self
+            return
+        step = max(1, PART // self.outputs)
+        for start in range(0, len(self.x), step):
+            rows = slice(start, min(start + step, len(self.x)))
+            piece = copy(self)
+            piece.x = self.x.take(torch.arange(rows.start, rows.stop, device=self.x.device))
+            piece.y = self.y[rows]
+            if self.given is not None and self.weight is not None:
+                piece.given, piece.weight = self.given[rows], self.weight[rows]
+            piece._data, piece._inverse = {}, None
+            yield piece
 
     @property
     def compact(self) -> bool:

@@ -19,6 +19,10 @@ SMALL = 1_000_000
 """Up to this many numbers, all is computed in float64, whatever the dtype of the rows, and the
 certificate is a part of the fit."""
 
+BULKY = 10_000_000
+"""Above this many raw predictions, each copy of them counts: there are as few as possible, none in
+float64, and no checkpoint holds them."""
+
 
 class Rows(ABC):
     """(rows, inputs) numbers. ``dtype`` is that of products and of raw predictions; sums over rows

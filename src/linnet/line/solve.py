@@ -183,7 +183,8 @@ class Solve(Method):
             if largest <= self.tol and state.steps:  # check with new raw predictions
                 state = self.solver.certify(problem, state)
                 largest = problem.scaled(state.gradient)
-            if state.stuck and largest > self.tol and problem.x.dtype == torch.float32:
+            narrow = problem.x.dtype == torch.float32 and not problem.bulky
+            if state.stuck and largest > self.tol and narrow:
                 self._widen()
                 problem = self.problem.at(alpha)
                 state = self.solver.start(problem, state.theta)
@@ -348,7 +349,10 @@ class SolveConstant(Method):
         theta = self.problem.constant
         with torch.no_grad():
             self.network.bias.copy_(theta[-1])
-        value, gradient = self.problem.value_and_gradient(theta)
+        parts = [piece.value_and_gradient(theta) for piece in self.problem.pieces()]
+        value, gradient = parts[0][0], parts[0][1]
+        for some, slope in parts[1:]:
+            value, gradient = value + some, gradient + slope
         values = {"loss": value, "objective": value, "gradient_max": gradient[-1].abs().max()}
         reason = Reason("converged: the best constant has a closed form", "converged")
         yield Step(0, {**values, "converged": 1.0, "gap": 0.0}, complete=True, reason=reason)

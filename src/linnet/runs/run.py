@@ -6,7 +6,7 @@ import contextlib
 import copy
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from math import isnan, prod
@@ -190,7 +190,7 @@ class Run:
         if classes and (self.place / "predictions" / f"{chosen}.parquet").is_file():
             found = self._predictions(chosen)
             codes = _codes(found["y"], classes)
-            if "p" in found:
+            if "p" in found and "top" not in found:
                 held = {chosen: Predictions(found["row"], codes, found["p"])}
         rows = self.info.get("data", {}).get("valid_rows")
         curve = read_curve(self.place)
@@ -275,7 +275,13 @@ class Run:
         name = self._named(model)
         classes = self._tested(name, "calibration()", "accuracy").classes or []
         found = self._predictions(name)
-        return calibration(_codes(found["y"], classes), found["p"], classes, found.get("group"))
+        y, p, others = _codes(found["y"], classes), found["p"], 0.0
+        if "top" in found:
+            from linnet.insight.shares import narrow
+
+            y, p, others = narrow(found, y)
+            classes = list(range(p.shape[1]))
+        return calibration(y, p, classes, found.get("group"), others)
 
     def residuals(self, model: str | None = None) -> Figure:
         """Predicted against true numbers of the test rows of a regression."""
@@ -491,6 +497,10 @@ class Run:
                 raise InputError(f"{path}: the column {name} does not hold whole numbers")
         if "p" in found and (found["p"].ndim != 2 or found["p"].dtype.kind != "f"):
             raise InputError(f"{path}: the column p must hold a list of numbers, all equally long")
+        if "top" in found and not _fits(found):
+            raise InputError(
+                f"{path}: the columns top, p, p_y and p_squares are not those of many classes"
+            )
         return found
 
     def _reread(self, model: str, data: Any, rows: Array) -> dict[str, Any]:
@@ -556,6 +566,14 @@ def load(
     """
     registry.allow(plugins)
     return artifact.load(archive.model_place(Path(place), model), network)
+
+
+def _fits(found: Mapping[str, Array]) -> bool:
+    """Whether the columns are what ``insight.shares.kept`` gives of many classes."""
+    if not {"p", "p_y", "p_squares"} <= set(found):
+        return False
+    floats = found["p_y"].dtype.kind == found["p_squares"].dtype.kind == "f"
+    return floats and found["top"].dtype.kind in "iu" and found["top"].shape == found["p"].shape
 
 
 def _codes(labels: Array, classes: Sequence[Any]) -> Array:

@@ -95,6 +95,8 @@ class Folder:
             reading=reading,
             where=lambda row: _inside(paths[row], place),
         )
+        if isinstance(reading, Again):
+            data = replace(data, files=tuple(_inside(path, place) for path in paths))
         if VALID not in parts:
             return data
         name = of_path(layout.parts[VALID].name)

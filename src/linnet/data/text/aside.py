@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import polars as pl
-
+from linnet.core.later import polars as pl
 from linnet.core.text import counted, literal
 from linnet.data.table import Warned
 from linnet.data.text.header import Layout

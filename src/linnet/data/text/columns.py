@@ -10,9 +10,9 @@ from typing import Any
 from unicodedata import normalize
 
 import numpy as np
-import polars as pl
 
 from linnet.core import memory
+from linnet.core.later import polars as pl
 from linnet.core.registry import suggest
 from linnet.core.text import literal
 from linnet.data.reading import Reading

@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from linnet.core import memory
+from linnet.core.later import polars as pl
 from linnet.core.text import counted, literal
 from linnet.data.reading import Reading
 from linnet.data.table import Table

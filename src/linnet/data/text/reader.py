@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import polars as pl
 
 from linnet.core import memory
+from linnet.core.later import polars as pl
 from linnet.core.text import counted
 from linnet.data.reading import Reading
 from linnet.data.table import Table, Warned

@@ -11,6 +11,7 @@ import numpy as np
 
 from linnet.core import files
 from linnet.core.registry import suggest
+from linnet.data.coded import WIDE
 from linnet.data.schema import Schema
 from linnet.errors import InputError
 from linnet.fit.prepare import prepare
@@ -59,6 +60,12 @@ def eject(
     if artifact.manifest.objective not in WRITTEN_OBJECTIVES:
         raise InputError(
             f'{run.path}: eject cannot write the objective "{artifact.manifest.objective}"'
+        )
+    if artifact.schema.coded:
+        raise InputError(
+            f"{run.path}: eject cannot write a model of {artifact.schema.shape[0]:,} columns, most "
+            f"of them of categories: above {WIDE:,} linnet computes with their codes, in no plain "
+            "way; train with fewer categories (max_categories=...)"
         )
     reader, weighted, soft = _reader(run, recipe, artifact.schema, encoded, data)
     facts = Facts(

@@ -52,7 +52,8 @@ const none = (value) => value === null || value === undefined;
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const whole = (value) => Math.round(value).toLocaleString("en");
 const likely = (p) => (p > 0 && p < 1e-4 ? "<0.01 %" : p < 1 && p > 0.9999 ? ">99.99 %" : percent(p));
-const percent = (value, digits = 2) => `${(100 * value).toFixed(digits)} %`;
+const up = (value) => value * (1 + Number.EPSILON); // as linnet.core.text.up: a tie is rounded away from 0
+const percent = (value, digits = 2) => `${up(100 * value).toFixed(digits)} %`;
 
 function shown(value) {
   if (none(value)) return "–";
@@ -63,20 +64,21 @@ function shown(value) {
 
 // A number as linnet.core.text.figure writes it: four digits, and all of them before the point.
 function figure(value) {
+  value = up(value) || 0;  // a negative 0 too
   const size = Math.abs(value);
   if (size && (size < 1e-4 || size >= 1e12)) return Number(value.toPrecision(4)).toExponential();
-  return size >= 1000 ? whole(value) : String(Number(value.toPrecision(4)));
+  return size >= 999.95 ? Number(value.toFixed(0)).toLocaleString("en") : String(Number(value.toPrecision(4)));
 }
 
 function headline(scores) {
   if (!scores) return "–";
   if (isNumber(scores.accuracy)) {
     const [low, high] = scores.accuracy_interval || [];
-    return `accuracy ${percent(scores.accuracy)}` + (isNumber(low) ? ` (${(100 * low).toFixed(2)} to ${(100 * high).toFixed(2)})` : "");
+    return `accuracy ${percent(scores.accuracy)}` + (isNumber(low) ? ` (${up(100 * low).toFixed(2)} to ${up(100 * high).toFixed(2)})` : "");
   }
   if (isNumber(scores.rmse)) {
     const [low, high] = scores.rmse_interval || [];
-    const r2 = isNumber(scores.r2) ? `, R2 ${scores.r2.toFixed(3)}` : "";
+    const r2 = isNumber(scores.r2) ? `, R2 ${up(scores.r2).toFixed(3).replace(/^-(?=[0.]*$)/, "")}` : "";
     return `RMSE ${shown(scores.rmse)}` + (isNumber(low) ? ` (${shown(low)} to ${shown(high)})` : "") + r2;
   }
   return isNumber(scores.loss) ? `loss ${shown(scores.loss)}` : "–";
@@ -88,7 +90,7 @@ const unbroken = (text) => el("span", {}, text.split(/ (?=\(|R2 )/).flatMap((par
 // A p-value with so many digits that it stays on its side of 0.05, as linnet.insight.claims.Chance.
 function chance(p) {
   if (p < 0.001) return "p < 0.001";
-  const told = [2, 3, 4].map((digits) => Number((p * (1 + 1e-9)).toPrecision(digits)));
+  const told = [2, 3, 4].map((digits) => Number(up(p).toPrecision(digits)));
   return `p = ${told.find((value) => value < 0.05 === p < 0.05) ?? told[2]}`;
 }
 
