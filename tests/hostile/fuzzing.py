@@ -436,6 +436,15 @@ def read_table_raw(place: Path) -> object:
     return read_raw(next(place.iterdir()), Reading())
 
 
+def read_packed(place: Path) -> object:
+    """A packed text; a zip in which no table is found would be unpacked into a folder."""
+    from linnet.data.reading import Reading
+    from linnet.data.text.csv import Csv
+
+    path = next(place.iterdir())
+    return Csv().read(path, Reading()) if Csv().matches(path) else None
+
+
 def read_recipe(place: Path) -> object:
     from linnet.fit.recipe import Recipe
     from linnet.fit.settings import read_recipe
@@ -575,7 +584,7 @@ READERS: dict[str, Reader] = {
     "npz": Reader(npz_seeds, read_data),
     "csv": Reader(csv_seeds, read_data),
     "parquet": Reader(parquet_seeds, read_data),
-    "packed": Reader(packed_seeds, read_table_raw),
+    "packed": Reader(packed_seeds, read_packed),
     "jsonl": Reader(jsonl_seeds, read_table_raw),
     "arrow": Reader(arrow_seeds, read_table_raw),
     "recipe": Reader(recipe_seeds, read_recipe),

@@ -184,9 +184,16 @@ def test_a_warning_of_a_doubtful_index_reaches_the_user(tmp_path: Path) -> None:
         assert linnet.read(path, "y").schema.columns == ("a",)
 
 
-def test_rows_without_a_value_at_the_end_are_left_out(tmp_path: Path) -> None:
-    table = load(put(tmp_path, "a;b;c\n1;2;x\n;;\n3;4;\n;;\n;;\n"))
+@pytest.mark.parametrize("size", [1, 9, 4 << 20])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_rows_without_a_value_at_the_end_are_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, end: str
+) -> None:
+    monkeypatch.setattr(lines, "CHUNK_BYTES", size)
+    table = load(put(tmp_path, "a;b;c\n1;2;x\n;;\n3;4;\n;;\n;;\n".replace("\n", end)))
     assert values(table) == {"a": [1, None, 3], "b": [2, None, 4], "c": ["x", None, None]}
     assert table.notes == ("left out: 2 rows without any value at the end",)
     assert values(load(put(tmp_path, "a\n1\nNA\n"))) == {"a": [1, None]}
     assert len(load(put(tmp_path, "a,b\n,\n,\n"))) == 2
+    for last in ("NA,NA", ",NA", '"",', "0,"):
+        assert len(load(put(tmp_path, f"a,b\n1,2\n{last}\n"))) == 2

@@ -306,7 +306,7 @@ class Records:
     which must be trimmed first. The chunk had ``lines`` lines. Row r is r lines after its first
     line, or ``at[r]`` lines after it. ``left_out`` rows were left out; ``named`` are the first of
     them. ``blank`` is (first line, number) of blank lines after the last row, an error if more rows
-    follow in a later chunk.
+    follow in a later chunk. The last ``void`` rows have nothing between their separators.
     """
 
     data: bytes
@@ -319,6 +319,25 @@ class Records:
     blank: tuple[int, int] | None = None
     left_out: int = 0
     named: tuple[tuple[int, str], ...] = ()
+    void: int = 0
+
+    def emptied(self, width: int) -> Records:
+        """The same without the bytes, of records of ``width`` fields; ``void`` is counted."""
+        void = 0
+        if width > 1 and self.rows and self._filled(width, self.rows - 1)[0] == 0:
+            filled = np.flatnonzero(self._filled(width, 0))
+            void = self.rows - (int(filled[-1]) + 1 if len(filled) else 0)
+        return replace(self, data=b"", ends=NONE, void=void)
+
+    def _filled(self, width: int, first: int) -> Array:
+        """The bytes that are neither separators nor line ends, of each record from ``first`` on."""
+        stops = self.ends[(first + 1) * width - 1 :: width]
+        before = self.ends[first * width - 1] if first else -1
+        starts = np.concatenate(([before], stops[:-1])) + 1
+        b = np.frombuffer(self.data, np.uint8)
+        returns = (stops > starts) & (b[stops - 1] == RETURN)
+        filled: Array = stops - starts - (width - 1) - returns
+        return filled
 
 
 def split(

@@ -149,7 +149,7 @@ class _Reader:
             raise
 
     def _table(self, before: os.stat_result) -> Table:
-        lines, rows, asked = _Lines(), 0, 0
+        lines, rows, asked, void = _Lines(), 0, 0, 0
         with closing(self._parts(self._examined)) as parts:
             for line, part in parts:
                 lines.add(rows, line, part.records.at)
@@ -160,6 +160,7 @@ class _Reader:
                     if column.tally.others or column.tally.codes:
                         self._more.add(index)
                 rows += part.records.rows
+                void = part.records.void + void * (part.records.void == part.records.rows)
                 asked = self._require(part, asked, before.st_size)
         if self._layout is None:
             raise DataError(f"{self._path}: is empty; expected a table with one row per line")
@@ -181,7 +182,9 @@ class _Reader:
             if not aside.takes(place, series):
                 table[column.name] = series
         notes += aside.notes()
-        notes += _without_tail(table)
+        if 0 < void < rows:
+            table = {name: series.head(rows - void) for name, series in table.items()}
+            notes.append(f"left out: {counted(void, 'row')} without any value at the end")
         if self._left_out:
             more = ", ..." if self._left_out > len(self._named) else ""
             notes.append(
@@ -399,7 +402,7 @@ class _Reader:
             data, layout.separator, width, last=last, skip=self._skip, comment=self._comment
         )
         if not records.rows:
-            return replace(records, data=b"", ends=records.ends[:0]), [], np.zeros(0, np.uint8)
+            return records.emptied(width), [], np.zeros(0, np.uint8)
         part = None if len(use) == width else list(use)
         which = None if part is None else np.array(part)
         flags = None if records.spaced or self._blanks else self._look(records, width, which)
@@ -426,7 +429,7 @@ class _Reader:
             raise DataError(
                 f"{self._path}: polars finds {frame.height:,} rows, expected {records.rows:,}"
             )
-        return replace(records, data=b"", ends=records.ends[:0]), frame.get_columns(), flags
+        return records.emptied(width), frame.get_columns(), flags
 
     def _numbers(
         self, records: Records, part: list[int] | None, numbers: list[int]
@@ -506,20 +509,6 @@ class _Reader:
             int(part.estimated_size()) + views * len(part) * (part.dtype == pl.String)
             for part in parts
         )
-
-
-def _without_tail(table: dict[str, pl.Series]) -> list[str]:
-    """Leave out the rows at the end that have no value at all, as Excel writes them; and a note."""
-    if len(table) < 2 or any(series[-1] is not None for series in table.values()):
-        return []
-    rows = len(next(iter(table.values())))
-    filled = (series.is_not_null().arg_true() for series in table.values())
-    kept = max((int(places[-1]) + 1 for places in filled if len(places)), default=rows)
-    if kept == rows:
-        return []
-    for name in table:
-        table[name] = table[name].head(kept)
-    return [f"left out: {counted(rows - kept, 'row')} without any value at the end"]
 
 
 def _short(part: pl.Series) -> bool:
