@@ -1,4 +1,4 @@
-"""A column of thousands of categories: the same models as from its 0/1 columns, in little memory."""
+"""Thousands of categories: the same models as from their 0/1 columns, in little memory."""
 
 import json
 import math
