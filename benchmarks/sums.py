@@ -50,10 +50,11 @@ torch.set_num_threads(1)
 warnings.simplefilter("ignore")
 
 NEW_KEYS = {
-    "recipe": {"objective"},
+    "recipe": {"objective", "size", "fit"},
     "manifest": {"shown"},
     "event": {"title", "stopped"},
     "fit": {"stopped"},
+    "schema": {"fit", "ground"},
 }
 """Keys that came after the sums were first made."""
 

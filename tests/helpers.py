@@ -8,6 +8,7 @@ import importlib
 import io
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -64,14 +65,31 @@ class Done(NamedTuple):
     stderr: str
 
 
-def command(*words: object, cwd: Path | None = None, columns: int = 120) -> Done:
+class Screen(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def seen(written: str) -> list[str]:
+    """The lines on a terminal, without colours and moves of the cursor."""
+    return [
+        line.rstrip() for line in re.split(r"[\r\n]+", re.sub(r"\x1b\[[0-9;?]*\w", "", written))
+    ]
+
+
+def command(
+    *words: object, cwd: Path | None = None, columns: int = 120, terminal: bool = False
+) -> Done:
     """Run ``linnet`` in this process: importing torch anew each time would take most of the time.
 
-    It runs in the folder ``cwd``, in a terminal of so many columns.
+    It runs in the folder ``cwd``, for so many columns; what it prints goes to a ``terminal``, or
+    else is piped.
     """
     from linnet.cli import main
 
-    out, err = io.StringIO(), io.StringIO()
+    out, err = (Screen(), Screen()) if terminal else (io.StringIO(), io.StringIO())
     with (
         pytest.MonkeyPatch.context() as patch,
         contextlib.redirect_stdout(out),

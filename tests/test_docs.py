@@ -262,7 +262,7 @@ def write_files(folder: Path) -> None:
         harvest.append(f"{warm:.1f},{rain:.1f},{warm + rain / 2:.1f},{rain - warm / 3:.1f}")
     (folder / "sales.csv").write_text("\n".join(harvest) + "\n")
     (folder / "recipe.toml").write_text('model = "linear"\npenalty = 0.01\n')
-    picture = Image.fromarray(random.integers(0, 256, (8, 8), dtype=np.uint8))
+    picture = Image.fromarray(random.integers(0, 9, (8, 8), dtype=np.uint8))
     picture.save(folder / "IMAGE.png")
     pixels = random.integers(0, 256, (60, 8, 8), dtype=np.uint8)
     np.savez(folder / "pictures.npz", x=pixels, y=np.arange(60) % 2)

@@ -11,7 +11,6 @@ enough, 1e-10), and the last one is its default fit, which ends where it ends.
 from __future__ import annotations
 
 import argparse
-import os
 import resource
 import subprocess
 import sys
@@ -19,9 +18,6 @@ import time
 import warnings
 from collections.abc import Callable
 from typing import Any
-
-for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
 
 import numpy as np
 import sklearn.linear_model as rivals
@@ -152,12 +148,14 @@ def grids() -> list[tuple[str, float, float, float | None, float]]:
         for who, home in (("linnet", linnet), ("sklearn", rivals)):
             search = GridSearchCV(getattr(home, kind)(), grid, cv=5)
             took[who] = least(lambda search=search, x=x, y=y: search.fit(x, y), 3)
-        rows.append((f"grid of 100 fits, {name} {kind}", took["linnet"], took["sklearn"], None, 1.2))
+        rows.append(
+            (f"grid of 100 fits, {name} {kind}", took["linnet"], took["sklearn"], None, 1.2)
+        )
     return rows
 
 
 def imports() -> None:
-    """CPU seconds of ``import linnet.LogisticRegression`` beside those of torch and scikit-learn."""
+    """CPU seconds of the import of an estimator beside those of torch and scikit-learn."""
     lines = {
         "linnet": "import linnet; linnet.LogisticRegression",
         "torch + sklearn": "import torch, sklearn.linear_model",

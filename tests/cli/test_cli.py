@@ -109,9 +109,11 @@ def test_predict_pictures(work: Path) -> None:
     row = answer("predict", "d", "digits", "--rows", "0", cwd=work)["rows"][0]
     assert found["prediction"] == row["prediction"]
     assert found["probability"] == pytest.approx(max(found["probabilities"]))
-    done = command("predict", "d", "large.png", cwd=work)
-    assert done.returncode == 2 and "16 x 16" in done.stderr and "--resize" in done.stderr
-    both = answer("predict", "d", "zero.png", "large.png", "--resize", cwd=work)["pictures"]
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        done = command("predict", "d", "large.png", cwd=work)
+        both = answer("predict", "d", "zero.png", "large.png", cwd=work)["pictures"]
+    assert done.returncode == 0 and "16 x 16" in done.stderr and "scaled to 8 x 8" in done.stderr
     assert both[1]["prediction"] == found["prediction"]
 
 
@@ -295,7 +297,6 @@ def test_a_sweep_shows_the_test_scores_of_the_chosen_run_alone(tmp_path: Path) -
         (["train", "--resume", "r", "--out", "s"], "leave out --out and --from"),
         (["train", "--resume", "r", "--from", "s"], "leave out --out and --from"),
         (["train", "iris", "--print-recipe", "--json"], "prints TOML"),
-        (["predict", "r", "iris", "--invert"], "--resize and --invert go with single pictures"),
         (["predict", "r", "iris", "--json", "--out", "x.csv"], "give one of the two"),
     ],
 )

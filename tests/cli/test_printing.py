@@ -22,7 +22,7 @@ width, a tag, a return."""
 PRINTERS = {
     "core.text": {"print"},
     "cli._output": {"Console", "write"},
-    "show.progress": {"Console"},
+    "show.bars": {"Console"},
     "cli": {"echo"},  # the version
     "cli.eject": {"write"},  # Python, whose texts are written by repr
     "show.view.panels": {"write"},  # JSON to a pipe

@@ -1,6 +1,8 @@
 """Several processes give what one gives."""
 
 import tempfile
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -9,7 +11,8 @@ import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
 
-from linnet.core.parallel import World, choose_device
+import linnet
+from linnet.core.parallel import ENOUGH, World, choose_device, threads_for
 from linnet.errors import RecipeError, WorkError
 from linnet.line import solve as solving
 from linnet.line.certificate import certify
@@ -87,3 +90,54 @@ def test_devices_are_chosen_by_name_and_never_silently() -> None:
             choose_device("cuda")
     with pytest.raises(WorkError, match="device"):
         choose_device("cuda:99")
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_little_work_takes_one_thread_and_all_are_back_after_it() -> None:
+    with threads_for(ENOUGH - 1) as count:
+        assert count == torch.get_num_threads() == 1
+        with threads_for(ENOUGH) as inner:  # never raised
+            assert inner == torch.get_num_threads() == 1
+    assert torch.get_num_threads() == 2
+    with threads_for(ENOUGH) as count:
+        assert count == torch.get_num_threads() == 2
+    with pytest.raises(ZeroDivisionError), threads_for(0):
+        1 / 0  # noqa: B018
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_other_threads_leave_the_number_alone() -> None:
+    found = []
+
+    def work() -> None:
+        before = torch.get_num_threads()
+        with threads_for(0) as count:
+            found.append((before, count, torch.get_num_threads()))
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    thread.join()
+    assert found[0][0] == found[0][1] == found[0][2]
+
+
+@pytest.mark.usefixtures("two_threads")
+def test_a_run_says_how_many_threads_each_model_took(tmp_path: Path) -> None:
+    run = linnet.train("iris", out=tmp_path / "run", epochs=1, model=("linear", "mlp"))
+    assert {model["fit"]["threads"] for model in run.metrics["models"].values()} == {1}
+    assert run.info["threads"] == torch.get_num_threads() == 2
+    random = torch.Generator().manual_seed(0)
+    x, y = torch.randn(200, 900, generator=random), torch.arange(200) % 3
+    wide = linnet.train(
+        (x, y), out=tmp_path / "wide", epochs=1, model="mlp", widths=(600,), batch_size=64
+    )
+    assert wide.metrics["models"]["mlp"]["fit"]["threads"] == 2
+    assert wide.metrics["models"]["constant"]["fit"]["threads"] == 1

@@ -76,15 +76,25 @@ def places(tmp: Path) -> dict[str, Any]:
     }
 
 
-TABLES = ("frames", "parquet", "csv")
+TABLES = ("frames", "parquet", "arrow", "csv", "jsonl", "several")
+
+OTHERS = ("excel",)
+"""Sources that need another package: see ``test_excel``."""
 
 
 def write_tables(tmp: Path) -> dict[str, Any]:
-    """The same rows as a frame, a Parquet file and a CSV file."""
+    """The same rows as a frame, and in files of every kind."""
     frame = polars.DataFrame({"pixel": PICTURES[:, 0, 0], "label": LABELS})
     frame.write_parquet(tmp / "a.parquet")
+    frame.write_ipc(tmp / "a.arrow")
     frame.write_csv(tmp / "a.csv")
-    return {"frames": frame, "parquet": tmp / "a.parquet", "csv": tmp / "a.csv"}
+    frame.write_ndjson(tmp / "a.jsonl")
+    (tmp / "several").mkdir()
+    frame.head(10).write_csv(tmp / "several" / "1.csv")
+    frame.tail(20).write_csv(tmp / "several" / "2.csv")
+    files = {"parquet": "a.parquet", "arrow": "a.arrow", "csv": "a.csv", "jsonl": "a.jsonl"}
+    places = {name: tmp / file for name, file in files.items()}
+    return {"frames": frame, **places, "several": tmp / "several"}
 
 
 @pytest.mark.parametrize("name", TABLES)
@@ -95,7 +105,7 @@ def test_every_table_gives_the_same_rows(name: str, tmp_path: Path) -> None:
     assert data.schema.classes == (0, 1, 2)
 
 
-@pytest.mark.parametrize("name", [name for name in SOURCES if name not in TABLES])
+@pytest.mark.parametrize("name", [name for name in SOURCES if name not in (*TABLES, *OTHERS)])
 def test_every_source_gives_the_same_kind_of_data(name: str, tmp_path: Path) -> None:
     data = linnet.read(places(tmp_path)[name])
     assert data.x.dtype == torch.uint8 and data.x.dim() == 4

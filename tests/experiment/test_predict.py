@@ -60,8 +60,8 @@ def test_a_folder_of_pictures_without_classes_is_predicted_by_name(
     assert code == 0 and [Path(one["file"]).name for one in found] == names
     right = linnet.load(model).predict(PICTURES[[int(name[:-4]) for name in names]])
     assert [one["prediction"] for one in found] == right.tolist()
-    code, _, err = said("predict", model, tmp_path / "new", "--rows", "0")
-    assert code == 2 and "--rows and --part go with a data set" in err
+    code, out, _ = said("predict", model, tmp_path / "new", "--rows", "2", "--json")
+    assert code == 0 and [one["file"] for one in json.loads(out)["pictures"]] == names[2:3]
 
 
 @pytest.mark.parametrize("what", ["pictures", "data"])
@@ -94,7 +94,7 @@ def test_what_cannot_be_seen_in_a_picture_is_told(model: Path, tmp_path: Path) -
     assert "1 picture in colour, the first" in err and "colour.png: the model takes grey" in err
     assert said("predict", model, alike)[2] == ""
     code, _, err = said("predict", model, put(tmp_path / "large.png", np.eye(9, dtype=np.uint8)))
-    assert code == 2 and "is 9 x 9 pixels, the model takes 8 x 8; --resize makes it fit" in err
+    assert code == 0 and "1 picture of another size scaled to 8 x 8" in err and "is 9 x 9" in err
 
 
 def test_ink_on_a_transparent_ground_is_the_same_at_train_and_predict(tmp_path: Path) -> None:
@@ -122,7 +122,7 @@ def test_folders_are_read_as_the_model_knows_pictures(model: Path, tmp_path: Pat
         predict(model, tmp_path / "one")
     put(tmp_path / "new" / "unsorted" / "0.png", PICTURES[0])
     with pytest.raises(DataError, match="'unsorted' is not among the classes; known: 0, 1, 2"):
-        predict(model, tmp_path / "new")
+        evaluate(model, tmp_path / "new")
 
 
 def test_grey_arrays_fit_a_model_of_colour_and_not_the_other_way(

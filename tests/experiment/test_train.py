@@ -293,7 +293,7 @@ def test_recipes_read_and_write() -> None:
     import tomllib
 
     assert Recipe.make(tomllib.loads(recipe.toml())) == recipe
-    assert recipe.widths == (64,) and recipe.model == ("linear", "mlp")
+    assert recipe.widths == (64,) and recipe.model == ("auto",)
 
 
 def test_the_global_generators_stay_as_they_were(tmp_path: Path) -> None:

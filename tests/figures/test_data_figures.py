@@ -288,7 +288,7 @@ def test_of_many_rows_some_are_drawn_and_it_says_so(monkeypatch: pytest.MonkeyPa
 def test_a_number_far_off_does_not_hide_the_rest() -> None:
     values = np.append(np.linspace(0, 1, 999), 1e9)
     figure = distributions([Variable("x", "number", values)])
-    assert "0 to 1e+09 · 1 not drawn" in shown(figure)
+    assert "0 to 1,000,000,000 · 1 not drawn" in shown(figure)
     assert len([rows for rows in figure.columns["rows"] if rows > 20]) > 10
 
 

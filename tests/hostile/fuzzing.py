@@ -190,6 +190,55 @@ def csv_seeds(folder: Path) -> list[Files]:
     ]
 
 
+def packed_seeds(folder: Path) -> list[Files]:
+    import bz2
+    import io
+    import lzma
+    import zipfile
+
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", _csv())
+        archive.writestr("about.md", "of a test")
+    return [
+        {"a.csv.xz": lzma.compress(_csv())},
+        {"a.csv.bz2": bz2.compress(_csv())},
+        {"a.zip": packed.getvalue()},
+    ]
+
+
+def jsonl_seeds(folder: Path) -> list[Files]:
+    import csv
+    import json
+
+    rows = list(csv.DictReader(_csv().decode().splitlines()))
+    lines = [
+        json.dumps({**row, "n": number, "b": number % 2 == 0}) for number, row in enumerate(rows)
+    ]
+    return [{"a.jsonl": "\n".join(lines).encode()}]
+
+
+def arrow_seeds(folder: Path) -> list[Files]:
+    import io
+    from datetime import date
+    from typing import Literal
+
+    import polars as pl
+
+    words = pl.Series(["u", "v", None, "u"], dtype=pl.Categorical)
+    days = [date(2024, 1, day) for day in range(1, 5)]
+    text = ["a", "x" * 40, None, "é"]
+    frame = pl.DataFrame({"n": [1.5, 2, 3, None], "i": range(4), "s": text, "c": words, "d": days})
+    seeds = []
+    kinds: tuple[Literal["uncompressed", "lz4", "zstd"], ...] = ("uncompressed", "lz4", "zstd")
+    for compression in kinds:
+        for level in (pl.CompatLevel.oldest(), pl.CompatLevel.newest()):
+            packed = io.BytesIO()
+            frame.write_ipc(packed, compression=compression, compat_level=level)
+            seeds.append({"a.arrow": packed.getvalue()})
+    return seeds
+
+
 def parquet_seeds(folder: Path) -> list[Files]:
     import io
 
@@ -526,6 +575,9 @@ READERS: dict[str, Reader] = {
     "npz": Reader(npz_seeds, read_data),
     "csv": Reader(csv_seeds, read_data),
     "parquet": Reader(parquet_seeds, read_data),
+    "packed": Reader(packed_seeds, read_table_raw),
+    "jsonl": Reader(jsonl_seeds, read_table_raw),
+    "arrow": Reader(arrow_seeds, read_table_raw),
     "recipe": Reader(recipe_seeds, read_recipe),
     "model": Reader(model_seeds, read_model),
     "events": Reader(event_seeds, read_events, only=("events.jsonl",)),

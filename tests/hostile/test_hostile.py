@@ -38,7 +38,7 @@ from linnet.cli import app
 from linnet.core import memory
 from linnet.core.limits import Limit
 from linnet.data.memory import arrays
-from linnet.data.pictures import folder
+from linnet.data.pictures import sizes
 from linnet.errors import InputError, LinnetError, ModelError, RecipeError
 from linnet.fit import artifact
 from linnet.fit.settings import read_recipe
@@ -306,7 +306,7 @@ def test_another_format_named_png_meets_no_decoder(kind: str, ending: str, tmp_p
 def test_a_folder_of_too_many_pixels_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(folder, "MAX_FOLDER_BYTES", 179)
+    monkeypatch.setattr(sizes, "MAX_FOLDER_BYTES", 179)
     said = refused(pictures(tmp_path / "p"), linnet.read)
     assert "take 180 bytes; at most 179 (MAX_FOLDER_BYTES)" in said
 

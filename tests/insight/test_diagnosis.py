@@ -154,7 +154,7 @@ def test_a_loss_in_the_hundreds_is_a_rate_too_high() -> None:
     events = constant() + line() + fitted("custom", train, valid, rate=1000.0)
     metrics = compared(scores(custom=0.91, linear=0.924), "custom", "line", 1e-11)
     claim = one(diagnose(events, metrics), "rate too high", "custom")
-    assert "the learning rate of your network (1e+03) is too high" in claim.text.lower()
+    assert "the learning rate of your network (1,000) is too high" in claim.text.lower()
     assert "250" in claim.text and "2.3" in claim.text
     assert "lr=find" in claim.remedy
     assert claim.figures["training loss at the end"] == 250.0
@@ -397,6 +397,20 @@ def one_notice(claims: list[Claim]) -> Claim:
     (claim,) = claims
     assert (claim.cause, claim.model) == ("penalty at the end", "linear")
     return claim
+
+
+def test_a_cnn_is_named_where_only_a_perceptron_saw_pictures() -> None:
+    curve = [1.0, 0.5, 0.3, 0.28], [2.3, 0.6, 0.4, 0.3, 0.28]
+    events = constant() + line() + fitted("mlp", *curve)
+    metrics = scores(linear=0.9, mlp=0.97)
+    (claim,) = diagnose(events, metrics, pictures=True)
+    assert (claim.cause, claim.model) == ("no net for pictures", "mlp")
+    assert "--model linear,cnn" in claim.remedy and "neighbours" in claim.text
+    assert diagnose(events, metrics) == []  # a table
+    assert diagnose(events + fitted("cnn", *curve), metrics, pictures=True) == []
+    assert diagnose(constant() + line() + fitted("custom", *curve), metrics, pictures=True) == []
+    assert diagnose(constant() + line(), scores(linear=0.97), pictures=True) == []
+    assert diagnose(events, scores(linear=0.9, mlp=0.996), pictures=True) == []
 
 
 def test_a_gap_that_is_large_beside_the_loss_is_no_optimum() -> None:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,7 @@ import typer
 from typer.testing import CliRunner
 
 import linnet
+from helpers import command, seen
 from linnet.cli.sync import sync
 from linnet.compat.visdom import Visdom
 from linnet.core import events as typed
@@ -302,6 +304,44 @@ def test_a_missing_package_is_one_line_with_what_to_do(
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(WorkError, match=rf'pip install "linnet\[{name}\]"'):
         follower.follow(write_run(tmp_path / "run", 1), name)
+
+
+REFUSED = {
+    "tensorbord": (2, 'unknown sink "tensorbord"; did you mean "tensorboard"?'),
+    "memory,xyz": (2, 'unknown sink "xyz"; known: '),
+    **{
+        name: (1, f'the sink "{name}" needs the package {package}: pip install "linnet[{name}]"')
+        for name, package in PACKAGES.items()
+    },
+}
+
+
+@pytest.mark.parametrize("to", REFUSED)
+def test_a_run_that_cannot_be_logged_is_refused_before_anything_is_read(
+    to: str, tmp_path: Path, memory: type[Memory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for package in PACKAGES.values():
+        monkeypatch.setitem(sys.modules, package, None)
+    code, words = REFUSED[to]
+    for given in (to, to.split(","), ["memory", to]):
+        with pytest.raises((RecipeError, WorkError), match=re.escape(words)):
+            linnet.train("no such data", to=given, out=tmp_path / "r")
+    done = command("train", "no such data", "--to", to, columns=80, terminal=True, cwd=tmp_path)
+    assert done.returncode == code and words in " ".join(seen(done.stderr))
+    assert max(map(len, seen(done.stderr))) <= 80
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_sink_may_be_a_text(
+    tmp_path: Path, memory: type[Memory], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    followed: list[str] = []
+    monkeypatch.setattr(directory, "follow", lambda path, sink: followed.append(sink))
+    for number, given in enumerate(("memory", ["memory"], "memory, memory", None, ())):
+        linnet.train("iris", model="linear", to=given, out=tmp_path / str(number))  # type: ignore[arg-type]
+    assert followed == ["memory"] * 3
+    with pytest.raises(RecipeError, match="expected names of sinks"):
+        linnet.train("iris", to=[3])  # type: ignore[list-item]
 
 
 def test_the_command_says_how_much_was_sent(tmp_path: Path, memory: type[Memory]) -> None:

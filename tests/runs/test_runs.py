@@ -202,6 +202,28 @@ def test_runs_are_chosen_by_what_they_say(where: str, names: list[str], runs: Pa
     assert [path.name for path, _ in found] == names
 
 
+def test_a_score_is_that_of_the_model_that_is_asked_for(tmp_path: Path) -> None:
+    """A run of a good line and of a net that is as good as the constant."""
+    run = linnet.train("iris", model=["linear", "mlp"], epochs=1, lr=1e-6, out=tmp_path / "r")
+    scores = run.scores.models
+    line, net = scores["linear"].test, scores["mlp"].test
+    assert run.chosen == "linear" and line is not None and net is not None
+    assert line.accuracy is not None and net.accuracy is not None and line.accuracy > net.accuracy
+    between = (line.accuracy + net.accuracy) / 2
+
+    def found(where: str, sort: str | None = None) -> bool:
+        return bool(query.select([run.path], where.format(between), sort))
+
+    assert found("test.accuracy>{}") and found("chosen=linear and test.accuracy>{}")
+    assert found("model=linear and test.accuracy>{}") and found("model=mlp and test.accuracy<{}")
+    assert not found("model=mlp and test.accuracy>{}") and not found("mlp.test.accuracy>{}")
+    assert not found("valid.accuracy>=0 and model==mlp and test.accuracy>{}")
+    assert not found("chosen=mlp") and found("model!=cnn and test.accuracy>{}")
+    assert found("model=linear and model=mlp and test.accuracy>{}")  # the chosen one's
+    (_, facts), *_ = query.select([run.path], "model=mlp", "test.accuracy")
+    assert facts["test.accuracy"] == facts["mlp.test.accuracy"] == net.accuracy
+
+
 @pytest.mark.parametrize(
     "text",
     ["", "seed", "seed=", "=1", "seed=1 or seed=2", "seed=1 and", "seed=1 seed=2", "seed=(1)=2",

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import warnings
@@ -25,9 +26,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import linnet
-from helpers import open_browser, run_notebook
+from helpers import at_event, open_browser, run_notebook
 from linnet import LogisticRegression, MLPClassifier, MLPRegressor, Ridge
-from linnet.errors import LinnetWarning
+from linnet.cli._signals import interruptible
+from linnet.errors import Interrupted, LinnetWarning
 from linnet.estimators._html import fitted
 from linnet.figures import notebook
 from linnet.show import progress
@@ -360,6 +362,20 @@ def test_estimators_tell_when_they_are_verbose(
     monkeypatch.delitem(sys.modules, "IPython")
     MLPRegressor((4,), max_iter=500, tol=1.0, random_state=0, verbose=True).fit(X, y)
     assert re.fullmatch(r"mlp: the training loss is no lower .*\n", capfd.readouterr().err)
+
+
+def test_a_run_that_goes_on_is_shown(kernel: Kernel, tmp_path: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Interrupted):
+        at_event(patch, 4, "spent", lambda: os.kill(os.getpid(), signal.SIGINT))
+        with interruptible() as stop:
+            linnet.train(
+                DATA, model="mlp", epochs=9, checkpoint_every=1, out=tmp_path / "r", stop=stop
+            )
+    kernel.sent.clear()
+    linnet.train(DATA, resume=tmp_path / "r")
+    first = words(kernel.sent[1][1]["text/html"])  # after the data was read
+    assert re.search(r"mlp \d+ of \d+, epoch \d", first) and "epoch 9" in words(kernel.html)
+    assert "constant" in first and "nan s" not in words(kernel.html)
 
 
 def test_lines_come_now_and_then_also_without_validation_rows(

@@ -654,7 +654,7 @@ def test_the_address_lasts_and_its_key_is_closed_to_others(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     token = launch.token_of(Path("/a"), 1)
-    assert launch.token_of(Path("/a"), 1) == token and len(token) == 40
+    assert launch.token_of(Path("/a"), 1) == token and len(token) == 16
     assert len({token, launch.token_of(Path("/a"), 2), launch.token_of(Path("/b"), 1)}) == 3
     folder = tmp_path / "linnet" / "view"
     assert folder.stat().st_mode & 0o077 == 0

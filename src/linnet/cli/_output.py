@@ -3,19 +3,21 @@
 import inspect
 import math
 import os
+import re
 import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from json import dumps
+from shlex import quote
 from typing import Annotated, Any, Literal, NoReturn
 
 import typer
 
 from linnet.core import files, memory
-from linnet.core.text import cell, say
-from linnet.errors import LinnetError, LinnetWarning, printable
+from linnet.core.text import cell, columns, numeric, say, width_of
+from linnet.errors import DataError, LinnetError, LinnetWarning, RecipeError, WorkError, printable
 
 Json = Annotated[bool, typer.Option("--json", help="Print strict JSON.")]
 Target = Annotated[
@@ -68,7 +70,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 warnings.showwarning = _warn  # type: ignore[assignment]
                 function(*args, **options)
         except LinnetError as error:
-            _fail(f"error: {error}", error.exit_code, debug)
+            told = isinstance(error, (DataError, RecipeError, WorkError))
+            _fail(f"error: {in_flags(str(error)) if told else error}", error.exit_code, debug)
         except KeyboardInterrupt:
             _fail("stopped", 130, debug)
         except BrokenPipeError:
@@ -95,6 +98,24 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     )
     guarded.__annotations__ = {**function.__annotations__, "debug": Debug}
     return guarded
+
+
+def in_flags(message: str) -> str:
+    """A message about data or a recipe, with its settings as the command line takes them.
+
+    ``(drop=alive)`` becomes ``(--set drop=alive)``: the same messages are raised in Python, where
+    it is ``drop="alive"``.
+    """
+    if "=" not in message:
+        return message
+    from linnet.fit.recipe import Recipe  # pydantic takes a while to import
+
+    keys = "|".join(Recipe.model_fields.keys() - {"data"})
+    setting = rf"(?:{keys})(?:\.\w+)?=(?=[^\s=\"'])"  # a value in quotes is Python's
+    spaced = re.compile(rf"(?<!\w)\(({setting}[^(),]* [^(),]*)\)")
+    message = spaced.sub(lambda found: f"(--set {quote(found[1])})", message)
+    plain = r"(?<!--set )(?<!\w\()(?<![\w.\"'`=-])"  # not told already
+    return re.sub(rf"{plain}(?:set )?({setting})", r"--set \1", message)
 
 
 def allow(plugin: list[str] | None) -> None:
@@ -147,24 +168,65 @@ def _write(text: str, escaped: Callable[[str], str]) -> None:
 
 
 def print_table(headings: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Print a table; numbers are aligned right."""
+    """Print a table; numbers and percentages are aligned right.
+
+    Where it is wider than the terminal, the widest columns are folded, and the others stay whole.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     rows = [list(row) for row in rows]
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for index, heading in enumerate(headings):
-        numeric = rows and all(isinstance(row[index], (int, float)) for row in rows)
-        justify: Literal["left", "right"] = "right" if numeric else "left"
-        table.add_column(Text(printable(heading)), justify=justify, overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(printable(text(cell))) for cell in row))
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = 200
-    console.print(table)
+    texts = [[printable(text(cell)) for cell in row] for row in rows]
+    heads = [printable(heading) for heading in headings]
+    widths = [max(map(columns, column)) for column in zip(heads, *texts, strict=True)]
+    console = Console(highlight=False, width=room())
+    whole = _whole(widths, console.width)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, padding=(0, 1, 0, 0), pad_edge=False)
+    for index, heading in enumerate(heads):
+        right = bool(rows) and all(numeric(row[index]) for row in rows)
+        justify: Literal["left", "right"] = "right" if right else "left"
+        table.add_column(Text(heading), justify=justify, overflow="fold", no_wrap=index in whole)
+    for row in texts:
+        table.add_row(*map(Text, row))
+    console.print(Text(), table, Text(), sep="\n")
+
+
+GAP = 2
+"""The columns of a terminal between two columns of a table."""
+
+FOLDED = 12
+"""A column of a table is folded to no fewer columns of a terminal, if there is room."""
+
+
+def room() -> int:
+    """The columns of the terminal; 200 if the output is piped."""
+    return width_of(sys.stdout) if sys.stdout.isatty() else 200
+
+
+def fits(headings: Sequence[str], rows: Sequence[Sequence[Any]]) -> bool:
+    """Whether a table has room without folds."""
+    if len(headings) * (GAP + 1) > room():
+        return False
+    cells = [headings, *([text(cell) for cell in row] for row in rows)]
+    widths = [max(map(columns, column)) for column in zip(*cells, strict=True)]
+    return sum(widths) + GAP * (len(widths) - 1) <= room()
+
+
+def _whole(widths: Sequence[int], width: int) -> set[int]:
+    """The columns of a table that are not folded: the narrowest ones, as many as leave room for
+    the others."""
+    found: set[int] = set()
+    left = width - GAP * (len(widths) - 1)
+    by_width = sorted(range(len(widths)), key=lambda index: widths[index])
+    for place, index in enumerate(by_width):
+        others = sum(min(FOLDED, widths[other]) for other in by_width[place + 1 :])
+        if widths[index] + others > left:
+            break
+        found.add(index)
+        left -= widths[index]
+    return found
 
 
 def text(value: Any) -> str:

@@ -5,7 +5,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from linnet.cli._output import print_json, print_table
+from linnet.cli._output import in_flags, print_json, print_table
 from linnet.core.events import number
 from linnet.core.text import plural, say
 
@@ -30,7 +30,7 @@ def show(run: "Run") -> None:
     about = run.info
     end = os.sep if run.path.is_dir() else ""
     for note in about["data"]["notes"]:
-        say(f"note: {note}")
+        say(f"note: {in_flags(note)}")
     threads = f"{about['threads']} {plural(about['threads'], 'thread')}"
     say(f"on {about['device']}, {threads}; files: {run.path}{end}")
 
@@ -74,7 +74,7 @@ def show_sweep(trials: "list[Trial]", *, json: bool) -> None:
         print_json([_plain(best), *(_untested(_plain(trial)) for trial in others)])
     else:
         keys = list(trials[0].settings)
-        heads = [*keys, "chosen", "validation loss", "accuracy or RMSE", "files"]
+        heads = [*keys, "chosen", "validation loss", "validation score", "files"]
         print_table(heads, [_cells(trial) for trial in trials])
     best = trials[0]
     if best.error is not None:
@@ -106,5 +106,5 @@ def _cells(trial: "Trial") -> list[Any]:
     if trial.run is None:
         return [*values, "diverged", None, None, "-"]
     task = task_in(trial.valid)
-    score = None if task is None else task.of(trial.valid)
+    score = None if task is None else task.shown(task.of(trial.valid))
     return [*values, trial.run.chosen, trial.valid.get("loss"), score, str(trial.run.path)]

@@ -20,7 +20,7 @@ from linnet.cli._output import (
     print_table,
     text,
 )
-from linnet.core.text import cut, say
+from linnet.core.text import cut, figure, say
 from linnet.data.table import Warned
 
 if TYPE_CHECKING:
@@ -165,8 +165,8 @@ def _print(facts: Mapping[str, Any], targets: Sequence[str]) -> None:
         say(f"each: {text(facts['shape'])} {facts['dtype']}")
         low, high = facts["range"]
         say(
-            f"values: {low:g} to {high:g}, mean {facts['mean']:.6g}, standard deviation "
-            f"{facts['deviation']:.6g}"
+            f"values: {figure(low)} to {figure(high)}, mean {figure(facts['mean'], 6)}, standard "
+            f"deviation {figure(facts['deviation'], 6)}"
         )
         if facts["columns"]:
             say(f"columns: {', '.join(facts['columns'])}")
@@ -191,7 +191,7 @@ def _print(facts: Mapping[str, Any], targets: Sequence[str]) -> None:
 
 def _print_columns(table: list[dict[str, Any]], targets: Sequence[str]) -> None:
     def short(value: Any) -> str:
-        return cut(f"{value:.6g}" if isinstance(value, float) else text(value), WIDTH, "...")
+        return cut(figure(value, 6) if isinstance(value, float) else text(value), WIDTH, "...")
 
     print_table(
         ["column", "kind", "missing", "distinct", "range", "examples"],

@@ -1,7 +1,5 @@
 """``linnet doctor``."""
 
-import shutil
-import textwrap
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,12 +15,12 @@ from linnet.cli._output import (
     Task,
     Time,
     command,
+    in_flags,
     names,
     print_json,
     set_threads,
 )
 from linnet.core.text import counted, say
-from linnet.errors import printable
 
 if TYPE_CHECKING:
     from linnet.data.dataset import Dataset
@@ -126,27 +124,17 @@ def show(
     if not findings:
         say(f"nothing found in {looked}")
         return
-    width = max(40, min(100, shutil.get_terminal_size().columns))
     for finding in findings:
         lines = [("", finding.what), ("where: ", finding.where)]
         lines += [("how many: ", "" if finding.count is None else f"{finding.count:,}")]
-        lines += [("why: ", finding.why), ("remedy: ", finding.remedy)]
+        lines += [("why: ", finding.why), ("remedy: ", in_flags(finding.remedy))]
         for index, (label, words) in enumerate(lines):
             if words:
                 first = f"{finding.severity if index == 0 else '':<9}{label}"
-                indent = " " * (9 if index == 0 else 9 + len(label))
-                _fill(words, width, first, indent)
+                say(f"{first}{words}", indent=9 + len(label))
         say()
     counts = {kind: sum(f.severity == kind for f in findings) for kind in ("warning", "note")}
     stops = sum(finding.blocks for finding in findings)
     result = f"{stops:,} would stop training, " if stops else "nothing would stop training; "
     result += ", ".join(counted(n, kind) for kind, n in counts.items())
-    _fill(f"{looked}: {result}", width)
-
-
-def _fill(words: str, width: int, first: str = "", indent: str = "") -> None:
-    """Print words in lines of the width of the terminal."""
-    for line in textwrap.wrap(
-        printable(words), width, initial_indent=first, subsequent_indent=indent
-    ):
-        say(line)
+    say(f"{looked}: {result}")

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from linnet.cli._output import command
+from linnet.core.text import say
 
 
 @command
@@ -25,8 +26,17 @@ def eject(
             "of pictures, and all other data that NumPy cannot read."
         ),
     ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Write the script to this file; by default it is printed.")
+    ] = None,
 ) -> None:
-    """Print a script that trains the model again with torch and numpy, and without linnet."""
+    """Write a script that trains the model again with torch and numpy, and without linnet."""
+    from linnet.core import files
     from linnet.integrations.eject.eject import eject as write
 
-    sys.stdout.write(write(run, style, model=model, encoded=data))  # type: ignore[arg-type]
+    script = write(run, style, model=model, encoded=data)  # type: ignore[arg-type]
+    if out is None:
+        sys.stdout.write(script)
+        return
+    files.write(out, script.encode())
+    say(f"{out}: {script.count(chr(10)):,} lines")

@@ -1,15 +1,28 @@
 """``linnet predict``."""
 
+from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from linnet.cli._output import Json, Plugin, allow, command, print_json, print_table, set_threads
+from linnet.cli._output import (
+    Json,
+    Plugin,
+    allow,
+    command,
+    fits,
+    print_json,
+    print_table,
+    set_threads,
+)
 from linnet.core.text import say
 from linnet.data.table import Warned
 from linnet.errors import InputError
+
+if TYPE_CHECKING:
+    from linnet.experiment.predict import Predictions
 
 FORMULA = tuple("=+-@\t\r\n")
 MAX_JSON_NUMBERS = 5_000_000
@@ -40,11 +53,8 @@ def predict(
             "probable ones) to a .csv, .parquet or .json file."
         ),
     ] = None,
-    resize: Annotated[
-        bool, typer.Option("--resize", help="Resize pictures to the model's shape.")
-    ] = False,
     invert: Annotated[
-        bool, typer.Option("--invert", help="Swap dark and light, for dark ink on white paper.")
+        bool, typer.Option("--invert", help="Swap dark and light in all pictures.")
     ] = False,
     plugin: Plugin = None,
     json: Json = False,
@@ -54,47 +64,96 @@ def predict(
     set_threads()
     if out is not None and out.suffix.lower() not in ENDINGS:
         raise InputError(f"--out {out}: expected a name that ends in {', '.join(ENDINGS)}")
-    pictures = _paths(inputs)
-    if pictures:
-        if rows is not None or part != "all":
-            raise InputError("--rows and --part go with a data set, not with single pictures")
-        _pictures(run, pictures, model, resize, invert, json, out)
-        return
-    if len(inputs) != 1:
-        missing = next((n for n in inputs if not Path(n).exists()), inputs[0])
-        raise InputError(f"there is no picture {missing}; give pictures, or one data set")
-    if resize or invert:
-        raise InputError("--resize and --invert go with single pictures, not with a data set")
     if out is not None and json:
         raise InputError("--out writes a file, --json prints: give one of the two")
     from linnet.experiment.predict import predict
 
-    found = predict(run, inputs[0], model=model, part=part, rows=_numbers(rows))
-    columns = found.columns()
+    data = inputs[0] if len(inputs) == 1 else _pictures(inputs)
+    found = predict(run, data, model=model, part=part, rows=_numbers(rows), invert=invert)
     for note in found.notes:
         if not isinstance(note, Warned):  # it was a warning already
             say(f"note: {note}", error=True)
+    columns = found.columns()
     if out is not None:
         _write(out, columns)
     elif json:
-        print_json(_plain(columns))
+        print_json(_files(found) if found.files else _plain(columns))
     else:
-        shown = 20 if rows is None else len(found.row)
-        first = (column[:shown].tolist() for column in columns.values())
-        print_table(list(columns), [list(values) for values in zip(*first, strict=True)])
+        shown = len(found.row) if rows is not None or len(inputs) > 1 else 20
+        plain = ("row", "file", "y", "prediction")
+        known = {k: v[:shown] for k, v in columns.items() if k.partition("_")[0] in plain}
+        shares = None if found.p is None else found.p[:shown]
+        if found.top is not None and shares is not None:
+            print_table(*_two(known, found.top[:shown], shares))
+        else:
+            _print(known, shares, found.classes)
         if len(found.row) > shown:
             say(f"the first {shown} of {len(found.row):,} rows; --out FILE.csv writes them all")
 
 
-def _paths(inputs: list[str]) -> list[Path]:
-    """The pictures that are named, alone or by a folder of pictures without classes; else none."""
-    from linnet.data.pictures.folder import loose
+def _print(columns: dict[str, Any], shares: Any, names: Sequence[str]) -> None:
+    """Print predictions as a table. ``shares`` (rows, classes) are the probabilities: all of them
+    where the terminal is wide enough, else the two largest."""
+    import numpy as np
+
+    from linnet.core.text import likely
+
+    def rows(columns: dict[str, list[Any]]) -> list[tuple[Any, ...]]:
+        return list(zip(*columns.values(), strict=True))
+
+    known = {name: column.tolist() for name, column in columns.items()}
+    if shares is None:
+        print_table(list(known), rows(known))
+        return
+    every = {f"p_{name}": list(map(likely, p)) for name, p in zip(names, shares.T, strict=True)}
+    table = {**known, **every}
+    if fits(list(table), rows(table)):
+        print_table(list(table), rows(table))
+        return
+    order = (-shares).argsort(1, kind="stable")[:, :2]
+    best = np.array(names, object)[order]
+    print_table(*_two(columns, best, np.take_along_axis(shares, order, 1)))
+
+
+def _two(
+    columns: dict[str, Any], classes: Any, shares: Any
+) -> tuple[list[str], list[tuple[Any, ...]]]:
+    """The head and the rows of a table with the two most probable ``classes`` (rows, 2 or more) and
+    their ``shares``."""
+    from linnet.core.text import likely
+
+    table = {name: column.tolist() for name, column in columns.items()}
+    table["probability"] = list(map(likely, shares[:, 0]))
+    table["runner-up"] = classes[:, 1].tolist()
+    table["its probability"] = list(map(likely, shares[:, 1]))
+    return list(table), list(zip(*table.values(), strict=True))
+
+
+def _pictures(inputs: list[str]) -> list[str]:
+    """The names of several pictures."""
     from linnet.data.pictures.picture import ENDINGS as PICTURES
 
-    paths = [Path(name) for name in inputs]
-    if all(path.suffix.lower() in PICTURES and path.is_file() for path in paths):
-        return paths
-    return loose(paths[0]) if len(paths) == 1 and paths[0].is_dir() else []
+    for name in inputs:
+        if not name.lower().endswith(PICTURES):
+            raise InputError(f"{name} is no picture; give pictures, or one data set")
+    return inputs
+
+
+def _short(found: "Predictions") -> dict[str, Any]:
+    """A line for each picture: its file, its label, the prediction and its probability."""
+    columns = {key: value for key, value in found.columns().items() if not key.startswith("p_")}
+    return columns if found.p is None else {**columns, "probability": found.p.max(1)}
+
+
+def _files(found: "Predictions") -> dict[str, Any]:
+    """Predictions of pictures as JSON."""
+    lists = {name: column.tolist() for name, column in _short(found).items()}
+    if found.p is not None:
+        lists["probabilities"] = found.p.tolist()
+    if found.top is not None:  # of many classes, these are the ones
+        lists["classes"] = found.top.tolist()
+    each = [dict(zip(lists, values, strict=True)) for values in zip(*lists.values(), strict=True)]
+    return {"format": 1, "classes": list(found.classes), "pictures": each}
 
 
 def _write(out: Path, columns: dict[str, Any]) -> None:
@@ -159,97 +218,3 @@ def _parquet(columns: dict[str, Any]) -> bytes:
     plain = {k: v.tolist() if v.dtype.kind == "O" else v for k, v in columns.items()}
     polars.DataFrame(plain).write_parquet(buffer)
     return buffer.getvalue()
-
-
-def _pictures(
-    run: Path,
-    paths: list[Path],
-    model: str | None,
-    resize: bool,
-    invert: bool,
-    json: bool,
-    out: Path | None,
-) -> None:
-    import numpy as np
-
-    from linnet.core.text import of_path
-    from linnet.runs.run import load
-
-    artifact = load(run, model)
-    batch = _opened(run, artifact.schema, paths, resize)
-    batch = 255 - batch if invert else batch
-    labels = artifact.predict(batch)
-    names = np.array([of_path(path) for path in paths], object)
-    columns: dict[str, Any] = {"file": names, "prediction": labels}
-    shares = artifact.predict_proba(batch) if artifact.objective.classifies else None
-    if shares is not None:
-        columns["probability"] = shares.max(1)
-    if out is not None:
-        columns.pop("probability", None)
-        each: Any = () if shares is None else zip(artifact.schema.names, shares.T, strict=True)
-        _write(out, columns | {f"p_{name}": share for name, share in each})
-        return
-    lists = {name: column.tolist() for name, column in columns.items()}
-    rows = list(zip(*lists.values(), strict=True))
-    if not json:
-        print_table(list(lists), rows)
-        return
-    records = [dict(zip(lists, row, strict=True)) for row in rows]
-    if shares is not None:
-        records = [
-            {**record, "probabilities": each.tolist()}
-            for record, each in zip(records, shares, strict=True)
-        ]
-    print_json({"format": 1, "classes": list(artifact.schema.classes), "pictures": records})
-
-
-def _opened(run: Path, schema: Any, paths: list[Path], resize: bool) -> Any:
-    """The pictures as uint8 (rows, *schema.shape); warns of what a model cannot see in them."""
-    import numpy as np
-
-    from linnet.core.text import counted, of_path
-    from linnet.data.pictures.picture import open_grey, open_picture
-    from linnet.data.source import blank
-    from linnet.data.table import warn_of
-
-    if schema.example != "picture":
-        raise InputError(f"{run} takes rows of {len(schema.columns)} columns, not pictures")
-    if schema.dtype != "uint8":
-        raise InputError(
-            f"{run} learned from pictures of {schema.dtype}, not of whole numbers 0 to 255 as "
-            "files hold them; prepare them as in training, and give arrays: load(RUN).predict(x)"
-        )
-    channels, height, width = schema.shape
-    found, coloured = [], []
-    for path in paths:
-        if channels == 1:
-            picture, colour = open_grey(path)
-            coloured += [path] if colour else []
-        else:
-            picture = open_picture(path, channels)
-        if picture.shape != schema.shape:
-            if not resize:
-                raise InputError(
-                    f"{of_path(path)} is {picture.shape[2]} x {picture.shape[1]} pixels, the model "
-                    f"takes {width} x {height}; --resize makes it fit"
-                )
-            picture = _resized(picture, width, height)
-        found.append(picture)
-    if coloured:
-        what = f"{counted(len(coloured), 'picture')} in colour, the first {of_path(coloured[0])}"
-        told = Warned(f"{what}: the model takes grey", "their luminance is used")
-        warn_of([told])
-    batch = np.stack(found)
-    warn_of(blank(batch, lambda row: of_path(paths[row])))
-    return batch
-
-
-def _resized(picture: Any, width: int, height: int) -> Any:
-    """A picture (channels, height, width) resampled to another size, each channel separately."""
-    import numpy as np
-    from PIL import Image
-
-    method = Image.Resampling.BILINEAR
-    return np.stack(
-        [np.asarray(Image.fromarray(layer).resize((width, height), method)) for layer in picture]
-    )

@@ -1,5 +1,7 @@
 """``linnet runs``: list, show, compare, zip, repeat."""
 
+from collections.abc import Mapping
+from datetime import datetime
 from pathlib import Path
 from shlex import quote
 from typing import Annotated, Any
@@ -12,6 +14,9 @@ from linnet.core.text import say
 app = typer.Typer(help="Runs: list, show, compare, zip, repeat.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Argument(help="A folder of runs.", metavar="FOLDER")]
+TESTED = "value"
+"""What a list of runs leaves out: the test score."""
+
 OneRun = Annotated[Path, typer.Argument(help="A run's folder, or its zip.", metavar="RUN")]
 
 
@@ -22,7 +27,8 @@ def list_runs(
     where: Annotated[
         str | None,
         typer.Option(
-            help="Only these runs: comparisons joined by and: model=mlp and test.accuracy>0.98."
+            help="Only these runs: comparisons joined by and: chosen=mlp and test.accuracy>0.98; "
+            "mlp.test.accuracy is a model's own score."
         ),
     ] = None,
     sort: Annotated[
@@ -31,7 +37,10 @@ def list_runs(
     ] = None,
     json: Json = False,
 ) -> None:
-    """List the runs in a folder, oldest first."""
+    """List the runs in a folder, oldest first, with the chosen models' validation scores.
+
+    Test scores are in runs show: a run that is chosen by its test score looks better than it is.
+    """
     from linnet.runs import directory, query
 
     rows = directory.list_runs(root)
@@ -43,12 +52,31 @@ def list_runs(
         if row["state"] == "unreadable":
             say(f"warning: {row['error']}", error=True)
     if json:
-        print_json(rows)
+        print_json([{k: v for k, v in row.items() if k != TESTED} for row in rows])
     elif not rows:
         say(f"no runs in {root}" + (f" where {where}" if where else ""))
     else:
-        keys = ("name", "state", "created", "data", "chosen", "metric", "value")
-        print_table(keys, [[row[key] for key in keys] for row in rows])
+        keys = ("name", "state", "created", "data", "chosen", "validation")
+        more = ({"created": _local(row["created"]), "validation": _held(row)} for row in rows)
+        shown = [{**row, **new} for row, new in zip(rows, more, strict=True)]
+        print_table(keys, [[row[key] for key in keys] for row in shown])
+
+
+def _held(row: Mapping[str, Any]) -> str | None:
+    """The score of a run on its validation rows, in words."""
+    from linnet.insight.task import task_in
+
+    task = task_in({row["metric"]: row["valid"]})
+    return None if task is None or row["valid"] is None else task.words(row["valid"])
+
+
+def _local(created: str | None) -> str | None:
+    """A date and time in UTC as people here write it, to the minute."""
+    try:
+        there = None if created is None else datetime.fromisoformat(created).astimezone()
+    except (ValueError, OverflowError):
+        return created
+    return None if there is None else there.strftime("%Y-%m-%d %H:%M")
 
 
 @app.command("show")

@@ -1,6 +1,5 @@
 """``linnet train``."""
 
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -19,6 +18,7 @@ from linnet.cli._output import (
     Task,
     Time,
     command,
+    in_flags,
     names,
     print_json,
     print_toml,
@@ -46,7 +46,7 @@ def train(
     time: Time = None,
     on_bad: OnBad = None,
     model: Annotated[
-        str | None, typer.Option(help="auto (linear,mlp), or names: linear, mlp, cnn.")
+        str | None, typer.Option(help="auto (the line and a net), or names: linear, mlp, cnn.")
     ] = None,
     seed: Annotated[int | None, typer.Option(help="Fixes all randomness.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
@@ -108,14 +108,13 @@ def train(
     if resume is not None and len(tried) > 1:
         raise InputError("--resume continues one run; do not give lists of settings")
     registry.allow([*(plugin or []), *_models(model, ()), *_named(setting or [])])
-    sinks = _sinks(to)
     set_threads()
     _quiet()
     if print_recipe:
         _print_recipes(tried, resume, parent)
         return
-    _open_page(view, out if resume is None else resume, alone=len(tried) == 1)
-    options: dict[str, Any] = {"echo": True, "to": sinks, "parent": parent}
+    options: dict[str, Any] = {"echo": True, "to": to or (), "parent": parent}
+    options["view"] = view or (view is None and sys.stdout.isatty() and sys.stderr.isatty())
     if len(tried) == 1:
         more = {"resume": resume, "allow": allow or ()}
         _train(tried[0], out, {**options, **more}, report=report, json=json)
@@ -185,23 +184,15 @@ def _settings(
     return {**inherited(recipe_of(run_place(parent))), **settings}
 
 
-def _sinks(to: list[str] | None) -> list[str]:
-    """The sinks to log to; an unknown one is refused before anything is read."""
-    if to:
-        from linnet.integrations.sinks import find
-
-        for name in to:
-            find(name)
-    return to or []
-
-
 def _quiet() -> None:
-    """Do not print linnet's warnings: the progress display shows them."""
+    """Do not print linnet's warnings, which the progress display shows; but print why there is no
+    live page."""
     import warnings
 
     from linnet.errors import LinnetWarning
 
     warnings.simplefilter("ignore", LinnetWarning)
+    warnings.filterwarnings("always", "no live page", LinnetWarning)
 
 
 def _print_recipes(tried: "list[Trial]", resume: Path | None, parent: Path | None) -> None:
@@ -210,18 +201,6 @@ def _print_recipes(tried: "list[Trial]", resume: Path | None, parent: Path | Non
     for trial in tried:
         plan = Plan.of(None, trial.recipe, None, resume, parent, {})
         print_toml(plan.prepare().recipe.toml())
-
-
-def _open_page(view: bool | None, place: Path | None, *, alone: bool) -> None:
-    """Open the live page of the folder of the runs; by default at a terminal."""
-    if not (view or (view is None and sys.stdout.isatty() and sys.stderr.isatty())):
-        return
-    from linnet.cli.view import open_page
-    from linnet.runs.directory import ROOT
-
-    root = (ROOT if place is None else place.parent if alone else place).resolve()
-    root.mkdir(parents=True, exist_ok=True)
-    open_page(root, os.getpid())
 
 
 def _train(
@@ -241,7 +220,7 @@ def _train(
     else:
         show(run)
         for claim in run.reasons():
-            say(f"why: {claim}")
+            say(f"why: {in_flags(str(claim))}")
     if report:
         _report(run, quiet=json)
 

@@ -1,6 +1,5 @@
-"""``linnet view``, and the page that ``linnet train --view`` opens."""
+"""``linnet view``."""
 
-import warnings
 from pathlib import Path
 from typing import Annotated
 
@@ -8,7 +7,7 @@ import typer
 
 from linnet.cli._output import command
 from linnet.core.text import say
-from linnet.errors import InputError, LinnetWarning
+from linnet.errors import InputError
 
 
 @command
@@ -36,15 +35,3 @@ def view(
         token = token_of(root, listener.getsockname()[1])
         say(f"live page: {address_of(listener, token)}")
         serve(root, listener, token)
-
-
-def open_page(root: Path, pid: int) -> None:
-    """Start the live page of ``root`` for the trainer ``pid`` without waiting for it, and print its
-    address; if it cannot be started, print why."""
-    from linnet.show.view import start
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", LinnetWarning)
-        address = start(root, pid=pid)
-    if address is not None:
-        say(f"live page: {address}", error=True)

@@ -1,15 +1,16 @@
 """Frozen pydantic models that refuse unknown fields: recipe, schema, manifest, networks."""
 
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
-from pydantic_core import CoreSchema, core_schema
+from pydantic_core import CoreSchema, ErrorDetails, core_schema
 
 from linnet.core.files import canonical
 from linnet.core.registry import suggest
-from linnet.core.text import cut
+from linnet.core.text import cut, literal
 from linnet.errors import InputError
 
 
@@ -57,7 +58,8 @@ def at_first(schema: CoreSchema) -> CoreSchema:
 
 
 class Closed(BaseModel):
-    """A frozen record with exactly the fields it declares."""
+    """A frozen record with exactly the fields it declares. Its repr has those that are not at their
+    defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -90,9 +92,27 @@ class Closed(BaseModel):
         """Whether the value of a field is a list."""
         return any(isinstance(each, Several) for each in cls.model_fields[key].metadata)
 
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        return told(self)
+
     def plain(self) -> dict[str, Any]:
         """The fields as plain JSON values."""
         return self.model_dump(mode="json")
+
+
+class _Told(str):
+    """A text that is its own repr."""
+
+    __repr__ = str.__str__
+
+
+def told(model: BaseModel) -> Iterator[tuple[str, Any]]:
+    """The fields of a record that are not at their defaults, each in at most 60 letters: its repr
+    for people."""
+    for name, field in type(model).model_fields.items():
+        value = getattr(model, name)
+        if value != field.get_default(call_default_factory=True):
+            yield name, _Told(literal(value))
 
 
 def _plain(value: Any, where: str, error: type[InputError]) -> Any:
@@ -106,6 +126,10 @@ def _plain(value: Any, where: str, error: type[InputError]) -> Any:
     if hasattr(value, "tolist"):
         return _plain(value.tolist(), where, error)
     raise error(f"{where}: a {type(value).__name__}; expected text, numbers, or lists of them")
+
+
+KINDS = {"int": "a whole number", "float": "a number", "tuple": "a list of numbers"}
+"""The kinds of value that pydantic's errors begin with, in words."""
 
 
 def explain(invalid: ValidationError, model: type[BaseModel]) -> str:
@@ -131,7 +155,17 @@ def explain(invalid: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "missing":
         return f'the key "{cut(place, 80)}" is missing'
     given = cut(repr(first["input"]), 80, "...")
-    return f'"{cut(place, 80)}" is {given}: {first["msg"].removeprefix("Value error, ")}'
+    told = first["msg"].removeprefix("Value error, ") + _other_kinds(first, errors)
+    return f'"{cut(place, 80)}" is {given}: {told}'
+
+
+def _other_kinds(first: ErrorDetails, errors: Sequence[ErrorDetails]) -> str:
+    """What else a key takes than the texts of ``first``: ", or a number"."""
+    if first["type"] != "literal_error":
+        return ""
+    kinds = {error["type"].split("_")[0] for error in errors if error["loc"][0] == first["loc"][0]}
+    kinds -= {"int"} if "float" in kinds else set()
+    return "".join(f", or {words}" for kind, words in KINDS.items() if kind in kinds)
 
 
 def _is_kind(part: int | str) -> bool:

@@ -10,9 +10,11 @@ import os
 import re
 import secrets
 import stat
+import tempfile
 import zipfile
 import zlib
 from collections import Counter
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -107,6 +109,22 @@ def write(path: Path, content: bytes) -> None:
         reason = error.strerror or str(error)
         raise WorkError(f"{path}: cannot write {len(content):,} bytes: {reason}") from error
     sync_folder(path.parent)
+
+
+_TEMPORARY: list[tempfile.TemporaryDirectory[str]] = []
+"""Folders that are removed when this process ends."""
+
+
+def temporary(blocks: Iterable[bytes], name: str) -> Path:
+    """A new file called ``name``, in a folder of its own, that this process removes when it ends;
+    raises OSError."""
+    folder = tempfile.TemporaryDirectory(prefix="linnet-")
+    _TEMPORARY.append(folder)
+    path = Path(folder.name) / name
+    with open(path, "xb") as file:
+        for block in blocks:
+            file.write(block)
+    return path
 
 
 def sync_folder(folder: Path) -> None:

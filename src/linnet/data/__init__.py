@@ -8,7 +8,11 @@ SOURCES = {
     "idx": "linnet.data.pictures.idx:Idx",
     "cifar": "linnet.data.pictures.cifar:Cifar",
     "parquet": "linnet.data.parquet.parquet:Parquet",
+    "arrow": "linnet.data.arrow.arrow:Arrow",
+    "excel": "linnet.data.excel:Excel",
     "csv": "linnet.data.text.csv:Csv",
+    "jsonl": "linnet.data.text.jsonl:JsonLines",
+    "several": "linnet.data.several:Several",
     "folder": "linnet.data.pictures.folder:Folder",
 }
 """All sources. linnet asks them in this order whether they can read a place."""

@@ -21,10 +21,10 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
 import numpy as np
-import polars as pl
 import torch
 
 from linnet.core import memory
+from linnet.core.later import polars as pl
 from linnet.core.text import literal
 from linnet.data import forms, written
 from linnet.data.coded import WIDE, Coded

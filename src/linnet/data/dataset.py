@@ -14,10 +14,15 @@ from linnet.core.registry import suggest
 from linnet.core.text import listed
 from linnet.data import columns
 from linnet.data.coded import Coded
+from linnet.data.pictures.ground import ground_of
 from linnet.data.reading import Label, Reading
 from linnet.data.schema import Schema
 from linnet.data.split import Division, Split, Units, split
-from linnet.errors import DataError, RecipeError
+from linnet.errors import DataError, RecipeError, printable
+
+GUIDES = ("fit", "ground")
+"""What a schema says of pictures that come later. It is no part of the fingerprint: the pictures
+themselves are."""
 
 BLOCK = 1 << 16
 """The number of rows that are hashed at once."""
@@ -32,7 +37,8 @@ class Dataset:
     ``y`` is int64 (rows,) class codes, floating (rows, classes) probabilities, or floating (rows,)
     or (rows, targets) numbers. Without a target it is (rows, 0). ``weight`` is floating (rows,) or
     None. The last ``test_rows`` rows are the data's own test part. ``division`` is the split by a
-    column. ``notes`` are the remarks of the source. A table holds records until ``learn``.
+    column. ``notes`` are the remarks of the source. ``files`` are the names of the files of
+    pictures to predict, one a row. A table holds records until ``learn``.
     """
 
     x: Tensor
@@ -43,9 +49,13 @@ class Dataset:
     name: str = "data"
     notes: tuple[str, ...] = ()
     division: Division | None = None
+    files: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.x)
+
+    def __repr__(self) -> str:
+        return printable(f"Dataset({self.name!r}, {len(self):,} rows: {self.schema.words})")
 
     @property
     def soft(self) -> bool:
@@ -67,8 +77,12 @@ class Dataset:
         weight = None if self.weight is None else self.weight[rows]
         division = None if self.division is None else self.division.take(rows)
         return Dataset(
-            self.x[rows], self.y[rows], self.schema, weight, name=self.name, division=division
-        )
+            self.x[rows], self.y[rows], self.schema, weight, name=self.name, division=division,
+            files=self._files(rows),
+        )  # fmt: skip
+
+    def _files(self, rows: Tensor) -> tuple[str, ...]:
+        return tuple(self.files[row] for row in rows.tolist()) if self.files else ()
 
     def to(self, device: torch.device) -> Dataset:
         """The same data set on ``device``; on MPS, which has no float64, in float32."""
@@ -81,8 +95,9 @@ class Dataset:
         return replace(self, x=there(self.x), y=there(self.y), weight=weight)
 
     def fingerprint(self) -> str:
-        """A sha256 over schema, examples, targets and weights."""
-        digest = hashlib.sha256(canonical([self.schema.plain(), self.test_rows]))
+        """A sha256 over schema, examples, targets and weights; see ``GUIDES``."""
+        told = {key: value for key, value in self.schema.plain().items() if key not in GUIDES}
+        digest = hashlib.sha256(canonical([told, self.test_rows]))
         inputs = self.x.parts() if isinstance(self.x, Coded) else (self.x,)
         for tensor in (*inputs, self.y, self.weight):
             if tensor is not None:
@@ -100,8 +115,11 @@ class Dataset:
         )  # fmt: skip
 
     def learn(self, rows: Tensor, most: int = Reading().max_categories) -> Dataset:
-        """Encode records with means and categories of the training rows (numbers ``rows``); other
-        data stays as it is. With more than ``most`` categories, the rarest share a column."""
+        """Encode records with means and categories of the training rows (numbers ``rows``); of
+        pictures learn the ground. With more than ``most`` categories, the rarest share a column."""
+        if self.schema.example == "picture" and self.schema.dtype == "uint8":
+            known = {"ground": ground_of(self.x[rows])}
+            return replace(self, schema=self.schema.model_copy(update=known))
         if self.schema.example != "record":
             return self
         records = self.x.numpy()
@@ -159,6 +177,7 @@ class Dataset:
             schema=schema,
             test_rows=test_rows,
             division=None if self.division is None else self.division.take(rows),
+            files=self._files(rows),
         )
 
     def conform(self, schema: Schema) -> Dataset:

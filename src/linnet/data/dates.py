@@ -7,13 +7,13 @@ week may stand before. With only numbers, all values of a column have one *order
 
 A year of two digits is 1969 to 1999 for 69 to 99, and 2000 to 2068 for 00 to 68 (the rule of POSIX,
 ``strptime``'s %y). A time may follow: hours and minutes, seconds with a fraction, am or pm, ``Z``,
-``UTC`` or an offset. Times with an offset become UTC.
+``UTC`` or an offset (``+05:30``, ``UTC+2``), with the name of the zone in parentheses or without.
+Times with an offset become UTC.
 """
 
 from __future__ import annotations
 
-import polars as pl
-
+from linnet.core.later import polars as pl
 from linnet.data.written import spelled
 
 ORDERS = ("ymd", "dmy", "mdy")
@@ -41,7 +41,8 @@ WEEKDAY = r"(?:\p{L}{2,10}\.?,?\s+)?"
 TIME = (
     r"(?:(?:T|,?\s+|,\s*)(?<hour>[0-9]{1,2})(?::(?<minute>[0-9]{2})(?::(?<second>[0-9]{2})"
     r"(?:[.,](?<part>[0-9]{1,9}))?)?)?\s*(?<half>[aApP]\.?[mM]\.?)?"
-    r"\s*(?<zone>[zZ]|UTC|GMT|(?:UTC|GMT)?[+-][0-9]{2}(?::?[0-9]{2})?)?)?$"
+    r"\s*(?<zone>[zZ]|(?:UTC|GMT)(?:[+-][0-9]{1,2}(?::?[0-9]{2})?)?|[+-][0-9]{2}(?::?[0-9]{2})?)?"
+    r"(?:\s*\(\p{L}[\p{L} ]*\))?)?$"
 )
 YEAR, DAY = r"(?<year>[0-9]{4}|'?[0-9]{2})", r"(?<day>[0-9]{1,2})(?:st|nd|rd|th|º|er)?"
 NAME = r"(?<month>\p{L}{3,10})\.?"
@@ -179,7 +180,7 @@ def _moments(parts: pl.DataFrame) -> pl.DataFrame:
         pl.col("zone")
         .str.to_uppercase()
         .str.extract_groups(
-            r"^(?:Z|UTC|GMT)?(?:(?<sign>[+-])(?<hours>[0-9]{2}):?(?<minutes>[0-9]{2})?)?$"
+            r"^(?:Z|UTC|GMT)?(?:(?<sign>[+-])(?<hours>[0-9]{1,2}):?(?<minutes>[0-9]{2})?)?$"
         )
         .struct
     )

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import polars as pl
 import torch
 from torch import Tensor
 
+from linnet.core.later import polars as pl
 from linnet.core.registry import suggest
 from linnet.core.text import listed
 from linnet.data import columns, forms, kinds, pixels, targets

@@ -10,8 +10,7 @@ from __future__ import annotations
 import shlex
 from typing import NamedTuple
 
-import polars as pl
-
+from linnet.core.later import polars as pl
 from linnet.core.text import counted, literal
 from linnet.data import dates, written
 from linnet.data.reading import Kind, Reading

@@ -6,8 +6,7 @@ import re
 from collections.abc import Sequence
 from unicodedata import normalize
 
-import polars as pl
-
+from linnet.core.later import polars as pl
 from linnet.data import dates, forms
 from linnet.data.column import Column
 from linnet.data.forms import MAX_CODES
@@ -67,7 +66,8 @@ def inferred(
     notes = () if found is None else found.notes
     if found is None and declared is None and series.dtype == pl.String:
         notes += () if name in table.words else forms.suspect(series, kind, name)
-    column = Column(name=name, kind=kind, format="" if found is None else found.form)
+    suits = found is not None and (found.kind == "date") == (kind == "date")  # not of a constant
+    column = Column(name=name, kind=kind, format=found.form if found and suits else "")
     if kind == "category":
         notes += alike(typed, f"the column {name!r}")
         column = _categories(column, typed, table)

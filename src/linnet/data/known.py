@@ -176,7 +176,24 @@ def find(name: str) -> Path:
             return place
     looked = ", ".join(map(str, places))
     hint = "" if os.environ.get("LINNET_DATA") else ", or set LINNET_DATA to the folder above it"
-    raise DataError(f"{name} is not here; looked in {looked}. Type: linnet data fetch {name}{hint}")
+    fetch = f"Type: linnet data fetch {name}{hint}"
+    raise DataError(f"{name} is not here; looked in {looked}. {fetch}{_beside(name)}")
+
+
+def _beside(name: str) -> str:
+    """What in the working directory may have been meant: a folder or a file of that name."""
+    try:
+        found = sorted(place.name for place in Path().iterdir() if place.name.split(".")[0] == name)
+    except OSError:
+        return ""
+    if not found:
+        return ""
+    there = ", ".join(f"./{each}" for each in found[:3])
+    kind = "folder" if Path(found[0]).is_dir() else "file"
+    return (
+        f". Here is a {kind} of that name, which is not what linnet knows by it: to read it, type "
+        f"{there}"
+    )
 
 
 def _holds(place: Path, known: Known) -> bool:

@@ -11,11 +11,11 @@ from collections.abc import Collection, Sequence
 from math import isqrt, prod
 
 import numpy as np
-import polars as pl
 import torch
 from torch import Tensor
 
 from linnet.core import memory
+from linnet.core.later import polars as pl
 from linnet.core.text import listed
 from linnet.data.table import Table, Warned
 from linnet.errors import DataError

@@ -9,8 +9,9 @@ from pydantic import Field, model_validator
 
 from linnet.core.closed import Closed
 from linnet.core.registry import suggest
+from linnet.core.text import counted, listed
 from linnet.data.column import Column
-from linnet.data.reading import Label, Reading
+from linnet.data.reading import Fit, Label, Reading
 from linnet.errors import DataError, LinnetWarning
 
 if TYPE_CHECKING:
@@ -36,13 +37,18 @@ class Schema(Closed):
     A picture is uint8 (channels, height, width); if it was read from a table, ``columns`` are its
     pixels. A row is float32 or float64 (columns,); its columns may have no names. ``pixels``
     is the meaning of floating-point pictures at prediction: "byte" refuses them; "unit" takes them
-    as 0..1, as they were in the training data.
+    as 0..1, as they were in the training data. If pictures were scaled to this shape (the setting
+    ``size``), ``fit`` says how, and pictures that come later are scaled, too. ``ground`` is the
+    brightness of the ground of the training pictures, and of their ink; see
+    ``linnet.data.pictures.ground``.
     """
 
     example: Literal["picture", "row", "record"]
     shape: tuple[int, ...] = Field(min_length=1, max_length=3)
     dtype: Literal["uint8", "float32", "float64"]
     pixels: Literal["byte", "unit"] = "byte"
+    fit: Fit | None = None
+    ground: tuple[int, int] | None = None
     columns: tuple[str, ...] = ()
     fields: tuple[Column, ...] = ()
     missing: tuple[str, ...] = ()
@@ -67,6 +73,9 @@ class Schema(Closed):
                 raise ValueError(f"{len(self.columns)} column names for {inputs} pixels")
         elif self.columns and len(self.columns) != self.shape[0]:
             raise ValueError(f"{len(self.columns)} column names for {self.shape[0]} columns")
+        guides = self.fit, self.ground
+        if guides != (None, None) and (self.example != "picture" or self.dtype != "uint8"):
+            raise ValueError("fit and ground go with pictures of whole numbers")
         if self.fields:
             self._check_fields()
         self._check_classes()
@@ -107,6 +116,14 @@ class Schema(Closed):
                 raise ValueError(f"{len(field.fill)} values to impute, expected {wanted}")
 
     @property
+    def words(self) -> str:
+        """What is known and what is predicted: "4 columns, for class: 3 classes"."""
+        shape = " x ".join(map(str, self.shape))
+        takes = f"pictures of {shape}" if self.example == "picture" else f"{shape} columns"
+        told = f": {len(self.classes):,} classes" if self.task == "classification" else ""
+        return f"{takes}, for {listed(self.targets, 3)}{told}"
+
+    @property
     def names(self) -> tuple[str, ...]:
         """The classes as text, in order."""
         return tuple(str(label) for label in self.classes)
@@ -138,6 +155,10 @@ class Schema(Closed):
 
         if self.tabular and Frames().matches(raw):
             return self.encode_table(Frames().read(raw, Reading(missing=self.missing)))
+        if self.fit is not None and isinstance(raw, (list, tuple)) and raw:
+            found = [as_array(one, "a picture") for one in raw]
+            if found[0].ndim > 1:  # pictures, which may differ in size
+                return torch.cat([self.encode(one) for one in found])
         array = as_array(raw, "the input")
         if array.dtype.kind not in "buif":
             raise DataError(f"the input holds {array.dtype}; expected numbers")
@@ -150,7 +171,27 @@ class Schema(Closed):
                 f"row {row}, {where}: {array[(row, *place)]} where a finite number was expected; "
                 "replace or drop missing values first"
             )
-        return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+        encoded = torch.from_numpy(np.require(array, requirements=["C", "W"]))
+        if self.ground is not None:
+            self._look(encoded)
+        return encoded
+
+    def _look(self, pictures: Tensor) -> None:
+        """Warn if most pictures (rows, *shape) have another ground than the training pictures."""
+        from linnet.data.pictures.ground import inverted
+
+        assert self.ground is not None
+        count, rows = inverted(pictures, self.ground), len(pictures)
+        if not rows or 2 * count < rows:
+            return
+        own, other = ("dark", "light") if self.ground[0] < self.ground[1] else ("light", "dark")
+        warnings.warn(
+            f"{count:,} of {counted(rows, 'picture')} {'has' if rows == 1 else 'have'} a {other} "
+            f"edge, and the training pictures a {own} one: ground and ink may be the other way "
+            "round; if so, invert the pictures: linnet predict --invert, or 255 - x",
+            LinnetWarning,
+            stacklevel=3,
+        )
 
     def reading(self, reading: Reading) -> Reading:
         """The settings to read a table for this schema: ``reading`` with these column kinds."""
@@ -206,18 +247,20 @@ class Schema(Closed):
         return Schema(**{**plain, **changed})
 
     def _batch(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """``array`` as a batch of examples; pictures are scaled, if those in training were."""
         shape = self.shape
         if array.shape[1:] == shape:
             return array
         if array.shape == shape:
             return array[None]
-        if len(shape) == 3 and shape[0] == 1:
-            if array.shape == shape[1:]:
-                return array[None, None]
-            if array.ndim == 3 and array.shape[1:] == shape[1:]:
-                return array[:, None]
+        if self.example == "picture":
+            found = self._arranged(array)
+            if found is not None and found.shape[1:] == shape:
+                return found
+            if found is not None and self.fit is not None:
+                return self._scaled(self._pixels(found))
         hint = (
-            "resize the pictures first (on the command line: --resize)"
+            "scale the pictures first, or train with a size (size=32, ...), and the model will"
             if self.example == "picture"
             else "give the columns " + ", ".join(self.columns[:8])
             if not self.fields
@@ -228,6 +271,32 @@ class Schema(Closed):
             f"an input of shape {array.shape} is neither a {self.example} of shape {shape} nor a "
             f"batch of them; {hint}"
         )
+
+    def _arranged(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:
+        """One picture or several, with their channels first or last, or grey ones without, as
+        (rows, channels, height, width) of any size; None if it is no such array."""
+        channels = self.shape[0]
+        if channels == 1 and array.ndim in (2, 3) and array.shape[-1] != 1:
+            return array.reshape(-1, 1, *array.shape[-2:])
+        if array.ndim == 2:
+            array = array[None]
+        if array.ndim == 3:
+            array = array[None]
+        if array.ndim != 4:
+            return None
+        if array.shape[1] in (1, channels):  # grey is a colour, too
+            return array.repeat(channels // array.shape[1], axis=1)
+        return array.transpose(0, 3, 1, 2) if array.shape[3] == channels else None
+
+    def _scaled(self, pictures: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        """Pictures (rows, channels, height, width) of uint8, scaled to the shape of the schema."""
+        import numpy as np
+
+        from linnet.data.pictures.picture import fitted
+
+        assert self.fit is not None
+        height, width = self.shape[1:]
+        return np.stack([fitted(picture, (height, width), self.fit) for picture in pictures])
 
     def _pixels(self, array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         """Pixels as uint8, exactly or not at all."""

@@ -12,7 +12,7 @@ from linnet.core.registry import suggest
 from linnet.core.text import counted
 from linnet.data import targets
 from linnet.data.dataset import Dataset
-from linnet.data.reading import Again, Label, Reading
+from linnet.data.reading import Again, Label, Reading, sides
 from linnet.data.schema import Schema, unit_pixels
 from linnet.data.table import Table, Warned
 from linnet.errors import DataError
@@ -66,6 +66,8 @@ def assemble(
     pixels = "byte"
     if x.ndim == 2:
         example = "row"
+        if _scales(reading):
+            raise DataError(f"{name}: size={reading.size} is for pictures, and these are rows")
         notes += _inexact(x)
         x = _floating(x)
         columns = tuple(columns or (f"c{index}" for index in range(x.shape[1])))
@@ -74,6 +76,7 @@ def assemble(
         if reading.task == "auto":
             _refuse_batches(x, y, name)
         x, pixels, noted = _pictures(x, name)
+        x = _scaled(x, reading, name)
         notes += (*noted, *blank(x, where))
     found = _target(y, name, target, classes, reading)
     schema = Schema.parse(
@@ -82,6 +85,7 @@ def assemble(
             "shape": x.shape[1:],
             "dtype": x.dtype.name,
             "pixels": pixels,
+            "fit": reading.fit if example == "picture" and _scales(reading) else None,
             "columns": columns,
             "task": found.task,
             "targets": found.names,
@@ -211,6 +215,26 @@ def _pictures(x: Array, name: str) -> tuple[Array, str, tuple[str, ...]]:
     if x.min() < 0 or x.max() > 255:
         raise DataError(f"{name}: pixels from {x.min()} to {x.max()}; expected 0 to 255")
     return x.astype(np.uint8), "byte", (f"pixels came as {x.dtype}: kept as uint8",)
+
+
+def _scales(reading: Reading) -> bool:
+    """Whether all pictures are scaled: where a size is given, and of a model where it was."""
+    return bool(reading.size) and (not isinstance(reading, Again) or reading.scaled)
+
+
+def _scaled(x: Array, reading: Reading, name: str) -> Array:
+    """Pictures (rows, channels, height, width) of the size of ``reading``."""
+    wanted = sides(reading.size)
+    if wanted is None or not _scales(reading) or x.shape[2:] == wanted:
+        return x
+    if x.dtype != np.uint8:
+        raise DataError(
+            f"{name}: its pixels are {x.dtype}; size={reading.size} scales pictures of whole "
+            "numbers 0 to 255: scale them yourself, and leave out size"
+        )
+    from linnet.data.pictures.picture import fitted  # Pillow, only for this
+
+    return np.stack([fitted(picture, wanted, reading.fit) for picture in x])
 
 
 class Target(NamedTuple):

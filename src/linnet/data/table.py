@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from linnet.errors import LinnetWarning
+from linnet.core.text import listed
+from linnet.errors import LinnetWarning, printable
 
 if TYPE_CHECKING:
     import polars
@@ -44,15 +45,15 @@ class Table:
 
     Each is a polars ``Series`` of Float64 (finite), String (no spaces around), Boolean, Date, or
     Datetime in microseconds without a zone. A missing value is null, never NaN or "NA". ``line``
-    gives the line of a text file on which a row begins. Rows count from 0, lines from 1. ``given``
-    are the settings of reading that the place itself decides, such as the target of ``(X, y)``.
-    ``words`` are the columns of text whose source says that they are categories: never numbers or
-    dates.
+    gives the line of a text file on which a row begins, or the place of the row in words. Rows
+    count from 0, lines from 1. ``given`` are the settings of reading that the place itself decides,
+    such as the target of ``(X, y)``. ``words`` are the columns of text whose source says that they
+    are categories: never numbers or dates.
     """
 
     columns: dict[str, polars.Series]
     name: str
-    line: Callable[[int], int] | None = None
+    line: Callable[[int], int | str] | None = None
     notes: tuple[str, ...] = ()
     given: Mapping[str, Any] = field(default_factory=dict)
     words: frozenset[str] = frozenset()
@@ -60,6 +61,13 @@ class Table:
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()))) if self.columns else 0
 
+    def __repr__(self) -> str:
+        shown = f"Table({self.name!r}, {len(self):,} rows: {listed(self.columns, 10)})"
+        return printable(shown)
+
     def where(self, row: int) -> str:
         """The place of a row, for messages: its line, or its number."""
-        return f"row {row}" if self.line is None else f"line {self.line(row)}"
+        line = None if self.line is None else self.line(row)
+        if isinstance(line, str):
+            return line
+        return f"row {row}" if line is None else f"line {line}"

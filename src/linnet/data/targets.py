@@ -86,6 +86,7 @@ def one_hot(values: Array, asked: Asked, where: str) -> bool:
         raise DataError(
             f"{where}: the {values.shape[1]} targets are zeros and ones, and row {row} has "
             f"{counted(int(ones[row]), 'one')}: several labels a row are not supported; expected "
-            "one 1 in each row (classes), or say --task regression to predict each as a number"
+            "one 1 in each row (classes); train a model for each label, y[:, 0] and so on, or say "
+            "--task regression to predict each as a number"
         )
     return True

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-import polars as pl
-
+from linnet.core.later import polars as pl
 from linnet.data.reading import ABSENT
 
 PLAIN = ""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from linnet.core.events import Plain
+from linnet.core.parallel import threads_for
 from linnet.data.dataset import Dataset
 from linnet.data.schema import Schema
 from linnet.fit.artifact import Artifact
@@ -78,9 +79,7 @@ class Few:
             "best_step": self.steps,
             "scaling": {"kind": "none"},
         }
-        history = [
-            self._step(problem, index, u) for index, u in enumerate(self.found.path)
-        ]
+        history = [self._step(problem, index, u) for index, u in enumerate(self.found.path)]
         stored = torch.cat([self.weight.T, self.bias[None]]).double()
         found = certify(problem, stored)
         assert found is not None
@@ -144,13 +143,14 @@ def fit(
     same: dict[str, Any] = {
         "alpha": alpha, "intercept": recipe["intercept"], "tol": recipe["tol"],
     }  # fmt: skip
-    if y.is_floating_point():
-        found = squares(wide, targets.reshape(len(targets), outputs), heavy, **same)
-    else:
-        theta = None
-        if start is not None:
-            theta = np.vstack([start["linear.weight"].numpy().T, start["linear.bias"].numpy()])
-        found = classes(wide, targets, heavy, outputs=outputs, start=theta, **same)
+    theta = None
+    if start is not None:
+        theta = np.vstack([start["linear.weight"].numpy().T, start["linear.bias"].numpy()])
+    with threads_for(0):
+        if y.is_floating_point():
+            found = squares(wide, targets.reshape(len(targets), outputs), heavy, **same)
+        else:
+            found = classes(wide, targets, heavy, outputs=outputs, start=theta, **same)
     if found is None or len(found.path) - 1 > recipe.get("max_iter", len(found.path)):
         return None
     stored = torch.from_numpy(found.theta.astype(X.dtype))

@@ -14,8 +14,8 @@ import warnings
 from typing import Any
 
 import numpy as np
-import polars as pl
 
+from linnet.core.later import polars as pl
 from linnet.data import columns, kinds
 from linnet.data.column import Column
 from linnet.data.draft import features

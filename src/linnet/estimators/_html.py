@@ -10,6 +10,7 @@ import numpy as np
 from linnet.core.events import of
 from linnet.core.history import History
 from linnet.core.html import Html
+from linnet.core.text import figure
 from linnet.figures.notebook import curve, paragraph, table
 
 Array = np.ndarray[Any, Any]
@@ -29,9 +30,9 @@ def fitted(model: Any) -> Html:
     objective, gap = facts.get("objective"), facts.get("gap")
     if isinstance(objective, float):
         bound = f", at most {gap:.1e} above the optimum" if gap else ", the optimum" * (gap == 0)
-        rows.append(["objective", f"{objective:.6g}{bound}"])
+        rows.append(["objective", f"{figure(objective, 6)}{bound}"])
     if hasattr(model, "loss_"):
-        rows.append(["training loss", Html(f"{model.loss_:.6g} {_learned(model)}")])
+        rows.append(["training loss", Html(f"{figure(model.loss_, 6)} {_learned(model)}")])
     classes = getattr(model, "classes_", None)
     if classes is not None:
         rows.append(["classes", f"{len(classes):,}: {_listed(classes)}"])

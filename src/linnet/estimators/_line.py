@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
+from linnet.core.parallel import threads_for
 from linnet.errors import InputError
 from linnet.estimators import _few
 from linnet.estimators._base import Array, Estimator, _tensor
@@ -25,6 +27,9 @@ from linnet.objectives.base import Objective
 
 BY_HAND = "the coefficients were set by hand, so nothing is known of how good they are"
 CERTIFICATE = ("gradient_max", "objective", "gap")
+AT_ONCE = 10_000
+"""So few multiplications never take more than one thread."""
+
 LATER = (
     "artifact_",
     "module_",
@@ -85,7 +90,7 @@ class Line(Estimator):
             super()._fit(recipe, X, y, weight, schema, valid, start, judge)
             return
         for name in LATER:
-            vars(self).pop(name, None)
+            self.__dict__.pop(name, None)
         self._few = few
         self.converged_, self.stop_reason_ = True, few.reason
         self.n_iter_ = self._counted(max(1, few.steps))
@@ -105,7 +110,9 @@ class Line(Estimator):
         narrow = few.weight.dtype != torch.float64
         wider = X.dtype if narrow else np.result_type(X.dtype, np.float64)
         rows = _tensor(X).to(few.weight.dtype)
-        return torch.nn.functional.linear(rows, few.weight, few.bias).double(), wider
+        work = len(X) * few.weight.numel()
+        with nullcontext() if work < AT_ONCE else threads_for(work):
+            return torch.nn.functional.linear(rows, few.weight, few.bias).double(), wider
 
     @property
     def gap_(self) -> float | None:

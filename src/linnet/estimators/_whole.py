@@ -10,13 +10,13 @@ import scipy.optimize
 import torch
 from torch import Tensor, nn
 
-from linnet.core.parallel import World, choose_device
+from linnet.core.parallel import World, choose_device, threads_for
 from linnet.core.randomness import generator
 from linnet.data.dataset import Dataset
 from linnet.errors import Diverged
 from linnet.estimators._base import Array, _tensor
 from linnet.fit.begin import begin, build
-from linnet.fit.fit import wrap
+from linnet.fit.fit import rows_of_step, wrap
 from linnet.fit.recipe import Recipe
 from linnet.net.loop import Train
 from linnet.net.update import Loss
@@ -40,16 +40,17 @@ def epoch(
     recipe, data = _rows(model, settings, X, y, weight, target)
     network, objective = build(recipe, data.schema)
     world = World(device=choose_device(model._device))
-    method = begin(recipe, network, objective, data, world, start)
-    assert isinstance(method, Train)
-    state = method.state()
-    state["index"] = more["epochs"] * len(method.batches)
-    state["optimizer"] = more.get("optimizer", state["optimizer"])
-    method.restore(state)
     total = rows = 0.0
-    for step in method:
-        total += float(step.values["loss_sum"])
-        rows += float(step.values["rows"])
+    with threads_for(network.multiplications * rows_of_step(recipe, network, data)):
+        method = begin(recipe, network, objective, data, world, start)
+        assert isinstance(method, Train)
+        state = method.state()
+        state["index"] = more["epochs"] * len(method.batches)
+        state["optimizer"] = more.get("optimizer", state["optimizer"])
+        method.restore(state)
+        for step in method:
+            total += float(step.values["loss_sum"])
+            rows += float(step.values["rows"])
     finite = all(bool(parameter.isfinite().all()) for parameter in network.parameters())
     if not math.isfinite(total) or not finite:
         raise Diverged(
@@ -85,14 +86,15 @@ def fit(
     total = float(len(data)) if data.weight is None else float(data.weight.sum())
     goal = Goal(network, _loss(network, objective), data, total, model.alpha / total)
     history: list[dict[str, Any]] = []
-    found = scipy.optimize.minimize(
-        goal,
-        goal.theta(),
-        jac=True,
-        method="L-BFGS-B",
-        callback=lambda theta: history.append(_event(len(history) + 1, goal.shown)),
-        options={"maxiter": model.max_iter, "maxfun": model.max_fun, "gtol": model.tol},
-    )
+    with threads_for(network.multiplications * min(ROWS, len(data))):
+        found = scipy.optimize.minimize(
+            goal,
+            goal.theta(),
+            jac=True,
+            method="L-BFGS-B",
+            callback=lambda theta: history.append(_event(len(history) + 1, goal.shown)),
+            options={"maxiter": model.max_iter, "maxfun": model.max_fun, "gtol": model.tol},
+        )
     goal.set(found.x)
     if not np.isfinite(found.x).all() or not math.isfinite(found.fun):
         raise Diverged("the loss is no longer finite; put a StandardScaler in front")

@@ -234,6 +234,7 @@ class _Perceptron(Estimator):
             "dropout": 0.0,
             "batch_norm": False,
             "shift": 0,
+            "flip": False,
             "optimizer": self.solver,
             "lr": self.learning_rate_init,
             "schedule": "constant",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,17 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from linnet.core.text import listed, of_path
+from linnet.data import BUILTIN, zipped
 from linnet.data.dataset import Dataset
 from linnet.data.draft import conform
+from linnet.data.known import KNOWN
+from linnet.data.pictures import folder
 from linnet.data.read import read_draft, read_raw
 from linnet.data.reading import Again, Reading
-from linnet.data.table import warn_of
+from linnet.data.schema import Schema
+from linnet.data.source import blank
+from linnet.data.table import Table, warn_of
 from linnet.errors import DataError, InputError
 from linnet.fit.artifact import Artifact
 from linnet.insight import evaluation
@@ -24,6 +30,7 @@ from linnet.runs import archive
 from linnet.runs.run import Run, load
 
 PARTS = ("auto", "all", "train", "test")
+PATH = (str, os.PathLike)
 
 PLACES = ("second", "third", "fourth", "fifth")
 """The columns of the most probable classes after the prediction, where classes are many."""
@@ -31,7 +38,8 @@ PLACES = ("second", "third", "fourth", "fifth")
 
 @dataclass(frozen=True)
 class Predictions:
-    """Predictions for some rows of a data set; ``row`` are the row numbers, from 0."""
+    """Predictions for some rows of a data set; ``row`` are the row numbers, from 0, ``files`` the
+    names of their files, if they are pictures from files."""
 
     row: Tensor  # (rows,) int64
     y: np.ndarray[Any, Any] | None  # labels (rows,), or numbers (rows,) or (rows, targets)
@@ -39,13 +47,20 @@ class Predictions:
     p: np.ndarray[Any, Any] | None  # (rows, classes); of many classes the largest, (rows, TOP)
     classes: tuple[str, ...]
     notes: tuple[str, ...] = ()
+    files: tuple[str, ...] = ()
     top: np.ndarray[Any, Any] | None = None  # of many classes the most probable ones, (rows, TOP)
 
+    def __repr__(self) -> str:
+        classes = f" of {len(self.classes):,} classes" if self.p is not None else ""
+        return f"Predictions({len(self.row):,} rows{classes})"
+
     def columns(self) -> dict[str, np.ndarray[Any, Any]]:
-        """``row, y, prediction`` and ``p_<class>``, each (rows,). Of more than ``MANY`` classes
-        ``p``, the probability of the prediction, and ``second``, ``p_second`` to ``fifth``,
-        ``p_fifth``: the most probable other classes."""
+        """``row`` or ``file``, ``y``, ``prediction`` and ``p_<class>``, each (rows,). Of more than
+        ``MANY`` classes ``p``, the probability of the prediction, and ``second``, ``p_second`` to
+        ``fifth``, ``p_fifth``: the most probable other classes."""
         columns: dict[str, np.ndarray[Any, Any]] = {"row": self.row.numpy()}
+        if self.files:
+            columns = {"file": np.array(self.files, object)}
         for name, values in (("y", self.y), ("prediction", self.prediction)):
             if values is None:
                 continue
@@ -69,11 +84,17 @@ def predict(
     model: str | None = None,
     part: str = "all",
     rows: tuple[int, ...] | None = None,
+    invert: bool = False,
 ) -> Predictions:
     """The chosen model's predictions for the rows of a data set; ``rows`` are numbers within
-    ``part``."""
+    ``part``.
+
+    ``data`` may also be a list of paths of pictures, or a folder or a zip of pictures that are in
+    no folders of classes, or in others than the model's. ``invert`` swaps dark and light in all
+    pictures.
+    """
     each = load(place, model)
-    dataset = for_model(each, data, labelled=part != "all")
+    dataset = for_model(each, data, labelled=part != "all", invert=invert)
     numbers, part = part_rows(dataset, Path(place), each, part)
     if rows is not None:
         for row in rows:
@@ -84,7 +105,7 @@ def predict(
                 )
         numbers = numbers[torch.tensor(rows, dtype=torch.int64)]
     chosen = dataset.take(numbers)
-    facts = (each.schema.names, dataset.notes)
+    facts = (each.schema.names, dataset.notes, chosen.files)
     if len(each.schema.classes) > MANY:
         found = [top(each.objective, raw) for _, raw in evaluation.raw_parts(each.module, chosen.x)]
         codes, p = (np.concatenate(part) for part in zip(*found, strict=True))
@@ -95,32 +116,116 @@ def predict(
     return Predictions(numbers, _labels(each, chosen), each.decide(raw), shares, *facts)
 
 
-def for_model(model: Artifact, data: Any, *, labelled: bool = True) -> Dataset:
+def for_model(
+    model: Artifact, data: Any, *, labelled: bool = True, invert: bool = False
+) -> Dataset:
     """Read ``data`` as the model's training data was read: the same target, classes and encoding.
 
-    ``labelled`` leaves out the rows of a table that have no target; else all rows stay. The
-    targets are classes or numbers as the model's are. Warns of what the source warns of.
+    ``labelled`` leaves out the rows of a table that have no target; else all rows stay, and also
+    pictures without a class. The targets are classes or numbers as the model's are. ``invert``
+    swaps dark and light in pictures. Warns of what the source warns of.
     """
     recipe, schema = model.manifest.recipe, model.schema
     reading = Again.parse({k: recipe[k] for k in Reading.model_fields if k in recipe}, "recipe")
     labels = schema.classes if reading.positive is None and reading.classes is None else ()
-    channels = schema.shape[0] if schema.example == "picture" else None
-    known = {"labels": labels, "task": schema.task, "channels": channels}
-    reading = reading.model_copy(update=known)
+    reading = reading.model_copy(update={"labels": labels, "task": schema.task})
+    if schema.example == "picture":
+        channels, height, width = schema.shape
+        same = {"size": f"{height}x{width}", "scaled": schema.fit is not None}
+        reading = reading.model_copy(update={"channels": channels, **same})
+    if not labelled and (found := _unlabelled(model, data, reading, invert)) is not None:
+        warn_of(found.notes)
+        return found
+    dataset = _labelled(schema, data, reading, labelled=labelled, invert=invert)
+    warn_of(dataset.notes)
+    return dataset
+
+
+def _labelled(
+    schema: Schema, data: Any, reading: Again, *, labelled: bool, invert: bool
+) -> Dataset:
+    """A data set for a model's ``schema``."""
     if not schema.tabular:
-        dataset = read_draft(data, reading).conform(schema)
-        warn_of(dataset.notes)
-        return dataset
+        return _inverted(read_draft(data, reading), invert).conform(schema)
     table = read_raw(data, schema.reading(reading.model_copy(update={"target": schema.targets})))
     if isinstance(table, Dataset):
         if schema.example != "picture":
             raise DataError(f"{table.name} is not a table, but the model was trained on a table")
-        dataset = table.select(reading.classes, reading.positive).conform(schema)
-        warn_of(dataset.notes)
-        return dataset
-    dataset = conform(table, schema, reading, labelled=labelled)
-    warn_of(dataset.notes)
-    return dataset
+        chosen = table.select(reading.classes, reading.positive)
+        return _inverted(chosen, invert).conform(schema)
+    return _inverted(conform(table, schema, reading, labelled=labelled), invert)
+
+
+def _inverted(data: Dataset, invert: bool) -> Dataset:
+    """The same pictures, with dark and light swapped if ``invert``."""
+    if not invert:
+        return data
+    if data.x.dtype != torch.uint8:
+        raise InputError(f"{data.name}: only pictures of whole numbers 0 to 255 can be inverted")
+    return replace(data, x=255 - data.x)
+
+
+def _unlabelled(model: Artifact, data: Any, reading: Again, invert: bool) -> Dataset | None:
+    """Pictures in files without classes that the model knows, by their names; None if ``data`` is
+    something else."""
+    if model.schema.example == "picture" and zipped.is_zip(data):
+        with zipped.unpacked(Path(data)) as unpacked:
+            found = _unlabelled(model, unpacked.inside, reading, invert)
+            named = None if found is None else unpacked.named(found)
+            assert not isinstance(named, Table)
+            return named
+    pictures = _pictures(model.schema, data, reading)
+    if pictures is None:
+        return None
+    _check_files(model.schema, pictures)
+    files = folder.read_files(pictures.paths, pictures.place, reading)
+    kept = [row for row, read in enumerate(files.read.tolist()) if read]
+    labels = [pictures.labels[row] for row in kept]
+    x = model.schema.encode(255 - files.pictures if invert else files.pictures)
+    codes = {name: code for code, name in enumerate(model.schema.names)}
+    y = torch.tensor([codes.get(label or "", -1) for label in labels])
+    unknown = sorted({label for label in labels if label} - set(codes))
+    notes = (*pictures.notes, *files.notes)
+    notes += blank(files.pictures, lambda row: of_path(pictures.paths[kept[row]]))
+    if unknown and codes:
+        names = listed(list(map(repr, unknown)), 8)
+        what = "is the name of a folder" if len(unknown) == 1 else "are names of folders"
+        notes += (f"{names} {what}, but of no class of the model: told in file, and not as y",)
+    return Dataset(
+        x,
+        y if codes else torch.empty(len(x), 0),
+        model.schema,
+        name=of_path(pictures.place.name),
+        notes=notes,
+        files=tuple(pictures.names[row] for row in kept),
+    )
+
+
+def _pictures(schema: Schema, data: Any, reading: Again) -> folder.Unlabelled | None:
+    """The files of pictures that ``data`` names, alone or by a folder."""
+    if isinstance(data, (list, tuple)) and data and all(isinstance(each, PATH) for each in data):
+        return folder.Unlabelled.of([Path(each) for each in data])
+    if not isinstance(data, PATH) or data in (*BUILTIN, *KNOWN):
+        return None
+    place = Path(data)
+    if place.is_dir() and schema.example != "picture":
+        return None
+    known = schema.names if reading.labels or schema.task == "regression" else None
+    return folder.unlabelled(place, known)
+
+
+def _check_files(schema: Schema, pictures: folder.Unlabelled) -> None:
+    """Raise ``InputError`` if the model cannot be given files of pictures."""
+    gone = next((path for path in pictures.paths if not path.is_file()), None)
+    if gone is not None:
+        raise InputError(f"there is no picture {of_path(gone)}; give pictures, or one data set")
+    if schema.example != "picture":
+        raise InputError(f"the model takes rows of {len(schema.columns)} columns, not pictures")
+    if schema.dtype != "uint8":
+        raise InputError(
+            f"the model learned from pictures of {schema.dtype}, not of whole numbers 0 to 255 as "
+            "files hold them; prepare them as in training, and give arrays: load(RUN).predict(x)"
+        )
 
 
 def part_rows(dataset: Dataset, place: Path, model: Artifact, part: str) -> tuple[Tensor, str]:

@@ -83,14 +83,16 @@ def sweep(
     parent = (options or {}).get("parent")
     usual = {} if parent is None else inherited(recipe_of(run_place(Path(parent))))
     tried = trials({**usual, **settings}) if among is None else among
+    given = dict(options or {})
     for trial in tried:
         if tell is not None:
             tell(trial)
         where = None if out is None else Path(out) / trial.name
         try:
-            trial.run = train(data, trial.recipe, out=where, **(options or {}))
+            trial.run = train(data, trial.recipe, out=where, **given)
         except Diverged as error:
             trial.error = error
+        given.pop("view", None)  # the page of the first trial shows the others too
         if tell is not None:
             tell(trial)
     return sorted(tried, key=lambda trial: trial.valid.get("loss", math.inf))

@@ -25,6 +25,7 @@ from linnet.core.limits import MAX_INFO, MAX_METRICS
 from linnet.core.parallel import World
 from linnet.core.record import Event, Record
 from linnet.core.text import listed
+from linnet.data import standard
 from linnet.data.dataset import Dataset
 from linnet.data.table import Warned
 from linnet.errors import Diverged, InputError, Interrupted, RecipeError
@@ -33,11 +34,12 @@ from linnet.fit.artifact import Artifact
 from linnet.fit.checkpoint import Checkpoints, Owner, Stop
 from linnet.fit.fit import fit, heed
 from linnet.fit.prepare import Prepared, prepare
-from linnet.fit.recipe import Recipe
+from linnet.fit.recipe import AUTO, Recipe
 from linnet.fit.resolve import only
 from linnet.insight import evaluation
 from linnet.insight.shares import kept
 from linnet.insight.verdict import verdict
+from linnet.integrations import sinks
 from linnet.networks import BASELINE, LINE, OWN
 from linnet.networks import find as find_network
 from linnet.runs import directory, lineage, provenance
@@ -65,7 +67,7 @@ def train(
     network: nn.Module | None = None,
     out: str | os.PathLike[str] | None = None,
     echo: Callable[[Event], None] | bool | None = None,
-    to: Sequence[str] = (),
+    to: str | Sequence[str] = (),
     view: bool = False,
     resume: str | os.PathLike[str] | None = None,
     allow: Sequence[str] = (),
@@ -80,13 +82,16 @@ def train(
     arrays, or a torch data set or loader; ``settings`` are keys of the recipe, such as
     ``model="linear"`` or ``epochs=5``. ``network`` is a module of your own, trained in place as the
     model "custom", beside the line: it takes scaled examples, pictures as (rows, channels, height,
-    width), and returns raw predictions, without softmax. ``out`` is the directory of the run, by
-    default the next free one in ``runs/``. ``echo=True`` shows progress as lines on standard error.
-    In a notebook progress is a table that changes in place; ``echo=False`` switches it off. If
-    ``echo`` is a function, it is called with every event of the record.
+    width), and returns raw predictions, without softmax. ``run.models["custom"]`` is its model;
+    ``run.model`` is the one with the lowest validation loss, which may be the line. ``out`` is the
+    directory of the run, by default the next free one in ``runs/``. Progress is shown in a
+    notebook, as a table that changes in place, and in a terminal, as bars; ``echo=False`` switches
+    it off. ``echo=True`` shows it elsewhere too, as lines on standard error. If ``echo`` is a
+    function, it is called with every event of the record.
 
     ``to`` names sinks to which the run is also logged, each by a separate process: "tensorboard",
-    "mlflow", "wandb", "trackio", "visdom". ``view`` starts the live page of the folder that holds
+    "mlflow", "wandb", "trackio", "visdom". A sink that is unknown, or whose package is missing, is
+    refused before anything is read. ``view`` starts the live page of the folder that holds
     the run, and shows its address. The page is a separate process, which ends when this one ends.
 
     ``resume`` is the directory of a run that was stopped or killed. It continues from its newest
@@ -115,14 +120,16 @@ def train(
     plan = Plan.of(data, recipe, network, resume, parent, settings)
     if resume is not None and plan.finished(to):
         return Run(resume, network)
+    to = sinks.named(to)
     ready = plan.prepare()
     if resume is None:
         lineage.check_module(network, ready.data, ready.parts["test"])
     facts = _facts(ready)
     path, changed = _where(plan, ready, facts, out, allow)
     address = live.start(path.parent, pid=os.getpid()) if view else None
+    past = [] if resume is None else read_all(path / directory.EVENTS)
     with (
-        progress.shown(echo, address) as heard,
+        progress.shown(echo, address, past) as heard,
         closing(Record(path / directory.EVENTS, heard, alone=True)) as record,
         directory.Heartbeat(path),
     ):
@@ -193,7 +200,10 @@ class Plan:
         past = None if origin is None else origin.run
         past = past if path is None else _lasting(path, network)
         known = before or (None if origin is None else origin.recipe)
-        same = known is not None and (place is None or place == known.data)
+        named = isinstance(place, (str, os.PathLike))  # a frame has no one answer to ==
+        same = known is not None and (place is None or (named and place == known.data))
+        if named and place == standard.PLACE and path is None:  # what comes now is other data
+            same = False
         if same and past is not None:
             if known is not None and known.data is None:
                 raise RecipeError(
@@ -216,7 +226,7 @@ class Plan:
             return prepare(self.data, self.recipe, self.origin.divide)
         return prepare(self.data, self.recipe)
 
-    def finished(self, to: Sequence[str]) -> bool:
+    def finished(self, to: str | Sequence[str] | None) -> bool:
         """Whether the run to resume has finished; raises ``InputError`` if it has, and something
         else than it is asked for."""
         path = self.resume
@@ -224,7 +234,8 @@ class Plan:
         if directory.state_of(path)[0] != "finished":
             return False
         if to:
-            sync = f"linnet runs sync {shlex.quote(str(path))} --to {to[0]}"
+            first = to if isinstance(to, str) else to[0]
+            sync = f"linnet runs sync {shlex.quote(str(path))} --to {first}"
             raise InputError(f"{path} has finished: log it with {sync}")
         changed = changed_settings(path, self.recipe)
         if changed or not self.same:
@@ -267,9 +278,8 @@ def _named(recipe: Recipe, network: nn.Module | None, settings: Mapping[str, Any
 
 def _with_own(recipe: Recipe, settings: Mapping[str, Any]) -> tuple[str, ...]:
     """The models of the recipe and the settings, and the user's own module."""
-    usual = (LINE,) if recipe.model == Recipe().model else recipe.model
-    named = settings.get("model", usual)
-    named = (LINE,) if named == "auto" else named
+    named = settings.get("model", recipe.model)
+    named = (LINE,) if named in (AUTO, (AUTO,), [AUTO]) else named
     named = (named,) if isinstance(named, str) else tuple(named)
     return named if OWN in named else (*named, OWN)
 
@@ -285,7 +295,7 @@ def _where(
     for a change that ``allow`` does not name."""
     path = plan.resume
     if path is None:
-        names = "auto" if ready.recipe.model == Recipe().model else "-".join(ready.recipe.model)
+        names = "-".join(plan.recipe.model)
         return directory.create(Path(out) if out else None, ready.data.name, names), {}
     changed = _changes(plan, ready, facts["fingerprint"])
     check(path, changed, allow)
@@ -430,8 +440,8 @@ class Job:
             folder.mkdir(exist_ok=True)
             content = _predictions(model, raw, test, self.ready.parts)
             files.write(folder / f"{name}.parquet", content)
-        seconds = model.manifest.provenance["seconds"]
-        return {**scores, "fit": {**model.manifest.fit, "seconds": seconds}}
+        made = {key: model.manifest.provenance[key] for key in ("seconds", "threads")}
+        return {**scores, "fit": {**model.manifest.fit, **made}}
 
 
 def _go_on(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from linnet.core.randomness import derive
-from linnet.core.text import counted
+from linnet.core.text import counted, figure
 from linnet.errors import InputError
 from linnet.figures._mistakes import data_uri, picture_png
 from linnet.figures._style import GRID, Array, Json, color, layout, note, short
@@ -244,7 +244,7 @@ def _sorted(target: Variable | None, rows: int) -> tuple[Array, Sequence[str]]:
     codes = np.searchsorted(ends[1:-1], target.values, side="right")
     low = ends[:-1] if len(ends) > 1 else ends
     return codes, [
-        f"{text(target.name, 20)} {_number(a)} to {_number(b)}"
+        f"{text(target.name, 20)} {figure(a)} to {figure(b)}"
         for a, b in zip(low, ends[-len(low) :], strict=True)
     ]
 
@@ -397,7 +397,7 @@ def _count(
         places = np.clip(np.searchsorted(edges, values, "right") - 1, 0, max(len(labels) - 1, 0))
         if labels:
             low, high = values[finite].min(), values[finite].max()
-            show = _dated(low, high) if variable.kind == "date" else _number
+            show = _dated(low, high) if variable.kind == "date" else figure
             facts = [show(low) if low == high else f"{show(low)} to {show(high)}"]
         lost += [f"{beyond:,} not drawn"] if beyond else []
         facts += lost + ([f"{endless:,} infinite"] if endless else [])
@@ -546,7 +546,7 @@ def _lines(one: _Counted, names: list[str], scale: Any) -> tuple[list[Json], Jso
     digits = 6 + int(max(0, np.log10(np.abs(edges).max() / (last - first))))
     middle = short(edges[:-1] / 2 + edges[1:] / 2, digits)
     if len(middle) <= FEW and edges[1] - edges[0] == 1:  # whole numbers, one by one
-        x |= {"tickvals": middle, "ticktext": [_number(value or 0) for value in middle]}
+        x |= {"tickvals": middle, "ticktext": [figure(value or 0) for value in middle]}
     if one.of.kind == "date":
         ticks = [first * (1 - share) + last * share for share in (0.18, 0.82)]
         show = _dated(first, last)
@@ -569,7 +569,7 @@ def _lines(one: _Counted, names: list[str], scale: Any) -> tuple[list[Json], Jso
         return found, x, y
     base, full = (0.0, 1.05 * float(shares.max())) if scale is None else scale
     height = (full - base) * 0.95 / float(shares.max() or 1)
-    show = _dated(first, last) if one.of.kind == "date" else _number
+    show = _dated(first, last) if one.of.kind == "date" else figure
     hover = [
         f"{show(a)} to {show(b)}<br>{counted(int(rows), 'row')}, {_percent(rows / totals[0, 0])}"
         for (a, b), rows in zip(pairwise(edges), one.rows[0], strict=True)
@@ -588,7 +588,7 @@ def _lines(one: _Counted, names: list[str], scale: Any) -> tuple[list[Json], Jso
         "type": "scatter", "mode": "lines+markers", "x": middle, "y": short(one.means, 5),
         "line": {"color": COLORS[1], "width": 2}, "marker": {"color": COLORS[1], "size": 4},
         "hovertext": [
-            f"{words}<br>mean {_number(mean)}" for words, mean in zip(hover, one.means, strict=True)
+            f"{words}<br>mean {figure(mean)}" for words, mean in zip(hover, one.means, strict=True)
         ],
         "hoverinfo": "text",
     }  # fmt: skip
@@ -612,7 +612,7 @@ def _bars(one: _Counted, names: list[str], scale: Any) -> tuple[list[Json], Json
     ]
     if one.means is not None:
         above = [
-            words if np.isnan(mean) else f"{words} · mean {_number(mean)}"
+            words if np.isnan(mean) else f"{words} · mean {figure(mean)}"
             for words, mean in zip(above, one.means, strict=True)
         ]
     found: list[Json] = [
@@ -697,10 +697,6 @@ def _percent(share: float) -> str:
     if 0 < value < 0.1:
         return "< 0.1 %"
     return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.2g} %"
-
-
-def _number(value: float) -> str:
-    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
 
 
 def _dated(low: float, high: float) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from linnet.core.text import figure
 from linnet.errors import InputError
 from linnet.figures._style import CLEAR, GRID, INK, Array, axis, layout, note, short
 from linnet.figures.colors import COLORS
@@ -253,4 +254,4 @@ def _shown(value: Any) -> str:
         return ""
     if isinstance(value, (list, tuple, np.ndarray)):
         return ", ".join(map(_shown, value))
-    return f"{value:.4g}" if isinstance(value, (float, np.floating)) else str(value)
+    return figure(float(value)) if isinstance(value, (float, np.floating)) else str(value)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from linnet.core.html import Html, join, put
-from linnet.core.text import cut
+from linnet.core.text import cut, figure
 from linnet.figures._curves import decimate
 from linnet.figures._style import numbers
 from linnet.figures.colors import COLORS
@@ -37,7 +37,7 @@ def table(headings: Sequence[Any], rows: Iterable[Sequence[Any]]) -> Html:
 
     def cell(value: Any, style: str = CELL) -> str:
         if isinstance(value, float):
-            return f'<td style="{NUMBER}">{value:.4g}</td>'
+            return f'<td style="{NUMBER}">{figure(value)}</td>'
         return f'<td style="{style}">{_short(value)}</td>'
 
     rows = [list(row) for row in rows]
@@ -89,7 +89,9 @@ def curve(lines: Mapping[str, tuple[Sequence[Any], Sequence[Any]]]) -> Html:
             f'<polyline points="{points}" fill="none" stroke="{COLORS[0]}" stroke-width="1.5"'
             f"{dash}/>"
         )
-    summary = "; ".join(f"{name} from {v[0]:.4g} to {v[-1]:.4g}" for name, (_, v) in found.items())
+    summary = "; ".join(
+        f"{name} from {figure(v[0])} to {figure(v[-1])}" for name, (_, v) in found.items()
+    )
     size = f'width="{WIDTH:g}" height="{HEIGHT:g}" viewBox="0 0 {WIDTH:g} {HEIGHT:g}"'
     return Html(
         f'<svg {size} role="img" aria-label="{escape(summary)}" style="vertical-align:middle">'

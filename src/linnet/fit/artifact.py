@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,7 +22,7 @@ from linnet.core.closed import Closed
 from linnet.core.files import Place
 from linnet.core.limits import MAX_HEADER, MAX_MANIFEST
 from linnet.data.schema import Schema
-from linnet.errors import InputError, ModelError, WorkError
+from linnet.errors import InputError, ModelError, WorkError, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -89,6 +89,10 @@ class Manifest(Closed):
     data: dict[str, JsonValue]
     provenance: dict[str, JsonValue]
 
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        yield from (("model", self.model), ("objective", self.objective), ("dtype", self.dtype))
+        yield "data", self.data.get("name")
+
     def plain(self) -> dict[str, Any]:
         return self.model_dump(mode="json", by_alias=True)
 
@@ -100,6 +104,17 @@ class Artifact:
     manifest: Manifest
     module: Network
     objective: Objective
+
+    def __repr__(self) -> str:
+        from linnet.insight.task import task_in
+
+        about, test = self.manifest, self.manifest.scores.get("test")
+        words = f"{about.model!r} of {about.data.get('name')}: {self.schema.words}"
+        if isinstance(test, dict) and (task := task_in(test)) is not None:
+            words += f"; {task.headline(test)}"
+            rows = test.get("rows")
+            words += f" on {rows:,} test rows" if isinstance(rows, int) else ""
+        return printable(f"Artifact({words})")
 
     @property
     def schema(self) -> Schema:

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from linnet.core import events
-from linnet.core.parallel import World
+from linnet.core.parallel import World, threads_for
 from linnet.core.randomness import borrowed, derive
 from linnet.core.record import Reason, Record, Step
 from linnet.data.dataset import Dataset
@@ -69,26 +69,33 @@ def fit(
     world, record = world or World(), record or Record()
     train, valid = weigh(recipe.class_weight, train, valid)
     network, objective = build(recipe, train.schema, module)
-    method, progress = _begin(recipe, network, objective, train, world, record, start, resume)
-    progress.judged = judge
-    method.certify = len(valid) > 0 or train.x.numel() <= SMALL
-    scorer = Scorer(method, objective, train, valid, world, record, judge)
-    for step in heeding(method, checkpoints):
-        progress.add(step)
-        if recipe.log_every.due(step) and step.values:
-            progress.write(step)
-        if step.complete:
-            progress.losses.check()
-            with progress.spent.on("evaluate"), _seeded(network, recipe.seed, step.index):
-                scores = scorer.scores()
-            progress.judge(step, *scores)
-            if progress.stale:
-                break
-        if checkpoints is not None and checkpoints.due(step):
-            progress.losses.look()
-            with progress.spent.on("record"):
-                checkpoints.save(progress.plain())
-    return _finish(recipe, network, objective, train, scorer.valid, progress)
+    with threads_for(network.multiplications * rows_of_step(recipe, network, train)):
+        method, progress = _begin(recipe, network, objective, train, world, record, start, resume)
+        progress.judged = judge
+        method.certify = len(valid) > 0 or train.x.numel() <= SMALL
+        scorer = Scorer(method, objective, train, valid, world, record, judge)
+        for step in heeding(method, checkpoints):
+            progress.add(step)
+            if recipe.log_every.due(step) and step.values:
+                progress.write(step)
+            if step.complete:
+                progress.losses.check()
+                with progress.spent.on("evaluate"), _seeded(network, recipe.seed, step.index):
+                    scores = scorer.scores()
+                progress.judge(step, *scores)
+                if progress.stale:
+                    break
+            if checkpoints is not None and checkpoints.due(step):
+                progress.losses.look()
+                with progress.spent.on("record"):
+                    checkpoints.save(progress.plain())
+        return _finish(recipe, network, objective, train, scorer.valid, progress)
+
+
+def rows_of_step(recipe: Recipe, network: Network, train: Dataset) -> int:
+    """How many rows are computed at once: a batch, or for a line all."""
+    size = recipe.batch_size
+    return len(train) if network.convex or isinstance(size, str) else min(size, len(train))
 
 
 def _begin(
@@ -199,7 +206,7 @@ def _finish(
             facts["scaling"] = layer.describe(bytes=train.schema.example == "picture")
     facts |= certificate(best.step) or {"best_epoch": best.step.epoch, "epochs": progress.epoch}
     progress.record.write(_ended(progress.model, facts))
-    provenance = {"seconds": round(progress.seconds, 3)}
+    provenance = {"seconds": round(progress.seconds, 3), "threads": torch.get_num_threads()}
     by_part = {"valid": scores} if scores else {}
     data = {"train_rows": len(train), "valid_rows": len(valid)}
     return wrap(recipe, network, objective, train, facts, by_part, data, provenance)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from linnet.core.closed import Closed, Several
 from linnet.core.every import Every, EveryEpochs, EverySeconds
@@ -22,6 +22,9 @@ from linnet.networks import BASELINE, LINE, NETWORKS
 from linnet.networks import GROUP as NETWORK_GROUP
 from linnet.objectives import GROUP as OBJECTIVE_GROUP
 from linnet.objectives import OBJECTIVES
+
+AUTO = "auto"
+"""The models that suit the data: ``resolve`` names them."""
 
 
 class Watching(Closed):
@@ -46,7 +49,7 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
     test: Annotated[int | float, Field(gt=0)] = 0.2
     valid: Literal["auto"] | Annotated[int | float, Field(ge=0)] = "auto"
     # all models
-    model: Annotated[tuple[str, ...], Several(), Field(min_length=1)] = ("linear", "mlp")
+    model: Annotated[tuple[str, ...], Several(), Field(min_length=1)] = (AUTO,)
     objective: str = "auto"
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     device: str = "auto"
@@ -60,10 +63,15 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
         Several(alone=False),
     ] = None
 
+    @field_validator("model", mode="before")
+    @classmethod
+    def _auto(cls, value: object) -> object:
+        return (AUTO,) if value == AUTO else value
+
     @model_validator(mode="after")
     def _parts(self) -> Recipe:
         models = {name: place for name, place in NETWORKS.items() if name != BASELINE}
-        for name in self.model:
+        for name in () if self.model == (AUTO,) else self.model:
             known(models, name, "model", NETWORK_GROUP)
         if len(set(self.model)) != len(self.model):
             raise ValueError("a model is named twice")
@@ -79,8 +87,6 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
     @classmethod
     def make(cls, settings: dict[str, Any], source: str = "recipe") -> Recipe:
         """A recipe from plain values; errors name ``source``."""
-        if settings.get("model") == "auto":
-            settings = {key: value for key, value in settings.items() if key != "model"}
         return cls.parse(settings, source, RecipeError)
 
     def override(self, settings: dict[str, Any], source: str = "recipe") -> Recipe:

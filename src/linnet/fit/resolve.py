@@ -14,6 +14,7 @@ from linnet.data.dataset import Dataset
 from linnet.data.schema import Schema
 from linnet.data.split import Split
 from linnet.errors import RecipeError
+from linnet.fit.recipe import AUTO as ANY
 from linnet.fit.recipe import Recipe
 from linnet.line import GROUP, SOLVERS
 from linnet.line import choose as choose_solver
@@ -35,6 +36,18 @@ predictions to more than a thousandth of a deviation, so "auto" takes float64.""
 STEPS = 3_000
 """A net on few rows gets more epochs: enough for about this many steps, but at most 200."""
 
+COLOUR_STEPS = 1_500
+"""The same for pictures in colour, whose steps take several times as long."""
+
+SMALL = 32
+"""Grey pictures with a shorter side are small: a perceptron is quick, and often does well."""
+
+LEAST = 8
+"""No convolutional net is chosen for pictures with a shorter side."""
+
+CHANNELS = (32, 64, 128, 128, 128, 128)
+"""The channels for pictures in colour: as many of them as leave a map of 4 x 4 or more."""
+
 
 @dataclass(frozen=True)
 class Case:
@@ -47,6 +60,8 @@ class Case:
     optimizer: Choice
     far: bool = False
     """Whether the target is far from zero (``FAR``)."""
+    symmetric: bool = False
+    """Whether pictures may be mirrored (``linnet.data.pictures.mirror``)."""
 
     @property
     def rows(self) -> int:
@@ -65,6 +80,15 @@ class Case:
         return self.schema.example == "picture"
 
     @property
+    def colour(self) -> bool:
+        return self.picture and self.schema.shape[0] == 3
+
+    @property
+    def side(self) -> int:
+        """The shorter side of pictures."""
+        return min(self.schema.shape[1:]) if self.picture else 0
+
+    @property
     def size(self) -> int:
         """The number of rows in a batch."""
         size = self.recipe.batch_size
@@ -78,6 +102,18 @@ def _penalty(case: Case) -> tuple[float, ...]:
         return PENALTIES
     # without validation rows: no penalty, or that of scikit-learn's C=1
     return (0.0 if case.objective.quadratic else 1 / case.rows,)
+
+
+def _channels(case: Case) -> tuple[int, ...]:
+    if not case.colour:
+        return (16, 32, 64)
+    depth = max(2, case.side.bit_length() - 3)
+    return CHANNELS[: min(depth, case.side.bit_length() - 1)]
+
+
+def _epochs(case: Case) -> int:
+    steps = COLOUR_STEPS if case.colour else STEPS
+    return min(200, max(12, steps // max(1, case.rows // case.size)))
 
 
 def _tol(case: Case) -> float:
@@ -104,8 +140,10 @@ AUTO: Mapping[str, Callable[[Case], Any]] = {
     # dropout adds noise to predictions, which a squared error punishes
     "dropout": lambda case: 0.0 if case.objective.quadratic else 0.2,
     "batch_size": lambda case: case.size,
-    "shift": lambda case: min(case.schema.shape[1:]) // 28 if case.picture else 0,
-    "epochs": lambda case: min(200, max(12, STEPS // max(1, case.rows // case.size))),
+    "channels": _channels,
+    "shift": lambda case: case.side // (8 if case.colour else 28),
+    "flip": lambda case: case.symmetric,
+    "epochs": _epochs,
 }
 """What "auto" means, by key. A network gives those values that depend on the network."""
 
@@ -116,11 +154,14 @@ def resolve(recipe: Recipe, data: Dataset, split: Split) -> Recipe:
 
     If there are several nets, settings that depend on the net stay "auto".
     """
+    if recipe.model == (ANY,):
+        recipe = recipe.override({"model": models(data.schema)})
     name = choose(data.schema, recipe.objective)
     optimizer = lookup(OPTIMIZERS, recipe.optimizer, "optimizer")
     numbers = data.y[split.train] if data.schema.task == "regression" else None
     away = numbers is not None and far(numbers)
-    case = Case(recipe, data.schema, split, find_objective(name), optimizer, away)
+    mirror = recipe.flip == "auto" and bool(recipe.nets) and _symmetric(data, split.train)
+    case = Case(recipe, data.schema, split, find_objective(name), optimizer, away, mirror)
     check(case)
     found = {key: auto(case) for key, auto in AUTO.items() if getattr(recipe, key) == "auto"}
     found["batch_size"] = case.size
@@ -129,6 +170,23 @@ def resolve(recipe: Recipe, data: Dataset, split: Split) -> Recipe:
     resolved = recipe.override(found)
     nets = resolved.nets
     return resolved.override(_of(resolved, nets[0])) if len(nets) == 1 else resolved
+
+
+def models(schema: Schema) -> tuple[str, ...]:
+    """The line, and the net that suits the examples."""
+    channels, side = schema.shape[0], min(schema.shape[1:], default=0)
+    picture = schema.example == "picture" and side >= LEAST
+    return (LINE, "cnn" if picture and (channels == 3 or side >= SMALL) else "mlp")
+
+
+def _symmetric(data: Dataset, train: Tensor) -> bool:
+    """Whether the training pictures are in colour, and may be mirrored."""
+    schema = data.schema
+    if schema.example != "picture" or schema.shape[0] != 3 or data.soft or not schema.classes:
+        return False
+    from linnet.data.pictures.mirror import symmetric
+
+    return symmetric(data.x[train], data.y[train], len(schema.classes))
 
 
 def far(y: Tensor) -> bool:

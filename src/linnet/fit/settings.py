@@ -14,7 +14,7 @@ from linnet.fit.recipe import Recipe
 
 TEXTS = {
     "data", "target", "drop", "missing", "split", "group", "time", "separator", "decimal",
-    "encoding",
+    "encoding", "comment",
 }  # fmt: skip
 """Keys whose values are text, even if they look like numbers."""
 

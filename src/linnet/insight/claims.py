@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
 from linnet.core.events import number
-from linnet.core.text import counted, percent
+from linnet.core.text import counted, figure, percent, up
 
 ROUNDING = 1e-9
 """A value may be outside its interval by this share of it: the two are sums in another order."""
@@ -48,7 +48,7 @@ class Figure:
     @property
     def bare(self) -> str:
         """The figure without its unit."""
-        return f"{self.value:.4g}"
+        return figure(self.value)
 
     def __str__(self) -> str:
         return self.bare
@@ -81,7 +81,7 @@ class Rough(Size):
 
     @property
     def bare(self) -> str:
-        return f"{self.value:.3g}"
+        return figure(self.value, 3)
 
 
 class Bound(Size):
@@ -89,7 +89,7 @@ class Bound(Size):
 
     @property
     def bare(self) -> str:
-        return f"{self.value:.2g}"
+        return figure(self.value, 2)
 
 
 class R2(Figure):
@@ -99,7 +99,7 @@ class R2(Figure):
 
     @property
     def bare(self) -> str:
-        return f"{self.value:.3f}"
+        return f"{up(self.value):z.3f}"
 
 
 class Count(Figure):
@@ -163,7 +163,7 @@ class Change(Figure):
 
     @property
     def bare(self) -> str:
-        return f"{abs(self.value):.3g}"
+        return figure(abs(self.value), 3)
 
     def __str__(self) -> str:
         return f"{self.bare} {'higher' if self.value > 0 else 'lower'}" if self.value else "equal"
@@ -181,7 +181,7 @@ class Share(Figure):
 
     @property
     def bare(self) -> str:
-        return f"{100 * self.value:.2f}"
+        return f"{up(100 * self.value):z.2f}"
 
     def __str__(self) -> str:
         return percent(self.value)
@@ -208,7 +208,7 @@ class Fall(Figure):
     @property
     def bare(self) -> str:
         percents = 100 * abs(self.value)
-        return f"{percents:.1f} %" if percents < 1000 else f"{percents:.3g} %"
+        return f"{percents:.1f} %" if percents < 1000 else f"{figure(percents, 3)} %"
 
     def __str__(self) -> str:
         return f"{'fell' if self.value >= 0 else 'rose'} by {self.bare}"
@@ -223,7 +223,7 @@ class Chance(Share):
         if self.value < 0.001:
             return "< 0.001"
         for digits in (2, 3, 4):
-            text = f"{self.value:.{digits}g}"
+            text = f"{up(self.value):.{digits}g}"
             if (float(text) < 0.05) == (self.value < 0.05):
                 break
         return f"= {text}"

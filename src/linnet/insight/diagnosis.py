@@ -21,6 +21,7 @@ from linnet.core.events import number
 from linnet.core.history import Fit, History
 from linnet.core.statistics import Z, wilson
 from linnet.core.text import cut, listed
+from linnet.errors import printable
 from linnet.insight.claims import (
     R2,
     Bound,
@@ -56,9 +57,9 @@ Cause = Literal[
     "parts differ",
 ]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
-Notice = Literal["columns left out", "penalty at the end"]
-"""What may be behind a score: columns that no model has seen, or a path of penalties whose best one
-is the first or the last."""
+Notice = Literal["columns left out", "penalty at the end", "no net for pictures"]
+"""What may be behind a score: columns that no model has seen, a path of penalties whose best one is
+the first or the last, or pictures of which no net saw the places of the pixels."""
 Prospect = Literal["more rows help", "more rows hardly help", "more rows unclear"]
 """The result of a learning curve; it is not a cause."""
 
@@ -99,6 +100,8 @@ SHRUNK = 0.2
 squared error, the coefficients are then at most three quarters of those without a penalty."""
 UNEXPLAINED = 0.5
 """Columns that were left out are named if this share of the variance is not explained."""
+LITTLE = 0.005
+"""Of pictures, a share of mistakes that no other net need better."""
 MUCH_ERROR, LOW_R2 = 0.05, 0.9
 """In a run without nets, the line is said to be at its optimum if its error is larger than this, or
 its R2 smaller."""
@@ -143,6 +146,18 @@ class Claim(Sentence):
     def __str__(self) -> str:
         return f"{self.text}; {self.remedy}"
 
+    def __repr__(self) -> str:
+        return f"Claim({self.model!r}, {self.cause!r}: {cut(self.text, 100)!r})"
+
+
+class Reasons(list[Claim]):
+    """Claims that are printed as sentences."""
+
+    def __str__(self) -> str:
+        return "\n".join(f"- {printable(claim)}" for claim in self) or "no reason found"
+
+    __repr__ = __str__
+
 
 class Predictions(NamedTuple):
     """The predictions of a classifier for the test rows: the row numbers ``row`` and class codes
@@ -169,6 +184,7 @@ def diagnose(
     changes: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     recipes: Mapping[str, Mapping[str, Any]] | None = None,
     left_out: Mapping[str, Sequence[str]] | None = None,
+    pictures: bool = False,
 ) -> list[Claim]:
     """The reasons why the models of a run are not better, the most important first; empty if all is
     well.
@@ -178,7 +194,8 @@ def diagnose(
     ``status.json``. For a run that is not finished, or failed, fewer reasons can be given. With the
     ``changes`` of the run's learning curve, the result also says whether more rows would help.
     With the ``recipes`` of the models, no remedy names what a recipe already has. ``left_out`` are
-    the columns that no model has seen, by kind: they are named first.
+    the columns that no model has seen, by kind: they are named first. ``pictures``: the examples
+    are pictures.
 
     A model has at most one claim about its fit, and at most one about its test rows.
     """
@@ -200,6 +217,7 @@ def diagnose(
             or _classes(run, chosen)
         )
     claims.append(_left_out(run, chosen, [claim for claim in claims if claim], left_out or {}))
+    claims.append(_no_places(run, chosen) if pictures else None)
     found = sorted((claim for claim in claims if claim), key=lambda claim: _WEIGHT[claim.cause])
     told = {name: each for name, each in (changes or {}).items() if each and name != BASELINE}
     prospects = (_prospect(run, name, each) for name, each in told.items())
@@ -272,7 +290,7 @@ _WEIGHT: dict[str, int] = {
             "columns left out", "rate too high", "parts differ", "wrong labels", "rate too low",
             "stopped short",
             "over-fitting", "under-fitting", "few classes", "line at its optimum",
-            "penalty at the end",
+            "penalty at the end", "no net for pictures",
         )
     )
 }  # fmt: skip
@@ -793,6 +811,23 @@ def _left_out(
         "category), and look at how its values are written",
         {"count": Columns.of(count)},
         names={f"{kind} columns": text for kind, text in names.items()},
+    )
+
+
+def _no_places(run: _Run, chosen: str) -> Claim | None:
+    """No net was fitted but those whose layers have widths, which see no places."""
+    nets = [name for name in run.models if name not in (BASELINE, LINE)]
+    error = _error(run.test(chosen))
+    well = error is not None and error.share <= LITTLE
+    if not nets or well or any(SIZES.get(name) != "widths" for name in nets):
+        return None
+    return run.claim(
+        "no net for pictures",
+        nets[-1],
+        "{model} does not know which pixels are neighbours; on pictures a convolutional net (cnn) "
+        "often does better",
+        "try --model linear,cnn",
+        {},
     )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 from linnet.core import memory
+from linnet.core.parallel import threads_for
 from linnet.data.dataset import Dataset
 from linnet.insight.shares import by_rows
 from linnet.insight.task import Scores, task_of
+from linnet.networks.base import Network
 from linnet.objectives.base import Objective
 
 BATCH = 2048
@@ -44,8 +47,11 @@ def raw_parts(network: nn.Module, x: Tensor) -> Iterator[tuple[int, Tensor]]:
     home = "cpu" if device.type == "mps" else device  # MPS has no float64
     training = network.training
     network.eval()
+    each = network.multiplications if isinstance(network, Network) else math.inf
     for start in range(0, max(1, len(x)), BATCH):
-        yield start, network(x[start : start + BATCH].to(device)).to(home).double()
+        with threads_for(each * min(len(x), BATCH)):
+            part = network(x[start : start + BATCH].to(device)).to(home).double()
+        yield start, part
     network.train(training)
 
 

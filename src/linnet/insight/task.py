@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from linnet.core.events import number
-from linnet.core.text import cut, percent
+from linnet.core.text import cut, figure, percent
 from linnet.insight.claims import R2, Chance, Change, Difference, Estimate, Figure, Share, Size
 from linnet.insight.shares import MANY, by_rows, decided
 
@@ -265,7 +265,7 @@ class Numbers(Task):
         return error.and_(Told.of("R2", f"{of} R2", R2.of(test.get("r2"))))
 
     def shown(self, score: float) -> str:
-        return f"RMSE {score:.4g}"
+        return f"RMSE {figure(score)}"
 
     def words(self, score: float) -> str:
         return self.shown(score)

@@ -78,9 +78,10 @@ def _squared(
     """The distance from the optimum: half the mean square of the projection of the residuals (rows,
     outputs) on the space of the inputs, with the penalty as further rows below them. ``wide`` is
     the same problem in float64, ``error`` the root mean square of what rounding does to them."""
-    if not problem.compact and problem.rows > problem.x.shape[1]:
-        return _strong(wide, theta, residual, error)
-    large = problem.numbers > SMALL and problem.rows > problem.x.shape[1]
+    narrow = problem.rows > problem.x.shape[1]
+    if (narrow and not problem.compact) or (not narrow and problem.alpha):
+        return _strong(wide, theta, residual, error)  # no matrix of all inputs
+    large = problem.numbers > SMALL and narrow
     if large or problem.world.size > 1:
         found = _by_moments(problem, wide, theta, residual, error)
         if found is not None or problem.world.size > 1:

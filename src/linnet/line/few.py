@@ -107,7 +107,7 @@ def _factor(matrix: Array, most: float = WELL) -> Array | None:
 
 
 def _solve(factor: Array, right: Array) -> Array:
-    return dpotrs(factor, right, lower=1)[0] if len(factor) else right  # type: ignore[no-any-return]
+    return dpotrs(factor, right, lower=1)[0] if len(factor) else right
 
 
 # squared errors
@@ -250,10 +250,11 @@ def classes(
     path, largest = found
 
     def outward(u: Array) -> Array:
-        w = scale[:, None] * u[:-1]
+        w, bias = scale[:, None] * u[:-1], u[-1]
         if not narrow:
             w = made.x.T @ dtrtrs(factor, u[:-1], lower=1, trans=1)[0]
-        return np.vstack([w, u[-1] - made.mean @ w])
+            bias = bias + intercept * (share @ (inputs @ u[:-1]))  # the unit of the intercept
+        return np.vstack([w, bias - made.mean @ w])
 
     return Found(outward(path[-1]), largest, tol, path, outward)
 
@@ -307,9 +308,11 @@ class _Classes:
         """The predicted probabilities: of the second class, or of all."""
         if self.outputs == 1:
             small = np.exp(-np.abs(raw))
-            return np.where(raw >= 0, 1.0, small) / (1 + small)  # type: ignore[no-any-return]
-        p = np.exp(raw - raw.max(1, keepdims=True))
-        return p / p.sum(1, keepdims=True)  # type: ignore[no-any-return]
+            right: Array = np.where(raw >= 0, 1.0, small) / (1 + small)
+            return right
+        p: Array = np.exp(raw - raw.max(1, keepdims=True))
+        p /= p.sum(1, keepdims=True)
+        return p
 
     def solve(self, u: Array, tol: float, whole: bool) -> tuple[tuple[Array, ...], float] | None:
         """Newton's method from ``u``: the coefficients at each step, and the largest entry of the
@@ -336,7 +339,7 @@ class _Classes:
                 if trial <= value + 1e-4 * length * slope + rounding:
                     break
                 length /= 2
-                if length < 1e-4:
+                if length < 1e-8:
                     return None
             u, raw, value = u + length * step, raw + length * move, trial
             path.append(u)
@@ -364,8 +367,8 @@ class _Classes:
         factor, failed = dpotrf(hessian, lower=1, overwrite_a=1)
         if failed:
             return None
-        step = dpotrs(factor, gradient.T.reshape(-1, 1), lower=1)[0]
-        return -step.reshape(k, width).T  # type: ignore[no-any-return]
+        step: Array = -dpotrs(factor, gradient.T.reshape(-1, 1), lower=1)[0]
+        return step.reshape(k, width).T
 
     def conjugate(
         self, p: Array, gradient: Array, largest: float, left: int

@@ -50,6 +50,7 @@ def begin(
     ``network`` has the initial weights.
     """
     assert isinstance(settings.batch_size, int) and isinstance(settings.shift, int)
+    assert isinstance(settings.flip, bool)
     network.to(world.device)
     train = train.to(world.device)
     parameter = next(network.parameters())

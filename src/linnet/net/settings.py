@@ -12,7 +12,9 @@ from linnet.core.registry import known
 from linnet.net import OPTIMIZERS, OPTIONS, SCHEDULES
 from linnet.networks import Activation
 
-Widths = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Several(), Field(min_length=1)]
+Some = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
+Widths = Annotated[Some, Several()]
+Channels = Annotated[Literal["auto"] | Some, Several()]
 
 
 class NetSettings(Closed):
@@ -26,7 +28,7 @@ class NetSettings(Closed):
 
     # layers
     widths: Widths = (512, 256)
-    channels: Widths = (16, 32, 64)
+    channels: Channels = "auto"
     activation: Activation = "relu"
     dropout: Literal["auto"] | Annotated[float, Field(ge=0, lt=1)] = "auto"
     batch_norm: Literal["auto"] | bool = "auto"
@@ -35,7 +37,7 @@ class NetSettings(Closed):
     # batches
     batch_size: Literal["auto", "all"] | Annotated[int, Field(ge=1)] = "auto"
     shift: Literal["auto"] | Annotated[int, Field(ge=0)] = "auto"
-    flip: bool = False
+    flip: Literal["auto"] | bool = "auto"
     cutout: Annotated[int, Field(ge=0)] = 0
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
     reduction: Literal["mean", "sum"] = "mean"

@@ -73,3 +73,9 @@ class Network(nn.Module, ABC):
         """Compute the scaling from the training rows ``x`` (and for regression from the targets
         ``y`` (rows, outputs)), weighted by ``weight`` (rows,); draw initial weights from
         ``generator``."""
+
+    @property
+    def multiplications(self) -> float:
+        """About how many multiplications the prediction of one row takes: by default, one for each
+        weight."""
+        return float(sum(weight.numel() for weight in self.parameters() if weight.dim() > 1))

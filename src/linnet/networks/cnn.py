@@ -88,3 +88,14 @@ class CNN(Network):
         features: Tensor = self.flatten(self.hidden(pictures))
         raw: Tensor = self.rescaling(self.output(self.dropout(features)))
         return raw
+
+    @property
+    def multiplications(self) -> float:
+        _, height, width = self.spec.inputs
+        total = float(self.output.weight.numel())
+        for layer in self.hidden:
+            if isinstance(layer, nn.Conv2d):
+                total += layer.weight.numel() * height * width
+            elif isinstance(layer, nn.MaxPool2d):
+                height, width = height // 2, width // 2
+        return total

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import subprocess
 import sys
 import threading
@@ -17,7 +16,7 @@ from typing import Any
 from linnet.core import files
 from linnet.core.files import Place
 from linnet.core.limits import MAX_INFO, MAX_METRICS, MAX_STATUS
-from linnet.core.text import cut
+from linnet.core.text import cut, stem
 from linnet.errors import InputError, Interrupted, LinnetWarning, WorkError
 from linnet.insight.task import task_in
 from linnet.runs import writer
@@ -49,10 +48,10 @@ def create(out: Path | None, data: str, model: str) -> Path:
     """A new, empty run directory: ``out``, or the next free ``runs/<data>-<model>-<n>``."""
     if out is None:
         _make(ROOT)
-        stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", f"{data}-{model}").strip("._-")
+        name = "-".join(filter(None, (stem(data), stem(model))))
         number = 1
         while True:
-            path = ROOT / f"{stem[:100]}-{number}"
+            path = ROOT / f"{name}-{number}"
             if _make(path, again=False):
                 return path
             number += 1
@@ -297,17 +296,20 @@ def list_runs(root: Path) -> list[dict[str, Any]]:
 def unreadable(path: Place, error: InputError) -> dict[str, Any]:
     """The row of a run whose files are not those of a run; ``error`` says what is wrong."""
     known = {"name": path.name, "path": str(path), "state": "unreadable", "error": str(error)}
-    return known | dict.fromkeys(("created", "data", "chosen", "metric", "value"))
+    return known | dict.fromkeys(("created", "data", "chosen", "metric", "value", "valid"))
 
 
 def describe(path: Place) -> dict[str, Any]:
-    """A run as one row: name, state, data, date, and the chosen model's score if it has one."""
+    """A run as one row: name, state, data, date, and the chosen model's score on test rows
+    (``value``) and on validation rows (``valid``), if it has them; ``metric`` is its name."""
     state, error = state_of(path)
     run = read_info(path) if (path / RUN).is_file() else {}
     metrics = read_metrics(path) if (path / METRICS).is_file() else {}
     chosen = metrics.get("chosen")
     test = metrics.get("models", {}).get(chosen, {}).get("test", {})
-    task = task_in(test)
+    valid = metrics.get("models", {}).get(chosen, {}).get("valid", {})
+    task, held = task_in(test), task_in(valid)
+    known = task or held
     return {
         "name": path.name,
         "path": str(path),
@@ -316,6 +318,7 @@ def describe(path: Place) -> dict[str, Any]:
         "created": run.get("created"),
         "data": run.get("data", {}).get("name"),
         "chosen": chosen,
-        "metric": None if task is None else task.score,
+        "metric": None if known is None else known.score,
         "value": None if task is None else test[task.score],
+        "valid": None if held is None else held.of(valid),
     }

@@ -36,7 +36,7 @@ from linnet.data.split import Split
 from linnet.errors import DataError, InputError, RecipeError
 from linnet.fit.artifact import read_manifest
 from linnet.fit.prepare import Divided, divide, drawn
-from linnet.fit.recipe import Recipe
+from linnet.fit.recipe import AUTO, Recipe
 from linnet.insight.checks.finding import Finding
 from linnet.networks import BASELINE
 from linnet.runs import directory
@@ -167,7 +167,7 @@ class Origin:
     def _start(self, recipe: Recipe) -> None:
         """Raise ``InputError`` if no model of ``recipe`` can start from the run's weights."""
         known = [name for name in self.run.scores.models if name != BASELINE]
-        if not set(known) & set(recipe.model):
+        if recipe.model != (AUTO,) and not set(known) & set(recipe.model):
             raise InputError(
                 f"{self.run.path} has no model {' or '.join(recipe.model)} to start from; it has "
                 f"{', '.join(known)}: name one of these, or train without a parent"

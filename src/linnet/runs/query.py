@@ -126,11 +126,12 @@ def _value(word: str) -> Value:
     return word
 
 
-def facts(path: Place) -> dict[str, Any]:
+def facts(path: Place, model: str | None = None) -> dict[str, Any]:
     """All values of a run that a query can use, by name.
 
-    ``name state data created chosen``, every key of the recipe, the chosen model's scores
-    (``test.accuracy``, ``valid.loss``, ``fit.seconds``) and each model's (``mlp.test.accuracy``).
+    ``name state data created chosen``, every key of the recipe, the scores of ``model``, or else of
+    the chosen model (``test.accuracy``, ``valid.loss``, ``fit.seconds``), and each model's
+    (``mlp.test.accuracy``).
     """
     found: dict[str, Any] = {}
     try:
@@ -148,12 +149,13 @@ def facts(path: Place) -> dict[str, Any]:
         metrics = directory.read_metrics(path)
     except InputError:  # not finished
         return found
+    meant = model if model in metrics["models"] else metrics["chosen"]
     for name, scores in metrics["models"].items():
         for part, values in scores.items():
             for key, value in values.items() if isinstance(values, dict) else ():
                 if isinstance(value, (bool, int, float, str)):
                     found[f"{name}.{part}.{key}"] = value
-                    if name == metrics["chosen"]:
+                    if name == meant:
                         found[f"{part}.{key}"] = value
     return found
 
@@ -163,11 +165,16 @@ def select(
 ) -> list[tuple[Place, dict[str, Any]]]:
     """The runs for which every comparison of ``where`` is true, sorted by the keys of ``sort``.
 
+    If ``where`` names one model (``model=mlp and test.accuracy>0.9``), a score without a model's
+    name is that of this model; otherwise it is that of the chosen one.
+
     ``sort`` is separated by commas; ``-key`` means the largest first; runs without the key come
     last.
     """
     comparisons = parse(where) if where else ()
-    rows = [(path, facts(path)) for path in runs]
+    named = {str(c.value) for c in comparisons if c.key == "model" and c.operator in ("=", "==")}
+    model = named.pop() if len(named) == 1 else None
+    rows = [(path, facts(path, model)) for path in runs]
     keys = [key for key in (sort or "").split(",") if key]
     known = {name for _, row in rows for name in row}
     for key in [c.key for c in comparisons] + [key.removeprefix("-") for key in keys]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
@@ -17,6 +18,7 @@ from linnet.core import files, registry
 from linnet.core.events import Plain
 from linnet.core.files import Place
 from linnet.core.history import History, Parts, join
+from linnet.core.text import figure
 from linnet.errors import DataError, InputError, LinnetError, ModelError
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
@@ -35,7 +37,7 @@ if TYPE_CHECKING:
     from linnet.figures import Figure
     from linnet.figures._curves import Axis
     from linnet.fit.artifact import Manifest
-    from linnet.insight.diagnosis import Claim
+    from linnet.insight.diagnosis import Reasons
     from linnet.runs.validation import Metrics, Test
 
     Array = np.ndarray[Any, Any]
@@ -177,9 +179,10 @@ class Run:
             self._history = about, events.history(path)
         return self._history[1]
 
-    def reasons(self) -> list[Claim]:
-        """Diagnosis: why the models are not better, the most important reason first."""
-        from linnet.insight.diagnosis import Predictions, diagnose
+    def reasons(self) -> Reasons:
+        """Diagnosis: why the models are not better, the most important reason first. The list is
+        printed as sentences."""
+        from linnet.insight.diagnosis import Predictions, Reasons, diagnose
 
         chosen, held = self.chosen, {}
         test = self.scores.models[chosen].test
@@ -192,7 +195,7 @@ class Run:
         rows = self.info.get("data", {}).get("valid_rows")
         curve = read_curve(self.place)
         manifests = self._readable()
-        return diagnose(
+        claims = diagnose(
             self.history(),
             self.metrics,
             held,
@@ -200,7 +203,9 @@ class Run:
             changes={} if curve is None else curve.plain()["changes"],
             recipes={name: manifest.recipe for name, manifest in manifests.items()},
             left_out=_left_out(manifests[chosen]) if chosen in manifests else {},
+            pictures=any(each.schema_.example == "picture" for each in manifests.values()),
         )
+        return Reasons(claims)
 
     def _readable(self) -> dict[str, Manifest]:
         """The manifests of the models whose files can be read."""
@@ -522,12 +527,17 @@ class Run:
         """The place of the run's data. A path that does not exist here is taken relative to the
         run's working directory. A known name of a data set stays a name, even if such a file
         exists."""
-        from linnet.data import BUILTIN
+        from linnet.data import BUILTIN, standard
         from linnet.data.known import KNOWN
 
         place = self.info.get("data", {}).get("place")
         if not isinstance(place, str):
             raise DataError("the run was trained on data in memory; give it as data=")
+        if place == standard.PLACE:
+            raise DataError(
+                f"{self.path} was trained on {standard.GONE}; give the same data as a file: linnet "
+                f"train FILE --resume {shlex.quote(str(self.path))}, or data=FILE"
+            )
         if place in BUILTIN or place in KNOWN:
             return place
         there = Path(str(self.info.get("directory", "."))) / place
@@ -616,4 +626,4 @@ def _shown(column: Column, value: float) -> str:
     if column.kind == "date":
         form = "%Y-%m-%d %H:%M" if column.timed else "%Y-%m-%d"
         return datetime.fromtimestamp(value, UTC).strftime(form)
-    return f"{value:g}"
+    return figure(value, 6).replace(",", "")

@@ -7,6 +7,7 @@ so that a later linnet can write more.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import (
@@ -20,7 +21,7 @@ from pydantic import (
 )
 from pydantic_core import CoreSchema
 
-from linnet.core.closed import at_first, explain
+from linnet.core.closed import at_first, explain, told
 from linnet.core.events import LARGEST, MAX_WHOLE
 from linnet.core.files import canonical
 from linnet.data.reading import Label
@@ -45,6 +46,9 @@ class _Open(BaseModel):
     @classmethod
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         return at_first(handler(source))
+
+    def __repr_args__(self) -> Iterator[tuple[str, Any]]:
+        return told(self)
 
 
 class Rests(_Open):
@@ -102,6 +106,7 @@ class Fit(_Open):
 
     reason: str
     seconds: Annotated[float, Field(ge=0, le=LARGEST)]
+    threads: Whole | None = None
     steps: Whole
     best_step: Whole
     stopped: str | None = None

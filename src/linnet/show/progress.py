@@ -3,23 +3,27 @@ line every few seconds. All show the same events in the same words."""
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, ExitStack, nullcontext, suppress
 from importlib import import_module
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-from linnet.core.events import Begin, Evaluate, Event, Finding, Plain, Step, of
+from linnet.core.events import Begin, Evaluate, Event, Finding, Plain, Resume, Step, of
 from linnet.core.events import Fit as Ended
 from linnet.core.history import Columns, Fit, History, Part, loss
 from linnet.core.html import Html, put
-from linnet.core.text import say
+from linnet.core.text import fixed, say
 from linnet.errors import LinnetWarning, printable
 from linnet.figures.notebook import paragraph, table
 from linnet.insight.task import task_in
+
+if TYPE_CHECKING:
+    from linnet.show.bars import Bars
 
 Echo = Callable[[Plain], None]
 
@@ -34,19 +38,21 @@ OF_A_FIT = (Step, Evaluate, Ended)
 
 
 def shown(
-    echo: Echo | bool | None, address: str | None = None
+    echo: Echo | bool | None, address: str | None = None, past: Sequence[Event] = ()
 ) -> AbstractContextManager[Echo | None]:
     """The receiver of the events. If ``echo`` is a function, it is ``echo`` itself; for True it is
-    a display, for False there is none, and for None it is a display in a notebook only.
+    a display, for False there is none, and for None it is a display if somebody can see it: in a
+    notebook, or where standard error is a terminal.
 
-    ``address`` is the address of a live page, which is shown.
+    ``address`` is the address of a live page, which is shown. ``past`` are the events so far of a
+    record that is resumed.
     """
     here = in_notebook()
-    if callable(echo) or not (here if echo is None else echo):
+    if callable(echo) or not (here or sys.stderr.isatty() if echo is None else echo):
         if address is not None:
             say(f"live page: {address}", error=True)
         return nullcontext(echo if callable(echo) else None)
-    return Notebook(address) if here else Terminal(address)
+    return Notebook(address, past) if here else Terminal(address, past)
 
 
 def in_notebook() -> bool:
@@ -61,13 +67,13 @@ def learned(step: Step) -> str:
     values = step.values
     if "penalty" in values:
         return f"penalty {values['penalty']:.0e}, gradient {values['gradient_max']:.1e}"
-    return f"training loss {values['loss']:.4f}" if "loss" in values else ""
+    return f"training loss {fixed(values['loss'])}" if "loss" in values else ""
 
 
 def scored(event: Evaluate) -> str:
     """The validation scores, in words."""
     valid = event.valid or {}
-    found = f"validation loss {loss(event):.4f}"
+    found = f"validation loss {fixed(loss(event))}"
     task = task_in(valid)
     return found if task is None else f"{found}, {task.words(task.of(valid))}"
 
@@ -93,12 +99,49 @@ def words_of(fit: Fit, event: Event) -> str:
     return ""
 
 
+def brief(fit: Fit, event: Event) -> str:
+    """The words for ``event`` in at most about 40 letters; empty if nothing new is to be said."""
+    match event:
+        case Begin():
+            return ""
+        case Resume():
+            return f"resumed at {_reached(fit, event.step or 0)}"
+        case Ended():
+            if fit.best is None or not (event.converged or fit.best.epoch):
+                return "converged" if event.converged else str(event.reason)
+            ended = "converged" if event.converged else f"best at {place(fit.best)}"
+            return f"{ended}{_score(fit.best)}"
+        case Step() if "penalty" in event.values:
+            return f"step {event.step} · gradient {event.values['gradient_max']:.1e}"
+        case Step() if fit.scores is None or not fit.scores.step:
+            loss_so_far = f" · loss {fixed(event.values['loss'])}" if "loss" in event.values else ""
+            return _reached(fit, event.step) + loss_so_far
+        case Evaluate() if event.epoch or not (fit.step and "penalty" in fit.step.values):
+            return _reached(fit, event.step) + _score(event)
+    return ""
+
+
+def _reached(fit: Fit, step: int) -> str:
+    """How far a fit is: "epoch 4 of 12", or its step if no epoch is done."""
+    if not fit.epoch:
+        return f"step {step:,}"
+    known = fit.total is not None and math.isfinite(fit.unit)
+    return f"epoch {fit.epoch}" + (f" of {math.ceil((fit.total or 0) / fit.unit)}" if known else "")
+
+
+def _score(event: Evaluate) -> str:
+    """The validation score."""
+    task = task_in(event.valid or {})
+    return "" if task is None else f" · val {task.shown(task.of(event.valid or {}))}"
+
+
 class _Display:
     """A display. It shows linnet's warnings itself; meanwhile Python does not print them, unless a
     filter asks for it."""
 
-    def __init__(self) -> None:
+    def __init__(self, past: Sequence[Event]) -> None:
         self._quiet = ExitStack()
+        self._past = past
         self._history = History(_Nowhere())
 
     def __enter__(self) -> Self:
@@ -126,12 +169,14 @@ class _Display:
         raise NotImplementedError
 
     def _take(self, line: Plain) -> tuple[Event, Fit | None]:
-        """The event of a line; and its fit, if the display has the begin of this fit."""
+        """The event of a line; and its fit, if it is the event of a fit."""
         event = of(line)
+        if isinstance(event, Resume):
+            self._history.extend(self._past[: event.events])
+            self._past = ()
+            return event, None if event.model is None else self._history.models.get(event.model)
         self._history.take(event)
-        fit = self._history.now
-        shows = fit is not None and fit.begin is not None
-        return event, fit if shows and isinstance(event, (Begin, *OF_A_FIT)) else None
+        return event, self._history.now if isinstance(event, (Begin, *OF_A_FIT)) else None
 
 
 class _Nowhere:
@@ -144,35 +189,28 @@ class _Nowhere:
 class Terminal(_Display):
     """Shows the events of a record on standard error as they come."""
 
-    def __init__(self, address: str | None = None) -> None:
-        super().__init__()
+    def __init__(self, address: str | None = None, past: Sequence[Event] = ()) -> None:
+        super().__init__(past)
         self._printed = time.monotonic()
-        self._bar: Any = None
-        self._task: Any = None
+        self._bars: Bars | None = None
+        self._line: Any = None
+        self._fit: Fit | None = None
         self._broken = False
         if address is not None:
             say(f"live page: {address}", error=True)
         if sys.stderr.isatty():
-            from rich.console import Console
-            from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
-            from rich.progress import Progress as Bar
+            from linnet.show.bars import Bars
 
-            self._bar = Bar(
-                TextColumn("{task.fields[model]:<9}", markup=False),
-                BarColumn(bar_width=24),
-                TextColumn("{task.description}", markup=False),
-                TimeElapsedColumn(),
-                console=Console(stderr=True),
-            )
+            self._bars = Bars()
 
     def _begin(self) -> None:
-        if self._bar:
-            self._bar.start()
+        if self._bars:
+            self._bars.start()
 
     def _end(self, error: BaseException | None) -> None:
-        if self._bar:
+        if self._bars:
             with suppress(OSError):
-                self._bar.stop()
+                self._bars.stop()
 
     def __call__(self, line: Plain) -> None:
         if self._broken:
@@ -184,37 +222,37 @@ class Terminal(_Display):
 
     def _show(self, event: Event, fit: Fit | None) -> None:
         if isinstance(event, Finding) and event.severity == "warning":
-            warning = printable(f"warning: {_found(event)}")
-            if self._bar:
-                self._bar.console.print(warning, markup=False, highlight=False)
+            warning = f"warning: {_found(event)}"
+            if self._bars:
+                self._bars.print(warning)
             else:
                 say(warning, error=True)
-        elif fit is None:
-            return
-        elif isinstance(event, Begin):
-            if self._bar:
-                self._task = self._bar.add_task("", total=fit.total, model=printable(fit.model))
-        else:
-            words = words_of(fit, event)
-            if self._bar:
-                self._draw(event, words)
-            elif isinstance(event, Ended):
-                say(f"{fit.model}: {words}", error=True)
-            elif words and "penalty" not in event.values and self._due():
+        elif fit is not None and self._bars:
+            self._draw(self._bars, event, fit)
+        elif fit is not None:
+            self._tell(event, fit)
+
+    def _tell(self, event: Event, fit: Fit) -> None:
+        """Print a line at the begin and the end of a fit, and every few seconds."""
+        words = brief(fit, event) if isinstance(event, Resume) else words_of(fit, event)
+        late = time.monotonic() - self._printed >= SECONDS_BETWEEN_LINES
+        late = late and "penalty" not in event.values
+        if words and (late or isinstance(event, (Resume, Ended))):
+            if not isinstance(event, Ended):
                 self._printed = time.monotonic()
-                say(f"{fit.model}: {words}", error=True)
+            say(f"{fit.model}: {words}", error=True)
 
-    def _due(self) -> bool:
-        return time.monotonic() - self._printed >= SECONDS_BETWEEN_LINES
-
-    def _draw(self, event: Event, words: str) -> None:
-        changed: dict[str, Any] = {"description": printable(words)} if words else {}
+    def _draw(self, bars: Bars, event: Event, fit: Fit) -> None:
+        if isinstance(event, Resume):
+            bars.print(f"{fit.model}: {brief(fit, event)}")
+        if fit is not self._fit:
+            self._fit, self._line = fit, bars.add(fit.model, fit.total, fit.at)
+        done, ended = None, isinstance(event, Ended)
         if isinstance(event, Ended):
             done = max(1, event.steps or 0)
-            changed |= {"completed": done, "total": done}
         elif isinstance(event, Step) and "penalty" not in event.values:
-            changed["completed"] = event.step
-        self._bar.update(self._task, **changed)
+            done = event.step
+        bars.update(self._line, brief(fit, event), done, ended=ended)
 
 
 class Notebook(_Display):
@@ -224,8 +262,8 @@ class Notebook(_Display):
     reached, there is a warning, and the fit continues.
     """
 
-    def __init__(self, address: str | None = None) -> None:
-        super().__init__()
+    def __init__(self, address: str | None = None, past: Sequence[Event] = ()) -> None:
+        super().__init__(past)
         self._address = address
         self._fault = ""
         self._handle: Any = None
@@ -246,12 +284,8 @@ class Notebook(_Display):
         if fit is None and not (isinstance(event, Finding) and event.severity == "warning"):
             return
         late = time.monotonic() - self._drawn >= SECONDS_BETWEEN_UPDATES
-        if isinstance(event, Begin) or late:
+        if isinstance(event, (Begin, Resume)) or late:
             self._draw()
-
-    def _fits(self) -> list[Fit]:
-        """The fits that are shown."""
-        return [fit for fit in self._history.fits if fit.begin is not None]
 
     def _findings(self) -> list[str]:
         """The warnings among the findings."""
@@ -275,10 +309,9 @@ class Notebook(_Display):
 
     def html(self) -> str:
         """The display as HTML."""
-        fits, findings = self._fits(), self._findings()
+        fits, findings = self._history.fits, self._findings()
         rows = [
-            [fit.model, _bar(fit, bool(self._fault)), *_told(fit), f"{fit.seconds:.1f} s"]
-            for fit in fits
+            [fit.model, _bar(fit, bool(self._fault)), *_told(fit), _seconds(fit)] for fit in fits
         ]
         head = ["model", "step", "training", "validation", "time"]
         parts = [table(head, rows)] if rows else [paragraph("linnet: the data is ready")]
@@ -297,7 +330,7 @@ class Notebook(_Display):
         """The display as plain text."""
         lines = [
             f"{fit.model}: " + (str(fit.end.reason) if fit.end else ", ".join(_told(fit)))
-            for fit in self._fits()
+            for fit in self._history.fits
         ]
         lines += [f"warning: {found}" for found in self._findings()[:MOST_WARNINGS]]
         lines += [self._fault] if self._fault else []
@@ -312,6 +345,11 @@ def _told(fit: Fit) -> tuple[str, str]:
         learned(fit.step).removeprefix("training ") if fit.step is not None else "",
         scored(held).removeprefix("validation ") if held is not None else "",
     )
+
+
+def _seconds(fit: Fit) -> str:
+    """How long a fit has taken so far; of one whose begin is not known, nothing."""
+    return f"{fit.seconds:.1f} s" if math.isfinite(fit.seconds) else ""
 
 
 def _bar(fit: Fit, broken: bool) -> Html:

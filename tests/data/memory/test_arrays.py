@@ -229,3 +229,73 @@ def test_frames_that_do_not_fit_their_target_are_told() -> None:
     mixed = pandas.Series(CODES).sample(frac=1, random_state=0)
     with pytest.warns(LinnetWarning, match="the same index in another order"):
         linnet.read((FRAME, mixed))
+
+
+WORDED: dict[str, Any] = {
+    "numpy": WORDS,
+    "objects": WORDS.astype(object),
+    "bytes": WORDS.astype("S"),
+    "a list": WORDS.tolist(),
+    "a column": WORDS[:, None],
+    "pandas": pandas.Series(WORDS),
+    "pandas, string": pandas.Series(WORDS, dtype="string"),
+    "pandas, category": pandas.Series(WORDS, dtype="category"),
+    "pandas, objects": pandas.Series(WORDS, dtype=object),
+    "polars": polars.Series(WORDS),
+}
+
+
+@pytest.mark.parametrize("kind", WORDED)
+@pytest.mark.parametrize("frame", [False, True])
+def test_text_is_classes_by_name(kind: str, frame: bool) -> None:
+    x = pandas.DataFrame(X, columns=list("abc")) if frame else X
+    schema = linnet.read((x, WORDED[kind])).schema
+    assert (schema.classes, schema.class_kind) == (("blue", "green", "red"), "text")
+
+
+@pytest.mark.parametrize("kind", ["bool", "object", "boolean"])
+def test_truth_values_are_classes(kind: str) -> None:
+    y = pandas.Series(CODES == 1, dtype=kind)
+    for given in (y, y.to_numpy() if kind != "boolean" else y):
+        assert linnet.read((X, given)).schema.classes == (False, True)
+
+
+SECOND: dict[str, Any] = {
+    "array": CODES, "series": pandas.Series(WORDS), "list": CODES.tolist(),
+    "frame": pandas.DataFrame({"y": CODES}), "tensor": torch.from_numpy(CODES), "text": "y",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("first", ["array", "frame", "tensor"])
+@pytest.mark.parametrize("second", SECOND)
+def test_arguments_apart_are_refused_with_what_to_type(first: str, second: str) -> None:
+    x = {"array": X, "frame": pandas.DataFrame(X), "tensor": torch.from_numpy(X)}[first]
+    said = refusal(linnet.train, x, SECOND[second], error=RecipeError)
+    assert "train((X, y))" in said and 'target="y"' in said
+
+
+@pytest.mark.parametrize("given", [X, torch.from_numpy(X), polars.Series(CODES)])
+def test_an_array_alone_is_told_to_bring_its_target(given: Any) -> None:
+    for work in (linnet.read, linnet.train):
+        assert "without its target; give both in a tuple: (X, y)" in refusal(work, given)
+
+
+def test_lists_are_told_what_they_should_be() -> None:
+    assert "give a tuple of the arrays: (X, y)" in refusal(linnet.read, [X, CODES])
+    assert "pandas.DataFrame(rows)" in refusal(linnet.read, [{"x": 1, "y": 2}])
+
+
+def test_a_list_of_pairs_is_read_item_by_item() -> None:
+    items = [(torch.from_numpy(row), word) for row, word in zip(X, WORDS.tolist(), strict=True)]
+    data = linnet.read(items)
+    assert torch.equal(data.x, torch.from_numpy(X)) and data.schema.classes[0] == "blue"
+    assert "each item holds 30 examples" in refusal(linnet.read, [(X[:30], CODES[:30])] * 2)
+    said = refusal(linnet.read, [(X[0], 1), (X[1][:2], 0)])
+    assert "examples of shapes" in said
+
+
+def test_several_labels_a_row_are_told_what_to_do() -> None:
+    several = ONES.copy()
+    several[7, 0] = 1
+    said = refusal(linnet.read, (X, several))
+    assert "train a model for each label, y[:, 0] and so on" in said

@@ -140,7 +140,10 @@ REFUSED: dict[str, tuple[Any, str]] = {
         TensorDataset(X.reshape(5, 8, 6), Y.reshape(5, 8)), "so it is a batch"
     ),
     "arrays of batches": ((X.reshape(5, 8, 6), Y.reshape(5, 8)), "are these 5 batches of 8 rows"),
-    "three tensors": (TensorDataset(X, Y, Y), "item 0 is a tuple of 3; expected (example, target)"),
+    "three tensors": (
+        TensorDataset(X, Y, Y),
+        "item 0 is a tuple of 3; expected (example, target): [(item[0], item[1]) for item in data]",
+    ),
     "one tensor": (TensorDataset(X), "item 0 is a tuple of 1"),
     "dicts": (Items(lambda index: {"image": X[index]}), "item 0 is a dict of 'image'"),
     "no pairs": (DataLoader(torch.ones(3)), "item 0 is a Tensor"),  # type: ignore[arg-type]

@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import polars as pl
-
+from linnet.core.later import polars as pl
 from linnet.data.memory.frames import Frames
 from linnet.data.memory.values import as_array
 from linnet.data.reading import Reading

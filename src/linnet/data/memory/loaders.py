@@ -169,9 +169,11 @@ def _check_item(item: Any, index: int, own: str) -> None:
     expected = "expected (example, target)"
     if isinstance(item, Mapping):
         keys = listed([repr(key) for key in item], 8)
-        what = f"a dict of {keys}; {expected}: [(item[...], item[...]) for item in data]"
+        first, second = (*map(repr, item), "...", "...")[:2]
+        what = f"a dict of {keys}; {expected}: [(item[{first}], item[{second}]) for item in data]"
     elif isinstance(item, (tuple, list)):
-        extra = ": linnet cannot know what the others are" if len(item) > 2 else ""
+        extra = ": [(item[0], item[1]) for item in data], if these are the two"
+        extra = extra if len(item) > 2 else ""
         what = f"a {type(item).__name__} of {len(item)}; {expected}{extra}"
     else:
         what = f"a {type(item).__name__}; {expected}"

@@ -24,14 +24,14 @@ PARTS = ("x_train", "y_train", "x_test", "y_test")
 
 class Memory:
     """``(X, y)``, ``(X, y, X_test, y_test)``, ``((X, y), (X_test, y_test))``, a mapping of arrays,
-    a torch data set or loader. ``X`` may be a data frame: then it is read as one, and ``y`` is its
-    target."""
+    a torch data set or loader, or a list of ``(example, target)``. ``X`` may be a data frame: then
+    it is read as one, and ``y`` is its target."""
 
     def matches(self, place: object) -> bool:
-        return isinstance(place, (tuple, Mapping, TorchDataset, DataLoader))
+        return isinstance(place, (tuple, Mapping, TorchDataset, DataLoader)) or _is_items(place)
 
     def read(self, place: Any, reading: Reading) -> Dataset | Table:
-        if isinstance(place, (DataLoader, TorchDataset)):
+        if isinstance(place, (DataLoader, TorchDataset, list)):
             return read_examples(place, reading)
         given = dict(place) if isinstance(place, Mapping) else _named(place)
         name = "the mapping" if isinstance(place, Mapping) else "the tuple"
@@ -39,6 +39,13 @@ class Memory:
             return beside(given, reading)
         arrays = {str(key): as_array(value, f"{name}, {key}") for key, value in given.items()}
         return from_mapping(arrays, "arrays", name, reading)
+
+
+def _is_items(place: object) -> bool:
+    """Whether it is a list of pairs, as a data set would give them one by one."""
+    if not isinstance(place, list) or not place:
+        return False
+    return all(isinstance(item, tuple) and len(item) == 2 for item in place)
 
 
 def _is_x(key: object) -> bool:

@@ -143,7 +143,7 @@ def _plain(array: Array, value: Any, what: str) -> Array:
     if len(found) > 1 and found != {"number", "boolean"}:
         one = next(index for index, one in enumerate(flat) if kinds[type(one)] == "text")
         raise DataError(
-            f"{what}: mixes text and numbers: {literal(flat[one])} at {_place(one, array)}; "
+            f"{what}: mixes text and numbers: {literal(str(flat[one]))} at {_place(one, array)}; "
             "expected one of the two; for columns of both, give a data frame"
         )
     dtype = (

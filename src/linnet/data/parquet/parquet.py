@@ -6,7 +6,7 @@ import io
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from linnet.core import memory
 from linnet.core.text import of_path
+from linnet.data.named import divided
 from linnet.data.parquet.footer import MAGIC, Footer, Leaf, check_pages, locate, parse
 from linnet.data.reading import Reading
 from linnet.data.table import Table
@@ -38,10 +39,11 @@ class Parquet:
     """A Parquet file, recognised by its ending or its first bytes, or a folder of such files.
 
     The files of a folder are ordered by the bytes of their names and must have the same columns.
-    Hidden files, files whose names begin with ``_``, and sub-folders are skipped. linnet checks a
-    file before polars reads it: the footer, the positions and sizes of all pages, and their
-    checksums if it has them. Only the columns in use are unpacked; the whole packed file is in
-    memory together with them. A pandas index without a name is left out.
+    Hidden files, files whose names begin with ``_``, and sub-folders are skipped. If the names of
+    all files tell a part (``train.parquet``, ``test.parquet``), the rows are split so. linnet
+    checks a file before polars reads it: the footer, the positions and sizes of all pages, and
+    their checksums if it has them. Only the columns in use are unpacked; the whole packed file is
+    in memory together with them. A pandas index without a name is left out.
     """
 
     def matches(self, place: object) -> bool:
@@ -100,7 +102,8 @@ class Parquet:
         notes: tuple[str, ...] = ()
         if index:
             notes = (f"the index of pandas was left out: {', '.join(index)}",)
-        return to_table(
+        sizes = [len(frame) for frame in frames]
+        table = to_table(
             _columns(frames),
             of_path(place.name),
             reading,
@@ -109,6 +112,7 @@ class Parquet:
             where=where if len(paths) > 1 else None,
             notes=notes,
         )
+        return divided(table, [path.name for path in paths], sizes, reading)
 
 
 Stamp = tuple[int, int]
@@ -146,16 +150,8 @@ def _look(path: Path) -> tuple[Footer, Stamp]:
 def _read(path: Path, footer: Footer, stamp: Stamp, names: list[str]) -> polars.DataFrame:
     """The columns ``names``; polars reads the same bytes that were checked."""
     source = of_path(path)
-    try:
-        with open(path, "rb") as file:
-            before = _stamp(file)
-            content = file.read()
-            after = _stamp(file)
-    except OSError as error:
-        raise DataError(f"{source}: cannot read: {error.strerror or error}") from error
+    content = read_whole(path, stamp)
     size = len(content)
-    if not before == after == stamp or size != stamp[0]:
-        raise _changed(path)
     length = locate(content[:4], content[-8:], size, source)
     if parse(content[size - 8 - length : size - 8], size - 8 - length, source) != footer:
         raise _changed(path)
@@ -166,6 +162,20 @@ def _read(path: Path, footer: Footer, stamp: Stamp, names: list[str]) -> polars.
             f"{footer.rows:,} and {len(names):,}; fetch or copy it again"
         )
     return frame
+
+
+def read_whole(path: Path, stamp: Stamp | None = None) -> bytes:
+    """The bytes of a file; raises DataError if it changed meanwhile, or since ``stamp``."""
+    try:
+        with open(path, "rb") as file:
+            before = _stamp(file)
+            content = file.read()
+            after = _stamp(file)
+    except OSError as error:
+        raise DataError(f"{of_path(path)}: cannot read: {error.strerror or error}") from error
+    if not before == after == (stamp or before) or len(content) != before[0]:
+        raise _changed(path)
+    return content
 
 
 def read_content(content: bytes, source: str) -> polars.DataFrame:
@@ -185,15 +195,26 @@ def _decode(content: bytes, footer: Footer, names: list[str], source: str) -> po
     import polars
 
     memory.require(check_pages(memoryview(content), footer, names, source), source)
+
+    def decode() -> polars.DataFrame:
+        return polars.read_parquet(
+            io.BytesIO(content),
+            columns=names,
+            use_statistics=False,
+            hive_partitioning=False,
+            glob=False,
+        )
+
+    return careful(decode, source)
+
+
+def careful(decode: Callable[[], polars.DataFrame], source: str) -> polars.DataFrame:
+    """What a decoder of polars makes of checked bytes; its errors and panics as DataError."""
+    import polars
+
     try:
         with _quiet():
-            return polars.read_parquet(
-                io.BytesIO(content),
-                columns=names,
-                use_statistics=False,
-                hive_partitioning=False,
-                glob=False,
-            )
+            return decode()
     except MemoryError:
         raise
     except (Exception, polars.exceptions.PanicException) as error:  # its decoders raise many kinds

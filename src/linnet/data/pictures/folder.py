@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -15,15 +15,13 @@ import torch
 from linnet.core.registry import suggest
 from linnet.core.text import counted, listed, of_path
 from linnet.data.dataset import Dataset
-from linnet.data.pictures.picture import ENDINGS, UNREAD, head, open_grey, open_picture
-from linnet.data.reading import Again, Label, Reading
+from linnet.data.pictures.picture import ENDINGS, UNREAD, Head, head, open_grey, open_picture
+from linnet.data.pictures.sizes import check_room, one_size
+from linnet.data.reading import Again, Label, Reading, sides
 from linnet.data.source import Array, assemble
 from linnet.data.split import Division, part_of
 from linnet.data.table import Warned
 from linnet.errors import DataError
-
-MAX_FOLDER_BYTES = 64 << 30
-"""A folder whose pictures would take more bytes in memory is refused."""
 
 MAX_WRAPPERS = 4
 """At most this many folders around the folder of the classes or parts are opened."""
@@ -56,19 +54,18 @@ class Folder:
     """
 
     def matches(self, place: object) -> bool:
-        return isinstance(place, Path) and place.is_dir() and _layout(place) is not None
+        if not isinstance(place, Path):
+            return False
+        if place.is_dir():
+            return _layout(place) is not None or _first(place) is not None
+        return place.is_file() and place.suffix.lower() in (*ENDINGS, *UNREAD)
 
     def read(
         self, place: Path, reading: Reading, classes: tuple[Label, ...] | None = None
     ) -> Dataset:
-        layout = _layout(place)
-        assert layout is not None
-        if layout.loose:
-            raise DataError(
-                f"{of_path(place)}: holds pictures, but no folders of classes; expected a folder "
-                "for each class, with its pictures (to predict these: linnet predict RUN "
-                f"{of_path(layout.parts[TRAIN])})"
-            )
+        layout = None if place.is_file() else _layout(place)
+        if layout is None or layout.loose:
+            raise _unlabelled(place, layout)
         skipped = Skipped(place)
         for folder, used in layout.passed:
             skipped.all_but(folder, used)
@@ -84,13 +81,9 @@ class Folder:
             for path in files
         ]
         every = [path for *_, path in ordered]
-        skip = reading.on_bad == "skip"
-        pictures, read, bad, warned = _read_all(every, again.channels, skip=skip)
+        pictures, read, notes = read_files(every, place, reading)
         number, codes = np.array([row[:2] for row in ordered], np.int64)[read].T
         paths = [path for (*_, path), kept in zip(ordered, read, strict=True) if kept]
-        notes = skipped.notes() + warned + _coloured(paths, again.channels)
-        if bad:
-            notes += (f"{len(bad):,} pictures cannot be read and were skipped: {'; '.join(bad)}",)
         data = assemble(
             pictures,
             codes,
@@ -98,10 +91,12 @@ class Folder:
             classes=again.labels or names,
             target="label",
             test_rows=int((number == TEST).sum()),
-            notes=notes,
+            notes=skipped.notes() + notes,
             reading=reading,
             where=lambda row: _inside(paths[row], place),
         )
+        if isinstance(reading, Again):
+            data = replace(data, files=tuple(_inside(path, place) for path in paths))
         if VALID not in parts:
             return data
         name = of_path(layout.parts[VALID].name)
@@ -165,17 +160,93 @@ def _parts(place: Path, folders: list[os.DirEntry[str]], depth: int) -> Layout |
     )
 
 
-def loose(place: Path) -> list[Path]:
-    """The pictures in a folder without classes, in the order of their names; else none."""
+def _unlabelled(place: Path, layout: Layout | None) -> DataError:
+    """Why a place with pictures is no data set."""
+    where = of_path(place)
+    if place.suffix.lower() in UNREAD and place.is_file():
+        return DataError(f"{where}: linnet does not read {place.suffix.lower()}: convert it to PNG")
+    if place.is_file():
+        found = "one picture, and no folder"
+    elif layout is not None:
+        found, where = "holds pictures, but no folders of classes", of_path(layout.parts[TRAIN])
+    else:
+        first = _first(place)
+        assert first is not None
+        found = (
+            f"its pictures lie deeper than in folders of classes, such as {_inside(first, place)}"
+        )
+    return DataError(
+        f"{of_path(place)}: {found}; expected a folder for each class, with its pictures (to "
+        f"predict these: linnet predict RUN {where})"
+    )
+
+
+def _first(place: Path) -> Path | None:
+    """A picture somewhere in a folder, among its first ``MAX_COUNTED`` files."""
+    files = 0
+    for folder, folders, names in os.walk(place):
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != LITTER)
+        for name in sorted(names):
+            if name.lower().endswith(ENDINGS) and not name.startswith("."):
+                return Path(folder, name)
+        files += len(names)
+        if files > MAX_COUNTED:
+            break
+    return None
+
+
+class Unlabelled(NamedTuple):
+    """Pictures to predict: the files; for each the name by which it is told, and that of the folder
+    in which it was found, if that may be a class; and remarks."""
+
+    place: Path
+    paths: list[Path]
+    names: list[str]
+    labels: list[str | None]
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, paths: list[Path]) -> Unlabelled:
+        """These files, by the names that they were given."""
+        return cls(paths[0].parent, paths, list(map(of_path, paths)), [None] * len(paths))
+
+
+def unlabelled(place: Path, classes: Collection[str] | None) -> Unlabelled | None:
+    """The pictures in ``place``, a picture or a folder, also in folders of folders.
+
+    None if there are none, or if it is a data set whose classes are all among ``classes``; None
+    means all.
+    """
+    if place.is_file() and place.suffix.lower() in ENDINGS:
+        return Unlabelled.of([place])
+    if not place.is_dir() or _first(place) is None:
+        return None
     layout = _layout(place)
-    if layout is None or not layout.loose:
-        return []
-    entries = _entries(layout.parts[TRAIN])
-    return [
-        Path(entry.path)
-        for entry in entries
-        if _is_picture(entry) and _shown(entry) and _is_file(entry)
-    ]
+    if layout is not None and not layout.loose:
+        folders = [entry for part in layout.parts.values() for entry in _entries(part)]
+        named = {of_path(each.name) for each in folders if _is_folder(each) and _has_pictures(each)}
+        if classes is None or named <= set(classes):
+            return None
+    skipped = Skipped(place)
+    paths = _every(place, skipped)
+    labels = [None if path.parent == place else of_path(path.parent.name) for path in paths]
+    names = [_inside(path, place) for path in paths]
+    return Unlabelled(place, paths, names, labels, skipped.notes())
+
+
+def _every(place: Path, skipped: Skipped) -> list[Path]:
+    """All pictures in a folder and in the folders in it, by the bytes of their names."""
+    found = []
+    for entry in _entries(place):
+        if not _shown(entry) or skipped.leads_out(entry):
+            skipped.add(entry)
+        elif _is_folder(entry):
+            found += [] if entry.is_symlink() else _every(Path(entry.path), skipped)
+        elif _is_picture(entry) and _is_file(entry):
+            found.append(Path(entry.path))
+        else:
+            skipped.add(entry)
+    return found
 
 
 def _same_classes(
@@ -201,17 +272,14 @@ def _same_classes(
             )
 
 
-def _coloured(paths: list[Path], channels: int | None) -> tuple[str, ...]:
+def _grey(coloured: list[Path]) -> tuple[str, ...]:
     """A warning if pictures in colour are read as grey, because the model takes grey."""
-    if channels != 1:
-        return ()
-    found = [path for path in paths if not head(path).grey and open_grey(path)[1]]
-    if not found:
+    if not coloured:
         return ()
     return (
         Warned(
-            f"{counted(len(found), 'picture')} in colour, the first {of_path(found[0])}: the model "
-            "takes grey",
+            f"{counted(len(coloured), 'picture')} in colour, the first {of_path(coloured[0])}: the "
+            "model takes grey",
             "their luminance is used; convert them as the training pictures were",
         ),
     )
@@ -402,52 +470,83 @@ def _entries(folder: Path) -> list[os.DirEntry[str]]:
         raise DataError(f"{of_path(folder)}: cannot read: {error.strerror}") from error
 
 
-def _read_all(
-    paths: list[Path], channels: int | None, *, skip: bool
-) -> tuple[Array, Array, list[str], tuple[str, ...]]:
-    """All pictures as uint8 (rows, channels, height, width), of one size; by default with as many
-    channels as they need.
+class Files(NamedTuple):
+    """Pictures of one size from files: uint8 (rows, channels, height, width); which of the files
+    they are, (files,) bool; and remarks."""
 
-    Also returns which of the paths they are (paths,), the errors of the pictures that ``skip``
-    left out, and warnings.
+    pictures: Array
+    read: Array
+    notes: tuple[str, ...]
+
+
+def read_files(paths: list[Path], place: Path, reading: Reading) -> Files:
+    """The pictures in ``paths``, which are in ``place``.
+
+    Their size is that of ``reading``, or else the one that all of them have. They have as many
+    channels as they need, or as a model takes.
     """
     bad: list[str] = []
+    skip = reading.on_bad == "skip"
     heads = [_attempt(head, path, bad, skip) for path in paths]
-    read = np.array([head is not None for head in heads])
-    good = [(path, head) for path, head in zip(paths, heads, strict=True) if head is not None]
+    good = [index for index, facts in enumerate(heads) if facts is not None]
+    known = [facts for facts in heads if facts is not None]
     if not good:
-        raise _none(paths, bad)
-    first, (size, *_) = good[0]
-    for path, (other, *_) in good:
-        if other != size:
-            raise DataError(
-                f"{of_path(path)} is {other[0]} x {other[1]} pixels, {of_path(first)} "
-                f"{size[0]} x {size[1]}; expected one size: resize the pictures first"
-            )
-    needed = 1 if all(head.grey for _, head in good) else 3
-    channels = needed if channels is None else channels
-    width, height = size
-    need = len(good) * channels * height * width
-    if need > MAX_FOLDER_BYTES:
-        raise DataError(
-            f"{of_path(paths[0].parent.parent)}: its pictures take {need:,} bytes; at most "
-            f"{MAX_FOLDER_BYTES:,} (MAX_FOLDER_BYTES)"
-        )
+        raise _none(place, bad)
+    sizes = [facts.size for facts in known]
+    wanted = sides(reading.size)
+    height, width = wanted or one_size([paths[index] for index in good], sizes, place)
+    channels = reading.channels if isinstance(reading, Again) else None
+    channels = channels or (1 if all(facts.grey for facts in known) else 3)
+    check_room(place, len(good), (channels, height, width), sizes)
     pictures = np.empty((len(good), channels, height, width), np.uint8)
+    read = np.zeros(len(paths), bool)
+    coloured: list[Path] = []
+
+    def opened(path: Path) -> Array:
+        return open_picture(path, channels, wanted, reading.fit)
+
+    def greyed(path: Path) -> Array:
+        picture, colour = open_grey(path, wanted, reading.fit)
+        coloured.extend([path] if colour else [])
+        return picture
+
     row = 0
-    for index in np.nonzero(read)[0].tolist():
-        picture = _attempt(lambda path: open_picture(path, channels), paths[index], bad, skip)
+    for index, facts in zip(good, known, strict=True):
+        method = greyed if channels == 1 and not facts.grey else opened
+        picture = _attempt(method, paths[index], bad, skip)
         if picture is None:
-            read[index] = False
             continue
         if picture.shape != pictures.shape[1:]:
             raise DataError(f"{of_path(paths[index])}: changed while it was read; read it again")
         pictures[row] = picture
+        read[index] = True
         row += 1
     if not row:
-        raise _none(paths, bad)
-    several = [of_path(path) for path, head in good if head.several]
-    return pictures[:row], read, bad, _several(several)
+        raise _none(place, bad)
+    kept = [(path, facts) for path, facts in zip(paths, heads, strict=True) if facts is not None]
+    notes = _scaled(kept, (width, height), reading)
+    notes += _several([of_path(path) for path, facts in kept if facts.several]) + _grey(coloured)
+    if bad:
+        notes += (f"{len(bad):,} pictures cannot be read and were skipped: {'; '.join(bad)}",)
+    return Files(pictures[:row], read, notes)
+
+
+def _scaled(
+    kept: list[tuple[Path, Head]], size: tuple[int, int], reading: Reading
+) -> tuple[str, ...]:
+    """A note if pictures were scaled; a warning, if those that trained the model were not."""
+    found = [(path, facts.size) for path, facts in kept if facts.size != size]
+    if not found:
+        return ()
+    how = "their edges repeated" if reading.fit == "pad" else "cut to fill it"
+    (path, first), *_ = found
+    what = (
+        f"{counted(len(found), 'picture')} of another size scaled to {size[0]} x {size[1]}, {how}; "
+        f"the first, {of_path(path)}, is {first[0]} x {first[1]}"
+    )
+    if isinstance(reading, Again) and not reading.scaled:
+        return (Warned(what, "none was in training, so prepare them as those were"),)
+    return (what,)
 
 
 def _several(names: list[str]) -> tuple[str, ...]:
@@ -474,7 +573,5 @@ def _attempt(read: Callable[[Path], T], path: Path, bad: list[str], skip: bool) 
         return None
 
 
-def _none(paths: list[Path], bad: list[str]) -> DataError:
-    return DataError(
-        f"{of_path(paths[0].parent.parent)}: none of its pictures can be read; the first: {bad[0]}"
-    )
+def _none(place: Path, bad: list[str]) -> DataError:
+    return DataError(f"{of_path(place)}: none of its pictures can be read; the first: {bad[0]}")

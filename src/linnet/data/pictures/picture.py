@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from linnet.core.text import of_path
+from linnet.data.reading import Fit
 from linnet.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -62,8 +63,18 @@ LIGHT = 192
 pixels is at least this, of 255, it would hardly be seen there, and is laid on black."""
 
 
-def open_picture(path: Path, channels: int) -> Array:
-    """The picture in ``path`` as uint8 (channels, height, width); 1 channel is grey, 3 are RGB."""
+DRAFT = 2
+"""A JPEG may be decoded at a half, a quarter or an eighth of its size, if that leaves at least this
+many times the sides that are wanted."""
+
+
+def open_picture(
+    path: Path, channels: int, sides: tuple[int, int] | None = None, how: Fit = "pad"
+) -> Array:
+    """The picture in ``path`` as uint8 (channels, height, width); 1 channel is grey, 3 are RGB.
+
+    It is scaled to ``sides``, height and width, if they are given; see ``fitted``.
+    """
     with _opened(path) as (file, image):
         if image.format == "PNG":  # Pillow would decode a truncated or damaged one
             file.seek(max(0, os.fstat(file.fileno()).st_size - 65536))
@@ -72,15 +83,45 @@ def open_picture(path: Path, channels: int) -> Array:
             image.verify()  # every checksum; afterwards the picture must be opened again
             file.seek(0)
             image = Image.open(file, formats=USUAL)
+        if sides is not None:
+            image.draft(None, (DRAFT * max(sides), DRAFT * max(sides)))  # of a JPEG only
         image.load()
         turn = _turn(image)
-        return convert(image if turn is None else image.transpose(turn), channels)
+        found = convert(image if turn is None else image.transpose(turn), channels)
+        return found if sides is None else fitted(found, sides, how)
 
 
-def open_grey(path: Path) -> tuple[Array, bool]:
+def fitted(picture: Array, sides: tuple[int, int], how: Fit) -> Array:
+    """A picture (channels, height, width) scaled to ``sides``; its proportions stay as they are.
+
+    "pad" scales it until it fits in, and repeats its edges for the rest; "crop" scales it until it
+    fills the sides, and cuts off the rest. Both keep its centre. The filter is Pillow's bilinear
+    one, which on the way down takes the mean over all pixels that become one.
+    """
+    old = picture.shape[1:]
+    if old == sides:
+        return picture
+    ratios = [new / side for new, side in zip(sides, old, strict=True)]
+    ratio = min(ratios) if how == "pad" else max(ratios)
+    height, width = (max(1, round(ratio * side)) for side in old)
+    scaled = np.stack(
+        [
+            np.asarray(Image.fromarray(layer).resize((width, height), Image.Resampling.BILINEAR))
+            for layer in picture
+        ]
+    )
+    top, left = ((new - side) // 2 for new, side in zip(sides, (height, width), strict=True))
+    if how == "crop":
+        return scaled[:, -top : sides[0] - top, -left : sides[1] - left]
+    around = ((top, sides[0] - height - top), (left, sides[1] - width - left))
+    return np.pad(scaled, ((0, 0), *around), mode="edge")
+
+
+def open_grey(path: Path, sides: tuple[int, int] | None, how: Fit) -> tuple[Array, bool]:
     """The picture in ``path`` as grey (1, height, width), and whether it was in colour."""
-    red, green, blue = open_picture(path, 3)
-    return open_picture(path, 1), bool((red != green).any() or (red != blue).any())
+    picture = open_picture(path, 3, sides, how)
+    grey = convert(Image.fromarray(picture.transpose(1, 2, 0)), 1)
+    return grey, bool((picture != picture[:1]).any())
 
 
 class Head(NamedTuple):
@@ -99,7 +140,9 @@ def head(path: Path) -> Head:
         grey = image.mode in GREY
         if width != height and _turn(image) in SIDEWAYS:  # for this Pillow decodes a PNG
             width, height = height, width
-        return Head((width, height), grey, bool(getattr(image, "is_animated", False)))
+        # a phone adds a small or a deep copy to its JPEG, which is then an MPO
+        several = bool(getattr(image, "is_animated", False)) and image.format != "MPO"
+        return Head((width, height), grey, several)
 
 
 def convert(image: Image.Image, channels: int) -> Array:

@@ -10,9 +10,9 @@ from typing import Any
 from unicodedata import normalize
 
 import numpy as np
-import polars as pl
 
 from linnet.core import memory
+from linnet.core.later import polars as pl
 from linnet.core.registry import suggest
 from linnet.core.text import literal
 from linnet.data.reading import Reading
@@ -235,13 +235,13 @@ def from_narwhals(column: Any, name: str, source: str) -> pl.Series:
         raise refused(source, name, shown)
     missing = column.is_null().to_numpy().astype(bool)
     if shown == "object":
-        return _objects(column.to_list(), missing, name, source)
+        return of_objects(column.to_list(), missing, name, source)
     if isinstance(kind, narwhals.String):
         return _strings(column.to_numpy(), missing, name)
     if categories and shown == "category":
         return _categories(native, name, shown, source)
     if categories:  # pyarrow's, inside pandas
-        return _as_text(_objects(column.to_list(), missing, name, source), shown, source)
+        return _as_text(of_objects(column.to_list(), missing, name, source), shown, source)
     if isinstance(kind, narwhals.Boolean):
         return _masked(column.fill_null(False).to_numpy().astype(bool), missing, name)
     if kind.is_integer() or kind.is_float():
@@ -251,7 +251,7 @@ def from_narwhals(column: Any, name: str, source: str) -> pl.Series:
         if kind.time_zone is not None:
             column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
         return pl.Series(name, _date_times(column.to_numpy()))
-    return _objects(column.to_list(), missing, name, source)  # such as dates and decimals
+    return of_objects(column.to_list(), missing, name, source)  # such as dates and decimals
 
 
 def _from_arrow(
@@ -298,7 +298,7 @@ def _categories(native: Any, name: str, shown: str, source: str) -> pl.Series:
         return pl.Series(name, [None] * len(codes), dtype=pl.String)
     if len({_kind(value) for value in values}) > 1:
         raise refused(source, name, f"{shown} of several types")
-    kinds = _objects(values, np.zeros(len(values), bool), name, source)
+    kinds = of_objects(values, np.zeros(len(values), bool), name, source)
     texts = _as_text(kinds, shown, source)
     picks = pl.Series(codes.astype(np.int64))
     return texts.gather(picks.set(picks < 0, None)).rename(name)
@@ -312,7 +312,7 @@ def _as_text(values: pl.Series, shown: str, source: str) -> pl.Series:
     raise refused(source, values.name, f"{shown} of {kind}")
 
 
-def _objects(values: list[Any], missing: Any, name: str, source: str) -> pl.Series:
+def of_objects(values: list[Any], missing: Any, name: str, source: str) -> pl.Series:
     """A column of Python objects: all of one kind, or numbers of several kinds."""
     first = None
     for row, (value, gone) in enumerate(zip(values, missing.tolist(), strict=True)):

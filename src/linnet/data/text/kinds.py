@@ -11,8 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-import polars as pl
-
+from linnet.core.later import polars as pl
 from linnet.data.text.lines import shown
 from linnet.data.text.values import Tally
 from linnet.errors import DataError

@@ -7,8 +7,6 @@ record must have the right number of fields, and each quote must be at an allowe
 from __future__ import annotations
 
 import codecs
-import gzip
-import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from linnet.core.text import counted, plural
+from linnet.data.text.packed import Unpacked
 from linnet.errors import DataError
 
 Array = np.ndarray[Any, Any]
@@ -27,11 +26,9 @@ CHUNK_BYTES = 4 << 20
 MAX_RECORD_BYTES = 16 << 20
 """A longer record is refused, and so is a quote that is not closed within this many bytes."""
 
-GZIP = b"\x1f\x8b"
-
 MAX_GZIP_RATIO = 200
-"""The most bytes of text that a byte of a gzip file may become, beyond ``SMALL_TEXT_BYTES``: tables
-become 3 to 10, of zeros alone 100. So the cost of a small file is bounded."""
+"""The most bytes of text that a byte of a packed file may become, beyond ``SMALL_TEXT_BYTES``:
+tables become 3 to 10, of zeros alone 100. So the cost of a small file is bounded."""
 
 SMALL_TEXT_BYTES = 32 << 20
 
@@ -46,7 +43,9 @@ MARKS = (
 
 NONE = np.zeros(0, np.int64)
 
-LINE, RETURN, QUOTE, SPACE, TAB = b'\n\r" \t'
+LINE, RETURN, QUOTE, SPACE, TAB, MARK = b'\n\r" \t#'
+
+VALUE_ENDS = (b",", b";", b"\t", b"\n", b"\r", b'"')
 
 STEPS = 16
 """Up to this many blanks around a value are removed one by one, more in one operation."""
@@ -67,6 +66,10 @@ class Fault(Exception):
         self.byte = byte
 
 
+class NoText(Fault):
+    """Bytes that are not text in the encoding of the file."""
+
+
 def shown(text: str) -> str:
     """A name or value for a message: on one line, and cut if it is long."""
     plain = "".join(c if c.isprintable() else repr(c)[1:-1] for c in text[:80])
@@ -85,19 +88,15 @@ def line_ends(data: bytes, stop: int | None = None) -> int:
 class Stream:
     """The text of an open file as UTF-8, without its byte-order mark.
 
-    ``taken`` bytes of the file gave ``made`` bytes of text so far. A file that is gzip by its first
-    bytes is unpacked.
+    ``taken`` unpacked bytes gave ``made`` bytes of text so far. A packed file is unpacked.
     """
 
     def __init__(self, file: BinaryIO, path: Path, encoding: str) -> None:
         self.taken = self.made = 0
         self._path = path
         self._fault: Fault | None = None
-        file.seek(0)
-        self.packed = file.read(2) == GZIP
-        file.seek(0)
-        self._raw = file
-        self._file: Any = gzip.GzipFile(fileobj=file) if self.packed else file
+        self._file = Unpacked(file, path)
+        self.packed = bool(self._file.kind)
         head = self._take(4)
         mark, marked = next(((m, name) for m, name in MARKS if head.startswith(m)), (b"", None))
         self._head = head[len(mark) :]
@@ -130,29 +129,22 @@ class Stream:
         while True:
             if self._fault is not None:
                 raise self._fault
-            raw = self._head or self._take(size)
-            self._head = b""
+            raw, self._head = self._head + self._take(size), b""
             data = raw if self._decoder is None else self._decoded(raw)
             self.made += len(data)
             if data or not (raw or self._fault):
                 return data
 
     def _take(self, size: int) -> bytes:
-        try:
-            raw: bytes = self._file.read(size)
-        except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise DataError(
-                f"{self._path}: broken gzip, after {self.taken:,} unpacked bytes: {error}; "
-                "fetch or copy it again"
-            ) from error
+        raw = self._file.read(size)
         self.taken += len(raw)
         if self.packed and self.taken > SMALL_TEXT_BYTES:
-            given = self._raw.tell()
+            given = self._file.given
             if self.taken > MAX_GZIP_RATIO * given:
                 raise DataError(
-                    f"{self._path}: {given:,} bytes of gzip became {self.taken:,} bytes of text, "
-                    f"more than {MAX_GZIP_RATIO} times as many (MAX_GZIP_RATIO); if you trust the "
-                    "file, unpack it yourself and give the text"
+                    f"{self._path}: {given:,} bytes of {self._file.kind} became {self.taken:,} "
+                    f"bytes of text, more than {MAX_GZIP_RATIO} times as many (MAX_GZIP_RATIO); if "
+                    "you trust the file, unpack it yourself and give the text"
                 )
         return raw
 
@@ -168,13 +160,83 @@ class Stream:
             if isinstance(error, UnicodeDecodeError):
                 good = error.object[: error.start].decode(self.encoding, "ignore")
                 byte = self.taken - len(error.object) + error.start
-            self._fault = Fault(
+            self._fault = NoText(
                 0,
                 f": not valid {self.encoding}: {getattr(error, 'reason', error)}; name the right "
                 "encoding (such as --set encoding=latin-1), or save the file as UTF-8",
                 byte,
             )
             return good.encode(errors="ignore")
+
+
+class Cleared:
+    """The text of ``stream`` without the content of some lines, whose line ends stay: the first
+    ``skip`` lines, and those that begin with the byte ``comment`` outside quotes. Of a comment its
+    first byte stays too."""
+
+    def __init__(self, stream: Stream, skip: int, comment: int | None) -> None:
+        self._stream = stream
+        self._skip = skip
+        self._comment = comment
+        self._rest = b""
+        self._odd = 0  # whether a quote is open
+
+    def read(self, size: int) -> bytes:
+        """About ``size`` bytes at most; empty only at the end of the text."""
+        while True:
+            block = self._stream.read(size)
+            data = self._rest + block
+            stop = len(data)
+            if block:
+                stop -= data.endswith(b"\r")
+                stop = max(data.rfind(b"\n", 0, stop), data.rfind(b"\r", 0, stop)) + 1
+                if not stop and len(data) > MAX_RECORD_BYTES:  # refused later
+                    stop = len(data)
+            text, self._rest = self._cleared(data[:stop]), data[stop:]
+            if text or not block:
+                return text
+
+    def _cleared(self, data: bytes) -> bytes:
+        """Whole lines without what is left out of them."""
+        if not data:
+            return data
+        b = np.frombuffer(data, np.uint8)
+        ends = _line_ends_at(data)
+        if not data.endswith((b"\n", b"\r")):
+            ends = np.append(ends, len(data))
+        starts = np.concatenate(([0], ends[:-1] + 1))[: len(ends)]
+        skipped = min(self._skip, len(ends))
+        self._skip -= skipped
+        quotes = quotes_in(b)
+        if skipped:
+            quotes = quotes[quotes > ends[skipped - 1]]
+        which = self._comments(b, starts[skipped:], ends[skipped:], quotes) + skipped
+        change = np.zeros(len(data) + 2, np.int8)
+        for begin, end in (
+            (starts[:skipped], ends[:skipped]),
+            (starts[which] + 1, ends[which]),
+        ):
+            np.add.at(change, begin, 1)
+            np.add.at(change, end, -1)
+        kept: bytes = b[np.cumsum(change[: len(data)], dtype=np.int8) == 0].tobytes()
+        return kept
+
+    def _comments(self, b: Array, starts: Array, ends: Array, quotes: Array) -> Array:
+        """Which of these lines are comments."""
+        if self._comment is None or not len(starts):
+            return NONE
+        may = np.flatnonzero((b[starts] == self._comment) & (ends > starts))
+        if not len(quotes) and not self._odd:
+            return may
+        before = np.searchsorted(quotes, starts[may]).tolist()
+        after = np.searchsorted(quotes, ends[may]).tolist()
+        left_out, found = 0, []
+        for line, first, last in zip(may.tolist(), before, after, strict=True):
+            if not (self._odd + first - left_out) % 2:  # outside quotes
+                found.append(line)
+                left_out += last - first
+        self._odd = (self._odd + len(quotes) - left_out) % 2
+        return np.array(found, np.int64)
 
 
 class Chunks:
@@ -184,7 +246,7 @@ class Chunks:
     soon as it is known.
     """
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream | Cleared) -> None:
         self.size = CHUNK_BYTES
         self.separator: int | None = -1
         self._stream = stream
@@ -195,7 +257,7 @@ class Chunks:
             try:
                 block = self._stream.read(max(self.size, len(rest)))
             except Fault as fault:
-                raise Fault(fault.line + line_ends(rest), fault.text, fault.byte) from fault
+                raise type(fault)(fault.line + line_ends(rest), fault.text, fault.byte) from fault
             if not block:
                 break
             rest += block
@@ -260,35 +322,44 @@ class Records:
 
 
 def split(
-    data: bytes, separator: int | None, width: int | None, *, last: bool, skip: bool = False
+    data: bytes,
+    separator: int | None,
+    width: int | None,
+    *,
+    last: bool,
+    skip: bool = False,
+    comment: int | None = None,
 ) -> Records:
     """The records in ``data``, which ends with a line end; raises ``Fault`` for a wrong one.
 
     Without ``width`` any number of fields is allowed. ``skip`` leaves out records of another width.
+    Lines of the byte ``comment`` alone are no records (see ``Cleared``).
     """
     if (wrong := _text_fault(data)) is not None:
         before = data[: _last_end(data[: wrong.byte] + b"x")]
         if before:  # these may have an earlier fault
-            records = split(before, separator, width, last=False, skip=skip)
+            records = split(before, separator, width, last=False, skip=skip, comment=comment)
             if records.blank and not skip:
                 raise Fault(records.blank[0], BLANK_LINE)
         raise wrong
     cut = _cut(data, separator, last)
-    if width is not None and cut.fault is None and _regular(cut, width):
+    if width is not None and cut.fault is None and _regular(cut, width, comment):
         return Records(cut.data, cut.rows, cut.ends, cut.lines, cut.quoted, cut.spaced)
-    rows = _Rows(cut)
+    rows = _Rows(cut, comment)
     most, bad = rows.most, rows.blank
     if width is not None:
         bad = bad | (rows.counts != width)
+    bad &= ~rows.comment
     misfits = np.flatnonzero(bad[:most])
     if len(misfits) and not skip:
         raise rows.misfit(int(misfits[0]), width, separator)
     if cut.fault is not None:
         raise cut.fault[1]
     rows.check_lengths()
-    good = ~bad
+    good = ~(bad | rows.comment)
     good[most:] = False
-    tail = (rows.line(most), len(bad) - most) if most < len(bad) else None
+    after = most + np.flatnonzero(rows.blank[most:])
+    tail = (rows.line(int(after[0])), len(after)) if len(after) else None
     named = tuple((rows.line(int(row)), rows.form(int(row))) for row in misfits[:MAX_NAMED])
     return rows.only(good, separator, blank=tail, left_out=len(misfits), named=named)
 
@@ -330,14 +401,14 @@ def _cut(data: bytes, separator: int | None, last: bool) -> _Cut:
     return _Cut(original, data, b, ends, closes, rows, lines, quoted, spaced, fault)
 
 
-def _regular(cut: _Cut, width: int) -> bool:
+def _regular(cut: _Cut, width: int, comment: int | None) -> bool:
     """Whether each record is one line of ``width`` fields; false also for a chunk that is large."""
     rows, ends = cut.rows, cut.ends
     if len(ends) != rows * width or not cut.closes[width - 1 :: width].all():
         return False
     if width == 1 and rows:  # a blank line has one field too
         firsts = np.concatenate(([0], ends[:-1] + 1))
-        if int(cut.b[firsts].min()) <= SPACE:
+        if int(cut.b[firsts].min()) <= SPACE or (cut.b[firsts] == comment).any():
             return False
     return rows == cut.lines and len(cut.data) <= MAX_RECORD_BYTES
 
@@ -346,10 +417,10 @@ class _Rows:
     """The records of a chunk one by one, up to its first wrong quote.
 
     Their first and last bytes are at ``starts`` and ``stops``; they have ``counts`` fields. After
-    the first ``most`` of them all are blank.
+    the first ``most`` of them all are blank, or left out as a ``comment``.
     """
 
-    def __init__(self, cut: _Cut) -> None:
+    def __init__(self, cut: _Cut, comment: int | None) -> None:
         self._cut = cut
         index = np.flatnonzero(cut.closes)
         stops = cut.ends[index]
@@ -361,9 +432,12 @@ class _Rows:
         if cut.rows != cut.lines:
             self._at = np.searchsorted(_line_ends_at(cut.original), self._starts)
         self.blank = _blank(cut.b, self._starts, self._stops, self.counts)
+        self.comment = np.zeros(len(self.blank), np.bool_)
+        if comment is not None:
+            self.comment = (cut.b[self._starts] == comment) & (self._stops == self._starts + 1)
         self.most = len(self.blank)
         if cut.fault is None:
-            filled = np.flatnonzero(~self.blank)
+            filled = np.flatnonzero(~(self.blank | self.comment))
             self.most = int(filled[-1]) + 1 if len(filled) else 0
 
     def line(self, row: int) -> int:
@@ -382,7 +456,8 @@ class _Rows:
             return Fault(line, BLANK_LINE)
         runs = line_ends(self._cut.original, int(self._stops[row])) - line
         count = int(self.counts[row])
-        return Fault(line, _misfit(self.form(row), count, width, separator, runs))
+        marked = self._cut.b[self._starts[row]] == MARK
+        return Fault(line, _misfit(self.form(row), count, width, separator, runs, marked))
 
     def check_lengths(self) -> None:
         """Raise for a record that is too long."""
@@ -457,13 +532,17 @@ def _too_long(line: int, length: int) -> Fault:
     )
 
 
-def _misfit(found: str, count: int, width: int | None, separator: int | None, runs: int) -> str:
+def _misfit(
+    found: str, count: int, width: int | None, separator: int | None, runs: int, marked: bool
+) -> str:
     cut = "" if separator is None else f', cut at "{shown(chr(separator))}"'
     hint = "correct it"
     if runs:
         hint = f"it runs over {runs + 1:,} lines, so a quote may be missing: correct it"
     elif width is not None and count > width > 1:
         hint = "put a value that holds the separator in quotes"
+    if marked:
+        hint = "if it is a comment, --set comment=# leaves such lines out; else correct it"
     return (
         f" {found}; expected {width} as in the first record{cut}; {hint}, or leave such rows out "
         "(--set on_bad=skip)"
@@ -478,10 +557,11 @@ def _text_fault(data: bytes) -> Fault | None:
             data.decode()
         except UnicodeDecodeError as error:
             if not 0 <= null < error.start:
-                return Fault(
+                return NoText(
                     line_ends(data, error.start),
-                    f": 0x{data[error.start]:02x} is not valid UTF-8 ({error.reason}); name the "
-                    "file's encoding (--set encoding=latin-1, or cp1252), or save it as UTF-8",
+                    f": 0x{data[error.start]:02x} is not valid UTF-8 ({error.reason})"
+                    f"{_readings(data, error.start)}; name the file's encoding (--set "
+                    "encoding=cp1252, or latin-1, gb18030, ...), or save it as UTF-8",
                     error.start,
                 )
     if null < 0:
@@ -492,6 +572,20 @@ def _text_fault(data: bytes) -> Fault | None:
         "without a byte-order mark (--set encoding=utf-16-le)",
         null,
     )
+
+
+def _readings(data: bytes, at: int) -> str:
+    """The value at a byte that is not UTF-8, as other encodings read it."""
+    first = max(data.rfind(mark, max(0, at - 60), at) for mark in VALUE_ENDS) + 1
+    ends = (data.find(mark, at, at + 60) for mark in VALUE_ENDS)
+    value = data[first or max(0, at - 20) : min((end for end in ends if end >= 0), default=at + 20)]
+    found = []
+    for encoding in ("cp1252", "gb18030"):
+        try:
+            found.append(f'"{shown(value.decode(encoding))}" in {encoding}')
+        except UnicodeDecodeError:
+            continue
+    return f": the value is {', '.join(found)}" if found else ""
 
 
 def quotes_in(b: Array) -> Array:

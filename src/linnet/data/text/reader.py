@@ -14,12 +14,14 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import polars as pl
 
 from linnet.core import memory
+from linnet.core.later import polars as pl
 from linnet.core.text import counted
 from linnet.data.reading import Reading
 from linnet.data.table import Table, Warned
+from linnet.data.text.aside import Aside
+from linnet.data.text.chinese import ENCODING, is_chinese
 from linnet.data.text.header import Layout, find_layout
 from linnet.data.text.kinds import Column, Judge
 from linnet.data.text.lines import (
@@ -28,13 +30,16 @@ from linnet.data.text.lines import (
     MAX_RECORD_BYTES,
     Array,
     Chunks,
+    Cleared,
     Fault,
+    NoText,
     Records,
     Stream,
     shown,
     split,
     trimmed,
 )
+from linnet.data.text.packed import Inside, inside
 from linnet.data.text.values import BLANK, NUMERIC, Look, Tally, examine, text_of
 from linnet.data.written import look
 from linnet.errors import DataError
@@ -57,9 +62,30 @@ def read_text(path: Path, reading: Reading) -> Table:
     """The table in the text file ``path``."""
     try:
         with open(path, "rb") as file:
-            return _Reader(file, path, reading).table()
+            try:
+                return _Reader(file, path, reading).table()
+            except DataError as error:
+                if reading.encoding != "auto" or not isinstance(error.__cause__, NoText):
+                    raise
+                if (table := _in_chinese(file, path, reading)) is None:
+                    raise
+                return table
     except OSError as error:
         raise DataError(f"{path}: cannot read: {error.strerror or error}") from error
+
+
+def _in_chinese(file: BinaryIO, path: Path, reading: Reading) -> Table | None:
+    """The table in a file that is not UTF-8, if it is Chinese in GB18030; else None."""
+    if not is_chinese(file, path):
+        return None
+    try:
+        table = _Reader(file, path, reading.model_copy(update={"encoding": ENCODING})).table()
+    except DataError as error:
+        if isinstance(error.__cause__, NoText):
+            return None
+        raise
+    note = f"the text is not UTF-8, and is read as Chinese in {ENCODING} (GBK), which it fits"
+    return replace(table, notes=(note, *table.notes))
 
 
 @dataclass(frozen=True)
@@ -101,6 +127,7 @@ class _Reader:
         self._path = path
         self._reading = reading
         self._skip = reading.on_bad == "skip"
+        self._comment = ord(reading.comment) if reading.comment else None
         self._empty = sorted({word.strip() for word in reading.empty})
         self._look = Look(reading.empty)
         self._stream = Stream(file, path, reading.encoding)
@@ -148,17 +175,21 @@ class _Reader:
         if self._changed(before):
             raise self._moved()
         table = {}
-        for column, found in zip(self._columns, types, strict=True):
-            table[column.name] = judge.finish(column, found)
+        aside = Aside(str(self._path), self._layout, lines)
+        for place, column, found in zip(self._layout.use, self._columns, types, strict=True):
+            series = judge.finish(column, found)
+            if not aside.takes(place, series):
+                table[column.name] = series
+        notes += aside.notes()
+        notes += _without_tail(table)
         if self._left_out:
             more = ", ..." if self._left_out > len(self._named) else ""
             notes.append(
                 f"left out: {counted(self._left_out, 'row')} without "
                 f"{len(self._layout.names)} fields: {', '.join(self._named)}{more}"
             )
-        name = self._path.name
-        stem = Path(name[:-3] if name.lower().endswith(".gz") else name).stem
-        return Table(table, stem, lines, tuple(notes))
+        file = inside(self._path) or Inside(self._path.name)
+        return Table(table, file.stem, lines, (*file.notes(), *notes))
 
     def _thousands(self, types: Sequence[str]) -> list[str]:
         """Read points as marks between thousands, where a column has them nowhere else and the file
@@ -276,12 +307,16 @@ class _Reader:
     def _chunks(self) -> Iterator[tuple[bytes, bool]]:
         """The chunks of records after the line of column names."""
         self._stream = Stream(self._file, self._path, self._reading.encoding)
-        chunks = Chunks(self._stream)
+        text: Stream | Cleared = self._stream
+        if self._reading.skip or self._comment is not None:
+            text = Cleared(self._stream, self._reading.skip, self._comment)
+        chunks = Chunks(text)
         begun, blank = False, b""
+        left_out = b" \t\n\r\v\f" + self._reading.comment.encode()
         for data, last in chunks:
             if not begun:
                 data = blank + data
-                if not data.strip() and len(data) <= MAX_RECORD_BYTES:
+                if not data.strip(left_out) and len(data) <= MAX_RECORD_BYTES:
                     blank = data
                     continue
                 begun = True
@@ -302,7 +337,10 @@ class _Reader:
         except Fault as fault:
             raise self._told(fault, 1, 0) from fault
         self._schema = {str(index): pl.String for index in range(len(form.names))}
-        names, declared = (form.names[index] for index in form.use), self._reading.columns
+        declared = {**self._reading.columns, "": "text"}
+        if form.index is not None:
+            declared[form.names[form.index]] = "text"
+        names = (form.names[index] for index in form.use)
         self._columns = [Column(name, declared.get(name)) for name in names]
 
     def _examined(self, data: bytes, last: bool) -> _Part:
@@ -357,7 +395,9 @@ class _Reader:
         """
         layout = self._known
         width = len(layout.names)
-        records = split(data, layout.separator, width, last=last, skip=self._skip)
+        records = split(
+            data, layout.separator, width, last=last, skip=self._skip, comment=self._comment
+        )
         if not records.rows:
             return replace(records, data=b"", ends=records.ends[:0]), [], np.zeros(0, np.uint8)
         part = None if len(use) == width else list(use)
@@ -424,10 +464,10 @@ class _Reader:
 
     def _told(self, fault: Fault, line: int, byte: int | None) -> DataError:
         """The error for a fault in the chunk at this line and byte, or in the stream itself."""
-        at = ""
+        at, whole = "", not self._reading.skip and self._comment is None
         if fault.byte is not None and byte is None:
             at = f", byte {fault.byte}"
-        elif fault.byte is not None and byte is not None and self._stream.plain:
+        elif fault.byte is not None and byte is not None and self._stream.plain and whole:
             at = f", byte {self._stream.mark + byte + fault.byte}"
         return DataError(f"{self._path}: line {line + fault.line}{at}{fault.text}")
 
@@ -466,6 +506,20 @@ class _Reader:
             int(part.estimated_size()) + views * len(part) * (part.dtype == pl.String)
             for part in parts
         )
+
+
+def _without_tail(table: dict[str, pl.Series]) -> list[str]:
+    """Leave out the rows at the end that have no value at all, as Excel writes them; and a note."""
+    if len(table) < 2 or any(series[-1] is not None for series in table.values()):
+        return []
+    rows = len(next(iter(table.values())))
+    filled = (series.is_not_null().arg_true() for series in table.values())
+    kept = max((int(places[-1]) + 1 for places in filled if len(places)), default=rows)
+    if kept == rows:
+        return []
+    for name in table:
+        table[name] = table[name].head(kept)
+    return [f"left out: {counted(rows - kept, 'row')} without any value at the end"]
 
 
 def _short(part: pl.Series) -> bool:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from math import isfinite
 
 import numpy as np
-import polars as pl
 
+from linnet.core.later import polars as pl
 from linnet.data.text.lines import QUOTE, RETURN, SPACE, TAB, Array, Records
 from linnet.data.written import CODE, NUMBER
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from linnet.core.text import listed
+from linnet.core.text import figure, listed
 from linnet.data.dataset import Dataset
 from linnet.data.reading import Kind
 from linnet.data.split import Split
@@ -110,5 +110,5 @@ def _distance(feature: Feature, train: Array, test: Array) -> tuple[float, str, 
     middles = [float(v[len(v) // 2]) for v in (train, test)]
     shown = ""
     if feature.kind == "number" and middles[0] != middles[1] and np.isfinite(middles).all():
-        shown = f" (median {middles[0]:.4g} and {middles[1]:.4g})"
+        shown = f" (median {figure(middles[0])} and {figure(middles[1])})"
     return float(np.abs(shares[0] - shares[1]).max()), shown, math.log(2)

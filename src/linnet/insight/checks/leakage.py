@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from linnet.core.text import figure
 from linnet.data.dataset import Dataset
 from linnet.data.split import Split
 from linnet.insight.checks._look import (
@@ -198,7 +199,9 @@ def _by_line(feature: Feature, x: Array, target: Target, y: Array) -> tuple[str,
         if abs(slope - 1) <= EXACT and not start:
             return f"{what} the target {target.name!r} once more", True
         sign = "-" if start < 0 else "+"
-        formula = f"{slope:.6g} times it" + (f" {sign} {abs(start):.6g}" if start else "")
+        formula = f"{figure(slope, 6)} times it" + (
+            f" {sign} {figure(abs(start), 6)}" if start else ""
+        )
         return f"{what} the target {target.name!r} in another unit (the target is {formula})", True
     if abs(correlation) > ALIKE:
         return f"{what} nearly the target {target.name!r} (correlation {correlation:.6f})", False

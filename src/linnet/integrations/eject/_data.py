@@ -29,6 +29,8 @@ class Reader:
 
 def reader(place: str, recipe: Recipe, schema: Schema) -> Reader | None:
     """The code that reads ``place`` without linnet; None if NumPy alone is not enough."""
+    if recipe.size:
+        return None
     if place in BUILTIN:
         return _builtin(place, recipe, schema)
     folder = known.find(place) if place in known.KNOWN else Path(place)

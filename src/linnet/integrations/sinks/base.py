@@ -27,6 +27,9 @@ class Sink:
     options: tuple[str, ...] = ()
     """The settings that `open` understands."""
 
+    packages: tuple[str, ...] = ()
+    """The packages that `open` imports. Where one is missing, a run to this sink does not begin."""
+
     def open(self, run: Path, options: Mapping[str, str]) -> None:
         """Connect to the service; continue where an earlier process with the same run stopped."""
         raise NotImplementedError

@@ -21,7 +21,7 @@ from linnet.core import files
 from linnet.core.events import Event, Start
 from linnet.core.history import drop_undone
 from linnet.errors import InputError, LinnetWarning, RecipeError, WorkError
-from linnet.integrations.sinks import SINKS, find
+from linnet.integrations.sinks import find, missing
 from linnet.integrations.sinks.base import Sink
 from linnet.runs import directory
 from linnet.runs.archive import run_place
@@ -156,7 +156,7 @@ class _Sending:
                 call()
                 return
             except ModuleNotFoundError as error:
-                raise WorkError(_missing(self._name, error)) from error
+                raise WorkError(missing(self._name, str(error.name))) from error
             except InputError:
                 raise
             except Exception as error:
@@ -170,11 +170,6 @@ class _Sending:
                 warnings.warn(f"{text}; trying again", LinnetWarning, stacklevel=2)
                 time.sleep(min(wait, left))
                 wait *= 2
-
-
-def _missing(name: str, error: ModuleNotFoundError) -> str:
-    package = f'"linnet[{name}]"' if name in SINKS else str(error.name)
-    return f'the sink "{name}" needs the package {error.name}: pip install {package}'
 
 
 def _wall(start: Start, otherwise: float) -> float:

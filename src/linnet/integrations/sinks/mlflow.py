@@ -23,6 +23,7 @@ class MLflow(Sink):
     """Metrics by step and test scores, sent a thousand at once; the recipe as parameters."""
 
     options = ("uri", "experiment")
+    packages = ("mlflow",)
 
     def open(self, run: Path, options: Mapping[str, str]) -> None:
         from mlflow.entities import Param

@@ -19,6 +19,7 @@ class TensorBoard(Sink):
     """Scalars, texts and pictures; at the end the recipe as hyperparameters, with the scores."""
 
     options = ("logdir",)
+    packages = ("tensorboard",)
 
     def open(self, run: Path, options: Mapping[str, str]) -> None:
         from tensorboard.summary.writer.event_file_writer import EventFileWriter

@@ -13,6 +13,7 @@ class Trackio(Sink):
     """Values by step, test scores, the recipe as config, pictures."""
 
     options = ("project",)
+    packages = ("trackio",)
 
     def open(self, run: Path, options: Mapping[str, str]) -> None:
         import trackio

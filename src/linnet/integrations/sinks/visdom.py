@@ -29,6 +29,7 @@ class VisdomServer(Sink):
     """
 
     options = ("server", "port", "env")
+    packages = ("visdom",)
 
     def open(self, run: Path, options: Mapping[str, str]) -> None:
         self._run = run

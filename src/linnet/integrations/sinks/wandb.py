@@ -13,6 +13,7 @@ class WeightsAndBiases(Sink):
     """Values by the steps of each model, test scores in the summary, the recipe as config."""
 
     options = ("project", "entity", "mode", "dir")
+    packages = ("wandb",)
 
     def open(self, run: Path, options: Mapping[str, str]) -> None:
         import wandb

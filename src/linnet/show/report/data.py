@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from linnet.core import files
 from linnet.core.html import Html, join, tag
+from linnet.core.text import figure, stem
 from linnet.data.table import LeftOut, Warned
 from linnet.errors import WorkError
 from linnet.figures import Figure
@@ -26,8 +26,7 @@ def place(name: str) -> Path:
     It is not in the user's cache, because browsers from snap packages, as in Ubuntu, cannot open
     files in hidden folders. It is not beside the data, because linnet does not write there.
     """
-    stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", name).strip("._-")[:100]
-    return ROOT / f"{stem or 'some'}-data.html"
+    return ROOT / f"{stem(name) or 'some'}-data.html"
 
 
 def write(
@@ -91,11 +90,12 @@ def _summary(facts: Mapping[str, Any]) -> list[str]:
     else:
         own = f", the last {facts['test_rows']:,} its test part" if facts["test_rows"] else ""
         shape, (low, high) = " x ".join(map(str, facts["shape"])), facts["range"]
+        mean = _mean(facts["mean"], facts["deviation"])
         words = [
             f"{facts['rows']:,} {facts['example']}s{own}",
             f"each {shape} {facts['dtype']}",
-            f"values {low:g} to {high:g}, mean {_mean(facts['mean'], facts['deviation']):.4g}, "
-            f"standard deviation {facts['deviation']:.4g}",
+            f"values {figure(low)} to {figure(high)}, mean {figure(mean)}, "
+            f"standard deviation {figure(facts['deviation'])}",
         ]
     if "task" in facts:
         words.append(f"target {', '.join(facts['targets'])} ({facts['task']})")
@@ -111,7 +111,7 @@ def _columns(facts: Mapping[str, Any]) -> Html:
     """Every column of a table, as ``linnet data show`` prints it."""
 
     def value(found: Any) -> str:
-        return f"{found:.6g}" if isinstance(found, float) else str(shown(found))
+        return figure(found, 6) if isinstance(found, float) else str(shown(found))
 
     rows = [
         [

@@ -7,7 +7,7 @@ from typing import Any
 
 from linnet.core import files
 from linnet.core.html import Html, tag
-from linnet.core.text import cell
+from linnet.core.text import cell, numeric
 
 SHORT = 40
 """The most letters of a text that is not wrapped in a table: that of a score with its interval."""
@@ -52,7 +52,7 @@ def scroll(inner: Html, kind: str = "") -> Html:
 
 def _kind(value: Any) -> str | None:
     """The CSS class of a cell: "n" for a number, "long" for a text that may be wrapped."""
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if numeric(value):
         return "n"
     return "long" if len(str(shown(value))) > SHORT else None
 

@@ -14,7 +14,7 @@ from linnet.core import files
 from linnet.core.events import number
 from linnet.core.history import History
 from linnet.core.html import Html, join, put, tag
-from linnet.core.text import percent
+from linnet.core.text import likely, percent
 from linnet.errors import InputError, LinnetError
 from linnet.figures import Figure, curves
 from linnet.insight.diagnosis import typical_probability
@@ -284,6 +284,8 @@ def _rows(figure: Figure) -> Html:
     """Rows of a table, with the prediction in front; empty if there are none."""
     told = 4 if "probability" in figure.columns else 3
     columns = dict(list(figure.columns.items())[: told + MAX_COLUMNS])
+    if "probability" in columns:
+        columns["probability"] = [likely(share) for share in columns["probability"]]
     rows = [[_value(cell) for cell in row] for row in zip(*columns.values(), strict=True)]
     return table(list(columns), rows) if rows else Html()
 

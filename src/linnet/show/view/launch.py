@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from base64 import urlsafe_b64encode
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -104,10 +105,11 @@ def _answers(address: str) -> bool:
 
 
 def token_of(root: Path, port: int) -> str:
-    """The secret in the address of ``root`` at ``port``. It is the same for a viewer that is
-    started again, so that an open page still works."""
+    """The secret in the address of ``root`` at ``port``: 96 bits in 16 letters, so that the address
+    fits a line of a terminal. It is the same for a viewer that is started again, so that an open
+    page still works."""
     message = f"{port}\n".encode() + os.fsencode(root)
-    return hmac.new(_key(), message, sha256).hexdigest()[:40]
+    return urlsafe_b64encode(hmac.new(_key(), message, sha256).digest()[:12]).decode()
 
 
 def _key() -> bytes:

@@ -51,26 +51,34 @@ const named = (tag, text, props = {}) => el(tag, { dir: "auto", title: text, ...
 const none = (value) => value === null || value === undefined;
 const isNumber = (value) => typeof value === "number" && Number.isFinite(value);
 const whole = (value) => Math.round(value).toLocaleString("en");
-const percent = (value, digits = 2) => `${(100 * value).toFixed(digits)} %`;
+const likely = (p) => (p > 0 && p < 1e-4 ? "<0.01 %" : p < 1 && p > 0.9999 ? ">99.99 %" : percent(p));
+const up = (value) => value * (1 + Number.EPSILON); // as linnet.core.text.up: a tie is rounded away from 0
+const percent = (value, digits = 2) => `${up(100 * value).toFixed(digits)} %`;
 
 function shown(value) {
   if (none(value)) return "–";
   if (value === true || value === false) return value ? "yes" : "no";
   if (!isNumber(value)) return Array.isArray(value) ? value.map(shown).join(", ") : String(value);
-  if (Number.isInteger(value) && Math.abs(value) < 1e12) return value.toLocaleString("en");
+  return figure(value);
+}
+
+// A number as linnet.core.text.figure writes it: four digits, and all of them before the point.
+function figure(value) {
+  value = up(value) || 0;  // a negative 0 too
   const size = Math.abs(value);
-  return size < 1e-5 || size >= 1e6 ? String(Number(value.toPrecision(3)).toExponential()) : String(Number(value.toPrecision(4)));
+  if (size && (size < 1e-4 || size >= 1e12)) return Number(value.toPrecision(4)).toExponential();
+  return size >= 999.95 ? Number(value.toFixed(0)).toLocaleString("en") : String(Number(value.toPrecision(4)));
 }
 
 function headline(scores) {
   if (!scores) return "–";
   if (isNumber(scores.accuracy)) {
     const [low, high] = scores.accuracy_interval || [];
-    return `accuracy ${percent(scores.accuracy)}` + (isNumber(low) ? ` (${(100 * low).toFixed(2)} to ${(100 * high).toFixed(2)})` : "");
+    return `accuracy ${percent(scores.accuracy)}` + (isNumber(low) ? ` (${up(100 * low).toFixed(2)} to ${up(100 * high).toFixed(2)})` : "");
   }
   if (isNumber(scores.rmse)) {
     const [low, high] = scores.rmse_interval || [];
-    const r2 = isNumber(scores.r2) ? `, R2 ${scores.r2.toFixed(3)}` : "";
+    const r2 = isNumber(scores.r2) ? `, R2 ${up(scores.r2).toFixed(3).replace(/^-(?=[0.]*$)/, "")}` : "";
     return `RMSE ${shown(scores.rmse)}` + (isNumber(low) ? ` (${shown(low)} to ${shown(high)})` : "") + r2;
   }
   return isNumber(scores.loss) ? `loss ${shown(scores.loss)}` : "–";
@@ -78,7 +86,13 @@ function headline(scores) {
 
 // A score that breaks before its interval alone.
 const unbroken = (text) => el("span", {}, text.split(/ (?=\(|R2 )/).flatMap((part) => [el("span", { class: "short" }, part), " "]));
-const chance = (p) => (p < 0.001 ? "p < 0.001" : `p = ${p.toFixed(3)}`);
+
+// A p-value with so many digits that it stays on its side of 0.05, as linnet.insight.claims.Chance.
+function chance(p) {
+  if (p < 0.001) return "p < 0.001";
+  const told = [2, 3, 4].map((digits) => Number(up(p).toPrecision(digits)));
+  return `p = ${told.find((value) => value < 0.05 === p < 0.05) ?? told[2]}`;
+}
 
 // A name of at most so many characters: of a longer one the middle is left out.
 function cut(name, most) {
@@ -671,7 +685,7 @@ function drawMistakes(panel, run) {
   } else {
     const names = Object.keys(columns);
     body = scroll(table(names, part.map((i) => names.map((name) => name === "row" ? el("td", { class: "n" }, columns.row[i])
-      : name === "probability" ? el("td", { class: "n" }, columns[name][i].toFixed(3)) : shown(columns[name][i])))), "mistakes");
+      : name === "probability" ? el("td", { class: "n" }, likely(columns[name][i])) : shown(columns[name][i])))), "mistakes");
   }
   const more = kept.length > part.length ? el("button", { onclick: () => { drawMistakes.most += 2 * SHEET; again(); } }, `show more (${whole(kept.length - part.length)})`) : null;
   $("mistakes").replaceChildren(el("div", { class: "head" }, el("h2", { dir: "auto" }, panel.title || "Mistakes"), sorts), filter || "", body, more || "");
