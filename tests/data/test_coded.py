@@ -32,6 +32,7 @@ CHOICES: dict[str, Callable[[Tensor], Tensor]] = {
     "no row": lambda x: x[:0],
     "index_select": lambda x: x.index_select(0, torch.tensor([0, 39])),
     "split": lambda x: x.split(7)[5],
+    "chunk": lambda x: x.chunk(3)[2],
     "another dtype": lambda x: x.double(),
     "to": lambda x: x.to("cpu", torch.float64),
     "detach": lambda x: x.detach(),

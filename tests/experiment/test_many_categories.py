@@ -1,6 +1,7 @@
-"""A column of thousands of categories: the models of its 0/1 columns, in little memory."""
+"""Thousands of categories: the same models as from their 0/1 columns, in little memory."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import numpy as np
 import polars
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import linnet
@@ -126,6 +128,35 @@ def test_all_that_reads_a_run_takes_codes(tmp_path: Path, monkeypatch: pytest.Mo
     assert run.mistakes().data and run.examples().data and run.weights().data
     with pytest.raises(InputError, match=r"eject cannot write a model of \d+ columns"):
         eject.eject(out)
+
+
+def test_other_nets_take_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A module of one's own gets plain tensors; batch norms, averages and L-BFGS take codes."""
+    path = table(tmp_path, "classification")
+    seen = []
+
+    class Own(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.linear = torch.nn.Linear(70, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            seen.append(type(x))
+            raw: torch.Tensor = self.linear(x)
+            return raw
+
+    module = Own()
+    settings: dict[str, Any] = {"target": "y", "epochs": 2, "max_iter": 20, "widths": (8,)}
+    monkeypatch.setattr(columns, "WIDE", 10)
+    linnet.train(path, out=tmp_path / "own", network=module, **settings)
+    assert set(seen) == {torch.Tensor}
+    more: dict[str, Any] = {"batch_norm": True, "recompute_norm": True, "averaging": "ema"}
+    run = linnet.train(path, out=tmp_path / "norm", model="mlp", **more, **settings)
+    again = linnet.train(path, out=tmp_path / "lbfgs", model="mlp", optimizer="lbfgs", **settings)
+    for each in (run, again):
+        assert math.isfinite(each.metrics["models"]["mlp"]["test"]["log_loss"])
+    found = linnet.read(path, target="y")
+    assert isinstance(found.x, Coded) and found.describe()["range"][1] == found.x.dense().max()
 
 
 def test_a_run_goes_on_and_a_run_starts_from_another(

@@ -111,6 +111,9 @@ class Coded(Tensor):
         starts = range(0, max(1, len(self)), split_size)
         return tuple(self[start : start + split_size] for start in starts)
 
+    def chunk(self, chunks: int, dim: int = 0) -> Any:
+        return self.split(max(1, -(-self.shape[dim] // chunks)), dim)
+
     def detach(self) -> Tensor:
         return self
 

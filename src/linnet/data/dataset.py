@@ -262,6 +262,7 @@ class Dataset:
     def describe(self) -> dict[str, Any]:
         """The facts of ``linnet data show``: rows, shape, dtype, range, mean, deviation, counts."""
         mean, deviation = moments(self.x)
+        low, high = self.x.ends() if isinstance(self.x, Coded) else (self.x, self.x)
         facts: dict[str, Any] = {
             "name": self.name,
             "rows": len(self),
@@ -269,7 +270,7 @@ class Dataset:
             "example": self.schema.example,
             "shape": list(self.schema.shape),
             "dtype": self.schema.dtype,
-            "range": [self.x.min().item(), self.x.max().item()],
+            "range": [low.min().item(), high.max().item()],
             "mean": mean,
             "deviation": deviation,
             "columns": list(self.schema.columns),

@@ -223,26 +223,30 @@ def _bound(
     """The duality gap with probabilities near those of ``raw`` plus ``change``. If ``raw`` is not
     known, it goes over the rows twice, piece by piece: for the sums, and with them."""
     everywhere = problem.everywhere if raw is not None else _sums(problem, theta)
-    gradient, above = torch.zeros_like(theta[:-1]), 0.0
-    square, off = torch.zeros_like(theta[-1]), torch.zeros_like(theta[-1])
+    sums: list[Tensor] = []
     for piece in problem.pieces():
         weight, seen = _ones(piece), _at(piece, theta, raw)
         y = piece.y.to(seen.device)
-        sums = weight if problem.intercept else None
-        found = piece.objective.dual(seen, y, sums, everywhere, change)
+        found = piece.objective.dual(
+            seen, y, weight if problem.intercept else None, everywhere, change
+        )
         if found is None:
             return None
         residual, lack = found
-        gradient += problem.everywhere(piece.x.transposed(residual * weight[:, None]))
-        square += problem.everywhere(weight @ residual.square())
         moved = piece.objective.gradient(seen, y) - residual
-        off += problem.everywhere(weight @ moved.square())
-        above += problem.everywhere(weight @ lack).item()
+        parts = (
+            piece.x.transposed(residual * weight[:, None]),
+            weight @ residual.square(),
+            weight @ moved.square(),
+            weight @ lack,
+        )
+        sums = [a + b for a, b in zip(sums, parts, strict=True)] if sums else list(parts)
+    gradient, square, off, above = (problem.everywhere(each) for each in sums)
     gradient = gradient / problem.total + problem.alpha * theta[:-1]
     size = _length(problem, gradient, (square / problem.total).sqrt(), theta)
     far = (off / problem.total).sqrt().norm().item()
     biases = UNIT * (problem.rows + 4) * theta[-1].abs().sum().item() if problem.intercept else 0.0
-    lacking = above / problem.total
+    lacking = above.item() / problem.total
     return float(lacking + blur * far + blur**2 + biases + size**2 / (2 * problem.alpha))
 
 

@@ -166,10 +166,13 @@ class LBFGS(Solver):
             return self.step(problem, self._anew(problem, state, own.builds))
         theta = state.theta + search.length * direction
         raw, value, residual = search.raw, search.value, search.residual
+        penalty = search.penalty(search.length)
+        del search, move  # each holds as many numbers as there are raw predictions
         if state.steps % self.refresh == self.refresh - 1:
+            del raw
             raw = problem.raw(theta)
-            value, residual = problem.value_and_residual(raw)
-        value = value + search.penalty(search.length)
+            value, residual = problem.value_and_residual(raw, residual)
+        value = value + penalty
         gradient = problem.gradient(theta, residual)
         steep = own.curvature.solve(gradient)
         memory = own.memory

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from linnet.data.coded import Coded
 from linnet.errors import InputError
 from linnet.networks.base import Network, NetworkSpec
 from linnet.networks.scaling import Rescaling, Scale, Scaling
@@ -82,6 +83,7 @@ class Custom(Network):
         which an in-place operation would change."""
         dtypes = (p.dtype for p in self.module.parameters() if p.is_floating_point())
         scaled: Tensor = self.scaling(x)
+        scaled = scaled.dense() if isinstance(scaled, Coded) else scaled
         scaled = scaled.to(next(dtypes, scaled.dtype))
         return scaled.clone() if scaled is x else scaled
 
