@@ -59,7 +59,7 @@ def test_a_folder_of_unlabelled_pictures_is_a_table_of_its_files(
     (tmp_path / "new" / "notes.txt").write_text("taken on a Monday")
     code, out, err = said("predict", model, tmp_path / "new")
     assert code == 0 and "the first 20 of 30 rows" in out
-    assert "file" in out and "0000.png" in out and "probability" in out and "row " not in out
+    assert "file" in out and "0000.png" in out and "prediction" in out and "row " not in out
     assert max(map(len, out.splitlines())) <= 80
     assert "note: skipped, as no pictures: 1 .txt file (notes.txt)" in err
     for name in ("p.csv", "p.parquet"):
