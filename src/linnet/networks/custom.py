@@ -16,7 +16,7 @@ WRAPPED = ("_orig_mod", "module")
 """Where ``torch.compile``'s and ``DataParallel``'s wrappers keep the module."""
 
 PLAIN = (nn.Linear, nn.Bilinear, nn.BatchNorm1d, nn.LayerNorm, nn.PReLU)
-"""Layers that use each weight about once for an example."""
+"""Layers that use each weight about once for an example; their lazy forms are not among them."""
 
 
 def unwrapped(module: nn.Module) -> nn.Module:
@@ -98,5 +98,7 @@ class Custom(Network):
     @property
     def multiplications(self) -> float:
         """Known where all weights are those of linear layers and norms; else without limit."""
-        heavy = (one for one in self.module.modules() if any(True for _ in one.parameters(False)))
-        return super().multiplications if all(isinstance(one, PLAIN) for one in heavy) else math.inf
+        heavy = [one for one in self.module.modules() if any(True for _ in one.parameters(False))]
+        if all(type(one) in PLAIN for one in heavy):
+            return super().multiplications
+        return math.inf
