@@ -163,7 +163,7 @@ def test_of_many_classes_the_most_probable_ones_and_the_truth_are_kept(
 @pytest.mark.parametrize(
     "change",
     [{"top": None}, {"p_y": None}, {"p_y": polars.lit("a")}, {"top": polars.col("p")}],
-    ids=str,
+    ids=["no top", "no p_y", "text", "top of numbers"],
 )
 def test_predictions_that_are_not_those_of_many_classes_are_refused(
     many: Path, tmp_path: Path, change: dict[str, polars.Expr | None]
