@@ -57,6 +57,7 @@ def packed(kind: str) -> bytes:
         b"x\n1\n2\n", b'{"x":1}\n{"x":2}\n', gzip.compress(b"x\n1\n2\n"),
         gzip.compress(b' {"x":1}\n{"x":2}\n'), packed("parquet"), packed("arrow"),
     ],
+    ids=["csv", "jsonl", "csv.gz", "jsonl.gz", "parquet", "arrow"],
 )  # fmt: skip
 def test_what_comes_is_told_by_its_first_bytes(
     monkeypatch: pytest.MonkeyPatch, content: bytes
