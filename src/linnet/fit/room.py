@@ -12,6 +12,7 @@ from linnet.data.dataset import Dataset
 from linnet.errors import DataError, InputError
 from linnet.fit.recipe import Recipe
 from linnet.insight.shares import MANY, STORED
+from linnet.line import compact
 
 MAX_PREDICTIONS = 50_000_000
 """The most predictions of a model that a run stores: test rows times classes, or times targets. In
@@ -61,9 +62,9 @@ def _needed(data: Dataset, recipe: Recipe, parts: dict[str, int], outputs: int) 
     vectors = 8 * weights * VECTORS.get(recipe.solver, max(VECTORS.values()))
     matrices = 0
     if recipe.solver in ("least_squares", "lbfgs"):
-        each = 1 if recipe.solver == "least_squares" else outputs
         width = min(prod(data.schema.shape), parts["train"]) + 1
-        matrices = 2 * 8 * each * width**2
+        several = recipe.solver == "lbfgs" and compact(False, width - 1, outputs)
+        matrices = 2 * 8 * (outputs if several else 1) * width**2
     models = 1 + len(recipe.model)
     rows = max(2 * parts["train"], 2 * parts["valid"], models * parts["test"])
     return tables + vectors + matrices + 8 * outputs * rows

@@ -19,7 +19,8 @@ def compact(quadratic: bool, inputs: int, outputs: int) -> bool:
 
 def choose(quadratic: bool, rows: int, inputs: int, outputs: int, *, coded: bool = False) -> str:
     """The solver for "auto". With fewer rows than inputs, the inputs are given in a basis of the
-    rows; not so where they are ``coded``, whose zeros no matrix should hold."""
-    if coded or not compact(quadratic, min(rows, inputs), outputs):
+    rows; not so where they are ``coded``, whose zeros no matrix should hold. L-BFGS needs one
+    matrix at least; it has one for each class only if they are small enough."""
+    if coded or not compact(True, min(rows, inputs), 1):
         return "newton_cg"
     return "least_squares" if quadratic else "lbfgs"

@@ -22,7 +22,8 @@ CHUNK = 1 << 22
 
 
 class Curvature:
-    """The Hessian at one point, as one block for each output; for one output it is complete.
+    """The Hessian at one point, as one block for each output; for one output it is complete. Where
+    so many blocks would be too large (``LinearProblem.compact``), one, their mean, is for all.
 
     ``solve`` applies the inverse of the blocks to a gradient. A block is a sum over rows of
     ``w h z z'``, where ``h`` is the second derivative of the row's loss and ``z`` the inputs,
@@ -47,7 +48,7 @@ class Curvature:
         ridge = (problem.ridge * self.scale[:, None].square())[:, 0]
         ridge = torch.cat([ridge, ridge.new_tensor([0.0 if self.intercept else 1.0])])
         terms = _terms(problem)
-        most = max(terms, 30.0 * problem.outputs * (len(mean) + 1))
+        most = max(terms, 30.0 * _groups(problem) * (len(mean) + 1))
         matrices = self._blocks(problem, raw, min(more * terms, most), generator)
         matrices = matrices.to(problem.home)
         diagonal = matrices.diagonal(dim1=1, dim2=2)
@@ -65,17 +66,20 @@ class Curvature:
     @staticmethod
     def cost(problem: LinearProblem) -> float:
         """The cost of the estimate itself, in nominal seconds."""
-        size, width, outputs = _bytes(problem), problem.x.shape[1] + 1, problem.outputs
-        terms = min(_terms(problem), problem.rows * outputs)
-        exact = terms >= problem.rows * outputs
-        moments = cost.grams(problem, terms, 0 if exact else outputs, size)
-        return moments + outputs * cost.factor(width, size)
+        size, width, groups = _bytes(problem), problem.x.shape[1] + 1, _groups(problem)
+        terms = min(_terms(problem), problem.rows * groups)
+        exact = terms >= problem.rows * groups
+        moments = cost.grams(problem, terms, 0 if exact else groups, size)
+        return moments + groups * cost.factor(width, size)
 
     def solve(self, gradient: Tensor) -> Tensor:
         """The inverse times a gradient (inputs + 1, outputs)."""
         inputs = self.scale[:, None] * (gradient[:-1] - torch.outer(self.shift, gradient[-1]))
-        right = torch.cat([inputs, gradient[-1:]]).T.to(self.dtype)[:, :, None]
-        step = torch.cholesky_solve(right, self.factors)[:, :, 0].T.double()
+        right = torch.cat([inputs, gradient[-1:]]).to(self.dtype)
+        if len(self.factors) == right.shape[1]:
+            step = torch.cholesky_solve(right.T[:, :, None], self.factors)[:, :, 0].T.double()
+        else:
+            step = torch.cholesky_solve(right, self.factors[0]).double()
         if self.free:
             step = step - step.mean(1, keepdim=True)
         w = self.scale[:, None] * step[:-1]
@@ -85,13 +89,15 @@ class Curvature:
     def _blocks(
         self, problem: LinearProblem, raw: Tensor, count: float, generator: torch.Generator
     ) -> Tensor:
-        """``sum over rows of w h z z' / sum(w)``, (outputs, inputs + 1, inputs + 1).
+        """``sum over rows of w h z z' / sum(w)``, (outputs or 1, inputs + 1, inputs + 1).
 
         From a sample of about ``count`` rows in total, or from all rows if there are fewer.
         """
-        x, outputs = problem.x, problem.outputs
+        x, outputs = problem.x, _groups(problem)
         rows, width = len(x), x.shape[1] + 1
         bends = problem.bends(raw)
+        if outputs < problem.outputs:
+            bends = bends.mean(1, keepdim=True)
         shift, scale = (part.to(x.dtype).to(x.device) for part in (self.shift, self.scale))
         blocks = torch.zeros((outputs, width, width), dtype=self.dtype, device=x.device)
         last = 1.0 if self.intercept else 0.0
@@ -134,6 +140,11 @@ class Curvature:
         return problem.world.sum(blocks).div_(problem.total)
 
 
+def _groups(problem: LinearProblem) -> int:
+    """The number of blocks."""
+    return problem.outputs if problem.compact else 1
+
+
 def _bytes(problem: LinearProblem) -> int:
     """The bytes of a number in the factors."""
     return 4 if problem.x.shape[1] * problem.outputs > SMALL else problem.x.bytes
@@ -144,5 +155,5 @@ def _terms(problem: LinearProblem) -> float:
     least 3 and at most 100 rows for each coefficient."""
     width = problem.x.shape[1] + 1
     enough = 1.5 * cost.step(problem) / cost.term(width, _bytes(problem))
-    every = float(width * problem.outputs)
+    every = float(width * _groups(problem))
     return min(max(3 * every, enough), 100 * every)
