@@ -522,6 +522,7 @@ def diagnosed(seed: int) -> list[Claim]:
         changes={name: changes(random) for name in names},
         recipes=recipes,
         left_out={"identifier": ["{a}", "b"], "text": ["c"]} if random.random() < 0.5 else None,
+        pictures=seed % 3 == 0,
     )
     for claim in found:
         sound(claim)

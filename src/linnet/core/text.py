@@ -95,7 +95,8 @@ def figure(value: float, digits: int = 4) -> str:
 def up(value: float) -> float:
     """A number a hair further from 0, so that a tie is rounded away from 0. The live page does the
     same: else it would show an accuracy of 29 in 32 rows as 90.63 %, and the verdict as 90.62 %."""
-    return value * (1 + sys.float_info.epsilon)
+    far = value * (1 + sys.float_info.epsilon)
+    return far if math.isfinite(far) else value
 
 
 def fixed(value: float) -> str:

@@ -144,6 +144,14 @@ class Few:
         return {"rank": float(solution.rank), "condition": condition}
 
 
+def _tiny(X: Array) -> bool:
+    """Whether numbers of float32 are too small to be squared in it: they are refused by name."""
+    if X.dtype != np.float32:
+        return False
+    top = np.abs(X).max(0, initial=0.0)
+    return bool(((top > 0) & (top < 16 * np.finfo(X.dtype).tiny ** 0.5)).any())
+
+
 def _values(problem: LinearProblem, theta: Tensor) -> dict[str, float]:
     value, gradient = problem.value_and_gradient(theta)
     return {
@@ -167,7 +175,7 @@ def fit(
     (rows, outputs), and weights ``share`` (rows,); None if the general way must be gone. ``schema``
     is the part of the target."""
     soft = y.is_floating_point() and "classes" in schema
-    if X.size > FEW or soft:
+    if X.size > FEW or soft or _tiny(X):
         return None
     objective, outputs = find("squared"), 1 if y.dim() == 1 else y.shape[1]
     if count := len(schema.get("classes", ())):

@@ -69,12 +69,11 @@ def _centred(x: Array, share: Array, intercept: bool) -> _Centred | None:
     """
     if not intercept:
         variance = share @ (x * x)
-        good = variance.max(initial=0.0) < math.inf
-        return _Centred(x, np.zeros(x.shape[1]), variance) if good else None
+        return _Centred(x, np.zeros(x.shape[1]), variance) if _sound(variance) else None
     mean = share @ x
     centred = x - mean
     variance = share @ (centred * centred)
-    if not variance.max(initial=0.0) < math.inf:
+    if not _sound(variance):
         return None
     few = np.flatnonzero(variance <= (1e4 * EPS * mean) ** 2)
     for column in few:
@@ -83,6 +82,11 @@ def _centred(x: Array, share: Array, intercept: bool) -> _Centred | None:
             return None
         mean[column], variance[column], centred[:, column] = values[0], 0.0, 0.0
     return _Centred(centred, mean, variance)
+
+
+def _sound(variance: Array) -> bool:
+    """Whether no column is too large or too small for squares; zeros are sound."""
+    return bool((((variance >= TINY) & (variance < math.inf)) | (variance == 0)).all())
 
 
 def _shares(weight: Array | None, rows: int) -> Array | None:
