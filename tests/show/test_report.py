@@ -333,7 +333,8 @@ def test_why_it_is_stuck_stands_in_it(tmp_path: Path) -> None:
     assert claims and claims[0].model == "mlp"
     words = " ".join(page(tmp_path, "r", out=tmp_path / "r.html").words)
     for claim in claims:
-        assert str(claim) in words and claim.figures
+        assert str(claim) in words
+        assert claim.figures or claim.cause == "no net for pictures"
 
 
 def test_train_writes_it_unless_asked_not_to(tmp_path: Path) -> None:
