@@ -550,7 +550,8 @@ def _tensor(array: Array) -> Tensor:
     A small array is copied too if it does not begin where PyTorch's own tensors do: the last bits
     of some kernels depend on that, and one array would have several results.
     """
-    tensor = torch.from_numpy(np.require(array, requirements=["C", "W"]))
+    whole = array if array.flags.carray else np.require(array, requirements=["C", "W"])
+    tensor = torch.from_numpy(whole)
     apart = tensor.data_ptr() % ALIGNED and array.nbytes <= MOST_COPIED
     return tensor.clone() if apart else tensor
 

@@ -119,8 +119,7 @@ class Line(Estimator):
         if issparse(X) or len(X) > BATCH:
             self._finish()
             return super()._raw(X)
-        narrow = few.weight.dtype != torch.float64
-        wider = X.dtype if narrow else np.result_type(X.dtype, np.float64)
+        wider = X.dtype if few.weight.dtype != torch.float64 else np.dtype(np.float64)
         rows = _tensor(X).to(few.weight.dtype)
         work = len(X) * few.weight.numel()
         with nullcontext() if work < AT_ONCE else threads_for(work):

@@ -126,7 +126,7 @@ def squares(
 
     ``x`` is (rows, inputs), ``y`` (rows, outputs), both float64; ``weight`` (rows,) above 0 or
     None. By Cholesky's factor of the Gram matrix, of the inputs or of the rows, whichever is
-    smaller, refined twice with the residuals.
+    smaller, refined with the residuals.
     """
     share = _shares(weight, len(x)) if len(x) else None
     made = None if share is None else _centred(x, share, intercept)
@@ -184,7 +184,7 @@ def _by_rows(
     if factor is None:
         return None
     a, w = np.zeros_like(y), np.zeros((x.shape[1], y.shape[1]))
-    for _ in range(3):
+    for _ in range(2):
         a = a + _solve(factor, y - x @ w - alpha * a)
         w = x.T @ a
     return w
