@@ -11,6 +11,7 @@ import torch
 from sklearn.linear_model import LinearRegression, LogisticRegression, Ridge
 from torch import Tensor
 
+from linnet import line
 from linnet.core.record import Step
 from linnet.core.registry import lookup
 from linnet.line import SOLVERS
@@ -20,6 +21,7 @@ from linnet.line.problem import LinearProblem
 from linnet.line.solve import Solve
 from linnet.networks.linear import Linear
 from linnet.objectives import OBJECTIVES
+from linnet.objectives.softmax import Softmax
 
 TARGETS = {"diabetes": "squared", "breast_cancer": "logistic", "iris": "softmax", "wine": "softmax"}
 
@@ -331,3 +333,23 @@ def test_a_step_length_is_found_along_directions_of_any_length(factor: float) ->
     there = problem.value_and_gradient(state.theta + search.length * direction)
     slope = (there[1] * direction).sum().item()
     assert abs(slope) <= 0.5 * abs(search.first) and there[0] < state.value
+
+
+def test_one_block_serves_all_classes_where_one_for_each_would_be_too_large(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = sklearn.datasets.load_digits()
+    x, y = torch.tensor(data.data), torch.tensor(data.target)
+    found = []
+    for most in (line.MATRIX, 65**2):
+        monkeypatch.setattr(line, "MATRIX", most)
+        assert line.choose(False, 1797, 64, 10) == "lbfgs"
+        problem = LinearProblem(Softmax(), x, y, outputs=10, alpha=1e-2)
+        assert problem.compact == (most > 65**2)
+        network = Linear(Linear.Spec(inputs=(64,), outputs=10, scale="none")).double()
+        method = Solve(network, problem, LBFGS(), penalties=[1e-2], tol=1e-9, max_iter=500)
+        *_, last = method
+        assert last.values["converged"] and last.index < 200
+        found.append(network.linear.weight.detach().clone())
+    assert torch.allclose(found[0], found[1], atol=1e-6)
+    assert line.choose(False, 1797, 65, 10) == "newton_cg"
