@@ -67,6 +67,7 @@ def eject(
             f"of them of categories: above {WIDE:,} linnet computes with their codes, in no plain "
             "way; train with fewer categories (max_categories=...)"
         )
+    threads = artifact.manifest.provenance.get("threads")  # of this fit
     reader, weighted, soft = _reader(run, recipe, artifact.schema, encoded, data)
     facts = Facts(
         run=run.path,
@@ -76,7 +77,7 @@ def eject(
         manifest=artifact.manifest,
         reader=reader,
         net=_layers.plan(name, artifact.manifest.network),
-        threads=run.info.get("hardware", {}).get("threads"),
+        threads=threads if isinstance(threads, int) else None,
         versions=run.info.get("versions", {}),
         data=str(run.info.get("data", {}).get("name")),
         weighted=weighted,
