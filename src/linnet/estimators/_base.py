@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -213,19 +214,12 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         history: list[Plain] = []
         try:
             with shown(bool(self.verbose)) as heard:
-
-                def tell(event: Plain) -> None:
-                    if isinstance(of(event), (Step, Evaluate)):
-                        history.append(event)
-                    if heard is not None:
-                        heard(event)
-
                 model = fit(
                     Recipe().override(settings),
                     train,
                     held,
                     world=World(device=choose_device(self._device)),
-                    record=Record(echo=tell),
+                    record=kept(history, heard),
                     start=start,
                     judge=judge,
                 )
@@ -535,6 +529,18 @@ class Regressor(RegressorMixin, Estimator):  # type: ignore[misc]
     ) -> Any:
         """R2, the mean over the targets; ``multioutput="raw_values"``: one for each target."""
         return r2_score(y, self.predict(X), sample_weight=sample_weight, multioutput=multioutput)
+
+
+def kept(history: list[Plain], heard: Callable[[Plain], None] | None) -> Record:
+    """A record that keeps steps and scores in ``history``, and tells ``heard`` of all events."""
+
+    def tell(event: Plain) -> None:
+        if isinstance(of(event), (Step, Evaluate)):
+            history.append(event)
+        if heard is not None:
+            heard(event)
+
+    return Record(echo=tell)
 
 
 ALIGNED = 64

@@ -13,12 +13,11 @@ from scipy.sparse import issparse
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from linnet.core.events import Evaluate, Plain, Step, of
+from linnet.core.events import Plain
 from linnet.core.parallel import threads_for
-from linnet.core.record import Record
 from linnet.errors import InputError
 from linnet.estimators import _few
-from linnet.estimators._base import Array, Estimator, _tensor
+from linnet.estimators._base import Array, Estimator, _tensor, kept
 from linnet.estimators._few import Few
 from linnet.fit.artifact import Artifact
 from linnet.fit.progress import Judge
@@ -69,16 +68,11 @@ class Line(Estimator):
 
     def _finish(self, heard: Callable[[Plain], None] | None = None) -> None:
         """Make the artifact, the module and the record of a fit to few rows."""
-        few, history = self._few, []
-
-        def tell(event: Plain) -> None:
-            if isinstance(of(event), (Step, Evaluate)):
-                history.append(event)
-            if heard is not None:
-                heard(event)
-
+        few = self._few
         if few is not None:
-            self._take(few.artifact(self.described(few.X, few.schema), Record(echo=tell)))
+            history: list[Plain] = []
+            schema = self.described(few.X, few.schema)
+            self._take(few.artifact(schema, kept(history, heard)))
             self.history_ = history
 
     def _fit(

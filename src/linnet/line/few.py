@@ -97,9 +97,8 @@ def _shares(weight: Array | None, rows: int) -> Array | None:
     return weight / weight.sum() if weight.min() > UNEQUAL else None
 
 
-def _factor(matrix: Array, most: float = WELL) -> Array | None:
-    """The Cholesky factor of a matrix of unit diagonal; None if its condition number is above
-    ``most``."""
+def _factor(matrix: Array) -> Array | None:
+    """The Cholesky factor of a matrix; None if its condition number is above ``WELL``."""
     if not len(matrix):
         return matrix
     norm = np.abs(matrix).sum(0).max()
@@ -107,7 +106,7 @@ def _factor(matrix: Array, most: float = WELL) -> Array | None:
     if failed:
         return None
     share, failed = dpocon(factor, norm, uplo="L")
-    return factor if not failed and share * most > 1 else None
+    return factor if not failed and share * WELL > 1 else None
 
 
 def _solve(factor: Array, right: Array) -> Array:
@@ -230,8 +229,7 @@ def classes(
         return None
     narrow = (x.shape[1] + 1) * outputs <= UNKNOWNS
     if narrow:
-        spread = made.variance + alpha
-        scale = spread**-0.5
+        scale = (made.variance + alpha) ** -0.5
         inputs, measure = made.x * scale, np.ones(len(scale))
     else:
         if len(x) >= x.shape[1] or weight is not None:
@@ -387,8 +385,9 @@ class _Classes:
                 return None, 0
             left -= 1
             move = self.raw(along)
-            bent = p * (1 - p) * move
-            if self.outputs > 1:
+            if self.outputs == 1:
+                bent = p * (1 - p) * move
+            else:
                 bent = p * (move - (p * move).sum(1, keepdims=True))
             bent = self.z.T @ (self.share * bent) + self.ridge * along
             curved = float((along * bent).sum())
