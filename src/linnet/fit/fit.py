@@ -51,7 +51,7 @@ validation rows. On MNIST this takes a hundredth of the time of an epoch."""
 def fit(
     recipe: Recipe,
     train: Dataset,
-    valid: Dataset,
+    valid: Dataset | torch.Tensor,
     *,
     world: World | None = None,
     record: Record | None = None,
@@ -60,9 +60,9 @@ def fit(
     checkpoints: Checkpoints | None = None,
     resume: Mapping[str, Any] | None = None,
     judge: Judge | None = None,
-    fold: torch.Tensor | None = None,
 ) -> Artifact:
-    """Fit the one model of a resolved recipe; ``valid`` may have no rows.
+    """Fit the one model of a resolved recipe; ``valid`` are the rows that choose, which may be
+    none, or the fold of each training row.
 
     The artifact has the weights with the lowest validation loss among the complete steps (each
     epoch or penalty, not the start). Without validation rows it has the last weights. ``start`` is
@@ -73,17 +73,13 @@ def fit(
     anything is computed. A line has a certificate, which costs one pass over the rows; but without
     validation rows only up to ``SMALL`` numbers: a single fit to many rows gives it when asked.
 
-    ``fold`` (rows,) is the number of each training row's fold, from 0; ``valid`` is then empty. The
-    line chooses its penalty by the folds and is fitted to all rows; a net is the mean of networks,
-    each fitted to the other folds with all its epochs. ``Artifact.held`` has the raw predictions of
-    the training rows by weights that their folds have not taught, and the validation scores are of
-    these.
+    With folds, (rows,) of whole numbers from 0, the line chooses its penalty by the folds and is
+    fitted to all rows; a net is the mean of networks, each fitted to the other folds with all its
+    epochs. ``Artifact.held`` has the raw predictions of the training rows by weights that their
+    folds have not taught (NaN for a row of weight 0), and the validation scores are of these.
     """
     world, record = world or World(), record or Record()
-    kept = None if fold is None else weighty(recipe.class_weight, train)
-    train, valid = weigh(recipe.class_weight, train, valid)
-    if fold is not None:
-        fold = fold[kept].unique(return_inverse=True)[1]  # no fold is without rows
+    data, (train, valid, fold) = train, _parts(recipe, train, valid)
     network, objective = build(recipe, train.schema, module, members_of(recipe, fold, start))
     with threads_for(each_of(network).multiplications * rows_of_step(recipe, network, train)):
         method, progress = _begin(
@@ -112,14 +108,24 @@ def fit(
                 with progress.spent.on("record"):
                     checkpoints.save(progress.plain())
         made = _finish(recipe, network, objective, train, scorer, progress)
-        return made if kept is None else replace(made, held=_spread_out(scorer.held(), kept))
+        held = scorer.held()
+        if held is None:
+            return made
+        found = held.new_full((len(data), held.shape[1]), math.nan)
+        found[weighty(recipe.class_weight, data)] = held
+        return replace(made, held=found)
 
 
-def _spread_out(held: torch.Tensor, kept: torch.Tensor) -> torch.Tensor:
-    """Raw predictions of the rows that are ``kept`` (rows,) among all rows; NaN for the others."""
-    found = held.new_full((len(kept), held.shape[1]), math.nan)
-    found[kept] = held
-    return found
+def _parts(
+    recipe: Recipe, train: Dataset, valid: Dataset | torch.Tensor
+) -> tuple[Dataset, Dataset, torch.Tensor | None]:
+    """The training rows, the validation rows, and the folds, of the rows of a weight above 0."""
+    if isinstance(valid, Dataset):
+        train, valid = weigh(recipe.class_weight, train, valid)
+        return train, valid, None
+    fold = valid[weighty(recipe.class_weight, train)].unique(return_inverse=True)[1]
+    (train,) = weigh(recipe.class_weight, train)
+    return train, train.take(fold[:0]), fold
 
 
 def members_of(
@@ -320,6 +326,13 @@ def _finish(
     scores: dict[str, Any] = best.scores
     if (method.finish(network) and scores) or not method.chooses:
         scores = scorer.final()
+    if method.member is not None:  # all rows by all members; so far each was scored alone
+        told = {key: value for key, value in scores.items() if isinstance(value, float)}
+        progress.record.write(
+            events.Evaluate(
+                model=progress.model, step=progress.index, epoch=progress.epoch, valid=told
+            )
+        )
     network.eval().cpu()
     for parameter in network.parameters():
         parameter.grad = None

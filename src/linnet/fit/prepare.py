@@ -50,10 +50,9 @@ def divide(place: Any, recipe: Recipe) -> Divided:
 
 def drawn(draft: Dataset, recipe: Recipe) -> Split:
     """The split of the rows by the recipe; with folds there are no validation rows."""
-    if folds.may(recipe, draft):
-        split = draft.split(test=recipe.test, valid=0, seed=recipe.seed)
-        if folds.number(recipe, draft, split) > 1:
-            return split
+    split = draft.split(test=recipe.test, valid=0, seed=recipe.seed)
+    if folds.number(recipe, draft, split) > 1:
+        return split
     valid = None if recipe.valid == "auto" else recipe.valid
     return draft.split(test=recipe.test, valid=valid, seed=recipe.seed)
 

@@ -84,9 +84,12 @@ class Progress:
             self.losses.largest = max(self.losses.largest, values.get("gradient_max", 0.0))
             self.record.write(
                 events.Step(
-                    model=self.model, step=self.index, epoch=self.epoch, member=step.member,
+                    model=self.model,
+                    step=self.index,
+                    epoch=self.epoch,
+                    member=step.member,
                     values=values,
-                )  # fmt: skip
+                )
             )
 
     def judge(self, step: Step, valid: dict[str, float], train: dict[str, float]) -> None:
@@ -97,9 +100,13 @@ class Progress:
         if valid:
             self.record.write(
                 events.Evaluate(
-                    model=self.model, step=self.index, epoch=self.epoch, member=step.member,
-                    valid=valid, train=train,
-                )  # fmt: skip
+                    model=self.model,
+                    step=self.index,
+                    epoch=self.epoch,
+                    member=step.member,
+                    valid=valid,
+                    train=train,
+                )
             )
         if self.index:
             self.record.write(self.spent.event(self.model, self.index, self.method))

@@ -15,11 +15,12 @@ from linnet.networks.base import Network
 class Method(ABC):
     """A fit: an iterator of steps, with methods to call between the steps.
 
-    ``network`` is what is fitted. ``steps`` is the number of steps, if it is known. ``patience`` is for early stopping: the number
-    of complete steps in a row without a better score. ``scored`` is the network that is scored.
+    ``network`` is the network that is fitted, and ``scored`` the one that is scored. ``steps`` is
+    the number of steps, if it is known. ``patience`` is for early stopping: the number of complete
+    steps in a row without a better score.
     """
 
-    network: Network
+    network: Any
     steps: int | None
     patience: int
     scored: Network
