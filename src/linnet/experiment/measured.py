@@ -13,6 +13,7 @@ from linnet.fit.artifact import Artifact
 from linnet.fit.prepare import Prepared
 from linnet.insight import evaluation, yardstick
 from linnet.insight.choice import Choice, choose, simplest
+from linnet.insight.pairs import YARDSTICK
 from linnet.insight.shares import by_rows
 from linnet.networks import BASELINE, LINE
 
@@ -65,7 +66,7 @@ class Measured(NamedTuple):
 
 def measured(ready: Prepared) -> Measured:
     """Fit and score the yardstick that the recipe names; ``scores`` are empty if it names none."""
-    if ready.recipe.yardstick != yardstick.NAME:
+    if ready.recipe.yardstick != YARDSTICK:
         return Measured(None, None, {})
     train, valid, test = (ready.data.take(ready.parts[n]) for n in ("train", "valid", "test"))
     if not len(test):

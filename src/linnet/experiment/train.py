@@ -38,9 +38,9 @@ from linnet.fit.fit import fit, heed
 from linnet.fit.prepare import Prepared, prepare
 from linnet.fit.recipe import AUTO, Recipe
 from linnet.fit.resolve import only
-from linnet.insight import evaluation, yardstick
+from linnet.insight import evaluation
 from linnet.insight.choice import simplest
-from linnet.insight.pairs import compare
+from linnet.insight.pairs import YARDSTICK, YARDSTICK_TITLE, compare
 from linnet.insight.shares import kept
 from linnet.insight.task import Predicted
 from linnet.insight.verdict import verdict
@@ -433,18 +433,19 @@ class Job:
         found = measured(self.ready)
         if not found.scores:
             return {}
-        parts = {key: found.scores.get(key) for key in ("valid", "test", "why")}
+        scores = found.scores
         self.record.write(
             events.Yardstick(
-                model=yardstick.NAME, title=yardstick.TITLE, **parts,
-                seconds=found.scores.get("fit", {}).get("seconds"),
+                model=YARDSTICK, title=YARDSTICK_TITLE, valid=scores.get("valid"),
+                test=scores.get("test"), why=scores.get("why"),
+                seconds=scores.get("fit", {}).get("seconds"),
             )
         )  # fmt: skip
         if found.trees is not None and found.raw is not None:
-            told[yardstick.NAME] = Predicted(found.trees.objective, found.raw)
+            told[YARDSTICK] = Predicted(found.trees.objective, found.raw)
             schema = self.ready.data.schema
-            self._keep(yardstick.NAME, schema, found.trees.objective, found.raw, test)
-        return {yardstick.NAME: found.scores}
+            self._keep(YARDSTICK, schema, found.trees.objective, found.raw, test)
+        return {YARDSTICK: found.scores}
 
     def _score(self, model: Artifact, raw: Tensor | None, test: Dataset) -> dict[str, Any]:
         """Score a model and save it together with its scores."""

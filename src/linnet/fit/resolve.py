@@ -17,6 +17,7 @@ from linnet.errors import RecipeError
 from linnet.fit.recipe import AUTO as ANY
 from linnet.fit.recipe import Recipe
 from linnet.insight import yardstick
+from linnet.insight.pairs import YARDSTICK
 from linnet.line import GROUP, SOLVERS
 from linnet.line import choose as choose_solver
 from linnet.net import OPTIMIZERS
@@ -234,7 +235,7 @@ def check(case: Case) -> None:
         for key in ("shift", "flip", "cutout"):
             if getattr(recipe, key) not in ("auto", 0, False):
                 raise RecipeError(f"{key} goes with pictures; this is a table")
-    if case.picture and recipe.yardstick == yardstick.NAME:
+    if case.picture and recipe.yardstick == YARDSTICK:
         raise RecipeError(f"yardstick={recipe.yardstick} goes with tables; these are pictures")
     if schema.task == "regression":
         for key in ("label_smoothing", "class_weight"):

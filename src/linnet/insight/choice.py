@@ -45,8 +45,8 @@ def choose(
     losses: Mapping[str, Array], groups: Array | None = None, weight: Array | None = None
 ) -> Choice:
     """The choice by the ``losses`` of each model, (rows,) of the same rows, the simplest model
-    first. ``groups`` (rows,) are the codes of rows that may depend on each other, ``weight`` (rows,)
-    the weights of the rows.
+    first. ``groups`` (rows,) are the codes of rows that may depend on each other, ``weight``
+    (rows,) the weights of the rows.
 
     A model whose mean loss is not finite is not chosen, unless none is finite: then it is the
     first.
@@ -75,3 +75,9 @@ def _mean(losses: Array, weight: Array | None) -> float:
 def simplest(models: Sequence[str], line: str) -> list[str]:
     """The models, the simplest first: the line, then the others as they are."""
     return sorted(models, key=lambda name: name != line)
+
+
+def words(choice: Mapping[str, Any]) -> str:
+    """How a model was chosen, by ``metrics.json``: "chosen by validation loss"."""
+    by = {"folds": "by out-of-fold loss", "validation": "by validation loss"}
+    return f"chosen {by.get(str(choice.get('by')), 'as the first model')}"

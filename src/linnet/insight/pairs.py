@@ -20,6 +20,12 @@ from linnet.insight.task import CHANCE, Predicted, Scores, Task, Told, claimed, 
 if TYPE_CHECKING:
     from linnet.data.dataset import Dataset
 
+YARDSTICK, YARDSTICK_TITLE = "trees", "boosted trees"
+"""The name and the title of the yardstick (``linnet.insight.yardstick``), which is compared with
+the models and is none of them."""
+
+YARDSTICK_ABOUT = "boosted trees of scikit-learn on the same training rows; never chosen, not saved"
+
 
 def compare(data: Dataset, predictions: Mapping[str, Predicted]) -> list[Scores]:
     """The paired test of each pair of models on the rows of ``data``.
@@ -73,19 +79,21 @@ def gain(comparison: Mapping[str, Any], model: str) -> Mapping[str, Any]:
     }
 
 
-def certainty(task: Task, comparison: Mapping[str, Any], count: int) -> Told:
+def certainty(task: Task, comparison: Mapping[str, Any], count: int, *, first: bool) -> Told:
     """How large and how certain a difference is, as figures of a sentence; ``count`` is the number
-    of comparisons of the run."""
+    of comparisons of the run. The ``first`` sentence that has a p-value says that it is Holm's."""
     size = task.change(comparison)
-    if count < 2:
-        p = Chance.of(comparison.get("p_value"))
-        return size if size.form else Told.of(str(comparison.get("test", "McNemar")), "p", p)
-    p = Chance.of(comparison.get("p_adjusted"))
-    if p is None:
+    p = Chance.of(comparison.get("p_adjusted" if count > 1 else "p_value"))
+    if p is None or (size.form and count < 2):
         return size
     test = "" if size.form else str(comparison.get("test", "McNemar"))
-    form = f"{test} {{p}} after Holm's correction for {{comparisons}}".lstrip()
-    return size.and_(Told(form, {"p": p, "comparisons": Comparisons(count)}))
+    told = Told.of(test, "p", p) if test else Told("{p}", {"p": p})
+    if count > 1 and first:
+        many = {"comparisons": Comparisons(count)}
+        told = Told(
+            f"{told.form} after Holm's correction for {{comparisons}}", {**told.figures, **many}
+        )
+    return size.and_(told)
 
 
 def correction(comparisons: Sequence[Any]) -> str:

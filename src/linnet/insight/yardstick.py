@@ -29,6 +29,7 @@ from linnet.data.column import Column
 from linnet.data.dataset import Dataset
 from linnet.data.schema import Schema
 from linnet.insight.evaluation import BATCH
+from linnet.insight.pairs import YARDSTICK
 from linnet.insight.shares import by_rows
 from linnet.insight.task import task_of
 from linnet.objectives import choose, find
@@ -36,8 +37,6 @@ from linnet.objectives.base import Objective
 
 Array = np.ndarray[Any, Any]
 
-NAME = "trees"
-TITLE = "boosted trees"
 
 MOST_CATEGORIES = 255
 """The most categories of a column that scikit-learn takes."""
@@ -157,7 +156,7 @@ def fit(train: Dataset, seed: int) -> Trees:
 def _state(seed: int) -> int:
     """scikit-learn's ``random_state``: the seed itself, or a number made of one that is larger than
     scikit-learn takes."""
-    return seed if seed < 2**32 else derive(seed, NAME, 0) % 2**32
+    return seed if seed < 2**32 else derive(seed, YARDSTICK) % 2**32
 
 
 def _threads(count: int) -> Any:
