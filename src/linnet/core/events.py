@@ -209,6 +209,21 @@ class Test(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Yardstick(Event):
+    """The scores of ``model``, which is no model of the run, and which reports call ``title``, on
+    test and validation rows, and the ``seconds`` of its fit; or ``why`` there are none."""
+
+    _kind: ClassVar[str] = "yardstick"
+
+    model: str | None = _of(str)
+    title: str | None = _of(str)
+    valid: Mapping[str, Any] | None = _of(dict)
+    test: Mapping[str, Any] | None = _of(dict)
+    seconds: float | None = _of(int, float)
+    why: str | None = _of(str)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Diverged(Event):
     """A fit diverged on a batch of these ``rows`` of the data."""
 
@@ -327,7 +342,7 @@ Drawn = Line | Heatmap | Image | Text
 KINDS: dict[str, type[Event]] = {
     made._kind: made
     for made in (
-        Start, Begin, Step, Evaluate, Spent, Finding, Fit, Test, Diverged, Resume, End,
+        Start, Begin, Step, Evaluate, Spent, Finding, Fit, Test, Yardstick, Diverged, Resume, End,
         Line, Scatter, Bar, Heatmap, Image, Text, Close,
     )
 }  # fmt: skip

@@ -146,6 +146,7 @@ class History:
         """The last fit of each model."""
 
         self.findings: list[events.Finding] = []
+        self.yardstick: events.Yardstick | None = None
         self.now: Fit | None = None
         """The fit to which the last events belong."""
 
@@ -197,9 +198,15 @@ class History:
             case events.Test(model=str(model)):
                 self._known(model).test = event
                 self.changes += 1
+            case events.Yardstick():
+                self.yardstick = event
+                self.changes += 1
 
     def title(self, model: str) -> str:
         """The title of a model in reports: "the perceptron"; its name if the record has none."""
+        yardstick = self.yardstick
+        if yardstick is not None and yardstick.model == model and yardstick.title is not None:
+            return cut(yardstick.title, MAX_TITLE)
         fit = self.models.get(model)
         begin = None if fit is None else fit.begin
         found = model if begin is None or begin.title is None else begin.title

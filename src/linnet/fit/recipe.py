@@ -64,6 +64,9 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
         Several(alone=False),
     ] = None
 
+    yardstick: Literal["auto", "trees", "none"] = "auto"
+    """What the scores on the test rows are compared with; it is no model of the run."""
+
     @field_validator("model", mode="before")
     @classmethod
     def _auto(cls, value: object) -> object:

@@ -16,6 +16,8 @@ from linnet.data.split import Split
 from linnet.errors import RecipeError
 from linnet.fit.recipe import AUTO as ANY
 from linnet.fit.recipe import Recipe
+from linnet.insight import yardstick
+from linnet.insight.pairs import YARDSTICK
 from linnet.line import GROUP, SOLVERS
 from linnet.line import choose as choose_solver
 from linnet.net import OPTIMIZERS
@@ -150,6 +152,7 @@ AUTO: Mapping[str, Callable[[Case], Any]] = {
     "channels": _channels,
     "shift": lambda case: case.side // (8 if case.colour else 28),
     "flip": lambda case: case.symmetric,
+    "yardstick": lambda case: yardstick.auto(case.schema, case.rows, len(case.split.test)),
     "epochs": _epochs,
 }
 """What "auto" means, by key. A network gives those values that depend on the network."""
@@ -240,6 +243,8 @@ def check(case: Case) -> None:
         for key in ("shift", "flip", "cutout"):
             if getattr(recipe, key) not in ("auto", 0, False):
                 raise RecipeError(f"{key} goes with pictures; this is a table")
+    if case.picture and recipe.yardstick == YARDSTICK:
+        raise RecipeError(f"yardstick={recipe.yardstick} goes with tables; these are pictures")
     if schema.task == "regression":
         for key in ("label_smoothing", "class_weight"):
             if getattr(recipe, key):

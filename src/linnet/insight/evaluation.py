@@ -75,12 +75,3 @@ def score(objective: Objective, raw: Tensor, data: Dataset) -> Scores:
     score has a 95 % confidence interval. If ``data`` is divided by group or time, it rests on the
     groups, or on blocks of consecutive times, and ``interval`` says on how many."""
     return task_of(objective).test(objective, raw, data)
-
-
-def compare(objective: Objective, data: Dataset, line: Tensor, net: Tensor) -> Scores:
-    """Is the net better than the line on these rows? Raw predictions (rows, outputs) of both.
-
-    ``why`` says why a difference is not ``significant``: it may be chance, there are too few rows
-    (groups, blocks) for any claim, or it rests on one of them alone.
-    """
-    return task_of(objective).compare(objective, data, line, net)
