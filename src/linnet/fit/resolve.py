@@ -102,7 +102,7 @@ class Case:
         size = self.recipe.batch_size
         if size == "auto" and not self.optimizer.whole:
             return min(128, max(16, self.rows // 32))
-        return self.rows if isinstance(size, str) else size
+        return len(self.split.train) if isinstance(size, str) else size  # of a member all it has
 
 
 def _penalty(case: Case) -> tuple[float, ...]:
