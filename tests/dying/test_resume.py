@@ -27,7 +27,6 @@ from linnet.fit.resolve import only
 from linnet.fit.settings import read_recipe
 from linnet.runs import archive, directory
 
-
 Parts = tuple[Recipe, Dataset, Dataset | torch.Tensor]
 
 

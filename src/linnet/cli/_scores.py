@@ -24,7 +24,9 @@ def show(run: "Run") -> None:
     models, beside = metrics["models"], metrics.get("yardstick", {})
     rows = [_row(name, scores, metrics["chosen"]) for name, scores in models.items()]
     rows += [_row(f"({name})", scores, "") for name, scores in beside.items() if "fit" in scores]
-    print_table(["model", "validation", "test (95 % interval)", "fitted in"], rows)
+    folds = any((scores.get("valid") or {}).get("by") == "folds" for scores in models.values())
+    held = "out of fold" if folds else "validation"
+    print_table(["model", held, "test (95 % interval)", "fitted in"], rows)
     say(metrics["verdict"])
     say(f"* {words(metrics.get('choice') or {})}: {metrics['chosen']}")
     for name, scores in beside.items():

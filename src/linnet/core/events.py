@@ -387,8 +387,8 @@ def parse(plain: Any) -> Event:
 
 _PLACE = frozenset(("event", "time", "model", "step", "epoch"))
 _new = object.__new__
-_set_time, _set_values, _set_model, _set_step, _set_epoch = (
-    getattr(Step, name).__set__ for name in ("time", "values", "model", "step", "epoch")
+_set_time, _set_values, _set_model, _set_step, _set_epoch, _set_member = (
+    getattr(Step, name).__set__ for name in ("time", "values", "model", "step", "epoch", "member")
 )
 
 
@@ -423,6 +423,7 @@ def step(plain: Plain) -> Step | None:
     _set_model(event, model)
     _set_step(event, at)
     _set_epoch(event, epoch)
+    _set_member(event, None)
     return event
 
 
