@@ -23,8 +23,10 @@ def show(run: "Run") -> None:
     metrics = run.metrics
     models, beside = metrics["models"], metrics.get("yardstick", {})
     rows = [_row(name, scores, metrics["chosen"]) for name, scores in models.items()]
+    folds = len(models[metrics["chosen"]].get("test", {}).get("folds") or ())
+    tested = f"{folds} folds" if folds else "test"
     rows += [_row(f"({name})", scores, "") for name, scores in beside.items() if "fit" in scores]
-    print_table(["model", "validation", "test (95 % interval)", "fitted in"], rows)
+    print_table(["model", "validation", f"{tested} (95 % interval)", "fitted in"], rows)
     say(metrics["verdict"])
     say(f"* {words(metrics.get('choice') or {})}: {metrics['chosen']}")
     for name, scores in beside.items():
