@@ -23,10 +23,12 @@ def show(run: "Run") -> None:
     metrics = run.metrics
     models, beside = metrics["models"], metrics.get("yardstick", {})
     rows = [_row(name, scores, metrics["chosen"]) for name, scores in models.items()]
+    folds = len(models[metrics["chosen"]].get("test", {}).get("folds") or ())
+    tested = f"{folds} folds" if folds else "test"
     rows += [_row(f"({name})", scores, "") for name, scores in beside.items() if "fit" in scores]
-    folds = any((scores.get("valid") or {}).get("by") == "folds" for scores in models.values())
-    held = "out of fold" if folds else "validation"
-    print_table(["model", held, "test (95 % interval)", "fitted in"], rows)
+    chosen = (models[metrics["chosen"]].get("valid") or {}).get("by") == "folds"
+    held = "out of fold" if chosen else "validation"
+    print_table(["model", held, f"{tested} (95 % interval)", "fitted in"], rows)
     say(metrics["verdict"])
     say(f"* {words(metrics.get('choice') or {})}: {metrics['chosen']}")
     for name, scores in beside.items():

@@ -209,6 +209,18 @@ class Test(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Fold(Event):
+    """In a cross-validation, ``model`` has been fitted without ``fold``, from 1, of ``folds``, and
+    has predicted its rows."""
+
+    _kind: ClassVar[str] = "fold"
+
+    model: str | None = _of(str)
+    fold: int | None = _of(int)
+    folds: int | None = _of(int)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Yardstick(Event):
     """The scores of ``model``, which is no model of the run, and which reports call ``title``, on
     test and validation rows, and the ``seconds`` of its fit; or ``why`` there are none."""
@@ -342,8 +354,8 @@ Drawn = Line | Heatmap | Image | Text
 KINDS: dict[str, type[Event]] = {
     made._kind: made
     for made in (
-        Start, Begin, Step, Evaluate, Spent, Finding, Fit, Test, Yardstick, Diverged, Resume, End,
-        Line, Scatter, Bar, Heatmap, Image, Text, Close,
+        Start, Begin, Step, Evaluate, Spent, Finding, Fit, Fold, Test, Yardstick, Diverged, Resume,
+        End, Line, Scatter, Bar, Heatmap, Image, Text, Close,
     )
 }  # fmt: skip
 """The classes, by kind."""
@@ -427,7 +439,7 @@ def step(plain: Plain) -> Step | None:
     return event
 
 
-_WHOLE = ("step", "epoch", "steps", "best_step", "events", "member", "members")
+_WHOLE = ("step", "epoch", "steps", "best_step", "events", "member", "members", "fold", "folds")
 _TEXT = ("model", "text", "reason", "severity", "wall")
 _SCORES = ("valid", "train")
 _ROWS = ("step", "evaluate")
