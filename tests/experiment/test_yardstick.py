@@ -141,7 +141,7 @@ def test_classes_have_probabilities_and_weights_count(tmp_path: Path) -> None:
     theirs.fit(x, train.y.numpy(), sample_weight=weights[train.y.numpy()])
     kept = pl.read_parquet(run.path / "predictions" / "trees.parquet")
     expected = theirs.predict_proba(trees.seen.of(test.x))
-    assert np.abs(np.stack(kept["p"].to_numpy()) - expected).max() < 1e-9
+    assert np.abs(np.array(kept["p"].to_list()) - expected).max() < 1e-9
 
 
 def test_a_class_that_no_training_row_has_is_not_impossible() -> None:
@@ -192,7 +192,7 @@ def test_rows_of_very_many_categories_are_not_expanded() -> None:
 def test_without_a_yardstick_a_run_is_as_it_was(value: str, tmp_path: Path) -> None:
     """``yardstick=none``; and pictures, which have none."""
     data: Any = table() if value == "none" else "digits"
-    settings = {"target": "y"} if value == "none" else {"model": "linear"}
+    settings: dict[str, Any] = {"target": "y"} if value == "none" else {"model": "linear"}
     run = linnet.train(data, yardstick=value, out=tmp_path / "r", **settings, **QUICK)
     assert run.metrics["yardstick"] == {} and run.yardstick is None
     assert not (run.path / "predictions" / "trees.parquet").exists()
