@@ -216,6 +216,8 @@ class Plan:
                     f"{past.path}: it was trained on data in memory; give it: data=..."
                 )
             place = past.data_place()
+        if origin is not None and path is None:
+            recipe = _whole(recipe)
         if isinstance(place, (str, os.PathLike)):
             kept = known.data if same and known is not None else str(place)
             recipe = recipe.override({"data": kept})
@@ -254,6 +256,17 @@ class Plan:
                 f"its weights: linnet train --from {shlex.quote(str(path))}"
             )
         return True
+
+
+def _whole(recipe: Recipe) -> Recipe:
+    """The recipe of a run that starts from the weights of another one: without folds, whose members
+    would start from weights that have seen their own fold."""
+    if recipe.folds not in ("auto", 1):
+        raise RecipeError(
+            f"folds={recipe.folds}: the weights that the run starts from have seen the rows of "
+            "every fold; leave folds out"
+        )
+    return recipe.override({"folds": 1})
 
 
 def _lasting(path: Path, network: nn.Module | None) -> Run:
@@ -323,6 +336,7 @@ def _facts(ready: Prepared) -> dict[str, Any]:
         "fingerprint": ready.data.fingerprint(),
         "rows": len(ready.data),
         **{f"{name}_rows": len(rows) for name, rows in ready.parts.items()},
+        **({} if ready.fold is None else {"folds": ready.recipe.folds}),
     }
 
 
@@ -350,8 +364,9 @@ class Job:
         now = identity(self.ready.recipe)
         info = directory.read_info(path)
         before = [each["recipe"] for each in info.get("resumed", []) if "recipe" in each]
+        split = split_fingerprint(parts, self.ready.fold)
         self.owner = Owner(
-            info.get("id", ""), self.facts["fingerprint"], split_fingerprint(parts), now,
+            info.get("id", ""), self.facts["fingerprint"], split, now,
             (now, *before, *([identity(recipe_of(path))] if resume else [])),
         )  # fmt: skip
         if resume:
@@ -382,18 +397,20 @@ class Job:
         folder = self.path / checkpoint.FOLDER
         saves = Checkpoints(folder, recipe.checkpoint_every, self.stop, record, self.owner)
         held = self.held or {"model": None, "done": {}}
+        chooses = valid if self.ready.fold is None else self.ready.fold
         models: dict[str, Artifact] = {}
         for name in (BASELINE, *recipe.model):
             own = self.network if find_network(name).own else None
             again = name in held["done"]
-            if again and (kept := saves.load(name, held["done"][name], own)) is not None:
+            before = held.get("held", {}).get(name)
+            if again and (kept := saves.load(name, held["done"][name], own, before)) is not None:
                 models[name] = kept
                 continue
             with memory.guarded(
                 f"{name} on {recipe.device}", "try a smaller batch_size, or widths"
             ):
                 models[name] = fit(
-                    only(recipe, name), rows, valid, world=world,
+                    only(recipe, name), rows, chooses, world=world,
                     record=Record() if again else record,  # the record has it already
                     module=self.network, start=_start(self.origin, name),
                     checkpoints=None if again else saves,
@@ -583,7 +600,7 @@ def _describe(
             "data": {
                 **facts,
                 "place": recipe.data,
-                "split": split_fingerprint(ready.parts),
+                "split": split_fingerprint(ready.parts, ready.fold),
                 "notes": [
                     *(note for note in ready.data.notes if not isinstance(note, Warned)),
                     *told,
@@ -602,7 +619,8 @@ def _describe(
         },
         MAX_INFO,
     )
-    files.write(path / directory.SPLIT, save(ready.parts, {"linnet": '{"format":1}'}))
+    parts = ready.parts if ready.fold is None else {**ready.parts, "fold": ready.fold}
+    files.write(path / directory.SPLIT, save(parts, {"linnet": '{"format":1}'}))
     before = None if origin is None else origin.rows
     lineage.Rows.of(ready.data, ready.parts, before).write(path)
     files.write(path / directory.RECIPE, recipe.toml().encode())
@@ -632,9 +650,9 @@ def repeat(
     return train(data, recipe, network=network, out=out, echo=echo, parent=parent)
 
 
-def split_fingerprint(parts: dict[str, Tensor]) -> str:
-    """A sha256 of the row numbers of each part."""
-    digest = hashlib.sha256()
+def split_fingerprint(parts: dict[str, Tensor], fold: Tensor | None = None) -> str:
+    """A sha256 of the row numbers of each part, and of the folds."""
+    digest = hashlib.sha256(b"" if fold is None else b"folds " + fold.numpy().tobytes())
     for name, rows in parts.items():
         digest.update(f"{name} {len(rows)}\n".encode())
         digest.update(rows.numpy().tobytes())

@@ -104,6 +104,9 @@ class Artifact:
     manifest: Manifest
     module: Network
     objective: Objective
+    held: Tensor | None = None
+    """After a fit by folds, the raw predictions (training rows, outputs) in float64, each by
+    weights that the row's fold has not taught; it is in no file."""
 
     def __repr__(self) -> str:
         from linnet.insight.task import task_in

@@ -48,6 +48,7 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
     data: str | None = None
     test: Annotated[int | float, Field(gt=0)] = 0.2
     valid: Literal["auto"] | Annotated[int | float, Field(ge=0)] = "auto"
+    folds: Literal["auto"] | Annotated[int, Field(ge=1, le=100)] = "auto"
     # all models
     model: Annotated[tuple[str, ...], Several(), Field(min_length=1)] = (AUTO,)
     objective: str = "auto"

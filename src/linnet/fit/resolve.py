@@ -66,9 +66,15 @@ class Case:
     """Whether pictures may be mirrored (``linnet.data.pictures.mirror``)."""
 
     @property
+    def folds(self) -> int:
+        """The folds of the training rows; 1 is one validation part."""
+        return self.recipe.folds if isinstance(self.recipe.folds, int) else 1
+
+    @property
     def rows(self) -> int:
-        """Training rows."""
-        return len(self.split.train)
+        """Training rows of a fit; of a member, if there are folds."""
+        rows = len(self.split.train)
+        return rows - rows // self.folds if self.folds > 1 else rows
 
     @property
     def wide(self) -> bool:
@@ -96,13 +102,13 @@ class Case:
         size = self.recipe.batch_size
         if size == "auto" and not self.optimizer.whole:
             return min(128, max(16, self.rows // 32))
-        return self.rows if isinstance(size, str) else size
+        return len(self.split.train) if isinstance(size, str) else size  # of a member all it has
 
 
 def _penalty(case: Case) -> tuple[float, ...]:
-    if len(case.split.valid):
+    if len(case.split.valid) or case.folds > 1:
         return PENALTIES
-    # without validation rows: no penalty, or that of scikit-learn's C=1
+    # without held-out rows: no penalty, or that of scikit-learn's C=1
     return (0.0 if case.objective.quadratic else 1 / case.rows,)
 
 
@@ -125,6 +131,7 @@ def _tol(case: Case) -> float:
 
 AUTO: Mapping[str, Callable[[Case], Any]] = {
     "valid": lambda case: len(case.split.valid),
+    "folds": lambda case: case.folds,
     "task": lambda case: case.schema.task,
     "objective": lambda case: choose(case.schema),
     "dtype": lambda case: "float64" if case.wide else "float32",
@@ -142,7 +149,11 @@ AUTO: Mapping[str, Callable[[Case], Any]] = {
     # dropout adds noise to predictions, which a squared error punishes
     "dropout": lambda case: 0.0 if case.objective.quadratic else 0.2,
     "batch_size": lambda case: case.size,
+    "widths": lambda case: (512, 256),
     "channels": _channels,
+    "activation": lambda case: "relu",
+    "embedding": lambda case: "none",
+    "patience": lambda case: 10,
     "shift": lambda case: case.side // (8 if case.colour else 28),
     "flip": lambda case: case.symmetric,
     "yardstick": lambda case: yardstick.auto(case.schema, case.rows, len(case.split.test)),
@@ -168,7 +179,8 @@ def resolve(recipe: Recipe, data: Dataset, split: Split) -> Recipe:
     check(case)
     found = {key: auto(case) for key, auto in AUTO.items() if getattr(recipe, key) == "auto"}
     found["batch_size"] = case.size
-    if not len(split.valid) and not len(split.test) and LINE in recipe.model:
+    held = len(split.valid) or case.folds > 1 or len(split.test)
+    if not held and LINE in recipe.model:
         found["model"] = (LINE,)  # no rows could show that a net is better
     resolved = recipe.override(found)
     nets = resolved.nets
@@ -224,20 +236,33 @@ def check(case: Case) -> None:
             raise RecipeError(
                 f'solver "{recipe.solver}" needs a {needs} objective; use "lbfgs" here'
             )
-    if not case.picture:
-        for name in recipe.model:
-            if find_network(name).takes == "picture":
-                from linnet.data import pixels  # polars, only for this error
-
-                form = pixels.form_of(len(schema.fields) or len(schema.columns))
-                hint = f", or pictures={form} if its columns are pixels" if form else ""
-                raise RecipeError(f"a {name} takes pictures, and this is a table; use mlp{hint}")
-        for key in ("shift", "flip", "cutout"):
-            if getattr(recipe, key) not in ("auto", 0, False):
-                raise RecipeError(f"{key} goes with pictures; this is a table")
-    if case.picture and recipe.yardstick == YARDSTICK:
-        raise RecipeError(f"yardstick={recipe.yardstick} goes with tables; these are pictures")
+    if case.picture:
+        if recipe.embedding not in ("auto", "none"):
+            raise RecipeError("embedding goes with the columns of tables; these are pictures")
+        if recipe.yardstick == YARDSTICK:
+            raise RecipeError(f"yardstick={recipe.yardstick} goes with tables; these are pictures")
+    else:
+        _check_table(case)
     if schema.task == "regression":
         for key in ("label_smoothing", "class_weight"):
             if getattr(recipe, key):
                 raise RecipeError(f"{key} goes with classes; this is regression")
+
+
+def _check_table(case: Case) -> None:
+    """Refuse settings that do not suit a table."""
+    recipe, schema = case.recipe, case.schema
+    for name in recipe.model:
+        if find_network(name).takes == "picture":
+            from linnet.data import pixels  # polars, only for this error
+
+            form = pixels.form_of(len(schema.fields) or len(schema.columns))
+            hint = f", or pictures={form} if its columns are pixels" if form else ""
+            raise RecipeError(f"a {name} takes pictures, and this is a table; use mlp{hint}")
+    for key in ("shift", "flip", "cutout"):
+        if getattr(recipe, key) not in ("auto", 0, False):
+            raise RecipeError(f"{key} goes with pictures; this is a table")
+    if recipe.embedding not in ("auto", "none") and recipe.scaling not in ("auto", "standard"):
+        raise RecipeError(
+            f"embedding={recipe.embedding} takes standardised columns; use scaling=standard"
+        )

@@ -331,15 +331,23 @@ class _Curve:
         self.valid = _column(evaluations, "loss")
 
     @property
+    def members(self) -> bool:
+        """Whether the curves are means over members, each fitted without one fold of the rows."""
+        return self.fit is not None and "members" in self.fit.values
+
+    @property
     def best(self) -> int:
-        """The index of the best evaluation after the start; 0 if there is none."""
+        """The index of the best evaluation after the start, or of the last one if the last weights
+        are kept; 0 if there is none."""
+        if self.members:
+            return max(0, len(self.valid) - 1)
         losses = np.where(np.isnan(self.valid[1:]), math.inf, self.valid[1:])
         return 1 + int(losses.argmin()) if len(losses) else 0
 
     @property
     def kept(self) -> NDArray[np.bool_]:
         """Which written steps have the weights that are kept."""
-        best = None if self.fit is None else self.fit.best_step
+        best = None if self.members or self.fit is None else self.fit.best_step
         return np.asarray(self.step == (self.step[-1] if best is None else best))
 
     def reached(self) -> int:
@@ -499,14 +507,18 @@ def _net_over_fits(run: _Run, net: _Curve, unit: float) -> Claim | None:
     if not (rose or apart) or not end < min(last, before):
         return None
     known = rose and np.isfinite(epochs).all()
-    kept = " (the weights of epoch {best epoch} are kept)" if net.fit and known else ""
+    kept = (
+        " (the weights of epoch {best epoch} are kept)"
+        if net.fit and known and not net.members
+        else ""
+    )
     when = " since epoch {epoch}" if known else ""
     return run.claim(
         "over-fitting",
         net.name,
         f"{{model}} over-fits{when}: its training loss fell further, from {{training loss then}} "
         f"to {{training loss at the end}}, but its validation loss {how}{kept}",
-        f"try more rows, stronger dropout or weight_decay, or {_size(net, 'smaller')}",
+        f"try more rows, stronger dropout or weight_decay, {_shorter(net)}{_size(net, 'smaller')}",
         {
             "epoch": Count.of(epochs[since]),
             "best epoch": Count.of(net.epoch[net.best]),
@@ -516,6 +528,11 @@ def _net_over_fits(run: _Run, net: _Curve, unit: float) -> Claim | None:
             "validation loss at the end": Number.of(last),
         },
     )
+
+
+def _shorter(net: _Curve) -> str:
+    """Fewer epochs help a net whose last weights are kept."""
+    return "fewer epochs, or " if net.members else "or "
 
 
 def _size(net: _Curve, how: Literal["smaller", "larger"]) -> str:

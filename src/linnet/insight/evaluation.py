@@ -57,7 +57,11 @@ def raw_parts(network: nn.Module, x: Tensor) -> Iterator[tuple[int, Tensor]]:
 
 def measure(network: nn.Module, objective: Objective, data: Dataset) -> dict[str, float]:
     """The quick scores after an epoch: ``loss``, and ``accuracy`` or ``rmse``."""
-    raw = predict_raw(network, data.x)
+    return measure_raw(objective, predict_raw(network, data.x), data)
+
+
+def measure_raw(objective: Objective, raw: Tensor, data: Dataset) -> dict[str, float]:
+    """The quick scores of raw predictions (rows, outputs) in float64."""
     y = data.y.to(raw.device)
     weight = None if data.weight is None else data.weight.to(raw.device).double()
     loss = by_rows(objective.loss, raw, y.double() if y.is_floating_point() else y)
