@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 def show(run: "Run") -> None:
     """Print a run: the models with their intervals, the verdict, why each stopped, the files."""
-    from linnet.insight.choice import words
+    from linnet.insight.choice import by_folds, words
     from linnet.insight.pairs import YARDSTICK_ABOUT
     from linnet.insight.task import basis
 
@@ -26,8 +26,7 @@ def show(run: "Run") -> None:
     folds = len(models[metrics["chosen"]].get("test", {}).get("folds") or ())
     tested = f"{folds} folds" if folds else "test"
     rows += [_row(f"({name})", scores, "") for name, scores in beside.items() if "fit" in scores]
-    chosen = (models[metrics["chosen"]].get("valid") or {}).get("by") == "folds"
-    held = "out of fold" if chosen else "validation"
+    held = "out of fold" if by_folds(metrics) else "validation"
     print_table(["model", held, f"{tested} (95 % interval)", "fitted in"], rows)
     say(metrics["verdict"])
     say(f"* {words(metrics.get('choice') or {})}: {metrics['chosen']}")

@@ -223,7 +223,7 @@ def _yardstick(tests: _Tests, chosen: str, first: bool) -> list[Judgement]:
     found = _Found.of(tests, comparison, YARDSTICK, chosen, first)
     own, title, other = tests.told(YARDSTICK), _title(YARDSTICK), _title(chosen)
     form = f"{title}, the yardstick, have {own.form}"
-    if found.equal or (found.outcome == "worse" and chosen in tests.poor):
+    if found.equal or (found.outcome == "worse" and chosen in tests.poor + tests.inaccurate):
         return [tests.say("yardstick", YARDSTICK, f"{form}.", own)]
     if found.outcome == "not shown":
         form += f"; {found.why[0].lower()}{found.why[1:]}"
