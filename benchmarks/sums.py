@@ -50,12 +50,15 @@ torch.set_num_threads(1)
 warnings.simplefilter("ignore")
 
 NEW_KEYS = {
-    "recipe": {"objective", "size", "fit"},
+    "recipe": {
+        "objective", "size", "fit", "embedding", "embedding_size", "bins", "frequencies", "sigma",
+    },
+    "network": {"embedding"},
     "manifest": {"shown"},
     "event": {"title", "stopped"},
     "fit": {"stopped"},
     "schema": {"fit", "ground"},
-}
+}  # fmt: skip
 """Keys that came after the sums were first made."""
 
 WORDS = {"text", "reason", "notes", "verdict"}

@@ -64,7 +64,7 @@ def test_the_loop_equals_steps_by_hand(optimizer: str, task: str, weighted: bool
         mine, Softmax() if task == "classes" else Squared(), batches,
         NetSettings(
             optimizer=optimizer, lr=0.01, momentum=momentum, weight_decay=0.05, epochs=2,
-            schedule="constant",
+            schedule="constant", patience=10,
         ),
         seed=0, units=None if task == "classes" else torch.tensor([unit**0.5]),
     )  # fmt: skip

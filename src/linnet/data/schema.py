@@ -134,6 +134,21 @@ class Schema(Closed):
         return bool(self.fields) or (self.example == "picture" and bool(self.columns))
 
     @property
+    def numbers(self) -> tuple[int, ...]:
+        """Which columns of a row are numbers: those of tables' numbers and dates, not the 0/1
+        columns of categories, booleans and missing values. Of rows without ``fields``, all."""
+        if not self.fields:
+            return tuple(range(self.shape[0])) if self.example == "row" else ()
+        found: list[int] = []
+        place = 0
+        for field in self.fields:
+            if field.used:
+                if field.kind in ("number", "date"):
+                    found += range(place, place + len(field.fill))
+                place += len(field.names)
+        return tuple(found)
+
+    @property
     def coded(self) -> bool:
         """Whether the rows of tables are encoded as ``linnet.data.coded.Coded``."""
         from linnet.data import columns

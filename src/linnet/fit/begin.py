@@ -22,6 +22,7 @@ from linnet.networks import find as find_network
 from linnet.networks.base import Network
 from linnet.networks.build import build as build_network
 from linnet.networks.custom import Custom, unwrapped
+from linnet.networks.embedding import described
 from linnet.networks.mean import spec_of
 from linnet.networks.method import Method
 from linnet.networks.scaling import Scaling
@@ -49,6 +50,14 @@ def build(
         "outputs": objective.outputs(schema),
         "scale": recipe.scaling if isinstance(recipe.scaling, str) else "pixel",
         "rescale": objective.quadratic,
+        "embedding": described(
+            recipe.embedding,
+            schema.numbers,
+            size=recipe.embedding_size,
+            bins=recipe.bins,
+            frequencies=recipe.frequencies,
+            sigma=recipe.sigma,
+        ),
         "module": type(module if module is None else unwrapped(module)).__qualname__,
     }
     known = find_network(name).Spec.model_fields

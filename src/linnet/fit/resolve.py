@@ -149,7 +149,11 @@ AUTO: Mapping[str, Callable[[Case], Any]] = {
     # dropout adds noise to predictions, which a squared error punishes
     "dropout": lambda case: 0.0 if case.objective.quadratic else 0.2,
     "batch_size": lambda case: case.size,
+    "widths": lambda case: (512, 256),
     "channels": _channels,
+    "activation": lambda case: "relu",
+    "embedding": lambda case: "none",
+    "patience": lambda case: 10,
     "shift": lambda case: case.side // (8 if case.colour else 28),
     "flip": lambda case: case.symmetric,
     "yardstick": lambda case: yardstick.auto(case.schema, case.rows, len(case.split.test)),
@@ -232,20 +236,33 @@ def check(case: Case) -> None:
             raise RecipeError(
                 f'solver "{recipe.solver}" needs a {needs} objective; use "lbfgs" here'
             )
-    if not case.picture:
-        for name in recipe.model:
-            if find_network(name).takes == "picture":
-                from linnet.data import pixels  # polars, only for this error
-
-                form = pixels.form_of(len(schema.fields) or len(schema.columns))
-                hint = f", or pictures={form} if its columns are pixels" if form else ""
-                raise RecipeError(f"a {name} takes pictures, and this is a table; use mlp{hint}")
-        for key in ("shift", "flip", "cutout"):
-            if getattr(recipe, key) not in ("auto", 0, False):
-                raise RecipeError(f"{key} goes with pictures; this is a table")
-    if case.picture and recipe.yardstick == YARDSTICK:
-        raise RecipeError(f"yardstick={recipe.yardstick} goes with tables; these are pictures")
+    if case.picture:
+        if recipe.embedding not in ("auto", "none"):
+            raise RecipeError("embedding goes with the columns of tables; these are pictures")
+        if recipe.yardstick == YARDSTICK:
+            raise RecipeError(f"yardstick={recipe.yardstick} goes with tables; these are pictures")
+    else:
+        _check_table(case)
     if schema.task == "regression":
         for key in ("label_smoothing", "class_weight"):
             if getattr(recipe, key):
                 raise RecipeError(f"{key} goes with classes; this is regression")
+
+
+def _check_table(case: Case) -> None:
+    """Refuse settings that do not suit a table."""
+    recipe, schema = case.recipe, case.schema
+    for name in recipe.model:
+        if find_network(name).takes == "picture":
+            from linnet.data import pixels  # polars, only for this error
+
+            form = pixels.form_of(len(schema.fields) or len(schema.columns))
+            hint = f", or pictures={form} if its columns are pixels" if form else ""
+            raise RecipeError(f"a {name} takes pictures, and this is a table; use mlp{hint}")
+    for key in ("shift", "flip", "cutout"):
+        if getattr(recipe, key) not in ("auto", 0, False):
+            raise RecipeError(f"{key} goes with pictures; this is a table")
+    if recipe.embedding not in ("auto", "none") and recipe.scaling not in ("auto", "standard"):
+        raise RecipeError(
+            f"embedding={recipe.embedding} takes standardised columns; use scaling=standard"
+        )

@@ -99,7 +99,7 @@ class Train(Method):
         units: Tensor | None = None,
         augment: Augment | None = None,
     ) -> None:
-        assert isinstance(settings.epochs, int)
+        assert isinstance(settings.epochs, int) and isinstance(settings.patience, int)
         self.network = network
         self.batches = batches
         self.settings = settings

@@ -89,6 +89,8 @@ class Perceptron:
         """Whether this update can be used: every layer has kernels here, and all layers train."""
         if type(network) is not MLP or not isinstance(optimizer, Fused):
             return False
+        if network.embedding is not None:
+            return False
         known = (nn.Linear, nn.Dropout, *KERNELS)
         plain = all(type(module) in known for module in network.hidden)
         return plain and all(p.requires_grad for p in network.parameters())

@@ -10,16 +10,19 @@ from linnet.core.closed import Closed, Several
 from linnet.core.every import Every, EveryEpochs
 from linnet.core.registry import known
 from linnet.net import OPTIMIZERS, OPTIONS, SCHEDULES
-from linnet.networks import Activation
+from linnet.networks import Activation, Embedding
 
 Some = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
-Widths = Annotated[Some, Several()]
-Channels = Annotated[Literal["auto"] | Some, Several()]
+Sizes = Annotated[Literal["auto"] | Some, Several()]
 
 
 class NetSettings(Closed):
     """The layers of a net and how it is trained: a part of the recipe, which the training loop
     uses directly.
+
+    A net on a table may embed its columns of numbers (``linnet.networks.embedding``): ``bins`` is
+    for ``embedding="piecewise"``, ``frequencies`` and ``sigma`` are for "periodic"; each column
+    becomes ``embedding_size`` more inputs.
 
     With ``min_delta``, training also stops if for more than ``patience`` epochs in a row the mean
     training loss (divided by the target's variance) is not lower than the best one by at least
@@ -27,9 +30,14 @@ class NetSettings(Closed):
     """
 
     # layers
-    widths: Widths = (512, 256)
-    channels: Channels = "auto"
-    activation: Activation = "relu"
+    widths: Sizes = "auto"
+    channels: Sizes = "auto"
+    activation: Literal["auto"] | Activation = "auto"
+    embedding: Literal["auto"] | Embedding = "auto"
+    embedding_size: Annotated[int, Field(ge=1)] = 8
+    bins: Annotated[int, Field(ge=2, le=1_000)] = 24
+    frequencies: Annotated[int, Field(ge=1)] = 24
+    sigma: Annotated[float, Field(gt=0)] = 0.5
     dropout: Literal["auto"] | Annotated[float, Field(ge=0, lt=1)] = "auto"
     batch_norm: Literal["auto"] | bool = "auto"
     recompute_norm: bool = False
@@ -64,7 +72,7 @@ class NetSettings(Closed):
     averaging: Literal["none", "ema", "mean"] = "none"
     average_decay: Annotated[float, Field(gt=0, lt=1)] = 0.999
     evaluate_every: EveryEpochs = Every(1, "epochs")
-    patience: Annotated[int, Field(ge=1)] = 10
+    patience: Literal["auto"] | Annotated[int, Field(ge=1)] = "auto"
     min_delta: Annotated[float, Field(ge=0)] | None = None
 
     @model_validator(mode="after")

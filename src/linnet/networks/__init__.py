@@ -25,6 +25,9 @@ Activation = Literal[
     "relu", "leaky_relu", "tanh", "sigmoid", "selu", "gelu", "silu", "softplus", "identity"
 ]
 
+Embedding = Literal["none", "piecewise", "periodic"]
+"""How a net on a table sees numbers; see ``linnet.networks.embedding``."""
+
 
 def find(name: str) -> "type[Network]":
     """The network class of that name; raises ``RecipeError``."""

@@ -54,12 +54,38 @@ def draw(weight: Tensor, activation: Kind, generator: torch.Generator) -> None:
 
 
 def draw_all(
-    hidden: nn.Sequential, output: nn.Linear, name: str, generator: torch.Generator
+    hidden: nn.Sequential,
+    output: nn.Linear,
+    name: str,
+    generator: torch.Generator,
+    added: int = 0,
 ) -> None:
     """Draw initial weights: hidden layers for the activation ``name``, and the output layer; set
-    biases to zero."""
+    biases to zero.
+
+    The last ``added`` inputs of the first layer are those of an embedding. Their weights are drawn
+    after all others, as those of a layer of their own; so the others are what they are without it.
+    """
     for module in (*hidden, output):
         if isinstance(module, (nn.Linear, nn.Conv2d)):
-            draw(module.weight, ACTIVATIONS["identity" if module is output else name], generator)
+            weight, kind = module.weight, ACTIVATIONS["identity" if module is output else name]
+            if added and module is hidden[0]:
+                _draw_columns(weight, slice(None, -added), kind, generator)
+            else:
+                draw(weight, kind, generator)
             if module.bias is not None:
                 nn.init.zeros_(module.bias)
+    if added:
+        first = hidden[0].weight
+        assert isinstance(first, Tensor)
+        _draw_columns(first, slice(-added, None), ACTIVATIONS[name], generator)
+
+
+@torch.no_grad()
+def _draw_columns(
+    weight: Tensor, columns: slice, activation: Kind, generator: torch.Generator
+) -> None:
+    """Draw some columns of ``weight`` as a matrix of their own."""
+    part = torch.empty_like(weight[:, columns], memory_format=torch.contiguous_format)
+    draw(part, activation, generator)
+    weight[:, columns] = part

@@ -5,12 +5,13 @@ from math import prod
 from typing import Annotated
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from linnet.networks import Activation
 from linnet.networks.activations import ACTIVATIONS, draw_all
 from linnet.networks.base import Network, NetworkSpec
+from linnet.networks.embedding import PeriodicSpec, PiecewiseSpec, embedding
 from linnet.networks.first import affine
 from linnet.networks.scaling import Bounds, Rescaling, Scale, Scaling
 
@@ -18,7 +19,9 @@ from linnet.networks.scaling import Bounds, Rescaling, Scale, Scaling
 class MLP(Network):
     """``scaling -> bounds -> (Linear [norm] activation [dropout]) for each width -> Linear``.
 
-    For regression the last layer rescales the outputs, which are deviations from the target's mean.
+    With an embedding of numbers, the first linear layer has more inputs: those that the embedding
+    makes of the scaled numbers. For regression the last layer rescales the outputs, which are
+    deviations from the target's mean.
     """
 
     title = "the perceptron"
@@ -35,6 +38,19 @@ class MLP(Network):
         batch_norm: bool
         dropout: float = Field(ge=0, lt=1)
         rescale: bool
+        embedding: Annotated[PiecewiseSpec | PeriodicSpec, Field(discriminator="kind")] | None = (
+            None
+        )
+
+        @model_validator(mode="after")
+        def _embedded(self) -> "MLP.Spec":
+            if self.embedding is not None:
+                numbers = self.embedding.numbers
+                if self.scale != "standard" or len(self.inputs) != 1:
+                    raise ValueError("an embedding takes standardised columns")
+                if list(numbers) != sorted(set(numbers)) or numbers[-1] >= self.inputs[0]:
+                    raise ValueError(f"the embedded columns must rise, below {self.inputs[0]}")
+            return self
 
     def __init__(self, spec: "MLP.Spec") -> None:
         super().__init__(spec)
@@ -42,8 +58,10 @@ class MLP(Network):
         self.scaling = Scaling(spec.scale, spec.inputs)
         self.bounds = Bounds(spec.inputs) if spec.scale == "standard" else nn.Identity()
         self.flatten = nn.Flatten()
+        self.embedding = None if spec.embedding is None else embedding(spec.embedding)
         layers: list[nn.Module] = []
-        widths = (prod(spec.inputs), *spec.widths)
+        added = 0 if self.embedding is None else self.embedding.width
+        widths = (prod(spec.inputs) + added, *spec.widths)
         for before, after in pairwise(widths):
             layers.append(nn.Linear(before, after, bias=not spec.batch_norm))  # a norm has a bias
             if spec.batch_norm:
@@ -65,13 +83,17 @@ class MLP(Network):
             self.bounds.fit(x, self.scaling)
         if isinstance(self.rescaling, Rescaling) and y is not None:
             self.rescaling.fit(y, weight)
-        draw_all(self.hidden, self.output, self.spec.activation, generator)
+        added = 0 if self.embedding is None else self.embedding.width
+        draw_all(self.hidden, self.output, self.spec.activation, generator, added)
+        if self.embedding is not None:
+            self.embedding.fit(self.bounds(self.scaling(x)), generator)
 
     def forward(self, x: Tensor) -> Tensor:
         inputs = self.flatten(self.bounds(self.scaling(x)))
         first, *others = self.hidden
         assert isinstance(first, nn.Linear)
-        values = affine(first, inputs)
+        added = None if self.embedding is None else self.embedding(inputs)
+        values = affine(first, inputs, added)
         for layer in others:
             values = layer(values)
         raw: Tensor = self.rescaling(self.output(values))

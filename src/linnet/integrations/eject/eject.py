@@ -68,6 +68,8 @@ def eject(
             f"of them of categories: above {WIDE:,} linnet computes with their codes, in no plain "
             "way; train with fewer categories (max_categories=...)"
         )
+    if artifact.manifest.network.get("embedding") is not None:
+        raise InputError(f"{run.path}: eject cannot write an embedding of numbers yet")
     threads = artifact.manifest.provenance.get("threads")  # of this fit
     reader, weighted, soft = _reader(run, recipe, artifact.schema, encoded, data)
     spec: Any = artifact.manifest.network

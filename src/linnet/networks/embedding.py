@@ -1,0 +1,164 @@
+"""Embeddings of numbers: a net sees each number of a table as several, not as one alone.
+
+A perceptron that gets one standardised number per column learns steps and thresholds slowly. An
+embedding gives it ``size`` more inputs for each column, a function of the column's number that is
+learnt: Gorishniy, Rubachev and Babenko (2022), "On Embeddings for Numerical Features in Tabular
+Deep Learning". The number itself stays an input, and the function is zero at first, so training
+begins with the same predictions as without the embedding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from linnet.core.closed import Closed
+from linnet.data.coded import Coded
+
+NARROW = 1e-6
+"""A bin that is narrower than this, in the unit of scaled numbers, is joined with the next."""
+
+MAX_BINS = 1_000
+
+
+class EmbeddingSpec(Closed):
+    """``numbers`` are the inputs that are embedded, in order; each becomes ``size`` more inputs."""
+
+    numbers: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
+    size: int = Field(ge=1, le=10_000)
+
+
+class PiecewiseSpec(EmbeddingSpec):
+    kind: Literal["piecewise"]
+    bins: int = Field(ge=2, le=MAX_BINS)
+
+
+class PeriodicSpec(EmbeddingSpec):
+    kind: Literal["periodic"]
+    frequencies: int = Field(ge=1, le=10_000)
+    sigma: float = Field(gt=0, allow_inf_nan=False)
+
+
+class Embedding(nn.Module):
+    """For each embedded column, ``features(number) @ weight``.
+
+    The features are fixed functions of the number; the weights (columns, features, size) are
+    learnt, from zero.
+    """
+
+    places: Tensor
+
+    def __init__(self, spec: PiecewiseSpec | PeriodicSpec, features: int) -> None:
+        super().__init__()
+        self.spec = spec
+        columns = len(spec.numbers)
+        self.width = columns * spec.size
+        """How many inputs it adds."""
+        self.weight = nn.Parameter(torch.zeros(columns, features, spec.size))
+        self.register_buffer("places", torch.tensor(spec.numbers), persistent=False)
+
+    def numbers(self, x: Tensor) -> Tensor:
+        """The numbers (columns, rows) that are embedded, of scaled rows ``x`` (rows, width)."""
+        if isinstance(x, Coded):
+            plain, places = x.numbers, torch.searchsorted(x.places, self.places)
+        else:
+            plain, places = x, self.places
+        return plain.index_select(1, places).T
+
+    def features(self, numbers: Tensor) -> Tensor:
+        """The features (columns, rows, features) of numbers (columns, rows)."""
+        raise NotImplementedError
+
+    def fit(self, x: Tensor, generator: torch.Generator) -> None:
+        """Choose the features, from scaled training rows ``x`` (rows, width) or ``generator``; set
+        the weights to zero."""
+        nn.init.zeros_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The additional inputs (rows, columns * size) of scaled rows ``x`` (rows, width)."""
+        return self.output(torch.bmm(self.features(self.numbers(x)), self.weight))
+
+    @staticmethod
+    def output(values: Tensor) -> Tensor:
+        """From (columns, rows, size) to (rows, columns * size)."""
+        return values.transpose(0, 1).flatten(1)
+
+
+class Piecewise(Embedding):
+    """A piecewise-linear function of each number.
+
+    ``bins`` quantiles of the training rows divide a column into bins with as many rows each; equal
+    ones count once, so a column of few different numbers has fewer bins. A feature is 0 below its
+    bin, 1 above it, and rises linearly within: the encoding of Gorishniy et al. (2022), section
+    3.2. A column with a single bin, such as one of zeros and ones, has no features.
+    """
+
+    low: Tensor
+    rate: Tensor
+
+    def __init__(self, spec: PiecewiseSpec) -> None:
+        super().__init__(spec, spec.bins)
+        shape = len(spec.numbers), spec.bins
+        self.register_buffer("low", torch.zeros(shape))
+        self.register_buffer("rate", torch.zeros(shape))  # 1 / width of a bin; 0 for no bin
+
+    def fit(self, x: Tensor, generator: torch.Generator) -> None:
+        """Compute the edges of the bins from scaled training rows ``x`` (rows, width)."""
+        super().fit(x, generator)
+        self.low.zero_()
+        self.rate.zero_()
+        shares = np.linspace(0, 1, self.low.shape[1] + 1)
+        for column, numbers in enumerate(self.numbers(x).double().cpu().numpy()):
+            edges = np.unique(np.quantile(numbers, shares))
+            edges = edges[np.diff(edges, prepend=-np.inf) > NARROW]
+            if len(edges) > 2:
+                self.low[column, : len(edges) - 1] = torch.from_numpy(edges[:-1])
+                self.rate[column, : len(edges) - 1] = torch.from_numpy(1 / np.diff(edges))
+
+    def features(self, numbers: Tensor) -> Tensor:
+        return ((numbers[:, :, None] - self.low[:, None]) * self.rate[:, None]).clamp(0, 1)
+
+
+class Periodic(Embedding):
+    """Cosines and sines of each number times random frequencies, drawn with the deviation
+    ``sigma``: Gorishniy et al. (2022), section 3.3; here the frequencies stay as they are drawn.
+    """
+
+    frequency: Tensor
+
+    def __init__(self, spec: PeriodicSpec) -> None:
+        super().__init__(spec, 2 * spec.frequencies)
+        self.sigma = spec.sigma
+        self.register_buffer("frequency", torch.zeros(len(spec.numbers), spec.frequencies))
+
+    def fit(self, x: Tensor, generator: torch.Generator) -> None:
+        """Draw the frequencies, in float32, so that they are the same for a net in float64."""
+        super().fit(x, generator)
+        drawn = torch.randn(self.frequency.shape, generator=generator, dtype=torch.float32)
+        self.frequency.copy_(drawn * self.sigma)
+
+    def features(self, numbers: Tensor) -> Tensor:
+        angle = numbers[:, :, None] * (2 * math.pi * self.frequency)[:, None]
+        return torch.cat([angle.cos(), angle.sin()], 2)
+
+
+def described(
+    kind: str, numbers: Sequence[int], *, size: int, bins: int, frequencies: int, sigma: float
+) -> dict[str, Any] | None:
+    """The specification, as plain values, of the embedding ``kind`` of the columns ``numbers``;
+    None where there is none."""
+    if kind == "none" or not numbers:
+        return None
+    own = {"bins": bins} if kind == "piecewise" else {"frequencies": frequencies, "sigma": sigma}
+    return {"kind": kind, "numbers": list(numbers), "size": size, **own}
+
+
+def embedding(spec: PiecewiseSpec | PeriodicSpec) -> Embedding:
+    """The embedding of this specification, without its weights."""
+    return Piecewise(spec) if isinstance(spec, PiecewiseSpec) else Periodic(spec)
