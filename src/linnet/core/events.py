@@ -211,13 +211,15 @@ class Test(Event):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fold(Event):
     """In a cross-validation, ``model`` has been fitted without ``fold``, from 1, of ``folds``, and
-    has predicted its rows."""
+    has predicted its rows; ``done`` of ``fits`` such fits are done."""
 
     _kind: ClassVar[str] = "fold"
 
     model: str | None = _of(str)
     fold: int | None = _of(int)
     folds: int | None = _of(int)
+    done: int | None = _of(int)
+    fits: int | None = _of(int)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -439,7 +441,19 @@ def step(plain: Plain) -> Step | None:
     return event
 
 
-_WHOLE = ("step", "epoch", "steps", "best_step", "events", "member", "members", "fold", "folds")
+_WHOLE = (
+    "step",
+    "epoch",
+    "steps",
+    "best_step",
+    "events",
+    "member",
+    "members",
+    "fold",
+    "folds",
+    "done",
+    "fits",
+)
 _TEXT = ("model", "text", "reason", "severity", "wall")
 _SCORES = ("valid", "train")
 _ROWS = ("step", "evaluate")

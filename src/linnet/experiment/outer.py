@@ -83,6 +83,18 @@ class Outer:
         """The number of folds."""
         return int(self.fold.max()) + 1
 
+    @property
+    def _models(self) -> tuple[str, ...]:
+        return (BASELINE, *self.recipe.model)
+
+    def _event(self, model: str, number: int) -> Fold:
+        """What the record says of a model that has predicted fold ``number``."""
+        models = self._models
+        return Fold(
+            model=model, fold=number + 1, folds=self.count,
+            done=number * len(models) + models.index(model) + 1, fits=self.count * len(models),
+        )  # fmt: skip
+
     def ready(self, number: int) -> Prepared:
         """The rows of fold ``number`` as the test part, and the others divided and encoded as in a
         run of their own."""
@@ -111,10 +123,10 @@ class Outer:
         world = World(device=torch.device(ready.recipe.device))
         raws = {}
         with _quiet(number, self.count):
-            for name in (BASELINE, *ready.recipe.model):
+            for name in self._models:
                 model = fit(only(ready.recipe, name), train, chooses, world=world)
                 raws[name] = evaluation.predict_raw(model.module, test.x)
-                record.write(Fold(model=name, fold=number + 1, folds=self.count))
+                record.write(self._event(name, number))
             trees = measured(ready)
         if trees.raw is None:
             return Tested(raws)
@@ -146,9 +158,8 @@ class Outer:
                 if path is not None:
                     _keep(path, found, owner or Owner())
             elif record is not None:
-                for name in found.raws:
-                    if name != YARDSTICK:
-                        record.write(Fold(model=name, fold=number + 1, folds=self.count))
+                for name in self._models:
+                    record.write(self._event(name, number))
             every[number] = found
         return self.joined(every)
 
@@ -182,7 +193,7 @@ def told_of(tested: Tested, recipe: Recipe) -> dict[str, Predicted]:
     return {name: Predicted(objective, tested.raws[name]) for name in names}
 
 
-def score(tested: Tested, outer: Outer, data: Dataset) -> Scored:
+def scored(tested: Tested, outer: Outer, data: Dataset) -> Scored:
     """Score the predictions of all rows of ``data``."""
     objective = find_objective(outer.recipe.objective)
     scores = {
