@@ -1,4 +1,4 @@
-"""Cross-validation: what is tested has not been seen, in Python, in a run, and in one that goes on."""
+"""Cross-validation: what is tested has not been seen, in Python and in runs that stop and go on."""
 
 import importlib.util
 from pathlib import Path
@@ -86,7 +86,7 @@ def test_a_fold_is_encoded_and_scaled_by_the_other_rows() -> None:
     own = int(made.fold[7])
     for number in range(made.count):
         ready = made.ready(number)
-        known = [field.categories for field in ready.data.schema.fields if field.name == "c"][0]
+        (known,) = (each.categories for each in ready.data.schema.fields if each.name == "c")
         assert ("rare" in known) == (number != own)
         assert sorted(torch.cat(list(ready.parts.values())).tolist()) == list(range(60))
         assert ready.parts["test"].tolist() == (made.fold == number).nonzero()[:, 0].tolist()
@@ -209,7 +209,8 @@ def test_its_record_says_how_far_it_is(run: linnet.Run) -> None:
 def test_a_run_that_stops_among_the_folds_goes_on_to_the_same(
     run: linnet.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, tested = Outer.test, []
+    real = Outer.test
+    tested: list[int] = []
 
     def stops(self: Outer, number: int, record: Any = None) -> Any:
         if number == 3 and not tested.count(3):
