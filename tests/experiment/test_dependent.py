@@ -70,12 +70,13 @@ def test_intervals_and_tests_of_numbers_are_over_groups(by_group: Run) -> None:
     independent = np.sqrt(of_size(squares["linear"]))
     low, high = tests["linear"]["rmse_interval"]
     assert high - low > 1.5 * (independent[1] - independent[0])
-    comparison = by_group.metrics["comparisons"]["mlp"]
+    comparison = by_group.metrics["comparisons"][0]
     found = paired(squares["linear"] - squares["mlp"], shops, "group")
     assert comparison["test"] == "paired t" and comparison["interval"] == rests
     assert comparison["difference_interval"] == pytest.approx(list(found.interval), rel=1e-9)
     assert comparison["p_value"] == pytest.approx(found.p_value, rel=1e-6)
-    assert comparison.get("why") == found.why
+    assert comparison["pair"] == ["mlp", "linear"]
+    assert found.why is None or comparison["why"] == found.why
 
 
 def test_intervals_and_tests_of_classes_are_over_blocks_of_time(by_time: Run) -> None:
@@ -88,18 +89,20 @@ def test_intervals_and_tests_of_classes_are_over_blocks_of_time(by_time: Run) ->
         assert test["interval"] == rests
         assert each["group"].to_list() == code.tolist()
         assert test["accuracy_interval"] == pytest.approx(list(of_share(right[name], code)))
-    comparison = by_time.metrics["comparisons"]["mlp"]
+    comparison = by_time.metrics["comparisons"][0]
     assert comparison["interval"] == rests and comparison["test"] == "paired t"
-    assert comparison["only_net_right"] == (right["mlp"] & ~right["linear"]).sum()
+    assert comparison["pair"] == ["mlp", "linear"]
+    assert comparison["only_right"][0] == (right["mlp"] & ~right["linear"]).sum()
     found = paired(right["mlp"] - right["linear"].astype(float), code)
     assert comparison["difference"] == pytest.approx(found.mean)
-    assert comparison["significant"] == (found.why is None)
+    chance = comparison["p_adjusted"] >= 0.05
+    assert comparison["significant"] == (found.why is None and not chance)
 
 
 def test_a_run_without_groups_or_times_has_no_such_key(tmp_path: Path) -> None:
     run = linnet.train("iris", out=tmp_path / "run", **QUICK)
     assert all("interval" not in each["test"] for each in run.metrics["models"].values())
-    assert "interval" not in run.metrics["comparisons"]["mlp"]
+    assert all("interval" not in each for each in run.metrics["comparisons"])
     assert "group" not in predictions(run, "linear").columns
     assert run.scores.models["linear"].test.interval is None  # type: ignore[union-attr]
 
@@ -151,7 +154,7 @@ def test_of_one_group_there_is_no_interval_and_no_claim(tmp_path: Path) -> None:
     drop, out = ["c"], tmp_path / "run"
     run = linnet.train(frame, target="y", time="year", drop=drop, test=60, out=out, **QUICK)
     read = Run(run.path)
-    test, comparison = read.metrics["models"]["linear"]["test"], read.metrics["comparisons"]["mlp"]
+    test, comparison = read.metrics["models"]["linear"]["test"], read.metrics["comparisons"][0]
     assert test["interval"] == {"by": "time", "column": "year", "units": 1}
     assert test["rmse_interval"] == [0.0, "Infinity"]
     assert (comparison["significant"], comparison["why"]) == (False, "too few blocks")

@@ -159,7 +159,8 @@ def test_regression_and_its_verdict(tmp_path: Path) -> None:
     data = linnet.read("diabetes")
     together, one = line.predict(data.x), np.concatenate([line.predict(x) for x in data.x])
     assert np.abs(together - one).max() <= 1e-12 * data.y.std().item()
-    comparison = run.metrics["comparisons"]["mlp"]
+    (comparison, *_) = run.metrics["comparisons"]
+    assert comparison["pair"] == ["mlp", "linear"]
     assert comparison["test"] == "paired t"
 
 

@@ -720,10 +720,24 @@ METRICS_FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         "interval.units",
     ),
     "a reason that is no text": (
-        lambda m: m["comparisons"].update(
-            linear={"test": "McNemar", "significant": False, "better": "net", "why": 1}
+        lambda m: m["comparisons"].append(
+            {"pair": ["linear", "constant"], "test": "t", "significant": False, "why": 1}
         ),
         "why",
+    ),
+    "a comparison with a model that is not there": (
+        lambda m: m["comparisons"].append(
+            {"pair": ["linear", "mlp"], "test": "McNemar", "significant": False}
+        ),
+        "not among its models",
+    ),
+    "a yardstick that is a model": (
+        lambda m: m.update(yardstick={"linear": {"why": "-"}}),
+        "the name of the yardstick",
+    ),
+    "a yardstick without scores": (
+        lambda m: m.update(yardstick={"trees": {}}),
+        "expected the scores of the yardstick",
     ),
 }  # fmt: skip
 

@@ -111,12 +111,13 @@ def scores(**accuracies: float) -> dict[str, Any]:
         }
         for name, accuracy in accuracies.items()
     }
-    return {"chosen": [*models][-1], "models": models, "comparisons": {}}
+    return {"chosen": [*models][-1], "models": models, "comparisons": []}
 
 
 def compared(metrics: dict[str, Any], model: str, better: str, p: float) -> dict[str, Any]:
-    found = {"test": "McNemar", "better": better, "p_value": p, "significant": p < 0.05}
-    return {**metrics, "comparisons": {model: found}}
+    found = {"test": "McNemar", "p_value": p, "significant": p < 0.05}
+    found |= {"pair": [model, "linear"], "better": "linear" if better == "line" else model}
+    return {**metrics, "comparisons": [found]}
 
 
 def one(claims: list[Claim], cause: str, model: str) -> Claim:
@@ -610,7 +611,7 @@ def test_parts_of_numbers_that_differ_are_told() -> None:
     def numbers(valid: float) -> dict[str, Any]:
         test = {"rmse": 2.0, "rmse_interval": [1.85, 2.14], "r2": 0.95, "rows": 400}
         models = {"linear": {"valid": {"loss": 1.0, "rmse": valid}, "test": test}}
-        return {"chosen": "linear", "models": models, "comparisons": {}}
+        return {"chosen": "linear", "models": models, "comparisons": []}
 
     claim = one(diagnose([], numbers(1.0), valid_rows=400), "parts differ", "linear")
     assert "RMSE 1 (" in claim.text and "2 (1.85 to 2.14) on 400 test rows" in claim.text

@@ -228,7 +228,7 @@ def test_the_line_stands_beside_a_network_and_the_verdict_speaks_of_it(
 ) -> None:
     run, _ = lenet
     assert list(run.metrics["models"]) == ["constant", "linear", "custom"]
-    assert list(run.metrics["comparisons"]) == ["custom"]
+    assert run.metrics["comparisons"][0]["pair"] == ["custom", "linear"]
     assert "your network" in run.verdict.lower()
 
 

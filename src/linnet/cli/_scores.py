@@ -16,14 +16,22 @@ if TYPE_CHECKING:
 
 def show(run: "Run") -> None:
     """Print a run: the models with their intervals, the verdict, why each stopped, the files."""
+    from linnet.insight.choice import words
+    from linnet.insight.pairs import YARDSTICK_ABOUT
     from linnet.insight.task import basis
 
     metrics = run.metrics
-    models = metrics["models"]
+    models, beside = metrics["models"], metrics.get("yardstick", {})
     rows = [_row(name, scores, metrics["chosen"]) for name, scores in models.items()]
+    rows += [_row(f"({name})", scores, "") for name, scores in beside.items() if "fit" in scores]
     print_table(["model", "validation", "test (95 % interval)", "fitted in"], rows)
     say(metrics["verdict"])
-    say(f"* chosen by validation loss: {metrics['chosen']}")
+    say(f"* {words(metrics.get('choice') or {})}: {metrics['chosen']}")
+    for name, scores in beside.items():
+        if "why" in scores:
+            say(f"note: no yardstick ({name}): {scores['why']}")
+        else:
+            say(f"({name}): the yardstick, {YARDSTICK_ABOUT}")
     _stopped(models)
     if (rests := basis(models[metrics["chosen"]].get("test", {}))) is not None:
         say(f"note: {rests}")
@@ -92,7 +100,8 @@ def _plain(trial: "Trial") -> dict[str, Any]:
 
 def _untested(plain: dict[str, Any]) -> dict[str, Any]:
     """A trial that was not chosen, without its test scores: who sees them could choose by them."""
-    kept = {key: value for key, value in plain.items() if key not in ("comparisons", "verdict")}
+    tested = ("comparisons", "verdict", "yardstick")
+    kept = {key: value for key, value in plain.items() if key not in tested}
     for name, scores in kept.get("models", {}).items():
         shown = {key: value for key, value in scores.items() if key != "test"}
         kept["models"] = {**kept["models"], name: shown}

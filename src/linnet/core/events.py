@@ -111,37 +111,43 @@ class Start(Event):
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Begin(Event):
     """The fit of ``model`` begins; reports call the model ``title``. ``steps`` is the number of
-    steps, if it is known."""
+    steps, if it is known; ``members`` how many networks are fitted, each without one fold."""
 
     _kind: ClassVar[str] = "begin"
 
     model: str | None = _of(str)
     steps: int | None = _of(int)
     title: str | None = _of(str)
+    members: int | None = _of(int)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step(Event):
     """A written step of a fit; it also stands for the steps before it that were not written.
     ``values`` are its measurements: ``loss``, ``lr``, ``gradient_max``, ``objective``, ``penalty``
-    and so on."""
+    and so on. In a fit by folds ``step`` counts the steps of all members, and ``epoch`` those of
+    this ``member``."""
 
     _kind: ClassVar[str] = "step"
 
     model: str | None = _of(str)
     step: int = _kept(lambda value: type(value) is int)
     epoch: int | None = _of(int)
+    member: int | None = _of(int)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Evaluate(Event):
-    """Scores of validation rows, and of some training rows, after a step."""
+    """Scores of validation rows, and of some training rows, after a step. In a fit by folds the
+    validation rows are those of the ``member``'s own fold; without a member, all training rows,
+    each scored by weights that its fold has not taught."""
 
     _kind: ClassVar[str] = "evaluate"
 
     model: str | None = _of(str)
     step: int = _kept(lambda value: type(value) is int)
     epoch: int | None = _of(int)
+    member: int | None = _of(int)
     valid: Mapping[str, Any] | None = _of(dict)
     train: Mapping[str, Any] | None = _of(dict)
 
@@ -200,6 +206,21 @@ class Test(Event):
 
     model: str | None = _of(str)
     test: Mapping[str, Any] | None = _of(dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Yardstick(Event):
+    """The scores of ``model``, which is no model of the run, and which reports call ``title``, on
+    test and validation rows, and the ``seconds`` of its fit; or ``why`` there are none."""
+
+    _kind: ClassVar[str] = "yardstick"
+
+    model: str | None = _of(str)
+    title: str | None = _of(str)
+    valid: Mapping[str, Any] | None = _of(dict)
+    test: Mapping[str, Any] | None = _of(dict)
+    seconds: float | None = _of(int, float)
+    why: str | None = _of(str)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -321,7 +342,7 @@ Drawn = Line | Heatmap | Image | Text
 KINDS: dict[str, type[Event]] = {
     made._kind: made
     for made in (
-        Start, Begin, Step, Evaluate, Spent, Finding, Fit, Test, Diverged, Resume, End,
+        Start, Begin, Step, Evaluate, Spent, Finding, Fit, Test, Yardstick, Diverged, Resume, End,
         Line, Scatter, Bar, Heatmap, Image, Text, Close,
     )
 }  # fmt: skip
@@ -405,7 +426,7 @@ def step(plain: Plain) -> Step | None:
     return event
 
 
-_WHOLE = ("step", "epoch", "steps", "best_step", "events")
+_WHOLE = ("step", "epoch", "steps", "best_step", "events", "member", "members")
 _TEXT = ("model", "text", "reason", "severity", "wall")
 _SCORES = ("valid", "train")
 _ROWS = ("step", "evaluate")

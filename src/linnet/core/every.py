@@ -57,11 +57,12 @@ class Every:
 
     def due(self, step: Step) -> bool:
         """Whether it is due after ``step``. For "auto" each of the first ``FIRST`` steps is due,
-        then every ``THEN``-th step, and each complete one."""
+        then every ``THEN``-th step, and each complete one; each member of a fit by folds counts its
+        own steps."""
         if self.unit == "auto":
-            return step.index <= FIRST or step.index % THEN == 0 or step.complete
+            return step.own <= FIRST or step.own % THEN == 0 or step.complete
         if self.unit == "steps":
-            return step.index % int(self.number) == 0
+            return step.own % int(self.number) == 0
         return step.ended and step.epoch % int(self.number) == 0
 
 

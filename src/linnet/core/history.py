@@ -26,6 +26,9 @@ MAX_FINDINGS = 10_000
 MAX_NAMES = 200
 """The most names of values of a fit: a column is as long as the fit, whoever made up its name."""
 
+MEMBER = "member"
+"""The column of the member of a fit by folds to which a point belongs."""
+
 Part = Literal["step", "train", "valid", "spent"]
 """A part of the points of a fit: measurements of steps, scores of training rows, scores of
 validation rows, or the time and memory used."""
@@ -55,7 +58,7 @@ class Fit:
     scores: events.Evaluate | None = None
     best: events.Evaluate | None = None
     """The evaluation with the lowest validation loss; that of the start counts only if it is the
-    only one."""
+    only one. Of a fit by folds, when it has ended, the last one: that of all rows."""
 
     spent: events.Spent | None = None
     end: events.Fit | None = None
@@ -71,6 +74,9 @@ class Fit:
     last: float = math.nan
     """The time of the last event of the fit itself, in seconds."""
 
+    starts: dict[int, int] = field(default_factory=dict)
+    """In a fit by folds, the steps before each member's first."""
+
     points: list[tuple[Part, Columns]] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     """The names of the values that are kept in ``points``."""
@@ -81,14 +87,26 @@ class Fit:
         return None if self.begin is None else self.begin.steps
 
     @property
+    def folded(self) -> bool:
+        """Whether it is a fit by folds that has ended."""
+        return self.end is not None and not {"folds", "members"}.isdisjoint(self.end.values)
+
+    @property
     def seconds(self) -> float:
         """The seconds from its begin to its last event; NaN if one of the two is not known."""
         begin = None if self.begin is None else self.begin.time
         return self.last - (math.nan if begin is None else begin)
 
     def table(self, *parts: Part) -> dict[str, list[Any]]:
-        """The points of some parts as columns of equal length; None for a missing value."""
-        return _table(columns for part, columns in self.points if part in parts)
+        """The points of some parts as columns of equal length; None for a missing value. Of a fit
+        by folds they are the means over the members, each by the steps of its own."""
+        found = _table(columns for part, columns in self.points if part in parts)
+        return _means(found, self.starts) if MEMBER in found else found
+
+    def enter(self, member: int | None) -> None:
+        """Note where the steps of a member begin."""
+        if member is not None:
+            self.starts.setdefault(member, self.at if self.starts else 0)
 
     def reach(self, steps: Sequence[int], epochs: Sequence[int] | None) -> None:
         """Set the last step and epoch, and the steps of an epoch."""
@@ -128,6 +146,7 @@ class History:
         """The last fit of each model."""
 
         self.findings: list[events.Finding] = []
+        self.yardstick: events.Yardstick | None = None
         self.now: Fit | None = None
         """The fit to which the last events belong."""
 
@@ -173,13 +192,21 @@ class History:
             case events.Fit(model=str(model)):
                 fit = self._fit(model)
                 fit.end, fit.last = event, _seconds(event)
+                if fit.folded:
+                    fit.best = fit.scores
                 self.changes += 1
             case events.Test(model=str(model)):
                 self._known(model).test = event
                 self.changes += 1
+            case events.Yardstick():
+                self.yardstick = event
+                self.changes += 1
 
     def title(self, model: str) -> str:
         """The title of a model in reports: "the perceptron"; its name if the record has none."""
+        yardstick = self.yardstick
+        if yardstick is not None and yardstick.model == model and yardstick.title is not None:
+            return cut(yardstick.title, MAX_TITLE)
         fit = self.models.get(model)
         begin = None if fit is None else fit.begin
         found = model if begin is None or begin.title is None else begin.title
@@ -193,17 +220,18 @@ class History:
         ``rmse``). A missing value is None. The training loss is the mean over the steps during
         training.
         """
-        points: dict[str, list[tuple[Part, Columns]]] = {}
+        found: dict[str, list[tuple[Columns, Columns]]] = {}
         for fit in self.fits:
-            own = [each for each in fit.points if each[0] != "spent"]
-            if own:
-                points.setdefault(fit.model, []).extend(own)
+            if any(part != "spent" for part, _ in fit.points):
+                found.setdefault(fit.model, []).append(
+                    (fit.table("step", "train"), fit.table("valid"))
+                )
         return {
             model: {
-                "train": _table(columns for part, columns in own if part != "valid"),
-                "valid": _table(columns for part, columns in own if part == "valid"),
+                "train": _table(train for train, _ in own),
+                "valid": _table(valid for _, valid in own),
             }
-            for model, own in points.items()
+            for model, own in found.items()
         }
 
     def _known(self, model: str, begin: events.Begin | None = None) -> Fit:
@@ -245,6 +273,9 @@ class History:
         known = last.epoch is not None
         columns: dict[str, Sequence[Any]] = {"time": times} if last.time is not None else {}
         columns |= {"step": steps, "epoch": epochs} if known else {"step": steps}
+        if last.member is not None:
+            fit.enter(last.member)
+            columns |= {MEMBER: [last.member] * len(alike)}
         measured = zip(*(each.values() for each in values), strict=True)
         columns.update(zip(last.values, measured, strict=True))
         fit.step, fit.last = last, _seconds(last)
@@ -256,6 +287,9 @@ class History:
         if event.valid is not None:
             fit.judge(event)
         fit.last = _seconds(event)
+        if event.member is not None:
+            fit.enter(event.member)
+            place |= {MEMBER: [event.member]}
         fit.reach([event.step], None if event.epoch is None else [event.epoch])
         self.changes += 1
         valid = {key: [value] for key, value in (event.valid or {}).items()}
@@ -291,7 +325,7 @@ def _alike(event: Event) -> tuple[Any, ...] | None:
     """A key that is equal for steps that can be added together; None for other events."""
     if type(event) is not events.Step:
         return None
-    return event.model, event.time is None, event.epoch is None, *event.values
+    return event.model, event.member, event.time is None, event.epoch is None, *event.values
 
 
 def _place(event: Event) -> dict[str, Sequence[Any]]:
@@ -320,6 +354,34 @@ def _table(blocks: Iterable[Columns]) -> dict[str, list[Any]]:
     for column in table.values():
         column.extend([None] * (rows - len(column)))
     return table
+
+
+def _means(table: Mapping[str, list[Any]], starts: Mapping[int, int]) -> dict[str, list[Any]]:
+    """The means of the columns over the members of a fit, by the steps of their own; the time is
+    that of the first one, and ``members`` their number. What belongs to no member is left out."""
+    places: dict[int, list[int]] = {}
+    for place, (at, member) in enumerate(zip(table["step"], table[MEMBER], strict=True)):
+        if member is not None:
+            places.setdefault(at - starts.get(member, 0), []).append(place)
+    order = sorted(places)
+    found: dict[str, list[Any]] = {}
+    for name, column in table.items():
+        if name == "step":
+            found[name] = order
+        elif name in ("time", "epoch"):
+            found[name] = [column[places[at][0]] for at in order]
+        elif name != MEMBER:
+            found[name] = [_mean([column[place] for place in places[at]]) for at in order]
+    found["members"] = [len(places[at]) for at in order]
+    return found
+
+
+def _mean(values: Sequence[Any]) -> Any:
+    """The mean of the values that are known; one value stays as it is."""
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return known[0] if known else None
+    return math.fsum(map(number, known)) / len(known)
 
 
 def drop_undone(record: Iterable[Event], *, whole: bool = True) -> list[Event]:

@@ -55,7 +55,8 @@ class Step:
     ``values`` may be tensors on the device: they become numbers only when written. ``complete``
     says that a stretch has ended whose parameters are worth scoring (step 0, an epoch, one penalty
     of the line's path); ``last`` that an epoch has ended; ``reason`` says why the stretch or the
-    fit stopped, with the remedy if there is one.
+    fit stopped, with the remedy if there is one. In a fit by folds ``member`` is the number of the
+    member that is fitted, and ``before`` the steps of the members before it.
     """
 
     index: int
@@ -64,6 +65,13 @@ class Step:
     complete: bool = False
     reason: Reason | None = None
     last: bool = False
+    member: int | None = None
+    before: int = 0
+
+    @property
+    def own(self) -> int:
+        """The number of the step in the fit of its member."""
+        return self.index - self.before
 
     @property
     def ended(self) -> bool:

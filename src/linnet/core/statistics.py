@@ -229,6 +229,14 @@ def _widest(mean: _Mean) -> Interval:
     return min(float(low), float(mean.value - reach)), max(float(high), float(mean.value + reach))
 
 
+def of_error(values: Array, groups: Array | None = None, weight: Array | None = None) -> float:
+    """The standard error of the mean of finite numbers (rows,), by the jackknife over groups; with
+    one group, or one row, alone it is infinite."""
+    values, unit = _scaled(values)
+    found = _Groups.of(values, groups, weight)
+    return float(found.mean().error) * unit if len(found.sums) > 1 else float("inf")
+
+
 class Paired(NamedTuple):
     """The mean of differences, its interval, the probability of one as far from 0 by chance, and
     ``why`` it is not significant (None if it is)."""

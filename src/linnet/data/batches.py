@@ -23,10 +23,8 @@ class Batches:
         self.data = data
         self.size = min(size, len(data))
         self.seed = seed
-        whole, rest = divmod(len(data), self.size)
-        joins = pairs and rest == 1
-        self.sizes = [self.size] * whole + ([] if not rest or joins else [rest])
-        self.sizes[-1] += joins
+        self.pairs = pairs
+        self.sizes = sizes_of(len(data), self.size, pairs=pairs)
         self.seconds = 0.0
         """Processor time spent on making batches so far."""
 
@@ -49,3 +47,13 @@ class Batches:
             batch = data.x.index_select(0, rows), data.y.index_select(0, rows), weight
             self.seconds += perf_counter() - began
             yield batch
+
+
+def sizes_of(rows: int, size: int, *, pairs: bool) -> list[int]:
+    """The numbers of rows in the batches of an epoch."""
+    size = min(size, rows)
+    whole, rest = divmod(rows, size)
+    joins = pairs and rest == 1
+    sizes = [size] * whole + ([] if not rest or joins else [rest])
+    sizes[-1] += joins
+    return sizes

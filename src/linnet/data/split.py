@@ -21,6 +21,9 @@ MIN_ROWS_TO_HOLD_OUT = 20
 MAX_VALID_ROWS = 10_000
 """The default validation part is a fifth of the training rows, but at most this many."""
 
+MAX_FOLDS = 127
+"""The number of a fold is kept in one byte."""
+
 PARTS = {
     "train": 0, "training": 0,
     "valid": 1, "validation": 1, "val": 1, "dev": 1, "development": 1,
@@ -130,6 +133,80 @@ def split(
         valid = min(round(0.2 * len(train)), MAX_VALID_ROWS)
     train, valid_rows = _hold_out(train, valid, "valid", codes, division, seed)
     return Split(train, valid_rows, test_rows)
+
+
+def folds(
+    codes: Tensor | None,
+    rows: int,
+    *,
+    units: Tensor | None = None,
+    copies: Tensor | None = None,
+    k: int,
+    seed: int,
+    purpose: str,
+) -> Tensor:
+    """The fold of each row, 0 to k - 1, int8 (rows,), drawn by (``seed``, ``purpose``).
+
+    Each class of ``codes`` (rows,) is spread as evenly as its rows allow. Rows with the same number
+    in ``units`` (rows,), such as those of one group, or in ``copies`` (rows,), are in one fold. The
+    largest such sets are placed first, each where it disturbs the balance of classes and sizes
+    least; single rows then fill up what is missing. Without sets, the numbers of rows differ by at
+    most 1 between folds, and so do those of each class.
+
+    No fold is empty: fewer sets than folds raise ``RecipeError``.
+    """
+    place = _sets(rows, units, copies)
+    sizes = np.bincount(place)
+    if not 2 <= k <= min(MAX_FOLDS, len(sizes)):
+        what = "different rows" if units is None else "different groups"
+        raise RecipeError(
+            f"{k} folds of {rows:,} rows: expected 2 to {MAX_FOLDS} folds, and no more than there "
+            f"are {what} ({len(sizes):,})"
+        )
+    labels = np.zeros(rows, np.int64) if codes is None else codes.cpu().numpy()
+    totals = np.bincount(labels)
+    counts = np.zeros((k, len(totals)))  # rows of each class in each fold
+    found = np.empty(rows, np.int8)
+    drawn = torch.randperm(len(sizes), generator=generator(seed, "folds", purpose)).numpy()
+    order = np.lexsort((drawn[place], -sizes[place]))  # the largest sets first
+    alone = int((sizes == 1).sum())
+    several, single = order[: rows - alone], order[rows - alone :]
+    ends = np.flatnonzero(np.diff(place[several], append=-1)) + 1
+    for members in np.split(several, ends)[:-1]:
+        own, many = np.unique(labels[members], return_counts=True)
+        classes = ((2 * counts[:, own] + many) * many / totals[own]).sum(1)
+        whole = (2 * counts.sum(1) + len(members)) * len(members) / rows
+        fold = int((classes + whole).argmin())  # the least growth of the sum of squares
+        counts[fold, own] += many
+        found[members] = fold
+    for label in np.unique(labels[single]):
+        members = single[labels[single] == label]
+        level = counts[:, label, None] + np.arange(len(members))  # of each fold, row by row
+        smaller = np.broadcast_to(counts.sum(1)[:, None], level.shape)
+        lowest = np.lexsort((smaller.ravel(), level.ravel()))[: len(members)]
+        found[members] = lowest // len(members)
+        counts[:, label] += np.bincount(found[members], minlength=k)
+    return torch.from_numpy(found)
+
+
+def _sets(rows: int, *numbers: Tensor | None) -> np.ndarray[Any, Any]:
+    """The number of the set of each row, from 0, (rows,): rows that share one of the ``numbers``
+    (rows,) are in one set, and so are rows that are linked by others."""
+    given = [
+        np.unique(each.cpu().numpy(), return_inverse=True)[1]
+        for each in numbers
+        if each is not None
+    ]
+    found = np.arange(rows)
+    while given:
+        before = found
+        for number in given:
+            lowest = np.full(rows, rows)
+            np.minimum.at(lowest, number, found)
+            found = lowest[number]
+        if (found == before).all():
+            break
+    return np.unique(found, return_inverse=True)[1]
 
 
 def _hold_out(

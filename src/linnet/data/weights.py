@@ -16,17 +16,31 @@ from linnet.errors import RecipeError
 def weigh(class_weight: str | Sequence[float] | None, *parts: Dataset) -> list[Dataset]:
     """The parts, their rows weighted by class; "balanced" is by the first one's counts:
     rows / (classes * rows of the class), as scikit-learn has it. Rows of weight 0 are left out."""
+    weighted = [_heavy(part) for part in _weighted(class_weight, parts)]
+    if class_weight is not None and not len(weighted[0]):
+        raise RecipeError("class_weight leaves no row with a weight above 0")
+    return weighted
+
+
+def weighty(class_weight: str | Sequence[float] | None, part: Dataset) -> Tensor:
+    """Which rows of a part ``weigh`` keeps, bool (rows,)."""
+    (found,) = _weighted(class_weight, (part,))
+    return torch.ones(len(part), dtype=torch.bool) if found.weight is None else found.weight > 0
+
+
+def _weighted(
+    class_weight: str | Sequence[float] | None, parts: Sequence[Dataset]
+) -> list[Dataset]:
+    """The parts with all their rows."""
     if class_weight is None:
-        return [_heavy(part) for part in parts]
+        return list(parts)
     by_class = _by_class(class_weight, parts[0])
     weighted = []
     for part in parts:
         weight = part.y.double() @ by_class if part.soft else by_class[part.y]
         if part.weight is not None:
             weight = weight * part.weight
-        weighted.append(_heavy(replace(part, weight=weight)))
-    if not len(weighted[0]):
-        raise RecipeError("class_weight leaves no row with a weight above 0")
+        weighted.append(replace(part, weight=weight))
     return weighted
 
 

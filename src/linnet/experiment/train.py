@@ -27,21 +27,27 @@ from linnet.core.record import Event, Record
 from linnet.core.text import listed
 from linnet.data import standard
 from linnet.data.dataset import Dataset
+from linnet.data.schema import Schema
 from linnet.data.table import Warned
 from linnet.errors import Diverged, InputError, Interrupted, RecipeError
+from linnet.experiment.measured import chosen, measured
 from linnet.fit import checkpoint
-from linnet.fit.artifact import Artifact
+from linnet.fit.artifact import Artifact, decide
 from linnet.fit.checkpoint import Checkpoints, Owner, Stop
 from linnet.fit.fit import fit, heed
 from linnet.fit.prepare import Prepared, prepare
 from linnet.fit.recipe import AUTO, Recipe
 from linnet.fit.resolve import only
 from linnet.insight import evaluation
+from linnet.insight.choice import simplest
+from linnet.insight.pairs import YARDSTICK, YARDSTICK_TITLE, compare
 from linnet.insight.shares import kept
+from linnet.insight.task import Predicted
 from linnet.insight.verdict import verdict
 from linnet.integrations import sinks
 from linnet.networks import BASELINE, LINE, OWN
 from linnet.networks import find as find_network
+from linnet.objectives.base import Objective
 from linnet.runs import directory, lineage, provenance
 from linnet.runs.events import read_all
 from linnet.runs.resume import (
@@ -210,6 +216,8 @@ class Plan:
                     f"{past.path}: it was trained on data in memory; give it: data=..."
                 )
             place = past.data_place()
+        if origin is not None and path is None:
+            recipe = _whole(recipe)
         if isinstance(place, (str, os.PathLike)):
             kept = known.data if same and known is not None else str(place)
             recipe = recipe.override({"data": kept})
@@ -248,6 +256,17 @@ class Plan:
                 f"its weights: linnet train --from {shlex.quote(str(path))}"
             )
         return True
+
+
+def _whole(recipe: Recipe) -> Recipe:
+    """The recipe of a run that starts from the weights of another one: without folds, whose members
+    would start from weights that have seen their own fold."""
+    if recipe.folds not in ("auto", 1):
+        raise RecipeError(
+            f"folds={recipe.folds}: the weights that the run starts from have seen the rows of "
+            "every fold; leave folds out"
+        )
+    return recipe.override({"folds": 1})
 
 
 def _lasting(path: Path, network: nn.Module | None) -> Run:
@@ -317,6 +336,7 @@ def _facts(ready: Prepared) -> dict[str, Any]:
         "fingerprint": ready.data.fingerprint(),
         "rows": len(ready.data),
         **{f"{name}_rows": len(rows) for name, rows in ready.parts.items()},
+        **({} if ready.fold is None else {"folds": ready.recipe.folds}),
     }
 
 
@@ -344,8 +364,9 @@ class Job:
         now = identity(self.ready.recipe)
         info = directory.read_info(path)
         before = [each["recipe"] for each in info.get("resumed", []) if "recipe" in each]
+        split = split_fingerprint(parts, self.ready.fold)
         self.owner = Owner(
-            info.get("id", ""), self.facts["fingerprint"], split_fingerprint(parts), now,
+            info.get("id", ""), self.facts["fingerprint"], split, now,
             (now, *before, *([identity(recipe_of(path))] if resume else [])),
         )  # fmt: skip
         if resume:
@@ -376,18 +397,20 @@ class Job:
         folder = self.path / checkpoint.FOLDER
         saves = Checkpoints(folder, recipe.checkpoint_every, self.stop, record, self.owner)
         held = self.held or {"model": None, "done": {}}
+        chooses = valid if self.ready.fold is None else self.ready.fold
         models: dict[str, Artifact] = {}
         for name in (BASELINE, *recipe.model):
             own = self.network if find_network(name).own else None
             again = name in held["done"]
-            if again and (kept := saves.load(name, held["done"][name], own)) is not None:
+            before = held.get("held", {}).get(name)
+            if again and (kept := saves.load(name, held["done"][name], own, before)) is not None:
                 models[name] = kept
                 continue
             with memory.guarded(
                 f"{name} on {recipe.device}", "try a smaller batch_size, or widths"
             ):
                 models[name] = fit(
-                    only(recipe, name), rows, valid, world=world,
+                    only(recipe, name), rows, chooses, world=world,
                     record=Record() if again else record,  # the record has it already
                     module=self.network, start=_start(self.origin, name),
                     checkpoints=None if again else saves,
@@ -400,31 +423,46 @@ class Job:
         return models
 
     def test(self, models: dict[str, Artifact]) -> dict[str, Any]:
-        """Score each model once on the test rows, compare the nets with the line, and save the
-        models and their predictions. Returns the content of ``metrics.json``."""
+        """Score each model, and the yardstick, once on the test rows, compare them in pairs, and
+        save the models and all predictions. Returns the content of ``metrics.json``."""
         test = self.ready.data.take(self.ready.parts["test"])
-        metrics: dict[str, Any] = {
-            "format": directory.FORMAT,
-            "chosen": _choose(models),
-            "models": {},
-            "comparisons": {},
-        }
-        raws: dict[str, Tensor] = {}
+        best, choice = chosen(models, self.ready)
+        metrics: dict[str, Any] = {"format": directory.FORMAT, "chosen": best, "choice": choice}
+        metrics["models"] = {}
+        told: dict[str, Predicted] = {}
         for name, model in models.items():
-            if len(test):
-                raws[name] = evaluation.predict_raw(model.module, test.x)
-            metrics["models"][name] = self._score(model, raws.get(name), test)
-        if LINE in raws:
-            for name in self.ready.recipe.nets:
-                metrics["comparisons"][name] = evaluation.compare(
-                    models[name].objective, test, raws[LINE], raws[name]
-                )
+            raw = evaluation.predict_raw(model.module, test.x) if len(test) else None
+            metrics["models"][name] = self._score(model, raw, test)
+            if raw is not None and name != BASELINE:
+                told[name] = Predicted(model.objective, raw)
+        told = {name: told[name] for name in simplest([*told], LINE)}
+        metrics["yardstick"] = self._yardstick(test, told)
+        metrics["comparisons"] = compare(test, told)
         metrics["verdict"] = verdict(
             metrics, {name: model.module.title for name, model in models.items()}
         )
         if any(isinstance(each, lineage.Untested) for each in self.ready.findings):
             metrics["verdict"] = lineage.UNTESTED
         return metrics
+
+    def _yardstick(self, test: Dataset, told: dict[str, Predicted]) -> dict[str, Any]:
+        """Fit and score the yardstick, save its predictions and add them to ``told``."""
+        found = measured(self.ready)
+        if not found.scores:
+            return {}
+        scores = found.scores
+        self.record.write(
+            events.Yardstick(
+                model=YARDSTICK, title=YARDSTICK_TITLE, valid=scores.get("valid"),
+                test=scores.get("test"), why=scores.get("why"),
+                seconds=scores.get("fit", {}).get("seconds"),
+            )
+        )  # fmt: skip
+        if found.trees is not None and found.raw is not None:
+            told[YARDSTICK] = Predicted(found.trees.objective, found.raw)
+            schema = self.ready.data.schema
+            self._keep(YARDSTICK, schema, found.trees.objective, found.raw, test)
+        return {YARDSTICK: found.scores}
 
     def _score(self, model: Artifact, raw: Tensor | None, test: Dataset) -> dict[str, Any]:
         """Score a model and save it together with its scores."""
@@ -436,12 +474,18 @@ class Job:
         model = _complete(model, scores, self.facts)
         model.save(self.path / f"{name}.safetensors")
         if raw is not None:
-            folder = self.path / "predictions"
-            folder.mkdir(exist_ok=True)
-            content = _predictions(model, raw, test, self.ready.parts)
-            files.write(folder / f"{name}.parquet", content)
+            self._keep(name, model.schema, model.objective, raw, test)
         made = {key: model.manifest.provenance[key] for key in ("seconds", "threads")}
         return {**scores, "fit": {**model.manifest.fit, **made}}
+
+    def _keep(
+        self, name: str, schema: Schema, objective: Objective, raw: Tensor, test: Dataset
+    ) -> None:
+        """Save the predictions of the test rows."""
+        folder = self.path / "predictions"
+        folder.mkdir(exist_ok=True)
+        content = _predictions(schema, objective, raw, test, self.ready.parts)
+        files.write(folder / f"{name}.parquet", content)
 
 
 def _go_on(
@@ -502,18 +546,6 @@ def _start(origin: lineage.Origin | None, name: str) -> dict[str, Tensor] | None
     return dict(origin.run.models[name].module.state_dict())
 
 
-def _choose(models: dict[str, Artifact]) -> str:
-    """The model with the lowest validation loss; without validation rows, the first one after the
-    baseline."""
-    names = [name for name in models if name != BASELINE]
-
-    def loss(name: str) -> float:
-        valid = models[name].manifest.scores.get("valid")
-        return float(valid["loss"]) if isinstance(valid, dict) else 0.0  # type: ignore[arg-type]
-
-    return min(names, key=loss)
-
-
 def _complete(model: Artifact, scores: dict[str, Any], facts: dict[str, Any]) -> Artifact:
     """The artifact with its scores, the facts about its data, and the versions and the platform."""
     made = {"created": directory.now(), **provenance.versions(), "platform": platform.platform()}
@@ -527,17 +559,20 @@ def _complete(model: Artifact, scores: dict[str, Any], facts: dict[str, Any]) ->
     return replace(model, manifest=manifest)
 
 
-def _predictions(model: Artifact, raw: Tensor, test: Dataset, parts: dict[str, Tensor]) -> bytes:
+def _predictions(
+    schema: Schema, objective: Objective, raw: Tensor, test: Dataset, parts: dict[str, Tensor]
+) -> bytes:
     """Parquet with the columns ``row``, ``y``, ``prediction`` and, for classes, ``p``: a list of
     probabilities for each row (of many classes, see ``insight.shares.kept``); ``group`` is the
     number of the row's group or block of time, if rows may depend on each other."""
     import polars
 
-    classifies = model.objective.classifies
-    truth = model.schema.decode(test.codes) if classifies else test.y.numpy()
-    columns = {"row": parts["test"].numpy(), "y": truth, "prediction": model.decide(raw)}
+    classifies = objective.classifies
+    truth = schema.decode(test.codes) if classifies else test.y.numpy()
+    decision = decide(schema, objective, raw)
+    columns = {"row": parts["test"].numpy(), "y": truth, "prediction": decision}
     if classifies:
-        columns |= kept(model.objective, raw, test.codes)
+        columns |= kept(objective, raw, test.codes)
     units = test.units()
     if units is not None:
         columns["group"] = units.codes
@@ -565,7 +600,7 @@ def _describe(
             "data": {
                 **facts,
                 "place": recipe.data,
-                "split": split_fingerprint(ready.parts),
+                "split": split_fingerprint(ready.parts, ready.fold),
                 "notes": [
                     *(note for note in ready.data.notes if not isinstance(note, Warned)),
                     *told,
@@ -584,7 +619,8 @@ def _describe(
         },
         MAX_INFO,
     )
-    files.write(path / directory.SPLIT, save(ready.parts, {"linnet": '{"format":1}'}))
+    parts = ready.parts if ready.fold is None else {**ready.parts, "fold": ready.fold}
+    files.write(path / directory.SPLIT, save(parts, {"linnet": '{"format":1}'}))
     before = None if origin is None else origin.rows
     lineage.Rows.of(ready.data, ready.parts, before).write(path)
     files.write(path / directory.RECIPE, recipe.toml().encode())
@@ -614,9 +650,9 @@ def repeat(
     return train(data, recipe, network=network, out=out, echo=echo, parent=parent)
 
 
-def split_fingerprint(parts: dict[str, Tensor]) -> str:
-    """A sha256 of the row numbers of each part."""
-    digest = hashlib.sha256()
+def split_fingerprint(parts: dict[str, Tensor], fold: Tensor | None = None) -> str:
+    """A sha256 of the row numbers of each part, and of the folds."""
+    digest = hashlib.sha256(b"" if fold is None else b"folds " + fold.numpy().tobytes())
     for name, rows in parts.items():
         digest.update(f"{name} {len(rows)}\n".encode())
         digest.update(rows.numpy().tobytes())

@@ -141,12 +141,23 @@ class _Curve:
         return {step: penalty for penalty, step in last.items()}
 
     def best(self) -> int | None:
-        """The position of the lowest validation loss, as the fit chooses it: not the start."""
+        """The position of the lowest validation loss, as the fit chooses it: not the start. A fit
+        by folds keeps what it ends with."""
         loss = numbers(self.valid.get("loss", ()))
         steps = numbers(self.valid.get("step", ()))
+        if len(loss) > 1 and (self.valid.get("members") or self._again(steps)):
+            return len(loss) - 1
         if len(loss) > 1:
             loss = np.where(steps > 0, loss, np.nan)
         return int(np.nanargmin(loss)) if np.isfinite(loss).any() else None
+
+    def _again(self, steps: Array) -> bool:
+        """Whether the path of penalties ends with one that it had before: that of a last fit to
+        all rows."""
+        penalties = numbers(self.train.get("penalty", ()))
+        at = dict(zip(self.train.get("step", ()), penalties.tolist(), strict=False))
+        found = [penalty for step in steps.tolist() if (penalty := at.get(step)) is not None]
+        return len(found) > 1 and found[-1] in found[1:-1]
 
     def places(self, kind: Axis) -> dict[str, Array]:
         """The positions of each part's events on the axis, NaN for an event without a position;

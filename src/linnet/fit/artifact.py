@@ -104,6 +104,9 @@ class Artifact:
     manifest: Manifest
     module: Network
     objective: Objective
+    held: Tensor | None = None
+    """After a fit by folds, the raw predictions (training rows, outputs) in float64, each by
+    weights that the row's fold has not taught; it is in no file."""
 
     def __repr__(self) -> str:
         from linnet.insight.task import task_in
@@ -139,12 +142,7 @@ class Artifact:
 
     def decide(self, raw: Tensor) -> np.ndarray[Any, Any]:
         """Turn raw predictions (rows, outputs) into labels or numbers."""
-        if self.objective.classifies:
-            from linnet.insight.shares import decided
-
-            return self.schema.decode(decided(self.objective, raw))
-        numbers = self.objective.mean(raw).cpu().numpy()
-        return numbers[:, 0] if numbers.shape[1] == 1 else numbers
+        return decide(self.schema, self.objective, raw)
 
     def layers(self) -> list[dict[str, Any]]:
         """Each layer's name, kind, output shape, and counts of all and of trainable parameters."""
@@ -168,6 +166,16 @@ class Artifact:
         if (wrong := files.beyond(text, MAX_MANIFEST)) is not None:
             raise WorkError(f"{path}: not written, because linnet would not read it again: {wrong}")
         files.write(Path(path), save(tensors, {"linnet": text}))
+
+
+def decide(schema: Schema, objective: Objective, raw: Tensor) -> np.ndarray[Any, Any]:
+    """Turn raw predictions (rows, outputs) into labels or numbers."""
+    if objective.classifies:
+        from linnet.insight.shares import decided
+
+        return schema.decode(decided(objective, raw))
+    numbers = objective.mean(raw).cpu().numpy()
+    return numbers[:, 0] if numbers.shape[1] == 1 else numbers
 
 
 def bytes_of(tensor: Tensor) -> bytes:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from linnet.core.parallel import World
-from linnet.core.randomness import generator
+from linnet.core.randomness import derive, generator
 from linnet.core.registry import load, lookup
 from linnet.data.dataset import Dataset
 from linnet.data.schema import Schema
@@ -23,6 +23,7 @@ from linnet.networks.base import Network
 from linnet.networks.build import build as build_network
 from linnet.networks.custom import Custom, unwrapped
 from linnet.networks.embedding import described
+from linnet.networks.mean import spec_of
 from linnet.networks.method import Method
 from linnet.networks.scaling import Scaling
 from linnet.objectives import choose
@@ -34,11 +35,12 @@ LOOKED_AT = 64
 
 
 def build(
-    recipe: Recipe, schema: Schema, module: nn.Module | None = None
+    recipe: Recipe, schema: Schema, module: nn.Module | None = None, members: int = 1
 ) -> tuple[Network, Objective]:
     """The network of a recipe for one model, before its weights are set, and its objective.
 
-    For the model "custom", ``module`` is the user's own module.
+    For the model "custom", ``module`` is the user's own module. Of several ``members`` it is the
+    mean.
     """
     (name,) = recipe.model
     objective = find_objective(choose(schema, recipe.objective))
@@ -60,6 +62,7 @@ def build(
     }
     known = find_network(name).Spec.model_fields
     spec = {key: value for key, value in given.items() if key in known}
+    spec = spec_of(spec, members) if members > 1 else spec
     return build_network(name, spec, recipe.dtype, "recipe", module), objective
 
 
@@ -89,6 +92,31 @@ def begin(
     method: Method = make(
         network, objective, train, recipe, seed=recipe.seed, world=world, start=start
     )
+    return method
+
+
+def begin_folds(
+    recipe: Recipe,
+    network: Network,
+    objective: Objective,
+    train: Dataset,
+    fold: Tensor,
+    world: World,
+) -> Method:
+    """The method that fits ``network`` by folds of the rows ``train``: ``fold`` (rows,) is the
+    number of each row's fold, from 0. Each member has a seed of its own."""
+
+    def member(number: int | None, network: Network, **settings: Any) -> Method:
+        if number is None:
+            changed = recipe.model_copy(update=settings)
+            return begin(changed, network, objective, train, world)
+        seed = derive(recipe.seed, "member", number)
+        rows = (fold != number).nonzero().flatten()
+        changed = recipe.model_copy(update={"seed": seed, **settings})
+        return begin(changed, network, objective, train.take(rows), world)
+
+    make: Any = load(network.folded)
+    method: Method = make(network, objective, train, fold, member)
     return method
 
 

@@ -15,7 +15,7 @@ import re
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -109,6 +109,9 @@ class Checkpoints:
         """The models that are fitted, with the sha256 of their files in ``folder``. Each is saved
         before a checkpoint names it."""
 
+        self.held: dict[str, Tensor] = {}
+        """The raw predictions of held-out rows of the models that were fitted by folds."""
+
         self._unsaved: list[Artifact] = []
         self._every = every
         self._number = max(map(_number, kept(folder)), default=0)
@@ -123,14 +126,19 @@ class Checkpoints:
     def keep_again(self, model: Artifact) -> None:
         """Add a fitted model to those of the next checkpoint."""
         self._unsaved.append(model)
+        if model.held is not None:
+            self.held[model.manifest.model] = model.held
 
     def place(self, model: str) -> Path:
         """The file of a model that is done."""
         return self.folder / f"{model}.safetensors"
 
-    def load(self, model: str, sha256: str, network: nn.Module | None) -> Artifact | None:
-        """A model that a checkpoint says is done; None, with a warning, if its file is not the one
-        that the checkpoint means. It must then be fitted again, to the same result."""
+    def load(
+        self, model: str, sha256: str, network: nn.Module | None, held: Tensor | None = None
+    ) -> Artifact | None:
+        """A model that a checkpoint says is done, with what it has ``held``; None, with a warning,
+        if its file is not the one that the checkpoint means. It must then be fitted again, to the
+        same result."""
         path = self.place(model)
         try:
             if hashlib.sha256(files.read(path)).hexdigest() != sha256:
@@ -142,7 +150,9 @@ class Checkpoints:
             warnings.warn(text, LinnetWarning, stacklevel=2)
             return None
         self.done[model] = sha256
-        return found
+        if held is not None:
+            self.held[model] = held
+        return replace(found, held=held)
 
     @contextlib.contextmanager
     def heeding(self) -> Iterator[None]:
@@ -201,7 +211,7 @@ class Checkpoints:
         plain = {
             "format": FORMAT,
             "of": self.owner.plain(),
-            "state": encode({**state, "done": self.done}, tensors),
+            "state": encode({**state, "done": self.done, "held": self.held}, tensors),
             "provenance": {},
         }
         copies = {

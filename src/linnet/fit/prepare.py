@@ -12,7 +12,7 @@ from linnet.data.dataset import Dataset
 from linnet.data.read import read_draft
 from linnet.data.split import Split
 from linnet.errors import RecipeError
-from linnet.fit import room
+from linnet.fit import folds, room
 from linnet.fit.recipe import Recipe
 from linnet.fit.resolve import resolve
 from linnet.insight.checks.doctor import examine
@@ -20,23 +20,26 @@ from linnet.insight.checks.finding import Finding
 
 
 class Divided(NamedTuple):
-    """Data as read, its parts, its rows encoded (None: by what the training rows teach), and
-    findings about the division."""
+    """Data as read, its parts, its rows encoded (None: by what the training rows teach), findings
+    about the division, and the fold of each training row (None: to be drawn)."""
 
     draft: Dataset
     split: Split
     data: Dataset | None = None
     findings: tuple[Finding, ...] = ()
+    fold: Tensor | None = None
 
 
 class Prepared(NamedTuple):
-    """The data, its resolved recipe, the row numbers of each part, and the findings: those of the
-    division first, then the doctor's."""
+    """The data, its resolved recipe, the row numbers of each part, the findings (those of the
+    division first, then the doctor's), and the fold of each training row, int8, if the recipe has
+    more than one."""
 
     data: Dataset
     recipe: Recipe
     parts: dict[str, Tensor]
     findings: list[Finding]
+    fold: Tensor | None = None
 
 
 def divide(place: Any, recipe: Recipe) -> Divided:
@@ -46,7 +49,10 @@ def divide(place: Any, recipe: Recipe) -> Divided:
 
 
 def drawn(draft: Dataset, recipe: Recipe) -> Split:
-    """The split of the rows by the recipe."""
+    """The split of the rows by the recipe; with folds there are no validation rows."""
+    split = draft.split(test=recipe.test, valid=0, seed=recipe.seed)
+    if folds.number(recipe, draft, split) > 1:
+        return split
     valid = None if recipe.valid == "auto" else recipe.valid
     return draft.split(test=recipe.test, valid=valid, seed=recipe.seed)
 
@@ -62,11 +68,14 @@ def prepare(
     if place is None:
         raise RecipeError("no data: name a data set, a file or a folder")
     device = str(choose_device(recipe.device))
-    draft, split, dataset, found = divide(place, recipe)
+    draft, split, dataset, found, fold = divide(place, recipe)
     findings = examine(draft, split)
     if dataset is None:
         dataset = draft.learn(split.train, recipe.max_categories)
+    recipe = recipe.override({"folds": folds.number(recipe, draft, split)})
     recipe = resolve(recipe, dataset, split).override({"device": device})
     parts = split._asdict()
     room.check(dataset, recipe, {name: len(rows) for name, rows in parts.items()})
-    return Prepared(dataset, recipe, parts, [*found, *findings])
+    if fold is None and recipe.folds != 1:
+        fold = folds.drawn(dataset.take(split.train), recipe)
+    return Prepared(dataset, recipe, parts, [*found, *findings], fold)

@@ -79,11 +79,17 @@ class Progress:
         """Write a step to the record; waits for the device."""
         values = self.losses.take(step)
         with self.spent.on("record"):
-            if step.index <= WATCHED or step.index % WATCH_EVERY == 0 or step.complete:
+            if step.own <= WATCHED or step.own % WATCH_EVERY == 0 or step.complete:
                 values |= self.method.watch()
             self.losses.largest = max(self.losses.largest, values.get("gradient_max", 0.0))
             self.record.write(
-                events.Step(model=self.model, step=self.index, epoch=self.epoch, values=values)
+                events.Step(
+                    model=self.model,
+                    step=self.index,
+                    epoch=self.epoch,
+                    member=step.member,
+                    values=values,
+                )
             )
 
     def judge(self, step: Step, valid: dict[str, float], train: dict[str, float]) -> None:
@@ -94,7 +100,12 @@ class Progress:
         if valid:
             self.record.write(
                 events.Evaluate(
-                    model=self.model, step=self.index, epoch=self.epoch, valid=valid, train=train
+                    model=self.model,
+                    step=self.index,
+                    epoch=self.epoch,
+                    member=step.member,
+                    valid=valid,
+                    train=train,
                 )
             )
         if self.index:
@@ -105,6 +116,10 @@ class Progress:
         self.reason = step.reason or self.reason
         if not (self.index or step.reason is not None or self.given):
             return  # nothing is fitted yet
+        if not self.method.chooses:
+            self.best.keep(step, valid)
+            self.method.observe(self.losses.since_complete())
+            return
         what, delta, value = "loss", 0.0, loss
         if self.judged is not None and valid:
             what, delta, value = "score", self.judged.delta, -valid["score"]
@@ -209,6 +224,11 @@ class Best:
             return
         self.loss, self.step, self.scores = loss, step, scores
         self.state = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+
+    def keep(self, step: Step, scores: dict[str, float]) -> None:
+        """Take a step as the best, whatever its scores; its weights are those of the network when
+        the fit ends."""
+        self.step, self.scores = step, scores
 
     def plain(self) -> dict[str, Any]:
         """The part of a checkpoint that describes this."""

@@ -48,6 +48,7 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
     data: str | None = None
     test: Annotated[int | float, Field(gt=0)] = 0.2
     valid: Literal["auto"] | Annotated[int | float, Field(ge=0)] = "auto"
+    folds: Literal["auto"] | Annotated[int, Field(ge=1, le=100)] = "auto"
     # all models
     model: Annotated[tuple[str, ...], Several(), Field(min_length=1)] = (AUTO,)
     objective: str = "auto"
@@ -62,6 +63,9 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
         Literal["balanced"] | tuple[Annotated[float, Field(ge=0)], ...] | None,
         Several(alone=False),
     ] = None
+
+    yardstick: Literal["auto", "trees", "none"] = "auto"
+    """What the scores on the test rows are compared with; it is no model of the run."""
 
     @field_validator("model", mode="before")
     @classmethod

@@ -16,6 +16,8 @@ from linnet.data.split import Split
 from linnet.errors import RecipeError
 from linnet.fit.recipe import AUTO as ANY
 from linnet.fit.recipe import Recipe
+from linnet.insight import yardstick
+from linnet.insight.pairs import YARDSTICK
 from linnet.line import GROUP, SOLVERS
 from linnet.line import choose as choose_solver
 from linnet.net import OPTIMIZERS
@@ -64,9 +66,15 @@ class Case:
     """Whether pictures may be mirrored (``linnet.data.pictures.mirror``)."""
 
     @property
+    def folds(self) -> int:
+        """The folds of the training rows; 1 is one validation part."""
+        return self.recipe.folds if isinstance(self.recipe.folds, int) else 1
+
+    @property
     def rows(self) -> int:
-        """Training rows."""
-        return len(self.split.train)
+        """Training rows of a fit; of a member, if there are folds."""
+        rows = len(self.split.train)
+        return rows - rows // self.folds if self.folds > 1 else rows
 
     @property
     def wide(self) -> bool:
@@ -98,9 +106,9 @@ class Case:
 
 
 def _penalty(case: Case) -> tuple[float, ...]:
-    if len(case.split.valid):
+    if len(case.split.valid) or case.folds > 1:
         return PENALTIES
-    # without validation rows: no penalty, or that of scikit-learn's C=1
+    # without held-out rows: no penalty, or that of scikit-learn's C=1
     return (0.0 if case.objective.quadratic else 1 / case.rows,)
 
 
@@ -123,6 +131,7 @@ def _tol(case: Case) -> float:
 
 AUTO: Mapping[str, Callable[[Case], Any]] = {
     "valid": lambda case: len(case.split.valid),
+    "folds": lambda case: case.folds,
     "task": lambda case: case.schema.task,
     "objective": lambda case: choose(case.schema),
     "dtype": lambda case: "float64" if case.wide else "float32",
@@ -147,6 +156,7 @@ AUTO: Mapping[str, Callable[[Case], Any]] = {
     "patience": lambda case: 10,
     "shift": lambda case: case.side // (8 if case.colour else 28),
     "flip": lambda case: case.symmetric,
+    "yardstick": lambda case: yardstick.auto(case.schema, case.rows, len(case.split.test)),
     "epochs": _epochs,
 }
 """What "auto" means, by key. A network gives those values that depend on the network."""
@@ -169,7 +179,8 @@ def resolve(recipe: Recipe, data: Dataset, split: Split) -> Recipe:
     check(case)
     found = {key: auto(case) for key, auto in AUTO.items() if getattr(recipe, key) == "auto"}
     found["batch_size"] = case.size
-    if not len(split.valid) and not len(split.test) and LINE in recipe.model:
+    held = len(split.valid) or case.folds > 1 or len(split.test)
+    if not held and LINE in recipe.model:
         found["model"] = (LINE,)  # no rows could show that a net is better
     resolved = recipe.override(found)
     nets = resolved.nets
@@ -228,6 +239,8 @@ def check(case: Case) -> None:
     if case.picture:
         if recipe.embedding not in ("auto", "none"):
             raise RecipeError("embedding goes with the columns of tables; these are pictures")
+        if recipe.yardstick == YARDSTICK:
+            raise RecipeError(f"yardstick={recipe.yardstick} goes with tables; these are pictures")
     else:
         _check_table(case)
     if schema.task == "regression":

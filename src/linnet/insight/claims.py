@@ -158,6 +158,12 @@ class Blocks(Rows):
     word = "block"
 
 
+class Comparisons(Rows):
+    """Comparisons of two models."""
+
+    word = "comparison"
+
+
 class Change(Figure):
     """How much higher a number is than another one."""
 

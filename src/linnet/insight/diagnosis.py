@@ -42,6 +42,7 @@ from linnet.insight.claims import (
     TestRows,
     ValidRows,
 )
+from linnet.insight.pairs import YARDSTICK, between
 from linnet.networks import BASELINE, LINE
 
 Array = NDArray[np.float64]
@@ -57,9 +58,12 @@ Cause = Literal[
     "parts differ",
 ]
 CAUSES: tuple[Cause, ...] = get_args(Cause)
-Notice = Literal["columns left out", "penalty at the end", "no net for pictures"]
+Notice = Literal[
+    "columns left out", "penalty at the end", "no net for pictures", "trees are better"
+]
 """What may be behind a score: columns that no model has seen, a path of penalties whose best one is
-the first or the last, or pictures of which no net saw the places of the pixels."""
+the first or the last, pictures of which no net saw the places of the pixels, or steps and
+interactions that boosted trees find and the models do not."""
 Prospect = Literal["more rows help", "more rows hardly help", "more rows unclear"]
 """The result of a learning curve; it is not a cause."""
 
@@ -218,6 +222,7 @@ def diagnose(
         )
     claims.append(_left_out(run, chosen, [claim for claim in claims if claim], left_out or {}))
     claims.append(_no_places(run, chosen) if pictures else None)
+    claims.append(_trees(run, chosen))
     found = sorted((claim for claim in claims if claim), key=lambda claim: _WEIGHT[claim.cause])
     told = {name: each for name, each in (changes or {}).items() if each and name != BASELINE}
     prospects = (_prospect(run, name, each) for name, each in told.items())
@@ -237,11 +242,20 @@ class _Run:
         begun = (fit for fit in history.models.values() if fit.begin is not None)
         self.models = {fit.model: _Curve(fit) for fit in begun}
         self.scores: Mapping[str, Any] = metrics.get("models", {})
-        self.comparisons: Mapping[str, Any] = metrics.get("comparisons", {})
+        self.comparisons: Sequence[Mapping[str, Any]] = metrics.get("comparisons", [])
 
     def test(self, model: str) -> Mapping[str, Any]:
         """The scores of a model's test rows; empty if there are none."""
         return self.scores.get(model, {}).get("test") or {}
+
+    def yardstick(self) -> Mapping[str, Any]:
+        """The scores of the yardstick's test rows; empty if there are none."""
+        return self.metrics.get("yardstick", {}).get(YARDSTICK, {}).get("test") or {}
+
+    def better(self, one: str, other: str) -> bool:
+        """Whether the paired test shows a model, or the yardstick, to be better than another."""
+        found = between(self.comparisons, one, other) or {}
+        return found.get("better") == one and bool(found.get("significant"))
 
     def setting(self, model: str, key: str) -> Any:
         """A setting of a model's recipe; None if it is not known."""
@@ -289,7 +303,8 @@ _WEIGHT: dict[str, int] = {
         (
             "columns left out", "rate too high", "parts differ", "wrong labels", "rate too low",
             "stopped short",
-            "over-fitting", "under-fitting", "few classes", "line at its optimum",
+            "over-fitting", "under-fitting", "trees are better", "few classes",
+            "line at its optimum",
             "penalty at the end", "no net for pictures",
         )
     )
@@ -316,15 +331,23 @@ class _Curve:
         self.valid = _column(evaluations, "loss")
 
     @property
+    def members(self) -> bool:
+        """Whether the curves are means over members, each fitted without one fold of the rows."""
+        return self.fit is not None and "members" in self.fit.values
+
+    @property
     def best(self) -> int:
-        """The index of the best evaluation after the start; 0 if there is none."""
+        """The index of the best evaluation after the start, or of the last one if the last weights
+        are kept; 0 if there is none."""
+        if self.members:
+            return max(0, len(self.valid) - 1)
         losses = np.where(np.isnan(self.valid[1:]), math.inf, self.valid[1:])
         return 1 + int(losses.argmin()) if len(losses) else 0
 
     @property
     def kept(self) -> NDArray[np.bool_]:
         """Which written steps have the weights that are kept."""
-        best = None if self.fit is None else self.fit.best_step
+        best = None if self.members or self.fit is None else self.fit.best_step
         return np.asarray(self.step == (self.step[-1] if best is None else best))
 
     def reached(self) -> int:
@@ -401,9 +424,9 @@ def _shortfall(run: _Run, net: _Curve, unit: float) -> bool | None:
     if line is None or len(net.valid) < 2:
         return None
     missing = (net.valid[net.best] - line) / max(unit - line, 0.05 * unit)
-    comparison = run.comparisons.get(net.name, {})
+    comparison = between(run.comparisons, net.name, LINE) or {}
     # squared errors of a line that fits by itself are surely smaller by a hair: that is no reason
-    counted = comparison.get("better") == "line" and comparison.get("test") != "paired t"
+    counted = comparison.get("better") == LINE and comparison.get("test") != "paired t"
     surely = counted and number(comparison.get("p_value", 1)) < CHANCE
     return bool(missing > (BEHIND / 10 if surely else BEHIND))
 
@@ -484,14 +507,18 @@ def _net_over_fits(run: _Run, net: _Curve, unit: float) -> Claim | None:
     if not (rose or apart) or not end < min(last, before):
         return None
     known = rose and np.isfinite(epochs).all()
-    kept = " (the weights of epoch {best epoch} are kept)" if net.fit and known else ""
+    kept = (
+        " (the weights of epoch {best epoch} are kept)"
+        if net.fit and known and not net.members
+        else ""
+    )
     when = " since epoch {epoch}" if known else ""
     return run.claim(
         "over-fitting",
         net.name,
         f"{{model}} over-fits{when}: its training loss fell further, from {{training loss then}} "
         f"to {{training loss at the end}}, but its validation loss {how}{kept}",
-        f"try more rows, stronger dropout or weight_decay, or {_size(net, 'smaller')}",
+        f"try more rows, stronger dropout or weight_decay, {_shorter(net)}{_size(net, 'smaller')}",
         {
             "epoch": Count.of(epochs[since]),
             "best epoch": Count.of(net.epoch[net.best]),
@@ -501,6 +528,11 @@ def _net_over_fits(run: _Run, net: _Curve, unit: float) -> Claim | None:
             "validation loss at the end": Number.of(last),
         },
     )
+
+
+def _shorter(net: _Curve) -> str:
+    """Fewer epochs help a net whose last weights are kept."""
+    return "fewer epochs, or " if net.members else "or "
 
 
 def _size(net: _Curve, how: Literal["smaller", "larger"]) -> str:
@@ -753,9 +785,9 @@ def _optimum(run: _Run, figures: Mapping[str, Figure | None], gap: float) -> Cla
     if own is None:
         return None
     better = {}
-    for name, found in run.comparisons.items():
+    for name in run.models:
         error = _error(run.test(name))
-        if found.get("better") == "net" and found.get("significant") and error is not None:
+        if error is not None and run.better(name, LINE):
             better[name] = error
     left = " (at most {gap} above it)" if gap else ""
     form = (
@@ -781,10 +813,56 @@ def _optimum(run: _Run, figures: Mapping[str, Figure | None], gap: float) -> Cla
             "line at its optimum", LINE, form, remedy, evidence, names={"other": title}
         )
     alone = set(run.models) <= {BASELINE, LINE}
+    trees = _error(run.yardstick())
+    if alone and trees is not None:
+        return _beside_trees(run, own, trees, form, evidence)
     if alone and own.share > (MUCH_ERROR if own.what == "test error" else 1 - LOW_R2):
         remedy = "try a net (model=mlp), or further columns"
         return run.claim("line at its optimum", LINE, form, remedy, evidence)
     return None
+
+
+def _beside_trees(
+    run: _Run,
+    own: _Error,
+    trees: _Error,
+    form: str,
+    evidence: Mapping[str, Figure | Estimate | None],
+) -> Claim | None:
+    """A line alone beside the yardstick, which shows whether what is missing is linear."""
+    known = {**evidence, f"{trees.word} of the trees": trees.score}
+    told = f"{{{trees.word} of the trees}}"
+    if run.better(YARDSTICK, LINE):
+        form += f", and boosted trees have {told}: it lacks interactions or steps"
+        return run.claim("line at its optimum", LINE, form, "try a net (model=mlp)", known)
+    if own.share > (MUCH_ERROR if own.what == "test error" else 1 - LOW_R2):
+        form += f", and boosted trees are not shown to be better ({told}): a net may not be either"
+        return run.claim("line at its optimum", LINE, form, "try further columns or rows", known)
+    return None
+
+
+def _trees(run: _Run, chosen: str) -> Claim | None:
+    """Boosted trees that are clearly better than the chosen model, where a net was tried too."""
+    nets = [name for name in run.models if name not in (BASELINE, LINE)]
+    own, trees = _error(run.test(chosen)), _error(run.yardstick())
+    if not nets or own is None or trees is None or not run.better(YARDSTICK, chosen):
+        return None
+    who = [f"{{title of {name}}}" for name in (LINE, *nets) if name in run.models]
+    found = f"neither {' nor '.join(who)} has" if len(who) > 1 else f"{who[0]} has not"
+    return run.claim(
+        "trees are better",
+        chosen,
+        f"boosted trees have {own.word} {{{own.word} of the trees}}, and {{model}} has "
+        f"{{test {own.word}}}: there are interactions or steps in the columns that {found} found",
+        "try more epochs, larger widths or more rows; or use boosted trees for these columns",
+        {
+            f"{own.word} of the trees": trees.score,
+            f"test {own.word}": own.score,
+            f"{own.what} of the trees": Size.of(trees.share),
+            own.what: Size.of(own.share),
+        },
+        names={f"title of {name}": run.history.title(name) for name in (LINE, *nets)},
+    )
 
 
 def _left_out(

@@ -57,7 +57,11 @@ def raw_parts(network: nn.Module, x: Tensor) -> Iterator[tuple[int, Tensor]]:
 
 def measure(network: nn.Module, objective: Objective, data: Dataset) -> dict[str, float]:
     """The quick scores after an epoch: ``loss``, and ``accuracy`` or ``rmse``."""
-    raw = predict_raw(network, data.x)
+    return measure_raw(objective, predict_raw(network, data.x), data)
+
+
+def measure_raw(objective: Objective, raw: Tensor, data: Dataset) -> dict[str, float]:
+    """The quick scores of raw predictions (rows, outputs) in float64."""
     y = data.y.to(raw.device)
     weight = None if data.weight is None else data.weight.to(raw.device).double()
     loss = by_rows(objective.loss, raw, y.double() if y.is_floating_point() else y)
@@ -71,12 +75,3 @@ def score(objective: Objective, raw: Tensor, data: Dataset) -> Scores:
     score has a 95 % confidence interval. If ``data`` is divided by group or time, it rests on the
     groups, or on blocks of consecutive times, and ``interval`` says on how many."""
     return task_of(objective).test(objective, raw, data)
-
-
-def compare(objective: Objective, data: Dataset, line: Tensor, net: Tensor) -> Scores:
-    """Is the net better than the line on these rows? Raw predictions (rows, outputs) of both.
-
-    ``why`` says why a difference is not ``significant``: it may be chance, there are too few rows
-    (groups, blocks) for any claim, or it rests on one of them alone.
-    """
-    return task_of(objective).compare(objective, data, line, net)

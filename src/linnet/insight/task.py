@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from linnet.core.events import number
 from linnet.core.text import cut, figure, percent
-from linnet.insight.claims import R2, Chance, Change, Difference, Estimate, Figure, Share, Size
+from linnet.insight.claims import R2, Change, Difference, Estimate, Figure, Share, Size
 from linnet.insight.shares import MANY, by_rows, decided
 
 if TYPE_CHECKING:
@@ -23,6 +23,17 @@ if TYPE_CHECKING:
     from linnet.objectives.base import Objective
 
 Scores = dict[str, Any]
+
+CHANCE = "may be chance"
+"""Why a difference is not significant, in most cases."""
+
+
+class Predicted(NamedTuple):
+    """The raw predictions (rows, outputs) of a model, and the objective that gives them a
+    meaning."""
+
+    objective: Objective
+    raw: Tensor
 
 
 class Told(NamedTuple):
@@ -66,9 +77,9 @@ class Task(ABC):
         """All scores of raw predictions (rows, outputs) against the targets of ``data``."""
 
     @abstractmethod
-    def compare(self, objective: Objective, data: Dataset, line: Tensor, net: Tensor) -> Scores:
-        """Test whether the net is better than the line on these rows; ``line`` and ``net`` are raw
-        predictions (rows, outputs)."""
+    def compare(self, data: Dataset, one: Predicted, other: Predicted) -> Scores:
+        """The paired test of two models on these rows; ``sign`` is 1 if ``one`` has the better
+        score, -1 if the ``other`` has, and 0 if both are equal."""
 
     @abstractmethod
     def told(self, test: Mapping[str, Any], of: str = "test") -> Told:
@@ -88,8 +99,9 @@ class Task(ABC):
         """The headline score with its name: "accuracy 97.51 %", "RMSE 54.2"."""
 
     @abstractmethod
-    def certainty(self, comparison: Mapping[str, Any]) -> Told:
-        """How certain the difference between a net and the line is, as figures of a sentence."""
+    def change(self, comparison: Mapping[str, Any]) -> Told:
+        """How large a difference between two models is, as figures of a sentence; empty for
+        classes, whose scores tell it."""
 
     def of(self, scores: Mapping[str, Any]) -> float:
         """The headline score in ``scores``."""
@@ -180,28 +192,23 @@ class Classes(Task):
             **_own(objective, codes, raw),
         }
 
-    def compare(self, objective: Objective, data: Dataset, line: Tensor, net: Tensor) -> Scores:
+    def compare(self, data: Dataset, one: Predicted, other: Predicted) -> Scores:
         """McNemar's exact test on the rows where exactly one of the two models is right. If rows
-        depend on each other, a paired t test over groups or blocks instead."""
+        depend on each other, a paired t test over groups or blocks instead. ``only_right`` are the
+        numbers of rows where one model alone is right, in the order of the pair."""
         from scipy.stats import binomtest
 
         from linnet.core.statistics import CONFIDENCE, MIN_ROWS, too_few
 
-        right = [decided(objective, raw) == data.codes for raw in (line, net)]
-        only_line = int((right[0] & ~right[1]).sum())
-        only_net = int((right[1] & ~right[0]).sum())
-        counts = {
-            "only_line_right": only_line,
-            "only_net_right": only_net,
-            "better": "net" if only_net > only_line else "line",
-        }
+        right = [decided(*each) == data.codes for each in (one, other)]
+        alone = [int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())]
+        counts = {"only_right": alone, "sign": (alone[0] > alone[1]) - (alone[0] < alone[1])}
         if data.units() is not None:
-            return _paired(right[1].double() - right[0].double(), data) | counts
-        discordant = only_line + only_net
-        p = binomtest(only_net, discordant).pvalue if discordant else 1.0
-        chance = "may be chance" if p >= 1 - CONFIDENCE else None
+            return _paired(right[0].double() - right[1].double(), data) | counts
+        p = binomtest(alone[0], sum(alone)).pvalue if sum(alone) else 1.0
+        chance = CHANCE if p >= 1 - CONFIDENCE else None
         why = too_few("row") if len(data) < MIN_ROWS else chance
-        return {"test": "McNemar", **counts, "p_value": float(p), **_claimed(why)}
+        return {"test": "McNemar", **counts, "p_value": float(p), **claimed(why)}
 
     def told(self, test: Mapping[str, Any], of: str = "test") -> Told:
         found = Estimate.of(Share, test.get("accuracy"), _interval(test, "accuracy_interval"))
@@ -213,9 +220,8 @@ class Classes(Task):
     def words(self, score: float) -> str:
         return f"accuracy {percent(score)}"
 
-    def certainty(self, comparison: Mapping[str, Any]) -> Told:
-        test = str(comparison.get("test", "McNemar"))
-        return Told.of(test, "p", Chance.of(comparison.get("p_value")))
+    def change(self, comparison: Mapping[str, Any]) -> Told:
+        return Told("", {})
 
 
 class Numbers(Task):
@@ -252,12 +258,16 @@ class Numbers(Task):
             **_own(objective, y, raw),
         }
 
-    def compare(self, objective: Objective, data: Dataset, line: Tensor, net: Tensor) -> Scores:
-        """A paired t test of the difference between the squared errors, and its interval."""
-        y = data.y.double().reshape(line.shape)
-        errors = [(objective.mean(raw) - y).square().mean(1) for raw in (line, net)]
-        found = _paired(errors[0] - errors[1], data)
-        return found | {"better": "net" if found["difference"] > 0 else "line"}
+    def compare(self, data: Dataset, one: Predicted, other: Predicted) -> Scores:
+        """A paired t test of the difference between the squared errors, and its interval:
+        ``difference`` is above 0 if the first of the pair has the smaller ones."""
+        errors = [
+            (objective.mean(raw) - data.y.double().reshape(raw.shape)).square().mean(1)
+            for objective, raw in (one, other)
+        ]
+        found = _paired(errors[1] - errors[0], data)
+        gained = found["difference"]
+        return found | {"sign": (gained > 0) - (gained < 0)}
 
     def told(self, test: Mapping[str, Any], of: str = "test") -> Told:
         found = Estimate.of(Size, test.get("rmse"), _interval(test, "rmse_interval"))
@@ -270,10 +280,10 @@ class Numbers(Task):
     def words(self, score: float) -> str:
         return self.shown(score)
 
-    def certainty(self, comparison: Mapping[str, Any]) -> Told:
-        """By how much the net's mean squared error is lower or higher than the line's, in squared
-        units of the target. As a share of the line's it could be lower by more than all of it: the
-        line's error is not certain either."""
+    def change(self, comparison: Mapping[str, Any]) -> Told:
+        """By how much the mean squared error of the first of the pair is lower or higher than the
+        second's, in squared units of the target. As a share of the second's it could be lower by
+        more than all of it: that error is not certain either."""
         ends = [-number(end) for end in comparison.get("difference_interval") or ()][::-1]
         found = Difference.of(Change, -number(comparison.get("difference")), ends)
         return Told.of("mean squared error", "difference", found)
@@ -286,7 +296,7 @@ def _interval(test: Mapping[str, Any], key: str) -> Any:
 
 
 def _paired(differences: Tensor, data: Dataset) -> Scores:
-    """The paired t test of differences (rows,), above 0 where the net is better."""
+    """The paired t test of differences (rows,), above 0 where the first model is better."""
     from linnet.core.statistics import paired
 
     units = data.units()
@@ -297,12 +307,12 @@ def _paired(differences: Tensor, data: Dataset) -> Scores:
         "difference": mean,
         "difference_interval": list(interval),
         "p_value": p,
-        **_claimed(why),
+        **claimed(why),
         **_rests(units),
     }
 
 
-def _claimed(why: str | None) -> Scores:
+def claimed(why: str | None) -> Scores:
     """Whether a difference is significant, and why not."""
     return {"significant": why is None, **({} if why is None else {"why": why})}
 

@@ -5,6 +5,7 @@ Its sentences are claims, made of the figures of ``metrics.json``:
 - "better", "worse" or "not shown": a net against the line, by the paired test on the test rows.
 - "no better": models whose scores on the test rows are not better than the best constant's.
 - "score": the score of a model that is compared with no line.
+- "yardstick": boosted trees against the chosen model.
 - "chosen": whose predictions are used, and why.
 - "no test": there is no score.
 """
@@ -19,11 +20,15 @@ from typing import Any, Literal
 from linnet.core.events import number
 from linnet.core.statistics import CONFIDENCE
 from linnet.core.text import cut
+from linnet.insight.choice import simplest
 from linnet.insight.claims import Blocks, Groups, Number, Sentence, TestRows
+from linnet.insight.pairs import YARDSTICK, YARDSTICK_TITLE, between, certainty, gain
 from linnet.insight.task import Task, Told, task_in
 from linnet.networks import BASELINE, LINE
 
-Kind = Literal["better", "worse", "not shown", "no better", "score", "chosen", "no test"]
+Kind = Literal[
+    "better", "worse", "not shown", "no better", "score", "yardstick", "chosen", "no test"
+]
 """What a sentence of the verdict is about."""
 
 UNITS = {"group": Groups, "time": Blocks}
@@ -56,21 +61,24 @@ def judge(metrics: Mapping[str, Any], titles: Mapping[str, str]) -> list[Judgeme
     if task is None:
         return [*_untested(metrics, titles), *_chosen(metrics, titles, {}, ())]
     tests = _Tests(metrics, titles, task)
-    found = {
-        name: _outcome(tests, name, comparison)
-        for name, comparison in metrics.get("comparisons", {}).items()
-    }
-    said = [
-        _compared(tests, name, outcome, metrics["comparisons"][name])
-        for name, outcome in found.items()
-        if not {LINE, name} <= set(tests.poor)
-    ]
+    found: dict[str, _Found] = {}
+    said: list[Judgement] = []
+    for name in tests.models:
+        if (comparison := between(tests.comparisons, name, LINE)) is None:
+            continue
+        first = not any("p" in sentence.evidence for sentence in said)
+        found[name] = _Found.of(tests, comparison, name, LINE, first)
+        if not {LINE, name} <= set(tests.poor):
+            said.append(_compared(tests, name, found[name]))
     if not found:
         behind = tests.poor + tests.inaccurate
         said += [_score(tests, name) for name in tests.models if name not in behind]
     said += _no_better(tests)
     said += [_inaccurate(tests, name) for name in tests.inaccurate]
-    return [*said, *_chosen(metrics, titles, found, tests.poor)]
+    first = not any("p" in sentence.evidence for sentence in said)
+    said += _yardstick(tests, str(metrics.get("chosen")), first)
+    outcomes = {name: each.outcome for name, each in found.items()}
+    return [*said, *_chosen(metrics, titles, outcomes, tests.poor)]
 
 
 class _Tests:
@@ -79,17 +87,23 @@ class _Tests:
     are."""
 
     def __init__(self, metrics: Mapping[str, Any], titles: Mapping[str, str], task: Task) -> None:
-        self.task, self.titles = task, titles
-        self.scores = {name: each.get("test") or {} for name, each in metrics["models"].items()}
-        self.models = [name for name in self.scores if name != BASELINE]
+        self.task, self.titles = task, {**titles, YARDSTICK: YARDSTICK_TITLE}
+        self.comparisons: Sequence[Mapping[str, Any]] = metrics.get("comparisons", [])
+        every = {**metrics["models"], **metrics.get("yardstick", {})}
+        self.scores = {name: each.get("test") or {} for name, each in every.items()}
+        self.models = [name for name in metrics["models"] if name != BASELINE]
         known = not math.isnan(number(self.scores[BASELINE].get(task.score)))
         behind = [name for name in self.models if known and not self.better(name, BASELINE)]
         self.inaccurate = [name for name in behind if self.likelier(name)]
         self.poor = [name for name in behind if name not in self.inaccurate]
 
+    def score(self, name: str) -> float:
+        """The headline score of a model; NaN if it is not known."""
+        return number(self.scores.get(name, {}).get(self.task.score))
+
     def better(self, one: str, other: str) -> bool:
         """Whether the headline score of a model is better than that of another one."""
-        a, b = (number(self.scores[name].get(self.task.score)) for name in (one, other))
+        a, b = self.score(one), self.score(other)
         return a > b if self.task.better == "higher" else a < b
 
     def likelier(self, name: str) -> bool:
@@ -135,43 +149,85 @@ def _title(name: str) -> str:
     return f"{{title of {name}}}"
 
 
-def _outcome(tests: _Tests, net: str, comparison: Mapping[str, Any]) -> Kind:
-    """What the paired test shows. If the figures contradict it, it shows nothing."""
-    ends = [number(end) for end in comparison.get("difference_interval") or ()]
-    within = len(ends) == 2 and ends[0] <= 0 <= ends[1]
-    chance = number(comparison.get("p_value", 0)) >= 1 - CONFIDENCE
-    if not comparison.get("significant") or within or chance:
-        return "not shown"
-    if comparison.get("better") == "net" and tests.better(net, LINE):
-        return "better"
-    if comparison.get("better") == "line" and tests.better(LINE, net):
-        return "worse"
-    return "not shown"
+@dataclass(frozen=True)
+class _Found:
+    """What the paired test shows of a model against ``other``, as figures of a sentence."""
+
+    outcome: Kind
+    chance: Told
+    why: str
+    """Why a difference is not shown, as the begin of a sentence."""
+    other: str
+    equal: bool
+    """Whether the two have the same score."""
+
+    @classmethod
+    def of(
+        cls, tests: _Tests, comparison: Mapping[str, Any], model: str, other: str, first: bool
+    ) -> _Found:
+        """Of this comparison. If its figures contradict it, it shows nothing."""
+        gained = gain(comparison, model)
+        ends = [number(end) for end in gained.get("difference_interval") or ()]
+        within = len(ends) == 2 and ends[0] <= 0 <= ends[1]
+        p_values = [number(comparison.get(key, 0)) for key in ("p_value", "p_adjusted")]
+        shown = comparison.get("significant") and not within
+        shown = shown and not any(p >= 1 - CONFIDENCE for p in p_values)
+        outcome: Kind = "not shown"
+        if shown and comparison.get("better") == model and tests.better(model, other):
+            outcome = "better"
+        elif shown and comparison.get("better") == other and tests.better(other, model):
+            outcome = "worse"
+        known = not any(math.isnan(tests.score(name)) for name in (model, other))
+        equal = known and not tests.better(model, other) and not tests.better(other, model)
+        chance = certainty(tests.task, gained, len(tests.comparisons), first=first)
+        return cls(outcome, chance, _why(comparison, model, other), other, equal)
 
 
-def _compared(tests: _Tests, net: str, outcome: Kind, comparison: Mapping[str, Any]) -> Judgement:
+def _compared(tests: _Tests, net: str, found: _Found) -> Judgement:
     """A net against the line."""
-    own, line = tests.told(net), tests.told(LINE)
-    chance = tests.task.certainty(comparison)
+    own, line, chance = tests.told(net), tests.told(LINE), found.chance
+    titles = _title(net), _title(LINE)
+    if found.equal:
+        form = f"{titles[0]} is not better than {titles[1]}: both have {own.form} on the test rows."
+        return tests.say("not shown", net, form, own)
     verb = {"better": "is better", "worse": "is worse", "not shown": "is not shown to be better"}
-    form = f"{_title(net)} {verb[outcome]} than {_title(LINE)}: {own.form} against {line.form} "
+    form = f"{titles[0]} {verb[found.outcome]} than {titles[1]}: {own.form} against {line.form} "
     form += "on the test rows" + (f" ({chance.form})." if chance.form else ".")
-    if outcome == "not shown":
-        simpler = "" if LINE in tests.poor else f", and {_title(LINE)} is the simpler model"
-        form += f" {_why(comparison)}{simpler}."
-    return tests.say(outcome, net, form, own, line, chance)
+    if found.outcome == "not shown":
+        form += f" {found.why}."
+    return tests.say(found.outcome, net, form, own, line, chance)
 
 
-def _why(comparison: Mapping[str, Any]) -> str:
+def _why(comparison: Mapping[str, Any], model: str, other: str) -> str:
     """Why a difference is not shown."""
     why = str(comparison.get("why", ""))
+    what = "The difference" if model != YARDSTICK else f"The difference from {_title(other)}"
     if why.startswith("too few "):
         return f"There are {why} for a claim"
     if why.startswith("rests on one "):
-        return f"The difference {why}"
+        return f"{what} {why}"
     if why == "errors are not finite":
         return "Some errors are not finite"
-    return "The difference may be chance"
+    return f"{what} may be chance"
+
+
+def _yardstick(tests: _Tests, chosen: str, first: bool) -> list[Judgement]:
+    """Boosted trees against the chosen model, of which nothing good is said if it is not better
+    than the constant."""
+    comparison = between(tests.comparisons, YARDSTICK, chosen)
+    if comparison is None or not tests.scores.get(YARDSTICK) or chosen not in tests.models:
+        return []
+    found = _Found.of(tests, comparison, YARDSTICK, chosen, first)
+    own, title, other = tests.told(YARDSTICK), _title(YARDSTICK), _title(chosen)
+    form = f"{title}, the yardstick, have {own.form}"
+    if found.equal or (found.outcome == "worse" and chosen in tests.poor):
+        return [tests.say("yardstick", YARDSTICK, f"{form}.", own)]
+    if found.outcome == "not shown":
+        form += f"; {found.why[0].lower()}{found.why[1:]}"
+    else:
+        form += f": {found.outcome} than {other}"
+    form += f" ({found.chance.form})." if found.chance.form else "."
+    return [tests.say("yardstick", YARDSTICK, form, own, found.chance)]
 
 
 def _score(tests: _Tests, name: str) -> Judgement:
@@ -222,24 +278,52 @@ def _chosen(
 ) -> list[Judgement]:
     """Whose predictions are used, and why; nothing if there is one model, and it is good."""
     chosen, models = str(metrics.get("chosen")), [m for m in metrics["models"] if m != BASELINE]
-    if chosen not in models or (len(models) == 1 and chosen not in poor):
+    losses = {
+        name: number((each.get("valid") or {}).get("loss"))
+        for name, each in metrics["models"].items()
+    }
+    if chosen not in models:
+        return []
+    against, weak = chosen in poor, losses[chosen] >= losses.get(BASELINE, math.nan)
+    if len(models) == 1 and not against and not weak:
         return []
     other = ""
     if outcomes.get(chosen, "better") != "better" and LINE not in poor:
         other = LINE
     elif chosen == LINE:
         other = next((name for name, outcome in outcomes.items() if outcome == "better"), "")
-    losses = {m: number((metrics["models"][m].get("valid") or {}).get("loss")) for m in models}
-    against = chosen in poor
-    still = other or against
-    form = f"predictions {'still ' if still else ''}come from {_title(chosen)}"
-    if len(models) > 1 and all(losses[chosen] <= loss for loss in losses.values()):
-        because = ", because its" if still else ", whose"
-        form += f"{because} validation loss is the lowest"
-    elif len(models) > 1 and all(math.isnan(loss) for loss in losses.values()):
-        form += ", the first model: there are no validation rows to choose by"
-    if against:
+    form = f"predictions {'still ' if other or against else ''}come from {_title(chosen)}"
+    if len(models) > 1:
+        form += _because(metrics.get("choice") or {}, chosen, models, losses)
+    loss = _loss(metrics.get("choice") or {})
+    if against and weak:
+        form += f"; neither its {loss} nor its test score is better than the best constant's"
+    elif against:
         form += "; its test score gives no reason to use them"
+    elif weak:
+        form += f"; its {loss} is not better than the best constant's"
     elif other:
         form += f"; to use {_title(other)}: --model {other}"
     return [Judgement(chosen, f"{form}.", {}, _names(titles), "chosen")]
+
+
+def _because(
+    choice: Mapping[str, Any], chosen: str, models: Sequence[str], losses: Mapping[str, float]
+) -> str:
+    """Why a model was chosen among several, by the rule of ``linnet.insight.choice``."""
+    loss, lowest = _loss(choice), choice.get("lowest")
+    if lowest in models and lowest != chosen:
+        return f", the simpler model: its {loss} is within one standard error of that of " + _title(
+            str(lowest)
+        )
+    if lowest == chosen and chosen != simplest(models, LINE)[0]:
+        return f", because its {loss} is the lowest, by more than one standard error"
+    if lowest == chosen or all(losses[chosen] <= losses[name] for name in models):
+        return f", because its {loss} is the lowest"
+    if all(math.isnan(losses[name]) for name in models):
+        return ", the first model: there are no validation rows to choose by"
+    return ""
+
+
+def _loss(choice: Mapping[str, Any]) -> str:
+    return "out-of-fold loss" if choice.get("by") == "folds" else "validation loss"

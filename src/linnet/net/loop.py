@@ -16,7 +16,7 @@ from linnet.core.randomness import borrowed, derive
 from linnet.core.record import Reason, Step
 from linnet.core.registry import load, lookup
 from linnet.data.augment import Augment
-from linnet.data.batches import Batches
+from linnet.data.batches import Batches, sizes_of
 from linnet.data.dataset import Dataset
 from linnet.data.weights import smooth
 from linnet.net import OPTIMIZERS, SCHEDULES
@@ -160,6 +160,9 @@ class Train(Method):
         """Tell the schedule the validation loss of a complete step."""
         if self.settings.schedule == "plateau":
             self.plateau.observe(loss)
+
+    def steps_of(self, rows: int) -> int:
+        return self.epochs * len(sizes_of(rows, self.batches.size, pairs=self.batches.pairs))
 
     def watch(self) -> dict[str, float]:
         """``gradient_max``, the largest entry of the last gradient; waits for the device."""

@@ -51,6 +51,8 @@ class Network(nn.Module, ABC):
     method: ClassVar[str] = "linnet.net.loop:begin"
     """How it is fitted: "module:function", which returns a ``Method``; see ``line/solve.py`` and
     ``net/loop.py`` for what such a function is given."""
+    folded: ClassVar[str] = "linnet.net.folds:begin"
+    """The same for a fit by folds of the training rows."""
     defaults: ClassVar[Mapping[str, Any]] = {"batch_norm": False}
     """What "auto" means for it, by key of the recipe; other keys mean the same for all."""
     norm_rate: ClassVar[float] = 1.0

@@ -13,6 +13,7 @@ from linnet.core.randomness import borrowed
 from linnet.errors import InputError, ModelError
 from linnet.networks import find
 from linnet.networks.base import MAX_PARAMETERS, Network
+from linnet.networks.mean import Mean
 
 DTYPES = {"uint8": torch.uint8, "float32": torch.float32, "float64": torch.float64}
 
@@ -24,7 +25,8 @@ def build(
     source: str = "network",
     module: nn.Module | None = None,
 ) -> Network:
-    """The network ``kind`` of this specification, without its weights.
+    """The network ``kind`` of this specification, without its weights; with "members" in the
+    specification, the ``Mean`` of so many of them.
 
     ``module`` is the user's own module, for the kind "custom"; its dtypes stay as they are. All
     others are first built without memory, to refuse more than ``MAX_PARAMETERS`` parameters.
@@ -33,6 +35,8 @@ def build(
         make = find(kind)
     except InputError as error:
         raise ModelError(f"{source}: {error}") from None
+    if "members" in spec and "members" not in make.Spec.model_fields:
+        return _mean(kind, spec, dtype, source)
     parsed = make.Spec.parse(spec, source, ModelError)
     if make.own:
         if module is None:
@@ -52,6 +56,21 @@ def build(
     memory.require(need, f"{source}: a network of {size:,} parameters", "smaller widths")
     with borrowed():  # nn.Linear draws weights that nobody uses
         return make(parsed).to(DTYPES[dtype])
+
+
+def _mean(kind: str, spec: dict[str, Any], dtype: str, source: str) -> Mean:
+    """The mean of several networks."""
+    parsed = Mean.Spec.parse(spec, source, ModelError)
+    member: dict[str, Any] = parsed.member
+    for key, value in (("inputs", list(parsed.inputs)), ("outputs", parsed.outputs)):
+        found = member.get(key)
+        if (list(found) if isinstance(found, (list, tuple)) else found) != value:
+            raise ModelError(f"{source}: its members have {key} {found}, and it has {value}")
+    if "members" in member:
+        raise ModelError(f"{source}: a member is a mean of networks itself")
+    if find(kind).own:
+        raise ModelError(f'{source}: "{kind}" is a module of your own, which has no members')
+    return Mean(parsed, [build(kind, member, dtype, source) for _ in range(parsed.members)])
 
 
 def layers(network: Network, dtype: str) -> list[dict[str, Any]]:

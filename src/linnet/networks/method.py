@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
+
+from torch import Tensor
 
 from linnet.core.record import Step
 from linnet.networks.base import Network
@@ -13,10 +15,12 @@ from linnet.networks.base import Network
 class Method(ABC):
     """A fit: an iterator of steps, with methods to call between the steps.
 
-    ``steps`` is the number of steps, if it is known. ``patience`` is for early stopping: the number
-    of complete steps in a row without a better score. ``scored`` is the network that is scored.
+    ``network`` is the network that is fitted, and ``scored`` the one that is scored. ``steps`` is
+    the number of steps, if it is known. ``patience`` is for early stopping: the number of complete
+    steps in a row without a better score.
     """
 
+    network: Any
     steps: int | None
     patience: int
     scored: Network
@@ -24,6 +28,11 @@ class Method(ABC):
     """Facts from before the first step that belong into the results of the fit."""
     certify: bool = True
     """Whether a convex fit computes its certificate, at the cost of reading the rows once more."""
+
+    chooses: bool = True
+    """Whether scores on the way choose the weights to keep; else the last ones are kept."""
+    member: int | None = None
+    """Of a fit by folds of the rows, the member that is being fitted: the number of its fold."""
 
     @abstractmethod
     def __iter__(self) -> Iterator[Step]:
@@ -43,6 +52,16 @@ class Method(ABC):
         """More numbers about a step for the record; may wait for the device."""
         return {}
 
+    def held(self) -> Tensor | None:
+        """Of a fit by folds, the raw predictions (rows, outputs) of all training rows after a
+        complete step, each by weights that the row's fold has not taught; None if the scores are
+        those of ``scored``."""
+        return None
+
+    def steps_of(self, rows: int) -> int | None:
+        """The number of steps of the same fit to so many rows, if it is known."""
+        return None
+
     def batch(self, step: int) -> Sequence[int]:
         """The training rows of a step, as positions; empty if it uses all."""
         return ()
@@ -50,3 +69,8 @@ class Method(ABC):
     def finish(self, network: Network) -> bool:
         """Change the final ``network`` once more if necessary; True if it was changed."""
         return False
+
+
+Member = Callable[..., Method]
+"""``member(number, network, **settings)``: the method that fits ``network`` to the training rows of
+all folds but ``number``; to all rows if it is None. ``settings`` replace those of the recipe."""

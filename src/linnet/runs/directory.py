@@ -251,14 +251,29 @@ def read_info(path: Place) -> dict[str, Any]:
 def read_split(path: Place) -> dict[str, Any]:
     """The row numbers of the training, validation and test part of the run in ``path``, as int64
     tensors."""
+    return _read_split(path)[0]
+
+
+def read_fold(path: Place) -> Any:
+    """The fold of each training row of the run in ``path``, int8 (rows,); None if it has none."""
+    return _read_split(path)[1]
+
+
+def _read_split(path: Place) -> tuple[dict[str, Any], Any]:
+    """The parts of the rows, and the folds of the training rows."""
     import torch
 
     parts = read_tensors(path / SPLIT)
+    fold = parts.pop("fold", None)
     if set(parts) != {"train", "valid", "test"} or any(
         rows.dtype != torch.int64 or rows.dim() != 1 or (rows < 0).any() for rows in parts.values()
     ):
         raise InputError(f"{path / SPLIT}: expected the row numbers train, valid and test")
-    return {part: parts[part] for part in ("train", "valid", "test")}
+    if fold is not None and (
+        fold.dtype != torch.int8 or fold.shape != parts["train"].shape or (fold < 0).any()
+    ):
+        raise InputError(f"{path / SPLIT}: expected a fold from 0 for each training row")
+    return {part: parts[part] for part in ("train", "valid", "test")}, fold
 
 
 def read_tensors(path: Place) -> dict[str, Any]:

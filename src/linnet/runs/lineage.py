@@ -51,9 +51,10 @@ UNTESTED = (
 
 
 def inherited(recipe: Recipe) -> dict[str, Any]:
-    """The settings that a run takes over from a run with this recipe; its data and its validation
+    """The settings that a run takes over from a run with this recipe; its data and its held-out
     rows are found anew."""
-    return {key: value for key, value in recipe.plain().items() if key not in ("data", "valid")}
+    alone = ("data", "valid", "folds")
+    return {key: value for key, value in recipe.plain().items() if key not in alone}
 
 
 class Inherited(Finding):
@@ -175,6 +176,7 @@ class Origin:
         plain = recipe.plain()
         for name in set(known) & set(recipe.model):
             spec = read_manifest(self.run.place / f"{name}.safetensors").network
+            spec = spec.get("member", spec)  # type: ignore[assignment]
             for key in SHAPES:
                 if key in spec and plain[key] not in ("auto", spec[key]):
                     raise RecipeError(
@@ -318,4 +320,4 @@ class GoingOn:
                 f"{self.path}: {found.draft.name} is not the data of the run: it has "
                 f"{len(found.draft):,} rows; a run that goes on keeps its data"
             )
-        return found._replace(split=split)
+        return found._replace(split=split, fold=directory.read_fold(self.path))

@@ -20,7 +20,7 @@ from linnet.runs import directory
 FREE = ("checkpoint_every", "data")
 """Settings that may differ: they change no result. The data is compared by its fingerprint."""
 
-DIVIDING = ("test", "valid", "split", "group", "time")
+DIVIDING = ("test", "valid", "folds", "split", "group", "time")
 """Settings that divide the rows into parts."""
 
 KEPT = (*DIVIDING, "data")

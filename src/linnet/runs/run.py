@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from linnet.figures._curves import Axis
     from linnet.fit.artifact import Manifest
     from linnet.insight.diagnosis import Reasons
-    from linnet.runs.validation import Metrics, Test
+    from linnet.runs.validation import Metrics, Test, Yardstick
 
     Array = np.ndarray[Any, Any]
 
@@ -107,8 +107,16 @@ class Run:
 
     @property
     def chosen(self) -> str:
-        """The name of the model with the best validation loss."""
+        """The name of the model that predicts: the simplest one whose loss on validation rows, or
+        out of fold, is within one standard error of the lowest."""
         return self.scores.chosen
+
+    @property
+    def yardstick(self) -> Yardstick | None:
+        """The scores of boosted trees on the same rows: ``run.yardstick.test.accuracy``. They are
+        none of the ``models``. None if the recipe has ``yardstick=none``; if there could be no
+        trees, its ``why`` says why."""
+        return next(iter(self.scores.yardstick.values()), None)
 
     @property
     def verdict(self) -> str:
@@ -395,6 +403,8 @@ class Run:
         without scores, its state and the curves so far."""
         from linnet.core.html import Html, put
         from linnet.figures.notebook import curve, paragraph, table
+        from linnet.insight.choice import words
+        from linnet.insight.pairs import YARDSTICK
         from linnet.insight.verdict import headline
 
         scored = (self.place / directory.METRICS).is_file()
@@ -431,9 +441,16 @@ class Run:
             loss = found.get("valid", {}).get("loss", "–")
             seconds = f"{found['fit']['seconds']:.1f} s"
             rows.append([model + star, loss, drawn(model), score, seconds])
+        for model, found in self.metrics.get("yardstick", {}).items():
+            if test := found.get("test"):
+                loss = found.get("valid", {}).get("loss", "–")
+                seconds = f"{found['fit']['seconds']:.1f} s"
+                rows.append([f"({model})", loss, "", headline(test), seconds])
         head = ("model", "validation loss", "by step", "test", "fitted in")
         why = "".join(paragraph(f"Why: {claim}") for claim in reasons)
-        last = paragraph("★ chosen by validation loss; – – validation; files: ", where)
+        by = words(self.metrics.get("choice") or {})
+        beside = f"({YARDSTICK}) the yardstick; " if self.metrics.get("yardstick") else ""
+        last = paragraph(f"★ {by}; {beside}– – validation; files: ", where)
         return f"<div>{paragraph(name, self.verdict)}{table(head, rows)}{why}{last}</div>"
 
     def _named(self, model: str | None) -> str:

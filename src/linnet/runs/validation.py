@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -36,6 +37,14 @@ Whole = Annotated[int, Field(ge=0, le=MAX_WHOLE)]
 Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)] | Literal["NaN", "Infinity", "-Infinity"]
 Share = Annotated[float, Field(ge=-1e-9, le=1 + 1e-9)]
 
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise ValueError(f"{text[:80]!r} is not a name of a model")
+    return text
+
+
+Name = Annotated[str, AfterValidator(_name)]
 
 Shape = TypeVar("Shape", bound=BaseModel)
 
@@ -152,16 +161,57 @@ class Model(_Open):
 
 
 class Comparison(_Open):
-    """A net against the line."""
+    """The paired test of two models, or of a model and the yardstick."""
 
+    pair: tuple[Name, Name]
     test: str
     significant: bool
-    better: Literal["net", "line"]
+    better: Name | None = None
     p_value: Share | None = None
+    p_adjusted: Share | None = None
+    only_right: tuple[Whole, Whole] | None = None
     difference: Number | None = None
     difference_interval: tuple[Number, Number] | None = None
     why: str | None = None
     interval: Rests | None = None
+
+    @model_validator(mode="after")
+    def _different(self) -> Comparison:
+        if self.pair[0] == self.pair[1] or self.better not in (None, *self.pair):
+            raise ValueError("a pair is two models, one of which may be better")
+        return self
+
+
+class Timed(_Open):
+    """How long the fit of the yardstick took."""
+
+    seconds: Annotated[float, Field(ge=0, le=LARGEST)]
+    threads: Whole | None = None
+
+
+class Yardstick(_Open):
+    """Scores of the yardstick; or why there are none."""
+
+    fit: Timed | None = None
+    valid: MaybeValid = None
+    test: MaybeTest = None
+    why: str | None = None
+
+    @model_validator(mode="after")
+    def _something(self) -> Yardstick:
+        if (self.test is None or self.fit is None) == (self.why is None):
+            raise ValueError("expected the scores of the yardstick, or why there are none")
+        return self
+
+
+class Choice(_Open):
+    """How the chosen model was chosen; without rows to choose by, all is None."""
+
+    by: Literal["validation", "folds"] | None = None
+    rows: Whole | None = None
+    lowest: str | None = None
+    behind: Number | None = None
+    standard_error: Number | None = None
 
 
 class Metrics(_Open):
@@ -171,11 +221,11 @@ class Metrics(_Open):
     chosen: str
     verdict: str
     models: Annotated[dict[str, Model], Field(min_length=1, max_length=100)]
-    comparisons: Annotated[dict[str, Comparison], Field(max_length=100)] = Field(
-        default_factory=dict
-    )
+    choice: Choice = Field(default_factory=Choice)
+    yardstick: Annotated[dict[str, Yardstick], Field(max_length=1)] = Field(default_factory=dict)
+    comparisons: Annotated[list[Comparison], Field(max_length=10_000)] = Field(default_factory=list)
 
-    @field_validator("models", "comparisons")
+    @field_validator("models", "yardstick")
     @classmethod
     def _names(cls, models: dict[str, Any]) -> dict[str, Any]:
         for name in models:
@@ -187,6 +237,12 @@ class Metrics(_Open):
     def _chosen(self) -> Metrics:
         if self.chosen not in self.models:
             raise ValueError(f"the chosen model, {self.chosen[:80]!r}, is not among its models")
+        known = {*self.models, *self.yardstick}
+        strange = [name for each in self.comparisons for name in each.pair if name not in known]
+        if strange:
+            raise ValueError(f"a comparison names {strange[0]!r}, which is not among its models")
+        if self.yardstick.keys() & self.models.keys():
+            raise ValueError("a model has the name of the yardstick")
         return self
 
 

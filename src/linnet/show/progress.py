@@ -80,7 +80,8 @@ def scored(event: Evaluate) -> str:
 
 def place(event: Step | Evaluate) -> str:
     """The epoch or step of an event, in words."""
-    return f"epoch {event.epoch}" if event.epoch else f"step {event.step}"
+    member = "" if event.member is None else f"member {event.member + 1}, "
+    return member + (f"epoch {event.epoch}" if event.epoch else f"step {event.step}")
 
 
 def words_of(fit: Fit, event: Event) -> str:
@@ -110,6 +111,8 @@ def brief(fit: Fit, event: Event) -> str:
             if fit.best is None or not (event.converged or fit.best.epoch):
                 return "converged" if event.converged else str(event.reason)
             ended = "converged" if event.converged else f"best at {place(fit.best)}"
+            if "members" in event.values:
+                ended = f"{event.values['members']} members"
             return f"{ended}{_score(fit.best)}"
         case Step() if "penalty" in event.values:
             return f"step {event.step} · gradient {event.values['gradient_max']:.1e}"
@@ -122,11 +125,16 @@ def brief(fit: Fit, event: Event) -> str:
 
 
 def _reached(fit: Fit, step: int) -> str:
-    """How far a fit is: "epoch 4 of 12", or its step if no epoch is done."""
+    """How far a fit is: "epoch 4 of 12", or its step if no epoch is done; in a fit by folds with
+    the number of the member."""
     if not fit.epoch:
         return f"step {step:,}"
+    members = (fit.begin.members if fit.begin is not None else None) or 1
     known = fit.total is not None and math.isfinite(fit.unit)
-    return f"epoch {fit.epoch}" + (f" of {math.ceil((fit.total or 0) / fit.unit)}" if known else "")
+    epochs = math.ceil((fit.total or 0) / members / fit.unit) if known else 0
+    words = f"epoch {fit.epoch}" + (f" of {epochs}" if known else "")
+    number = fit.step.member if fit.step is not None else None
+    return words if number is None else f"{number + 1} of {members} · {words}"
 
 
 def _score(event: Evaluate) -> str:

@@ -9,6 +9,7 @@ import torch
 
 from linnet.core.text import counted, listed
 from linnet.data.dataset import Dataset
+from linnet.data.fingerprints import TOGETHER
 from linnet.data.split import Split
 from linnet.insight.checks._look import CHANCE, Array, features, sample
 from linnet.insight.checks.finding import Finding
@@ -18,10 +19,6 @@ BLOCK = 1 << 17
 
 SPOILED = 0.01
 """A larger share of copies among test rows changes more than the last digit of a score."""
-
-TOGETHER = 100
-"""Dependent columns make at most this many times as many equal rows as independent columns: 12
-times on Titanic's passengers, 21 times on Adult without fnlwgt (measured)."""
 
 MANY = 0.25
 """That dependent columns explain a larger share of copies is not taken for granted: several rows of

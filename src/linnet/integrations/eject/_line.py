@@ -30,7 +30,7 @@ def _objective(facts: Facts) -> str:
     penalty = facts.fitted("penalty") or 0.0
     return code(
         """
-        ALPHA = $penalty  # the penalty that the run chose by its validation rows
+        ALPHA = $penalty  # the penalty that the run chose by rows that were held out
         z = scale(x_train).double()
         $free
         """,

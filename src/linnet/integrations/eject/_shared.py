@@ -37,6 +37,8 @@ class Facts:
     soft: bool
     parts: frozenset[str]
     """Those of train, valid and test that have rows."""
+    members: int = 1
+    """Of how many nets the model is the mean, each fitted without one fold of the rows."""
 
     def fitted(self, key: str) -> float | None:
         """A number from the model's ``fit`` in ``metrics.json``."""
@@ -137,7 +139,7 @@ def tensors(path):
     """The tensors of a .safetensors file: how long its header is, the header in JSON, numbers."""
     content = path.read_bytes()
     start = 8 + int.from_bytes(content[:8], "little")
-    kinds = {"F32": np.float32, "F64": np.float64, "I64": np.int64}
+    kinds = {"F32": np.float32, "F64": np.float64, "I64": np.int64, "I8": np.int8}
     found = {}
     for name, entry in json.loads(content[8:start]).items():
         if name != "__metadata__":
@@ -162,6 +164,12 @@ def rows(facts: Facts) -> str:
     for part in ("train", "valid", "test"):
         if part in facts.parts:
             lines.append(f'x_{part}, y_{part} = x[rows["{part}"]], y[rows["{part}"]]')
+    return "\n".join([*lines, *_weights(facts)])
+
+
+def _weights(facts: Facts) -> list[str]:
+    """The code of the rows' weights."""
+    lines: list[str] = []
     weighting = facts.recipe.class_weight
     if weighting is not None:
         lines.append("")
@@ -186,7 +194,7 @@ def rows(facts: Facts) -> str:
             if facts.weighted:
                 terms.append(f'weight[rows["{part}"]]')
             lines.append(f"w_{part} = {' * '.join(terms)}")
-    return "\n".join(lines)
+    return lines
 
 
 def scaling(facts: Facts) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import Any
 
 from linnet.core.registry import lookup
@@ -46,11 +47,8 @@ def net(facts: Facts) -> str:
     trained = call
     if plan.modes and facts.style == "tensors":
         trained = "model(scale({}), training=True)"
-    sections = [
-        _shared.FILE,
-        _shared.RANDOM,
-        facts.reader.text,
-        _shared.rows(facts),
+    first = [_shared.FILE, _shared.RANDOM, facts.reader.text]
+    fit = [
         _smoothed(facts),
         _shared.scaling(facts),
         _rescaling(facts),
@@ -61,15 +59,116 @@ def net(facts: Facts) -> str:
         _pace(facts),
         _augment(facts),
         _average(facts),
-        _evaluate(facts, call),
+        _evaluate(facts, call) if facts.members == 1 else "",
         _loop(facts, trained),
-        _end(facts),
     ]
+    if facts.members == 1:
+        sections = [*first, _shared.rows(facts), *fit, _end(facts)]
+    else:
+        sections = [*first, *_members(facts, fit, call)]
     return script(_shared.head(facts, _about(facts), sections), *sections)
+
+
+def _members(facts: Facts, fit: list[str], call: str) -> list[str]:
+    """The loop over the folds: the sections ``fit`` for each member, then the mean of all."""
+    test = "test" in facts.parts
+    loop = code(
+        """
+        $rows
+        fold, x_all, y_all = rows["fold"], x_train, y_train$weights
+
+        members, raws = [], []
+        for number in range($members):  # each member learns from the rows of the other folds
+            SEED = derive($seed, "member", number)
+            others = fold != number
+            $part
+        """,
+        rows=_shared.rows(facts),
+        weights="\nw_all = w_train" if facts.weights else "",
+        members=str(facts.members),
+        seed=str(facts.recipe.seed),
+        part="x_train, y_train = x_all[others], y_all[others]"
+        + ("\nw_train = w_all[others]" if facts.weights else ""),
+    )
+    keep = code(
+        """
+        for name, tensor in state.items():
+            tensor.copy_(best[name])
+        members.append(best)
+        $test
+        print(f"member {number + 1} of $members done")
+        """,
+        members=str(facts.members),
+        test=code(
+            """
+            with torch.no_grad():
+                $eval
+                raws.append(torch.cat([$raw for part in x_test.split(2048)]))
+            """,
+            eval="model.eval()" if facts.net.modes and facts.style != "tensors" else "",
+            raw=_raw(facts, call, "part"),
+        )
+        if test
+        else "",
+    )
+    inner = textwrap.indent(script(*fit, keep).replace("\n\n\n", "\n\n"), "    ")
+    return [f"{loop}\n\n{inner}", _mean(facts)]
+
+
+def _mean(facts: Facts) -> str:
+    """The scores of the mean of the members, and whether their weights are those of the run."""
+    words = _layers.names(facts.net, facts.style)
+    test = ""
+    if "test" in facts.parts:
+        guess, right = _guess(facts)
+        score = f"({guess} == {right}).double().mean().item()".replace("y.argmax", "y_test.argmax")
+        if right == "y":
+            score = f"({guess} == y_test).double().mean().item()"
+        if not facts.classifies:
+            score = "(raw - y_test.reshape(raw.shape)).square().mean().sqrt().item()"
+        test = code(
+            """
+            raw = (sum(raws[1:], raws[0]) / len(raws)).double()
+            score = $score
+            print(f"test rows: $what {score:.4f}")
+            """,
+            score=score, what=facts.score,
+        )  # fmt: skip
+    return code(
+        """
+        # the mean of the members: scored, saved, and compared with the run's own
+
+        $test
+        $names
+        found = {
+            f"members.{number}.{there}": member[here]
+            for number, member in enumerate(members)
+            for here, there in names.items()
+        }
+        np.savez("$name.npz", **{name: tensor.numpy() for name, tensor in found.items()})
+        file = RUN / "$name.safetensors"
+        if file.is_file():
+            run = tensors(file)
+            same = all(torch.equal(tensor, run[name]) for name, tensor in found.items())
+            print("the same weights as the run, to the bit:", "yes" if same else "no")
+        """,
+        test=test, name=facts.name,
+        names=spread("names = {", [f'"{here}": "{there}"' for here, there in words.items()], "}"),
+    )  # fmt: skip
+
+
+def _guess(facts: Facts) -> tuple[str, str]:
+    """The code of the predicted and of the right class."""
+    guess = "raw.argmax(1)" if facts.objective == "softmax" else "(raw[:, 0] > 0)"
+    return guess, "y.argmax(1)" if facts.soft else "y"
 
 
 def _refuse(facts: Facts) -> None:
     recipe = facts.recipe
+    if facts.members > 1 and recipe.lr == "find":
+        raise InputError(
+            f"{facts.run}: eject cannot write lr=find with folds, where each member has its own"
+        )
     if recipe.recompute_norm and facts.net.norm:
         raise InputError(f"{facts.run}: eject cannot write recompute_norm=true")
     if recipe.precision != "full":
@@ -87,6 +186,7 @@ def _about(facts: Facts) -> str:
     sizes = facts.manifest.network["channels" if facts.name == "cnn" else "widths"]
     what = "channels" if facts.name == "cnn" else "widths"
     inner = "-".join(map(str, sizes))  # type: ignore[arg-type]
+    inner += f", the mean of {facts.members}" if facts.members > 1 else ""
     same = "the same weights as the run, to the bit, which the last line says"
     return _shared.about(facts, f"{facts.name}, {what} {inner},", same)
 
@@ -338,8 +438,7 @@ def _evaluate(facts: Facts, call: str) -> str:
     modes = facts.net.modes and facts.style != "tensors"
     raw = _raw(facts, call, "part")
     if facts.classifies:
-        guess = "raw.argmax(1)" if facts.objective == "softmax" else "(raw[:, 0] > 0)"
-        right = "y.argmax(1)" if facts.soft else "y"
+        guess, right = _guess(facts)
         score = f"({guess} == {right}).double().mean().item()"
     else:
         raw = f"({raw})"

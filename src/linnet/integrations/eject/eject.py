@@ -22,6 +22,7 @@ from linnet.integrations.eject._data import Reader
 from linnet.integrations.eject._layers import Style
 from linnet.integrations.eject._shared import Facts
 from linnet.networks import BASELINE, LINE, OWN
+from linnet.networks.mean import Mean
 from linnet.runs.resume import recipe_of
 from linnet.runs.run import Run
 
@@ -71,20 +72,23 @@ def eject(
         raise InputError(f"{run.path}: eject cannot write an embedding of numbers yet")
     threads = artifact.manifest.provenance.get("threads")  # of this fit
     reader, weighted, soft = _reader(run, recipe, artifact.schema, encoded, data)
+    spec: Any = artifact.manifest.network
+    spec = spec.get("member", spec)
     facts = Facts(
         run=run.path,
         name=name,
         style=style,
         recipe=recipe,
-        manifest=artifact.manifest,
+        manifest=artifact.manifest.model_copy(update={"network": spec}),
         reader=reader,
-        net=_layers.plan(name, artifact.manifest.network),
+        net=_layers.plan(name, spec),
         threads=threads if isinstance(threads, int) else None,
         versions=run.info.get("versions", {}),
         data=str(run.info.get("data", {}).get("name")),
         weighted=weighted,
         soft=soft,
         parts=frozenset(part for part, rows in run.split().items() if len(rows)),
+        members=len(net.each) if isinstance(net := artifact.module, Mean) else 1,
     )
     return _line.line(facts) if name == LINE else _training.net(facts)
 

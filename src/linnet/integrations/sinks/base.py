@@ -47,7 +47,7 @@ class Sink:
                 learned = {**scored.train, "loss": None} if scored.train is not None else None
                 self.scalars(_numbers(f"{scored.model}/train", learned), scored.step, wall)
                 self.scalars(_numbers(f"{scored.model}/valid", scored.valid), scored.step, wall)
-            case events.Test() as tested:
+            case events.Test() | events.Yardstick() as tested:
                 self.summary(_numbers(f"{tested.model}/test", tested.test), wall)
             case events.Finding() as finding:
                 self.text("finding", finding.text, 0, wall)

@@ -17,8 +17,10 @@ from linnet.core.html import Html, join, put, tag
 from linnet.core.text import likely, percent
 from linnet.errors import InputError, LinnetError
 from linnet.figures import Figure, curves
+from linnet.insight.claims import Chance
 from linnet.insight.diagnosis import typical_probability
-from linnet.insight.task import CLASSES, basis, task_in
+from linnet.insight.pairs import YARDSTICK, YARDSTICK_ABOUT, YARDSTICK_TITLE, correction
+from linnet.insight.task import CLASSES, NUMBERS, basis, task_in
 from linnet.insight.verdict import headline
 from linnet.networks import BASELINE, LINE
 from linnet.runs import directory
@@ -157,10 +159,13 @@ class Page(Document):
 
 def _scores(metrics: dict[str, Any], history: History) -> Html:
     rows = []
-    for name, scores in metrics["models"].items():
+    beside = {n: each for n, each in metrics.get("yardstick", {}).items() if "fit" in each}
+    every_scores = {**metrics["models"], **beside}
+    for name, scores in every_scores.items():
         valid, test, fit = scores.get("valid", {}), scores.get("test"), scores["fit"]
         held = percent(valid["accuracy"]) if "accuracy" in valid else valid.get("rmse")
         mark = " (chosen)" if name == metrics["chosen"] else ""
+        mark = " (yardstick)" if name in beside else mark
         gap = number(fit.get("gap"))
         rows.append(
             [
@@ -169,7 +174,8 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
                 _log_loss(test),
                 held,
                 valid.get("loss"),
-                fit["reason"] + (f"; at most {gap:.1e} above the optimum" if 0 < gap < inf else ""),
+                fit.get("reason", "–")
+                + (f"; at most {gap:.1e} above the optimum" if 0 < gap < inf else ""),
                 f"{fit['seconds']:.1f} s",
             ]
         )
@@ -179,13 +185,58 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
     ]  # fmt: skip
     if all(row[2] is None for row in rows):  # regression
         heads, *rows = [[*row[:2], *row[3:]] for row in (heads, *rows)]
-    every = [_own(scores.get("test")) for scores in metrics["models"].values()]
+    every = [_own(scores.get("test")) for scores in every_scores.values()]
     names = list(dict.fromkeys(name for own in every for name in own))
     heads[2:2] = [f"test {name}" for name in names]
     for row, own in zip(rows, every, strict=True):
         row[2:2] = [own.get(name) for name in names]
     rests = basis(next(iter(metrics["models"].values())).get("test", {}))
-    return join([table(heads, rows, blocks=True), tag("p", rests) if rests else Html()])
+    told = [rests] if rests else []
+    told += [f"no yardstick: {each['why']}" for each in _beside(metrics) if "why" in each]
+    told += [f"the yardstick is {YARDSTICK_ABOUT}"] if beside else []
+    notes = [tag("p", text, class_="none") for text in told]
+    return join([table(heads, rows, blocks=True), *notes, _pairs(metrics, history)])
+
+
+def _beside(metrics: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    """The scores of the yardstick, if there is one."""
+    return list(metrics.get("yardstick", {}).values())
+
+
+def _pairs(metrics: Mapping[str, Any], history: History) -> Html:
+    """The paired tests of the models, and of the yardstick."""
+    comparisons = metrics.get("comparisons", [])
+    if not comparisons:
+        return Html()
+    titles = {name: history.title(name).removeprefix("the ") for name in metrics["models"]}
+    titles |= dict.fromkeys(metrics.get("yardstick", {}), YARDSTICK_TITLE)
+    rows = []
+    for each in comparisons:
+        better, why = each.get("better"), each.get("why")
+        result = f"{titles.get(better, better)} is better" if each["significant"] else None
+        result = f"{titles[better]} are better" if better == YARDSTICK and result else result
+        p = Chance.of(each.get("p_adjusted", each.get("p_value")))
+        rows.append(
+            [
+                " against ".join(titles.get(name, name) for name in each["pair"]),
+                _advantage(each),
+                None if p is None else str(p).removeprefix("p ").removeprefix("= "),
+                result or f"not shown: {why or 'may be chance'}",
+            ]
+        )
+    test = comparisons[0].get("test", "")
+    heads = ["pair", "difference on the test rows", f"p ({test})", "result"]
+    words = correction(comparisons)
+    note = tag("p", words, class_="none") if words else Html()
+    return join([table(heads, rows, blocks=True), note])
+
+
+def _advantage(comparison: Mapping[str, Any]) -> str | None:
+    """By how much the first of a pair is ahead."""
+    if "only_right" in comparison:
+        one, other = comparison["only_right"]
+        return f"right alone on {one:,} and {other:,} rows"
+    return str(NUMBERS.change(comparison)) or None
 
 
 def _own(test: dict[str, Any] | None) -> dict[str, float]:

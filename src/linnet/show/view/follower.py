@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from linnet.core import files
-from linnet.core.events import Event, Resume
+from linnet.core.events import Event, Resume, Yardstick
 from linnet.core.files import Place
 from linnet.core.history import Fit, History, drop_undone
 from linnet.errors import LinnetError
@@ -291,8 +291,12 @@ class Follower:
         return {
             "id": self.id,
             "models": models,
-            "titles": {name: _clip(self.history.title(name)) for name in models},
-            **{key: metrics.get(key) for key in ("chosen", "comparisons", "verdict")},
+            "yardstick": metrics.get("yardstick", _yardstick(self.history.yardstick)),
+            "titles": {
+                name: _clip(self.history.title(name))
+                for name in [*models, *metrics.get("yardstick", {})]
+            },
+            **{key: metrics.get(key) for key in ("chosen", "choice", "comparisons", "verdict")},
             "learning": (path / directory.LEARNING).is_file(),
             "findings": [
                 {
@@ -373,6 +377,15 @@ def _scores(fit: Fit) -> Json:
     if fit.test is not None:
         found["test"] = fit.test.test
     return found
+
+
+def _yardstick(found: Yardstick | None) -> Json:
+    """The yardstick before the run has ended."""
+    if found is None or found.model is None:
+        return {}
+    told: Json = {"valid": _numbers(found.valid), "test": found.test, "why": _clip(found.why)}
+    told["fit"] = None if found.seconds is None else {"seconds": found.seconds}
+    return {shortened(found.model): {key: value for key, value in told.items() if value}}
 
 
 def _clip(value: Any, most: int = MAX_LETTERS) -> Any:

@@ -26,7 +26,7 @@ MAX_LETTERS = 300
 RATE_SECONDS = 0.05
 """The shortest time over which samples per second are computed."""
 
-PLACE = ("step", "epoch", "time", "event", "model", "valid", "converged")
+PLACE = ("step", "epoch", "time", "event", "model", "valid", "converged", "member")
 """Keys that are not values of a curve."""
 
 Point = tuple[int, int, float, float]

@@ -546,38 +546,45 @@ function drawDetail(run) {
 }
 
 function drawScores(run) {
-  const { models, comparisons, chosen, titles = {} } = run.detail;
+  const { models, comparisons, chosen, choice, yardstick, titles = {} } = run.detail;
   const names = Object.keys(models);
-  const intervals = names.filter((name) => name !== BASELINE || names.length === 1)
-    .map((name) => intervalOf(models[name].test)).filter(Boolean);
+  const beside = Object.entries(yardstick || {}).filter(([, found]) => found.test);
+  const intervals = [...names.filter((name) => name !== BASELINE || names.length === 1).map((name) => models[name]), ...beside.map(([, found]) => found)]
+    .map((found) => intervalOf(found.test)).filter(Boolean);
   const low = Math.min(...intervals.map((found) => found[0]));
   const high = Math.max(...intervals.map((found) => found[2]));
   const pad = (high - low) * 0.05 || 0.01;
   const tested = names.some((name) => models[name].test);
   const aside = tested ? "validation" : null; // left out on a phone
-  const rows = names.map((name) => {
-    const { valid, test, fit } = models[name];
-    const label = name + (name === chosen ? " ★" : "");
+  const cells = (label, { valid, test, fit }) => {
     const bounds = intervalOf(test);
-    return [el("td", { dir: "auto" }, el("button", {
-      "aria-pressed": String(page.model === name), title: "show this model below", onclick: () => { page.model = name; page.picked = true; page.pair = null; drawDetail(run); },
-    }, label)), ...(tested ? [el("td", { class: "score" }, unbroken(headline(test))), bounds ? bar(bounds, low - pad, high + pad, headline(test)) : "–"] : []),
+    return [el("td", { dir: "auto" }, label), ...(tested ? [el("td", { class: "score" }, unbroken(headline(test))), bounds ? bar(bounds, low - pad, high + pad, headline(test)) : "–"] : []),
     el("td", { class: aside }, unbroken(headline(valid))),
     fit && isNumber(fit.seconds) ? `${fit.seconds.toFixed(1)} s` : "–", (fit && fit.reason) || "–"];
-  });
-  const told = Object.entries(comparisons || {}).map(([name, found]) => {
-    const who = `${titles[name] || name} against the line`;
-    const why = found.why && found.why !== "may be chance" ? `; no claim: ${found.why}` : "";
-    if (isNumber(found.only_net_right)) {
-      return `${who}: right alone on ${whole(found.only_net_right)} test rows, the line alone on ${whole(found.only_line_right)}; ${found.test} ${chance(found.p_value)}${why}`;
+  };
+  const rows = names.map((name) => cells(el("button", {
+    "aria-pressed": String(page.model === name), title: "show this model below", onclick: () => { page.model = name; page.picked = true; page.pair = null; drawDetail(run); },
+  }, name + (name === chosen ? " ★" : "")), models[name]));
+  rows.push(...beside.map(([name, found]) => cells(`(${name})`, found)));
+  const tests = Array.isArray(comparisons) ? comparisons : [];
+  const told = tests.map((found) => {
+    const [one, other] = found.pair.map((name) => titles[name] || name);
+    const why = found.significant ? "" : `; not shown to differ: ${found.why || "may be chance"}`;
+    const p = isNumber(found.p_adjusted) ? found.p_adjusted : found.p_value;
+    if (Array.isArray(found.only_right)) {
+      return `${one} against ${other}: right alone on ${whole(found.only_right[0])} and ${whole(found.only_right[1])} test rows; ${found.test} ${chance(p)}${why}`;
     }
     const [a, b] = found.difference_interval || [];
-    return `${who}: mean squared error lower by ${shown(found.difference)} (95 % interval ${shown(a)} to ${shown(b)})${why}`;
+    return `${one} against ${other}: mean squared error lower by ${shown(found.difference)} (95 % interval ${shown(a)} to ${shown(b)}); ${chance(p)}${why}`;
   });
+  if (tests.length > 1) told.push(`p-values after Holm's correction for ${tests.length} comparisons`);
+  if (beside.length) told.push(`(${beside[0][0]}): the yardstick, boosted trees of scikit-learn on the same training rows; never chosen, not saved`);
+  told.push(...Object.values(yardstick || {}).filter((found) => found.why).map((found) => `no yardstick: ${found.why}`));
+  const by = { folds: "by out-of-fold loss", validation: "by validation loss" }[(choice || {}).by];
   fill("scores", names.length ? [el("h2", {}, "The line against the net"),
     scroll(table(["model", ...(tested ? ["test (95 % interval)", ""] : []), el("th", { scope: "col", class: aside }, "validation, at its best"), "fitted in", "stopped because"], rows), "scores"),
     ...told.map((text) => el("p", { class: "quiet", dir: "auto" }, text)),
-    chosen ? el("p", { class: "quiet" }, "★ chosen by validation loss; a model's name shows it in the panels below") : null] : []);
+    chosen ? el("p", { class: "quiet" }, `★ chosen ${by || "as the first model"}; a model's name shows it in the panels below`) : null] : []);
 }
 
 function intervalOf(test) {
