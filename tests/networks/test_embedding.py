@@ -171,7 +171,7 @@ def test_coded_rows_give_what_dense_rows_give(kind: str) -> None:
     about = described(kind, (0, 5), size=5, bins=8, frequencies=7, sigma=0.5)
     networks = [shaken(net(kind, given, embedding=about)) for given in (x, x.dense())]
     raws = [network(given) for network, given in zip(networks, (x, x.dense()), strict=True)]
-    assert torch.allclose(*raws, atol=1e-5)
+    assert torch.allclose(raws[0], raws[1], atol=1e-5)
     for raw in raws:
         raw.square().sum().backward()
     for one, two in zip(networks[0].parameters(), networks[1].parameters(), strict=True):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from linnet.data.dataset import Dataset
-from linnet.data.weights import weigh
+from linnet.data.weights import weigh, weighty
 from linnet.fit.artifact import Artifact
 from linnet.fit.prepare import Prepared
 from linnet.insight import evaluation, yardstick
@@ -23,7 +23,7 @@ def chosen(models: Mapping[str, Artifact], ready: Prepared) -> tuple[str, dict[s
     ``metrics.json``: ``by`` "validation" or "folds" and the number of ``rows``. Without rows to
     choose by it is the first model after the baseline, and nothing is said."""
     names = simplest([name for name in models if name != BASELINE], LINE)
-    held = {name: getattr(models[name], "held", None) for name in names}
+    held = {name: models[name].held for name in names}
     folds = all(raw is not None for raw in held.values())
     rows, valid = (ready.data.take(ready.parts[name]) for name in ("train", "valid"))
     if not folds and not len(valid):
@@ -36,8 +36,8 @@ def chosen(models: Mapping[str, Artifact], ready: Prepared) -> tuple[str, dict[s
     for name in names:
         raw = held[name] if folds else evaluation.predict_raw(models[name].module, data.x)
         assert raw is not None
-        if len(raw) != len(data) and rows.weight is not None:  # rows of weight 0 are left out
-            raw = raw[rows.weight > 0]
+        if folds:  # rows of weight 0 are left out
+            raw = raw[weighty(ready.recipe.class_weight, rows)]
         losses[name] = _losses(models[name], raw, data)
     units = data.units()
     found: Choice = choose(

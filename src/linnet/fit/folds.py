@@ -40,6 +40,8 @@ def _hindrance(recipe: Recipe, data: Dataset, split: Split) -> str | None:
     division = data.division
     if recipe.valid != "auto" and recipe.valid != 0:
         return "with folds every training row is held out once, so there is no validation part"
+    if recipe.folds == "auto" and recipe.patience != "auto":
+        return "patience is for validation rows"
     if data.schema.example == "picture":
         return "folds are for tables, and these are pictures"
     if recipe.model != (AUTO,) and any(find_network(name).own for name in recipe.model):
