@@ -76,6 +76,7 @@ class Folds(Method):
             "members": [one.state() for one in self._members],
             "before": self._before,
             "whole": None if self._whole is None else self._whole.state(),
+            "network": dict(self.network.state_dict()),
         }
 
     def restore(self, state: Mapping[str, Any]) -> None:
@@ -86,6 +87,7 @@ class Folds(Method):
         if state["whole"] is not None:
             self._whole = self._begin_whole()
             self._whole.restore(state["whole"])
+            self.network.load_state_dict(state["network"])
 
     def held(self) -> Tensor:
         """While the paths are walked, the raw predictions of this penalty; at the end the honest

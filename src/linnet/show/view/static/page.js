@@ -580,9 +580,10 @@ function drawScores(run) {
   if (tests.length > 1) told.push(`p-values after Holm's correction for ${tests.length} comparisons`);
   if (beside.length) told.push(`(${beside[0][0]}): the yardstick, boosted trees of scikit-learn on the same training rows; never chosen, not saved`);
   told.push(...Object.values(yardstick || {}).filter((found) => found.why).map((found) => `no yardstick: ${found.why}`));
+  const held = names.some((name) => (models[name].valid || {}).by === "folds") ? "out of fold" : "validation, at its best";
   const by = { folds: "by out-of-fold loss", validation: "by validation loss" }[(choice || {}).by];
   fill("scores", names.length ? [el("h2", {}, "The line against the net"),
-    scroll(table(["model", ...(tested ? ["test (95 % interval)", ""] : []), el("th", { scope: "col", class: aside }, "validation, at its best"), "fitted in", "stopped because"], rows), "scores"),
+    scroll(table(["model", ...(tested ? ["test (95 % interval)", ""] : []), el("th", { scope: "col", class: aside }, held), "fitted in", "stopped because"], rows), "scores"),
     ...told.map((text) => el("p", { class: "quiet", dir: "auto" }, text)),
     chosen ? el("p", { class: "quiet" }, `★ chosen ${by || "as the first model"}; a model's name shows it in the panels below`) : null] : []);
 }
