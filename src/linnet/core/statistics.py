@@ -89,8 +89,8 @@ class _Mean(NamedTuple):
     df: Any
 
     def wider(self, spread: float) -> _Mean:
-        """The same mean with ``spread`` times the error, as of fewer groups."""
-        return self._replace(error=self.error * spread, lean=self.lean * spread)
+        """The same mean with ``spread`` times the error."""
+        return self._replace(error=self.error * spread)
 
     @property
     def reach(self) -> Any:
