@@ -15,6 +15,7 @@ from linnet.errors import RecipeError
 from linnet.fit import folds, room
 from linnet.fit.recipe import Recipe
 from linnet.fit.resolve import resolve
+from linnet.insight.checks import ranges
 from linnet.insight.checks.doctor import examine
 from linnet.insight.checks.finding import Finding
 
@@ -71,11 +72,12 @@ def prepare(
     draft, split, dataset, found, fold = divide(place, recipe)
     findings = examine(draft, split)
     if dataset is None:
-        dataset = draft.learn(split.train, recipe.max_categories)
+        dataset = draft.learn(split.train, recipe.max_categories, recipe.seed)
     recipe = recipe.override({"folds": folds.number(recipe, draft, split)})
     recipe = resolve(recipe, dataset, split).override({"device": device})
     parts = split._asdict()
     room.check(dataset, recipe, {name: len(rows) for name, rows in parts.items()})
     if fold is None and recipe.folds != 1:
         fold = folds.drawn(dataset.take(split.train), recipe)
+    findings += ranges.aside(dataset.schema)
     return Prepared(dataset, recipe, parts, [*found, *findings], fold)
