@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from linnet.estimators.linear import LinearRegression, Ridge
     from linnet.estimators.logistic import LogisticRegression
     from linnet.estimators.mlp import MLPClassifier, MLPRegressor
+    from linnet.experiment.cross_validate import cross_validate
     from linnet.experiment.sweep import sweep
     from linnet.experiment.train import train
     from linnet.fit.artifact import Artifact
@@ -38,6 +39,7 @@ __all__ = [
     "Ridge",
     "Run",
     "compare",
+    "cross_validate",
     "eject",
     "load",
     "read",
@@ -57,6 +59,7 @@ _HOMES = {
     "Ridge": "linnet.estimators.linear",
     "Run": "linnet.runs.run",
     "compare": "linnet.runs.compare",
+    "cross_validate": "linnet.experiment.cross_validate",
     "eject": "linnet.integrations.eject.eject",
     "load": "linnet.runs.run",
     "read": "linnet.data.read",

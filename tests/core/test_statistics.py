@@ -346,3 +346,45 @@ def test_what_is_different_is_found() -> None:
         return paired(1 + offset, groups, "group").why is None
 
     assert np.mean([grouped(seed) for seed in range(300)]) > 0.6
+
+
+# out-of-fold rows
+
+
+@pytest.mark.parametrize("spread", [1.2, 2**0.5])
+def test_a_larger_standard_error_is_that_of_fewer_rows(spread: float) -> None:
+    right = random().random(200) < 0.8
+    low, high = of_share(right, spread=spread)
+    assert (low, high) == pytest.approx(wilson(right.sum() / spread**2, 200 / spread**2))
+    values = random().standard_normal(200)
+    usual, wide = of_mean(values), of_mean(values, spread=spread)
+    mean = values.mean()
+    assert wide == pytest.approx([mean + spread * (end - mean) for end in usual])
+
+
+def test_of_two_copies_of_each_row_it_is_the_interval_of_one() -> None:
+    """What a spread of root 2 undoes: rows that count twice."""
+    right, squares = random().random(500) < 0.9, random(1).standard_normal(500) ** 2
+    assert of_share(np.repeat(right, 2), spread=2**0.5) == pytest.approx(of_share(right))
+    one, two = of_size(squares), of_size(np.repeat(squares, 2), spread=2**0.5)
+    assert two == pytest.approx(one, rel=2e-2)
+    before, after = paired(squares - 0.7), paired(np.repeat(squares - 0.7, 2), spread=2**0.5)
+    assert after.p_value == pytest.approx(before.p_value, rel=0.2) and before.p_value < 0.1
+
+
+@pytest.mark.parametrize("groups", [None, 6, 40])
+@pytest.mark.parametrize("rows", [12, 80])
+def test_intervals_grow_with_the_spread(groups: int | None, rows: int) -> None:
+    codes = None if groups is None else in_groups(np.empty(rows), groups)
+    values = random().standard_normal(rows)
+    every: list[Callable[[float], Interval]] = [
+        lambda spread: of_share(values > 0.3, codes, spread),
+        lambda spread: of_size(values**2, codes, spread=spread),
+        lambda spread: of_mean(values, codes, spread=spread),
+    ]
+    for of in every:
+        low, high = zip(*(of(spread) for spread in (1.0, 1.2, 1.5)), strict=True)
+        assert list(low) == sorted(low, reverse=True) and list(high) == sorted(high)
+        assert high[2] - low[2] > high[0] - low[0]
+    chances = [paired(values + 0.3, codes, spread=spread).p_value for spread in (1.0, 1.2, 1.5)]
+    assert chances == sorted(chances)

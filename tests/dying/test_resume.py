@@ -27,15 +27,19 @@ from linnet.fit.resolve import only
 from linnet.fit.settings import read_recipe
 from linnet.runs import archive, directory
 
+Parts = tuple[Recipe, Dataset, Dataset | torch.Tensor]
 
-def parts(settings: dict[str, Any], rows: int = 400) -> tuple[Recipe, Dataset, Dataset]:
-    """The recipe of the last model named, resolved, with training and validation rows."""
+
+def parts(settings: dict[str, Any], rows: int = 400) -> Parts:
+    """The recipe of the last model named, resolved, with training rows, and validation rows or
+    folds."""
     data = linnet.read("digits")
     pictures = data.x[:rows].numpy()
     some = (pictures if "shift" in settings else pictures.reshape(rows, -1), data.y[:rows].numpy())
-    dataset, recipe, rows_of, _ = prepare(some, Recipe.make(settings))
-    train, valid = (dataset.take(rows_of[name]) for name in ("train", "valid"))
-    return only(recipe, recipe.model[-1]), train, valid
+    ready = prepare(some, Recipe.make(settings))
+    train, valid = (ready.data.take(ready.parts[name]) for name in ("train", "valid"))
+    chooses = valid if ready.fold is None else ready.fold
+    return only(ready.recipe, ready.recipe.model[-1]), train, chooses
 
 
 class Every(Checkpoints):
@@ -83,10 +87,17 @@ def same(one: Any, two: Any) -> bool:
         same_state(one.module, two.module)
         and one.manifest.scores == two.manifest.scores
         and one.manifest.fit == two.manifest.fit
+        and (one.held is two.held or torch.equal(one.held, two.held))
     )
 
 
-def check(recipe: Recipe, train: Dataset, valid: Dataset, folder: Path, most: int = 12) -> None:
+def check(
+    recipe: Recipe,
+    train: Dataset,
+    valid: Dataset | torch.Tensor,
+    folder: Path,
+    most: int = 12,
+) -> None:
     whole: list[Event] = []
     every = Every(folder)
     dropped: list[Event] = []
@@ -118,8 +129,17 @@ def plain(events: list[Event]) -> list[Event]:
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_net_goes_on_from_any_step(tmp_path: Path, name: str) -> None:
-    settings = {"model": ["mlp"], "batch_size": 64, "widths": [16], **CASES[name]}
+    settings = {"model": ["mlp"], "batch_size": 64, "widths": [16], "folds": 1, **CASES[name]}
     check(*parts(settings), tmp_path)
+
+
+FOLDS = [name for name, case in CASES.items() if not {"shift", "patience"} & set(case)]
+
+
+@pytest.mark.parametrize("name", [*FOLDS, "no lower loss"])
+def test_the_members_of_a_net_go_on_from_any_step(tmp_path: Path, name: str) -> None:
+    settings = {"model": ["mlp"], "batch_size": 64, "widths": [16], "folds": 3, **CASES[name]}
+    check(*parts(settings, rows=200), tmp_path)
 
 
 LINES: dict[str, dict[str, Any]] = {
@@ -131,8 +151,10 @@ LINES: dict[str, dict[str, Any]] = {
 
 
 @pytest.mark.parametrize("name", LINES)
-def test_a_line_goes_on_from_any_step(tmp_path: Path, name: str) -> None:
-    check(*parts({"model": ["linear"], **LINES[name]}), tmp_path, most=40)
+@pytest.mark.parametrize("folds", [1, 3])
+def test_a_line_goes_on_from_any_step(tmp_path: Path, name: str, folds: int) -> None:
+    settings = {"model": ["linear"], "folds": folds, **LINES[name]}
+    check(*parts(settings), tmp_path, most=40)
 
 
 FAST: dict[str, Any] = {"model": ["linear", "mlp"], "epochs": 4, "widths": (8,)}

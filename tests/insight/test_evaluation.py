@@ -8,6 +8,8 @@ from sklearn import metrics
 import linnet
 from linnet.core.statistics import wilson
 from linnet.insight import evaluation
+from linnet.insight.pairs import compare, gain, holm
+from linnet.insight.task import Predicted
 from linnet.objectives.softmax import Softmax
 from linnet.objectives.squared import Squared
 
@@ -55,22 +57,63 @@ def test_mcnemars_exact_test_by_hand() -> None:
     wrong = right.roll(1, dims=1)
     line, net = right.clone(), right.clone()
     line[:7], net[7] = wrong[:7], wrong[7]
-    result = evaluation.compare(Softmax(), data, line, net)
-    assert (result["only_net_right"], result["only_line_right"]) == (7, 1)
-    assert result["p_value"] == pytest.approx(2 * 9 / 256)
-    assert result["better"] == "net" and not result["significant"]
-    same = evaluation.compare(Softmax(), data, line, line)
-    assert same["p_value"] == 1.0
+    told = {"linear": Predicted(Softmax(), line), "mlp": Predicted(Softmax(), net)}
+    (result,) = compare(data, told)
+    assert result["pair"] == ["mlp", "linear"] and result["only_right"] == [7, 1]
+    assert result["p_value"] == result["p_adjusted"] == pytest.approx(2 * 9 / 256)
+    assert result["better"] == "mlp" and not result["significant"]
+    (same,) = compare(data, {**told, "mlp": told["linear"]})
+    assert same["p_value"] == 1.0 and "better" not in same
 
 
-def test_the_paired_bootstrap_sees_what_is_the_same_in_both() -> None:
+def test_the_paired_test_sees_what_is_the_same_in_both() -> None:
     data = linnet.read("diabetes")
     noise = 50 * torch.randn(442, 1, dtype=torch.float64)
-    line = data.y[:, None] + noise
-    net = data.y[:, None] + 0.9 * noise
-    result = evaluation.compare(Squared(), data, line, net)
-    assert result["significant"] and result["better"] == "net"
+    line = Predicted(Squared(), data.y[:, None] + noise)
+    net = Predicted(Squared(), data.y[:, None] + 0.9 * noise)
+    (result,) = compare(data, {"linear": line, "mlp": net})
+    assert result["significant"] and result["better"] == "mlp"
     assert result["difference"] == pytest.approx(0.19 * noise.square().mean().item())
+    (turned,) = compare(data, {"mlp": net, "linear": line})
+    ends = turned["difference_interval"]
+    assert turned["better"] == "mlp" and turned["pair"] == ["linear", "mlp"]
+    assert gain(turned, "mlp")["difference"] == pytest.approx(result["difference"])
+    assert [-end for end in ends[::-1]] == pytest.approx(result["difference_interval"])
+    assert gain(turned, "mlp")["difference_interval"] == pytest.approx([-e for e in ends[::-1]])
+
+
+def test_holms_p_values_equal_statsmodels() -> None:
+    """Of 0.01, 0.04, 0.03: 3 x 0.01; 2 x 0.03; and 0.04 is no smaller than the one before."""
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([]) == [] and holm([0.4, 0.9]) == pytest.approx([0.8, 0.9])
+    multiple = pytest.importorskip("statsmodels.stats.multitest")
+    p_values = np.random.default_rng(0).random(20) ** 4
+    theirs = multiple.multipletests(p_values, method="holm")[1]
+    assert holm(p_values.tolist()) == pytest.approx(theirs)
+
+
+def test_of_several_pairs_a_difference_must_hold_after_the_correction() -> None:
+    """Three models; one alone would be found better at p = 0.02, and of three pairs it is not."""
+    data = linnet.read("iris").take(torch.arange(40))
+    right = torch.nn.functional.one_hot(data.y, 3).double()
+    line, net, other = right.clone(), right.clone(), right.clone()
+    line[:9] = right[:9].roll(1, dims=1)
+    net[9:11] = right[9:11].roll(1, dims=1)
+    other[11:14] = right[11:14].roll(1, dims=1)
+    one = {name: Predicted(Softmax(), raw) for name, raw in (("linear", line), ("mlp", net))}
+    (alone,) = compare(data, one)
+    assert alone["p_value"] == alone["p_adjusted"] == pytest.approx(2 * (1 + 11 + 55) / 2**11)
+    net[9:11] = right[9:11]
+    net[9] = right[9].roll(1)
+    found = compare(data, {**one, "trees": Predicted(Softmax(), other)})
+    assert [each["pair"] for each in found] == [
+        ["mlp", "linear"], ["trees", "linear"], ["trees", "mlp"],
+    ]  # fmt: skip
+    first = found[0]
+    assert first["p_value"] == pytest.approx(2 * (1 + 10) / 2**10)
+    assert first["p_adjusted"] == pytest.approx(3 * first["p_value"])
+    assert first["p_adjusted"] > 0.05 > first["p_value"]
+    assert not first["significant"] and first["why"] == "may be chance"
 
 
 def test_evaluation_restores_the_mode_and_forgets_no_row() -> None:

@@ -16,7 +16,8 @@ from linnet.core.statistics import wilson
 from linnet.insight import claims, diagnosis
 from linnet.insight.claims import Estimate, Impossible, Sentence
 from linnet.insight.diagnosis import Claim, Predictions, diagnose
-from linnet.insight.task import CLASSES, NUMBERS
+from linnet.insight.pairs import between, certainty
+from linnet.insight.task import CLASSES, NUMBERS, Task
 from linnet.insight.verdict import Judgement, headline, judge, verdict
 
 TITLES = {
@@ -69,19 +70,27 @@ def test_a_sentence_holds_only_figures_and_all_of_its_names() -> None:
         Claim("mlp", "{a}", {"a": 0.5}, cause="few classes", remedy="-")  # type: ignore[dict-item]
 
 
+def certain(task: Task, found: Metrics, count: int = 1, first: bool = True) -> str:
+    return str(certainty(task, found, count, first=first))
+
+
 def test_numbers_of_the_verdict_are_for_people() -> None:
-    assert str(CLASSES.certainty({"p_value": 4.4e-137})) == "McNemar p < 0.001"
-    assert str(CLASSES.certainty({"p_value": 0.0312})) == "McNemar p = 0.031"
-    assert str(CLASSES.certainty({"p_value": 0.0499})) == "McNemar p = 0.0499"
-    assert str(CLASSES.certainty({"p_value": 1.5})) == ""
+    assert certain(CLASSES, {"p_value": 4.4e-137}) == "McNemar p < 0.001"
+    assert certain(CLASSES, {"p_value": 0.0312}) == "McNemar p = 0.031"
+    assert certain(CLASSES, {"p_value": 0.0499}) == "McNemar p = 0.0499"
+    assert certain(CLASSES, {"p_value": 1.5}) == ""
+    holms = {"p_value": 0.02, "p_adjusted": 0.06}
+    told = "McNemar p = 0.06 after Holm's correction for 3 comparisons"
+    assert certain(CLASSES, holms, 3) == told
+    assert certain(CLASSES, holms, 3, first=False) == "McNemar p = 0.06"
     # the line's squared errors less the net's: of a line whose error is 10
     found = {"difference": 9.0, "difference_interval": [-31.2, 29.98]}
     told = "mean squared error 9 lower, 95 % interval 30 lower to 31.2 higher"
-    assert str(NUMBERS.certainty(found)) == told
+    assert certain(NUMBERS, found) == told
     found = {"difference": 9.0, "difference_interval": [2.0, 29.98]}
     told = "mean squared error 9 lower, 95 % interval 2 to 30 lower"
-    assert str(NUMBERS.certainty(found)) == told
-    assert str(NUMBERS.certainty({"difference": 1, "difference_interval": [2, 3]})) == (
+    assert certain(NUMBERS, found) == told
+    assert certain(NUMBERS, {"difference": 1, "difference_interval": [2, 3]}) == (
         "mean squared error 1 lower"
     )
 
@@ -113,7 +122,16 @@ def chance(better: str, p: float) -> Metrics:
 
 
 def run(chosen: str, comparisons: Metrics | None = None, **models: Any) -> Metrics:
-    return {"chosen": chosen, "models": models, "comparisons": comparisons or {}}
+    """``comparisons`` are of a net with the line, by its name; "trees" is the yardstick, compared
+    with the chosen model."""
+    pairs = []
+    for name, each in (comparisons or {}).items():
+        other = chosen if name == "trees" else "linear"
+        better = {"net": name, "line": other}.get(each.get("better"))
+        pair = {"p_adjusted": each.get("p_value", 0.0), **each, "pair": [name, other]}
+        pairs.append({**pair, "better": better})
+    beside = {"trees": models.pop("trees")} if "trees" in models else {}
+    return {"chosen": chosen, "models": models, "comparisons": pairs, "yardstick": beside}
 
 
 def kinds(metrics: Metrics) -> list[str]:
@@ -130,12 +148,12 @@ def test_verdicts_say_which_it_is() -> None:
     assert verdict(better, TITLES) == (
         "The perceptron is better than the line: accuracy 90.00 % (86.67 to 92.57) against "
         "accuracy 80.00 % (75.80 to 83.63) on 400 test rows (McNemar p = 0.01). Predictions come "
-        "from the perceptron, whose validation loss is the lowest."
+        "from the perceptron, because its validation loss is the lowest."
     )
     models["linear"], models["mlp"] = models["mlp"], models["linear"]
     assert kinds(run("linear", {"mlp": chance("line", 0.01)}, **models)) == ["worse", "chosen"]
     unsure = run("linear", {"mlp": chance("line", 0.2)}, **models)
-    assert "may be chance, and the line is the simpler model" in verdict(unsure, TITLES)
+    assert "The difference may be chance. Predictions come from the line" in verdict(unsure, TITLES)
     alone = run("linear", constant=models["constant"], linear=models["linear"])
     assert kinds(alone) == ["score"] and "the best constant has" in verdict(alone, TITLES)
     none = run("linear", constant={}, linear={})
@@ -154,7 +172,10 @@ def test_what_is_below_the_constant_is_not_sold_as_good() -> None:
     assert kinds(both) == ["no better", "chosen"]
     told = verdict(both, TITLES)
     assert told.startswith("Neither the line nor the perceptron is better than the best constant")
-    assert "still come from the perceptron" in told and "gives no reason to use them" in told
+    assert "still come from the perceptron" in told
+    assert "neither its validation loss nor its test score is better than the best" in told
+    both["models"]["constant"]["valid"]["loss"] = 9
+    assert "gives no reason to use them" in verdict(both, TITLES)
     one = run(
         "mlp", {"mlp": {**better, "better": "net"}}, constant=numbers(2.4, 0, 4),
         linear=numbers(2.5, -0.1, 6), mlp=numbers(2.2, 0.1, 5),
@@ -162,7 +183,10 @@ def test_what_is_below_the_constant_is_not_sold_as_good() -> None:
     assert kinds(one) == ["better", "no better", "chosen"]
     assert "The line is not better than the best constant" in verdict(one, TITLES)
     alone = run("linear", constant=numbers(1, 0, 4), linear=numbers(2, -3, 6))
-    assert kinds(alone) == ["no better", "chosen"] and "no reason" in verdict(alone, TITLES)
+    assert kinds(alone) == ["no better", "chosen"] and "neither" in verdict(alone, TITLES)
+    unlucky = run("linear", constant=numbers(3, 0, 4), linear=numbers(2, 0.3, 4.1))
+    assert kinds(unlucky) == ["score", "chosen"]
+    assert "its validation loss is not better than the best constant's" in verdict(unlucky, TITLES)
 
 
 def test_a_line_that_is_no_better_is_not_offered() -> None:
@@ -224,6 +248,71 @@ def test_whose_the_predictions_are_is_always_said(chosen: str, p: float, better:
     assert ("still" in last.text) == (not agrees) == ("--model" in last.text)
 
 
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        (
+            {"by": "validation", "lowest": "mlp"},
+            "because its validation loss is the lowest, by more",
+        ),
+        ({"by": "folds", "lowest": "mlp"}, "because its out-of-fold loss is the lowest, by more"),
+        ({}, "because its validation loss is the lowest."),
+    ],
+)
+def test_why_a_net_is_chosen(choice: Metrics, words: str) -> None:
+    found = run(
+        "mlp", {"mlp": chance("net", 0.01)}, constant=classes(0.5, 0.7, 0.7),
+        linear=classes(0.8, 0.5, 0.5), mlp=classes(0.9, 0.3, 0.3),
+    )  # fmt: skip
+    assert words in verdict({**found, "choice": choice}, TITLES)
+
+
+def test_a_simpler_model_is_chosen_within_one_standard_error() -> None:
+    found = run(
+        "linear", {"mlp": chance("net", 0.4)}, constant=classes(0.5, 0.7, 0.7),
+        linear=classes(0.88, 0.35, 0.35), mlp=classes(0.9, 0.3, 0.3),
+    )  # fmt: skip
+    found["choice"] = {"by": "validation", "lowest": "mlp"}
+    told = verdict(found, TITLES)
+    assert told.endswith(
+        "Predictions come from the line, the simpler model: its validation loss is within one "
+        "standard error of that of the perceptron."
+    )
+    assert "--model" not in told and "still" not in told
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "better", "p", "words"),
+    [
+        (0.97, "net", 0.001, "): better than the perceptron (McNemar p = 0.002)"),
+        (0.8, "line", 0.001, "): worse than the perceptron (McNemar p = 0.002)"),
+        (0.91, "net", 0.3, "; the difference from the perceptron may be chance (McNemar p = 0.6)"),
+        (0.9, None, 1.0, "86.67 to 92.57)."),
+    ],
+)
+def test_the_yardstick_is_held_against_the_chosen_model(
+    accuracy: float, better: str | None, p: float, words: str
+) -> None:
+    beside = {**chance(str(better), p), "p_adjusted": min(1.0, 2 * p)}
+    found = run(
+        "mlp", {"mlp": chance("net", 0.01), "trees": beside}, constant=classes(0.5, 0.7, 0.7),
+        linear=classes(0.8, 0.5, 0.5), mlp=classes(0.9, 0.3, 0.3), trees=classes(accuracy, 0.2),
+    )  # fmt: skip
+    assert kinds(found) == ["better", "yardstick", "chosen"]
+    told = str(judge(found, TITLES)[1])
+    assert told.startswith("Boosted trees, the yardstick, have accuracy") and words in told
+    assert "after Holm's correction for 2 comparisons" in str(judge(found, TITLES)[0])
+
+
+def test_no_model_below_the_constant_is_praised_for_being_better_than_trees() -> None:
+    found = run(
+        "linear", {"trees": {"significant": True, "better": "line"}}, constant=numbers(2, 0, 4),
+        linear=numbers(2.5, -0.5, 3), trees=numbers(5, -4),
+    )  # fmt: skip
+    assert kinds(found) == ["no better", "yardstick", "chosen"]
+    assert "worse than" not in verdict(found, TITLES)
+
+
 # whatever a run holds
 
 WEIRD = st.one_of(
@@ -278,7 +367,16 @@ def metrics_of_runs(draw: Any) -> Metrics:
         models = {name: {k: v for k, v in m.items() if k != "test"} for name, m in models.items()}
     tested = line and "test" in models["constant"]
     comparisons = {name: draw(compared(task)) for name in nets} if tested else {}
-    return run(draw(st.sampled_from(names[1:])), comparisons, **models)
+    if "test" in models["constant"] and draw(st.booleans()):
+        models["trees"] = draw(scores(task, weird))
+        comparisons["trees"] = draw(compared(task))
+    found = run(draw(st.sampled_from(names[1:])), comparisons, **models)
+    if draw(st.booleans()):
+        found["choice"] = {
+            "by": draw(st.sampled_from(["validation", "folds"])),
+            "lowest": draw(st.sampled_from([*names, "gone"])),
+        }
+    return found
 
 
 WORDS = re.compile(r"\{[^}]*\}|R2|95 %")
@@ -318,18 +416,25 @@ def judged(metrics: Metrics) -> list[Judgement]:
     sign = 1 if task is CLASSES else -1
 
     def score(name: str) -> float:
-        return sign * number(models[name]["test"][task.score])
+        return sign * number({**models, **metrics["yardstick"]}[name]["test"][task.score])
 
     for sentence in found:
         sound(sentence)
         assert str(sentence).endswith(".")
         if sentence.kind == "better":
             assert score(sentence.model) > score("linear")
-            assert metrics["comparisons"][sentence.model]["significant"]
+            found_better = between(metrics["comparisons"], sentence.model, "linear")
+            assert found_better is not None and found_better["significant"]
         elif sentence.kind == "worse":
             assert score(sentence.model) < score("linear")
         elif sentence.kind == "score":
-            assert not metrics["comparisons"]
+            assert all("trees" in each["pair"] for each in metrics["comparisons"])
+        elif sentence.kind == "yardstick":
+            assert sentence.model == "trees"
+            assert ": better than" not in sentence.text or score("trees") > score(metrics["chosen"])
+            if ": worse than" in sentence.text:
+                assert score("trees") < score(metrics["chosen"])
+                assert not score(metrics["chosen"]) <= score("constant")
     compared = Counter(s.model for s in found if s.kind in ("better", "worse", "not shown"))
     assert all(count == 1 for count in compared.values())
     if "test" in models["constant"] and not math.isnan(score("constant")):
@@ -501,12 +606,18 @@ def diagnosed(seed: int) -> list[Claim]:
     for name in nets:
         events += net(random, name, unit)
     names = ["constant", *(["linear"] if has_line else []), *nets]
+    trees = bool(random.random() < 0.7)
     task = str(random.choice(["classes", "numbers"]))
     metrics: Metrics = run(
         str(random.choice(names[1:])),
         {n: chance(str(random.choice(["net", "line"])), float(random.random() ** 9)) for n in nets},
-        **{name: test_scores(random, task, name) for name in names},
+        **{name: test_scores(random, task, name) for name in [*names, *["trees"] * trees]},
     )
+    if trees:
+        sure = chance("", float(random.random() ** 9))
+        better = str(random.choice(["trees", metrics["chosen"]]))
+        pair = {"pair": ["trees", metrics["chosen"]], "better": better}
+        metrics["comparisons"].append({**sure, **pair})
     recipes: dict[str, Any] = {
         name: {"lr": "find", "class_weight": "balanced", "dropout": 0.0, "weight_decay": 0.0}
         for name in names

@@ -70,6 +70,9 @@ def hold_numbers(run: Path, place: str, folder: Path) -> None:
             name: each["test"] for name, each in models.items()
         }
         rows = {row[0]: row for row in found.table("model", "test (95 % interval)")}
+        for name, each in embedded["yardstick"].items():
+            beside = rows.pop(f"boosted {name} (yardstick)")
+            assert beside[1] == score(each["test"])
         assert len(rows) == len(models)
         for name, each in models.items():
             mark = " (chosen)" if name == embedded["chosen"] else ""

@@ -16,15 +16,18 @@ if TYPE_CHECKING:
 
 def show(run: "Run") -> None:
     """Print a run: the models with their intervals, the verdict, why each stopped, the files."""
-    from linnet.insight.choice import words
+    from linnet.insight.choice import by_folds, words
     from linnet.insight.pairs import YARDSTICK_ABOUT
     from linnet.insight.task import basis
 
     metrics = run.metrics
     models, beside = metrics["models"], metrics.get("yardstick", {})
     rows = [_row(name, scores, metrics["chosen"]) for name, scores in models.items()]
+    folds = len(models[metrics["chosen"]].get("test", {}).get("folds") or ())
+    tested = f"{folds} folds" if folds else "test"
     rows += [_row(f"({name})", scores, "") for name, scores in beside.items() if "fit" in scores]
-    print_table(["model", "validation", "test (95 % interval)", "fitted in"], rows)
+    held = "out of fold" if by_folds(metrics) else "validation"
+    print_table(["model", held, f"{tested} (95 % interval)", "fitted in"], rows)
     say(metrics["verdict"])
     say(f"* {words(metrics.get('choice') or {})}: {metrics['chosen']}")
     for name, scores in beside.items():

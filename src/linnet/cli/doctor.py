@@ -63,7 +63,7 @@ def doctor(
 
     draft, findings = _read(recipe)
     valid = None if recipe.valid == "auto" else recipe.valid
-    parts = draft.split(test=recipe.test, valid=valid, seed=recipe.seed)
+    parts = draft.split(test=recipe.test_rows, valid=valid, seed=recipe.seed)
     findings = sorted(
         [*findings, *examine(draft, parts)], key=lambda finding: GRAVITY.index(finding.severity)
     )

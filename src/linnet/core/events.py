@@ -209,6 +209,20 @@ class Test(Event):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Fold(Event):
+    """In a cross-validation, ``model`` has been fitted without ``fold``, from 1, of ``folds``, and
+    has predicted its rows; ``done`` of ``fits`` such fits are done."""
+
+    _kind: ClassVar[str] = "fold"
+
+    model: str | None = _of(str)
+    fold: int | None = _of(int)
+    folds: int | None = _of(int)
+    done: int | None = _of(int)
+    fits: int | None = _of(int)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Yardstick(Event):
     """The scores of ``model``, which is no model of the run, and which reports call ``title``, on
     test and validation rows, and the ``seconds`` of its fit; or ``why`` there are none."""
@@ -342,8 +356,8 @@ Drawn = Line | Heatmap | Image | Text
 KINDS: dict[str, type[Event]] = {
     made._kind: made
     for made in (
-        Start, Begin, Step, Evaluate, Spent, Finding, Fit, Test, Yardstick, Diverged, Resume, End,
-        Line, Scatter, Bar, Heatmap, Image, Text, Close,
+        Start, Begin, Step, Evaluate, Spent, Finding, Fit, Fold, Test, Yardstick, Diverged, Resume,
+        End, Line, Scatter, Bar, Heatmap, Image, Text, Close,
     )
 }  # fmt: skip
 """The classes, by kind."""
@@ -387,8 +401,8 @@ def parse(plain: Any) -> Event:
 
 _PLACE = frozenset(("event", "time", "model", "step", "epoch"))
 _new = object.__new__
-_set_time, _set_values, _set_model, _set_step, _set_epoch = (
-    getattr(Step, name).__set__ for name in ("time", "values", "model", "step", "epoch")
+_set_time, _set_values, _set_model, _set_step, _set_epoch, _set_member = (
+    getattr(Step, name).__set__ for name in ("time", "values", "model", "step", "epoch", "member")
 )
 
 
@@ -423,10 +437,23 @@ def step(plain: Plain) -> Step | None:
     _set_model(event, model)
     _set_step(event, at)
     _set_epoch(event, epoch)
+    _set_member(event, None)
     return event
 
 
-_WHOLE = ("step", "epoch", "steps", "best_step", "events", "member", "members")
+_WHOLE = (
+    "step",
+    "epoch",
+    "steps",
+    "best_step",
+    "events",
+    "member",
+    "members",
+    "fold",
+    "folds",
+    "done",
+    "fits",
+)
 _TEXT = ("model", "text", "reason", "severity", "wall")
 _SCORES = ("valid", "train")
 _ROWS = ("step", "evaluate")

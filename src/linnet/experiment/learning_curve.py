@@ -83,11 +83,31 @@ def _check(run: Run, recipe: Recipe, data: Any) -> None:
             f"{run.path}: a learning curve is scored on validation rows, and this run has none; "
             "train with valid=0.2 or more rows"
         )
+    if _folds(run) == 2:
+        raise InputError(
+            f"{run.path}: a learning curve of a run by folds keeps one fold to score on and "
+            "chooses by the others, and this run has two; train with folds=3 or more"
+        )
     if data is None and run.info.get("data", {}).get("place") is None:
         raise InputError(
             f"{run.path}: it was trained on data in memory, which is needed again; in Python: "
             "linnet.experiment.learning_curve.learning_curve(linnet.Run(path), data=...)"
         )
+
+
+def _folds(run: Run) -> int:
+    """The number of folds of the training rows of a run; 1 if it has validation rows."""
+    fold = directory.read_fold(run.place)
+    return 1 if fold is None else int(fold.max()) + 1
+
+
+def _rows(run: Run) -> tuple[Tensor, Tensor, Tensor | None]:
+    """The rows to train on, those that score, and the fold of each row to train on. Of a run by
+    folds the first fold scores, and the others choose, as the folds of the run did."""
+    split, fold = run.split(), directory.read_fold(run.place)
+    if fold is None:
+        return split["train"], split["valid"], None
+    return split["train"][fold > 0], split["train"][fold == 0], fold[fold > 0]
 
 
 class _Scored(NamedTuple):
@@ -100,34 +120,37 @@ class _Scored(NamedTuple):
 def _measure(
     run: Run, recipe: Recipe, data: Any, echo: Callable[[Event], None] | None
 ) -> LearningCurve:
-    draft, split = run.draft(data), run.split()
+    draft, (taught, scoring, fold) = run.draft(data), _rows(run)
     world = World(device=choose_device(recipe.device))
-    train, valid = _encode(draft, split["train"], split["valid"], recipe)
+    train, valid = _encode(draft, taught, scoring, recipe)
     _, valid = weigh(recipe.class_weight, train, valid)
     models = (BASELINE, *recipe.model)
     task = task_named(train.schema.task)
     scored: dict[str, list[_Scored]] = {name: [] for name in models}
     notes = []
     drawn, parts = nested(train, recipe.seed)
+    if fold is not None:  # no model of the run was fitted to these rows
+        parts = [*parts, torch.arange(len(train))]
     units = valid.units()
     for rows in parts:
         missing = _missing(train, rows)
         if missing:
             notes.append(f"not fitted on {len(rows):,} rows: {missing}")
             continue
-        own, held = _encode(draft, split["train"][rows], split["valid"], recipe)
+        own, held = _encode(draft, taught[rows], scoring, recipe)
         for name in models:
             each = same_steps(only(recipe, name), len(rows), len(train))
             record = Record(echo=None if echo is None else _named(echo, f"{name} on {len(rows):,}"))
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", LinnetWarning)  # the run has warned already
-                    model = fit(each, own, held, world=world, record=record)
+                    chooses = held if fold is None else fold[rows]
+                    model = fit(each, own, chooses, world=world, record=record)
             except LinnetError as error:
                 notes.append(f"{name} was not fitted on {len(rows):,} rows: {error}")
                 continue
             scored[name].append(_score(model, held.x, valid, len(rows)))
-    for name in models:
+    for name in models if fold is None else ():
         whole = _score(run.models[name], valid.x, valid, len(train))
         kept = run.metrics["models"][name]["valid"]
         score = task.of(kept)

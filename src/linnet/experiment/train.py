@@ -30,13 +30,15 @@ from linnet.data.dataset import Dataset
 from linnet.data.schema import Schema
 from linnet.data.table import Warned
 from linnet.errors import Diverged, InputError, Interrupted, RecipeError
+from linnet.experiment import outer
 from linnet.experiment.measured import chosen, measured
+from linnet.experiment.outer import OUTER, Outer, Tested
 from linnet.fit import checkpoint
 from linnet.fit.artifact import Artifact, decide
 from linnet.fit.checkpoint import Checkpoints, Owner, Stop
 from linnet.fit.fit import fit, heed
 from linnet.fit.prepare import Prepared, prepare
-from linnet.fit.recipe import AUTO, Recipe
+from linnet.fit.recipe import AUTO, FOLDS, Recipe
 from linnet.fit.resolve import only
 from linnet.insight import evaluation
 from linnet.insight.choice import simplest
@@ -47,6 +49,8 @@ from linnet.insight.verdict import verdict
 from linnet.integrations import sinks
 from linnet.networks import BASELINE, LINE, OWN
 from linnet.networks import find as find_network
+from linnet.objectives import choose
+from linnet.objectives import find as find_objective
 from linnet.objectives.base import Objective
 from linnet.runs import directory, lineage, provenance
 from linnet.runs.events import read_all
@@ -116,7 +120,9 @@ def train(
     classes, and is encoded as the parent's.
 
     The rows are split once. Penalty, epoch and model are chosen on validation rows; test rows are
-    used once per model, at the end.
+    used once per model, at the end. With ``test="folds"``, for tables too small to set rows aside,
+    the models are fitted to all rows; their scores come from five fits more, each without a fifth
+    of the rows, which then tests them (``linnet.cross_validate``).
 
     Networks, objectives, solvers and sources of other packages are used only if you name them: in
     ``settings`` (``model="toy"``), or in ``plugins`` if a recipe or a run names them.
@@ -130,6 +136,7 @@ def train(
     ready = plan.prepare()
     if resume is None:
         lineage.check_module(network, ready.data, ready.parts["test"])
+    folds = None if ready.draft is None else Outer.of(ready.draft, ready.recipe, OUTER)
     facts = _facts(ready)
     path, changed = _where(plan, ready, facts, out, allow)
     address = live.start(path.parent, pid=os.getpid()) if view else None
@@ -139,7 +146,7 @@ def train(
         closing(Record(path / directory.EVENTS, heard, alone=True)) as record,
         directory.Heartbeat(path),
     ):
-        job = Job(path, ready, facts, record, network, plan.origin, stop)
+        job = Job(path, ready, facts, record, network, plan.origin, stop, folds)
         job.begin(resume=resume is not None, changed=changed)
         lineage.remember(network, path)
         for name in to:
@@ -261,6 +268,11 @@ class Plan:
 def _whole(recipe: Recipe) -> Recipe:
     """The recipe of a run that starts from the weights of another one: without folds, whose members
     would start from weights that have seen their own fold."""
+    if recipe.test == FOLDS:
+        raise RecipeError(
+            "test=folds: the weights that the run starts from have seen the rows of every fold; "
+            "give test=0.2, or train without a parent"
+        )
     if recipe.folds not in ("auto", 1):
         raise RecipeError(
             f"folds={recipe.folds}: the weights that the run starts from have seen the rows of "
@@ -351,6 +363,10 @@ class Job:
     network: nn.Module | None
     origin: lineage.Origin | None
     stop: Stop | None
+    folds: Outer | None = None
+    """The folds that test the models, if there are no test rows."""
+    tested: Tested | None = None
+    """What the models predict for the rows of these folds."""
     held: Mapping[str, Any] | None = None
     """The state in the newest checkpoint of a run that is resumed."""
     owner: Owner = field(default_factory=Owner)
@@ -382,7 +398,13 @@ class Job:
     def fit(self) -> dict[str, Artifact]:
         """The baseline and the models of the recipe, fitted in turn."""
         try:
-            return self._fit()
+            models, saves = self._fit()
+            if self.folds is not None:
+                saves.save(
+                    {"model": None, "events": self.record.count, "seconds": self.record.seconds}
+                )
+                self.tested = self.folds.tested(self.record, saves.folder, self.owner)
+            return models
         except Interrupted as error:
             again = f"linnet train --resume {shlex.quote(str(self.path))}"
             raise Interrupted(error.signal, f"stopped; continue with: {again}") from error
@@ -390,7 +412,7 @@ class Job:
             words = _remedy(self.path, self.record, self.ready.parts["train"], error)
             raise Diverged(f"{error}{words}") from error
 
-    def _fit(self) -> dict[str, Artifact]:
+    def _fit(self) -> tuple[dict[str, Artifact], Checkpoints]:
         recipe, record = self.ready.recipe, self.record
         world = World(device=torch.device(recipe.device))
         rows, valid = (self.ready.data.take(self.ready.parts[name]) for name in ("train", "valid"))
@@ -420,24 +442,29 @@ class Job:
                 saves.keep_again(models[name])
             else:
                 saves.keep(models[name], {"events": record.count, "seconds": record.seconds})
-        return models
+        return models, saves
 
     def test(self, models: dict[str, Artifact]) -> dict[str, Any]:
         """Score each model, and the yardstick, once on the test rows, compare them in pairs, and
         save the models and all predictions. Returns the content of ``metrics.json``."""
-        test = self.ready.data.take(self.ready.parts["test"])
+        folds, tested = self.folds, self.tested
+        test = self.ready.data.take(self.ready.parts["test"]) if folds is None else self.ready.data
         best, choice = chosen(models, self.ready)
         metrics: dict[str, Any] = {"format": directory.FORMAT, "chosen": best, "choice": choice}
         metrics["models"] = {}
         told: dict[str, Predicted] = {}
         for name, model in models.items():
-            raw = evaluation.predict_raw(model.module, test.x) if len(test) else None
+            raw: Tensor | None
+            if tested is not None:
+                raw = tested.raws[name]
+            else:
+                raw = evaluation.predict_raw(model.module, test.x) if len(test) else None
             metrics["models"][name] = self._score(model, raw, test)
             if raw is not None and name != BASELINE:
                 told[name] = Predicted(model.objective, raw)
         told = {name: told[name] for name in simplest([*told], LINE)}
         metrics["yardstick"] = self._yardstick(test, told)
-        metrics["comparisons"] = compare(test, told)
+        metrics["comparisons"] = compare(test, told, None if folds is None else folds.fold)
         metrics["verdict"] = verdict(
             metrics, {name: model.module.title for name, model in models.items()}
         )
@@ -448,6 +475,8 @@ class Job:
     def _yardstick(self, test: Dataset, told: dict[str, Predicted]) -> dict[str, Any]:
         """Fit and score the yardstick, save its predictions and add them to ``told``."""
         found = measured(self.ready)
+        if self.folds is not None and self.tested is not None:
+            found = outer.yardstick(self.tested, self.folds, test)
         if not found.scores:
             return {}
         scores = found.scores
@@ -458,17 +487,19 @@ class Job:
                 seconds=scores.get("fit", {}).get("seconds"),
             )
         )  # fmt: skip
-        if found.trees is not None and found.raw is not None:
-            told[YARDSTICK] = Predicted(found.trees.objective, found.raw)
+        if found.raw is not None:
             schema = self.ready.data.schema
-            self._keep(YARDSTICK, schema, found.trees.objective, found.raw, test)
+            objective = find_objective(choose(schema))
+            told[YARDSTICK] = Predicted(objective, found.raw)
+            self._keep(YARDSTICK, schema, objective, found.raw, test)
         return {YARDSTICK: found.scores}
 
     def _score(self, model: Artifact, raw: Tensor | None, test: Dataset) -> dict[str, Any]:
         """Score a model and save it together with its scores."""
         name, scores = model.manifest.model, dict(model.manifest.scores)
         if raw is not None:
-            tested = evaluation.score(model.objective, raw, test)
+            fold = None if self.folds is None else self.folds.fold
+            tested = evaluation.score(model.objective, raw, test, fold)
             scores["test"] = tested
             self.record.write(events.Test(model=name, test=tested))
         model = _complete(model, scores, self.facts)
@@ -484,7 +515,9 @@ class Job:
         """Save the predictions of the test rows."""
         folder = self.path / "predictions"
         folder.mkdir(exist_ok=True)
-        content = _predictions(schema, objective, raw, test, self.ready.parts)
+        fold = None if self.folds is None else self.folds.fold
+        rows = self.ready.parts["test"] if fold is None else torch.arange(len(test))
+        content = _predictions(schema, objective, raw, test, rows, fold)
         files.write(folder / f"{name}.parquet", content)
 
 
@@ -560,22 +593,30 @@ def _complete(model: Artifact, scores: dict[str, Any], facts: dict[str, Any]) ->
 
 
 def _predictions(
-    schema: Schema, objective: Objective, raw: Tensor, test: Dataset, parts: dict[str, Tensor]
+    schema: Schema,
+    objective: Objective,
+    raw: Tensor,
+    test: Dataset,
+    rows: Tensor,
+    fold: Tensor | None,
 ) -> bytes:
     """Parquet with the columns ``row``, ``y``, ``prediction`` and, for classes, ``p``: a list of
     probabilities for each row (of many classes, see ``insight.shares.kept``); ``group`` is the
-    number of the row's group or block of time, if rows may depend on each other."""
+    number of the row's group or block of time, if rows may depend on each other, and ``fold`` that
+    of the fold whose models predicted the row, if there are no test rows."""
     import polars
 
     classifies = objective.classifies
     truth = schema.decode(test.codes) if classifies else test.y.numpy()
     decision = decide(schema, objective, raw)
-    columns = {"row": parts["test"].numpy(), "y": truth, "prediction": decision}
+    columns = {"row": rows.numpy(), "y": truth, "prediction": decision}
     if classifies:
         columns |= kept(objective, raw, test.codes)
     units = test.units()
     if units is not None:
         columns["group"] = units.codes
+    if fold is not None:
+        columns["fold"] = fold.numpy()
     buffer = BytesIO()
     polars.DataFrame(columns).write_parquet(buffer)
     return buffer.getvalue()

@@ -116,7 +116,8 @@ class Artifact:
         if isinstance(test, dict) and (task := task_in(test)) is not None:
             words += f"; {task.headline(test)}"
             rows = test.get("rows")
-            words += f" on {rows:,} test rows" if isinstance(rows, int) else ""
+            what = "rows by folds" if test.get("by") == "folds" else "test rows"
+            words += f" on {rows:,} {what}" if isinstance(rows, int) else ""
         return printable(f"Artifact({words})")
 
     @property

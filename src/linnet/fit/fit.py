@@ -123,7 +123,9 @@ def _parts(
     if isinstance(valid, Dataset):
         train, valid = weigh(recipe.class_weight, train, valid)
         return train, valid, None
-    fold = valid[weighty(recipe.class_weight, train)].unique(return_inverse=True)[1]
+    names, fold = valid[weighty(recipe.class_weight, train)].unique(return_inverse=True)
+    if len(names) < 2:
+        raise RecipeError("the training rows are of one fold: no others are left to train on")
     (train,) = weigh(recipe.class_weight, train)
     return train, train.take(fold[:0]), fold
 

@@ -28,8 +28,8 @@ def number(recipe: Recipe, data: Dataset, split: Split) -> int:
     data's own; 1 is one validation part. Raises ``RecipeError`` for folds that are not possible."""
     why = _hindrance(recipe, data, split)
     if recipe.folds == "auto":
-        few = MIN_ROWS_TO_HOLD_OUT * 4 // 5 <= len(split.train) < FEW
-        return FOLDS if why is None and few else 1
+        enough = len(data) - data.test_rows >= MIN_ROWS_TO_HOLD_OUT
+        return FOLDS if why is None and enough and len(split.train) < FEW else 1
     if recipe.folds > 1 and why is not None:
         raise RecipeError(f"folds={recipe.folds}: {why}; leave folds out, or set folds=1")
     return recipe.folds

@@ -13,7 +13,7 @@ from linnet.data.read import read_draft
 from linnet.data.split import Split
 from linnet.errors import RecipeError
 from linnet.fit import folds, room
-from linnet.fit.recipe import Recipe
+from linnet.fit.recipe import FOLDS, Recipe
 from linnet.fit.resolve import resolve
 from linnet.insight.checks import ranges
 from linnet.insight.checks.doctor import examine
@@ -34,13 +34,14 @@ class Divided(NamedTuple):
 class Prepared(NamedTuple):
     """The data, its resolved recipe, the row numbers of each part, the findings (those of the
     division first, then the doctor's), and the fold of each training row, int8, if the recipe has
-    more than one."""
+    more than one. With ``test=folds`` also the data as read, from which each fold is encoded."""
 
     data: Dataset
     recipe: Recipe
     parts: dict[str, Tensor]
     findings: list[Finding]
     fold: Tensor | None = None
+    draft: Dataset | None = None
 
 
 def divide(place: Any, recipe: Recipe) -> Divided:
@@ -51,11 +52,11 @@ def divide(place: Any, recipe: Recipe) -> Divided:
 
 def drawn(draft: Dataset, recipe: Recipe) -> Split:
     """The split of the rows by the recipe; with folds there are no validation rows."""
-    split = draft.split(test=recipe.test, valid=0, seed=recipe.seed)
+    split = draft.split(test=recipe.test_rows, valid=0, seed=recipe.seed)
     if folds.number(recipe, draft, split) > 1:
         return split
     valid = None if recipe.valid == "auto" else recipe.valid
-    return draft.split(test=recipe.test, valid=valid, seed=recipe.seed)
+    return draft.split(test=recipe.test_rows, valid=valid, seed=recipe.seed)
 
 
 def prepare(
@@ -76,8 +77,10 @@ def prepare(
     recipe = recipe.override({"folds": folds.number(recipe, draft, split)})
     recipe = resolve(recipe, dataset, split).override({"device": device})
     parts = split._asdict()
-    room.check(dataset, recipe, {name: len(rows) for name, rows in parts.items()})
+    by_folds = recipe.test == FOLDS
+    sizes = {name: len(rows) for name, rows in parts.items()}
+    room.check(dataset, recipe, {**sizes, "test": len(dataset)} if by_folds else sizes)
     if fold is None and recipe.folds != 1:
         fold = folds.drawn(dataset.take(split.train), recipe)
-    findings += ranges.aside(dataset.schema)
-    return Prepared(dataset, recipe, parts, [*found, *findings], fold)
+    findings = [*found, *findings, *ranges.aside(dataset.schema)]
+    return Prepared(dataset, recipe, parts, findings, fold, draft if by_folds else None)

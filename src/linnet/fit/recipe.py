@@ -23,6 +23,10 @@ from linnet.networks import GROUP as NETWORK_GROUP
 from linnet.objectives import GROUP as OBJECTIVE_GROUP
 from linnet.objectives import OBJECTIVES
 
+FOLDS = "folds"
+"""The value of ``test`` for cross-validation: each row is tested once, by models that are fitted to
+other rows; then the models of the run are fitted to all rows."""
+
 AUTO = "auto"
 """The models that suit the data: ``resolve`` names them."""
 
@@ -46,7 +50,7 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
 
     # data
     data: str | None = None
-    test: Annotated[int | float, Field(gt=0)] = 0.2
+    test: Literal["folds"] | Annotated[int | float, Field(gt=0)] = 0.2
     valid: Literal["auto"] | Annotated[int | float, Field(ge=0)] = "auto"
     folds: Literal["auto"] | Annotated[int, Field(ge=1, le=100)] = "auto"
     # all models
@@ -87,6 +91,11 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
     def nets(self) -> tuple[str, ...]:
         """All its models except the line."""
         return tuple(name for name in self.model if name != LINE)
+
+    @property
+    def test_rows(self) -> int | float:
+        """The rows to set aside for the test, as a number or a share; with folds none."""
+        return 0 if self.test == "folds" else self.test
 
     @classmethod
     def make(cls, settings: dict[str, Any], source: str = "recipe") -> Recipe:

@@ -15,7 +15,7 @@ from linnet.data.schema import Schema
 from linnet.data.split import Split
 from linnet.errors import RecipeError
 from linnet.fit.recipe import AUTO as ANY
-from linnet.fit.recipe import Recipe
+from linnet.fit.recipe import FOLDS, Recipe
 from linnet.insight import yardstick
 from linnet.insight.pairs import YARDSTICK
 from linnet.line import GROUP, SOLVERS
@@ -30,6 +30,9 @@ from linnet.objectives.base import Objective
 
 PENALTIES = tuple(10.0**power for power in range(1, -8, -1))
 """The L2 penalties among which the line's is chosen, for standardised features."""
+
+FINE = tuple(10.0 ** (power / 2) for power in range(2, -15, -1))
+"""The same where folds choose: what all training rows say is worth a finer choice."""
 
 FAR = 1e4
 """If the mean of a target is this many deviations away from zero, float32 would round its
@@ -71,6 +74,12 @@ class Case:
         return self.recipe.folds if isinstance(self.recipe.folds, int) else 1
 
     @property
+    def tested(self) -> int:
+        """The rows that test the models."""
+        by_folds = self.recipe.test == FOLDS
+        return len(self.split.train) + len(self.split.valid) if by_folds else len(self.split.test)
+
+    @property
     def rows(self) -> int:
         """Training rows of a fit; of a member, if there are folds."""
         rows = len(self.split.train)
@@ -102,11 +111,13 @@ class Case:
         size = self.recipe.batch_size
         if size == "auto" and not self.optimizer.whole:
             return min(128, max(16, self.rows // 32))
-        return self.rows if isinstance(size, str) else size
+        return len(self.split.train) if isinstance(size, str) else size  # of a member all it has
 
 
 def _penalty(case: Case) -> tuple[float, ...]:
-    if len(case.split.valid) or case.folds > 1:
+    if case.folds > 1:
+        return FINE
+    if len(case.split.valid):
         return PENALTIES
     # without held-out rows: no penalty, or that of scikit-learn's C=1
     return (0.0 if case.objective.quadratic else 1 / case.rows,)
@@ -156,7 +167,7 @@ AUTO: Mapping[str, Callable[[Case], Any]] = {
     "patience": lambda case: 10,
     "shift": lambda case: case.side // (8 if case.colour else 28),
     "flip": lambda case: case.symmetric,
-    "yardstick": lambda case: yardstick.auto(case.schema, case.rows, len(case.split.test)),
+    "yardstick": lambda case: yardstick.auto(case.schema, case.rows, case.tested),
     "epochs": _epochs,
 }
 """What "auto" means, by key. A network gives those values that depend on the network."""
@@ -179,7 +190,7 @@ def resolve(recipe: Recipe, data: Dataset, split: Split) -> Recipe:
     check(case)
     found = {key: auto(case) for key, auto in AUTO.items() if getattr(recipe, key) == "auto"}
     found["batch_size"] = case.size
-    held = len(split.valid) or case.folds > 1 or len(split.test)
+    held = len(split.valid) or case.folds > 1 or case.tested
     if not held and LINE in recipe.model:
         found["model"] = (LINE,)  # no rows could show that a net is better
     resolved = recipe.override(found)

@@ -77,6 +77,12 @@ def simplest(models: Sequence[str], line: str) -> list[str]:
     return sorted(models, key=lambda name: name != line)
 
 
+def by_folds(metrics: Mapping[str, Any]) -> bool:
+    """Whether the validation scores in ``metrics.json`` are of training rows, out of fold."""
+    every = metrics["models"].values()
+    return any((each.get("valid") or {}).get("by") == "folds" for each in every)
+
+
 def words(choice: Mapping[str, Any]) -> str:
     """How a model was chosen, by ``metrics.json``: "chosen by validation loss"."""
     by = {"folds": "by out-of-fold loss", "validation": "by validation loss"}

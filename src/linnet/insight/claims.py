@@ -146,6 +146,12 @@ class TestRows(Rows):
     word = "test row"
 
 
+class Folds(Rows):
+    """Folds of a cross-validation."""
+
+    word = "fold"
+
+
 class Groups(Rows):
     """Groups of rows."""
 

@@ -70,8 +70,10 @@ def measure_raw(objective: Objective, raw: Tensor, data: Dataset) -> dict[str, f
     return {"loss": mean.item(), task.score: task.measure(objective, raw, data)}
 
 
-def score(objective: Objective, raw: Tensor, data: Dataset) -> Scores:
+def score(objective: Objective, raw: Tensor, data: Dataset, fold: Tensor | None = None) -> Scores:
     """All scores of raw predictions (rows, outputs) against the targets of ``data``; the headline
     score has a 95 % confidence interval. If ``data`` is divided by group or time, it rests on the
-    groups, or on blocks of consecutive times, and ``interval`` says on how many."""
-    return task_of(objective).test(objective, raw, data)
+    groups, or on blocks of consecutive times, and ``interval`` says on how many. ``fold`` (rows,)
+    are the folds of out-of-fold predictions: ``by`` is then "folds", and ``folds`` has the headline
+    score of each."""
+    return task_of(objective).test(objective, raw, data, fold)

@@ -18,6 +18,8 @@ from linnet.insight.claims import Chance, Comparisons
 from linnet.insight.task import CHANCE, Predicted, Scores, Task, Told, claimed, task_of
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from linnet.data.dataset import Dataset
 
 YARDSTICK, YARDSTICK_TITLE = "trees", "boosted trees"
@@ -27,19 +29,22 @@ the models and is none of them."""
 YARDSTICK_ABOUT = "boosted trees of scikit-learn on the same training rows; never chosen, not saved"
 
 
-def compare(data: Dataset, predictions: Mapping[str, Predicted]) -> list[Scores]:
+def compare(
+    data: Dataset, predictions: Mapping[str, Predicted], fold: Tensor | None = None
+) -> list[Scores]:
     """The paired test of each pair of models on the rows of ``data``.
 
     ``predictions`` are by model, the simplest first. ``pair`` are two models, the simpler one
     second; ``better`` is the one with the better score, and missing if both are equal. ``p_value``
     is that of the pair alone, ``p_adjusted`` Holm's for all of them, on which ``significant``
     rests. ``why`` says why a difference is not significant: it may be chance, there are too few
-    rows (groups, blocks) for any claim, or it rests on one of them alone.
+    rows (groups, blocks) for any claim, or it rests on one of them alone. ``fold`` (rows,) are the
+    folds of out-of-fold predictions.
     """
     found = []
     for simple, model in combinations(predictions, 2):
         one, other = predictions[model], predictions[simple]
-        tested = task_of(one.objective).compare(data, one, other)
+        tested = task_of(one.objective).compare(data, one, other, fold)
         better = {1: {"better": model}, -1: {"better": simple}}.get(tested.pop("sign"), {})
         found.append({"pair": [model, simple], **better, **tested})
     for each, p in zip(found, holm([each["p_value"] for each in found]), strict=True):

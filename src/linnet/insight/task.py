@@ -7,7 +7,7 @@ and how a score is shown. All differences between classes and numbers are here.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from linnet.core.events import number
@@ -73,13 +73,19 @@ class Task(ABC):
         """The headline score of raw predictions (rows, outputs)."""
 
     @abstractmethod
-    def test(self, objective: Objective, raw: Tensor, data: Dataset) -> Scores:
-        """All scores of raw predictions (rows, outputs) against the targets of ``data``."""
+    def test(
+        self, objective: Objective, raw: Tensor, data: Dataset, fold: Tensor | None = None
+    ) -> Scores:
+        """All scores of raw predictions (rows, outputs) against the targets of ``data``; ``fold``
+        (rows,) are the folds of out-of-fold predictions."""
 
     @abstractmethod
-    def compare(self, data: Dataset, one: Predicted, other: Predicted) -> Scores:
+    def compare(
+        self, data: Dataset, one: Predicted, other: Predicted, fold: Tensor | None = None
+    ) -> Scores:
         """The paired test of two models on these rows; ``sign`` is 1 if ``one`` has the better
-        score, -1 if the ``other`` has, and 0 if both are equal."""
+        score, -1 if the ``other`` has, and 0 if both are equal. ``fold`` (rows,) are the folds of
+        out-of-fold predictions."""
 
     @abstractmethod
     def told(self, test: Mapping[str, Any], of: str = "test") -> Told:
@@ -142,6 +148,8 @@ class Classes(Task):
     better = "higher"
     common = frozenset(
         [
+            "by",
+            "folds",
             "accuracy",
             "accuracy_interval",
             "interval",
@@ -161,7 +169,9 @@ class Classes(Task):
         hits = (decided(objective, raw) == data.codes.to(raw.device)).sum()
         return float(hits.item() / len(data))
 
-    def test(self, objective: Objective, raw: Tensor, data: Dataset) -> Scores:
+    def test(
+        self, objective: Objective, raw: Tensor, data: Dataset, fold: Tensor | None = None
+    ) -> Scores:
         import numpy as np
         from sklearn import metrics
 
@@ -178,8 +188,9 @@ class Classes(Task):
         )
         loss = by_rows(objective.loss, raw, data.y.double() if data.soft else data.y)
         return {
+            **_by_fold(fold, lambda own: float(right[own].mean())),
             "accuracy": int(right.sum()) / len(codes),
-            "accuracy_interval": list(of_share(right, _codes(units))),
+            "accuracy_interval": list(of_share(right, _codes(units), _spread(fold))),
             **_rests(units),
             "log_loss": loss.mean().item(),
             "rows": len(codes),
@@ -192,9 +203,11 @@ class Classes(Task):
             **_own(objective, codes, raw),
         }
 
-    def compare(self, data: Dataset, one: Predicted, other: Predicted) -> Scores:
+    def compare(
+        self, data: Dataset, one: Predicted, other: Predicted, fold: Tensor | None = None
+    ) -> Scores:
         """McNemar's exact test on the rows where exactly one of the two models is right. If rows
-        depend on each other, a paired t test over groups or blocks instead. ``only_right`` are the
+        depend on each other, or are out of fold, a paired t test instead. ``only_right`` are the
         numbers of rows where one model alone is right, in the order of the pair."""
         from scipy.stats import binomtest
 
@@ -203,8 +216,8 @@ class Classes(Task):
         right = [decided(*each) == data.codes for each in (one, other)]
         alone = [int((right[0] & ~right[1]).sum()), int((right[1] & ~right[0]).sum())]
         counts = {"only_right": alone, "sign": (alone[0] > alone[1]) - (alone[0] < alone[1])}
-        if data.units() is not None:
-            return _paired(right[0].double() - right[1].double(), data) | counts
+        if data.units() is not None or fold is not None:
+            return _paired(right[0].double() - right[1].double(), data, fold) | counts
         p = binomtest(alone[0], sum(alone)).pvalue if sum(alone) else 1.0
         chance = CHANCE if p >= 1 - CONFIDENCE else None
         why = too_few("row") if len(data) < MIN_ROWS else chance
@@ -232,13 +245,15 @@ class Numbers(Task):
     score = "rmse"
     title = "RMSE"
     better = "lower"
-    common = frozenset(["rmse", "rmse_interval", "interval", "mae", "r2", "rows"])
+    common = frozenset(["by", "folds", "rmse", "rmse_interval", "interval", "mae", "r2", "rows"])
 
     def measure(self, objective: Objective, raw: Tensor, data: Dataset) -> float:
         errors = objective.mean(raw) - data.y.to(raw.device).reshape(raw.shape)
         return float(errors.square().mean().sqrt().item())
 
-    def test(self, objective: Objective, raw: Tensor, data: Dataset) -> Scores:
+    def test(
+        self, objective: Objective, raw: Tensor, data: Dataset, fold: Tensor | None = None
+    ) -> Scores:
         import numpy as np
         from sklearn import metrics
 
@@ -247,10 +262,12 @@ class Numbers(Task):
         y = data.y.double().reshape(raw.shape).numpy()
         predicted = objective.mean(raw).numpy()
         errors = ((predicted - y) ** 2).mean(axis=1)
-        units = data.units()
+        units, spread = data.units(), _spread(fold)
+        interval = of_size(errors, _codes(units), spread=spread)
         return {
+            **_by_fold(fold, lambda own: float(np.sqrt(errors[own].mean()))),
             "rmse": float(np.sqrt(errors.mean())),
-            "rmse_interval": [float(np.sqrt(end)) for end in of_size(errors, _codes(units))],
+            "rmse_interval": [float(np.sqrt(end)) for end in interval],
             **_rests(units),
             "mae": float(metrics.mean_absolute_error(y, predicted)),
             "r2": float(metrics.r2_score(y, predicted)) if len(y) > 1 else float("nan"),
@@ -258,14 +275,16 @@ class Numbers(Task):
             **_own(objective, y, raw),
         }
 
-    def compare(self, data: Dataset, one: Predicted, other: Predicted) -> Scores:
+    def compare(
+        self, data: Dataset, one: Predicted, other: Predicted, fold: Tensor | None = None
+    ) -> Scores:
         """A paired t test of the difference between the squared errors, and its interval:
         ``difference`` is above 0 if the first of the pair has the smaller ones."""
         errors = [
             (objective.mean(raw) - data.y.double().reshape(raw.shape)).square().mean(1)
             for objective, raw in (one, other)
         ]
-        found = _paired(errors[1] - errors[0], data)
+        found = _paired(errors[1] - errors[0], data, fold)
         gained = found["difference"]
         return found | {"sign": (gained > 0) - (gained < 0)}
 
@@ -295,13 +314,13 @@ def _interval(test: Mapping[str, Any], key: str) -> Any:
     return None if isinstance(rests, dict) and rests.get("units") == 1 else test.get(key)
 
 
-def _paired(differences: Tensor, data: Dataset) -> Scores:
+def _paired(differences: Tensor, data: Dataset, fold: Tensor | None) -> Scores:
     """The paired t test of differences (rows,), above 0 where the first model is better."""
     from linnet.core.statistics import paired
 
     units = data.units()
     word = "row" if units is None else units.word
-    mean, interval, p, why = paired(differences.cpu().numpy(), _codes(units), word)
+    mean, interval, p, why = paired(differences.cpu().numpy(), _codes(units), word, _spread(fold))
     return {
         "test": "paired t",
         "difference": mean,
@@ -310,6 +329,22 @@ def _paired(differences: Tensor, data: Dataset) -> Scores:
         **claimed(why),
         **_rests(units),
     }
+
+
+def _spread(fold: Tensor | None) -> float:
+    """By how much the standard errors of out-of-fold rows are larger."""
+    from linnet.core.statistics import OUT_OF_FOLD
+
+    return 1.0 if fold is None else OUT_OF_FOLD
+
+
+def _by_fold(fold: Tensor | None, score: Callable[[Any], float]) -> Scores:
+    """How out-of-fold rows were scored: the number of folds, and the headline score of each;
+    ``score`` gives that of some rows, (rows,) true or false."""
+    if fold is None:
+        return {}
+    folds = [score((fold == number).numpy()) for number in range(int(fold.max()) + 1)]
+    return {"by": "folds", "folds": folds}
 
 
 def claimed(why: str | None) -> Scores:

@@ -21,7 +21,7 @@ from linnet.core.events import number
 from linnet.core.statistics import CONFIDENCE
 from linnet.core.text import cut
 from linnet.insight.choice import simplest
-from linnet.insight.claims import Blocks, Groups, Number, Sentence, TestRows
+from linnet.insight.claims import Blocks, Folds, Groups, Number, Sentence, TestRows
 from linnet.insight.pairs import YARDSTICK, YARDSTICK_TITLE, between, certainty, gain
 from linnet.insight.task import Task, Told, task_in
 from linnet.networks import BASELINE, LINE
@@ -120,6 +120,9 @@ class _Tests:
         """A sentence on the test rows with the figures of its parts."""
         test, names = self.scores[BASELINE], _names(self.titles)
         rows = Told.of("on", "test rows", TestRows.of(test.get("rows")))
+        if test.get("by") == "folds":
+            count = Folds.of(len(test.get("folds") or ()))
+            rows = Told.of("by cross-validation over", "folds", count)
         where, units = rows.form or "on the test rows", self.units()
         if units.form:
             where += f" in {units.form}"
@@ -220,7 +223,7 @@ def _yardstick(tests: _Tests, chosen: str, first: bool) -> list[Judgement]:
     found = _Found.of(tests, comparison, YARDSTICK, chosen, first)
     own, title, other = tests.told(YARDSTICK), _title(YARDSTICK), _title(chosen)
     form = f"{title}, the yardstick, have {own.form}"
-    if found.equal or (found.outcome == "worse" and chosen in tests.poor):
+    if found.equal or (found.outcome == "worse" and chosen in tests.poor + tests.inaccurate):
         return [tests.say("yardstick", YARDSTICK, f"{form}.", own)]
     if found.outcome == "not shown":
         form += f"; {found.why[0].lower()}{found.why[1:]}"

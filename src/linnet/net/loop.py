@@ -30,7 +30,6 @@ from linnet.net.settings import NetSettings
 from linnet.net.update import Autograd, Loss, Optimizer, QuickUpdate, Rows, Update
 from linnet.networks.base import Network
 from linnet.networks.method import Method
-from linnet.networks.scaling import Rescaling
 from linnet.objectives.base import Objective
 
 
@@ -58,17 +57,15 @@ def begin(
         need = sum(each.numel() * each.element_size() for each in network.parameters())
         what = "training (a gradient, two moments and the best weights beside the weights)"
         memory.require(4 * need, what, "smaller widths")
-    last = network.get_submodule("rescaling")
-    units = last.factor if isinstance(last, Rescaling) else None
     fill = train.x[:1000].float().mean().item()
-    augment = Augment(settings.shift, settings.flip, settings.cutout, fill)
+    augment = Augment(settings.shift, settings.flip, settings.cutout, fill) or None
     if settings.label_smoothing:
         train = replace(train, y=smooth(train, settings.label_smoothing).to(parameter.dtype))
     batches = Batches(train, settings.batch_size, seed, pairs=bool(batch_norms(network)))
 
     def make(network: Network, settings: NetSettings) -> Train:
         return Train(
-            network, objective, batches, settings, seed=seed, units=units, augment=augment or None
+            network, objective, batches, settings, seed=seed, units=network.units, augment=augment
         )
 
     if settings.lr != "find":

@@ -12,6 +12,7 @@ from pydantic import Field, field_validator
 from torch import Tensor, nn
 
 from linnet.core.closed import Closed
+from linnet.networks.scaling import Rescaling
 
 MAX_PARAMETERS = 1 << 31
 """A specification with more parameters is refused."""
@@ -75,6 +76,12 @@ class Network(nn.Module, ABC):
         """Compute the scaling from the training rows ``x`` (and for regression from the targets
         ``y`` (rows, outputs)), weighted by ``weight`` (rows,); draw initial weights from
         ``generator``."""
+
+    @property
+    def units(self) -> Tensor | None:
+        """For regression the deviations of the targets (outputs,), in which a loss is minimised."""
+        last = getattr(self, "rescaling", None)
+        return last.factor if isinstance(last, Rescaling) else None
 
     @property
     def multiplications(self) -> float:

@@ -35,6 +35,11 @@ class Mean(Network):
         """The members."""
         return list(self.members)  # type: ignore[arg-type]
 
+    @property
+    def units(self) -> Tensor | None:
+        """Those of the first member."""
+        return self.each[0].units
+
     def start(
         self, x: Tensor, y: Tensor | None, weight: Tensor | None, generator: torch.Generator
     ) -> None:

@@ -36,7 +36,7 @@ from linnet.data.split import Split
 from linnet.errors import DataError, InputError, RecipeError
 from linnet.fit.artifact import read_manifest
 from linnet.fit.prepare import Divided, divide, drawn
-from linnet.fit.recipe import AUTO, Recipe
+from linnet.fit.recipe import AUTO, FOLDS, Recipe
 from linnet.insight.checks.finding import Finding
 from linnet.networks import BASELINE
 from linnet.runs import directory
@@ -53,7 +53,7 @@ UNTESTED = (
 def inherited(recipe: Recipe) -> dict[str, Any]:
     """The settings that a run takes over from a run with this recipe; its data and its held-out
     rows are found anew."""
-    alone = ("data", "valid", "folds")
+    alone = ("data", "valid", "folds", *(["test"] if recipe.test == FOLDS else []))
     return {key: value for key, value in recipe.plain().items() if key not in alone}
 
 
@@ -209,6 +209,8 @@ class Origin:
         before = self.recipe
         for key in DIVIDING:
             given, there = getattr(recipe, key), getattr(before, key)
+            if key == "folds" or there == FOLDS:  # none are drawn; or all rows were trained on
+                continue
             same = ("auto", len(split.valid), there) if key == "valid" else (there,)
             if given not in same:
                 raise RecipeError(

@@ -27,6 +27,7 @@ from linnet.core.events import LARGEST, MAX_WHOLE
 from linnet.core.files import canonical
 from linnet.data.reading import Label
 from linnet.data.schema import MAX_CLASSES
+from linnet.data.split import MAX_FOLDS
 from linnet.errors import InputError
 from linnet.insight.task import MAX_CONFUSION
 
@@ -73,6 +74,9 @@ class Test(_Open):
     """Scores of test rows: for classes those with ``accuracy``, for numbers those with ``rmse``."""
 
     rows: Annotated[int, Field(ge=1, le=MAX_WHOLE)]
+    by: Literal["folds"] | None = None
+    folds: Annotated[list[Number], Field(min_length=2, max_length=MAX_FOLDS)] | None = None
+    """The headline score of each fold, if the scores are of out-of-fold rows."""
     accuracy: Share | None = None
     accuracy_interval: tuple[Share, Share] | None = None
     interval: Rests | None = None
@@ -90,6 +94,8 @@ class Test(_Open):
 
     @model_validator(mode="after")
     def _whole(self) -> Test:
+        if (self.by is None) != (self.folds is None):
+            raise ValueError("expected a score of each fold")
         if self.accuracy is None:
             if None in (self.rmse, self.rmse_interval, self.mae, self.r2) or self.classes:
                 raise ValueError("expected all scores of classes, or all scores of numbers")

@@ -13,7 +13,7 @@ from importlib import import_module
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from linnet.core.events import Begin, Evaluate, Event, Finding, Plain, Resume, Step, of
+from linnet.core.events import Begin, Evaluate, Event, Finding, Fold, Plain, Resume, Step, of
 from linnet.core.events import Fit as Ended
 from linnet.core.history import Columns, Fit, History, Part, loss
 from linnet.core.html import Html, put
@@ -98,6 +98,11 @@ def words_of(fit: Fit, event: Event) -> str:
             told = "" if step is None or "penalty" in step.values else f"{learned(step)}, "
             return f"{place(event)}: {told}{scored(event)}"
     return ""
+
+
+def tested(event: Fold) -> str:
+    """How far a cross-validation is, in words."""
+    return f"fold {event.fold} of {event.folds}: {event.model}"
 
 
 def brief(fit: Fit, event: Event) -> str:
@@ -202,6 +207,7 @@ class Terminal(_Display):
         self._printed = time.monotonic()
         self._bars: Bars | None = None
         self._line: Any = None
+        self._folds: Any = None
         self._fit: Fit | None = None
         self._broken = False
         if address is not None:
@@ -235,6 +241,8 @@ class Terminal(_Display):
                 self._bars.print(warning)
             else:
                 say(warning, error=True)
+        elif isinstance(event, Fold):
+            self._test(event)
         elif fit is not None and self._bars:
             self._draw(self._bars, event, fit)
         elif fit is not None:
@@ -249,6 +257,17 @@ class Terminal(_Display):
             if not isinstance(event, Ended):
                 self._printed = time.monotonic()
             say(f"{fit.model}: {words}", error=True)
+
+    def _test(self, event: Fold) -> None:
+        """Show how far a cross-validation is."""
+        done, fits = event.done or 0, event.fits or 0
+        if self._bars:
+            if self._folds is None:
+                self._folds = self._bars.add("folds", fits, 0)
+            self._bars.update(self._folds, tested(event), done, ended=done == fits)
+        elif done == fits or time.monotonic() - self._printed >= SECONDS_BETWEEN_LINES:
+            self._printed = time.monotonic()
+            say(tested(event), error=True)
 
     def _draw(self, bars: Bars, event: Event, fit: Fit) -> None:
         if isinstance(event, Resume):
@@ -274,6 +293,7 @@ class Notebook(_Display):
         super().__init__(past)
         self._address = address
         self._fault = ""
+        self._fold: Fold | None = None
         self._handle: Any = None
         self._broken = False
         self._drawn = 0.0
@@ -289,7 +309,9 @@ class Notebook(_Display):
 
     def __call__(self, line: Plain) -> None:
         event, fit = self._take(line)
-        if fit is None and not (isinstance(event, Finding) and event.severity == "warning"):
+        if isinstance(event, Fold):
+            self._fold = event
+        elif fit is None and not (isinstance(event, Finding) and event.severity == "warning"):
             return
         late = time.monotonic() - self._drawn >= SECONDS_BETWEEN_UPDATES
         if isinstance(event, (Begin, Resume)) or late:
@@ -324,6 +346,7 @@ class Notebook(_Display):
         head = ["model", "step", "training", "validation", "time"]
         parts = [table(head, rows)] if rows else [paragraph("linnet: the data is ready")]
         parts += [paragraph(f"{f.model} stopped: {f.end.reason}") for f in fits if f.end]
+        parts += [] if self._fold is None else [paragraph(tested(self._fold))]
         parts += [paragraph("⚠ ", found) for found in findings[:MOST_WARNINGS]]
         if len(findings) > MOST_WARNINGS:
             parts.append(paragraph(f"… and {len(findings) - MOST_WARNINGS} more warnings"))
@@ -340,6 +363,7 @@ class Notebook(_Display):
             f"{fit.model}: " + (str(fit.end.reason) if fit.end else ", ".join(_told(fit)))
             for fit in self._history.fits
         ]
+        lines += [] if self._fold is None else [tested(self._fold)]
         lines += [f"warning: {found}" for found in self._findings()[:MOST_WARNINGS]]
         lines += [self._fault] if self._fault else []
         lines += [f"live page: {self._address}"] if self._address is not None else []

@@ -17,6 +17,7 @@ from linnet.core.html import Html, join, put, tag
 from linnet.core.text import likely, percent
 from linnet.errors import InputError, LinnetError
 from linnet.figures import Figure, curves
+from linnet.insight.choice import by_folds
 from linnet.insight.claims import Chance
 from linnet.insight.diagnosis import typical_probability
 from linnet.insight.pairs import YARDSTICK, YARDSTICK_ABOUT, YARDSTICK_TITLE, correction
@@ -183,6 +184,8 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
         "model", "test (95 % interval)", "test log loss (typical probability)", "validation",
         "validation loss", "why it stopped", "fitted in",
     ]  # fmt: skip
+    if by_folds(metrics):
+        heads[3:5] = ["out of fold", "out-of-fold loss"]
     if all(row[2] is None for row in rows):  # regression
         heads, *rows = [[*row[:2], *row[3:]] for row in (heads, *rows)]
     every = [_own(scores.get("test")) for scores in every_scores.values()]
