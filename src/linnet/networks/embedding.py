@@ -18,6 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from linnet.core.closed import Closed
+from linnet.core.randomness import drawn
 from linnet.data.coded import Coded
 
 NARROW = 1e-6
@@ -85,11 +86,12 @@ class Embedding(nn.Module):
 class Piecewise(Embedding):
     """A piecewise-linear function of each number.
 
-    ``bins`` quantiles of the training rows divide a column into bins with as many rows each; equal
-    ones count once, so a column of few different numbers has fewer bins. A feature is 0 below its
-    bin, 1 above it, and rises linearly within: the encoding of Gorishniy et al. (2022), section
-    3.2. A column with a single bin, such as one of zeros and ones, has no features. The weights
-    are zero at first, so training begins with the same predictions as without the embedding.
+    ``bins`` quantiles of the training rows (of 100,000 of them, if they are more) divide a column
+    into bins with as many rows each; equal ones count once, so a column of few different numbers
+    has fewer bins. A feature is 0 below its bin, 1 above it, and rises linearly within: the
+    encoding of Gorishniy et al. (2022), section 3.2. A column with a single bin, such as one of
+    zeros and ones, has no features. The weights are zero at first, so training begins with the
+    same predictions as without the embedding.
     """
 
     low: Tensor
@@ -107,7 +109,8 @@ class Piecewise(Embedding):
         self.low.zero_()
         self.rate.zero_()
         shares = np.linspace(0, 1, self.low.shape[1] + 1)
-        for column, numbers in enumerate(self.numbers(x).double().cpu().numpy()):
+        some = x[torch.from_numpy(drawn(len(x), generator.initial_seed(), "bins"))]
+        for column, numbers in enumerate(self.numbers(some).double().cpu().numpy()):
             edges = np.unique(np.quantile(numbers, shares))
             edges = edges[np.diff(edges, prepend=-np.inf) > NARROW]
             if len(edges) > 2:

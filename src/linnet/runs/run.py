@@ -165,7 +165,9 @@ class Run:
         split = self.split()
         if any(len(rows) and rows.max() >= len(draft) for rows in split.values()):
             raise DataError(f"{place} is not the data of the run: it has {len(draft):,} rows")
-        dataset = draft.learn(split["train"], reading.max_categories)
+        seed = recipe.get("seed")
+        seed = seed if isinstance(seed, int) else 0
+        dataset = draft.learn(split["train"], reading.max_categories, seed)
         if dataset.fingerprint() != self.info.get("data", {}).get("fingerprint"):
             raise DataError(f"{place} is not the data of the run: its fingerprint differs")
         return draft
