@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import linnet
+from helpers import in_process
 from linnet.core.statistics import OUT_OF_FOLD, of_share, of_size
 from linnet.data.read import read_draft
 from linnet.errors import Interrupted, LinnetError
@@ -18,6 +19,7 @@ from linnet.experiment.cross_validate import CrossValidation
 from linnet.experiment.outer import Outer
 from linnet.fit.prepare import prepare
 from linnet.fit.recipe import Recipe
+from linnet.show.report.page import write
 
 ROOT = Path(__file__).parents[2]
 
@@ -196,6 +198,16 @@ def test_its_predictions_are_of_all_rows(run: linnet.Run) -> None:
         assert test["accuracy"] == right.mean()
         assert test["accuracy_interval"] == pytest.approx(of_share(right, spread=OUT_OF_FOLD))
     assert run.confusion() and run.calibration() and run.mistakes()
+
+
+def test_people_are_told_that_it_was_tested_by_folds(run: linnet.Run) -> None:
+    told = in_process("runs", "show", run.path).stdout
+    assert "5 folds (95 % interval)" in told and "by cross-validation over 5 folds" in told
+    assert "1.2 times as wide" in told
+    report = run.path / "report.html"
+    write([run.path], report)
+    text = report.read_text("utf-8")
+    assert "5 folds (95 % interval)" in text and "1.2 times as wide" in text
 
 
 def test_its_record_says_how_far_it_is(run: linnet.Run) -> None:

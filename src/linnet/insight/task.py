@@ -374,8 +374,31 @@ CLASSES, NUMBERS = Classes(), Numbers()
 
 
 def basis(test: Mapping[str, Any]) -> str | None:
-    """On what the intervals and the paired tests of test scores rest, as a sentence; None if each
-    row is independent."""
+    """On what the intervals and the paired tests of test scores rest, in words; None if each row is
+    independent."""
+    told = [_by_folds(test), _by_units(test)]
+    return "; ".join(each for each in told if each is not None) or None
+
+
+def folds_of(test: Mapping[str, Any]) -> int:
+    """The number of folds of a cross-validation, if test scores are of one; else 0."""
+    return len(test.get("folds") or ()) if test.get("by") == "folds" else 0
+
+
+def _by_folds(test: Mapping[str, Any]) -> str | None:
+    from linnet.core.statistics import OUT_OF_FOLD
+
+    count = folds_of(test)
+    if not count:
+        return None
+    return (
+        f"each row is tested by models that were fitted without its fold, one of {count}, and the "
+        f"models of the run are fitted to all rows; the 95 % intervals are {OUT_OF_FOLD:g} times "
+        "as wide as those of as many test rows"
+    )
+
+
+def _by_units(test: Mapping[str, Any]) -> str | None:
     rests = test.get("interval")
     if rests is None:
         return None
