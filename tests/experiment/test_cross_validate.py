@@ -11,7 +11,7 @@ import torch
 
 import linnet
 from helpers import in_process
-from linnet.core.statistics import OUT_OF_FOLD, of_share, of_size
+from linnet.core.statistics import OUT_OF_FOLD, OUT_OF_FOLD_PAIR, of_share, of_size
 from linnet.data.read import read_draft
 from linnet.errors import Interrupted, LinnetError
 from linnet.experiment import outer
@@ -335,7 +335,7 @@ def test_intervals_hold_the_error_of_the_model_that_is_fitted_to_all_rows() -> N
         coverage.measure(counts, number, 150, bool(number % 4 < 2), net=False)
     assert counts.share(f"holds {OUT_OF_FOLD:.2f}") >= 90
     assert counts.share("honest") >= 90
-    assert counts.share(f"false {OUT_OF_FOLD:.2f}") <= 6
+    assert counts.share(f"false {OUT_OF_FOLD_PAIR:.2f}") <= 6
     held = [counts.share(f"holds {spread:.2f}") for spread in coverage.SPREADS]
     assert held == sorted(held)
     assert outer.OUTER == 5

@@ -316,11 +316,11 @@ def _interval(test: Mapping[str, Any], key: str) -> Any:
 
 def _paired(differences: Tensor, data: Dataset, fold: Tensor | None) -> Scores:
     """The paired t test of differences (rows,), above 0 where the first model is better."""
-    from linnet.core.statistics import paired
+    from linnet.core.statistics import OUT_OF_FOLD_PAIR, paired
 
-    units = data.units()
+    units, spread = data.units(), 1.0 if fold is None else OUT_OF_FOLD_PAIR
     word = "row" if units is None else units.word
-    mean, interval, p, why = paired(differences.cpu().numpy(), _codes(units), word, _spread(fold))
+    mean, interval, p, why = paired(differences.cpu().numpy(), _codes(units), word, spread)
     return {
         "test": "paired t",
         "difference": mean,
