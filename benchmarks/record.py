@@ -77,8 +77,9 @@ def problem(epochs: int) -> tuple[Dataset, Recipe]:
         means, y = random.integers(0, 256, (10, 28, 28)), random.integers(0, 10, 60_000)
         x = np.clip(means[y] + random.normal(0, 200, (len(y), 28, 28)), 0, 255).astype(np.uint8)
         data = (x, y)
-    dataset, recipe, parts, _ = prepare(data, Recipe().override({"model": "mlp"}))
-    return dataset.take(parts["train"]), only(recipe, "mlp").override({"epochs": epochs})
+    ready = prepare(data, Recipe().override({"model": "mlp"}))
+    train = ready.data.take(ready.parts["train"])
+    return train, only(ready.recipe, "mlp").override({"epochs": epochs})
 
 
 def steps_of(train: Dataset, recipe: Recipe) -> list[Step]:

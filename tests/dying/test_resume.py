@@ -36,9 +36,10 @@ def parts(settings: dict[str, Any], rows: int = 400) -> Parts:
     data = linnet.read("digits")
     pictures = data.x[:rows].numpy()
     some = (pictures if "shift" in settings else pictures.reshape(rows, -1), data.y[:rows].numpy())
-    dataset, recipe, rows_of, _, fold, _ = prepare(some, Recipe.make(settings))
-    train, valid = (dataset.take(rows_of[name]) for name in ("train", "valid"))
-    return only(recipe, recipe.model[-1]), train, valid if fold is None else fold
+    ready = prepare(some, Recipe.make(settings))
+    train, valid = (ready.data.take(ready.parts[name]) for name in ("train", "valid"))
+    chooses = valid if ready.fold is None else ready.fold
+    return only(ready.recipe, ready.recipe.model[-1]), train, chooses
 
 
 class Every(Checkpoints):

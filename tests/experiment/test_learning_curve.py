@@ -30,7 +30,7 @@ from linnet.fit.recipe import Recipe
 from linnet.fit.settings import read_recipe
 from linnet.insight.diagnosis import MOST_WORTH, WORTH, diagnose
 from linnet.runs.curve import read
-from linnet.runs.directory import LEARNING
+from linnet.runs.directory import LEARNING, read_fold
 
 EVIL = "<img src=x onerror=alert(1)>"
 
@@ -206,9 +206,8 @@ def test_test_rows_are_not_touched(tmp_path: Path) -> None:
 def test_a_part_learns_its_columns_from_its_own_rows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    run = linnet.train(
-        str(table(tmp_path / "t.csv")), target="y", model="linear", out=tmp_path / "run"
-    )
+    place = str(table(tmp_path / "t.csv"))
+    run = linnet.train(place, target="y", model="linear", folds=1, out=tmp_path / "run")
     seen = []
 
     def spy(recipe: Recipe, train: Dataset, valid: Dataset, **more: Any) -> Any:
@@ -229,9 +228,8 @@ def test_a_part_learns_its_columns_from_its_own_rows(
 
 
 def test_too_few_rows_are_left_out_and_said(tmp_path: Path) -> None:
-    run = linnet.train(
-        str(table(tmp_path / "t.csv", rows=90)), target="y", model="linear", out=tmp_path / "run"
-    )
+    place = str(table(tmp_path / "t.csv", rows=90))
+    run = linnet.train(place, target="y", model="linear", folds=1, out=tmp_path / "run")
     curve = learning_curve(run)
     rows = len(run.split()["train"])
     assert [point.rows for point in curve.points["linear"]] == [rows // 2, rows]
@@ -249,7 +247,7 @@ def test_regression_by_groups(tmp_path: Path) -> None:
     x = draws.normal(size=(400, 2))
     frame = pl.DataFrame({"u": x[:, 0], "v": x[:, 1], "g": [f"g{i // 5}" for i in range(400)]})
     frame = frame.with_columns(y=pl.Series(x @ [1.0, 2.0] + draws.normal(size=400)))
-    run = linnet.train(frame, target="y", group="g", model="linear", out=tmp_path / "run")
+    run = linnet.train(frame, target="y", group="g", model="linear", folds=1, out=tmp_path / "run")
     with pytest.raises(InputError, match=r"trained on data in memory.*data="):
         learning_curve(run)
     with pytest.raises(DataError, match="fingerprint differs"):
@@ -264,13 +262,42 @@ def test_regression_by_groups(tmp_path: Path) -> None:
 
 def test_class_weights_weigh_the_same_at_every_size(tmp_path: Path) -> None:
     run = linnet.train(
-        "breast_cancer", model="linear", class_weight="balanced", out=tmp_path / "run"
+        "breast_cancer", model="linear", class_weight="balanced", folds=1, out=tmp_path / "run"
     )
     curve = learning_curve(run)
     changes, points = curve.changes["linear"], curve.points["linear"]
     for each in changes:
         assert math.isclose(each.loss_before - each.loss, each.fall, abs_tol=1e-7)
     assert points[-1].loss == run.metrics["models"]["linear"]["valid"]["loss"]
+
+
+def test_of_a_run_by_folds_one_fold_scores_and_the_others_choose(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = str(table(tmp_path / "t.csv"))
+    run = linnet.train(place, target="y", model="linear", out=tmp_path / "run")
+    kept, train = read_fold(run.path), run.split()["train"]
+    assert kept is not None
+    truth, seen = pl.read_csv(place)["u"].to_torch(), []
+
+    def spy(recipe: Recipe, train: Dataset, fold: torch.Tensor, **more: Any) -> Any:
+        seen.append((train, fold))
+        return fit(recipe, train, fold, **more)
+
+    monkeypatch.setattr("linnet.experiment.learning_curve.fit", spy)
+    curve = learning_curve(run)
+    scoring = truth[train[kept == 0]].float()
+    others = int((kept > 0).sum())
+    assert [point.rows for point in curve.points["linear"]] == [
+        n for n in (others // 8, others // 4, others // 2, others) if n >= MIN_ROWS
+    ]
+    assert curve.valid_rows == len(scoring) and others + len(scoring) == len(train)
+    for rows, fold in seen:
+        assert not torch.isin(rows.x[:, 0], scoring).any()
+        assert set(fold.tolist()) == {1, 2, 3, 4} and len(fold) == len(rows)
+    few = linnet.train(place, target="y", model="linear", folds=2, out=tmp_path / "few")
+    with pytest.raises(InputError, match="folds=3 or more"):
+        learning_curve(few)
 
 
 def test_what_cannot_have_one_is_refused(tmp_path: Path) -> None:

@@ -680,6 +680,7 @@ CHOICES: dict[str, list[Any]] = {
     "dtype": ["float32", "float64"],
     "widths": [[7], [9, 4]],
     "reduction": ["mean", "sum"],
+    "embedding": ["none", "piecewise", "periodic"],
 }
 FAST: dict[str, dict[str, Any]] = {
     "sgd": {"optimizer": "sgd", "lr": 0.05, "weight_decay": 0.01},
@@ -688,6 +689,7 @@ FAST: dict[str, dict[str, Any]] = {
     "adam": {"optimizer": "adam", "lr": 0.01, "weight_decay": 0.1},
     "adamw": {"optimizer": "adamw", "lr": 0.01},
 }
+LAYERS = ("dropout", "widths", "embedding")
 KERNEL_NAMES = [name for name, kind in ACTIVATIONS.items() if kind.module in KERNELS]
 
 
@@ -747,7 +749,7 @@ def test_the_update_by_hand_has_the_bits_of_autograd(activation: str, optimizer:
         if case["reduction"] == "sum" and chosen["optimizer"] == "sgd":
             chosen["lr"] /= 20
         settings = {
-            **{key: case[key] for key in ("dropout", "widths", "reduction", "clip")},
+            **{key: case[key] for key in (*LAYERS, "reduction", "clip")},
             **chosen, "activation": activation, "epochs": 7,
         }  # fmt: skip
         mine, _, loop = begin(data, **settings)

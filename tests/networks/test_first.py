@@ -9,6 +9,7 @@ from linnet.net import OPTIMIZERS
 from linnet.net.perceptron import Perceptron
 from linnet.net.settings import NetSettings
 from linnet.net.update import Autograd, Loss
+from linnet.networks.embedding import described
 from linnet.networks.first import affine, gradient
 from linnet.networks.mlp import MLP
 from linnet.objectives import find
@@ -26,10 +27,11 @@ def inputs(unseen: int | None = None) -> Coded:
     return Coded(numbers, torch.stack([first, second], 1).int(), torch.tensor([0, 20]), WIDTH)
 
 
-def net(x: Tensor, scale: str = "standard", dropout: float = 0.0) -> MLP:
+def net(x: Tensor, scale: str = "standard", dropout: float = 0.0, embedding: str = "none") -> MLP:
     spec = MLP.Spec(
         inputs=(WIDTH,), outputs=3, scale=scale, widths=(8, 5), activation="relu",
         batch_norm=False, dropout=dropout, rescale=False,
+        embedding=described(embedding, (0, 20), size=3, bins=4, frequencies=5, sigma=0.5),
     )  # fmt: skip
     network = MLP(spec)
     network.start(x, None, None, torch.Generator().manual_seed(1))
@@ -74,14 +76,15 @@ def test_a_category_of_all_training_rows_counts_for_all_rows() -> None:
     assert torch.allclose(mine(x), dense(x.dense()), atol=1e-5)
 
 
+@pytest.mark.parametrize("embedding", ["none", "piecewise", "periodic"])
 @pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
 def test_steps_by_hand_and_by_autograd_lead_to_the_weights_of_the_dense_rows(
-    optimizer: str,
+    optimizer: str, embedding: str
 ) -> None:
     x, y = inputs(), torch.randint(0, 3, (ROWS,), generator=torch.Generator().manual_seed(3))
     ended = []
     for kind, rows in ((Perceptron, x), (Autograd, x), (Autograd, x.dense())):
-        network = net(rows)
+        network = net(rows, embedding=embedding)
         settings = NetSettings(optimizer=optimizer, lr=0.01, weight_decay=0.0)
         made = OPTIMIZERS[optimizer]
         from linnet.core.registry import lookup

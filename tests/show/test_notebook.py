@@ -269,7 +269,7 @@ def test_training_in_a_notebook_shows_one_table_that_changes(
         assert f"{name} stopped: {found['fit']['reason']}" in told
     assert "model step training validation time" in told and "epoch 3" in told
     assert f"loss {run.metrics['models']['linear']['valid']['loss']:.4f}, accuracy" in told
-    assert "mlp: all 3 epochs done" in kernel.sent[-1][1]["text/plain"]
+    assert "mlp: 5 members: all 3 epochs done" in kernel.sent[-1][1]["text/plain"]
     assert capfd.readouterr().err == ""
     count = len(kernel.sent)
     linnet.train(DATA, model="linear", out=tmp_path / "quiet", echo=False)

@@ -31,6 +31,10 @@ def inspect(
     if schema.fields:
         used = [f"{field.name} ({field.kind})" for field in schema.fields if field.used]
         say(f"made from a table's columns: {', '.join(used)}")
+    for field in schema.fields:
+        if field.ends is not None:
+            low, high = (f"{end:.6g}" for end in field.ends)
+            say(f"{field.name}: numbers below {low} or above {high} are far and count as missing")
     if schema.task == "classification":
         say(f"predicts: {', '.join(schema.targets)}, one of {', '.join(schema.names)}")
     else:

@@ -228,8 +228,8 @@ class History:
                 )
         return {
             model: {
-                "train": _table(train for train, _ in own),
-                "valid": _table(valid for _, valid in own),
+                "train": _table(train for train, _ in own if train),
+                "valid": _table(valid for _, valid in own if valid),
             }
             for model, own in found.items()
         }

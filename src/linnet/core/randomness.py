@@ -6,10 +6,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2b
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import numpy as np
     import torch
+
+SAMPLE = 100_000
+"""Quartiles, medians and the edges of bins are those of at most this many training rows."""
 
 
 def derive(seed: int, *purpose: str | int) -> int:
@@ -23,6 +27,26 @@ def generator(seed: int, *purpose: str | int) -> torch.Generator:
     import torch
 
     return torch.Generator().manual_seed(derive(seed, *purpose))
+
+
+def drawn(count: int, seed: int, *purpose: str | int) -> np.ndarray[Any, Any]:
+    """The numbers, int64 and rising, of at most ``SAMPLE`` of ``count`` rows.
+
+    Those with the least hash of (seed, purpose) and their own number: so parts of the rows can be
+    looked at one after the other, in any order. The hash is that of SplitMix64, Steele, Lea and
+    Flood (2014), "Fast splittable pseudorandom number generators".
+    """
+    import numpy as np
+
+    if count <= SAMPLE:
+        return np.arange(count)
+    z = (np.arange(count, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z += np.uint64(derive(seed, *purpose))
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    chosen: np.ndarray[Any, Any] = np.sort(np.argpartition(z, SAMPLE)[:SAMPLE])
+    return chosen
 
 
 _GLOBAL = threading.RLock()

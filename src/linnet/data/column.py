@@ -25,7 +25,9 @@ class Column(Closed):
     ``format``: how numbers or dates are written in text: "" for plain numbers and typed columns,
     the form of numbers (see ``linnet.data.written``), or the order of dates. ``fill``: the values
     that impute missing numbers, one for each part of a date. ``missing``: a 0/1 column marks
-    missing values. ``other``: all rare categories share one 0/1 column.
+    missing values. ``other``: all rare categories share one 0/1 column. ``ends``: numbers below the
+    first or above the second are far from all others, and count as missing; see
+    ``linnet.data.far``.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Column(Closed):
     fill: tuple[float, ...] = ()
     missing: bool = False
     other: bool = False
+    ends: tuple[float, float] | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Column:
@@ -48,6 +51,8 @@ class Column(Closed):
             raise ValueError("a category is listed twice")
         if self.kind == "category" and self.fill:
             raise ValueError("a category cannot have values to impute")
+        if self.ends is not None and (self.kind != "number" or not self.ends[0] < self.ends[1]):
+            raise ValueError("ends that rise go with numbers")
         return self
 
     @property

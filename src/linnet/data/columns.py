@@ -4,14 +4,15 @@ A column has three forms. A source returns it as a polars ``Series`` (see ``Tabl
 it is one float64 number for each row: the number itself, the index of the category in
 ``categories``, or seconds since 1970; NaN if it is missing. *Encoded* it is one or more numbers:
 
-- a number, or a boolean as 0 or 1; missing ones are imputed with the mean;
+- a number, or a boolean as 0 or 1; missing ones are imputed with the mean. If some numbers are far
+  from all others, these count as missing, and the median is imputed (``linnet.data.far``);
 - a category, one-hot: a 0/1 column for each category;
 - a date as year, month, day, weekday (Monday is 0) and, if it has times of day, the hour;
 - if training rows have missing values, one more 0/1 column that marks them.
 
-Means, categories and the marks of missing values are learnt from training rows alone. A category
-that was not in training counts as one of the rare ones, if those share a column; else it is none of
-the categories (all zeros).
+Means, medians, categories and the marks of missing values are learnt from training rows alone. A
+category that was not in training counts as one of the rare ones, if those share a column; else it
+is none of the categories (all zeros).
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import torch
 from linnet.core import memory
 from linnet.core.later import polars as pl
 from linnet.core.text import literal
-from linnet.data import forms, written
+from linnet.data import far, forms, written
 from linnet.data.coded import WIDE, Coded
 from linnet.data.column import Column
 from linnet.data.kinds import SAMPLE, as_boolean, as_date, labels
@@ -97,16 +98,25 @@ def _typed(column: Column, series: pl.Series) -> tuple[pl.Series, bool]:
     return found, found.dtype.is_temporal()
 
 
-def learn(column: Column, values: Array, most: int) -> tuple[Column, bool]:
+def learn(column: Column, values: Array, most: int, seed: int | None = None) -> tuple[Column, bool]:
     """The column with its mean or categories, learnt from the record ``values`` (rows,) of its
     training rows; and whether float32 is enough: it keeps each number to within ``DIGITS`` of the
-    column's deviation. If there are more than ``most`` categories, the rarest share a column."""
+    column's deviation. If there are more than ``most`` categories, the rarest share a column. With
+    a ``seed``, numbers far from all others are looked for."""
     absent = np.isnan(values)
+    centre = None
+    if seed is not None and column.kind == "number":
+        found = far.ends(values[~absent], seed, column.name)
+        if found is not None:
+            *ends, centre = found
+            column = column.model_copy(update={"ends": tuple(ends)})
+            absent = _absent(column, values)
     missing = bool(absent.any())
     present = values[~absent] if missing else values
     if column.kind != "category":
         parts = _split(column, present)
         fill = tuple(_mean(part) if len(part) else 0.0 for part in parts)
+        fill = fill if centre is None else (centre,)
         narrow = True
         if column.kind == "number" and len(present):
             largest = max(-present.min(), present.max())
@@ -122,6 +132,15 @@ def learn(column: Column, values: Array, most: int) -> tuple[Column, bool]:
     categories = tuple(column.categories[code] for code in kept)
     update = {"categories": categories, "missing": missing, "other": other}
     return column.model_copy(update=update), True
+
+
+def _absent(column: Column, values: Array) -> Array:
+    """Which numbers (rows,) are missing, or count as missing."""
+    absent = np.isnan(values)
+    if column.ends is None:
+        return absent
+    found: Array = absent | (values < column.ends[0]) | (values > column.ends[1])
+    return found
 
 
 def _mean(part: Array) -> float:
@@ -148,7 +167,7 @@ def encode(column: Column, values: Array, out: Array) -> None:
         rows = np.nonzero(places >= 0)[0]
         out[rows, places[rows]] = 1
         return
-    absent = np.isnan(values)
+    absent = _absent(column, values)
     parts = _split(column, values)
     for index, (part, fill) in enumerate(zip(parts, column.fill, strict=True)):
         filled = np.where(absent, fill, part)
@@ -334,7 +353,8 @@ def unknown(columns: Sequence[Column], rows: Array) -> list[str]:
         if absent:
             rule = "treated as no category (all zeros)"
             if column.kind != "category":
-                rule = "imputed with the mean of training"
+                rule = "mean" if column.ends is None else "median"
+                rule = f"imputed with the {rule} of training"
             found.append(
                 f"{column.name!r} has {absent:,} missing values, which no column marks: {rule}"
             )

@@ -114,9 +114,10 @@ class Dataset:
             test=test, valid=valid, seed=seed,
         )  # fmt: skip
 
-    def learn(self, rows: Tensor, most: int = Reading().max_categories) -> Dataset:
+    def learn(self, rows: Tensor, most: int = Reading().max_categories, seed: int = 0) -> Dataset:
         """Encode records with means and categories of the training rows (numbers ``rows``); of
-        pictures learn the ground. With more than ``most`` categories, the rarest share a column."""
+        pictures learn the ground. With more than ``most`` categories, the rarest share a column.
+        ``seed`` draws the rows that medians are computed from, if they are very many."""
         if self.schema.example == "picture" and self.schema.dtype == "uint8":
             known = {"ground": ground_of(self.x[rows])}
             return replace(self, schema=self.schema.model_copy(update=known))
@@ -124,7 +125,7 @@ class Dataset:
             return self
         records = self.x.numpy()
         all_rows = len(rows) == len(self)
-        schema = self.schema.learn(records, None if all_rows else rows.numpy(), most)
+        schema = self.schema.learn(records, None if all_rows else rows.numpy(), most, seed)
         encoded = columns.encoded(schema.fields, records, schema.dtype, self.schema.fields)
         return replace(self, x=encoded, schema=schema)
 

@@ -231,12 +231,16 @@ class Schema(Closed):
         return columns.encoded(self.fields, rows, self.dtype, self.fields)
 
     def learn(
-        self, records: np.ndarray[Any, Any], rows: np.ndarray[Any, Any] | None, most: int
+        self,
+        records: np.ndarray[Any, Any],
+        rows: np.ndarray[Any, Any] | None,
+        most: int,
+        seed: int = 0,
     ) -> Schema:
         """The schema of encoded rows, learnt from ``records`` (rows, used columns).
 
         ``rows`` are the numbers of the training rows; None means all. If there are more than
-        ``most`` categories, the rarest share a column.
+        ``most`` categories, the rarest share a column. ``seed`` draws rows if they are very many.
         """
         from linnet.data import columns
 
@@ -244,7 +248,7 @@ class Schema(Closed):
 
         def learn(index: int) -> tuple[Column, bool]:
             values = records[:, index]
-            return columns.learn(used[index], values if rows is None else values[rows], most)
+            return columns.learn(used[index], values if rows is None else values[rows], most, seed)
 
         learnt = columns.in_threads(learn, range(len(used)))
         narrow = all(enough for _, enough in learnt)

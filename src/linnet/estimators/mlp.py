@@ -231,6 +231,7 @@ class _Perceptron(Estimator):
             "seed": seed,
             "widths": self._widths,
             "activation": ALIASES.get(self.activation, self.activation),
+            "embedding": "none",
             "dropout": 0.0,
             "batch_norm": False,
             "shift": 0,

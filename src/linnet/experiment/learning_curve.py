@@ -180,7 +180,7 @@ def _encode(
     """The rows ``train`` and ``valid``, encoded by what ``train`` alone teaches."""
     rows = draft.take(torch.cat([train, valid]))
     every = torch.arange(len(rows))
-    encoded = rows.learn(every[: len(train)], recipe.max_categories)
+    encoded = rows.learn(every[: len(train)], recipe.max_categories, recipe.seed)
     return encoded.take(every[: len(train)]), encoded.take(every[len(train) :])
 
 

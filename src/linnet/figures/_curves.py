@@ -96,8 +96,12 @@ def curves(
         data += _traces(curve, places, panels, index, ends, smoothing, several, len(found))
     dotted = len(found) > len(COLORS)
     solid, dashed = ("solid or dotted", "dashed or dash-dotted") if dotted else ("solid", "dashed")
+    held, star = "validation", "best"
+    if any(curve.folded for curve in found):
+        alone = all(curve.folded for curve in found)
+        held, star = "out of fold" if alone else "validation, or out of fold", "kept"
     figure_layout = layout(
-        f"{solid}: training · {dashed}: validation · ★ best",
+        f"{solid}: training · {dashed}: {held} · ★ {star}",
         height=400 + 10 * len(found),
         hovermode="closest",
     )
@@ -145,15 +149,24 @@ class _Curve:
         by folds keeps what it ends with."""
         loss = numbers(self.valid.get("loss", ()))
         steps = numbers(self.valid.get("step", ()))
-        if len(loss) > 1 and (self.valid.get("members") or self._again(steps)):
+        if len(loss) > 1 and self.folded:
             return len(loss) - 1
         if len(loss) > 1:
             loss = np.where(steps > 0, loss, np.nan)
         return int(np.nanargmin(loss)) if np.isfinite(loss).any() else None
 
-    def _again(self, steps: Array) -> bool:
-        """Whether the path of penalties ends with one that it had before: that of a last fit to
-        all rows."""
+    @property
+    def star(self) -> str:
+        """What a star says of the weights there."""
+        return "kept" if self.folded else "least validation loss"
+
+    @property
+    def folded(self) -> bool:
+        """Whether it was fitted by folds: it has members; or its path of penalties ends with one
+        that it had before, that of a last fit to all rows."""
+        if self.valid.get("members"):
+            return True
+        steps = numbers(self.valid.get("step", ()))
         penalties = numbers(self.train.get("penalty", ()))
         at = dict(zip(self.train.get("step", ()), penalties.tolist(), strict=False))
         found = [penalty for step in steps.tolist() if (penalty := at.get(step)) is not None]
@@ -316,7 +329,7 @@ def _traces(
                 "text": [words],
                 "textposition": "top center" if panel == "accuracy" else "bottom center",
                 "marker": {"symbol": "star", "size": 13, "color": shade},
-                "hovertemplate": f"least validation loss: {words}<br>%{{x}}: %{{y:.5g}}",
+                "hovertemplate": f"{curve.star}: {words}<br>%{{x}}: %{{y:.5g}}",
             }
             traces.append(star)
     return traces

@@ -116,7 +116,7 @@ def begin_folds(
         return begin(changed, network, objective, train.take(rows), world)
 
     make: Any = load(network.folded)
-    method: Method = make(network, objective, train, fold, member)
+    method: Method = make(network, objective, train, fold, member, recipe)
     return method
 
 

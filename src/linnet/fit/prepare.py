@@ -15,6 +15,7 @@ from linnet.errors import RecipeError
 from linnet.fit import folds, room
 from linnet.fit.recipe import FOLDS, Recipe
 from linnet.fit.resolve import resolve
+from linnet.insight.checks import ranges
 from linnet.insight.checks.doctor import examine
 from linnet.insight.checks.finding import Finding
 
@@ -72,7 +73,7 @@ def prepare(
     draft, split, dataset, found, fold = divide(place, recipe)
     findings = examine(draft, split)
     if dataset is None:
-        dataset = draft.learn(split.train, recipe.max_categories)
+        dataset = draft.learn(split.train, recipe.max_categories, recipe.seed)
     recipe = recipe.override({"folds": folds.number(recipe, draft, split)})
     recipe = resolve(recipe, dataset, split).override({"device": device})
     parts = split._asdict()
@@ -81,5 +82,5 @@ def prepare(
     room.check(dataset, recipe, {**sizes, "test": len(dataset)} if by_folds else sizes)
     if fold is None and recipe.folds != 1:
         fold = folds.drawn(dataset.take(split.train), recipe)
-    findings = [*found, *findings]
+    findings = [*found, *findings, *ranges.aside(dataset.schema)]
     return Prepared(dataset, recipe, parts, findings, fold, draft if by_folds else None)

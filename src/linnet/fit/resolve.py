@@ -31,6 +31,9 @@ from linnet.objectives.base import Objective
 PENALTIES = tuple(10.0**power for power in range(1, -8, -1))
 """The L2 penalties among which the line's is chosen, for standardised features."""
 
+FINE = tuple(10.0 ** (power / 2) for power in range(2, -15, -1))
+"""The same where folds choose: what all training rows say is worth a finer choice."""
+
 FAR = 1e4
 """If the mean of a target is this many deviations away from zero, float32 would round its
 predictions to more than a thousandth of a deviation, so "auto" takes float64."""
@@ -112,7 +115,9 @@ class Case:
 
 
 def _penalty(case: Case) -> tuple[float, ...]:
-    if len(case.split.valid) or case.folds > 1:
+    if case.folds > 1:
+        return FINE
+    if len(case.split.valid):
         return PENALTIES
     # without held-out rows: no penalty, or that of scikit-learn's C=1
     return (0.0 if case.objective.quadratic else 1 / case.rows,)

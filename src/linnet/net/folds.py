@@ -17,7 +17,12 @@ from linnet.objectives.base import Objective
 
 
 def begin(
-    network: Mean, objective: Objective, train: Dataset, fold: Tensor, member: Member
+    network: Mean,
+    objective: Objective,
+    train: Dataset,
+    fold: Tensor,
+    member: Member,
+    settings: object,
 ) -> Folds:
     """The fit of a mean of networks to the rows ``train``; ``fold`` (rows,) is each row's fold."""
     return Folds(network, fold, member)

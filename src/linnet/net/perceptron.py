@@ -1,7 +1,8 @@
 """The perceptron's update, written by hand: the same bits as autograd gives, without its overhead.
 
 It applies the chain rule with the kernels that autograd itself calls, in the same order. The memory
-of the gradients is allocated once. It serves only a plain perceptron on a CPU.
+of the gradients is allocated once. It serves only a plain perceptron on a CPU. An embedding of
+numbers, a few small tensors before the first layer, is left to autograd.
 """
 
 from __future__ import annotations
@@ -58,6 +59,20 @@ class Layer:
         self.weight, self.transposed, self.bias = weight, weight.t(), bias
         self.weight_gradient, self.bias_gradient = weight_gradient, bias_gradient
 
+    def product(self, x: Tensor, added: Tensor | None) -> Tensor:
+        """The outputs; ``Coded`` inputs are without those ``added``."""
+        if isinstance(x, Coded):
+            return first.product(self.weight, self.bias, x, added)
+        return torch.addmm(self.bias, x, self.transposed)
+
+    def differentiate(self, x: Tensor, g: Tensor, added: Tensor | None) -> None:
+        """Write the gradients of weight and bias by that of the outputs ``g``."""
+        if isinstance(x, Coded):
+            first.gradient(x, g, self.weight_gradient, added)
+        else:
+            torch.mm(g.t(), x, out=self.weight_gradient)
+        torch.sum(g, 0, out=self.bias_gradient)
+
 
 class Perceptron:
     """The update of a plain perceptron by SGD, Adam or AdamW on a CPU."""
@@ -74,6 +89,7 @@ class Perceptron:
         self.loss = loss
         self.clip = clip
         self.parameters = list(network.parameters())
+        self.embedding = [] if network.embedding is None else list(network.embedding.parameters())
         self.layers = []
         for linear in [m for m in (*network.hidden, network.output) if isinstance(m, nn.Linear)]:
             weight, bias = linear.weight, linear.bias
@@ -89,8 +105,6 @@ class Perceptron:
         """Whether this update can be used: every layer has kernels here, and all layers train."""
         if type(network) is not MLP or not isinstance(optimizer, Fused):
             return False
-        if network.embedding is not None:
-            return False
         known = (nn.Linear, nn.Dropout, *KERNELS)
         plain = all(type(module) in known for module in network.hidden)
         return plain and all(p.requires_grad for p in network.parameters())
@@ -98,13 +112,11 @@ class Perceptron:
     @torch.no_grad()
     def __call__(self, x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, Tensor, Rows]:
         network, layers, keep = self.network, self.layers, self.keep
-        a = network.flatten(network.bounds(network.scaling(x)))
+        a, embedded = self._inputs(x)
+        added = None if embedded is None else embedded.detach()
         inputs, saved, masks = [a], [], []
         for layer, kernel in zip(layers, self.kernels, strict=False):
-            if isinstance(a, Coded):
-                z = first.product(layer.weight, layer.bias, a)
-            else:
-                z = torch.addmm(layer.bias, a, layer.transposed)
+            z = layer.product(a, added)
             a = kernel.forward(z)
             saved.append(a if kernel.by_output else z)
             if keep < 1:
@@ -120,21 +132,31 @@ class Perceptron:
             g = g * network.rescaling.factor
         for index in range(len(layers) - 1, -1, -1):
             layer = layers[index]
-            seen = inputs[index]
-            if isinstance(seen, Coded):
-                first.gradient(seen, g, layer.weight_gradient)
-            else:
-                torch.mm(g.t(), seen, out=layer.weight_gradient)
-            torch.sum(g, 0, out=layer.bias_gradient)
+            layer.differentiate(inputs[index], g, added)
             if index:
                 g = torch.mm(g, layer.weight)
                 if masks:
                     g = g * masks[index - 1]
                 g = self.kernels[index - 1].backward(g, saved[index - 1])
+            elif embedded is not None:
+                embedded.backward(first.passed(inputs[0], g, layer.weight, embedded.shape[1]))
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.clip)
         self.optimizer.step()
         return shown, total, rows
+
+    def _inputs(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The inputs of the first layer, and those among them that are embedded, which autograd
+        follows; ``Coded`` inputs are without these."""
+        network = self.network
+        a: Tensor = network.flatten(network.bounds(network.scaling(x)))
+        if network.embedding is None:
+            return a, None
+        for parameter in self.embedding:
+            parameter.grad = None
+        with torch.enable_grad():
+            embedded: Tensor = network.embedding(a)
+        return (a if isinstance(a, Coded) else first.joined(a, embedded.detach())), embedded
 
     def _differentiate(
         self, raw: Tensor, y: Tensor, weight: Tensor | None

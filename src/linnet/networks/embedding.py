@@ -3,8 +3,7 @@
 A perceptron that gets one standardised number per column learns steps and thresholds slowly. An
 embedding gives it ``size`` more inputs for each column, a function of the column's number that is
 learnt: Gorishniy, Rubachev and Babenko (2022), "On Embeddings for Numerical Features in Tabular
-Deep Learning". The number itself stays an input, and the function is zero at first, so training
-begins with the same predictions as without the embedding.
+Deep Learning". The number itself stays an input.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from linnet.core.closed import Closed
+from linnet.core.randomness import drawn
 from linnet.data.coded import Coded
 
 NARROW = 1e-6
@@ -46,11 +46,8 @@ class PeriodicSpec(EmbeddingSpec):
 
 
 class Embedding(nn.Module):
-    """For each embedded column, ``features(number) @ weight``.
-
-    The features are fixed functions of the number; the weights (columns, features, size) are
-    learnt, from zero.
-    """
+    """For each embedded column, ``features(number) @ weight``, with weights (columns, features,
+    size) that are learnt."""
 
     places: Tensor
 
@@ -76,27 +73,25 @@ class Embedding(nn.Module):
         raise NotImplementedError
 
     def fit(self, x: Tensor, generator: torch.Generator) -> None:
-        """Choose the features, from scaled training rows ``x`` (rows, width) or ``generator``; set
-        the weights to zero."""
-        nn.init.zeros_(self.weight)
+        """Set features and weights as they are before training, from scaled training rows ``x``
+        (rows, width) and ``generator``."""
+        raise NotImplementedError
 
     def forward(self, x: Tensor) -> Tensor:
         """The additional inputs (rows, columns * size) of scaled rows ``x`` (rows, width)."""
-        return self.output(torch.bmm(self.features(self.numbers(x)), self.weight))
-
-    @staticmethod
-    def output(values: Tensor) -> Tensor:
-        """From (columns, rows, size) to (rows, columns * size)."""
+        values = torch.bmm(self.features(self.numbers(x)), self.weight)
         return values.transpose(0, 1).flatten(1)
 
 
 class Piecewise(Embedding):
     """A piecewise-linear function of each number.
 
-    ``bins`` quantiles of the training rows divide a column into bins with as many rows each; equal
-    ones count once, so a column of few different numbers has fewer bins. A feature is 0 below its
-    bin, 1 above it, and rises linearly within: the encoding of Gorishniy et al. (2022), section
-    3.2. A column with a single bin, such as one of zeros and ones, has no features.
+    ``bins`` quantiles of the training rows (of 100,000 of them, if they are more) divide a column
+    into bins with as many rows each; equal ones count once, so a column of few different numbers
+    has fewer bins. A feature is 0 below its bin, 1 above it, and rises linearly within: the
+    encoding of Gorishniy et al. (2022), section 3.2. A column with a single bin, such as one of
+    zeros and ones, has no features. The weights are zero at first, so training begins with the
+    same predictions as without the embedding.
     """
 
     low: Tensor
@@ -110,11 +105,12 @@ class Piecewise(Embedding):
 
     def fit(self, x: Tensor, generator: torch.Generator) -> None:
         """Compute the edges of the bins from scaled training rows ``x`` (rows, width)."""
-        super().fit(x, generator)
+        nn.init.zeros_(self.weight)
         self.low.zero_()
         self.rate.zero_()
         shares = np.linspace(0, 1, self.low.shape[1] + 1)
-        for column, numbers in enumerate(self.numbers(x).double().cpu().numpy()):
+        some = x[torch.from_numpy(drawn(len(x), generator.initial_seed(), "bins"))]
+        for column, numbers in enumerate(self.numbers(some).double().cpu().numpy()):
             edges = np.unique(np.quantile(numbers, shares))
             edges = edges[np.diff(edges, prepend=-np.inf) > NARROW]
             if len(edges) > 2:
@@ -126,26 +122,37 @@ class Piecewise(Embedding):
 
 
 class Periodic(Embedding):
-    """Cosines and sines of each number times random frequencies, drawn with the deviation
-    ``sigma``: Gorishniy et al. (2022), section 3.3; here the frequencies stay as they are drawn.
-    """
+    """``relu(features(number) @ weight + bias)``; the features are cosines and sines of the number
+    times frequencies that are learnt: Gorishniy et al. (2022), section 3.3, "PLR".
 
-    frequency: Tensor
+    The frequencies are drawn with the deviation ``sigma``, weights and biases evenly up to
+    ``features ** -0.5``, as PyTorch draws those of a linear layer.
+    """
 
     def __init__(self, spec: PeriodicSpec) -> None:
         super().__init__(spec, 2 * spec.frequencies)
         self.sigma = spec.sigma
-        self.register_buffer("frequency", torch.zeros(len(spec.numbers), spec.frequencies))
+        self.frequency = nn.Parameter(torch.zeros(len(spec.numbers), spec.frequencies))
+        self.bias = nn.Parameter(torch.zeros(self.width))
 
+    @torch.no_grad()
     def fit(self, x: Tensor, generator: torch.Generator) -> None:
-        """Draw the frequencies, in float32, so that they are the same for a net in float64."""
-        super().fit(x, generator)
-        drawn = torch.randn(self.frequency.shape, generator=generator, dtype=torch.float32)
-        self.frequency.copy_(drawn * self.sigma)
+        """Draw all in float32, so that a net in float64 begins where one in float32 does."""
+
+        def empty(tensor: Tensor) -> Tensor:
+            return torch.empty_like(tensor, dtype=torch.float32)
+
+        bound = self.weight.shape[1] ** -0.5
+        self.frequency.copy_(empty(self.frequency).normal_(0, self.sigma, generator=generator))
+        self.weight.copy_(empty(self.weight).uniform_(-bound, bound, generator=generator))
+        self.bias.copy_(empty(self.bias).uniform_(-bound, bound, generator=generator))
 
     def features(self, numbers: Tensor) -> Tensor:
         angle = numbers[:, :, None] * (2 * math.pi * self.frequency)[:, None]
         return torch.cat([angle.cos(), angle.sin()], 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(super().forward(x) + self.bias)
 
 
 def described(

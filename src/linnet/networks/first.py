@@ -52,3 +52,12 @@ def gradient(x: Coded, g: Tensor, out: Tensor, added: Tensor | None = None) -> N
     for codes in x.codes.unbind(1):
         known = (codes < x.width).to(g.dtype)
         out.index_add_(1, codes.clamp(max=x.width - 1), (g * known[:, None]).T)
+
+
+def passed(x: Tensor, g: Tensor, weight: Tensor, added: int) -> Tensor:
+    """The gradient (rows, added) of the last ``added`` inputs of a layer, which stand behind those
+    of ``x``, by that of its outputs ``g`` (rows, outputs)."""
+    if isinstance(x, Coded):
+        behind = torch.arange(x.width, weight.shape[1], device=x.places.device)
+        weight = weight[:, torch.cat([x.places, behind])]
+    return torch.mm(g, weight)[:, -added:]

@@ -165,7 +165,9 @@ class Run:
         split = self.split()
         if any(len(rows) and rows.max() >= len(draft) for rows in split.values()):
             raise DataError(f"{place} is not the data of the run: it has {len(draft):,} rows")
-        dataset = draft.learn(split["train"], reading.max_categories)
+        seed = recipe.get("seed")
+        seed = seed if isinstance(seed, int) else 0
+        dataset = draft.learn(split["train"], reading.max_categories, seed)
         if dataset.fingerprint() != self.info.get("data", {}).get("fingerprint"):
             raise DataError(f"{place} is not the data of the run: its fingerprint differs")
         return draft
@@ -403,7 +405,7 @@ class Run:
         without scores, its state and the curves so far."""
         from linnet.core.html import Html, put
         from linnet.figures.notebook import curve, paragraph, table
-        from linnet.insight.choice import words
+        from linnet.insight.choice import by_folds, words
         from linnet.insight.pairs import YARDSTICK
         from linnet.insight.verdict import headline
 
@@ -446,11 +448,14 @@ class Run:
                 loss = found.get("valid", {}).get("loss", "–")
                 seconds = f"{found['fit']['seconds']:.1f} s"
                 rows.append([f"({model})", loss, "", headline(test), seconds])
-        head = ("model", "validation loss", "by step", "test", "fitted in")
+        folded = by_folds(self.metrics)
+        held = "out-of-fold" if folded else "validation"
+        head = ("model", f"{held} loss", "by step", "test", "fitted in")
         why = "".join(paragraph(f"Why: {claim}") for claim in reasons)
         by = words(self.metrics.get("choice") or {})
         beside = f"({YARDSTICK}) the yardstick; " if self.metrics.get("yardstick") else ""
-        last = paragraph(f"★ {by}; {beside}– – validation; files: ", where)
+        dashed = "out of fold" if folded else "validation"
+        last = paragraph(f"★ {by}; {beside}– – {dashed}; files: ", where)
         return f"<div>{paragraph(name, self.verdict)}{table(head, rows)}{why}{last}</div>"
 
     def _named(self, model: str | None) -> str:

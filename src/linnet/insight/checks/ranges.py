@@ -9,6 +9,7 @@ import numpy as np
 
 from linnet.core.text import counted
 from linnet.data.dataset import Dataset
+from linnet.data.schema import Schema
 from linnet.data.split import Split
 from linnet.insight.checks._look import Array, Feature, features, number, sample, targets
 from linnet.insight.checks.finding import Finding
@@ -73,6 +74,21 @@ def ranges(data: Dataset, split: Split | None) -> list[Finding]:
                     alone, rest = _alone(data, feature, values)
                     found += [*alone, *_group(feature, rest), *_zeros(data, feature, values)]
     return found
+
+
+def aside(schema: Schema) -> list[Finding]:
+    """Notes on the columns of which numbers far from all others count as missing."""
+    return [
+        Finding(
+            f"the column {field.name!r} has numbers far from all others: those below "
+            f"{number(field.ends[0])} or above {number(field.ends[1])} count as missing",
+            "correct them; if they are right, give the column's logarithm",
+            "note",
+            where=f"column {field.name!r}",
+        )
+        for field in schema.fields
+        if field.ends is not None
+    ]
 
 
 def _group(feature: Feature, values: Array) -> list[Finding]:

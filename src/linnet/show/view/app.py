@@ -420,7 +420,8 @@ def _offsets(text: str) -> dict[str, int]:
 def _now(run: Follower) -> bytes:
     state = (run.row or {}).get("state")
     now = run.now if state == "running" else {k: v for k, v in run.now.items() if k == "best"}
-    about = {"id": run.id, "now": now, "version": run.version, "epochs": run.units}
+    about = {"id": run.id, "now": now, "version": run.version}
+    about |= {"epochs": run.units, "folds": run.folds}
     return _message("now", about)
 
 

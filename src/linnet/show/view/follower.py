@@ -24,6 +24,7 @@ Json = dict[str, Any]
 
 MAX_RUNS = 2000
 MAX_FITS = 100
+MAX_MEMBERS = 100
 MAX_FINDINGS = 50
 MAX_FACTS = 150
 
@@ -161,6 +162,8 @@ class Follower:
         model = shortened(fit.model)
         found: Json = {"model": model, "steps": fit.total, "step": fit.at, "epoch": fit.epoch}
         found["title"] = _clip(self.history.title(fit.model))
+        if fit.begin is not None and fit.begin.members and fit.step is not None:
+            found |= {"member": fit.step.member, "members": fit.begin.members}
         if fit.scores is not None:
             found["valid"] = _numbers(fit.scores.valid)
         if best := _best(fit):
@@ -174,6 +177,19 @@ class Follower:
         """The number of steps of an epoch, by model."""
         fits = self.history.models.values()
         return {shortened(fit.model): fit.unit for fit in fits if fit.unit < math.inf}
+
+    @property
+    def folds(self) -> dict[str, Json]:
+        """Of each model fitted by folds the ``starts``, the steps before each member's first one,
+        and, when it has ended, the step that is ``kept``."""
+        found: dict[str, Json] = {}
+        for fit in self.history.models.values():
+            told: Json = {"starts": sorted(fit.starts.values())[:MAX_MEMBERS]} if fit.starts else {}
+            if fit.folded and fit.best is not None:
+                told["kept"] = fit.best.step
+            if told:
+                found[shortened(fit.model)] = told
+        return found
 
     def look(self) -> None:
         """Update the row."""
@@ -362,7 +378,10 @@ def _numbers(values: Mapping[str, Any] | None) -> dict[str, float]:
 
 
 def _best(fit: Fit) -> dict[str, float]:
-    """The scores with the lowest validation loss, without the start; empty if there are none."""
+    """The scores with the lowest validation loss, without the start; empty if there are none. Those
+    of one member of a mean are not the model's."""
+    if fit.best is not None and fit.best.member is not None:
+        return {}
     scores = _numbers(fit.best.valid) if fit.best is not None and fit.best.step else {}
     return scores if "loss" in scores else {}
 
@@ -371,7 +390,7 @@ def _scores(fit: Fit) -> Json:
     """The scores of a model before the run has ended."""
     found: Json = {}
     if best := _best(fit):
-        found["valid"] = best
+        found["valid"] = {**best, "by": "folds"} if fit.folded else best
     if fit.end is not None:
         found["fit"] = {"reason": _clip(fit.end.reason, 2000)}
     if fit.test is not None:

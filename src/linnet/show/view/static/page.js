@@ -13,7 +13,7 @@ const NAME = 44;          // characters of a name that are shown
 const SHEET = 60;         // mistakes shown at a time
 
 const page = {
-  runs: new Map(),      // id -> {row, now, version, epochs, series, detail, asked}
+  runs: new Map(),      // id -> {row, now, version, epochs, folds, series, detail, asked}
   shown: null,          // ids whose curves are drawn; null: not told yet
   hidden: new Set(),    // "id model" of lines taken out by the legend
   focus: null,          // the run that is told of in full
@@ -208,7 +208,7 @@ function takeRow(row) {
   let run = page.runs.get(row.id);
   if (!run) {
     const fresh = Boolean(page.shown); // it has come while the page is open
-    run = { row, brief: row.name, now: {}, version: -1, epochs: {}, series: new Map(), detail: null, asked: -2, fresh };
+    run = { row, brief: row.name, now: {}, version: -1, epochs: {}, folds: {}, series: new Map(), detail: null, asked: -2, fresh };
     page.runs.set(row.id, run);
   }
   if (run.fresh && row.state) { // its first row may come before it has a state, and the next one when it has finished
@@ -229,6 +229,7 @@ function takeNow(data) {
   run.now = data.now || {};
   run.version = data.version;
   run.epochs = data.epochs || {};
+  run.folds = data.folds || {};
   draw("table", "run", "curves");
 }
 
@@ -404,7 +405,7 @@ function rowOf(run, columns) {
       const score = scoreOf(run);
       if (score.name === null) return el("td", { class: "n" }, "–");
       const text = score.name === "accuracy" ? percent(score.value) : `${score.name === "rmse" ? "RMSE" : score.name} ${shown(score.value)}`;
-      const title = score.held === "test" ? "test rows" : "validation rows, at the lowest validation loss so far";
+      const title = score.held === "test" ? "test rows" : "rows that were held out from training, not the test rows";
       return el("td", { class: "n", title }, text, score.held === "test" ? null : el("small", {}, " validation"));
     }
     if (key === "created") return el("td", { title: row.created }, row.created ? row.created.slice(0, 16).replace("T", " ") : "–");
@@ -479,7 +480,7 @@ function drawRun() {
   if (row.state === "crashed") parts.push(el("p", { class: "problem" }, "Its process has ended unexpectedly; the files that it wrote are kept."));
   if (row.state === "running" && now.model) {
     const told = [now.title || now.model, now.steps ? `step ${whole(now.step)} of ${whole(now.steps)}` : `step ${whole(now.step || 0)}`];
-    if (now.epoch) told.push(`epoch ${now.epoch}`);
+    if (now.epoch) told.push((now.members ? `member ${(now.member || 0) + 1} of ${now.members}, ` : "") + `epoch ${now.epoch}`);
     if (now.valid) told.push(`validation ${headline(now.valid)} now`);
     if (now.best) told.push(`${headline(now.best)} at its best`);
     if (now.samples) told.push(`${whole(now.samples)} samples per second`);
@@ -996,7 +997,11 @@ function lines() {
     line.get = (part, name) => line.run.series.get(`${part} ${name} ${line.model}`);
     line.solved = Boolean(line.get("train", "objective") || line.get("train", "penalty"));
     const first = Math.min(...[...line.run.series.values()].filter((series) => series.model === line.model && series.time.length).map((series) => series.time[0]));
-    const guess = line.run.now.steps && isNumber((line.run.row.facts || {}).epochs) ? line.run.now.steps / line.run.row.facts.epochs : null;
+    const { starts, kept } = line.run.folds[line.model] || {};
+    line.starts = starts || [];  // the steps before each member's first one
+    line.kept = kept ?? null;    // the step that a fit by folds keeps
+    line.folded = line.starts.length > 0 || line.kept !== null;
+    const guess = line.run.now.steps && isNumber((line.run.row.facts || {}).epochs) ? line.run.now.steps / line.run.row.facts.epochs / (line.run.now.members || 1) : null;
     line.unit = { step: 1, time: 1, epoch: line.solved ? null : line.run.epochs[line.model] || guess };
     line.first = first;
   });
@@ -1015,7 +1020,22 @@ const AXES = { epoch: "epoch", step: "step", time: "time (s)" };
 
 function places(line, series, axis) {
   if (axis === "time") return series.time.map((time) => Math.max(0, time - line.first));
-  return axis === "step" ? series.step : series.step.map((step) => step / line.unit.epoch);
+  return axis === "step" ? series.step : series.step.map((step) => (step - startOf(line, step)) / line.unit.epoch);
+}
+
+// The steps before the member of a mean that makes this step; each member has epochs of its own.
+const startOf = (line, step) => line.starts.reduce((found, start) => (start < step ? start : found), 0);
+
+// Points with a gap between two members, and before the last point, which belongs to none.
+function parted(line, x, y) {
+  if (line.starts.length < 2) return { x, y };
+  const found = { x: [], y: [] };
+  x.forEach((place, i) => {
+    if (i && place <= x[i - 1]) { found.x.push(null); found.y.push(null); }
+    found.x.push(place);
+    found.y.push(y[i]);
+  });
+  return found;
 }
 
 function thin(count, most, values) {
@@ -1031,21 +1051,24 @@ function thin(count, most, values) {
   return [...kept, count - 1];
 }
 
-// An exponential mean, free of the bias of its start.
-function smooth(values, weight) {
+// An exponential mean, free of the bias of its start; it begins anew with each member.
+function smooth(line, { step, value: values }, weight) {
   let [mean, total] = [0, 0];
-  return values.map((value) => {
+  return values.map((value, i) => {
+    if (i && startOf(line, step[i]) !== startOf(line, step[i - 1])) [mean, total] = [0, 0];
     mean = weight * mean + (1 - weight) * value;
     total = weight * total + (1 - weight);
     return mean / total;
   });
 }
 
+// Where a fit was best; where it ended, if it is by folds.
 function best(line) {
   const series = line.get("valid", "loss");
-  if (!series) return null;
+  if (!series || (line.starts.length && line.kept === null)) return null;
   let found = -1;
-  series.value.forEach((value, i) => { if ((series.step[i] > 0 || series.step.length === 1) && (found < 0 || value < series.value[found])) found = i; });
+  if (line.kept !== null) series.step.forEach((step, i) => { if (step <= line.kept) found = i; });
+  else series.value.forEach((value, i) => { if ((series.step[i] > 0 || series.step.length === 1) && (found < 0 || value < series.value[found])) found = i; });
   return found < 0 ? null : { step: series.step[found], time: series.time[found] };
 }
 
@@ -1068,7 +1091,7 @@ function traces(drawn, axis, name, unit, smoothing) {
     for (const part of ["train", "valid"]) {
       const series = line.get(part, name);
       if (!series || !series.value.length) continue;
-      const what = part === "train" ? "training" : "validation";
+      const what = part === "train" ? "training" : line.folded ? "out of fold" : "validation";
       const trace = {
         type: "scatter", mode: "lines", showlegend: false, name: who,
         uid: uid(), line: { color: line.color, width: drawn.length > 6 ? 1.25 : 2, dash: part === "train" ? "solid" : "dash" },
@@ -1076,19 +1099,19 @@ function traces(drawn, axis, name, unit, smoothing) {
       };
       if (axis === "epoch" && !line.unit.epoch) {
         const at = star ? nearest(series, star.step) : series.value.length - 1;
-        levels.push({ ...trace, y: [unit * series.value[at], unit * series.value[at]], line: { ...trace.line, width: drawn.length > 6 ? 1 : 1.5, dash: part === "train" ? "dot" : "dashdot" }, hovertemplate: `${who}<br>${what}, level of its best: %{y:.5g}<extra></extra>` });
+        levels.push({ ...trace, y: [unit * series.value[at], unit * series.value[at]], line: { ...trace.line, width: drawn.length > 6 ? 1 : 1.5, dash: part === "train" ? "dot" : "dashdot" }, hovertemplate: `${who}<br>${what}, level of its ${line.folded ? "end" : "best"}: %{y:.5g}<extra></extra>` });
         continue;
       }
       const kept = thin(series.value.length, most, series.value);
       const pick = (list) => (kept ? kept.map((i) => list[i]) : list);
       const x = pick(places(line, series, axis));
       const y = pick(series.value).map((value) => unit * value);
-      for (const place of [x[0], x[x.length - 1]]) { low = Math.min(low, place); high = Math.max(high, place); }
+      for (const place of x) { low = Math.min(low, place); high = Math.max(high, place); }
       if (x.length <= 30) Object.assign(trace, { mode: "lines+markers", marker: { size: x.length === 1 ? 8 : 4, color: line.color } });
       if (smoothing > 0 && part === "train" && y.length > 1) { // smoothed before it is thinned
-        made.push({ ...trace, uid: uid(), x, y, opacity: 0.2, hoverinfo: "skip", hovertemplate: null, line: { ...trace.line, width: 1 } });
-        made.push({ ...trace, x, y: pick(smooth(series.value, smoothing)).map((value) => unit * value) });
-      } else made.push({ ...trace, x, y });
+        made.push({ ...trace, uid: uid(), ...parted(line, x, y), opacity: 0.2, hoverinfo: "skip", hovertemplate: null, line: { ...trace.line, width: 1 } });
+        made.push({ ...trace, ...parted(line, x, pick(smooth(line, series, smoothing)).map((value) => unit * value)) });
+      } else made.push({ ...trace, ...parted(line, x, y) });
     }
     const held = line.get("valid", name);
     if (star && held && !(axis === "epoch" && !line.unit.epoch)) {
@@ -1097,7 +1120,7 @@ function traces(drawn, axis, name, unit, smoothing) {
       made.push({
         type: "scatter", mode: "markers", showlegend: false, uid: uid(), x, y: [unit * held.value[at]],
         marker: { symbol: "star", size: drawn.length > 6 ? 9 : 12, color: line.color, line: { width: drawn.length > 6 ? 0.5 : 1, color: INK } },
-        hovertemplate: `${who}<br>lowest validation loss<br>%{y:.5g} at %{x:.6g}<extra></extra>`,
+        hovertemplate: `${who}<br>${line.folded ? "kept" : "lowest validation loss"}<br>%{y:.5g} at %{x:.6g}<extra></extra>`,
       });
     }
   }
@@ -1197,8 +1220,13 @@ function drawCurves() {
 function drawStrokes(drawn, axis, smoothed) {
   const level = (line) => axis === "epoch" && !line.unit.epoch;
   const told = [];
-  if (!drawn.every(level)) told.push(`training solid${smoothed ? " (the loss is smoothed; the pale line is not)" : ""}, validation dashed, ★ lowest validation loss`);
-  if (drawn.some(level)) told.push("models without epochs: a horizontal line at the best loss, training dotted, validation dash-dotted");
+  const steep = drawn.filter((line) => !level(line));
+  const [some, every] = [steep.some((line) => line.folded), steep.every((line) => line.folded)];
+  const held = every ? "out of fold" : some ? "validation or out of fold" : "validation";
+  const star = every ? "kept" : some ? "lowest validation loss or kept" : "lowest validation loss";
+  if (steep.length) told.push(`training solid${smoothed ? " (the loss is smoothed; the pale line is not)" : ""}, ${held} dashed, ★ ${star}`);
+  if (axis === "epoch" && steep.some((line) => line.starts.length)) told.push("each member of the net has a line of its own");
+  if (drawn.some(level)) told.push("models without epochs: a horizontal line at the loss of what is kept, training dotted, validation dash-dotted");
   if (new Set(drawn.map((line) => line.color)).size < drawn.length) told.push("there are more lines than colours: point at a name to show only its line");
   $("strokes").textContent = told.join("; ");
 }
