@@ -186,8 +186,9 @@ def _embedding(case: Case) -> str:
     suits = case.table and standard and 0 < len(case.schema.numbers) <= MOST
     if not suits:
         return "none"
-    # adult, skill: 0.471 periodic, 0.449 piecewise. diamonds, RMSE on test rows: 574 piecewise, 657
-    # periodic; a column's numbers beyond its bins count as its bounds, so a far row costs less
+    # validation skill: adult 0.471 periodic, 0.449 piecewise; diamonds 0.983 and 0.982, bikeshare
+    # 0.953 and 0.952, where piecewise takes 0.7 times the CPU seconds. Piecewise ones are constant
+    # beyond the training rows, where a squared error pays most for a wild function.
     return "piecewise" if case.few or case.objective.quadratic else "periodic"
 
 
