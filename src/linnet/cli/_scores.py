@@ -18,12 +18,12 @@ def show(run: "Run") -> None:
     """Print a run: the models with their intervals, the verdict, why each stopped, the files."""
     from linnet.insight.choice import by_folds, words
     from linnet.insight.pairs import YARDSTICK_ABOUT
-    from linnet.insight.task import basis
+    from linnet.insight.task import basis, folds_of
 
     metrics = run.metrics
     models, beside = metrics["models"], metrics.get("yardstick", {})
     rows = [_row(name, scores, metrics["chosen"]) for name, scores in models.items()]
-    folds = len(models[metrics["chosen"]].get("test", {}).get("folds") or ())
+    folds = folds_of(models[metrics["chosen"]].get("test", {}))
     tested = f"{folds} folds" if folds else "test"
     rows += [_row(f"({name})", scores, "") for name, scores in beside.items() if "fit" in scores]
     held = "out of fold" if by_folds(metrics) else "validation"

@@ -21,7 +21,7 @@ from linnet.insight.choice import by_folds
 from linnet.insight.claims import Chance
 from linnet.insight.diagnosis import typical_probability
 from linnet.insight.pairs import YARDSTICK, YARDSTICK_ABOUT, YARDSTICK_TITLE, correction
-from linnet.insight.task import CLASSES, NUMBERS, basis, task_in
+from linnet.insight.task import CLASSES, NUMBERS, basis, folds_of, task_in
 from linnet.insight.verdict import headline
 from linnet.networks import BASELINE, LINE
 from linnet.runs import directory
@@ -180,8 +180,10 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
                 f"{fit['seconds']:.1f} s",
             ]
         )
+    folds = folds_of(next(iter(metrics["models"].values())).get("test") or {})
+    tested = f"{folds} folds" if folds else "test"
     heads = [
-        "model", "test (95 % interval)", "test log loss (typical probability)", "validation",
+        "model", f"{tested} (95 % interval)", "test log loss (typical probability)", "validation",
         "validation loss", "why it stopped", "fitted in",
     ]  # fmt: skip
     if by_folds(metrics):
