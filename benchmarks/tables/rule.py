@@ -129,7 +129,10 @@ def _ahead(task: str, line: Mapping[str, Any]) -> float:
     train = TASKS[task].train_rows
     held = train if net_valid.get("by") == "folds" else VALID * train
     error = line["pairs"][f"{LINE} {NET}"][1] * ((TASKS[task].rows - train) / held) ** 0.5
-    return float((line_valid["loss"] - net_valid["loss"]) / error)
+    off = line_valid["loss"] - net_valid["loss"]
+    if not TASKS[task].classes:
+        off *= 2  # a loss is half the squared error, and "pairs" are of squared errors
+    return float(off / error)
 
 
 def main() -> None:

@@ -104,7 +104,7 @@ def test_a_line_and_a_net_hardly_suffer_from_lost_decimal_points(tmp_path: Any) 
     scores = {}
     runs = {}
     for share in (0.0, 0.015):
-        settings = {"folds": 1, "epochs": 20, "yardstick": "none", "out": tmp_path / str(share)}
+        settings = {"folds": 1, "epochs": 6, "yardstick": "none", "out": tmp_path / str(share)}
         with pytest.warns(LinnetWarning) if share else nullcontext():
             run = linnet.train(measured(share), target="y", **settings)
         runs[share] = run

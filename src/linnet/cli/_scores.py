@@ -80,18 +80,19 @@ def _stopped(models: Mapping[str, Any]) -> None:
 
 def show_sweep(trials: "list[Trial]", *, json: bool) -> None:
     """Print the runs of a sweep, the lowest validation loss first, and the first one's scores."""
+    held = "out-of-fold" if trials[0].valid.get("by") == "folds" else "validation"
     if json:
         best, *others = trials
         print_json([_plain(best), *(_untested(_plain(trial)) for trial in others)])
     else:
         keys = list(trials[0].settings)
-        heads = [*keys, "chosen", "validation loss", "validation score", "files"]
+        heads = [*keys, "chosen", f"{held} loss", f"{held} score", "files"]
         print_table(heads, [_cells(trial) for trial in trials])
     best = trials[0]
     if best.error is not None:
         raise best.error
     if not json and best.run is not None:
-        say("the run with the lowest validation loss:")
+        say(f"the run with the lowest {held} loss:")
         show(best.run)
 
 

@@ -106,7 +106,7 @@ class Outer:
             recipe = recipe.override({"valid": held})
         train, valid, _ = drawn(part, recipe)
         split = Split(rest[train], rest[valid], (self.fold == number).nonzero().flatten())
-        data = self.draft.learn(split.train, recipe.max_categories)
+        data = self.draft.learn(split.train, recipe.max_categories, recipe.seed)
         several = recipe.folds != 1
         fold = inner.drawn(data.take(split.train), recipe) if several else None
         return Prepared(data, recipe, split._asdict(), [], fold)

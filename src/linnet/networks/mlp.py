@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from linnet.networks import Activation
 from linnet.networks.activations import ACTIVATIONS, draw_all
 from linnet.networks.base import Network, NetworkSpec
-from linnet.networks.embedding import PeriodicSpec, PiecewiseSpec, embedding
+from linnet.networks.embedding import Periodic, PeriodicSpec, PiecewiseSpec, embedding
 from linnet.networks.first import affine
 from linnet.networks.scaling import Bounds, Rescaling, Scale, Scaling
 
@@ -20,8 +20,10 @@ class MLP(Network):
     """``scaling -> bounds -> (Linear [norm] activation [dropout]) for each width -> Linear``.
 
     With an embedding of numbers, the first linear layer has more inputs: those that the embedding
-    makes of the scaled numbers. For regression the last layer rescales the outputs, which are
-    deviations from the target's mean.
+    makes of the scaled numbers. Training begins with the same predictions as without it: the
+    weights of a piecewise embedding are zero, or those of the first layer for a periodic one. So
+    numbers far from most training rows do little harm. For regression the last layer rescales the
+    outputs, which are deviations from the target's mean.
     """
 
     title = "the perceptron"
@@ -87,6 +89,9 @@ class MLP(Network):
         draw_all(self.hidden, self.output, self.spec.activation, generator, added)
         if self.embedding is not None:
             self.embedding.fit(self.bounds(self.scaling(x)), generator)
+            if isinstance(self.embedding, Periodic):
+                with torch.no_grad():
+                    next(self.hidden.parameters())[:, -added:] = 0
 
     def forward(self, x: Tensor) -> Tensor:
         inputs = self.flatten(self.bounds(self.scaling(x)))

@@ -362,9 +362,12 @@ def _fewer_rows(run: Run) -> Html:
         "groups": "drawn by whole groups",
         "latest": "the latest",
     }[curve.drawn]
+    held = "validation rows"
+    if run.info.get("data", {}).get("folds"):
+        held = "training rows of one fold, which none of these fits has"
     words = (
         f"Fitted again on fewer training rows, {drawn}, with the same number of steps. Each part "
-        "contains the smaller ones. Scored on the validation rows; the test rows are not used."
+        f"contains the smaller ones. Scored on the {held}; the test rows are not used."
     )
     notes = tag("ul", *(tag("li", note) for note in curve.notes)) if curve.notes else Html()
     return join([tag("p", words, class_="none"), notes])
@@ -374,8 +377,8 @@ def _data(info: dict[str, Any]) -> Html:
     about = info.get("data", {})
     rows = [
         [key.replace("_", " "), str(shown(about[key]))]
-        for key in ("name", "place", "rows", "train_rows", "valid_rows", "test_rows", "fingerprint",
-                    "split")
+        for key in ("name", "place", "rows", "train_rows", "folds", "valid_rows", "test_rows",
+                    "fingerprint", "split")
         if about.get(key) is not None
     ]  # fmt: skip
     notes = [tag("li", note) for note in about.get("notes", [])]
