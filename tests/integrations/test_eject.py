@@ -206,7 +206,13 @@ def test_an_ejected_net_with_an_embedding_ends_with_the_same_bits(
     data: str, settings: dict[str, Any], kind: str, tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch, capsys: Any,
 ) -> None:  # fmt: skip
-    more = {"embedding": kind, "bins": 5, "frequencies": 6, "clip": 0.5, "yardstick": "none"}
+    more: dict[str, Any] = {
+        "embedding": kind,
+        "bins": 5,
+        "frequencies": 6,
+        "clip": 0.5,
+        "yardstick": "none",
+    }
     run = linnet.train(data, model="mlp", out=tmp_path / "r", **SMALL, **settings, **more)
     same(run, tmp_path, monkeypatch, capsys)
 
