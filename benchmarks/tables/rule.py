@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from quality import LINE, NET, by_name, read
+from quality import LINE, NET, by_name, chosen, read
 from tasks import TASKS
 
 from linnet.insight.choice import choose
@@ -100,7 +100,9 @@ def _same_as_linnet(random: np.random.Generator) -> None:
 
 def count(options: argparse.Namespace) -> None:
     """Prints, for each rule, how many runs on real tables choose rightly."""
-    runs = by_name(line for path in options.out for line in read(path))[options.name]
+    tasks = {task.name for task in chosen(options.tasks)}
+    lines = (line for path in options.out for line in read(path) if line["task"] in tasks)
+    runs = by_name(lines)[options.name]
     print("| rule | runs | right | in % | net chosen | lost | wrong: task, seed |")
     print("|--:|--:|--:|--:|--:|--:|---|")
     for rule in RULES:
@@ -127,7 +129,10 @@ def _ahead(task: str, line: Mapping[str, Any]) -> float:
     train = TASKS[task].train_rows
     held = train if net_valid.get("by") == "folds" else VALID * train
     error = line["pairs"][f"{LINE} {NET}"][1] * ((TASKS[task].rows - train) / held) ** 0.5
-    return float((line_valid["loss"] - net_valid["loss"]) / error)
+    off = line_valid["loss"] - net_valid["loss"]
+    if not TASKS[task].classes:
+        off *= 2  # a loss is half the squared error, and "pairs" are of squared errors
+    return float(off / error)
 
 
 def main() -> None:
@@ -140,6 +145,7 @@ def main() -> None:
     counting = what.add_parser("count")
     counting.add_argument("out", type=Path, nargs="+")
     counting.add_argument("--name", default="linnet")
+    counting.add_argument("--tasks", nargs="+", default=["all"])
     counting.set_defaults(do=count)
     options = parser.parse_args()
     options.do(options)

@@ -142,6 +142,30 @@ def test_a_fit_that_begins_again_is_another() -> None:
     assert history.series()["mlp"]["train"]["step"][-2:] == [20, 1]
 
 
+def test_the_curve_of_a_fit_by_folds_is_the_mean_of_its_members() -> None:
+    def member(number: int, at: int, own: int, loss: float) -> events.Evaluate:
+        return events.Evaluate(
+            time=at / 10, model="mlp", step=at, epoch=own, member=number, valid={"loss": loss}
+        )
+
+    record: list[Event] = [
+        events.Begin(time=0.0, model="mlp", steps=40, members=2),
+        member(0, 0, 0, 4.0), member(0, 10, 1, 2.0), member(0, 20, 2, 0.5),
+        member(1, 30, 1, 3.0), member(1, 40, 2, 1.5),
+    ]  # fmt: skip
+    running = History.of(record).models["mlp"]
+    assert running.starts == {0: 0, 1: 20} and not running.folded
+    history = History.of(record)
+    history.take(events.Evaluate(model="mlp", step=40, epoch=2, valid={"loss": 1.0}))
+    history.take(events.Fit(model="mlp", steps=40, values={"members": 2}))
+    assert history.series()["mlp"]["valid"] == {
+        "time": [0.0, 1.0, 2.0], "step": [0, 10, 20], "epoch": [0, 1, 2],
+        "loss": [4.0, 2.5, 1.0], "members": [1, 2, 2],
+    }  # fmt: skip
+    fit = history.models["mlp"]
+    assert fit.folded and fit.best is not None and fit.best.valid == {"loss": 1.0}  # not 0.5
+
+
 def test_events_of_no_model_are_no_curves() -> None:
     lines: list[dict[str, Any]] = [
         {"event": "step", "step": 1, "loss": 0.5}, {"event": "evaluate", "step": 1, "valid": {}},

@@ -147,6 +147,13 @@ def test_what_is_ambiguous_is_refused_with_the_setting(texts: list[str], message
     assert column(drafted(texts, columns={"v": "text"}))[0] == "text"
 
 
+def test_items_of_a_list_are_categories() -> None:
+    """As in ISLP's Wage: most of them look like a number and a unit."""
+    items = ["1. < HS Grad", "2. HS Grad", "3. Some College", "4. College Grad", "5. Advanced"]
+    kind, values = column(drafted([items[n % 7 % 5] for n in range(200)]))
+    assert kind == "category" and len(set(values)) == 5
+
+
 def test_the_setting_decides() -> None:
     texts = [f"{n},{n % 1000:03}" for n in range(1, 90)]
     assert column(drafted(texts, decimal="."))[1][:2] == [1001, 2002]

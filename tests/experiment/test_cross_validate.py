@@ -10,7 +10,8 @@ import pytest
 import torch
 
 import linnet
-from linnet.core.statistics import OUT_OF_FOLD, of_share, of_size
+from helpers import in_process
+from linnet.core.statistics import OUT_OF_FOLD, OUT_OF_FOLD_PAIR, of_share, of_size
 from linnet.data.read import read_draft
 from linnet.errors import Interrupted, LinnetError
 from linnet.experiment import outer
@@ -18,6 +19,7 @@ from linnet.experiment.cross_validate import CrossValidation
 from linnet.experiment.outer import Outer
 from linnet.fit.prepare import prepare
 from linnet.fit.recipe import Recipe
+from linnet.show.report.page import write
 
 ROOT = Path(__file__).parents[2]
 
@@ -198,6 +200,16 @@ def test_its_predictions_are_of_all_rows(run: linnet.Run) -> None:
     assert run.confusion() and run.calibration() and run.mistakes()
 
 
+def test_people_are_told_that_it_was_tested_by_folds(run: linnet.Run) -> None:
+    told = in_process("runs", "show", run.path).stdout
+    assert "5 folds (95 % interval)" in told and "by cross-validation over 5 folds" in told
+    assert "1.2 times as wide" in told
+    report = run.path / "report.html"
+    write([run.path], report)
+    text = report.read_text("utf-8")
+    assert "5 folds (95 % interval)" in text and "1.2 times as wide" in text
+
+
 def test_its_record_says_how_far_it_is(run: linnet.Run) -> None:
     told = [each for each in run.events() if each["event"] == "fold"]
     assert [each["done"] for each in told] == list(range(1, 16))
@@ -323,7 +335,7 @@ def test_intervals_hold_the_error_of_the_model_that_is_fitted_to_all_rows() -> N
         coverage.measure(counts, number, 150, bool(number % 4 < 2), net=False)
     assert counts.share(f"holds {OUT_OF_FOLD:.2f}") >= 90
     assert counts.share("honest") >= 90
-    assert counts.share(f"false {OUT_OF_FOLD:.2f}") <= 6
+    assert counts.share(f"false {OUT_OF_FOLD_PAIR:.2f}") <= 6
     held = [counts.share(f"holds {spread:.2f}") for spread in coverage.SPREADS]
     assert held == sorted(held)
     assert outer.OUTER == 5

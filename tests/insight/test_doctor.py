@@ -945,6 +945,7 @@ def test_the_command_lists_findings_within_80_columns(tmp_path: Path) -> None:
     assert told_["checks"] == list(CHECKS)
     assert [f["severity"] for f in told_["findings"]] == ["stop", "warning"]
     assert told_["findings"][0]["count"] == 400 and told_["parts"]["test"] == 80
+    assert told_["parts"]["valid"] == 0  # as in training: folds take the place of a part
     code, out, _ = command(
         "doctor", tmp_path / "t.csv", "--target", "y", "--set", "drop=alive,far", columns=80
     )

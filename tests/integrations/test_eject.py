@@ -358,10 +358,14 @@ def test_what_cannot_be_ejected_is_refused_by_name(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="you already have its code"):
         eject(own)
-    norms = linnet.train("iris", model="mlp", batch_norm=True, recompute_norm=True, **SMALL,
-                         out=tmp_path / "n")  # fmt: skip
-    with pytest.raises(InputError, match="cannot write recompute_norm"):
-        eject(norms)
+    for key, settings in (
+        ("recompute_norm", {"batch_norm": True, "recompute_norm": True}),
+        ("an embedding", {"embedding": "piecewise"}),
+    ):
+        net = {**SMALL, **settings, "model": "mlp", "folds": 1}
+        odd = linnet.train("iris", out=tmp_path / key, **net)
+        with pytest.raises(InputError, match=f"cannot write {key}"):
+            eject(odd)
     with pytest.raises(InputError, match=r"expected a name that ends in \.npz"):
         eject(run, encoded=tmp_path / "rows.csv")
 
@@ -424,11 +428,12 @@ def test_the_command_prints_a_script_that_runs_alone(tmp_path: Path) -> None:
 def test_every_setting_is_written_or_refused() -> None:
     """A setting that is new has to be thought of here: what eject does with it."""
     data = {"data", "test", "valid", "model", "seed", "device", "log_every", "checkpoint_every"}
-    data |= {"objective", *Reading.model_fields}
+    data |= {"objective", "folds", "yardstick", *Reading.model_fields}
     line = {"intercept", "penalty", "solver", "tol", "max_iter"}
     written = {key for settings in NETS.values() for key in settings} | set(SMALL)
     written |= {"channels", "momentum", "gamma", "average_decay"}
-    refused = {"recompute_norm", "precision"}
+    refused = {"recompute_norm", "precision", "embedding"}
+    refused |= {"embedding_size", "bins", "frequencies", "sigma"}  # of an embedding
     left = set(Recipe.model_fields) - data - line - written - refused
     assert left <= {"dampening", "betas"}, left
 

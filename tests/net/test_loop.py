@@ -133,7 +133,8 @@ def test_the_running_mean_weighs_every_row_alike() -> None:
 def test_the_best_weights_are_kept_and_training_stops_early(tmp_path: Path) -> None:
     run = linnet.train(
         small("classes"), model="mlp", widths=[64], epochs=60, patience=3, lr=0.03,
-        schedule="constant", dropout=0, out=tmp_path / "r",
+        schedule="constant", dropout=0, activation="relu", embedding="none", weight_decay=0.01,
+        batch_size=16, out=tmp_path / "r",
     )  # fmt: skip
     facts = run.metrics["models"]["mlp"]["fit"]
     assert "3 times in a row" in facts["reason"] and facts["best_step"] < facts["steps"]
@@ -149,7 +150,10 @@ def test_the_best_weights_are_kept_and_training_stops_early(tmp_path: Path) -> N
 
 def told(data: Dataset, **settings: Any) -> tuple[Artifact, list[Event]]:
     """A small fit, validated by the same rows, and its events; 3 batches make an epoch."""
-    simple = {"model": "mlp", "widths": [7], "batch_size": 32, "schedule": "constant"}
+    simple = {
+        "model": "mlp", "widths": [7], "batch_size": 32, "schedule": "constant",
+        "activation": "relu", "embedding": "none",
+    }  # fmt: skip
     recipe = Recipe.make({**simple, **settings})
     recipe = only(resolve(recipe, data, data.split(test=0.2, valid=None, seed=0)), "mlp")
     events: list[Event] = []

@@ -89,7 +89,7 @@ def settle(data: Dataset, **settings: Any) -> Recipe:
     """A recipe for all rows of ``data``: by default a small net, simply trained."""
     simple: dict[str, Any] = {
         "model": "mlp", "widths": [7], "channels": [4], "dropout": 0.0, "schedule": "constant",
-        "epochs": 2, "batch_size": 32,
+        "epochs": 2, "batch_size": 32, "activation": "relu", "embedding": "none",
     }  # fmt: skip
     nothing = torch.arange(0)
     split = Split(torch.arange(len(data)), nothing, nothing)
@@ -719,7 +719,7 @@ def by_autograd(loop: Train, settings: dict[str, Any]) -> None:
     every = list(loop.network.parameters())
     for parameter in every:
         parameter.grad = None
-    options = {"weight_decay": 0.01 if settings["optimizer"] == "adamw" else 0.0, **settings}
+    options = {"weight_decay": loop.settings.weight_decay, **settings}
     name, decay = options.pop("optimizer"), options.pop("weight_decay")
     every_group = groups(loop.network, decay) if decay else [{"params": every, "weight_decay": 0.0}]
     optimizer = torch_optimizer(name)(every_group, fused=True, **options)

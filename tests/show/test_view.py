@@ -428,6 +428,48 @@ def test_scores_of_a_running_run_are_told(tmp_path: Path) -> None:
     assert rates and all(5000 < rate < 8000 for rate in rates)  # 64 rows in 0.01 s
 
 
+def by_folds(path: Path, *, ended: bool) -> None:
+    """Append a fit of two members of two epochs, 10 steps each."""
+    append_events(path, {"event": "begin", "time": 0, "model": "mlp", "steps": 40, "members": 2})
+    for index, loss in enumerate((3.0, 2.0, 0.5, 2.5, 1.5)):
+        at, number = 10 * index, int(index > 2)
+        epoch = index - 2 * number
+        place = {"epoch": epoch, "member": number}
+        append_events(
+            path,
+            *(step(i, epoch=epoch - 1, member=number) for i in range(max(1, at - 9), at)),
+            {"event": "evaluate", "time": at / 100, "model": "mlp", "step": at, **place,
+             "valid": {"loss": loss, "accuracy": 0.5}},
+        )  # fmt: skip
+    if ended:
+        append_events(
+            path,
+            {"event": "evaluate", "time": 1, "model": "mlp", "step": 40, "epoch": 2,
+             "valid": {"loss": 1.0, "accuracy": 0.75}},
+            {"event": "fit", "time": 1, "model": "mlp", "reason": "2 members", "members": 2},
+        )  # fmt: skip
+
+
+def test_a_fit_by_folds_is_told_by_its_members(tmp_path: Path) -> None:
+    path = a_run(tmp_path, "one")
+    by_folds(path, ended=False)
+    run = Follower(path, "one")
+    run.look()
+    run.read()
+    assert run.folds == {"mlp": {"starts": [0, 20]}} and run.units["mlp"] == 10
+    assert (run.now["member"], run.now["members"]) == (1, 2)
+    assert "best" not in run.now  # the scores of one member are not the net's
+    assert "valid" not in run.detail()["models"]["mlp"]
+    done = a_run(tmp_path, "two")
+    by_folds(done, ended=True)
+    run = Follower(done, "two")
+    run.look()
+    run.read()
+    assert run.folds == {"mlp": {"starts": [0, 20], "kept": 40}}
+    assert run.now["best"] == {"loss": 1.0, "accuracy": 0.75}
+    assert run.detail()["models"]["mlp"]["valid"]["by"] == "folds"
+
+
 def test_the_best_score_of_a_crashed_run_is_told(site: Site, root: Path) -> None:
     path = a_run(root, "one", "failed")
     for index, loss in enumerate((3.0, 1.0, 2.0)):
@@ -1057,6 +1099,23 @@ def test_a_browser_shows_hostile_names_as_text(site: Site, root: Path, browser: 
     assert seen.page.locator("main img, main b, header img").count() == 0
     seen.page.set_viewport_size({"width": 390, "height": 844})
     seen.wait("document.documentElement.scrollWidth <= 390")
+    assert seen.quiet(site), (seen.complaints, seen.asked)
+
+
+@pytest.mark.slow
+def test_a_browser_draws_each_member_by_its_own_epochs(
+    site: Site, root: Path, browser: Any
+) -> None:
+    by_folds(a_run(root, "one", "failed"), ended=True)
+    seen = Seen(browser, site)
+    seen.wait("document.querySelector('#plot-loss .main-svg')")
+    drawn = "document.getElementById('plot-loss').data"
+    held = seen.wait(f"{drawn}.find((line) => line.line && line.line.dash === 'dash')")
+    assert held["x"] == [0, 1, 2, None, 1, 2, None, 2]  # then the scores of all rows
+    assert held["y"] == [3, 2, 0.5, None, 2.5, 1.5, None, 1]
+    (star,) = seen.page.evaluate(f"{drawn}.filter((line) => line.mode === 'markers')")
+    assert (star["x"], star["y"]) == ([2], [1]) and "kept" in star["hovertemplate"]
+    assert "out of fold dashed, ★ kept; each member" in seen.page.inner_text("#strokes")
     assert seen.quiet(site), (seen.complaints, seen.asked)
 
 

@@ -18,12 +18,12 @@ def show(run: "Run") -> None:
     """Print a run: the models with their intervals, the verdict, why each stopped, the files."""
     from linnet.insight.choice import by_folds, words
     from linnet.insight.pairs import YARDSTICK_ABOUT
-    from linnet.insight.task import basis
+    from linnet.insight.task import basis, folds_of
 
     metrics = run.metrics
     models, beside = metrics["models"], metrics.get("yardstick", {})
     rows = [_row(name, scores, metrics["chosen"]) for name, scores in models.items()]
-    folds = len(models[metrics["chosen"]].get("test", {}).get("folds") or ())
+    folds = folds_of(models[metrics["chosen"]].get("test", {}))
     tested = f"{folds} folds" if folds else "test"
     rows += [_row(f"({name})", scores, "") for name, scores in beside.items() if "fit" in scores]
     held = "out of fold" if by_folds(metrics) else "validation"
@@ -80,18 +80,19 @@ def _stopped(models: Mapping[str, Any]) -> None:
 
 def show_sweep(trials: "list[Trial]", *, json: bool) -> None:
     """Print the runs of a sweep, the lowest validation loss first, and the first one's scores."""
+    held = "out-of-fold" if trials[0].valid.get("by") == "folds" else "validation"
     if json:
         best, *others = trials
         print_json([_plain(best), *(_untested(_plain(trial)) for trial in others)])
     else:
         keys = list(trials[0].settings)
-        heads = [*keys, "chosen", "validation loss", "validation score", "files"]
+        heads = [*keys, "chosen", f"{held} loss", f"{held} score", "files"]
         print_table(heads, [_cells(trial) for trial in trials])
     best = trials[0]
     if best.error is not None:
         raise best.error
     if not json and best.run is not None:
-        say("the run with the lowest validation loss:")
+        say(f"the run with the lowest {held} loss:")
         show(best.run)
 
 

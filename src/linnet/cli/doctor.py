@@ -59,11 +59,11 @@ def doctor(
     recipe = Recipe.make({**settings, **read_settings(setting or [])}, "doctor")
     set_threads()
 
+    from linnet.fit.prepare import drawn
     from linnet.insight.checks.doctor import CHECKS, GRAVITY, examine
 
     draft, findings = _read(recipe)
-    valid = None if recipe.valid == "auto" else recipe.valid
-    parts = draft.split(test=recipe.test_rows, valid=valid, seed=recipe.seed)
+    parts = drawn(draft, recipe)
     findings = sorted(
         [*findings, *examine(draft, parts)], key=lambda finding: GRAVITY.index(finding.severity)
     )

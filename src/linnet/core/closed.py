@@ -160,12 +160,15 @@ def explain(invalid: ValidationError, model: type[BaseModel]) -> str:
 
 
 def _other_kinds(first: ErrorDetails, errors: Sequence[ErrorDetails]) -> str:
-    """What else a key takes than the texts of ``first``: ", or a number"."""
+    """What else a key takes than the texts of ``first``: other texts, ", or a number"."""
     if first["type"] != "literal_error":
         return ""
-    kinds = {error["type"].split("_")[0] for error in errors if error["loc"][0] == first["loc"][0]}
+    others = [error for error in errors[1:] if error["loc"][0] == first["loc"][0]]
+    texts = [f", {each['ctx']['expected']}" for each in others if each["type"] == first["type"]]
+    kinds = {error["type"].split("_")[0] for error in others}
     kinds -= {"int"} if "float" in kinds else set()
-    return "".join(f", or {words}" for kind, words in KINDS.items() if kind in kinds)
+    texts += [f", or {words}" for kind, words in KINDS.items() if kind in kinds]
+    return "".join(texts)
 
 
 def _is_kind(part: int | str) -> bool:

@@ -19,6 +19,9 @@ class Limit(NamedTuple):
     values: int
 
 
+MAX_FOLDS = 127
+"""The most folds of rows: the number of a fold is kept in one byte."""
+
 MAX_JSON_DEPTH = 100
 """The deepest nesting of any JSON text."""
 

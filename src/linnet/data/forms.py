@@ -183,6 +183,9 @@ class _Column:
         limits = values["limit"] & ~like
         strays = found.others & ~limits
         varied = int(like.sum()) > MAX_CODES
+        units = found.units()
+        if len(units) > 2 and not WORDS.issuperset(units):
+            return None  # a list: "1. < HS Grad", "2. HS Grad", "3. Some College"
         if strays.any():
             self._refuse_strays(found, strays)
             return None
@@ -195,7 +198,6 @@ class _Column:
                     f"or {_setting('missing', found.some(limits))} if it means a missing value",
                 )
             return None
-        units = found.units()
         known = values["text"].filter(like)
         if units[-1] not in WORDS and not varied and 2 * len(known) <= found.count(like):
             return None  # a few frequent names

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from linnet.core.limits import MAX_FOLDS
 from linnet.core.randomness import generator
 from linnet.core.statistics import blocks
 from linnet.errors import RecipeError
@@ -20,9 +21,6 @@ MIN_ROWS_TO_HOLD_OUT = 20
 
 MAX_VALID_ROWS = 10_000
 """The default validation part is a fifth of the training rows, but at most this many."""
-
-MAX_FOLDS = 127
-"""The number of a fold is kept in one byte."""
 
 PARTS = {
     "train": 0, "training": 0,

@@ -48,9 +48,10 @@ def learning_curve(
 
     Each model of the recipe is fitted on an eighth, a quarter and a half of the run's own training
     rows; each part contains the one before. The model for all rows is the run's. All are scored on
-    the run's validation rows; the test rows are not used. For each part, the columns, the scaling
-    and the penalty are learned from its own rows. If the run has a learning curve already, it is
-    returned.
+    the run's validation rows; the test rows are not used. Of a run by folds, one fold scores; the
+    parts, and all rows, are those of the other folds, which choose. For each part, the columns, the
+    scaling and the penalty are learned from its own rows. If the run has a learning curve already,
+    it is returned.
 
     The data is read again from the run's source, or is ``data``; other data is refused. ``echo`` is
     as in ``linnet.train``: True shows progress; a function is called with every event of the fits.

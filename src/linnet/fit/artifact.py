@@ -109,14 +109,14 @@ class Artifact:
     weights that the row's fold has not taught; it is in no file."""
 
     def __repr__(self) -> str:
-        from linnet.insight.task import task_in
+        from linnet.insight.task import folds_of, task_in
 
         about, test = self.manifest, self.manifest.scores.get("test")
         words = f"{about.model!r} of {about.data.get('name')}: {self.schema.words}"
         if isinstance(test, dict) and (task := task_in(test)) is not None:
             words += f"; {task.headline(test)}"
             rows = test.get("rows")
-            what = "rows by folds" if test.get("by") == "folds" else "test rows"
+            what = "rows by folds" if folds_of(test) else "test rows"
             words += f" on {rows:,} {what}" if isinstance(rows, int) else ""
         return printable(f"Artifact({words})")
 

@@ -316,11 +316,11 @@ def _interval(test: Mapping[str, Any], key: str) -> Any:
 
 def _paired(differences: Tensor, data: Dataset, fold: Tensor | None) -> Scores:
     """The paired t test of differences (rows,), above 0 where the first model is better."""
-    from linnet.core.statistics import paired
+    from linnet.core.statistics import OUT_OF_FOLD_PAIR, paired
 
-    units = data.units()
+    units, spread = data.units(), 1.0 if fold is None else OUT_OF_FOLD_PAIR
     word = "row" if units is None else units.word
-    mean, interval, p, why = paired(differences.cpu().numpy(), _codes(units), word, _spread(fold))
+    mean, interval, p, why = paired(differences.cpu().numpy(), _codes(units), word, spread)
     return {
         "test": "paired t",
         "difference": mean,
@@ -374,8 +374,31 @@ CLASSES, NUMBERS = Classes(), Numbers()
 
 
 def basis(test: Mapping[str, Any]) -> str | None:
-    """On what the intervals and the paired tests of test scores rest, as a sentence; None if each
-    row is independent."""
+    """On what the intervals and the paired tests of test scores rest, in words; None if each row is
+    independent."""
+    told = [_by_folds(test), _by_units(test)]
+    return "; ".join(each for each in told if each is not None) or None
+
+
+def folds_of(test: Mapping[str, Any]) -> int:
+    """The number of folds of a cross-validation, if test scores are of one; else 0."""
+    return len(test.get("folds") or ()) if test.get("by") == "folds" else 0
+
+
+def _by_folds(test: Mapping[str, Any]) -> str | None:
+    from linnet.core.statistics import OUT_OF_FOLD
+
+    count = folds_of(test)
+    if not count:
+        return None
+    return (
+        f"each row is tested by models that were fitted without its fold, one of {count}, and the "
+        f"models of the run are fitted to all rows; the 95 % intervals are {OUT_OF_FOLD:g} times "
+        "as wide as those of as many test rows"
+    )
+
+
+def _by_units(test: Mapping[str, Any]) -> str | None:
     rests = test.get("interval")
     if rests is None:
         return None

@@ -23,7 +23,7 @@ from linnet.core.text import cut
 from linnet.insight.choice import simplest
 from linnet.insight.claims import Blocks, Folds, Groups, Number, Sentence, TestRows
 from linnet.insight.pairs import YARDSTICK, YARDSTICK_TITLE, between, certainty, gain
-from linnet.insight.task import Task, Told, task_in
+from linnet.insight.task import Task, Told, folds_of, task_in
 from linnet.networks import BASELINE, LINE
 
 Kind = Literal[
@@ -120,9 +120,8 @@ class _Tests:
         """A sentence on the test rows with the figures of its parts."""
         test, names = self.scores[BASELINE], _names(self.titles)
         rows = Told.of("on", "test rows", TestRows.of(test.get("rows")))
-        if test.get("by") == "folds":
-            count = Folds.of(len(test.get("folds") or ()))
-            rows = Told.of("by cross-validation over", "folds", count)
+        if folds_of(test):
+            rows = Told.of("by cross-validation over", "folds", Folds.of(folds_of(test)))
         where, units = rows.form or "on the test rows", self.units()
         if units.form:
             where += f" in {units.form}"

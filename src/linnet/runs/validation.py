@@ -25,9 +25,9 @@ from pydantic_core import CoreSchema
 from linnet.core.closed import at_first, explain, told
 from linnet.core.events import LARGEST, MAX_WHOLE
 from linnet.core.files import canonical
+from linnet.core.limits import MAX_FOLDS
 from linnet.data.reading import Label
 from linnet.data.schema import MAX_CLASSES
-from linnet.data.split import MAX_FOLDS
 from linnet.errors import InputError
 from linnet.insight.task import MAX_CONFUSION
 

@@ -21,7 +21,7 @@ from linnet.insight.choice import by_folds
 from linnet.insight.claims import Chance
 from linnet.insight.diagnosis import typical_probability
 from linnet.insight.pairs import YARDSTICK, YARDSTICK_ABOUT, YARDSTICK_TITLE, correction
-from linnet.insight.task import CLASSES, NUMBERS, basis, task_in
+from linnet.insight.task import CLASSES, NUMBERS, basis, folds_of, task_in
 from linnet.insight.verdict import headline
 from linnet.networks import BASELINE, LINE
 from linnet.runs import directory
@@ -180,8 +180,10 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
                 f"{fit['seconds']:.1f} s",
             ]
         )
+    folds = folds_of(next(iter(metrics["models"].values())).get("test") or {})
+    tested = f"{folds} folds" if folds else "test"
     heads = [
-        "model", "test (95 % interval)", "test log loss (typical probability)", "validation",
+        "model", f"{tested} (95 % interval)", "test log loss (typical probability)", "validation",
         "validation loss", "why it stopped", "fitted in",
     ]  # fmt: skip
     if by_folds(metrics):
@@ -360,9 +362,12 @@ def _fewer_rows(run: Run) -> Html:
         "groups": "drawn by whole groups",
         "latest": "the latest",
     }[curve.drawn]
+    held = "validation rows"
+    if run.info.get("data", {}).get("folds"):
+        held = "training rows of one fold, which none of these fits has"
     words = (
         f"Fitted again on fewer training rows, {drawn}, with the same number of steps. Each part "
-        "contains the smaller ones. Scored on the validation rows; the test rows are not used."
+        f"contains the smaller ones. Scored on the {held}; the test rows are not used."
     )
     notes = tag("ul", *(tag("li", note) for note in curve.notes)) if curve.notes else Html()
     return join([tag("p", words, class_="none"), notes])
@@ -372,8 +377,8 @@ def _data(info: dict[str, Any]) -> Html:
     about = info.get("data", {})
     rows = [
         [key.replace("_", " "), str(shown(about[key]))]
-        for key in ("name", "place", "rows", "train_rows", "valid_rows", "test_rows", "fingerprint",
-                    "split")
+        for key in ("name", "place", "rows", "train_rows", "folds", "valid_rows", "test_rows",
+                    "fingerprint", "split")
         if about.get(key) is not None
     ]  # fmt: skip
     notes = [tag("li", note) for note in about.get("notes", [])]

@@ -556,6 +556,7 @@ function drawScores(run) {
   const high = Math.max(...intervals.map((found) => found[2]));
   const pad = (high - low) * 0.05 || 0.01;
   const tested = names.some((name) => models[name].test);
+  const folds = Math.max(0, ...names.map((name) => ((models[name].test || {}).folds || []).length));
   const aside = tested ? "validation" : null; // left out on a phone
   const cells = (label, { valid, test, fit }) => {
     const bounds = intervalOf(test);
@@ -573,7 +574,7 @@ function drawScores(run) {
     const why = found.significant ? "" : `; not shown to differ: ${found.why || "may be chance"}`;
     const p = isNumber(found.p_adjusted) ? found.p_adjusted : found.p_value;
     if (Array.isArray(found.only_right)) {
-      return `${one} against ${other}: right alone on ${whole(found.only_right[0])} and ${whole(found.only_right[1])} test rows; ${found.test} ${chance(p)}${why}`;
+      return `${one} against ${other}: right alone on ${whole(found.only_right[0])} and ${whole(found.only_right[1])} rows; ${found.test} ${chance(p)}${why}`;
     }
     const [a, b] = found.difference_interval || [];
     return `${one} against ${other}: mean squared error lower by ${shown(found.difference)} (95 % interval ${shown(a)} to ${shown(b)}); ${chance(p)}${why}`;
@@ -584,7 +585,7 @@ function drawScores(run) {
   const held = names.some((name) => (models[name].valid || {}).by === "folds") ? "out of fold" : "validation, at its best";
   const by = { folds: "by out-of-fold loss", validation: "by validation loss" }[(choice || {}).by];
   fill("scores", names.length ? [el("h2", {}, "The line against the net"),
-    scroll(table(["model", ...(tested ? ["test (95 % interval)", ""] : []), el("th", { scope: "col", class: aside }, held), "fitted in", "stopped because"], rows), "scores"),
+    scroll(table(["model", ...(tested ? [folds ? `${folds} folds (95 % interval)` : "test (95 % interval)", ""] : []), el("th", { scope: "col", class: aside }, held), "fitted in", "stopped because"], rows), "scores"),
     ...told.map((text) => el("p", { class: "quiet", dir: "auto" }, text)),
     chosen ? el("p", { class: "quiet" }, `★ chosen ${by || "as the first model"}; a model's name shows it in the panels below`) : null] : []);
 }
