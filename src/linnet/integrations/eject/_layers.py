@@ -172,7 +172,7 @@ def _embedding(embedding: Embedded, style: Style) -> str:
             return torch.cat([x, values], 1)
         ''',
         tensors=", ".join(embedding.tensors), about=about, features=features, more=more,
-        numbers=spread("NUMBERS = torch.tensor([", map(str, embedding.spec["numbers"]), "])"),
+        numbers=spread("NUMBERS = torch.tensor([", [*map(str, embedding.spec["numbers"])], "])"),
     )  # fmt: skip
     if style == "tensors":
         return function
