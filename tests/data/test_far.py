@@ -134,8 +134,7 @@ def test_a_line_and_a_net_hardly_suffer_from_lost_decimal_points(tmp_path: Any) 
     encoded = schema.encode(wrong)
     assert encoded[:, 0].tolist() == [np.float32(first.fill[0])] * 3
     assert encoded[:, 1].tolist() == [1.0] * 3
-    again = linnet.evaluate(run.path, measured(0.015))
-    assert again is not None
+    assert len(run.draft(measured(0.015))) == ROWS  # its fingerprint is the run's
     assert load_file(run.path / "linear.safetensors")["linear.weight"].shape == (1, 5)
 
 
