@@ -123,7 +123,7 @@ def test_a_line_and_a_net_hardly_suffer_from_lost_decimal_points(tmp_path: Any) 
     clean_schema = runs[0.0].models["linear"].schema
     assert clean_schema.columns == ("m0", "m1", "m2", "m3")
     assert schema.columns == ("m0", "m0 (missing)", "m1", "m2", "m3")
-    assert any("count as missing" in str(event.get("what")) for event in run.events())
+    assert any("count as missing" in str(event.get("text")) for event in run.events())
     # new rows, and the model of a file, see them in the same way
     new = measured(0.0).drop("y").head(3)
     wrong, none = (new.with_columns(polars.lit(v, polars.Float64).alias("m0")) for v in (1e5, None))
