@@ -132,8 +132,8 @@ def brief(fit: Fit, event: Event) -> str:
 
 
 def _reached(fit: Fit, step: int) -> str:
-    """How far a fit is: "epoch 4 of 12", or its step if no epoch is done; of a fit by folds "2 of 5,
-    epoch 4": the member, and its own epoch."""
+    """How far a fit is: "epoch 4 of 12", or its step if no epoch is done. Of a fit by folds the
+    member and its own epoch: "2 of 5, epoch 4"."""
     if not fit.epoch:
         return f"step {step:,}"
     members = fit.begin.members if fit.begin is not None else None
