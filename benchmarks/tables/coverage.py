@@ -10,9 +10,9 @@ it is compared with, in every second table, sees the second half, so neither is 
 
 - The error that an interval should hold is that of the model fitted to all rows of the table, which
   a run saves: on 20,000 fresh rows.
-- ``spread`` multiplies the standard error of as many independent rows (``out_of_fold``, of the
-  test ``OUT_OF_FOLD_PAIR``): 1 is the usual interval, which takes out-of-fold rows for test rows; 1.5 is
-  that of Nadeau and Bengio (2003) for five folds, by rows.
+- ``spread`` multiplies the standard error of as many independent rows (a run takes ``out_of_fold``,
+  and for its test ``OUT_OF_FOLD_PAIR``): 1 is the usual interval, which takes out-of-fold rows for
+  test rows; 1.5 is that of Nadeau and Bengio (2003) for five folds, by rows.
 - "inner" are the out-of-fold scores by which a run chooses (``valid`` in ``metrics.json``): honest,
   and as they would be if the row's own fold took part in the choice of its penalty.
 
