@@ -393,8 +393,8 @@ def _by_folds(test: Mapping[str, Any]) -> str | None:
         return None
     return (
         f"each row is tested by models that were fitted without its fold, one of {count}, and the "
-        f"models of the run are fitted to all rows; the 95 % intervals are {out_of_fold(count):.2g} "
-        "times as wide as those of as many test rows"
+        "models of the run are fitted to all rows; the 95 % intervals are "
+        f"{out_of_fold(count):.2g} times as wide as those of as many test rows"
     )
 
 
