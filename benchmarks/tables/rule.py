@@ -1,34 +1,24 @@
 """How often does the rule by which a run chooses its model choose a worse one?
 
-    python benchmarks/tables/rule.py drawn [--tables 20000]
-    python benchmarks/tables/rule.py count OUT.jsonl [--name linnet]
+    python benchmarks/tables/rule.py [--tables 20000]
 
 A rule leaves the line for the net if the net's mean loss on held-out rows is lower by more than
 some standard errors of the difference: 0 is the lowest loss, 1 is the rule of one standard error.
 
-``drawn`` draws paired differences of losses, line minus net, for tables where the true mean of the
+It draws paired differences of losses, line minus net, for tables where the true mean of the
 difference is known, as a number of standard errors: 0 for models that are equally good, 2 for a net
 that is clearly better, -2 for one that is clearly worse. It prints how often each rule chooses the
-net, in per cent.
-
-``count`` reads what ``quality.py run`` wrote for real tables. A run is right if the chosen model is
-the best one on test rows, or behind it by no more than chance: 1.96 standard errors of the paired
-difference. ``lost`` is the skill on test rows (the share of the constant's loss that is gone) that
-the best model has and the chosen one has not, the mean of all runs. The standard error on the
-held-out rows is that on the test rows, for the number of held-out rows.
+net, in per cent. ``choice.py`` counts how often real runs choose rightly.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-from quality import LINE, NET, by_name, chosen, read
-from tasks import TASKS
+from quality import LINE, NET
 
 from linnet.insight.choice import choose
 
@@ -39,8 +29,6 @@ RULES = (0.0, 0.5, 1.0, 2.0)
 
 ROWS = (100, 450, 2_000)
 AHEAD = (-2.0, -1.0, 0.0, 0.5, 1.0, 2.0, 3.0)
-VALID = 0.2
-"""The share of the validation rows among those that are not test rows, without folds."""
 
 SHAPES: Mapping[str, Callable[[np.random.Generator, tuple[int, int]], Array]] = {
     "normal": lambda random, shape: random.standard_normal(shape),
@@ -98,57 +86,11 @@ def _same_as_linnet(random: np.random.Generator) -> None:
         assert (found == NET) == (off.mean() > ERRORS * error)
 
 
-def count(options: argparse.Namespace) -> None:
-    """Prints, for each rule, how many runs on real tables choose rightly."""
-    tasks = {task.name for task in chosen(options.tasks)}
-    lines = (line for path in options.out for line in read(path) if line["task"] in tasks)
-    runs = by_name(lines)[options.name]
-    print("| rule | runs | right | in % | net chosen | lost | wrong: task, seed |")
-    print("|--:|--:|--:|--:|--:|--:|---|")
-    for rule in RULES:
-        wrong, nets, lost = [], 0, []
-        for (task, seed), line in runs.items():
-            net = _ahead(task, line) > rule
-            nets += net
-            here, there = (NET, LINE) if net else (LINE, NET)
-            test = {name: line["models"][name]["test"]["skill"] for name in (here, there)}
-            lost.append(max(0.0, test[there] - test[here]))
-            off, error = line["pairs"][f"{LINE} {NET}"]
-            if (-off if net else off) > 1.96 * error:
-                wrong.append(f"{task} {seed}")
-        right = len(runs) - len(wrong)
-        print(
-            f"| {rule:g} | {len(runs)} | {right} | {100 * right / len(runs):.0f} | {nets} | "
-            f"{statistics.fmean(lost):.4f} | {', '.join(wrong)} |"
-        )
-
-
-def _ahead(task: str, line: Mapping[str, Any]) -> float:
-    """By how many standard errors the net is ahead of the line on the held-out rows."""
-    line_valid, net_valid = (line["models"][name]["valid"] for name in (LINE, NET))
-    train = TASKS[task].train_rows
-    held = train if net_valid.get("by") == "folds" else VALID * train
-    error = line["pairs"][f"{LINE} {NET}"][1] * ((TASKS[task].rows - train) / held) ** 0.5
-    off = line_valid["loss"] - net_valid["loss"]
-    if not TASKS[task].classes:
-        off *= 2  # a loss is half the squared error, and "pairs" are of squared errors
-    return float(off / error)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    what = parser.add_subparsers(required=True)
-    drawing = what.add_parser("drawn")
-    drawing.add_argument("--tables", type=int, default=20_000)
-    drawing.add_argument("--seed", type=int, default=0)
-    drawing.set_defaults(do=drawn)
-    counting = what.add_parser("count")
-    counting.add_argument("out", type=Path, nargs="+")
-    counting.add_argument("--name", default="linnet")
-    counting.add_argument("--tasks", nargs="+", default=["all"])
-    counting.set_defaults(do=count)
-    options = parser.parse_args()
-    options.do(options)
+    parser.add_argument("--tables", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=0)
+    drawn(parser.parse_args())
 
 
 if __name__ == "__main__":
