@@ -81,8 +81,8 @@ def test_a_recipe_shows_what_is_not_usual() -> None:
 
 
 def test_reasons_are_sentences(run: linnet.Run, capsys: pytest.CaptureFixture[str]) -> None:
-    iris = linnet.train("iris", epochs=20, out=run.path.parent / "iris")
-    reasons = iris.reasons()
+    short = linnet.train("diabetes", epochs=5, widths=8, out=run.path.parent / "short")
+    reasons = short.reasons()
     assert isinstance(reasons, list) and len(reasons)
     print(reasons)
     told = capsys.readouterr().out

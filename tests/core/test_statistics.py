@@ -263,6 +263,16 @@ def test_an_interval_of_rmse_holds_as_often_as_it_says(rows: int) -> None:
     assert coverage(lambda r: of_size(r.standard_normal(rows) ** 2), 1.0, 1000) >= 0.93
 
 
+@pytest.mark.parametrize(("rows", "least"), [(5, 0.89), (10, 0.89), (20, 0.92), (100, 0.92)])
+def test_an_interval_of_an_accuracy_holds_as_often_as_it_says(rows: int, least: float) -> None:
+    """By all that may happen, not by samples: accuracies from 5 to 95 %, and bins of a
+    calibration, which are Wilson's too."""
+    hits, true = np.arange(rows + 1), np.linspace(0.05, 0.95, 181)[:, None]
+    low, high = wilson(hits, rows)
+    holds = (stats.binom.pmf(hits, rows, true) * ((low <= true) & (true <= high))).sum(1)
+    assert holds.min() >= least and 0.945 <= holds.mean() <= 0.96
+
+
 @pytest.mark.parametrize(("rows", "least"), [(30, 0.83), (1000, 0.90)])
 def test_with_lognormal_errors_it_holds_more_often_than_the_bootstrap(
     rows: int, least: float

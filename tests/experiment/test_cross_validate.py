@@ -1,6 +1,7 @@
 """Cross-validation: what is tested has not been seen, in Python and in runs that stop and go on."""
 
 import importlib.util
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -323,12 +324,15 @@ def test_the_draft_is_kept_for_folds_alone() -> None:
 
 
 @pytest.mark.slow
-def test_intervals_hold_the_error_of_the_model_that_is_fitted_to_all_rows() -> None:
+def test_intervals_hold_the_error_of_the_model_that_is_fitted_to_all_rows(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     """The short form of ``benchmarks/tables/coverage.py``: 40 tables of 150 rows."""
     place = ROOT / "benchmarks" / "tables" / "coverage.py"
-    spec = importlib.util.spec_from_file_location("coverage", place)
+    spec = importlib.util.spec_from_file_location("tables_coverage", place)
     assert spec is not None and spec.loader is not None
     coverage = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, spec.name, coverage)
     spec.loader.exec_module(coverage)
     counts = coverage.Counts()
     for number in range(40):

@@ -188,7 +188,7 @@ def test_the_line_of_bulky_predictions_is_the_same_line(
         monkeypatch.setattr("linnet.line.problem.BULKY", bulky)
         monkeypatch.setattr("linnet.line.problem.PART", 10_000)
         run = linnet.train(
-            rows(60, each=8), model="linear", out=tmp_path / name, penalty=penalty, dtype="float32"
+            rows(60, each=7), model="linear", out=tmp_path / name, penalty=penalty, dtype="float32"
         )
         fit = run.metrics["models"]["linear"]["fit"]
         found.append((fit, run.models["linear"].module.state_dict()["linear.weight"]))

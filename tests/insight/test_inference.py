@@ -247,3 +247,36 @@ def test_what_is_shown_is_complete_and_escaped(monkeypatch: pytest.MonkeyPatch) 
     pytest.importorskip("pandas")
     frame = mine.to_frame()
     assert frame.shape == (10, 8) and list(frame["equation"][4:6]) == ["two", "three"]
+
+
+# how often they hold
+
+
+@pytest.mark.parametrize(("robust", "least", "most"), [(None, 0.94, 0.96), ("HC3", 0.94, 0.97)])
+def test_intervals_of_coefficients_of_numbers_hold(
+    robust: str | None, least: float, most: float
+) -> None:
+    """Of 40 rows: exact for normal errors; HC3's for errors that grow with a column."""
+    true, held = np.array([3.0, 1.0, -2.0, 0.0]), []
+    for seed in range(600):
+        random = np.random.default_rng(seed)
+        x = random.standard_normal((40, 3))
+        errors = random.standard_normal(40) * (1 if robust is None else 1 + np.abs(x[:, 0]))
+        y = true[0] + x @ true[1:] + errors
+        found = np.linalg.lstsq(np.column_stack([np.ones(40), x]), y, rcond=None)[0]
+        made = infer(x, y, found[None, 1:], found[:1], task="squared", robust=robust)
+        held.append((made.low[0] <= true) & (true <= made.high[0]))
+    assert least <= np.mean(held) <= most
+
+
+def test_intervals_of_coefficients_of_classes_hold() -> None:
+    """Of 200 rows, by Wald's z."""
+    true, held = np.array([0.3, 1.0, -0.5]), []
+    for seed in range(400):
+        random = np.random.default_rng(seed)
+        x = random.standard_normal((200, 2))
+        y = (random.random(200) < 1 / (1 + np.exp(-true[0] - x @ true[1:]))).astype(int)
+        given = fit(x, y)
+        made = infer(x, y, given["coef"], given["intercept"], task="logistic")
+        held.append((made.low[0] <= true) & (true <= made.high[0]))
+    assert 0.935 <= np.mean(held) <= 0.965

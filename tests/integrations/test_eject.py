@@ -193,6 +193,30 @@ def test_an_ejected_net_of_rows_ends_with_the_same_bits(
     same(run, tmp_path, monkeypatch, capsys)
 
 
+@pytest.mark.parametrize("kind", ["piecewise", "periodic"])
+@pytest.mark.parametrize(
+    ("data", "settings"),
+    [
+        ("diabetes", {"folds": 1, "dropout": 0.3, "activation": "silu"}),
+        ("iris", {"folds": 3, "dtype": "float64", "averaging": "ema", "activation": "tanh"}),
+    ],
+    ids=["diabetes", "iris"],
+)
+def test_an_ejected_net_with_an_embedding_ends_with_the_same_bits(
+    data: str, settings: dict[str, Any], kind: str, tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch, capsys: Any,
+) -> None:  # fmt: skip
+    more: dict[str, Any] = {
+        "embedding": kind,
+        "bins": 5,
+        "frequencies": 6,
+        "clip": 0.5,
+        "yardstick": "none",
+    }
+    run = linnet.train(data, model="mlp", out=tmp_path / "r", **SMALL, **settings, **more)
+    same(run, tmp_path, monkeypatch, capsys)
+
+
 def table(folder: Path) -> Path:
     random = np.random.default_rng(3)
     rows = ["a,b,c,y,z"]

@@ -369,8 +369,9 @@ def test_a_run_that_goes_on_is_shown(kernel: Kernel, tmp_path: Path) -> None:
         at_event(patch, 4, "spent", lambda: os.kill(os.getpid(), signal.SIGINT))
         with interruptible() as stop:
             linnet.train(
-                DATA, model="mlp", epochs=9, checkpoint_every=1, out=tmp_path / "r", stop=stop
-            )
+                DATA, model="mlp", epochs=9, checkpoint_every=1, folds=1, out=tmp_path / "r",
+                stop=stop,
+            )  # fmt: skip
     kernel.sent.clear()
     linnet.train(DATA, resume=tmp_path / "r")
     first = words(kernel.sent[1][1]["text/html"])  # after the data was read

@@ -12,6 +12,7 @@ import pytest
 import linnet
 from helpers import Screen, at_event, command, seen
 from linnet.core.events import of
+from linnet.core.history import History
 from linnet.show import progress
 
 NET = ("--set", "epochs=12", "--set", "widths=8", "--set", "checkpoint_every=1", "--no-report")
@@ -86,6 +87,21 @@ def test_a_line_and_an_end_are_told_in_few_words(monkeypatch: pytest.MonkeyPatch
     done = {**end, "reason": "converged: " + "words " * 30, "converged": True}
     last = draw(monkeypatch, 80, *line, scores(3, 0, **valid), done)
     assert " converged · val 87.50 %" in " ".join(last) and max(map(len, last)) <= 80
+
+
+def test_a_fit_by_folds_tells_the_member(monkeypatch: pytest.MonkeyPatch) -> None:
+    valid = {"loss": 0.25, "accuracy": 0.875}
+    own = {"member": 1}  # the second; 2 members of 6 epochs of 10 steps
+    lines = [
+        {**BEGIN, "members": 2}, step(10, 1), {**scores(10, 1, **valid), "member": 0},
+        {**step(80, 2), **own}, {**scores(80, 2, **valid), **own},
+    ]  # fmt: skip
+    assert " 2 of 2, epoch 2 · val 87.50 %" in " ".join(draw(monkeypatch, 80, *lines))
+    history = History.of(map(of, lines))
+    assert history.now is not None
+    assert progress.words_of(history.now, of(lines[-1])) == (
+        "member 2 of 2, epoch 2: training loss 2.5000, validation loss 0.2500, accuracy 87.50 %"
+    )
 
 
 @pytest.mark.parametrize("terminal", [True, False])

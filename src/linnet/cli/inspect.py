@@ -17,6 +17,7 @@ def inspect(
 ) -> None:
     """Describe a model file, without loading the model."""
     from linnet.fit.artifact import read_manifest
+    from linnet.insight.task import folds_of
     from linnet.insight.verdict import headline
     from linnet.runs.archive import model_place
 
@@ -42,11 +43,21 @@ def inspect(
     say(f"data: {manifest.data.get('name')}, {text(manifest.data.get('train_rows'))} training rows")
     test = manifest.scores.get("test")
     if isinstance(test, dict):
-        say(f"test: {headline(test)} on {text(test['rows'])} rows")
+        folds = folds_of(test)
+        by = f" by {folds} folds" if folds else ""
+        say(f"test: {headline(test)} on {text(test['rows'])} rows{by}")
     say(f"fit: {manifest.fit.get('reason')}")
-    layers = manifest.layers
-    rows = [[x.name, x.kind, x.output, x.parameters, x.trainable] for x in layers]
+    layers, first = manifest.layers, "members.0."
+    shown = [x for x in layers if x.name.startswith(first)] or layers
+    rows = [
+        [x.name.removeprefix(first), x.kind, x.output, x.parameters, x.trainable] for x in shown
+    ]
+    total = "total"
+    if len(shown) < len(layers):
+        total = "total of all"
+        members = text(manifest.network["members"])
+        say(f"it is the mean of {members} nets, each fitted without one fold; the layers of one:")
     rows.append(
-        ["total", "", "", sum(x.parameters for x in layers), sum(x.trainable for x in layers)]
+        [total, "", "", sum(x.parameters for x in layers), sum(x.trainable for x in layers)]
     )
     print_table(["layer", "kind", "output", "parameters", "trainable"], rows)

@@ -78,9 +78,11 @@ def scored(event: Evaluate) -> str:
     return found if task is None else f"{found}, {task.words(task.of(valid))}"
 
 
-def place(event: Step | Evaluate) -> str:
-    """The epoch or step of an event, in words."""
-    member = "" if event.member is None else f"member {event.member + 1}, "
+def place(fit: Fit, event: Step | Evaluate) -> str:
+    """The epoch or step of an event, in words; in a fit by folds with the number of the member."""
+    members = None if fit.begin is None else fit.begin.members
+    whole = f" of {members}" if members else ""
+    member = "" if event.member is None else f"member {event.member + 1}{whole}, "
     return member + (f"epoch {event.epoch}" if event.epoch else f"step {event.step}")
 
 
@@ -92,11 +94,11 @@ def words_of(fit: Fit, event: Event) -> str:
         case Step() if "penalty" in event.values:
             return f"step {event.step}, {learned(event)}"
         case Step():
-            return f"{place(event)}: {learned(event)}" if fit.scores is None else ""
+            return f"{place(fit, event)}: {learned(event)}" if fit.scores is None else ""
         case Evaluate():
             step = fit.step
             told = "" if step is None or "penalty" in step.values else f"{learned(step)}, "
-            return f"{place(event)}: {told}{scored(event)}"
+            return f"{place(fit, event)}: {told}{scored(event)}"
     return ""
 
 
@@ -115,7 +117,7 @@ def brief(fit: Fit, event: Event) -> str:
         case Ended():
             if fit.best is None or not (event.converged or fit.best.epoch):
                 return "converged" if event.converged else str(event.reason)
-            ended = "converged" if event.converged else f"best at {place(fit.best)}"
+            ended = "converged" if event.converged else f"best at {place(fit, fit.best)}"
             if "members" in event.values:
                 ended = f"{event.values['members']} members"
             return f"{ended}{_score(fit.best)}"
@@ -130,16 +132,16 @@ def brief(fit: Fit, event: Event) -> str:
 
 
 def _reached(fit: Fit, step: int) -> str:
-    """How far a fit is: "epoch 4 of 12", or its step if no epoch is done; in a fit by folds with
-    the number of the member."""
+    """How far a fit is: "epoch 4 of 12", or its step if no epoch is done. Of a fit by folds the
+    member and its own epoch: "2 of 5, epoch 4"."""
     if not fit.epoch:
         return f"step {step:,}"
-    members = (fit.begin.members if fit.begin is not None else None) or 1
+    members = fit.begin.members if fit.begin is not None else None
+    if members and fit.step is not None and fit.step.member is not None:
+        return f"{fit.step.member + 1} of {members}, epoch {fit.epoch}"
     known = fit.total is not None and math.isfinite(fit.unit)
-    epochs = math.ceil((fit.total or 0) / members / fit.unit) if known else 0
-    words = f"epoch {fit.epoch}" + (f" of {epochs}" if known else "")
-    number = fit.step.member if fit.step is not None else None
-    return words if number is None else f"{number + 1} of {members} · {words}"
+    epochs = math.ceil((fit.total or 0) / fit.unit) if known else 0
+    return f"epoch {fit.epoch}" + (f" of {epochs}" if known else "")
 
 
 def _score(event: Evaluate) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 from linnet.integrations.eject._text import code, commas, spread
 from linnet.networks.activations import ACTIVATIONS
+from linnet.networks.embedding import NARROW
 
 Style = Literal["tensors", "module", "sequential"]
 
@@ -56,6 +57,39 @@ class Layer:
 
 
 @dataclass(frozen=True)
+class Embedded:
+    """An embedding of numbers before the first layer, by the values of its specification."""
+
+    spec: Mapping[str, Any]
+
+    @property
+    def parameters(self) -> tuple[str, ...]:
+        """The names of what is learnt, in the order of ``linnet.networks.embedding``."""
+        return ("weight",) if self.spec["kind"] == "piecewise" else ("weight", "frequency", "bias")
+
+    @property
+    def tensors(self) -> tuple[str, ...]:
+        """The names of all tensors."""
+        buffers = ("low", "rate") if self.spec["kind"] == "piecewise" else ()
+        return (*self.parameters, *buffers)
+
+    @property
+    def width(self) -> int:
+        """How many inputs it adds."""
+        return len(self.spec["numbers"]) * int(self.spec["size"])
+
+    def shape(self, tensor: str) -> tuple[int, ...]:
+        columns, size = len(self.spec["numbers"]), self.spec["size"]
+        piecewise = self.spec["kind"] == "piecewise"
+        features = self.spec["bins"] if piecewise else 2 * self.spec["frequencies"]
+        if tensor == "weight":
+            return columns, features, size
+        if tensor == "bias":
+            return (columns * size,)
+        return columns, self.spec["bins"] if piecewise else self.spec["frequencies"]
+
+
+@dataclass(frozen=True)
 class Plan:
     """The layers of a network in order, and the operations between them."""
 
@@ -64,6 +98,7 @@ class Plan:
     activation: str = "identity"
     dropout: float = 0.0
     norm: bool = False
+    embedding: Embedded | None = None
 
     @property
     def draws(self) -> bool:
@@ -81,9 +116,12 @@ def plan(kind: str, spec: Mapping[str, Any]) -> Plan:
     inputs, outputs = spec["inputs"], spec["outputs"]
     if kind == "linear":
         return Plan("linear", (Layer("linear", 1, "linear", (prod(inputs), outputs)),))
-    norm, layers, place = spec["batch_norm"], [], 0
+    norm, layers, place, embedding = spec["batch_norm"], [], 0, None
     if kind == "mlp":
-        sizes = (prod(inputs), *spec["widths"])
+        about = spec.get("embedding")
+        embedding = None if about is None else Embedded(about)
+        added = 0 if embedding is None else embedding.width
+        sizes = (prod(inputs) + added, *spec["widths"])
         step = 2 + norm + bool(spec["dropout"])
         first: Literal["linear", "conv"] = "linear"
     else:
@@ -100,17 +138,72 @@ def plan(kind: str, spec: Mapping[str, Any]) -> Plan:
     number = len(sizes) if kind == "mlp" else 1
     layers.append(Layer("linear", number, "output", (last, outputs)))
     return Plan("mlp" if kind == "mlp" else "cnn", tuple(layers), spec["activation"],
-                spec["dropout"], norm)  # fmt: skip
+                spec["dropout"], norm, embedding)  # fmt: skip
 
 
 def written(net: Plan, style: Style) -> str:
     """The code of the network, of ``state`` and of ``parameters``."""
-    return {"tensors": _tensors, "module": _module, "sequential": _sequential}[style](net)
+    made = {"tensors": _tensors, "module": _module, "sequential": _sequential}[style](net)
+    return made if net.embedding is None else f"{_embedding(net.embedding, style)}\n\n\n{made}"
+
+
+def _embedding(embedding: Embedded, style: Style) -> str:
+    """The code of an embedding: a function, and for modules a class that holds its tensors."""
+    if embedding.spec["kind"] == "piecewise":
+        about, more = "a piecewise-linear function of it", ""
+        features = "features = ((numbers - low[:, None]) * rate[:, None]).clamp(0, 1)"
+    else:
+        about, more = "waves of it, then linear and ReLU", "values = torch.relu(values + bias)"
+        features = (
+            "angle = numbers * (2 * math.pi * frequency)[:, None]\n"
+            "features = torch.cat([angle.cos(), angle.sin()], 2)"
+        )
+    function = code(
+        '''
+        $numbers
+
+
+        def embedded(x, $tensors):
+            """Behind the inputs, for each number of NUMBERS $about."""
+            numbers = x.index_select(1, NUMBERS).T[:, :, None]
+            $features
+            values = torch.bmm(features, weight).transpose(0, 1).flatten(1)
+            $more
+            return torch.cat([x, values], 1)
+        ''',
+        tensors=", ".join(embedding.tensors), about=about, features=features, more=more,
+        numbers=spread("NUMBERS = torch.tensor([", [*map(str, embedding.spec["numbers"])], "])"),
+    )  # fmt: skip
+    if style == "tensors":
+        return function
+    made = [
+        f"self.{name} = nn.Parameter(torch.zeros({commas(embedding.shape(name))}))"
+        if name in embedding.parameters
+        else f'self.register_buffer("{name}", torch.zeros({commas(embedding.shape(name))}))'
+        for name in embedding.tensors
+    ]
+    module = code(
+        """
+        class Embedding(nn.Module):
+            def __init__(self):
+                super().__init__()
+                $made
+
+            def forward(self, x):
+                return embedded(x, $given)
+        """,
+        made="\n".join(made),
+        given=", ".join(f"self.{name}" for name in embedding.tensors),
+    )
+    return f"{function}\n\n\n{module}"
 
 
 def names(net: Plan, style: Style) -> dict[str, str]:
     """The name in the run's file of each tensor in ``state``."""
     found = {}
+    if net.embedding is not None:
+        prefix = {"tensors": "e_", "module": "embedding.", "sequential": "0."}[style]
+        found = {f"{prefix}{name}": f"embedding.{name}" for name in net.embedding.tensors}
     for index, layer in enumerate(net.layers):
         parts = ["weight", "bias"] if layer.bias else ["weight"]
         parts += ["running_mean", "running_var"] if layer.kind == "norm" else []
@@ -143,6 +236,10 @@ def _steps(net: Plan, style: Style) -> list[tuple[int | None, str]]:
     steps: list[tuple[int | None, str]] = []
     inside = style == "sequential"
     final = len(net.layers) - 1
+    if net.embedding is not None:
+        given = ", ".join(f"e_{name}" for name in net.embedding.tensors)
+        calls = {"tensors": f"embedded(x, {given})", "module": "self.embedding(x)"}
+        steps.append((None, calls.get(style, "Embedding()")))
     for index, layer in enumerate(net.layers):
         if net.kind == "cnn" and index == final:
             steps.append((None, "nn.Flatten()" if inside else "x.flatten(1)"))
@@ -177,6 +274,11 @@ def _places(net: Plan) -> dict[int, int]:
 
 def _tensors(net: Plan) -> str:
     made, calls, parameters, state = [], [], [], []
+    if net.embedding is not None:
+        for name in net.embedding.tensors:
+            made.append(f"e_{name} = torch.zeros({commas(net.embedding.shape(name))})")
+        state += [f"e_{name}" for name in net.embedding.tensors]
+        parameters += [f"e_{name}" for name in net.embedding.parameters]
     for layer in net.layers:
         weight, bias = _tensor(layer, "weight"), _tensor(layer, "bias")
         if layer.kind == "norm":
@@ -240,7 +342,8 @@ def _tensors(net: Plan) -> str:
 
 
 def _module(net: Plan) -> str:
-    made = [f"self.{layer.name} = {layer.make(net)}" for layer in net.layers]
+    made = ["self.embedding = Embedding()"] * (net.embedding is not None)
+    made += [f"self.{layer.name} = {layer.make(net)}" for layer in net.layers]
     calls = []
     for index, step in _steps(net, "module"):
         if index is None:
@@ -328,6 +431,10 @@ def drawn(net: Plan, style: Style, *, wide: bool) -> str:
     if wide:
         final = f"draw = torch.empty_like({last}, dtype=torch.float32)\n"
         final += f"{last}.copy_(nn.init.xavier_normal_(draw, generator=draws))"
+    if net.embedding is not None:
+        begin = _weight(net, style, 0)
+        zeros = spread("for bias in [", biases, "]:", 4)
+        return _drawn_embedded(net, style, about, draw, final, [begin, *hidden[1:]], zeros)
     return code(
         """
         # initial weights, a function of SEED; $about
@@ -347,6 +454,80 @@ def drawn(net: Plan, style: Style, *, wide: bool) -> str:
         draw=draw,
         final=final,
     )
+
+
+def _drawn_embedded(
+    net: Plan, style: Style, about: str, draw: str, final: str, hidden: list[str], biases: str
+) -> str:
+    """The code of ``drawn`` for a net with an embedding: the first layer's columns of what it adds
+    are drawn last, as a matrix of their own."""
+    embedding = net.embedding
+    assert embedding is not None
+    before, after = net.layers[0].sizes
+    words = {run.split(".")[1]: here for here, run in names(net, style).items()
+             if run.startswith("embedding.")}  # fmt: skip
+    if style == "module":
+        words = {name: f"model.{here}" for name, here in words.items()}
+    elif style == "sequential":
+        words = {name: f"model[0].{name}" for name in words}
+    if embedding.spec["kind"] == "piecewise":
+        added = ""
+        fit = code(
+            """
+            # the edges of the bins: quantiles of the training rows; equal ones count once
+            shares = np.linspace(0, 1, $bins + 1)
+            for column, numbers in enumerate(scale(x_train)[:, NUMBERS].T.double().numpy()):
+                edges = np.unique(np.quantile(numbers, shares))
+                edges = edges[np.diff(edges, prepend=-np.inf) > $narrow]
+                bins = len(edges) - 1
+                if bins > 1:
+                    $low[column, :bins] = torch.from_numpy(edges[:-1])
+                    $rate[column, :bins] = torch.from_numpy(1 / np.diff(edges))
+            """,
+            bins=str(embedding.spec["bins"]), narrow=repr(NARROW), low=words["low"],
+            rate=words["rate"],
+        )  # fmt: skip
+    else:
+        added = "added.zero_()  # training begins as without the embedding"
+        fit = code(
+            """
+            bound = $bound
+            draw = torch.empty_like($frequency, dtype=torch.float32)
+            $frequency.copy_(draw.normal_(0, $sigma, generator=draws))
+            for weight in [$weight, $bias]:
+                draw = torch.empty_like(weight, dtype=torch.float32)
+                weight.copy_(draw.uniform_(-bound, bound, generator=draws))
+            """,
+            bound=repr((2 * embedding.spec["frequencies"]) ** -0.5),
+            sigma=repr(embedding.spec["sigma"]),
+            **words,
+        )
+    return code(
+        """
+        # initial weights, a function of SEED; $about
+
+
+        def start(weight):
+            $draw
+
+
+        draws = generator("weights", "$kind")
+        with torch.no_grad():
+            own, added = torch.empty($after, $own), torch.empty($after, $width)
+            $hidden
+                start(weight)
+            $final
+            start(added)
+            $added
+            $first.copy_(torch.cat([own, added], 1))
+            $biases
+                bias.zero_()
+            $fit
+        """,
+        about=about, draw=draw, kind=net.kind, after=str(after), added=added, first=hidden[0],
+        own=str(before - embedding.width), width=str(embedding.width), final=final, biases=biases,
+        hidden=spread("for weight in [", ["own", *hidden[1:]], "]:", 4), fit=fit,
+    )  # fmt: skip
 
 
 def _weight(net: Plan, style: Style, index: int, part: str = "weight") -> str:

@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 
 from linnet.core import files
+from linnet.core.randomness import SAMPLE
 from linnet.core.registry import suggest
 from linnet.data.coded import WIDE
 from linnet.data.schema import Schema
@@ -68,12 +69,15 @@ def eject(
             f"of them of categories: above {WIDE:,} linnet computes with their codes, in no plain "
             "way; train with fewer categories (max_categories=...)"
         )
-    if artifact.manifest.network.get("embedding") is not None:
-        raise InputError(f"{run.path}: eject cannot write an embedding of numbers yet")
     threads = artifact.manifest.provenance.get("threads")  # of this fit
     reader, weighted, soft = _reader(run, recipe, artifact.schema, encoded, data)
     spec: Any = artifact.manifest.network
     spec = spec.get("member", spec)
+    about = spec.get("embedding")
+    if about is not None and about["kind"] == "piecewise" and len(run.split()["train"]) > SAMPLE:
+        raise InputError(
+            f"{run.path}: eject cannot write the bins of more than {SAMPLE:,} training rows"
+        )
     facts = Facts(
         run=run.path,
         name=name,

@@ -230,7 +230,7 @@ def _pairs(metrics: Mapping[str, Any], history: History) -> Html:
             ]
         )
     test = comparisons[0].get("test", "")
-    heads = ["pair", "difference on the test rows", f"p ({test})", "result"]
+    heads = ["pair", "difference", f"p ({test})", "result"]
     words = correction(comparisons)
     note = tag("p", words, class_="none") if words else Html()
     return join([table(heads, rows, blocks=True), note])

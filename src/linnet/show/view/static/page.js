@@ -1226,7 +1226,7 @@ function drawStrokes(drawn, axis, smoothed) {
   const star = every ? "kept" : some ? "lowest validation loss or kept" : "lowest validation loss";
   if (steep.length) told.push(`training solid${smoothed ? " (the loss is smoothed; the pale line is not)" : ""}, ${held} dashed, ★ ${star}`);
   if (axis === "epoch" && steep.some((line) => line.starts.length)) told.push("each member of the net has a line of its own");
-  if (drawn.some(level)) told.push("models without epochs: a horizontal line at the loss of what is kept, training dotted, validation dash-dotted");
+  if (drawn.some(level)) told.push("models without epochs: a horizontal line at the loss of what is kept, training dotted, held-out rows dash-dotted");
   if (new Set(drawn.map((line) => line.color)).size < drawn.length) told.push("there are more lines than colours: point at a name to show only its line");
   $("strokes").textContent = told.join("; ");
 }
