@@ -12,6 +12,7 @@ from linnet.net.update import Autograd, Loss
 from linnet.networks.embedding import described
 from linnet.networks.first import affine, gradient
 from linnet.networks.mlp import MLP
+from linnet.networks.scaling import FARTHEST
 from linnet.objectives import find
 
 ROWS, WIDTH = 64, 30
@@ -65,6 +66,24 @@ def test_scaling_and_bounds_learn_the_same_and_do_the_same(scale: str) -> None:
     assert torch.allclose(mine(new), dense(new.dense()), atol=1e-5)
     if scale == "standard":
         assert isinstance(mine.bounds(mine.scaling(new)), Coded)
+
+
+@pytest.mark.parametrize("coded", [True, False])
+def test_no_input_is_further_from_its_mean_than_ten_deviations(coded: bool) -> None:
+    draw = torch.Generator().manual_seed(0)
+    numbers = torch.randn(400, 2, generator=draw)
+    numbers[0, 1] = 900.0  # one wrong number of 400 is nearly 20 deviations away
+    codes = torch.randint(1, 20, (400, 1), generator=draw).int()
+    x = Coded(numbers, codes, torch.tensor([0, 20]), WIDTH)
+    network = net(x if coded else x.dense())
+    free = network.scaling(x.dense())
+    assert free[0, 20] > 19
+    seen = network.bounds(network.scaling(x if coded else x.dense()))
+    assert isinstance(seen, Coded) == coded
+    seen = seen.dense() if isinstance(seen, Coded) else seen
+    assert seen[0, 20] == FARTHEST == 10
+    seen[0, 20] = free[0, 20]
+    assert torch.equal(seen, free)  # all others are as they were
 
 
 def test_a_category_of_all_training_rows_counts_for_all_rows() -> None:

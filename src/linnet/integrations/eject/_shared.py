@@ -17,6 +17,7 @@ from linnet.fit.recipe import Recipe
 from linnet.integrations.eject._data import Reader
 from linnet.integrations.eject._layers import Plan, Style
 from linnet.integrations.eject._text import code, plain, quoted
+from linnet.networks.scaling import FARTHEST
 
 
 @dataclass(frozen=True)
@@ -223,13 +224,15 @@ def scaling(facts: Facts) -> str:
                 return $numbers
 
 
-            low, high = standard(x_train.amin(0)), standard(x_train.amax(0))
+            ends = standard(torch.stack([x_train.amin(0), x_train.amax(0)]))
+            low, high = ends.clamp(-$farthest, $farthest)
 
 
             def scale(x):
                 return standard(x).clamp(low, high)$flat  # none beyond those of the training rows
             """,
             numbers=code(numbers, cast=cast),
+            farthest=repr(FARTHEST),
             flat=flat,
         )
         return f"{made}\n\n\n{bounded}"
