@@ -358,14 +358,10 @@ def test_what_cannot_be_ejected_is_refused_by_name(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="you already have its code"):
         eject(own)
-    for key, settings in (
-        ("recompute_norm", {"batch_norm": True, "recompute_norm": True}),
-        ("an embedding", {"embedding": "piecewise"}),
-    ):
-        net = {**SMALL, **settings, "model": "mlp", "folds": 1}
-        odd = linnet.train("iris", out=tmp_path / key, **net)
-        with pytest.raises(InputError, match=f"cannot write {key}"):
-            eject(odd)
+    norms = linnet.train("iris", model="mlp", batch_norm=True, recompute_norm=True, folds=1, **SMALL,
+                         out=tmp_path / "n")  # fmt: skip
+    with pytest.raises(InputError, match="cannot write recompute_norm"):
+        eject(norms)
     with pytest.raises(InputError, match=r"expected a name that ends in \.npz"):
         eject(run, encoded=tmp_path / "rows.csv")
 

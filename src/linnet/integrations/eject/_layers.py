@@ -6,13 +6,13 @@ the weights and biases, in the order of ``linnet.networks``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from math import prod
 from typing import Any, Literal
 
-from linnet.integrations.eject._text import code, commas, spread
+from linnet.integrations.eject._text import WIDTH, code, commas, spread
 from linnet.networks.activations import ACTIVATIONS
 from linnet.networks.embedding import NARROW
 
@@ -147,6 +147,19 @@ def written(net: Plan, style: Style) -> str:
     return made if net.embedding is None else f"{_embedding(net.embedding, style)}\n\n\n{made}"
 
 
+def _numbers(numbers: Sequence[int]) -> str:
+    """The code of the columns of numbers."""
+    first, last = numbers[0], numbers[-1]
+    if list(numbers) == list(range(first, last + 1)):
+        return f"NUMBERS = torch.arange({first}, {last + 1})"
+    start, body = "NUMBERS = torch.tensor(", f"[{commas(numbers)}]"
+    if len(start) + len(body) < WIDTH:
+        return f"{start}{body})"
+    if len(body) > WIDTH - 4:
+        body = "[\n" + "".join(f"        {number},\n" for number in numbers) + "    ]"
+    return f"{start}\n    {body}\n)"
+
+
 def _embedding(embedding: Embedded, style: Style) -> str:
     """The code of an embedding: a function, and for modules a class that holds its tensors."""
     if embedding.spec["kind"] == "piecewise":
@@ -172,7 +185,7 @@ def _embedding(embedding: Embedded, style: Style) -> str:
             return torch.cat([x, values], 1)
         ''',
         tensors=", ".join(embedding.tensors), about=about, features=features, more=more,
-        numbers=spread("NUMBERS = torch.tensor([", [*map(str, embedding.spec["numbers"])], "])"),
+        numbers=_numbers(embedding.spec["numbers"]),
     )  # fmt: skip
     if style == "tensors":
         return function
