@@ -358,8 +358,8 @@ def test_what_cannot_be_ejected_is_refused_by_name(tmp_path: Path) -> None:
     )
     with pytest.raises(InputError, match="you already have its code"):
         eject(own)
-    norms = linnet.train("iris", model="mlp", batch_norm=True, recompute_norm=True, folds=1, **SMALL,
-                         out=tmp_path / "n")  # fmt: skip
+    odd: dict[str, Any] = {"batch_norm": True, "recompute_norm": True, "folds": 1}
+    norms = linnet.train("iris", model="mlp", **odd, **SMALL, out=tmp_path / "n")
     with pytest.raises(InputError, match="cannot write recompute_norm"):
         eject(norms)
     with pytest.raises(InputError, match=r"expected a name that ends in \.npz"):
