@@ -10,9 +10,9 @@ it is compared with, in every second table, sees the second half, so neither is 
 
 - The error that an interval should hold is that of the model fitted to all rows of the table, which
   a run saves: on 20,000 fresh rows.
-- ``spread`` multiplies the standard error of as many independent rows (``OUT_OF_FOLD``, of the test
-  ``OUT_OF_FOLD_PAIR``): 1 is the usual interval, which takes out-of-fold rows for test rows; 1.5 is
-  that of Nadeau and Bengio (2003) for five folds, by rows.
+- ``spread`` multiplies the standard error of as many independent rows (a run takes ``out_of_fold``,
+  and for its test ``OUT_OF_FOLD_PAIR``): 1 is the usual interval, which takes out-of-fold rows for
+  test rows; 1.5 is that of Nadeau and Bengio (2003) for five folds, by rows.
 - "inner" are the out-of-fold scores by which a run chooses (``valid`` in ``metrics.json``): honest,
   and as they would be if the row's own fold took part in the choice of its penalty.
 
@@ -34,7 +34,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from linnet.core.statistics import OUT_OF_FOLD, OUT_OF_FOLD_PAIR, of_share, of_size, paired
+from linnet.core.statistics import OUT_OF_FOLD_PAIR, of_share, of_size, out_of_fold, paired
 from linnet.data.read import read
 from linnet.experiment.outer import OUTER, Outer
 from linnet.fit.artifact import Artifact
@@ -50,7 +50,7 @@ Array = np.ndarray[Any, Any]
 
 FRESH = 20_000
 BLOCK, NET_BLOCK = 100, 10
-SPREADS = (1.0, 5**0.5 / 2, OUT_OF_FOLD, OUT_OF_FOLD_PAIR, 1.5)
+SPREADS = (1.0, out_of_fold(OUTER), 1.2, OUT_OF_FOLD_PAIR, 1.5)
 
 NET = {"widths": (32,), "epochs": 40, "batch_size": 32}
 """A small net, trained for a short time, so that there is time for many tables."""
@@ -175,7 +175,7 @@ def measure(counts: Counts, number: int, rows: int, classes: bool, net: bool) ->
             counts.add(f"false {spread:.2f}", why is None)
     for which, held in inner.items():
         found = errors(objective, held, ready.data.y.numpy())
-        low, high = interval(found, OUT_OF_FOLD)
+        low, high = interval(found, out_of_fold(OUTER))
         counts.add(which, low <= true <= high)
         counts.add(f"{which} bias", float(found.mean() - true) / true)
     counts.add("outer bias", float(first.mean() - true) / true)

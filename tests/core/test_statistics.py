@@ -16,6 +16,7 @@ from linnet.core.statistics import (
     of_mean,
     of_share,
     of_size,
+    out_of_fold,
     paired,
     wilson,
 )
@@ -359,6 +360,11 @@ def test_what_is_different_is_found() -> None:
 
 
 # out-of-fold rows
+
+
+def test_more_folds_leave_less_to_add() -> None:
+    assert out_of_fold(5) == pytest.approx(np.sqrt(1 + 0.2 / 0.8))
+    assert out_of_fold(2) > out_of_fold(5) > out_of_fold(10) > 1
 
 
 @pytest.mark.parametrize("spread", [1.2, 2**0.5])

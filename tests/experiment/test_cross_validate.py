@@ -12,7 +12,7 @@ import torch
 
 import linnet
 from helpers import in_process
-from linnet.core.statistics import OUT_OF_FOLD, OUT_OF_FOLD_PAIR, of_share, of_size
+from linnet.core.statistics import OUT_OF_FOLD_PAIR, of_share, of_size, out_of_fold
 from linnet.data.read import read_draft
 from linnet.errors import Interrupted, LinnetError
 from linnet.experiment import outer
@@ -134,7 +134,7 @@ def test_scores_are_those_of_the_out_of_fold_predictions(line: CrossValidation) 
     squares = (raw - frame["y"].to_numpy()) ** 2
     test = line.models["linear"]
     assert test["rmse"] == pytest.approx(np.sqrt(squares.mean()))
-    ends = np.sqrt(of_size(squares, spread=OUT_OF_FOLD))
+    ends = np.sqrt(of_size(squares, spread=out_of_fold(5)))
     assert test["rmse_interval"] == pytest.approx(list(ends))
     usual = np.sqrt(of_size(squares))
     assert ends[0] < usual[0] < usual[1] < ends[1]
@@ -197,18 +197,18 @@ def test_its_predictions_are_of_all_rows(run: linnet.Run) -> None:
         every = {**run.metrics["models"], **run.metrics["yardstick"]}
         test = every[name]["test"]
         assert test["accuracy"] == right.mean()
-        assert test["accuracy_interval"] == pytest.approx(of_share(right, spread=OUT_OF_FOLD))
+        assert test["accuracy_interval"] == pytest.approx(of_share(right, spread=out_of_fold(5)))
     assert run.confusion() and run.calibration() and run.mistakes()
 
 
 def test_people_are_told_that_it_was_tested_by_folds(run: linnet.Run) -> None:
     told = in_process("runs", "show", run.path).stdout
     assert "5 folds (95 % interval)" in told and "by cross-validation over 5 folds" in told
-    assert "1.2 times as wide" in told
+    assert "1.1 times as wide" in told
     report = run.path / "report.html"
     write([run.path], report)
     text = report.read_text("utf-8")
-    assert "5 folds (95 % interval)" in text and "1.2 times as wide" in text
+    assert "5 folds (95 % interval)" in text and "1.1 times as wide" in text
 
 
 def test_its_record_says_how_far_it_is(run: linnet.Run) -> None:
@@ -337,7 +337,7 @@ def test_intervals_hold_the_error_of_the_model_that_is_fitted_to_all_rows(
     counts = coverage.Counts()
     for number in range(40):
         coverage.measure(counts, number, 150, bool(number % 4 < 2), net=False)
-    assert counts.share(f"holds {OUT_OF_FOLD:.2f}") >= 90
+    assert counts.share(f"holds {out_of_fold(5):.2f}") >= 90
     assert counts.share("honest") >= 90
     assert counts.share(f"false {OUT_OF_FOLD_PAIR:.2f}") <= 6
     held = [counts.share(f"holds {spread:.2f}") for spread in coverage.SPREADS]

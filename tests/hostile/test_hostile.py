@@ -732,7 +732,7 @@ METRICS_FAULTS: dict[str, tuple[Callable[[dict[str, Any]], object], str]] = {
         "not among its models",
     ),
     "a yardstick that is a model": (
-        lambda m: m.update(yardstick={"linear": {"why": "-"}}),
+        lambda m: m.update(yardstick={"linear": {"why": "-"}}, comparisons=[]),
         "the name of the yardstick",
     ),
     "a yardstick without scores": (

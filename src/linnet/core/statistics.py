@@ -28,26 +28,32 @@ MIN_GROUPS = 5
 
 MIN_BLOCKS = 5
 
-OUT_OF_FOLD = 1.2
-"""The standard error of a mean over out-of-fold rows, as a multiple of that of as many test rows.
-
-The models of two folds have most of their training rows in common, so the errors of all rows depend
-on each other; and the model that is then fitted to all rows has an error of its own, which the
-folds do not see. An interval that ignores this holds the error of that model too rarely (Bates,
-Hastie and Tibshirani 2024, "Cross-validation: what does it estimate and how well does it do it?",
-J. Am. Stat. Assoc. 119, 1434-1445). How much is missing cannot be estimated from one table without
-hundreds of fits more, so it is a constant, by ``benchmarks/tables/coverage.py``. Nadeau and Bengio
-(2003, Machine Learning 52, 239-281) give 1.5 for five folds, by a rule of thumb that holds too much
-there: 98 to 100 %.
-"""
-
 OUT_OF_FOLD_PAIR = 1.3
-"""The same for the mean difference of two models. What two models have in common cancels out in it,
-and what each fit is by chance does not, so it counts for more: of two equally good trees, 11 to
-15 % of the usual tests call one better with 150 rows, and 5 to 6 % with this factor."""
+"""The standard error of the mean difference of two models over out-of-fold rows, as a multiple of
+that of as many test rows (see ``out_of_fold``). What two models have in common cancels out in a
+difference, and what each fit is by chance does not, so it counts for more: of two equally good
+trees, 11 to 15 % of the usual tests call one better with 150 rows, and 5 to 6 % with this
+factor."""
 
 Array = np.ndarray[Any, Any]
 Interval = tuple[float, float]
+
+
+def out_of_fold(folds: int) -> float:
+    """The standard error of a score of out-of-fold rows, as a multiple of that of as many test
+    rows: the root of 1 + (rows of a fold) / (rows of the others).
+
+    The models of two folds have most of their training rows in common, so the errors of all rows
+    depend on each other; and the model that is then fitted to all rows has an error of its own,
+    which the folds do not see. An interval that ignores this holds the error of that model too
+    rarely (Bates, Hastie and Tibshirani 2024, "Cross-validation: what does it estimate and how well
+    does it do it?", J. Am. Stat. Assoc. 119, 1434-1445). How much is missing cannot be estimated
+    from one table without hundreds of fits more. Nadeau and Bengio (2003, "Inference for the
+    generalization error", Machine Learning 52, 239-281) add this share of the variance for each
+    fold, which is too much: their intervals hold it in 98 to 100 %. Added once, they hold it as
+    often as they should: ``benchmarks/tables/coverage.py``.
+    """
+    return float(np.sqrt(folds / (folds - 1)))
 
 
 def wilson(hits: Any, rows: Any) -> tuple[Any, Any]:

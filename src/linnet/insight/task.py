@@ -333,9 +333,9 @@ def _paired(differences: Tensor, data: Dataset, fold: Tensor | None) -> Scores:
 
 def _spread(fold: Tensor | None) -> float:
     """By how much the standard errors of out-of-fold rows are larger."""
-    from linnet.core.statistics import OUT_OF_FOLD
+    from linnet.core.statistics import out_of_fold
 
-    return 1.0 if fold is None else OUT_OF_FOLD
+    return 1.0 if fold is None else out_of_fold(int(fold.max()) + 1)
 
 
 def _by_fold(fold: Tensor | None, score: Callable[[Any], float]) -> Scores:
@@ -386,15 +386,15 @@ def folds_of(test: Mapping[str, Any]) -> int:
 
 
 def _by_folds(test: Mapping[str, Any]) -> str | None:
-    from linnet.core.statistics import OUT_OF_FOLD
+    from linnet.core.statistics import out_of_fold
 
     count = folds_of(test)
-    if not count:
+    if count < 2:
         return None
     return (
         f"each row is tested by models that were fitted without its fold, one of {count}, and the "
-        f"models of the run are fitted to all rows; the 95 % intervals are {OUT_OF_FOLD:g} times "
-        "as wide as those of as many test rows"
+        "models of the run are fitted to all rows; the 95 % intervals are "
+        f"{out_of_fold(count):.2g} times as wide as those of as many test rows"
     )
 
 
