@@ -52,10 +52,21 @@ def test_a_net_on_a_table_of_few_rows(classes: bool, rows: int, size: int) -> No
     assert values(held) == values(found)  # validation rows instead of folds change none of it
 
 
-@pytest.mark.parametrize(("classes", "dropout"), [(True, 0.5), (False, 0.0)])
-def test_a_net_on_a_table_of_many_rows(classes: bool, dropout: float) -> None:
-    found = settled(table(10_000, classes=classes), valid=2_000)
-    assert values(found) == ((512, 256), "silu", "periodic", dropout, 0.01, 128, 32, 32)
+@pytest.mark.parametrize(
+    ("rows", "classes", "embedding", "dropout", "epochs"),
+    [
+        (11_999, True, "piecewise", 0.3, 25),
+        (11_999, False, "piecewise", 0.0, 25),
+        (12_000, True, "periodic", 0.5, 25),
+        (12_000, False, "periodic", 0.0, 25),
+    ],
+)
+def test_a_net_on_a_table_of_more_rows(
+    rows: int, classes: bool, embedding: str, dropout: float, epochs: int
+) -> None:
+    found = settled(table(rows, classes=classes), valid=2_000)
+    widths, size = (512, 256), 128
+    assert values(found) == (widths, "silu", embedding, dropout, 0.01, size, epochs, epochs)
 
 
 def test_pictures_and_modules_of_ones_own_have_their_own_defaults() -> None:
