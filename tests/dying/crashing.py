@@ -46,6 +46,7 @@ for part in PARTS:
 SETTINGS: dict[str, Any] = {
     "model": ["linear", "mlp"], "epochs": 3, "batch_size": 16, "widths": [4], "dropout": 0.2,
     "averaging": "ema", "checkpoint_every": 2, "penalty": [0.1, 0.01], "log_every": 1,
+    "yardstick": "none",
 }  # fmt: skip
 
 
