@@ -104,8 +104,7 @@ def run(case: Case) -> Told:
         path = Path(folder) / "run"
         network = flat(case.data) if case.line else None
         with contextlib.suppress(Diverged):
-            usual: dict[str, Any] = {"yardstick": "none"}
-            usual |= {} if case.cause == HEALTHY else {"folds": 1}
+            usual: dict[str, Any] = {"yardstick": "none", "folds": 1}
             linnet.train(case.data, network=network, out=path, **{**usual, **case.settings})
         return read(path)
 
