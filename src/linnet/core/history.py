@@ -103,10 +103,9 @@ class Fit:
         found = _table(columns for part, columns in self.points if part in parts)
         return _means(found, self.starts) if MEMBER in found else found
 
-    def enter(self, member: int | None) -> None:
+    def enter(self, member: int) -> None:
         """Note where the steps of a member begin."""
-        if member is not None:
-            self.starts.setdefault(member, self.at if self.starts else 0)
+        self.starts.setdefault(member, self.at if self.starts else 0)
 
     def reach(self, steps: Sequence[int], epochs: Sequence[int] | None) -> None:
         """Set the last step and epoch, and the steps of an epoch."""

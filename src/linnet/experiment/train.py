@@ -474,9 +474,10 @@ class Job:
 
     def _yardstick(self, test: Dataset, told: dict[str, Predicted]) -> dict[str, Any]:
         """Fit and score the yardstick, save its predictions and add them to ``told``."""
-        found = measured(self.ready)
         if self.folds is not None and self.tested is not None:
             found = outer.yardstick(self.tested, self.folds, test)
+        else:
+            found = measured(self.ready)
         if not found.scores:
             return {}
         scores = found.scores

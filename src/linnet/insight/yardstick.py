@@ -28,10 +28,8 @@ from linnet.data.coded import Coded
 from linnet.data.column import Column
 from linnet.data.dataset import Dataset
 from linnet.data.schema import Schema
-from linnet.insight.evaluation import BATCH
+from linnet.insight.evaluation import BATCH, measure_raw
 from linnet.insight.pairs import YARDSTICK
-from linnet.insight.shares import by_rows
-from linnet.insight.task import task_of
 from linnet.objectives import choose, find
 from linnet.objectives.base import Objective
 
@@ -107,7 +105,7 @@ class Trees:
     def predict_raw(self, data: Dataset) -> Tensor:
         """Raw predictions (rows, outputs) in float64: log-odds, logarithms of probabilities, or
         numbers. As in scikit-learn's ``log_loss``, no probability counts as less than 2.2e-16."""
-        parts = [self._raw(part) for part in data.x.split(max(BATCH, 1))]
+        parts = [self._raw(part) for part in data.x.split(BATCH)]
         return torch.cat(parts) if parts else torch.empty(0, 1, dtype=torch.float64)
 
     def _raw(self, x: Tensor) -> Tensor:
@@ -124,11 +122,7 @@ class Trees:
 
     def measure(self, data: Dataset) -> dict[str, float]:
         """The ``loss`` of the rows, and their ``accuracy`` or ``rmse``."""
-        raw = self.predict_raw(data)
-        loss = by_rows(self.objective.loss, raw, data.y)
-        task, weight = task_of(self.objective), data.weight
-        mean = loss.mean() if weight is None else (loss @ weight.double()) / weight.double().sum()
-        return {"loss": mean.item(), task.score: task.measure(self.objective, raw, data)}
+        return measure_raw(self.objective, self.predict_raw(data), data)
 
 
 def fit(train: Dataset, seed: int) -> Trees:
@@ -146,7 +140,7 @@ def fit(train: Dataset, seed: int) -> Trees:
     y = train.y.numpy() if classifies else train.y.double().reshape(len(train), -1).numpy()
     weight = None if train.weight is None else train.weight.double().numpy()
     targets = [y] if classifies else list(y.T)
-    cells = table.size * max(1, _outputs(train.schema))
+    cells = table.size * _outputs(train.schema)
     threads = torch.get_num_threads() if cells >= SHARED else 1
     estimators = []
     with _threads(threads):

@@ -18,20 +18,6 @@ from linnet.networks.base import Network
 from linnet.networks.method import Member, Method
 from linnet.objectives.base import Objective
 
-
-def begin(
-    network: Network,
-    objective: Objective,
-    train: Dataset,
-    fold: Tensor,
-    member: Member,
-    settings: LineSettings,
-) -> Folds:
-    """The fit of a line, or of the constant, to the rows ``train``; ``fold`` (rows,) is each row's
-    fold."""
-    return Folds(network, objective, train, fold, member, settings)
-
-
 TOL = 1e-5
 """The largest gradient entry at which a penalty of a path counts as solved, if the recipe asks for
 a smaller one: losses are then right to 1e-8 or better, and a path takes half as long. The fit to
@@ -39,8 +25,9 @@ all rows has the tolerance of the recipe."""
 
 
 class Folds(Method):
-    """A path of penalties for each fold, fitted to the other rows; then a fit to all rows with the
-    penalty that has the lowest mean loss of held-out rows.
+    """The fit of a line, or of the constant, to the rows ``train``; ``fold`` (rows,) is each row's
+    fold. A path of penalties for each fold, fitted to the other rows; then a fit to all rows with
+    the penalty that has the lowest mean loss of held-out rows.
 
     A penalty stands beside a mean of losses, and is worth less the more rows there are: the fits to
     fewer rows have a penalty that is larger by as much, so that the same *sum* of losses stands

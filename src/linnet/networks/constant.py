@@ -12,7 +12,7 @@ class Constant(Network):
     title = "the constant"
     convex = True
     method = "linnet.line.solve:begin_constant"
-    folded = "linnet.line.folds:begin"
+    folded = "linnet.line.folds:Folds"
 
     class Spec(NetworkSpec):
         """Only inputs and outputs."""

@@ -16,7 +16,7 @@ class Linear(Network):
     title = "the line"
     convex = True
     method = "linnet.line.solve:begin"
-    folded = "linnet.line.folds:begin"
+    folded = "linnet.line.folds:Folds"
     weights = "linear.weight", "any"
 
     class Spec(NetworkSpec):
