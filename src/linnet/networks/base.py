@@ -53,8 +53,7 @@ class Network(nn.Module, ABC):
     """How it is fitted: "module:function", which returns a ``Method``; see ``line/solve.py`` and
     ``net/loop.py`` for what such a function is given."""
     folded: ClassVar[str] = "linnet.net.folds:begin"
-    """What fits it by folds of the training rows: see ``net/folds.py`` and ``line/folds.py`` for what
-    it is given."""
+    """The same for a fit by folds of the training rows: see ``net/folds.py``."""
     defaults: ClassVar[Mapping[str, Any]] = {"batch_norm": False}
     """What "auto" means for it, by key of the recipe; other keys mean the same for all."""
     norm_rate: ClassVar[float] = 1.0
