@@ -4,7 +4,7 @@
 
 The rooms of the package, from the ground up; a module imports only from its own room and from those
 above it in this list: errors, core, objectives, data, networks, line, net, insight, fit, figures,
-runs, integrations, show, experiment, estimators, cli.
+runs, integrations, show, experiment, serve, estimators, cli.
 """
 
 from typing import TYPE_CHECKING, Any
