@@ -124,7 +124,8 @@ class Dataset:
     def learn(self, rows: Tensor, most: int = Reading().max_categories, seed: int = 0) -> Dataset:
         """Encode records with means and categories of the training rows (numbers ``rows``); of
         pictures learn the ground and the layout. With more than ``most`` categories, the rarest
-        share a column. ``seed`` draws the rows that medians are computed from, if they are very many."""
+        share a column. ``seed`` draws the rows that medians are computed from, if they are very
+        many."""
         if self.schema.example == "picture" and self.schema.dtype == "uint8":
             ground = ground_of(self.x[rows])
             layout = None if ground is None else layout_of(self.x[rows], ground)
