@@ -91,7 +91,7 @@ function pictures(place, changed) {
     const found = state.photo ? fromPhoto(state.photo, schema) : all.length ? fromStrokes(all, schema) : { x: null, notes: [] };
     paint();
     mirror(found.x);
-    notes.replaceChildren(...found.notes.map((note) => el("li", {}, note)));
+    notes.replaceChildren(...found.notes.map((note) => el("li", {}, note)), ...(found.told ? [el("li", { class: "quiet" }, found.told)] : []));
     changed({ x: found.x, body: found.x && nested(found.x), notes: found.notes });
   }
 
@@ -143,6 +143,7 @@ function pictures(place, changed) {
     canvas.addEventListener("pointerdown", (event) => {
       if (event.button || state.active) return;
       event.preventDefault();
+      canvas.classList.add("pointed"); // no outline where one sees what one does
       canvas.focus({ preventScroll: true });
       canvas.setPointerCapture(event.pointerId);
       if (state.photo) Object.assign(state, { photo: null, shown: null });
@@ -170,11 +171,13 @@ function pictures(place, changed) {
         state.strokes.pop();
       } else return;
       state.keys = true;
+      canvas.classList.remove("pointed");
       event.preventDefault();
       next();
     });
     canvas.addEventListener("blur", () => {
       state.keys = state.down = false;
+      canvas.classList.remove("pointed");
       lift();
       paint();
     });

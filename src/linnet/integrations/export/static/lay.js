@@ -186,7 +186,7 @@ function edgeOf(layers, height, width) {
 
 const inverted = (edge, [ground, opposite]) => (edge - ground) / (opposite - ground) >= FAR;
 
-// A photo as a picture: {x, notes}.
+// A photo as a picture: {x, notes, told}; `told` says how it was laid out, notes what may be wrong.
 function fromPhoto(photo, schema) {
   const [channels, height, width] = schema.shape;
   const layers = layersOf(photo, channels);
@@ -195,11 +195,12 @@ function fromPhoto(photo, schema) {
   const [own, other] = lit ? ["dark", "light"] : ["light", "dark"];
   if (schema.ground && channels === 1 && !same) return fromInk(photo, layers[0], schema, own, other);
   const notes = [];
+  let told = "";
   const how = schema.fit || "crop";
   const found = fitted(layers, [photo.height, photo.width], [height, width], how);
   if (!same) {
     const done = how === "pad" ? "its edges repeated around it" : photo.height * width === photo.width * height ? "" : "the sides that do not fit cut off";
-    notes.push(`The photo of ${photo.width} x ${photo.height} pixels was scaled to ${width} x ${height}${done ? `, ${done}` : ""}.`);
+    told = `The photo of ${photo.width} x ${photo.height} pixels was scaled to ${width} x ${height}${done ? `, ${done}` : ""}.`;
   }
   const x = new Uint8Array(channels * height * width);
   found.forEach((layer, c) => x.set(layer, c * layer.length));
@@ -212,7 +213,7 @@ function fromPhoto(photo, schema) {
       notes.push(`The picture has a ${other} edge, and the training pictures a ${own} one.`);
     }
   }
-  return { x, notes };
+  return { x, notes, told };
 }
 
 const turnedRound = (own, other) =>
@@ -254,8 +255,8 @@ function fromInk(photo, layer, schema, own, other) {
     const column = (i % size[1]) + dx, row = Math.floor(i / size[1]) + dy;
     if (column >= 0 && column < width && row >= 0 && row < height) ink[row * width + column] = value / 255;
   });
-  notes.push(`The ink was cut out, scaled to ${side} of ${Math.max(height, width)} pixels and ${centre === "mass" ? "its centre of mass" : "its box"} put into the middle.`);
-  return { x: shaded(ink, schema, channels), notes };
+  const told = `The ink was cut out, scaled to ${side} of ${Math.max(height, width)} pixels and ${centre === "mass" ? "its centre of mass" : "its box"} put into the middle.`;
+  return { x: shaded(ink, schema, channels), notes, told };
 }
 
 // The ink of a grey layer, 0 to 1, freed from shades of the ground and from specks; the box around it [top,

@@ -109,7 +109,7 @@ const cards = models.map((model) => {
   const test = headline(model.test);
   const chosen = model.chosen && models.length > 1 ? el("span", { class: "chosen" }, "chosen") : null;
   const node = el("article", { class: "card" }, el("h3", {}, visible(model.title), " ", chosen), says, bars,
-    test ? el("p", { class: "quiet" }, `On ${plural(model.test.rows ?? 0, "row")} ${model.test.by === "folds" ? "by folds" : "of test data"}: ${test}`) : null);
+    test ? el("p", { class: "quiet" }, `${test} on ${model.test.by === "folds" ? `${plural(model.test.rows ?? 0, "row")} by folds` : plural(model.test.rows ?? 0, "test row")}`) : null);
   node.style.setProperty("--own", model.color);
   return { node, says, bars, rows: [] };
 });
@@ -187,7 +187,7 @@ function show(example, answers, found, notes) {
   $("notes").replaceChildren(...said.map((note) => el("li", {}, visible(note))));
   const all = models.map((model, i) => `${visible(model.title)}: ${words(model, answers[i])}`);
   announce(all.join("; "));
-  $("brief").textContent = words(models[0], answers[0]);
+  $("brief").textContent = `${schema.classes.length ? `${visible(schema.targets[0])}: ` : ""}${words(models[0], answers[0])}`;
   if (line) why(example, answers[models.indexOf(line)], found);
 }
 
@@ -207,7 +207,7 @@ function why(example, answer, found) {
   const { classes, targets } = schema;
   const output = classes.length > 2 ? best(answer.p) : classes.length ? 1 : Number(target.value || 0);
   again = () => why(example, answer, found);
-  const label = visible(classes.length ? classes[output] : targets[output]);
+  const label = classes.length ? `${visible(targets[0])} = ${visible(classes[output])}` : visible(targets[output]);
   if (schema.example === "picture") pixels(example.x, answer, output, label);
   else columns(example, answer, found, output, label);
 }
@@ -229,19 +229,20 @@ function columns(example, answer, found, output, label) {
   let sum = "";
   if (line.tensors && !facts.served) {
     const start = beyond(Array.from(line.tensors.get("linear.bias")), output);
-    rows.push([["the constant"], start]);
+    rows.push([["the constant"], start, true]);
     const total = start + each.reduce((a, term) => a + term[1], 0);
     sum = classes.length === 2 ? `Together ${signed(total)}, a probability of ${likely(sigmoid(total))}.`
       : classes.length ? `Together ${signed(total)}.` : `Together ${figure(total)}.`;
   }
-  const most = Math.max(...rows.map((row) => Math.abs(row[1])), 1e-300);
+  const most = Math.max(...rows.map((row) => (row[2] ? 0 : Math.abs(row[1]))), 1e-300);
   $("why-text").textContent = classes.length
-    ? `What each column adds to the log-odds of “${label}”${classes.length > 2 ? ", beyond the mean of all classes" : ""}, the largest first: to the right for it, to the left against it. ${sum}`
+    ? `What each column adds to the log-odds of ${label}${classes.length > 2 ? ", beyond the mean of all classes" : ""}, the largest first: to the right for it, to the left against it. ${sum}`
     : `What each column adds to ${visible(schema.targets[output])}, in its unit, the largest first. ${sum}`;
-  $("why-body").replaceChildren(el("ul", { class: "terms" }, rows.map(([what, value]) => {
+  $("why-body").replaceChildren(el("ul", { class: "terms" }, rows.map(([what, value, bare]) => {
     const bar = el("i", { class: value < 0 ? "against" : "for" });
     bar.style.width = `${(50 * Math.abs(value)) / most}%`;
-    return el("li", {}, el("span", { class: "what" }, what), el("span", { class: "track", "aria-hidden": true }, bar), el("b", {}, signed(value)));
+    const track = bare ? el("span") : el("span", { class: "track", "aria-hidden": true }, bar);
+    return el("li", {}, el("span", { class: "what" }, what), track, el("b", {}, signed(value)));
   })));
 }
 
@@ -251,11 +252,11 @@ function pixels(x, answer, output, label) {
     $("why").hidden = true;
     return;
   }
-  const [, height, width] = schema.shape, { classes } = schema;
+  const [, height, width] = schema.shape, { classes, targets } = schema;
   let values = pixelTerms(line, schema, x, classes.length === 2 ? 0 : output);
   if (classes.length === 2 && best(answer.p) === 0) {
     values = values.map((value) => -value);
-    label = visible(classes[0]);
+    label = `${visible(targets[0])} = ${visible(classes[0])}`;
   }
   const most = values.reduce((a, value) => Math.max(a, Math.abs(value)), 1e-300);
   const canvas = el("canvas", { class: "seen map", width, height, role: "img", "aria-label": `Which pixels speak for ${label}, and which against it` });
@@ -269,7 +270,7 @@ function pixels(x, answer, output, label) {
   const part = (sign) => values.reduce((sum, value) => sum + (Math.sign(value) === sign ? value : 0), 0);
   const ground = schema.ground ? "than the ground alone" : "than a black picture";
   $("why-text").textContent = classes.length
-    ? `How much more each pixel adds to the line's log-odds of “${label}” ${ground}${classes.length > 2 ? ", beyond the mean of all classes" : ""}: weight times pixel.`
+    ? `How much more each pixel adds to the line's log-odds of ${label} ${ground}${classes.length > 2 ? ", beyond the mean of all classes" : ""}: weight times pixel.`
     : `How much more each pixel adds to the line's ${label} ${ground}: weight times pixel.`;
   $("why-body").replaceChildren(el("div", { class: "mapped" }, canvas, el("ul", { class: "key" },
     el("li", {}, el("i", { class: "for" }), `blue speaks for it: ${signed(part(1))}`),
@@ -287,5 +288,6 @@ $("about").textContent = [
 $("where").textContent = facts.served ? "Answers come from this server." : "Everything runs in this page: nothing is sent anywhere, and it works offline.";
 $("files").replaceChildren(...models.map((model) => el("li", {}, `${visible(model.title)} (${visible(model.name)}): sha256 `, el("code", { title: model.sha256 }, model.sha256.slice(0, 12)))));
 document.body.classList.add(schema.example);
+new IntersectionObserver(([seen]) => document.body.classList.toggle("answered", seen.isIntersecting)).observe($("cards"));
 if (schema.example === "picture") pictures($("input"), changed);
 else form($("input"), changed);
