@@ -3,7 +3,8 @@
 LinnetError
 ├── InputError (ValueError)      the request or its input was wrong; exit code 2
 │   ├── DataError                a data set or a raw example is invalid
-│   │   └── ColumnError          a column of numbers is invalid
+│   │   ├── ColumnError          a column of numbers is invalid
+│   │   └── CellError            one value of a row of a table is invalid
 │   ├── RecipeError              a setting is unknown or impossible
 │   └── ModelError               a file is not a model that linnet can load
 └── WorkError (RuntimeError)     the request was right, the work failed; exit code 1
@@ -19,6 +20,7 @@ of anyone, so as text it is always ``printable``, and of bounded length.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 MAX_MESSAGE = 4000
 """The most letters of a message; of a longer one its begin and its end are shown."""
@@ -43,6 +45,17 @@ def _message(text: str) -> str:
     """A message, printable and not too long."""
     half = MAX_MESSAGE // 2
     return printable(text if len(text) <= MAX_MESSAGE else f"{text[:half]} ... {text[-half:]}")
+
+
+class _Missing:
+    """The value of a column that a row does not have."""
+
+    def __repr__(self) -> str:
+        return "missing"
+
+
+MISSING = _Missing()
+"""What ``CellError`` has as the ``given`` value where the row has no such column."""
 
 
 class LinnetError(Exception):
@@ -74,6 +87,19 @@ class ColumnError(DataError):
     def named(self, name: str) -> DataError:
         """The same error, for a column that has a name."""
         return DataError(f'column "{name}": {self.what}')
+
+
+class CellError(DataError):
+    """A value of a row of a table is invalid: that of the ``column`` in the ``row``, from 0. It is
+    ``given``, and ``expected`` says in words what would be right."""
+
+    def __init__(self, row: int, column: str, given: Any, expected: str, remedy: str = "") -> None:
+        shown = repr(given)
+        shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+        what = "the value is missing" if given is MISSING else f"the value is {shown}"
+        told = f"row {row}, column {column!r}: {what}; expected {expected}"
+        super().__init__(f"{told}; {remedy}" if remedy else told)
+        self.row, self.column, self.given, self.expected = row, column, given, expected
 
 
 class RecipeError(InputError):

@@ -13,6 +13,7 @@ from linnet.cli import (
     doctor,
     eject,
     evaluate,
+    export,
     inspect,
     predict,
     report,
@@ -40,6 +41,7 @@ runs.app.command("sync")(sync.sync)
 app.add_typer(runs.app, name="runs")
 app.command("report")(report.report)
 app.command("eject")(eject.eject)
+app.command("export")(export.export)
 app.command("view")(view.view)
 
 

@@ -27,7 +27,11 @@ class Column(Closed):
     that impute missing numbers, one for each part of a date. ``missing``: a 0/1 column marks
     missing values. ``other``: all rare categories share one 0/1 column. ``ends``: numbers below the
     first or above the second are far from all others, and count as missing; see
-    ``linnet.data.far``.
+    ``linnet.data.far``. ``range`` and ``typical`` describe the training rows to people, and change
+    no prediction: the least and the largest number, of dates in seconds since 1970; and the median
+    of numbers and dates, the place of the most frequent category in ``categories``, or the more
+    frequent one of 0 and 1 for a boolean. They are None for columns that are not used or without a
+    value in training, and in models of before.
     """
 
     name: str
@@ -40,6 +44,8 @@ class Column(Closed):
     missing: bool = False
     other: bool = False
     ends: tuple[float, float] | None = None
+    range: tuple[float, float] | None = None
+    typical: float | None = None
 
     @model_validator(mode="after")
     def _consistent(self) -> Column:
@@ -53,7 +59,18 @@ class Column(Closed):
             raise ValueError("a category cannot have values to impute")
         if self.ends is not None and (self.kind != "number" or not self.ends[0] < self.ends[1]):
             raise ValueError("ends that rise go with numbers")
+        ranged = self.kind in ("number", "date")
+        if self.range is not None and not (ranged and self.range[0] <= self.range[1]):
+            raise ValueError("a range that rises goes with numbers and dates")
+        if self.typical is not None:
+            self._check_typical(self.typical)
         return self
+
+    def _check_typical(self, typical: float) -> None:
+        """Raise if the typical value is none that the column can have."""
+        most = {"category": len(self.categories) - 1, "boolean": 1}.get(self.kind)
+        if most is not None and not (typical.is_integer() and 0 <= typical <= most):
+            raise ValueError(f"a typical value of {typical:g}; expected 0 to {most}")
 
     @property
     def used(self) -> bool:

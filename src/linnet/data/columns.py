@@ -26,6 +26,7 @@ import torch
 
 from linnet.core import memory
 from linnet.core.later import polars as pl
+from linnet.core.randomness import drawn
 from linnet.core.text import literal
 from linnet.data import far, forms, written
 from linnet.data.coded import WIDE, Coded
@@ -99,10 +100,10 @@ def _typed(column: Column, series: pl.Series) -> tuple[pl.Series, bool]:
 
 
 def learn(column: Column, values: Array, most: int, seed: int | None = None) -> tuple[Column, bool]:
-    """The column with its mean or categories, learnt from the record ``values`` (rows,) of its
-    training rows; and whether float32 is enough: it keeps each number to within ``DIGITS`` of the
-    column's deviation. If there are more than ``most`` categories, the rarest share a column. With
-    a ``seed``, numbers far from all others are looked for."""
+    """The column with its mean or categories, its range and a typical value, learnt from the record
+    ``values`` (rows,) of its training rows; and whether float32 is enough: it keeps each number to
+    within ``DIGITS`` of the column's deviation. If there are more than ``most`` categories, the
+    rarest share a column. With a ``seed``, numbers far from all others are looked for."""
     absent = np.isnan(values)
     centre = None
     if seed is not None and column.kind == "number":
@@ -123,15 +124,30 @@ def learn(column: Column, values: Array, most: int, seed: int | None = None) -> 
             with np.errstate(over="ignore", invalid="ignore"):  # numbers near the largest float
                 narrow = not largest * np.finfo(np.float32).eps > DIGITS * present.std() > 0
             narrow &= bool(largest <= np.finfo(np.float32).max)
-        return column.model_copy(update={"fill": fill, "missing": missing}), narrow
+        update = {"fill": fill, "missing": missing, **_about(column, present, seed or 0)}
+        return column.model_copy(update=update), narrow
     counts = np.bincount(present.astype(np.int64), minlength=len(column.categories))
     kept = np.nonzero(counts)[0]
     other = len(kept) > most
     if other:
         kept = np.sort(np.argsort(-counts, kind="stable")[: most - 1])
     categories = tuple(column.categories[code] for code in kept)
-    update = {"categories": categories, "missing": missing, "other": other}
+    typical = float(counts[kept].argmax()) if len(kept) else None
+    update = {"categories": categories, "missing": missing, "other": other, "typical": typical}
     return column.model_copy(update=update), True
+
+
+def _about(column: Column, present: Array, seed: int) -> dict[str, Any]:
+    """The range and a typical value of numbers, dates or booleans that are not missing, for
+    people; of very many the typical one is that of some of them."""
+    if not len(present):
+        return {}
+    if column.kind == "boolean":
+        return {"typical": float(2 * present.sum() > len(present))}
+    some = present[drawn(len(present), seed, "typical", column.name)]
+    middle = (len(some) - 1) // 2  # a value of the column: no mean of two
+    typical = float(np.partition(some, middle)[middle])
+    return {"range": (float(present.min()), float(present.max())), "typical": typical}
 
 
 def _absent(column: Column, values: Array) -> Array:

@@ -14,15 +14,18 @@ from linnet.core.registry import suggest
 from linnet.core.text import listed
 from linnet.data import columns
 from linnet.data.coded import Coded
-from linnet.data.pictures.ground import ground_of
+from linnet.data.pictures.ground import ground_of, layout_of
 from linnet.data.reading import Label, Reading
 from linnet.data.schema import Schema
 from linnet.data.split import Division, Split, Units, split
 from linnet.errors import DataError, RecipeError, printable
 
-GUIDES = ("fit", "ground")
+GUIDES = ("fit", "ground", "layout")
 """What a schema says of pictures that come later. It is no part of the fingerprint: the pictures
 themselves are."""
+
+DESCRIBED = ("range", "typical")
+"""What a column tells people of the training rows; no part of the fingerprint either."""
 
 BLOCK = 1 << 16
 """The number of rows that are hashed at once."""
@@ -95,8 +98,12 @@ class Dataset:
         return replace(self, x=there(self.x), y=there(self.y), weight=weight)
 
     def fingerprint(self) -> str:
-        """A sha256 over schema, examples, targets and weights; see ``GUIDES``."""
+        """A sha256 over schema, examples, targets and weights; see ``GUIDES``, ``DESCRIBED``."""
         told = {key: value for key, value in self.schema.plain().items() if key not in GUIDES}
+        told["fields"] = [
+            {key: value for key, value in field.items() if key not in DESCRIBED}
+            for field in told["fields"]
+        ]
         digest = hashlib.sha256(canonical([told, self.test_rows]))
         inputs = self.x.parts() if isinstance(self.x, Coded) else (self.x,)
         for tensor in (*inputs, self.y, self.weight):
@@ -116,10 +123,13 @@ class Dataset:
 
     def learn(self, rows: Tensor, most: int = Reading().max_categories, seed: int = 0) -> Dataset:
         """Encode records with means and categories of the training rows (numbers ``rows``); of
-        pictures learn the ground. With more than ``most`` categories, the rarest share a column.
-        ``seed`` draws the rows that medians are computed from, if they are very many."""
+        pictures learn the ground and the layout. With more than ``most`` categories, the rarest
+        share a column. ``seed`` draws the rows that medians are computed from, if they are very
+        many."""
         if self.schema.example == "picture" and self.schema.dtype == "uint8":
-            known = {"ground": ground_of(self.x[rows])}
+            ground = ground_of(self.x[rows])
+            layout = None if ground is None else layout_of(self.x[rows], ground)
+            known = {"ground": ground, "layout": layout}
             return replace(self, schema=self.schema.model_copy(update=known))
         if self.schema.example != "record":
             return self

@@ -11,6 +11,7 @@ from linnet.core.closed import Closed
 from linnet.core.registry import suggest
 from linnet.core.text import counted, listed
 from linnet.data.column import Column
+from linnet.data.pictures.ground import Layout
 from linnet.data.reading import Fit, Label, Reading
 from linnet.errors import DataError, LinnetWarning
 
@@ -39,8 +40,8 @@ class Schema(Closed):
     is the meaning of floating-point pictures at prediction: "byte" refuses them; "unit" takes them
     as 0..1, as they were in the training data. If pictures were scaled to this shape (the setting
     ``size``), ``fit`` says how, and pictures that come later are scaled, too. ``ground`` is the
-    brightness of the ground of the training pictures, and of their ink; see
-    ``linnet.data.pictures.ground``.
+    brightness of the ground of the training pictures, and of their ink, and ``layout`` how the ink
+    lies in them; see ``linnet.data.pictures.ground``.
     """
 
     example: Literal["picture", "row", "record"]
@@ -49,6 +50,7 @@ class Schema(Closed):
     pixels: Literal["byte", "unit"] = "byte"
     fit: Fit | None = None
     ground: tuple[int, int] | None = None
+    layout: Layout | None = None
     columns: tuple[str, ...] = ()
     fields: tuple[Column, ...] = ()
     missing: tuple[str, ...] = ()
@@ -76,6 +78,8 @@ class Schema(Closed):
         guides = self.fit, self.ground
         if guides != (None, None) and (self.example != "picture" or self.dtype != "uint8"):
             raise ValueError("fit and ground go with pictures of whole numbers")
+        if self.layout is not None and self.ground is None:
+            raise ValueError("a layout goes with pictures of one ground")
         if self.fields:
             self._check_fields()
         self._check_classes()

@@ -6,10 +6,17 @@ is, and no number that it gives tells so. The edge of a picture does.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-from torch import Tensor
+from pydantic import Field
+
+from linnet.core.closed import Closed
+
+if TYPE_CHECKING:
+    import numpy as np
+    from torch import Tensor
+
+    Array = np.ndarray[Any, Any]
 
 NEAR = 1 / 3
 """An edge is as the ground if it is within this share of the way from the ground to the ink, ..."""
@@ -21,18 +28,77 @@ ALIKE = 0.98
 """Training pictures have one ground if the edges of at least this share of them are near it."""
 
 
-def edges(x: Tensor) -> np.ndarray[Any, Any]:
+INK = 0.1
+"""A pixel belongs to the ink from this share of the way from the ground to the ink on."""
+
+LOOKED_AT = 1 << 22
+"""The layout is learnt from training pictures of this many pixels, evenly taken."""
+
+NEARBY = 1.0
+"""Ink lies in the middle if its centre is at most this many pixels away, by the median."""
+
+
+class Layout(Closed):
+    """How the ink lies in training pictures of one ground, for those who lay out new ones alike.
+
+    ``side`` is the median of the larger side of the box around the ink, in pixels. ``centre`` is
+    what lies in the middle of the picture to within ``NEARBY``: the centre of mass of the ink, or
+    that of its box; None if neither does.
+    """
+
+    side: int = Field(ge=1)
+    centre: Literal["mass", "box"] | None
+
+
+def edges(x: Tensor | Array) -> Array:
     """The median brightness of the outermost pixels of each picture of ``x`` (rows, channels,
     height, width); that of a pixel is the mean of its channels."""
+    import numpy as np
+
+    x = np.asarray(x)
     sides = x[:, :, 0], x[:, :, -1], x[:, :, :, 0], x[:, :, :, -1]
-    pixels = np.concatenate([side.numpy().mean(1, dtype=np.float32) for side in sides], 1)
-    found: np.ndarray[Any, Any] = np.median(pixels, axis=1)
+    pixels = np.concatenate([side.mean(1, dtype=np.float32) for side in sides], 1)
+    found: Array = np.median(pixels, axis=1)
     return found
+
+
+def layout_of(x: Tensor | Array, ground: tuple[int, int]) -> Layout | None:
+    """How the ink lies in training pictures ``x`` (rows, channels, height, width) of uint8 that
+    have one ``ground``; None if there is hardly any."""
+    import numpy as np
+
+    x = np.asarray(x)
+    some = x[:: -(-x.size // LOOKED_AT)]
+    own, opposite = ground
+    way = (some.mean(1, dtype=np.float32) - own) / (opposite - own)
+    ink = way >= INK
+    drawn = ink.any((1, 2))
+    if 2 * drawn.sum() < len(some):
+        return None
+    way, ink = np.where(ink, way, 0)[drawn], ink[drawn]
+    sides, boxes, masses = [], [], []
+    for axis in (1, 2):  # along the height, then the width
+        there, length = ink.any(3 - axis), ink.shape[axis]
+        first, last = there.argmax(1), length - 1 - there[:, ::-1].argmax(1)
+        mass = way.sum(3 - axis)
+        middle = (length - 1) / 2
+        sides.append(last - first + 1)
+        boxes.append(np.abs((first + last) / 2 - middle))
+        masses.append(np.abs(mass @ np.arange(length) / mass.sum(1) - middle))
+    off = {
+        "mass": float(np.median(np.maximum(*masses))),
+        "box": float(np.median(np.maximum(*boxes))),
+    }
+    nearest = min(off, key=lambda centre: off[centre])
+    centre = nearest if off[nearest] <= NEARBY else None
+    return Layout(side=round(float(np.median(np.maximum(*sides)))), centre=centre)
 
 
 def ground_of(x: Tensor) -> tuple[int, int] | None:
     """The brightness of the ground of training pictures ``x``, the median of their edges, and that
     of its opposite, which is as far from the other end of the range; None if their edges differ."""
+    import numpy as np
+
     if not len(x):
         return None
     low, high = int(x.min()), int(x.max())
@@ -44,7 +110,7 @@ def ground_of(x: Tensor) -> tuple[int, int] | None:
     return (ground, opposite) if far and high > low and share.mean() >= ALIKE else None
 
 
-def inverted(x: Tensor, ground: tuple[int, int]) -> int:
+def inverted(x: Tensor | Array, ground: tuple[int, int]) -> int:
     """How many of the pictures ``x`` have the opposite of the ``ground`` on their edges."""
     own, opposite = ground
     way = (edges(x) - own) / (opposite - own)
