@@ -2,6 +2,7 @@
 // Where pictures come from: a drawing, by mouse, finger, pen or keys, and a photo.
 
 const INK_ROOM = 40;        // the keys move the pen by one of so many parts of the drawing area
+const NEAR = 0.005;         // points nearer than this share of the area are one
 const MOST_PIXELS = 1024;   // a larger photo is first made as small as this
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
@@ -153,7 +154,10 @@ function pictures(place, changed) {
     canvas.addEventListener("pointermove", (event) => {
       if (!state.active || event.pointerId !== state.pointer) return;
       const several = event.getCoalescedEvents ? event.getCoalescedEvents() : [];
-      for (const each of several.length ? several : [event]) state.active.push(spot(each));
+      for (const each of several.length ? several : [event]) {
+        const [x, y] = spot(each), [before, above] = state.active.at(-1);
+        if (Math.hypot(x - before, y - above) > NEAR) state.active.push([x, y]);
+      }
       next();
     });
     for (const kind of ["pointerup", "pointercancel"]) canvas.addEventListener(kind, lift);

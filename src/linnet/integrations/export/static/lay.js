@@ -2,7 +2,7 @@
 // From a drawing or a photo to a picture as the training pictures are laid out: its size, the
 // brightness of ground and ink, how large the ink is and what lies in the middle.
 
-const PEN = 0.14;      // the thickness of a drawn line, as a share of the side of the box around the ink
+const PEN = 0.125;     // the thickness of a drawn line, as a share of the side of the box around the ink
 const LARGEST = 4;     // a drawing is made at most this many times as large as it was drawn
 const LOOKED_AT = 256; // pixels of the larger side of a photo in which ink is looked for
 const FAINT = 24;      // of 255: less contrast than this is no ink
@@ -33,7 +33,7 @@ function laidOut(schema) {
 // ---- drawings --------------------------------------------------------------------------------------
 
 // How much of each pixel lines cover, 0 to 1: points in pixels, lines of the radius `r` with round
-// ends. Edges are grey over one pixel.
+// ends. Edges are grey, as those of pictures that were made smaller.
 function covered(strokes, r, height, width) {
   const out = new Float64Array(height * width);
   for (const points of strokes) {
