@@ -18,6 +18,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 from helpers import LINNET, ONE_THREAD, command
 from linnet.serve.app import Service
 from linnet.serve.limits import Limits
@@ -80,6 +82,35 @@ def rows_of(count: int, seed: int = 1) -> list[dict[str, Any]]:
     """Rows as a client sends them."""
     left_out = ("answer", "number")
     return [{k: v for k, v in row.items() if k not in left_out} for row in mixed(count, seed)]
+
+
+def tensors_of(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Rows as tensors of the Open Inference Protocol."""
+    kinds = {"age": "FP64", "rooms": "INT64", "town": "BYTES", "member": "BOOL", "since": "BYTES"}
+    return [
+        {"name": name, "shape": [len(rows)], "datatype": kind, "data": [row[name] for row in rows]}
+        for name, kind in kinds.items()
+    ]
+
+
+def png(pixels: Any) -> bytes:
+    from PIL import Image
+
+    out = io.BytesIO()
+    Image.fromarray(np.asarray(pixels, np.uint8)).save(out, "PNG")
+    return out.getvalue()
+
+
+def form(*files: tuple[str, bytes], boundary: str = "xyz") -> tuple[bytes, dict[str, str]]:
+    parts = [
+        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{i}"\r\n'
+        f"Content-Type: {kind}\r\n\r\n".encode()
+        + content
+        + b"\r\n"
+        for i, (kind, content) in enumerate(files)
+    ]
+    body = b"".join(parts) + f"--{boundary}--\r\n".encode()
+    return body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
 
 
 # servers
@@ -163,9 +194,11 @@ class Here(Running):
 class There(Running):
     """A server in a process of its own, as the command starts it."""
 
-    def __init__(self, *words: object, ready: bool = True, **environment: str) -> None:
+    def __init__(
+        self, *words: object, ready: bool = True, port: int = 0, **environment: str
+    ) -> None:
         self.process = subprocess.Popen(
-            [*LINNET, "serve", *map(str, words), "--port", "0"],
+            [*LINNET, "serve", *map(str, words), "--port", str(port)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
             env={**os.environ, **ONE_THREAD, **environment},
         )  # fmt: skip

@@ -1,6 +1,5 @@
 """The protocols: what they take, what they answer, and that all give the same numbers."""
 
-import io
 import json
 import zlib
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from serving import CSV, Here, as_csv, rows_of
+from serving import CSV, Here, as_csv, form, png, rows_of, tensors_of
 
 import linnet
 from linnet.runs.run import load
@@ -19,15 +18,6 @@ ROWS = rows_of(24)
 def shares(answer: Any) -> list[list[float]]:
     """The probabilities in an answer of ``/predict``."""
     return [list(row["probabilities"].values()) for row in answer["predictions"]]
-
-
-def tensors(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Rows as tensors of the Open Inference Protocol."""
-    kinds = {"age": "FP64", "rooms": "INT64", "town": "BYTES", "member": "BOOL", "since": "BYTES"}
-    return [
-        {"name": name, "shape": [len(rows)], "datatype": kind, "data": [row[name] for row in rows]}
-        for name, kind in kinds.items()
-    ]
 
 
 # ---- the same numbers, to the bit
@@ -44,7 +34,7 @@ def every_form(rows: list[dict[str, Any]]) -> dict[str, tuple[str, Any, dict[str
         "columns, named": ("/predict", {"columns": columns}, {}),
         "split": ("/predict", {"columns": split["columns"], "rows": split["data"]}, {}),
         "csv": ("/predict", as_csv(rows), CSV),
-        "v2": ("/v2/models/table/infer", {"inputs": tensors(rows)}, {}),
+        "v2": ("/v2/models/table/infer", {"inputs": tensors_of(rows)}, {}),
         "records": ("/invocations", {"dataframe_records": rows}, {}),
         "dataframe_split": ("/invocations", {"dataframe_split": split}, {}),
         "instances": ("/invocations", {"instances": rows}, {}),
@@ -228,26 +218,6 @@ def test_two_targets_are_named(site: Here) -> None:
 # ---- pictures
 
 
-def png(pixels: Any) -> bytes:
-    from PIL import Image
-
-    out = io.BytesIO()
-    Image.fromarray(np.asarray(pixels, np.uint8)).save(out, "PNG")
-    return out.getvalue()
-
-
-def form(*files: tuple[str, bytes], boundary: str = "xyz") -> tuple[bytes, dict[str, str]]:
-    parts = [
-        f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="{i}"\r\n'
-        f"Content-Type: {kind}\r\n\r\n".encode()
-        + content
-        + b"\r\n"
-        for i, (kind, content) in enumerate(files)
-    ]
-    body = b"".join(parts) + f"--{boundary}--\r\n".encode()
-    return body, {"Content-Type": f"multipart/form-data; boundary={boundary}"}
-
-
 def test_pictures_as_numbers_and_as_files(site: Here, digits: Path) -> None:
     pytest.importorskip("python_multipart", reason="forms need python-multipart")
     rng = np.random.default_rng(0)
@@ -324,7 +294,7 @@ def test_v2_health_and_metadata(site: Here) -> None:
 def test_v2_infer(site: Here, table: Path) -> None:
     version = site.ask("/v2/models/table").json["versions"][0]
     body = {
-        "id": "42", "parameters": {"x": 1}, "inputs": tensors(ROWS[:2]),
+        "id": "42", "parameters": {"x": 1}, "inputs": tensors_of(ROWS[:2]),
         "outputs": [{"name": "probabilities", "parameters": {"y": True}}],
     }  # fmt: skip
     for path in ("/v2/models/table/infer", f"/v2/models/table/versions/{version}/infer"):
@@ -336,24 +306,25 @@ def test_v2_infer(site: Here, table: Path) -> None:
         (output,) = found["outputs"]
         assert (output["name"], output["datatype"], output["shape"]) == (
             "probabilities", "FP64", [2, 2])  # fmt: skip
-    nested = tensors(ROWS[:2])
+    nested = tensors_of(ROWS[:2])
     for tensor in nested:
         tensor |= {"shape": [2, 1], "data": [[value] for value in tensor["data"]]}
     assert site.ask("/v2/models/table/infer", {"inputs": nested}).json["outputs"][1] == output
-    unknown = tensors([{**ROWS[0], "town": "Atlantis"}])
+    unknown = tensors_of([{**ROWS[0], "town": "Atlantis"}])
     found = site.ask("/v2/models/table/infer", {"inputs": unknown}).json
     assert "'town'" in found["parameters"]["notes"]
 
 
 def changed(**more: Any) -> list[dict[str, Any]]:
-    first, *others = tensors(ROWS[:2])
+    first, *others = tensors_of(ROWS[:2])
     return [{**first, **more}, *others]
 
 
 @pytest.mark.parametrize(
     "body",
     [
-        {}, [], {"inputs": []}, {"inputs": 3}, {"inputs": [1]}, {"inputs": tensors(ROWS[:2])[1:]},
+        {}, [], {"inputs": []}, {"inputs": 3}, {"inputs": [1]},
+        {"inputs": tensors_of(ROWS[:2])[1:]},
         {"inputs": changed(shape=[3])}, {"inputs": changed(shape=[-1])},
         {"inputs": changed(shape=2)},
         {"inputs": changed(shape=[2, 1, 1, 1, 1, 1, 1, 1, 1, 1])},
@@ -361,9 +332,9 @@ def changed(**more: Any) -> list[dict[str, Any]]:
         {"inputs": changed(shape=[1], data=[1.0])}, {"inputs": changed(data=None)},
         {"inputs": changed(datatype="STRING")}, {"inputs": changed(datatype=None)},
         {"inputs": changed(data=["a", "b"])}, {"inputs": changed(data=[{}, 1])},
-        {"inputs": changed(name="rooms")}, {"inputs": tensors(ROWS[:2]), "id": 3},
-        {"inputs": tensors(ROWS[:2]), "outputs": [{"name": "no"}]},
-        {"inputs": tensors(ROWS[:2]), "outputs": "prediction"},
+        {"inputs": changed(name="rooms")}, {"inputs": tensors_of(ROWS[:2]), "id": 3},
+        {"inputs": tensors_of(ROWS[:2]), "outputs": [{"name": "no"}]},
+        {"inputs": tensors_of(ROWS[:2]), "outputs": "prediction"},
         {"inputs": changed(parameters={"binary_data_size": 16})},
     ],
 )  # fmt: skip
