@@ -12,8 +12,9 @@ from linnet.core import memory
 from linnet.core.randomness import borrowed
 from linnet.errors import InputError, ModelError
 from linnet.networks import find
-from linnet.networks.base import MAX_PARAMETERS, Network
+from linnet.networks.base import Network
 from linnet.networks.mean import Mean
+from linnet.networks.specs import MAX_PARAMETERS
 
 DTYPES = {"uint8": torch.uint8, "float32": torch.float32, "float64": torch.float64}
 
