@@ -1,13 +1,16 @@
 """Every objective keeps its contract: derivatives, bound, domain, constant."""
 
+import itertools
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from linnet.core.registry import lookup
-from linnet.objectives import OBJECTIVES
+from linnet.objectives import OBJECTIVES, arrays, find
 from linnet.objectives.base import Objective
 
 ROWS = 40
@@ -114,10 +117,6 @@ def test_mean_and_probabilities_agree(name: str, kind: str) -> None:
 
 @pytest.mark.parametrize("name", OBJECTIVES)
 def test_the_links_in_numpy_are_those_of_the_objectives(name: str) -> None:
-    from types import SimpleNamespace
-
-    from linnet.objectives import arrays
-
     link, objective = arrays.find(name), find(name)
     assert link is not None and link.classifies == objective.classifies
     for classes, targets in itertools.product((0, 2, 3, 5), (1, 2)):
@@ -140,7 +139,5 @@ def test_the_links_in_numpy_are_those_of_the_objectives(name: str) -> None:
 
 
 def test_the_links_are_of_linnet_s_own_objectives_alone() -> None:
-    from linnet.objectives import arrays
-
     assert set(arrays.LINKS) == set(OBJECTIVES)
     assert arrays.find("hinge") is None

@@ -38,10 +38,13 @@ EPSILON = 1e-5
 """What PyTorch's batch norm adds to a variance."""
 
 
-def forward(plan: Plan, tensors: Tensors) -> Forward | None:
-    """The computation of a network; None if PyTorch is much quicker."""
-    if multiplications(plan) > MOST and isinstance(plan.member, CNNSpec):
-        return None
+def beyond(plan: Plan) -> bool:
+    """Whether a network is left to PyTorch, which is much quicker."""
+    return isinstance(plan.member, CNNSpec) and multiplications(plan) > MOST
+
+
+def forward(plan: Plan, tensors: Tensors) -> Forward:
+    """The computation of a network."""
     parts = _members(plan, tensors)
     if isinstance(plan.member, MLPSpec):
         return Perceptron(plan.member, parts)
