@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,8 +24,11 @@ Tensors = Mapping[str, Array]
 Forward = Callable[[Any], Array]
 """Encoded rows, an array or ``Codes``, to raw predictions (rows, outputs) in float64."""
 
-BATCH = 256
-"""The most rows that are computed at once: so many stay in a cache."""
+FEW = 16
+"""So many rows are computed for all members of a mean at once, ..."""
+
+BATCH = 128
+"""... and more of them so many at a time, for one member after the other: they stay in a cache."""
 
 MOST = 40_000_000
 """A convolutional net of more multiplications for a picture is left to PyTorch: it would take more
@@ -126,110 +129,132 @@ class Line:
         return found[:-1]
 
 
+class Inputs(NamedTuple):
+    """How the inputs of a first layer come from encoded numbers: ``(x - shift) * factor``, from
+    ``low`` to ``high``, in float64: (members, 1, inputs) each. Bounds are None where there are
+    none. ``source`` (inputs,) are the numbers that they come from; None if it is each once."""
+
+    source: Array | None
+    shift: Array
+    factor: Array
+    low: Array | None
+    high: Array | None
+
+    def take(self, source: Array, kept: Array) -> Inputs:
+        """The inputs ``kept``, from other places."""
+        parts = (None if part is None else part[:, :, kept] for part in self[1:])
+        return Inputs(source, *parts)
+
+    def of(self, x: Array, member: slice, dtype: Any) -> Array:
+        """The inputs (members, rows, inputs) of encoded numbers (rows, numbers)."""
+        values = (x if self.source is None else x.take(self.source, 1)) - self.shift[member]
+        values *= self.factor[member]
+        if self.low is not None and self.high is not None:
+            np.maximum(values, self.low[member], out=values)
+            np.minimum(values, self.high[member], out=values)
+        return values.astype(dtype, copy=False)
+
+
 class Perceptron:
-    """All members at once: arrays are (members, rows, ...)."""
+    """Arrays are (members, rows, ...): a few rows are computed for all members at once, more of
+    them for one member after the other, as one stays in a cache."""
 
     def __init__(self, spec: MLPSpec, members: Sequence[Tensors]) -> None:
-        self._spec = spec
         self._act = ACTIVATIONS[spec.activation]
-        self._outputs = spec.outputs
+        self._spec, self._members = spec, len(members)
         self._dtype = members[0]["output.weight"].dtype
-        scaled = ["scaling.shift", "scaling.factor"]
-        scaled += ["bounds.low", "bounds.high"] if spec.scale == "standard" else []
-        ends = [np.stack([one[name].reshape(1, -1) for one in members]) for name in scaled]
-        self._shift, self._factor = ends[:2]
-        self._low, self._high = ends[2:] or (None, None)
+        self._inputs = _scaled(spec, members)
         layers = [_stacked(layer) for layer in zip(*map(_linears, members), strict=True)]
-        self._embedding: _Folded | _Embedding | None = None
-        if isinstance(spec.embedding, PiecewiseSpec) and spec.embedding.bins <= FOLDED * (
-            spec.embedding.size
+        self._embedding: _Embedding | None = None
+        if isinstance(spec.embedding, PiecewiseSpec) and spec.embedding.bins <= (
+            FOLDED * spec.embedding.size
         ):
-            self._embedding, layers[0] = _folded(spec.embedding, members, layers[0])
+            self._inputs, layers[0] = _folded(spec.embedding, members, self._inputs, layers[0])
         elif spec.embedding is not None:
             self._embedding = _Embedding(spec.embedding, members)
-        self._layers = [
-            (weight.astype(self._dtype), bias.astype(self._dtype)) for weight, bias in layers
-        ]
-        self._coded: _CodedFirst | None = None
+        weight, bias = layers[-1]
+        layers[-1] = weight / len(members), bias / len(members)
+        self._layers = [tuple(part.astype(self._dtype) for part in layer) for layer in layers]
+        self._coded: _Coded | None = None
 
     def __call__(self, x: Any) -> Array:
-        raw = np.empty((len(x), self._outputs))
-        with np.errstate(over="ignore", under="ignore"):
-            for start in range(0, len(x), BATCH):
-                raw[start : start + BATCH] = self._part(x[start : start + BATCH])
-        return raw
-
-    def _part(self, x: Any) -> Array:
         if isinstance(x, Codes):
             if self._spec.scale == "pixel":
-                return self._part(x.dense())
-            values = self._first_of_codes(x)
+                return self(x.dense())
+            if self._coded is None:
+                self._coded = _Coded(self._inputs, self._layers[0], self._spec, x)
         else:
-            weight, bias = self._layers[0]
-            values = np.matmul(
-                self._inputs(self._scaled(x.reshape(len(x), -1), slice(None))), weight
-            )
-            values += bias
+            x = x.reshape(len(x), -1)
+        with np.errstate(over="ignore", under="ignore"):
+            if len(x) <= FEW:
+                return self._part(x, slice(None)).astype(np.float64)
+            raw = np.zeros((len(x), self._spec.outputs))
+            for start in range(0, len(x), BATCH):
+                rows = slice(start, start + BATCH)
+                for member in range(self._members):
+                    raw[rows] += self._part(x[rows], slice(member, member + 1))
+        return raw
+
+    def _part(self, x: Any, member: slice) -> Array:
+        """The raw predictions (rows, outputs) of some members, divided by the number of all."""
+        weight, bias = self._layers[0]
+        coded = self._coded if isinstance(x, Codes) else None
+        inputs, numbers = self._inputs, x
+        if coded is not None:
+            weight, bias, inputs, numbers = coded.weight, coded.bias, coded.inputs, x.numbers
+        values = inputs.of(numbers, member, self._dtype)
+        if self._embedding is not None:
+            places = None if coded is None else coded.embedded
+            values = np.concatenate([values, self._embedding(values, places, member)], 2)
+        values = np.matmul(values, weight[member])
+        values += bias[member]
+        if coded is not None:
+            for codes in x.codes.T:
+                values += coded.table[member][:, codes]
         for weight, bias in self._layers[1:]:
-            values = np.matmul(self._act(values), weight)
-            values += bias
-        return values.mean(0)
-
-    def _scaled(self, x: Array, places: Any) -> Array:
-        """Scaled and bounded inputs (members, rows, columns)."""
-        if self._spec.scale == "none":
-            return x.astype(self._dtype)[None]
-        standard = self._low is not None
-        values = x[None] - (self._shift[..., places] if standard else self._shift)
-        values *= self._factor[..., places] if standard else self._factor
-        values = values.astype(self._dtype, copy=False)
-        if self._low is not None and self._high is not None:
-            np.maximum(values, self._low[..., places], out=values)
-            np.minimum(values, self._high[..., places], out=values)
-        return values
-
-    def _inputs(self, values: Array, numbers: Array | None = None) -> Array:
-        """The inputs of the first layer: the scaled ones, and what an embedding adds."""
-        if self._embedding is None:
-            return values
-        return np.concatenate([values, self._embedding(values, numbers)], 2)
-
-    def _first_of_codes(self, x: Codes) -> Array:
-        """The first layer of coded rows: the rows of a table of weights that the codes name."""
-        first = self._coded
-        if first is None:
-            first = self._coded = _CodedFirst(self._layers[0], self._low, self._high, x)
-        embedded = self._spec.embedding
-        numbers = None
-        if embedded is not None:
-            numbers = np.searchsorted(x.places, np.array(embedded.numbers))
-        values = np.matmul(self._inputs(self._scaled(x.numbers, x.places), numbers), first.weight)
-        values += first.bias
-        for codes in x.codes.T:
-            values += first.table[:, codes]
-        return values
+            values = np.matmul(self._act(values), weight[member])
+            values += bias[member]
+        found: Array = values[0] if len(values) == 1 else np.add.reduce(values, 0)
+        return found
 
 
-class _CodedFirst:
+def _scaled(spec: MLPSpec, members: Sequence[Tensors]) -> Inputs:
+    """The scaled and bounded inputs."""
+
+    def each(name: str) -> Array:
+        return np.stack([one[name].astype(np.float64).reshape(1, -1) for one in members])
+
+    ends = (each("bounds.low"), each("bounds.high")) if spec.scale == "standard" else (None, None)
+    return Inputs(None, each("scaling.shift"), each("scaling.factor"), *ends)
+
+
+class _Coded:
     """The first layer for coded rows: a code c adds ``table[:, c]`` (members, outputs)."""
 
-    def __init__(
-        self, layer: tuple[Array, Array], low: Array | None, high: Array | None, x: Codes
-    ) -> None:
+    def __init__(self, inputs: Inputs, layer: tuple[Array, ...], spec: MLPSpec, x: Codes) -> None:
         weight, bias = layer
         members, every, outputs = weight.shape
-        zero, one = np.zeros(x.width, weight.dtype), np.ones(x.width, weight.dtype)
-        if low is not None and high is not None:  # what 0 and 1 become
-            zero, one = (np.minimum(np.maximum(each, low), high) for each in (zero, one))
-        zero, one = (np.broadcast_to(each, (members, 1, x.width))[:, 0] for each in (zero, one))
+        zero, one = np.zeros((members, x.width)), np.ones((members, x.width))
+        if inputs.low is not None and inputs.high is not None:  # what 0 and 1 become
+            ends = inputs.low[:, 0, : x.width], inputs.high[:, 0, : x.width]
+            zero, one = (np.minimum(np.maximum(value, ends[0]), ends[1]) for value in (zero, one))
         coded = np.ones(x.width, bool)
         coded[x.places] = False
         own = np.where(coded[:, None], weight[:, : x.width], 0)
-        self.bias = bias + np.einsum("mw,mwo->mo", zero, own)[:, None]
-        steps = own * (one - zero)[..., None]
+        self.bias = (bias + np.einsum("mw,mwo->mo", zero, own)[:, None]).astype(bias.dtype)
+        steps = (own * (one - zero)[..., None]).astype(weight.dtype)
         self.table = np.concatenate([steps, np.zeros((members, 1, outputs), weight.dtype)], 1)
         kept = np.concatenate([x.places, np.arange(x.width, every)])
         self.weight = weight[:, kept]
+        source = np.arange(len(x.places))
+        if inputs.source is not None:
+            behind = np.searchsorted(x.places, inputs.source[x.width :])
+            source = np.concatenate([source, behind])
+        wide = inputs.shift.shape[2] > 1
+        self.inputs = inputs.take(source, kept[: len(source)]) if wide else inputs
+        self.embedded = None
+        if spec.embedding is not None:
+            self.embedded = np.searchsorted(x.places, np.array(spec.embedding.numbers))
 
 
 def _linears(member: Tensors) -> list[tuple[Array, Array]]:
@@ -275,42 +300,33 @@ def _stacked(layers: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
     return np.stack([weight for weight, _ in layers]), np.stack([bias[None] for _, bias in layers])
 
 
-class _Folded:
-    """The features of a piecewise embedding, whose weights are part of the first layer; those of
-    bins that no member has are left out."""
-
-    def __init__(self, numbers: Array, low: Array, rate: Array, source: Array) -> None:
-        """``numbers`` (columns,) are the places among the inputs; ``low`` and ``rate`` (members, 1,
-        features) of the bins, of the columns ``source`` (features,)."""
-        self._numbers, self._low, self._rate, self._source = numbers, low, rate, source
-        self._places = numbers[source]
-
-    def __call__(self, values: Array, numbers: Array | None) -> Array:
-        places = self._places if numbers is None else numbers[self._source]
-        found: Array = values[:, :, places]
-        found = found - self._low
-        found *= self._rate
-        np.maximum(found, 0, out=found)
-        np.minimum(found, 1, out=found)
-        return found
-
-
 def _folded(
-    spec: PiecewiseSpec, members: Sequence[Tensors], layer: tuple[Array, Array]
-) -> tuple[_Folded, tuple[Array, Array]]:
-    """A piecewise embedding, and the first layer (inputs, outputs) that takes its features."""
+    spec: PiecewiseSpec, members: Sequence[Tensors], inputs: Inputs, layer: tuple[Array, Array]
+) -> tuple[Inputs, tuple[Array, Array]]:
+    """The features of a piecewise embedding as more inputs, and the first layer that takes them;
+    those of bins that no member has are left out."""
+    names = ("low", "rate", "weight")
     low, rate, weight = (
-        np.stack([one[f"embedding.{name}"] for one in members])
-        for name in ("low", "rate", "weight")
+        np.stack([one[f"embedding.{name}"].astype(np.float64) for one in members]) for name in names
     )
     first, bias = layer
-    inputs = first.shape[1] - len(spec.numbers) * spec.size
-    after = first[:, inputs:].reshape(len(members), len(spec.numbers), spec.size, -1)
-    joined = np.matmul(weight.astype(np.float64), after)  # (members, columns, bins, outputs)
+    plain = first.shape[1] - len(spec.numbers) * spec.size
+    after = first[:, plain:].reshape(len(members), len(spec.numbers), spec.size, -1)
+    joined = np.matmul(weight, after)  # (members, columns, bins, outputs)
     columns, bins = np.nonzero((rate != 0).any(0))
-    folded = np.concatenate([first[:, :inputs], joined[:, columns, bins]], 1)
-    ends = (low[:, columns, bins][:, None], rate[:, columns, bins][:, None])
-    return _Folded(np.array(spec.numbers), *ends, columns), (folded, bias)
+    folded = np.concatenate([first[:, :plain], joined[:, columns, bins]], 1)
+    source = np.array(spec.numbers)[columns]
+    begin, slope = (part[:, None, columns, bins] for part in (low, rate))
+    shift, factor = inputs.shift[:, :, source], inputs.factor[:, :, source]
+    assert inputs.low is not None and inputs.high is not None
+    ends = [((end[:, :, source] - begin) * slope).clip(0, 1) for end in (inputs.low, inputs.high)]
+    flat = factor == 0  # a number that says nothing is 0 when it is scaled
+    shift = shift + np.divide(begin, factor, out=np.zeros_like(begin), where=~flat)
+    level = ((0.0 - begin) * slope).clip(*ends) if len(columns) else begin
+    more = shift, factor * slope, *(np.where(flat, level, end) for end in ends)
+    every = np.concatenate([np.arange(plain), source])
+    parts = (np.concatenate(pair, 2) for pair in zip(inputs[1:], more, strict=True))
+    return Inputs(every, *parts), (folded, bias)
 
 
 class _Embedding:
@@ -324,17 +340,18 @@ class _Embedding:
             np.stack([one[f"embedding.{name}"] for one in members]) for name in (*names, "weight")
         )
 
-    def __call__(self, values: Array, numbers: Array | None) -> Array:
+    def __call__(self, values: Array, numbers: Array | None, member: slice) -> Array:
         places = self._numbers if numbers is None else numbers
+        one, two, weight = self._one[member], self._two[member], self._weight[member]
         each = values[:, :, places].transpose(0, 2, 1)[..., None]  # (members, columns, rows, 1)
         if self._periodic:
-            angle = each * (2 * math.pi * self._one)[:, :, None]
+            angle = each * (2 * math.pi * one)[:, :, None]
             features = np.concatenate([np.cos(angle), np.sin(angle)], 3)
         else:
-            features = ((each - self._one[:, :, None]) * self._two[:, :, None]).clip(0, 1)
-        found = np.matmul(features, self._weight).transpose(0, 2, 1, 3)
+            features = ((each - one[:, :, None]) * two[:, :, None]).clip(0, 1)
+        found = np.matmul(features, weight).transpose(0, 2, 1, 3)
         found = found.reshape(*found.shape[:2], -1)
-        return np.maximum(found + self._two[:, None], 0) if self._periodic else found
+        return np.maximum(found + two[:, None], 0) if self._periodic else found
 
 
 class Convolutional:
@@ -409,14 +426,16 @@ def _pooled(x: Array) -> Array:
 
 
 def _sigmoid(x: Array) -> Array:
-    e = np.exp(-x)
+    e = np.negative(x)
+    np.exp(e, out=e)
     e += 1
     found: Array = np.reciprocal(e, out=e)
     return found
 
 
 def _silu(x: Array) -> Array:
-    e = np.exp(-x)
+    e = np.negative(x)
+    np.exp(e, out=e)
     e += 1
     found: Array = np.divide(x, e, out=e)
     return found
