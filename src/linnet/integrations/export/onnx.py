@@ -13,7 +13,7 @@ import numpy as np
 
 from linnet.core import files
 from linnet.data.schema import Schema
-from linnet.errors import InputError
+from linnet.errors import InputError, WorkError
 from linnet.fit.artifact import Artifact, Manifest
 from linnet.integrations.export import parity
 from linnet.integrations.export._encoder import Input, encoded, inputs
@@ -163,7 +163,10 @@ def opened(content: bytes, model: Artifact) -> parity.Predict:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1  # the same bits each time
     settings.log_severity_level = 3
-    session = onnxruntime.InferenceSession(content, settings, ["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(content, settings, ["CPUExecutionProvider"])
+    except Exception as error:
+        raise WorkError(f"not written: onnxruntime cannot open it: {error}") from error
     given: list[Input] = inputs(model.schema)
 
     def predict(feed: Feed) -> Answer:
