@@ -58,9 +58,6 @@ def export(source: Source, out: Path) -> Exported:
     for name, content in written.items():
         files.write(out / name, content)
     size = sum(map(len, written.values()))
-    what = (
-        "a probability" if model.objective.classifies else "a number, in deviations of its target"
-    )
     facts = {"bytes": size, "sha256": model.manifest.provenance["sha256"], "parity": found.plain()}
     about = f"{out}: {len(written)} files, {size:,} bytes; mlflow models serve -m {out}"
     return Exported(out, (about, *found.words(model.objective.classifies)), facts)

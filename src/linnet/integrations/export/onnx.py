@@ -45,12 +45,9 @@ def export(source: Source, out: Path) -> Exported:
     content = content_of(graph, parity=found.plain())
     opened(content, model)
     size = written(out, content)
-    what = (
-        "a probability" if model.objective.classifies else "a number, in deviations of the target"
-    )
     about = f"{out}: {size:,} bytes, opset {graph.opset_import[0].version}, IR {graph.ir_version}"
     facts = {"bytes": size, "sha256": model.manifest.provenance["sha256"], "parity": found.plain()}
-    return Exported(out, (about, *found.words(what)), facts)
+    return Exported(out, (about, *found.words(model.objective.classifies)), facts)
 
 
 def build(model: Artifact, where: str = "the model") -> Any:
