@@ -38,7 +38,10 @@ CASES = ((1, 1), (16, 1), (1, 64), (4, 1000))
 """Connections, and rows in a body."""
 
 DEMANDS = {
-    (16, 1): ("at least 2,500 requests/s, p99 at most 15 ms", lambda a: a.rate >= 2500 and a.p99 <= 15),
+    (16, 1): (
+        "at least 2,500 requests/s, p99 at most 15 ms",
+        lambda a: a.rate >= 2500 and a.p99 <= 15,
+    ),
     (1, 1): ("p50 at most 1.5 ms", lambda a: a.p50 <= 1.5),
     (4, 1000): ("at least 50,000 rows/s", lambda a: a.rate * 1000 >= 50_000),
 }  # fmt: skip
@@ -181,7 +184,9 @@ def main() -> int:
     }  # fmt: skip
     results: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder:
-        servers = [Peer("linnet", [python, "-P", "-m", "linnet", "serve", str(given.run), "--port"])]
+        servers = [
+            Peer("linnet", [python, "-P", "-m", "linnet", "serve", str(given.run), "--port"])
+        ]
         if peers:
             file = Path(folder) / "model.onnx"
             linnet(python, environment, "export", given.run, "--to", "onnx", "--out", file)

@@ -7,9 +7,9 @@ import subprocess
 import sys
 
 import pytest
+from serving import Here, rows_of
 
 from helpers import TESTS
-from serving import Here, rows_of
 
 ROWS = [row for row in rows_of(20) if row["age"] is not None]
 PYTHON = os.environ.get("LINNET_CLIENTS", sys.executable)
