@@ -82,7 +82,9 @@ def node(script: str, given: Mapping[str, Any] | None = None) -> Any:
 def parts(html: str) -> dict[str, Any]:
     """The facts and the packed numbers in a page."""
     scripts = ParsedPage(html).scripts
-    found = sorted((name for name in scripts if name.startswith("numbers")), key=lambda n: int(n[7:]))
+    found = sorted(
+        (name for name in scripts if name.startswith("numbers")), key=lambda n: int(n[7:])
+    )
     return {"facts": json.loads(scripts["facts"]), "numbers": [scripts[name] for name in found]}
 
 
@@ -126,13 +128,20 @@ def rows_of(count: int, dtype: str = "float32", classes: int = 3, targets: int =
     task: dict[str, Any] = {"task": "regression", "targets": tuple(f"t{i}" for i in range(targets))}
     if classes:
         labels = tuple(f"c{i}" for i in range(classes))
-        task = {"task": "classification", "targets": ("y",), "classes": labels, "class_kind": "text"}
+        task = {
+            "task": "classification",
+            "targets": ("y",),
+            "classes": labels,
+            "class_kind": "text",
+        }
     return Schema(example="row", shape=(count,), dtype=dtype, **task)  # type: ignore[arg-type]
 
 
 def pictures_of(*shape: int, **more: Any) -> Schema:
     about: dict[str, Any] = {"task": "classification", "targets": ("y",), "class_kind": "int"}
-    return Schema(example="picture", shape=shape, dtype="uint8", **{**about, "classes": (0, 1, 2), **more})
+    return Schema(
+        example="picture", shape=shape, dtype="uint8", **{**about, "classes": (0, 1, 2), **more}
+    )
 
 
 def agree(model: Runtime, x: Array) -> None:
@@ -185,14 +194,18 @@ def test_rows_of_numbers(dtype: str, kind: str, spec: dict[str, Any], tmp_path: 
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations(name: str, tmp_path: Path) -> None:
     schema = rows_of(4, "float64", classes=2)
-    model = random_model(tmp_path, "mlp", {**MLP, "activation": name}, schema, "logistic", "float64")
+    model = random_model(
+        tmp_path, "mlp", {**MLP, "activation": name}, schema, "logistic", "float64"
+    )
     x = np.random.default_rng(0).normal(size=(20, 4)) * np.logspace(-3, 2, 20)[:, None]
     agree(model, x)
 
 
 def test_a_wide_row_in_a_narrow_model(tmp_path: Path) -> None:
     """Rows of float64 go into a model of float32: they are scaled before they are rounded."""
-    model = random_model(tmp_path, "linear", {"scale": "standard"}, rows_of(3, "float64"), "softmax", "float32")
+    model = random_model(
+        tmp_path, "linear", {"scale": "standard"}, rows_of(3, "float64"), "softmax", "float32"
+    )
     shift = model.tensors()["scaling.shift"]
     agree(model, np.random.default_rng(0).normal(size=(8, 3)) * 1e-6 + shift + 0.3)
 

@@ -49,7 +49,7 @@ def raw(graph: Graph, network: Custom, rows: Rows, dtype: str, where: str) -> tu
             for one in (1, 0)
         )
         value = graph.node("Sub", second, first)
-    if inner != dtype and isinstance(network.rescaling, Rescaling):
+    if inner != dtype:
         value = graph.cast(value, dtype)
     return rescaled(graph, network.rescaling, value), max(
         opset.version for opset in made.opset_import if opset.domain == ""

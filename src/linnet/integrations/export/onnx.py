@@ -13,7 +13,7 @@ import numpy as np
 
 from linnet.core import files
 from linnet.data.schema import Schema
-from linnet.errors import InputError
+from linnet.errors import InputError, WorkError
 from linnet.fit.artifact import Artifact, Manifest
 from linnet.integrations.export import parity
 from linnet.integrations.export._encoder import Input, encoded, inputs
@@ -45,12 +45,9 @@ def export(source: Source, out: Path) -> Exported:
     content = content_of(graph, parity=found.plain())
     opened(content, model)
     size = written(out, content)
-    what = (
-        "a probability" if model.objective.classifies else "a number, in deviations of the target"
-    )
     about = f"{out}: {size:,} bytes, opset {graph.opset_import[0].version}, IR {graph.ir_version}"
     facts = {"bytes": size, "sha256": model.manifest.provenance["sha256"], "parity": found.plain()}
-    return Exported(out, (about, *found.words(what)), facts)
+    return Exported(out, (about, *found.words(model.objective.classifies)), facts)
 
 
 def build(model: Artifact, where: str = "the model") -> Any:
@@ -163,7 +160,10 @@ def opened(content: bytes, model: Artifact) -> parity.Predict:
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1  # the same bits each time
     settings.log_severity_level = 3
-    session = onnxruntime.InferenceSession(content, settings, ["CPUExecutionProvider"])
+    try:
+        session = onnxruntime.InferenceSession(content, settings, ["CPUExecutionProvider"])
+    except Exception as error:
+        raise WorkError(f"not written: onnxruntime cannot open it: {error}") from error
     given: list[Input] = inputs(model.schema)
 
     def predict(feed: Feed) -> Answer:

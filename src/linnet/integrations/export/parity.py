@@ -62,8 +62,9 @@ class Parity:
         """The same as JSON."""
         return asdict(self)
 
-    def words(self, what: str) -> tuple[str, ...]:
-        """The same in sentences; ``what`` is a probability or a number."""
+    def words(self, classifies: bool) -> tuple[str, ...]:
+        """The same in sentences."""
+        what = "a probability" if classifies else "a number, in deviations of the target,"
         rows = f"{self.made:,} made rows"
         if self.held:
             rows = f"{self.held:,} {self.part} rows and {rows}"
