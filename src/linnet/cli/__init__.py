@@ -18,6 +18,7 @@ from linnet.cli import (
     predict,
     report,
     runs,
+    serve,
     sync,
     train,
     view,
@@ -43,6 +44,7 @@ app.command("report")(report.report)
 app.command("eject")(eject.eject)
 app.command("export")(export.export)
 app.command("view")(view.view)
+app.command("serve")(serve.serve)
 
 
 def _version(wanted: bool) -> None:

@@ -9,10 +9,6 @@ from torch import Tensor
 
 from linnet.core import memory
 
-WIDE = 1_000
-"""If its categories make more than this many 0/1 columns, the rows of a table are ``Coded``. The
-rule looks at the columns alone, so a model sees all rows in the same form."""
-
 ASKED_BYTES = 64 << 20
 """Before more than this is allocated, it is asked whether it is there."""
 

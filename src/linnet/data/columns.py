@@ -19,21 +19,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 
 from linnet.core import memory
 from linnet.core.later import polars as pl
 from linnet.core.randomness import drawn
 from linnet.core.text import literal
 from linnet.data import far, forms, written
-from linnet.data.coded import WIDE, Coded
+from linnet.data.codes import WIDE, Codes
 from linnet.data.column import Column
 from linnet.data.kinds import SAMPLE, as_boolean, as_date, labels
 from linnet.data.table import Table
 from linnet.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Array = np.ndarray[Any, Any]
 Item = TypeVar("Item")
@@ -298,15 +300,28 @@ def coded(columns: Sequence[Column]) -> list[bool]:
     return [many and width > 1 for width in widths]
 
 
-def encoded(
-    columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[Column]
-) -> torch.Tensor:
+def encoded(columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[Column]) -> Tensor:
     """Records (rows, used columns), in the categories of ``before``, as encoded rows; of very many
     categories (``WIDE``) as ``Coded`` ones."""
+    import torch
+
+    from linnet.data.coded import Coded
+
+    found = as_arrays(columns, rows, dtype, before)
+    if not isinstance(found, Codes):
+        return torch.from_numpy(found)
+    parts = (torch.from_numpy(part) for part in (found.numbers, found.codes, found.places))
+    return Coded(*parts, found.width)
+
+
+def as_arrays(
+    columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[Column]
+) -> Array | Codes:
+    """The same as NumPy arrays."""
     used = [column for column in columns if column.used]
     several = coded(used)
     if not any(several):
-        return torch.from_numpy(expand(columns, rows, dtype, before))
+        return expand(columns, rows, dtype, before)
     starts = np.cumsum([0, *(len(column.names) for column in used)])
     plain = [index for index, many in enumerate(several) if not many]
     earlier = [column for column in before if column.used]
@@ -322,9 +337,10 @@ def encoded(
         found = hot(used[index], recode(used[index], rows[:, index], earlier[index]))
         codes[:, place] = np.where(found < 0, starts[-1], starts[index] + found)
 
-    in_threads(fill, range(len(fields)))
-    there = torch.tensor(places, dtype=torch.int64)
-    return Coded(torch.from_numpy(numbers), torch.from_numpy(codes), there, int(starts[-1]))
+    in_threads(fill, range(len(fields))) if len(rows) > BLOCK else list(
+        map(fill, range(len(fields)))
+    )
+    return Codes(numbers, codes, np.array(places, np.int64), int(starts[-1]))
 
 
 def expand(columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[Column]) -> Array:
@@ -350,8 +366,12 @@ def expand(columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[
 def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """Apply ``work`` to each item, in as many threads as polars uses; raise the first error.
 
-    This pays off for long calls of NumPy and polars, which release the interpreter lock.
+    This pays off for long calls of NumPy and polars, which release the interpreter lock. A single
+    item needs no thread.
     """
+    items = list(items)
+    if len(items) < 2:
+        return [work(item) for item in items]
     with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
         return list(threads.map(work, items))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from linnet.data.rows import Rows
     from linnet.data.table import Table
 
 MAX_CLASSES = 10_000
@@ -216,6 +218,17 @@ class Schema(Closed):
         """The settings to read a table for this schema: ``reading`` with these column kinds."""
         kinds = {field.name: field.kind for field in self.fields if field.used}
         return reading.model_copy(update={"columns": kinds, "drop": ()})
+
+    def encode_rows(self, rows: Sequence[Mapping[str, Any]]) -> Rows:
+        """Rows of a table, each a mapping from the names of columns to values as JSON has them, as
+        arrays of NumPy with the same bits as ``encode`` gives a data frame of the row; and notes.
+
+        Needs neither PyTorch nor, for usual values, polars; quick for a few rows. For more than one
+        call make a ``linnet.data.rows.Encoder`` and keep it.
+        """
+        from linnet.data.rows import Encoder
+
+        return Encoder(self).encode(rows)
 
     def encode_table(self, table: Table) -> Tensor:
         """Encode the rows of a table as examples (rows, columns); this empties the table.
