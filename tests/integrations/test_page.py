@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import re
 import shutil
@@ -114,11 +115,19 @@ def random_model(
         if name.endswith(".weight") and tensor.dim() > 1:
             drawn = drawn / tensor[0].numel() ** 0.5
         tensor.copy_(drawn)
-    manifest = Manifest(
-        model=kind, objective=objective, network=whole, dtype=dtype,  # type: ignore[arg-type]
-        layers=tuple(layers(module, schema.dtype)),  # type: ignore[arg-type]
-        schema=schema, recipe={}, fit={}, scores={}, data={"name": "made"}, provenance={},
-    )  # fmt: skip
+    manifest = Manifest.parse(
+        {
+            "model": kind,
+            "objective": objective,
+            "network": whole,
+            "dtype": dtype,
+            "layers": layers(module, schema.dtype),
+            "schema": schema.plain(),
+            **{part: {} for part in ("recipe", "fit", "scores", "provenance")},
+            "data": {"name": "made"},
+        },
+        "made",
+    )
     path = folder / f"{kind}.safetensors"
     Artifact(manifest, module.eval(), found).save(path)
     return runtime.load(path)
@@ -135,7 +144,7 @@ def rows_of(count: int, dtype: str = "float32", classes: int = 3, targets: int =
             "classes": labels,
             "class_kind": "text",
         }
-    return Schema(example="row", shape=(count,), dtype=dtype, **task)  # type: ignore[arg-type]
+    return Schema(example="row", shape=(count,), dtype=dtype, **task)
 
 
 def pictures_of(*shape: int, **more: Any) -> Schema:
@@ -440,8 +449,8 @@ def digit(side: int = 28) -> Array:
     return x
 
 
-BOX = {"side": 20, "centre": "box"}
-MNIST_LIKE = {"shape": [1, 28, 28], "ground": [0, 255], "layout": BOX, "fit": None}
+BOX: dict[str, Any] = {"side": 20, "centre": "box"}
+MNIST_LIKE: dict[str, Any] = {"shape": [1, 28, 28], "ground": [0, 255], "layout": BOX, "fit": None}
 
 
 def test_photos_of_ink_are_laid_out_as_the_training_pictures() -> None:
@@ -590,7 +599,8 @@ class Own(nn.Module):
         self.layer = nn.Linear(5, 3)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return self.layer(x)
+        raw: torch.Tensor = self.layer(x)
+        return raw
 
 
 def test_what_a_page_cannot_compute_is_refused(
@@ -882,7 +892,8 @@ def test_hostile_names_stay_text(tmp_path: Path, opened: Callable[..., Opened]) 
     columns = tuple(name for field in fields for name in field.names)
     schema = Schema(
         example="row", shape=(len(columns),), dtype="float32", columns=columns,
-        fields=tuple(fields), task="classification", targets=(HOSTILE[0],), classes=HOSTILE, class_kind="text",
+        fields=tuple(fields), task="classification", targets=(HOSTILE[0],),
+        classes=HOSTILE, class_kind="text",
     )  # fmt: skip
     model = random_model(tmp_path, "linear", {"scale": "none"}, schema, "softmax", "float32")
     tried = opened([model])
@@ -927,3 +938,82 @@ def test_a_three_is_called_a_three(
         tried.page.locator("#clear").click() if label != "3" else None
         tried.draw(*points)
         assert [said.split()[0] for said in tried.says()] == [label, label]
+
+
+# asking a server
+
+
+def answer(model: Runtime, row: dict[str, Any]) -> dict[str, Any]:
+    """What a server answers of one model."""
+    found = model.answers(model.rows([row]))
+    assert found.p is not None
+    return {
+        "name": model.manifest.model,
+        "title": "the line",
+        "chosen": True,
+        "prediction": found.prediction[0],
+        "probabilities": dict(zip(model.schema.names, found.p[0].tolist(), strict=True)),
+        "notes": ["told by the server"],
+    }
+
+
+def test_a_page_that_asks(table: linnet.Run, browser: Any) -> None:
+    """Answers come from the server; a late one does not replace a newer one; a busy server is asked
+    again, and an error is told."""
+    models = loaded(table, "mlp", "linear")
+    html = page.document(models, served=True, name="served")
+    asked: list[dict[str, Any]] = []
+    late: list[Any] = []
+
+    def site(route: Any) -> None:
+        if route.request.method == "GET":
+            headers = {"Content-Security-Policy": page.policy(html)}
+            route.fulfill(body=html, content_type="text/html; charset=utf-8", headers=headers)
+            return
+        (row,) = route.request.post_data_json["rows"]
+        asked.append(row)
+        if row["size"] == 1:
+            late.append(route)
+        elif row["size"] == 2 and [each["size"] for each in asked].count(2) == 1:
+            route.fulfill(status=503, headers={"Retry-After": "1"}, json={"error": "busy"})
+        elif row["size"] == 3:
+            route.fulfill(status=422, json={"error": "row 0, column 'size': too odd"})
+        else:
+            told = [answer(model, row) for model in models]
+            outputs = [{"name": "size", "value": row["size"], "terms": {"yes": 0.25}}]
+            route.fulfill(json={"models": told, "terms": outputs})
+
+    context = browser.new_context()
+    context.route("http://127.0.0.1:9/**", site)
+    tried = context.new_page()
+    errors: list[str] = []
+    tried.on("pageerror", lambda error: errors.append(str(error)))
+    tried.goto("http://127.0.0.1:9/")
+
+    def said(size: str, part: str, *, selector: str = ".says >> nth=0") -> None:
+        tried.get_by_label("size", exact=True).fill(size)
+        tried.locator(selector, has_text=part).wait_for(timeout=10_000)
+
+    def wanted(row: dict[str, Any]) -> str:
+        share: float = max(answer(models[0], row)["probabilities"].values())
+        return f"{share:.2%}".replace("%", " %")
+
+    tried.locator("#notes li").wait_for()
+    assert asked[0].keys() == TYPICAL.keys()
+    assert tried.locator("#notes").inner_text() == "told by the server"
+    assert "+0.25" in tried.locator("#why-body").inner_text()
+    said("70.5", wanted({**asked[0], "size": 70.5}))
+    said("2", wanted({**asked[0], "size": 2}))
+    said("3", "too odd", selector="#problem")
+    tried.get_by_label("size", exact=True).fill("1")
+    tried.wait_for_timeout(400)  # more than the page waits before it asks
+    assert len(late) == 1
+    new = wanted({**asked[0], "size": 60})
+    said("60", new)
+    old = [answer(model, {**asked[0], "size": 1}) for model in models]
+    with contextlib.suppress(Exception):  # the page has given it up
+        late[0].fulfill(json={"models": old, "terms": None})
+    tried.wait_for_timeout(300)
+    assert new in tried.locator(".says").first.inner_text()
+    assert errors == []
+    context.close()

@@ -134,6 +134,11 @@ class Runtime:
         """Of a line, what each column adds to the raw prediction of the first row; else None."""
         return None
 
+    def tensors(self) -> Mapping[str, Array]:
+        """The tensors in the model's file, by name."""
+        state = self._model.module.state_dict()
+        return {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
+
     def _encoded(self, raw: Any) -> Encoded:
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always", LinnetWarning)
