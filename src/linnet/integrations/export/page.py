@@ -65,13 +65,13 @@ def export(source: Source, out: Path) -> Exported:
     model = source.runtime
     if (why := lacking(model)) is not None:
         raise InputError(f"{source.path}: no page: {why}")
-    others = [each for each in source.others if each.manifest.model != BASELINE]
+    others = source.others
     kept = [each for each in others if lacking(each) is None]
     html = document([model, *kept], served=False, name=source.name)
     size = written(out, html.encode())
     told = [f"{out}: {size / 1e6:.2f} MB, opens in any browser, offline"]
     told += [f"left out: {lacking(each)}" for each in others if each not in kept]
-    names = [each.manifest.model for each in (model, *kept)]
+    names = [each.manifest.model for each in _shown([model, *kept])]
     return Exported(out, tuple(told), {"bytes": size, "models": names})
 
 
@@ -105,12 +105,13 @@ def lacking(model: Runtime) -> str | None:
 
 def document(models: Sequence[Runtime], *, served: bool, name: str) -> str:
     """The page about ``models``, which have one schema, the chosen one first; ``name`` is that of
-    the model or the run.
+    the model or the run. The constant, which answers all rows alike, is shown only if it is chosen.
 
     With ``served`` the page asks the server that sent it (``POST try``), and holds no numbers but
     the weights of a line on pictures, which it draws. Raises ``InputError`` for a model that the
     page cannot compute, if it must.
     """
+    models = _shown(models)
     if not served:
         for model in models:
             if (why := lacking(model)) is not None:
@@ -148,6 +149,11 @@ def document(models: Sequence[Runtime], *, served: bool, name: str) -> str:
     ]
     page = tag("html", tag("head", *head), tag("body", join(body)), lang="en")
     return f"<!doctype html>\n{page}\n"
+
+
+def _shown(models: Sequence[Runtime]) -> list[Runtime]:
+    first, *others = models
+    return [first, *(each for each in others if each.manifest.model != BASELINE)]
 
 
 def policy(html: str) -> str:
