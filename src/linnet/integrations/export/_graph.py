@@ -70,7 +70,8 @@ class Graph:
         name = self.name("constant")
         if text:
             letters = [str(each).encode() for each in values.reshape(-1).tolist()]
-            made = helper.make_tensor(name, TensorProto.STRING, values.shape, letters)
+            strings: Any = letters
+            made = helper.make_tensor(name, TensorProto.STRING, values.shape, strings)
         else:
             made = numpy_helper.from_array(np.ascontiguousarray(values).reshape(values.shape), name)
         self.constants.append(made)

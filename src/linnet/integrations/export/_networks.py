@@ -338,7 +338,7 @@ def activated(graph: Graph, activation: nn.Module, x: str, dtype: str) -> str:
     name = type(activation).__name__
     if name in ("ReLU", "Tanh", "Sigmoid"):
         return graph.node({"ReLU": "Relu"}.get(name, name), x)
-    if name == "LeakyReLU":
+    if isinstance(activation, nn.LeakyReLU):
         return graph.node("Max", x, graph.node("Mul", x, number(activation.negative_slope)))
     if name == "SELU":
         less = graph.node("Exp", graph.node("Min", x, number(0)))

@@ -118,7 +118,7 @@ def _exported(module: nn.Module, example: Tensor, where: str) -> Any:
                 verbose=False,
             )
     except Exception as error:
-        first = str(error).strip().splitlines()
+        first = str(error.__cause__ or error).strip().splitlines()
         raise InputError(
             f"{where}: PyTorch's exporter cannot write {type(module).__name__} as ONNX: "
             f"{first[0] if first else type(error).__name__}; write its forward of operations that "

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from linnet.data.column import Column
 from linnet.errors import LinnetError, LinnetWarning, WorkError
@@ -100,7 +101,7 @@ def measure(source: Source, predict: Predict, by: str) -> Parity:
         compared.add(feed)
     for row in range(min(8, rows_of(invented))):  # one by one
         compared.add({name: values[row : row + 1] for name, values in invented.items()})
-    limit = LIMITS[model.manifest.dtype]
+    limit = compared.limit
     if not compared.largest <= limit or compared.wrong:
         raise WorkError(
             f"not written: {by} does not predict what the model predicts: the largest difference "
@@ -113,12 +114,21 @@ def measure(source: Source, predict: Predict, by: str) -> Parity:
     return Parity(held, part, count, largest, limit, compared.ties, by, why)
 
 
+def limit_of(model: Artifact) -> float:
+    """The limit for a model; a module of the user's own may be narrower than the data."""
+    narrow = any(
+        parameter.is_floating_point() and parameter.dtype != torch.float64
+        for parameter in model.module.parameters()
+    )
+    return LIMITS["float32" if narrow else "float64"]
+
+
 class _Compared:
     """What was found so far."""
 
     def __init__(self, model: Artifact, predict: Predict) -> None:
         self.model, self.predict = model, predict
-        self.limit = LIMITS[model.manifest.dtype]
+        self.limit = limit_of(model)
         self.largest, self.wrong, self.ties = 0.0, 0, 0
         units = model.module.units
         self.unit: Array | None = None if units is None else units.detach().cpu().double().numpy()
