@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from linnet.core import memory
+from linnet.data.codes import Codes
 
 ASKED_BYTES = 64 << 20
 """Before more than this is allocated, it is asked whether it is there."""
@@ -131,6 +132,12 @@ class Coded(Tensor):
     ) -> Any:
         named = {key: _seen(each) for key, each in (kwargs or {}).items()}
         return func(*map(_seen, args), **named)
+
+
+def coded(rows: Codes) -> Coded:
+    """Rows of NumPy's arrays as tensors that share their memory."""
+    numbers, codes, places = map(torch.from_numpy, (rows.numbers, rows.codes, rows.places))
+    return Coded(numbers, codes, places, rows.width)
 
 
 def _seen(value: Any) -> Any:

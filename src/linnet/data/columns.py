@@ -305,13 +305,10 @@ def encoded(columns: Sequence[Column], rows: Array, dtype: str, before: Sequence
     categories (``WIDE``) as ``Coded`` ones."""
     import torch
 
-    from linnet.data.coded import Coded
+    from linnet.data.coded import coded
 
     found = as_arrays(columns, rows, dtype, before)
-    if not isinstance(found, Codes):
-        return torch.from_numpy(found)
-    parts = (torch.from_numpy(part) for part in (found.numbers, found.codes, found.places))
-    return Coded(*parts, found.width)
+    return coded(found) if isinstance(found, Codes) else torch.from_numpy(found)
 
 
 def as_arrays(

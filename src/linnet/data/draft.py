@@ -69,7 +69,8 @@ def _pictures(
     """The schema and the pictures of a table of pixels."""
     names, shape = pixels.layout(table, reading.pictures, left)
     parts = {"example": "picture", "shape": shape, "dtype": "uint8", "columns": names, **about}
-    return Schema.parse(parts, table.name, DataError), pixels.encode(table, names, shape)
+    x = torch.from_numpy(pixels.encode(table, names, shape))
+    return Schema.parse(parts, table.name, DataError), x
 
 
 def _rows(

@@ -107,7 +107,7 @@ class Encoder:
         if not rows:
             raise DataError("no rows; expected at least one")
         for number, row in enumerate(rows):
-            if not isinstance(row, Mapping):
+            if type(row) is not dict and not isinstance(row, Mapping):
                 raise DataError(
                     f"row {number} is a {type(row).__name__}; expected names and values"
                 )
@@ -120,7 +120,7 @@ class Encoder:
     def _few(self, rows: Sequence[Row]) -> tuple[Array | Codes, Sequence[str]]:
         """Row by row."""
         records = [self._record(row, number) for number, row in enumerate(rows)]
-        odd = any(value < 0 or value != value for record in records for value in record)
+        odd = any(map(self._odd, records))
         notes = columns.unknown(self._fields, np.array(records)) if odd else ()
         if not self._puts:
             return self._as_arrays(np.array(records)), notes
@@ -132,6 +132,16 @@ class Encoder:
                 put(value, encoded)
             out.append(encoded)
         return np.array(out, self._schema.dtype), notes
+
+    def _odd(self, record: list[float]) -> bool:
+        """Whether a record has a value that training rows did not have."""
+        for place, value in enumerate(record):
+            if value != value:
+                if not self._fields[place].missing:
+                    return True
+            elif value < 0 and self._fields[place].kind == "category":
+                return True
+        return False
 
     def _record(self, row: Row, number: int) -> list[float]:
         """The record of one row."""

@@ -17,13 +17,14 @@ from linnet.data.dataset import Dataset
 from linnet.data.draft import conform
 from linnet.data.known import KNOWN
 from linnet.data.pictures import folder
+from linnet.data.pictures.files import read_files, takes_files
+from linnet.data.pictures.ground import blank
 from linnet.data.read import read_draft, read_raw
-from linnet.data.reading import Again, Reading
+from linnet.data.reading import Again
 from linnet.data.schema import Schema
-from linnet.data.source import blank
 from linnet.data.table import Table, warn_of
 from linnet.errors import DataError, InputError
-from linnet.fit.artifact import Artifact
+from linnet.fit.artifact import Artifact, reading_of
 from linnet.insight import evaluation
 from linnet.insight.shares import MANY, top
 from linnet.runs import archive
@@ -125,14 +126,7 @@ def for_model(
     pictures without a class. The targets are classes or numbers as the model's are. ``invert``
     swaps dark and light in pictures. Warns of what the source warns of.
     """
-    recipe, schema = model.manifest.recipe, model.schema
-    reading = Again.parse({k: recipe[k] for k in Reading.model_fields if k in recipe}, "recipe")
-    labels = schema.classes if reading.positive is None and reading.classes is None else ()
-    reading = reading.model_copy(update={"labels": labels, "task": schema.task})
-    if schema.example == "picture":
-        channels, height, width = schema.shape
-        same = {"size": f"{height}x{width}", "scaled": schema.fit is not None}
-        reading = reading.model_copy(update={"channels": channels, **same})
+    schema, reading = model.schema, reading_of(model.manifest)
     if not labelled and (found := _unlabelled(model, data, reading, invert)) is not None:
         warn_of(found.notes)
         return found
@@ -178,7 +172,7 @@ def _unlabelled(model: Artifact, data: Any, reading: Again, invert: bool) -> Dat
     if pictures is None:
         return None
     _check_files(model.schema, pictures)
-    files = folder.read_files(pictures.paths, pictures.place, reading)
+    files = read_files(pictures.paths, pictures.place, reading)
     kept = [row for row, read in enumerate(files.read.tolist()) if read]
     labels = [pictures.labels[row] for row in kept]
     x = model.schema.encode(255 - files.pictures if invert else files.pictures)
@@ -219,13 +213,7 @@ def _check_files(schema: Schema, pictures: folder.Unlabelled) -> None:
     gone = next((path for path in pictures.paths if not path.is_file()), None)
     if gone is not None:
         raise InputError(f"there is no picture {of_path(gone)}; give pictures, or one data set")
-    if schema.example != "picture":
-        raise InputError(f"the model takes rows of {len(schema.columns)} columns, not pictures")
-    if schema.dtype != "uint8":
-        raise InputError(
-            f"the model learned from pictures of {schema.dtype}, not of whole numbers 0 to 255 as "
-            "files hold them; prepare them as in training, and give arrays: load(RUN).predict(x)"
-        )
+    takes_files(schema)
 
 
 def part_rows(dataset: Dataset, place: Path, model: Artifact, part: str) -> tuple[Tensor, str]:
