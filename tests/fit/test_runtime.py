@@ -19,6 +19,7 @@ from torch import nn
 
 import linnet
 from linnet.errors import CellError, DataError, InputError, LinnetWarning, ModelError
+from linnet.experiment.few import few
 from linnet.experiment.predict import predict
 from linnet.fit import artifact, runtime
 from linnet.fit.runtime import Runtime
@@ -256,7 +257,7 @@ def test_a_module_of_ones_own_is_computed_by_pytorch(tmp_path: Path) -> None:
     assert answers.p is not None and np.abs(answers.p - expected).max() < 1e-6
     with pytest.raises(ModelError, match="pass the module"):
         runtime.load(path)
-    with pytest.raises(ModelError, match="computed by PyTorch alone"):
+    with pytest.raises(ModelError, match="PyTorch alone computes"):
         runtime.load(path, engine="numpy")
     with pytest.raises(ModelError, match="network= is too much"):
         runtime.load(run.path / "linear.safetensors", network=module)
@@ -264,9 +265,9 @@ def test_a_module_of_ones_own_is_computed_by_pytorch(tmp_path: Path) -> None:
 
 def test_wide_tables(tmp_path: Path) -> None:
     draw = np.random.default_rng(0)
-    towns = [f"t{number}" for number in range(1_100)]
+    towns = [f"t{number}" for number in range(2_000)]
     table = polars.DataFrame(
-        {"town": towns * 2, "x": draw.normal(size=2_200), "y": draw.choice(["a", "b"], 2_200)}
+        {"town": towns * 2, "x": draw.normal(size=4_000), "y": draw.choice(["a", "b"], 4_000)}
     )
     settings = {"max_categories": 2_000, "folds": 1, **QUICK}
     with warnings.catch_warnings():
@@ -347,3 +348,77 @@ print("torch" in sys.modules, "polars" in sys.modules)
         input=png(linnet.read("digits").x[0, 0].numpy() * 15), capture_output=True, check=True,
     )  # fmt: skip
     assert done.stdout.split() == [b"False", b"False"]
+
+
+@pytest.mark.parametrize("name", ["bought", "spent"])
+def test_a_model_takes_rows_as_people_write_them(name: str, runs: dict[str, Path]) -> None:
+    model = linnet.load(runs[name])
+    rows = frame().drop("bought", "spent").to_dicts()
+    for given in (rows[0], rows[:3], tuple(rows[:3])):
+        expected = model.predict(frame()[: len(given) if given is not rows[0] else 1])
+        assert np.array_equal(model.predict(given), expected)
+    with pytest.warns(LinnetWarning, match="'town' has 1 rows of unknown categories"):
+        model.predict({**rows[0], "town": "Paris"})
+    with pytest.raises(CellError):
+        model.predict([rows[0], {**rows[1], "age": "old"}])
+    with pytest.raises(DataError, match="the model takes pictures"):
+        linnet.load(runs["digits"]).predict({"a": 1})
+
+
+@pytest.mark.parametrize("name", ["bought", "spent"])
+def test_a_small_text_file_is_predicted_without_pytorch(
+    name: str, runs: dict[str, Path], tmp_path: Path
+) -> None:
+    table = frame().drop("bought", "spent").with_columns(more=polars.lit(1), town=polars.lit("Ulm"))
+    table = table.with_columns(polars.Series("town", ["Paris"] * 2 + ["Rom"] * (ROWS - 2)))
+    table.write_csv(tmp_path / "new.csv")
+    for rows in (None, (3, 0)):
+        told = []
+        for ask in (few, predict):
+            with pytest.warns(LinnetWarning) as warned:
+                found = ask(runs[name], str(tmp_path / "new.csv"), rows=rows)
+            assert found is not None
+            told.append((found, {str(each.message) for each in warned}))
+        (one, words), (two, others) = told
+        assert words == others and one.notes == two.notes and one.classes == two.classes
+        assert one.columns().keys() == two.columns().keys()
+        for key, column in one.columns().items():
+            other = two.columns()[key]
+            assert column.dtype == other.dtype
+            same = np.allclose(column, other, 1e-5, 1e-6) if column.dtype.kind == "f" else None
+            assert same or (column == other).all()
+    with pytest.raises(InputError, match="there is no row 200: all of new has the rows 0 to 119"):
+        few(runs[name], str(tmp_path / "new.csv"), rows=(200,))
+
+
+def test_what_needs_pytorch_is_left_to_it(runs: dict[str, Path], tmp_path: Path) -> None:
+    frame().write_csv(tmp_path / "labelled.csv")
+    (tmp_path / "iris.csv").write_text("a,b\n1,2\n")
+    assert few(runs["bought"], str(tmp_path / "labelled.csv")) is None
+    assert few(runs["iris"], str(tmp_path / "iris.csv")) is None
+    assert few(runs["bought"], "digits") is None
+    assert few(runs["digits"], str(tmp_path / "none.png")) is None
+    assert few(runs["digits"], [str(tmp_path)]) is None
+
+
+def test_the_command_for_a_few_rows_or_pictures_imports_no_pytorch(
+    runs: dict[str, Path], tmp_path: Path
+) -> None:
+    frame().drop("bought", "spent")[:3].write_csv(tmp_path / "new.csv")
+    (tmp_path / "digit.png").write_bytes(png(linnet.read("digits").x[0, 0].numpy() * 15))
+    script = """
+import contextlib, sys
+from linnet.cli import main
+for words in ([sys.argv[1], sys.argv[3]], [sys.argv[2], sys.argv[4], "--invert", "--model", "mlp"]):
+    sys.argv[1:], kept = ["predict", *words], sys.argv[1:]
+    with contextlib.suppress(SystemExit):
+        main()
+    sys.argv[1:] = kept
+print("torch" in sys.modules)
+"""
+    given = [runs["bought"], runs["digits"], tmp_path / "new.csv", tmp_path / "digit.png"]
+    done = subprocess.run(
+        [sys.executable, "-c", script, *map(str, given)], capture_output=True, text=True, check=True
+    )
+    assert "prediction" in done.stdout and "digit.png" in done.stdout
+    assert done.stdout.split()[-1] == "False"
