@@ -110,11 +110,11 @@ class Encoder:
                 raise DataError(
                     f"row {number} is a {type(row).__name__}; expected names and values"
                 )
+        extra = self._strangers(rows)
         if not self._fields:
-            x, notes = self._numbers(rows), ()
-        else:
-            x, notes = self._few(rows) if len(rows) <= FEW else self._many(rows)
-        return Rows(x, (*self._strangers(rows), *(f"the column {note}" for note in notes)))
+            return Rows(self._numbers(rows), extra)
+        x, notes = self._few(rows) if len(rows) <= FEW else self._many(rows)
+        return Rows(x, (*extra, *(f"the column {note}" for note in notes)))
 
     def _few(self, rows: Sequence[Row]) -> tuple[Array | Codes, Sequence[str]]:
         """Row by row."""
