@@ -90,6 +90,10 @@ def parts(html: str) -> dict[str, Any]:
     return {"facts": json.loads(scripts["facts"]), "numbers": [scripts[name] for name in found]}
 
 
+def _scale(spec: dict[str, Any]) -> Any:
+    return spec.get("member", spec).get("scale")
+
+
 def random_model(
     folder: Path, kind: str, spec: dict[str, Any], schema: Schema, objective: str, dtype: str
 ) -> Runtime:
@@ -101,7 +105,8 @@ def random_model(
     module = build(kind, whole, dtype)
     generator = torch.Generator().manual_seed(1)
     for name, tensor in module.state_dict().items():
-        if not tensor.is_floating_point():
+        plain = name.endswith(("scaling.shift", "scaling.factor")) and _scale(whole) == "none"
+        if plain or not tensor.is_floating_point():
             continue
         drawn = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
         if name.endswith(("running_var", "factor", "rate")):
