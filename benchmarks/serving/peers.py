@@ -2,8 +2,8 @@
 
     python peers.py fastapi|litserve MODEL.onnx PORT
 
-Each takes ``POST /predict`` with a list of rows (objects by column), and answers labels and
-probabilities. It is what one would write by hand: no limits, no notes, no checks but pydantic's.
+Each takes ``POST /predict`` with a list of rows (objects by column; LitServe wants an object around
+it), and answers labels and probabilities. It is what one would write by hand: no limits, no notes, no checks but pydantic's.
 """
 
 import sys
@@ -63,23 +63,33 @@ def fastapi(path: str, port: int) -> None:
     uvicorn.run(app, host="127.0.0.1", port=port, log_level="critical", access_log=False)
 
 
-def litserve(path: str, port: int) -> None:
+class Api:
+    """The model for LitServe, in a process of its own."""
+
+    path = sys.argv[2]
+
+    def setup(self, device: str) -> None:
+        self.model = Onnx(self.path)
+
+    def decode_request(self, request):  # type: ignore[no-untyped-def]
+        return request["rows"]  # LitServe takes objects
+
+    def predict(self, rows: Any) -> Any:
+        return self.model(rows)
+
+    def encode_response(self, output: Any) -> Any:
+        return {"predictions": output}
+
+
+if sys.argv[1] == "litserve":  # also in the process of the model, which imports this file
     import litserve as ls
 
-    class Api(ls.LitAPI):  # type: ignore[misc]
-        def setup(self, device: str) -> None:
-            self.model = Onnx(path)
+    class LitApi(Api, ls.LitAPI):  # type: ignore[misc]
+        pass
 
-        def decode_request(self, request: Any) -> Any:
-            return request
 
-        def predict(self, rows: Any) -> Any:
-            return self.model(rows)
-
-        def encode_response(self, output: Any) -> Any:
-            return {"predictions": output}
-
-    server = ls.LitServer(Api(), accelerator="cpu", workers_per_device=1)
+def litserve(path: str, port: int) -> None:
+    server = ls.LitServer(LitApi(), accelerator="cpu", workers_per_device=1)
     server.run(host="127.0.0.1", port=port, log_level="critical", generate_client_file=False,
                num_api_servers=1)  # fmt: skip
 

@@ -129,12 +129,11 @@ def shares(answer: Any) -> list[list[float]]:
     return found
 
 
-def wrk(port: int, path: str, body: bytes, connections: int, seconds: float, core: int) -> str:
+def wrk(port: int, path: str, body: bytes, connections: int, seconds: int, core: int) -> str:
     with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        text = body.decode().replace("]]", "] ]")  # the end of a long string of Lua
         script.write(
             f'wrk.method = "POST"\nwrk.headers["Content-Type"] = "application/json"\n'
-            f"wrk.body = [[{text}]]\n"
+            f"wrk.body = [==[{body.decode()}]==]\n"
         )
         script.flush()
         words = ["taskset", "-c", str(core), "wrk", "-t1", f"-c{connections}", f"-d{seconds}s",
@@ -149,7 +148,7 @@ def milliseconds(text: str, share: str) -> float:
 
 
 def measured(
-    pid: int, port: int, peer: Peer, body: bytes, connections: int, seconds: float, core: int
+    pid: int, port: int, peer: Peer, body: bytes, connections: int, seconds: int, core: int
 ) -> Found:
     wrk(port, peer.path, body, connections, 1, core)  # warm
     before = seconds_of(pid)
@@ -172,7 +171,7 @@ def main() -> int:
     parser.add_argument("--peers", help="the Python of an environment with requirements.txt")
     parser.add_argument("--mlflow", help="the Python of one with MLflow and what linnet needs")
     parser.add_argument("--only", nargs="*")
-    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--core", type=int, default=0)
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
@@ -191,8 +190,8 @@ def main() -> int:
             file = Path(folder) / "model.onnx"
             linnet(python, environment, "export", given.run, "--to", "onnx", "--out", file)
             script = str(HERE / "peers.py")
-            for name in ("fastapi", "litserve"):
-                servers.append(Peer(name, [peers, script, name, str(file)]))
+            for name, around in (("fastapi", "%s"), ("litserve", '{"rows": %s}')):
+                servers.append(Peer(name, [peers, script, name, str(file)], around=around))
         if given.mlflow:
             place = Path(folder) / "mlflow"
             linnet(python, environment, "export", given.run, "--to", "mlflow", "--out", place)

@@ -141,8 +141,8 @@ def test_a_missing_column_is_named(site: Here) -> None:
     ("body", "status", "words"),
     [
         ("", 400, "not JSON"), ("{", 400, "not JSON"), ("[1, NaN]", 400, "NaN"),
-        ('{"age": 1e999}', 400, "out of range"), ('{"age": 1, "age": 2}', 400, "twice"),
-        ("[" * 200 + "]" * 200, 400, "nested"), ("null", 422, "None"),
+        ("[1e999]", 422, "expected"), ('{"age": 1, "age": 2}', 400, "twice"),
+        ("[" * 100_000 + "]" * 100_000, 400, "nested"), ("null", 422, "None"),
         ("[]", 422, "no rows"), ("{}", 422, "missing"), ("3", 422, "expected an object"),
         ("[[1, 2]]", 422, "expected an object"), ("[1]", 422, "expected an object"),
         ('[{"age": 1}, 2]', 422, "row 1 is 2"),

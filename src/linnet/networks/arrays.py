@@ -4,7 +4,7 @@ All that depends on the weights alone is prepared once: batch norms and the resc
 are part of the linear layers beside them, a piecewise embedding is part of the first layer, and the
 members of a ``Mean`` are stacked, so that each step is one product for all of them. So the sums are
 rounded in another order than in PyTorch, in the same dtype; a line is computed in float64.
-``tests/networks/test_arrays.py`` holds them against the modules.
+``tests/networks/test_in_numpy.py`` holds them against the modules.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The tensors and the layers of a network, from its specification alone, without PyTorch.
 
-``tests/networks/test_arrays.py`` holds them against the modules.
+``tests/networks/test_in_numpy.py`` holds them against the modules.
 """
 
 from __future__ import annotations

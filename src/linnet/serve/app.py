@@ -18,7 +18,7 @@ from linnet.errors import LinnetError
 from linnet.serve import mlflow, plain, v2
 from linnet.serve.answers import dumps
 from linnet.serve.guard import Guard, Headers, headers_of
-from linnet.serve.inputs import JSON, Body, media
+from linnet.serve.inputs import JSON, Body, media, too_deep
 from linnet.serve.limits import HELD_BYTES, INLINE_BYTES, Limits
 from linnet.serve.manual import POLICY, manual
 from linnet.serve.models import Model, Models
@@ -164,6 +164,8 @@ class Service:
             reply = _error(path, refused)
         except LinnetError as error:
             reply = _error(path, of_input(error))
+        except RecursionError:
+            reply = _error(path, too_deep())
         except Ended:
             self._held -= held
             return
