@@ -22,7 +22,7 @@ from torch import nn
 
 import linnet
 import linnet.core.text
-from helpers import ParsedPage, open_browser, refusal
+from helpers import ParsedPage, command, open_browser, refusal
 from linnet.data.column import Column
 from linnet.data.pictures.picture import fitted
 from linnet.data.schema import Schema
@@ -90,6 +90,10 @@ def parts(html: str) -> dict[str, Any]:
     return {"facts": json.loads(scripts["facts"]), "numbers": [scripts[name] for name in found]}
 
 
+def _scale(spec: dict[str, Any]) -> Any:
+    return spec.get("member", spec).get("scale")
+
+
 def random_model(
     folder: Path, kind: str, spec: dict[str, Any], schema: Schema, objective: str, dtype: str
 ) -> Runtime:
@@ -101,7 +105,8 @@ def random_model(
     module = build(kind, whole, dtype)
     generator = torch.Generator().manual_seed(1)
     for name, tensor in module.state_dict().items():
-        if not tensor.is_floating_point():
+        plain = name.endswith(("scaling.shift", "scaling.factor")) and _scale(whole) == "none"
+        if plain or not tensor.is_floating_point():
             continue
         drawn = torch.randn(tensor.shape, generator=generator, dtype=torch.float64)
         if name.endswith(("running_var", "factor", "rate")):
@@ -615,8 +620,8 @@ def test_what_a_page_cannot_compute_is_refused(
     model = random_model(tmp_path, "linear", {"scale": "pixel"}, schema, "squared", "float32")
     assert "pictures of float32" in refusal(document, model, error=InputError)
     model = random_model(tmp_path, "linear", {"scale": "none"}, rows_of(5), "softmax", "float32")
-    monkeypatch.setattr(page, "MAX_NUMBERS", 10)
-    assert "20 numbers" in refusal(document, model, error=InputError)
+    monkeypatch.setattr(page, "MAX_PARAMETERS", 10)
+    assert "18 parameters" in refusal(document, model, error=InputError)
     monkeypatch.undo()
     x = np.random.default_rng(0).normal(size=(60, 5)).astype("float32")
     run = linnet.train(
@@ -631,6 +636,33 @@ def test_what_a_page_cannot_compute_is_refused(
     told = refusal(document, own, error=InputError)
     assert '"custom"' in told and "linear, mlp, cnn" in told
     assert page.document([own], served=True, name="x")  # the server computes it
+    out = linnet.export(run, "page", model="linear", out=tmp_path / "x.html")  # without the other
+    assert [model["name"] for model in parts(out.read_text("utf-8"))["facts"]["models"]] == [
+        "linear"
+    ]
+    told = refusal(linnet.export, run, "page", model="custom", error=InputError)
+    assert '"custom"' in told  # before the module is asked for
+
+
+def test_export_writes_the_page(
+    table: linnet.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The model and the run's others, without the constant; what a page cannot hold is left out."""
+    out = linnet.export(table, "page", model="mlp", out=tmp_path / "page.html")
+    html = out.read_text("utf-8")
+    facts = parts(html)["facts"]
+    assert [model["name"] for model in facts["models"]] == ["mlp", "linear"]
+    assert [model["chosen"] for model in facts["models"]] == [True, False]
+    assert facts["name"] == "table" and facts["models"][0]["test"]["accuracy_interval"]
+    (size,) = {
+        sum(layer.parameters for layer in model.manifest.layers)
+        for model in loaded(table, "linear")
+    }
+    monkeypatch.setattr(page, "MAX_PARAMETERS", size)
+    done = command("export", table.path, "--to", "page", "--model", "linear", "--out", out)
+    assert done.returncode == 0, done.stderr
+    assert "offline" in done.stdout and 'left out: the model "mlp" has' in done.stdout
+    assert len(parts(out.read_text("utf-8"))["facts"]["models"]) == 1
 
 
 def test_the_page_knows_linnets_own_parts() -> None:
