@@ -96,7 +96,7 @@ def network_of(name: str, dtype: str) -> Network:
         part.start(x[number : number + 40], y, None, draw)
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter += 0.3 * torch.randn(parameter.shape, generator=draw)
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=draw))
         for key, buffer in network.named_buffers():
             if key.endswith(("running_mean", "running_var")):
                 buffer.uniform_(0.5, 1.5, generator=draw)
@@ -169,7 +169,7 @@ def test_coded_rows(
         part.start(x[:40], None, None, generator)
     with torch.no_grad():
         for parameter in network.parameters():
-            parameter += 0.3 * torch.randn(parameter.shape, generator=generator)
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
         expected = network.eval()(x).numpy()
     plan = shapes.plan(kind, whole, "test")
     assert plan is not None

@@ -17,7 +17,7 @@ is none of the categories (all zeros).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -371,6 +371,14 @@ def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Re
         return [work(item) for item in items]
     with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
         return list(threads.map(work, items))
+
+
+def strangers(names: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
+    """In words: the columns, by name, that a model does not know."""
+    extra = [name for name in names if name not in known]
+    if not extra:
+        return ()
+    return (f"columns that the model does not know: {', '.join(map(repr, extra[:8]))}",)
 
 
 def unknown(columns: Sequence[Column], rows: Array) -> list[str]:

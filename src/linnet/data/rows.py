@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from linnet.core.registry import suggest
-from linnet.core.text import listed
 from linnet.data import columns
 from linnet.data.codes import Codes
 from linnet.data.column import Column
@@ -111,11 +110,11 @@ class Encoder:
                 raise DataError(
                     f"row {number} is a {type(row).__name__}; expected names and values"
                 )
+        extra = self._strangers(rows)
         if not self._fields:
-            x, notes = self._numbers(rows), ()
-        else:
-            x, notes = self._few(rows) if len(rows) <= FEW else self._many(rows)
-        return Rows(x, (*self._strangers(rows), *(f"the column {note}" for note in notes)))
+            return Rows(self._numbers(rows), extra)
+        x, notes = self._few(rows) if len(rows) <= FEW else self._many(rows)
+        return Rows(x, (*extra, *(f"the column {note}" for note in notes)))
 
     def _few(self, rows: Sequence[Row]) -> tuple[Array | Codes, Sequence[str]]:
         """Row by row."""
@@ -235,12 +234,13 @@ class Encoder:
         remedy = f"{near}give null if it is unknown" if self._fields else f"{near}give it"
         return CellError(number, name, MISSING, "every column of the model", remedy)
 
-    def _strangers(self, rows: Sequence[Row]) -> list[str]:
+    def _strangers(self, rows: Sequence[Row]) -> tuple[str, ...]:
         """A note on columns that the model does not know."""
         if all(row.keys() <= self._known for row in rows):
-            return []
-        extra = dict.fromkeys(str(name) for row in rows for name in row if name not in self._known)
-        return [f"columns that the model does not know: {listed(list(map(repr, extra)), 8)}"]
+            return ()
+        return columns.strangers(
+            dict.fromkeys(str(name) for row in rows for name in row), self._known
+        )
 
 
 class Slow:

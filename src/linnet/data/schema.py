@@ -167,19 +167,35 @@ class Schema(Closed):
 
         A single picture is (height, width) or (channels, height, width), a single row (columns,);
         a batch has one more dimension. If the model was trained on a table, ``raw`` is a data frame
-        (pandas, polars, pyarrow, ...), matched by the names of its columns.
+        (pandas, polars, pyarrow, ...), matched by the names of its columns; or a mapping from these
+        names to the values of a row, or a list of such rows.
         """
         import numpy as np
         import torch
 
         from linnet.data.memory.frames import Frames
 
+        if isinstance(raw, Mapping) or _are_rows(raw):
+            return self._encode_mappings(raw)
         if self.tabular and Frames().matches(raw):
             return self.encode_table(Frames().read(raw, Reading(missing=self.missing)))
         array = self.encode_array(raw)
         if (told := self.look(array)) is not None:
             warnings.warn(told, LinnetWarning, stacklevel=2)
         return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+
+    def _encode_mappings(self, raw: Any) -> Tensor:
+        import torch
+
+        from linnet.data.coded import coded
+        from linnet.data.codes import Codes
+
+        if self.example == "picture" and not self.columns:
+            raise DataError("the model takes pictures, not rows with names: give arrays of pixels")
+        x, notes = self.encode_rows([raw] if isinstance(raw, Mapping) else raw)
+        for note in notes:
+            warnings.warn(note, LinnetWarning, stacklevel=3)
+        return coded(x) if isinstance(x, Codes) else torch.from_numpy(x)
 
     def encode_array(self, raw: Any) -> np.ndarray[Any, Any]:
         """The same for raw examples that are no data frame, as an array of NumPy; needs no
@@ -400,6 +416,11 @@ class Schema(Closed):
 
         labels: np.ndarray[Any, Any] = np.asarray(self.classes)[codes.cpu().numpy()]
         return labels
+
+
+def _are_rows(raw: Any) -> bool:
+    """Whether it is a list of rows, each a mapping."""
+    return isinstance(raw, (list, tuple)) and bool(raw) and isinstance(raw[0], Mapping)
 
 
 def unit_pixels(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:

@@ -18,10 +18,11 @@ import numpy as np
 from linnet.core.files import Place
 from linnet.core.text import listed
 from linnet.data.codes import Codes
+from linnet.data.columns import strangers
 from linnet.data.pictures.ground import blank
 from linnet.data.rows import Encoder
 from linnet.errors import DataError, InputError, ModelError
-from linnet.fit.artifact import Manifest, Opened, open_model, reading_of
+from linnet.fit.artifact import Manifest, open_model, reading_of
 from linnet.networks import arrays, shapes
 from linnet.objectives import arrays as links
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 Array = np.ndarray[Any, Any]
 Engine = Literal["numpy", "torch"]
 
-KINDS = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I64": np.dtype("<i8")}
+KINDS: dict[str, Any] = {"F32": np.dtype("<f4"), "F64": np.dtype("<f8"), "I64": np.dtype("<i8")}
 """The dtypes of the tensors of linnet's own networks, by their names in safetensors."""
 
 
@@ -161,11 +162,7 @@ class Runtime:
         table = read_bytes(content, "the table", schema.reading(reading))
         notes = list(map(str, table.notes))
         names = [field.name for field in schema.fields] or list(schema.columns)
-        extra = [name for name in table.columns if name not in (*names, *schema.targets)]
-        if extra:
-            notes.append(
-                f"columns that the model does not know: {listed(list(map(repr, extra)), 8)}"
-            )
+        notes += strangers(table.columns, (*names, *schema.targets))
         first = {name: series[0] for name, series in table.columns.items()}
         if schema.tabular:
             x, told = schema.table_arrays(table)
@@ -227,22 +224,19 @@ def load(
     takes NumPy where it can compute the model, else PyTorch.
     """
     if engine != "torch" and network is None:
-        opened = open_model(path)
-        found = _in_numpy(opened)
+        found = quick(path)
         if found is not None:
             return found
         if engine == "numpy":
-            raise ModelError(
-                f"{opened.path}: a {opened.manifest.model} of this kind or size is computed by "
-                "PyTorch alone: give engine='auto'"
-            )
+            raise ModelError(f"{path}: PyTorch alone computes this model: give engine='auto'")
     from linnet.fit import artifact
 
     return in_torch(artifact.load(path, network))
 
 
-def _in_numpy(opened: Opened) -> Runtime | None:
+def quick(path: str | os.PathLike[str] | Place) -> Runtime | None:
     """The model of a file, checked and computed without PyTorch; None where that cannot be."""
+    opened = open_model(path)
     manifest = opened.manifest
     link = links.find(manifest.objective)
     if link is None or manifest.model not in shapes.SPECS:

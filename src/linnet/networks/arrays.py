@@ -112,17 +112,19 @@ class Line:
     def __call__(self, x: Any) -> Array:
         if isinstance(x, Codes):
             places = x.places
-            raw = (x.numbers - self._shift[places]) @ self._weight[places] + self._bias
+            raw: Array = (x.numbers - self._shift[places]) @ self._weight[places] + self._bias
             for codes in x.codes.T:
                 raw += self._table[codes]
             return raw
-        return (x.reshape(len(x), -1) - self._shift) @ self._weight + self._bias
+        found: Array = (x.reshape(len(x), -1) - self._shift) @ self._weight + self._bias
+        return found
 
     def terms(self, x: Any) -> Array:
         """What each encoded column adds to the raw predictions of the first row, (columns,
         outputs)."""
         if not isinstance(x, Codes):
-            return (x[0].reshape(-1) - self._shift)[:, None] * self._weight
+            own: Array = (x[0].reshape(-1) - self._shift)[:, None] * self._weight
+            return own
         found = np.zeros_like(self._table)
         found[x.places] = (x.numbers[0] - self._shift[x.places])[:, None] * self._weight[x.places]
         found[x.codes[0]] = self._table[x.codes[0]]
@@ -142,8 +144,9 @@ class Inputs(NamedTuple):
 
     def take(self, source: Array, kept: Array) -> Inputs:
         """The inputs ``kept``, from other places."""
-        parts = (None if part is None else part[:, :, kept] for part in self[1:])
-        return Inputs(source, *parts)
+        low = None if self.low is None else self.low[:, :, kept]
+        high = None if self.high is None else self.high[:, :, kept]
+        return Inputs(source, self.shift[:, :, kept], self.factor[:, :, kept], low, high)
 
     def of(self, x: Array, member: slice, dtype: Any) -> Array:
         """The inputs (members, rows, inputs) of encoded numbers (rows, numbers)."""
@@ -152,7 +155,8 @@ class Inputs(NamedTuple):
         if self.low is not None and self.high is not None:
             np.maximum(values, self.low[member], out=values)
             np.minimum(values, self.high[member], out=values)
-        return values.astype(dtype, copy=False)
+        found: Array = values.astype(dtype, copy=False)
+        return found
 
 
 class Perceptron:
@@ -324,8 +328,9 @@ def _folded(
     shift = shift + np.divide(begin, factor, out=np.zeros_like(begin), where=~flat)
     level = ((0.0 - begin) * slope).clip(*ends) if len(columns) else begin
     more = shift, factor * slope, *(np.where(flat, level, end) for end in ends)
+    own = inputs.shift, inputs.factor, inputs.low, inputs.high
+    parts = [np.concatenate(pair, 2) for pair in zip(own, more, strict=True)]
     every = np.concatenate([np.arange(plain), source])
-    parts = (np.concatenate(pair, 2) for pair in zip(inputs[1:], more, strict=True))
     return Inputs(every, *parts), (folded, bias)
 
 

@@ -75,8 +75,8 @@ class Logistic:
 
     def probabilities(self, raw: Array) -> Array:
         if len(raw) == 1:  # NumPy takes ten times as long for one row
-            small = math.exp(-abs(raw[0, 0]))
-            pair = small / (1 + small), 1 / (1 + small)
+            tiny = math.exp(-abs(raw[0, 0]))
+            pair = tiny / (1 + tiny), 1 / (1 + tiny)
             return np.array([pair if raw[0, 0] > 0 else pair[::-1]])
         small = np.exp(-np.abs(raw))  # never too large
         less, more = small / (1 + small), 1 / (1 + small)

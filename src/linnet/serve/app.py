@@ -234,7 +234,7 @@ class Service:
         model, job = place.model, place.job
         assert model is not None and job is not None
         body = Body(content, kind, parameters)
-        if model.light and len(content) <= INLINE_BYTES:
+        if model.light and len(content) <= INLINE_BYTES and kind == JSON:
             return Reply(job(model, body, self.limits, Flag()))
 
         async def gone() -> None:

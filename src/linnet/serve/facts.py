@@ -9,12 +9,11 @@ from linnet.fit.runtime import Runtime
 
 
 class Facts(NamedTuple):
-    """``names``: the classes as text; ``targets``: what is predicted; ``known``: the names that a
-    row may have, used or not; ``tabular``: whether rows have names of columns."""
+    """``names``: the classes as text; ``targets``: what is predicted; ``tabular``: whether rows
+    have names of columns."""
 
     names: tuple[str, ...]
     targets: tuple[str, ...]
-    known: frozenset[str]
     tabular: bool
 
 
@@ -26,7 +25,5 @@ def facts(runtime: Runtime) -> Facts:
     found = _FACTS.get(runtime)
     if found is None:
         schema = runtime.schema
-        fields = (field.name for field in schema.fields)
-        known = frozenset((*schema.targets, *fields, *schema.columns))
-        found = _FACTS[runtime] = Facts(schema.names, schema.targets, known, schema.tabular)
+        found = _FACTS[runtime] = Facts(schema.names, schema.targets, schema.tabular)
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -188,9 +188,7 @@ def of_records(runtime: Runtime, records: Sequence[Mapping[str, Any]], limits: L
                 {"row": number},
             )
     if facts(runtime).tabular:
-        found = runtime.rows(records)
-        ignored = _ignored(runtime, records)
-        return replace(found, notes=(*found.notes, ignored)) if ignored else found
+        return runtime.rows(records)
     if not schema.columns:
         raise Refused(422, f"the model's columns have no names; expected {wanted(runtime)}")
     try:
@@ -204,19 +202,6 @@ def of_records(runtime: Runtime, records: Sequence[Mapping[str, Any]], limits: L
             {"row": number, "column": name, "given": None, "expected": "a number"},
         ) from None
     return of_array(runtime, lists, limits)
-
-
-def _ignored(runtime: Runtime, records: Sequence[Mapping[str, Any]]) -> str | None:
-    """A note about keys that are no columns of the model's data."""
-    known = facts(runtime).known
-    found: dict[str, None] = {}
-    for record in records:
-        if not record.keys() <= known:
-            found |= dict.fromkeys(key for key in record if key not in known)
-    if not found:
-        return None
-    what = "is no column" if len(found) == 1 else "are no columns"
-    return f"{listed(list(map(literal, found)), 5)} {what} of the model's, and not used"
 
 
 def transposed(columns: Mapping[str, Any]) -> list[dict[str, Any]]:
