@@ -805,7 +805,7 @@ def test_the_form_moves_the_answer(
     assert not tried.page.locator("#problem").is_visible()
     tried.page.locator("#live", has_text="the perceptron: ").wait_for(state="attached")
     terms = tried.page.locator(".terms li")
-    assert terms.count() == 10 and "the constant" in terms.last.inner_text()
+    assert 6 <= terms.count() <= 10 and "the constant" in terms.last.inner_text()
 
 
 def test_the_form_by_the_keyboard(table: linnet.Run, opened: Callable[..., Opened]) -> None:
