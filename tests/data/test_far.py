@@ -140,7 +140,8 @@ def test_a_line_and_a_net_hardly_suffer_from_lost_decimal_points(tmp_path: Any) 
 
 def test_bins_of_very_many_rows_are_those_of_the_rows_drawn(monkeypatch: Any) -> None:
     from linnet.core.randomness import generator
-    from linnet.networks.embedding import Piecewise, PiecewiseSpec
+    from linnet.networks.embedding import Piecewise
+    from linnet.networks.specs import PiecewiseSpec
 
     monkeypatch.setattr(randomness, "SAMPLE", 64)
     x = torch.randn(1_000, 1, generator=torch.Generator().manual_seed(0))

@@ -17,7 +17,8 @@ import linnet
 from linnet.cli import app
 from linnet.core import memory
 from linnet.data import columns
-from linnet.data.coded import WIDE, Coded
+from linnet.data.coded import Coded
+from linnet.data.codes import WIDE
 from linnet.errors import DataError, InputError, LinnetWarning
 from linnet.experiment.predict import predict
 from linnet.fit import room

@@ -14,7 +14,12 @@ import torch
 import linnet
 from linnet.core.files import canonical
 from linnet.errors import ModelError
+from linnet.fit import artifact, runtime
 from linnet.fit.artifact import load, read_manifest
+
+LOADERS: dict[str, Callable[[Path], Any]] = {"torch": artifact.load, "numpy": runtime.load}
+BOTH = pytest.mark.parametrize("loader", LOADERS.values(), ids=LOADERS)
+"""What is refused, is refused by both ways to a model, in the same words."""
 
 FAST: dict[str, Any] = {"epochs": 2, "widths": [8], "penalty": [0.1]}
 
@@ -183,23 +188,30 @@ FAULTS: dict[str, tuple[Edit, str]] = {
 }  # fmt: skip
 
 
+@BOTH
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_tampered_file_is_refused_by_name(fault: str, good: bytes, tmp_path: Path) -> None:
+def test_a_tampered_file_is_refused_by_name(
+    fault: str, loader: Callable[[Path], Any], good: bytes, tmp_path: Path
+) -> None:
     edit, message = FAULTS[fault]
     path = tmp_path / "model.safetensors"
     path.write_bytes(edit(*parts(good)))
     with pytest.raises(ModelError) as caught:
-        load(path)
+        loader(path)
     assert message in str(caught.value) and str(path) in str(caught.value)
+    with pytest.raises(ModelError) as other:
+        load(path)
+    assert str(other.value) == str(caught.value)
 
 
+@BOTH
 def test_huge_widths_are_refused_before_they_take_memory(
-    runs: dict[str, linnet.Run], tmp_path: Path
+    loader: Callable[[Path], Any], runs: dict[str, linnet.Run], tmp_path: Path
 ) -> None:
     content = (runs["digits"].path / "mlp.safetensors").read_bytes()
     (tmp_path / "m").write_bytes(manifest_with(network__widths=[10**6, 10**6])(*parts(content)))
     with pytest.raises(ModelError, match="parameters; at most"):
-        load(tmp_path / "m")
+        loader(tmp_path / "m")
 
 
 @pytest.mark.parametrize(
@@ -211,12 +223,13 @@ def test_huge_widths_are_refused_before_they_take_memory(
         (b"\x1f\x8b\x08", "gzip"),
     ],
 )
+@BOTH
 def test_other_formats_are_refused_by_their_first_bytes(
-    head: bytes, kind: str, tmp_path: Path
+    loader: Callable[[Path], Any], head: bytes, kind: str, tmp_path: Path
 ) -> None:
     (tmp_path / "model.pt").write_bytes(head + bytes(1000))
     with pytest.raises(ModelError, match=kind):
-        load(tmp_path / "model.pt")
+        loader(tmp_path / "model.pt")
 
 
 def test_a_pickle_is_never_run(tmp_path: Path) -> None:
@@ -231,25 +244,29 @@ def test_a_pickle_is_never_run(tmp_path: Path) -> None:
     (tmp_path / "a.pt").write_bytes(pickle.dumps(Payload()))
     (tmp_path / "b.pt").write_bytes(pickle.dumps(Payload(), protocol=0))
     for name in ("a.pt", "b.pt"):
-        with pytest.raises(ModelError):
-            load(tmp_path / name)
+        for loader in LOADERS.values():
+            with pytest.raises(ModelError):
+                loader(tmp_path / name)
     assert not canary.exists()
 
 
 def test_nothing_is_imported_because_a_file_names_it(good: bytes, tmp_path: Path) -> None:
     (tmp_path / "m").write_bytes(manifest_with(model="antigravity:x")(*parts(good)))
-    with pytest.raises(ModelError, match="unknown network"):
-        load(tmp_path / "m")
+    for loader in LOADERS.values():
+        with pytest.raises(ModelError, match="unknown network"):
+            loader(tmp_path / "m")
     assert "antigravity" not in sys.modules
 
 
 def test_files_that_are_no_models_at_all(tmp_path: Path) -> None:
     for content in (b"", b"abc", bytes(8), b"\xff" * 100, (10).to_bytes(8, "little") + b"{" * 10):
         (tmp_path / "m").write_bytes(content)
-        with pytest.raises(ModelError):
-            load(tmp_path / "m")
-    with pytest.raises(ModelError, match="cannot read"):
-        load(tmp_path)
+        for loader in LOADERS.values():
+            with pytest.raises(ModelError):
+                loader(tmp_path / "m")
+    for loader in LOADERS.values():
+        with pytest.raises(ModelError, match="cannot read"):
+            loader(tmp_path)
 
 
 def test_the_mnist_line_has_7850_parameters() -> None:

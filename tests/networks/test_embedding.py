@@ -14,8 +14,9 @@ from linnet.data.coded import Coded
 from linnet.data.schema import Schema
 from linnet.errors import ModelError, RecipeError
 from linnet.networks.build import build, layers
-from linnet.networks.embedding import Embedding, Periodic, Piecewise, PiecewiseSpec, described
+from linnet.networks.embedding import Embedding, Periodic, Piecewise, described
 from linnet.networks.mlp import MLP
+from linnet.networks.specs import PiecewiseSpec
 
 KINDS = ("piecewise", "periodic")
 NUMBERS = (0, 2, 3)

@@ -1,13 +1,16 @@
 """Every objective keeps its contract: derivatives, bound, domain, constant."""
 
+import itertools
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
 from linnet.core.registry import lookup
-from linnet.objectives import OBJECTIVES
+from linnet.objectives import OBJECTIVES, arrays, find
 from linnet.objectives.base import Objective
 
 ROWS = 40
@@ -110,3 +113,31 @@ def test_mean_and_probabilities_agree(name: str, kind: str) -> None:
     assert torch.allclose(p.sum(1), torch.ones(ROWS, dtype=torch.float64), atol=1e-15)
     mean: Any = objective.mean(raw)
     assert torch.equal(p[:, -1:] if name == "logistic" else p, mean)
+
+
+@pytest.mark.parametrize("name", OBJECTIVES)
+def test_the_links_in_numpy_are_those_of_the_objectives(name: str) -> None:
+    link, objective = arrays.find(name), find(name)
+    assert link is not None and link.classifies == objective.classifies
+    for classes, targets in itertools.product((0, 2, 3, 5), (1, 2)):
+        task = "classification" if classes else "regression"
+        names = tuple("ab"[:targets])
+        target: Any = SimpleNamespace(task=task, classes=tuple(range(classes)), targets=names)
+        assert link.suits(target) == objective.suits(target)
+        if link.suits(target):
+            assert link.outputs(target) == objective.outputs(target)
+    outputs = 1 if name == "logistic" else 4
+    raw = 30 * torch.randn((200, outputs), generator=torch.Generator().manual_seed(0)).double()
+    raw[0], raw[1], raw[2] = 0.0, 800.0, -800.0
+    one, two = link.mean(raw.numpy()), objective.mean(raw).numpy()
+    assert np.abs(one - two).max() <= 1e-15 * max(1.0, np.abs(two).max())
+    if objective.classifies:
+        p, expected = link.probabilities(raw.numpy()), objective.probabilities(raw).numpy()
+        assert np.abs(p - expected).max() <= 1e-15 and p.shape == expected.shape
+        small = expected[expected > 0].min()
+        assert 0 < small < 1e-10 and p[expected > 0].min() == pytest.approx(small, rel=1e-12)
+
+
+def test_the_links_are_of_linnet_s_own_objectives_alone() -> None:
+    assert set(arrays.LINKS) == set(OBJECTIVES)
+    assert arrays.find("hinge") is None

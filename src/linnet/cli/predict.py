@@ -22,7 +22,7 @@ from linnet.data.table import Warned
 from linnet.errors import InputError
 
 if TYPE_CHECKING:
-    from linnet.experiment.predict import Predictions
+    from linnet.experiment.predictions import Predictions
 
 FORMULA = tuple("=+-@\t\r\n")
 MAX_JSON_NUMBERS = 5_000_000
@@ -61,15 +61,21 @@ def predict(
 ) -> None:
     """Predict pictures, or rows of a data set."""
     allow(plugin)
-    set_threads()
     if out is not None and out.suffix.lower() not in ENDINGS:
         raise InputError(f"--out {out}: expected a name that ends in {', '.join(ENDINGS)}")
     if out is not None and json:
         raise InputError("--out writes a file, --json prints: give one of the two")
-    from linnet.experiment.predict import predict
+    from linnet.experiment.few import few
 
     data = inputs[0] if len(inputs) == 1 else _pictures(inputs)
-    found = predict(run, data, model=model, part=part, rows=_numbers(rows), invert=invert)
+    numbers, found = _numbers(rows), None
+    if part == "all":
+        found = few(run, data, model=model, rows=numbers, invert=invert)
+    if found is None:
+        set_threads()
+        from linnet.experiment.predict import predict
+
+        found = predict(run, data, model=model, part=part, rows=numbers, invert=invert)
     for note in found.notes:
         if not isinstance(note, Warned):  # it was a warning already
             say(f"note: {note}", error=True)

@@ -9,7 +9,6 @@ import sys
 import unicodedata
 from collections.abc import Collection
 from itertools import islice
-from pathlib import Path
 from typing import IO, Any
 
 from linnet.errors import printable
@@ -146,7 +145,7 @@ def listed(items: Collection[object], most: int) -> str:
     return ", ".join(map(str, islice(items, most))) + (", ..." if len(items) > most else "")
 
 
-def of_path(path: str | Path) -> str:
+def of_path(path: str | os.PathLike[str]) -> str:
     """A path as text that can be printed and stored, also if its bytes are not UTF-8."""
     return os.fsencode(path).decode(errors="replace")
 

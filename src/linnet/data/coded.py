@@ -8,10 +8,7 @@ import torch
 from torch import Tensor
 
 from linnet.core import memory
-
-WIDE = 1_000
-"""If its categories make more than this many 0/1 columns, the rows of a table are ``Coded``. The
-rule looks at the columns alone, so a model sees all rows in the same form."""
+from linnet.data.codes import Codes
 
 ASKED_BYTES = 64 << 20
 """Before more than this is allocated, it is asked whether it is there."""
@@ -135,6 +132,12 @@ class Coded(Tensor):
     ) -> Any:
         named = {key: _seen(each) for key, each in (kwargs or {}).items()}
         return func(*map(_seen, args), **named)
+
+
+def coded(rows: Codes) -> Coded:
+    """Rows of NumPy's arrays as tensors that share their memory."""
+    numbers, codes, places = map(torch.from_numpy, (rows.numbers, rows.codes, rows.places))
+    return Coded(numbers, codes, places, rows.width)
 
 
 def _seen(value: Any) -> Any:

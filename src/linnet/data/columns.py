@@ -17,23 +17,25 @@ is none of the categories (all zeros).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
-import torch
 
 from linnet.core import memory
 from linnet.core.later import polars as pl
 from linnet.core.randomness import drawn
 from linnet.core.text import literal
 from linnet.data import far, forms, written
-from linnet.data.coded import WIDE, Coded
+from linnet.data.codes import WIDE, Codes
 from linnet.data.column import Column
 from linnet.data.kinds import SAMPLE, as_boolean, as_date, labels
 from linnet.data.table import Table
 from linnet.errors import DataError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Array = np.ndarray[Any, Any]
 Item = TypeVar("Item")
@@ -298,15 +300,25 @@ def coded(columns: Sequence[Column]) -> list[bool]:
     return [many and width > 1 for width in widths]
 
 
-def encoded(
-    columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[Column]
-) -> torch.Tensor:
+def encoded(columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[Column]) -> Tensor:
     """Records (rows, used columns), in the categories of ``before``, as encoded rows; of very many
     categories (``WIDE``) as ``Coded`` ones."""
+    import torch
+
+    from linnet.data.coded import coded
+
+    found = as_arrays(columns, rows, dtype, before)
+    return coded(found) if isinstance(found, Codes) else torch.from_numpy(found)
+
+
+def as_arrays(
+    columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[Column]
+) -> Array | Codes:
+    """The same as NumPy arrays."""
     used = [column for column in columns if column.used]
     several = coded(used)
     if not any(several):
-        return torch.from_numpy(expand(columns, rows, dtype, before))
+        return expand(columns, rows, dtype, before)
     starts = np.cumsum([0, *(len(column.names) for column in used)])
     plain = [index for index, many in enumerate(several) if not many]
     earlier = [column for column in before if column.used]
@@ -322,9 +334,10 @@ def encoded(
         found = hot(used[index], recode(used[index], rows[:, index], earlier[index]))
         codes[:, place] = np.where(found < 0, starts[-1], starts[index] + found)
 
-    in_threads(fill, range(len(fields)))
-    there = torch.tensor(places, dtype=torch.int64)
-    return Coded(torch.from_numpy(numbers), torch.from_numpy(codes), there, int(starts[-1]))
+    in_threads(fill, range(len(fields))) if len(rows) > BLOCK else list(
+        map(fill, range(len(fields)))
+    )
+    return Codes(numbers, codes, np.array(places, np.int64), int(starts[-1]))
 
 
 def expand(columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[Column]) -> Array:
@@ -350,10 +363,22 @@ def expand(columns: Sequence[Column], rows: Array, dtype: str, before: Sequence[
 def in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
     """Apply ``work`` to each item, in as many threads as polars uses; raise the first error.
 
-    This pays off for long calls of NumPy and polars, which release the interpreter lock.
+    This pays off for long calls of NumPy and polars, which release the interpreter lock. A single
+    item needs no thread.
     """
+    items = list(items)
+    if len(items) < 2:
+        return [work(item) for item in items]
     with ThreadPoolExecutor(pl.thread_pool_size()) as threads:
         return list(threads.map(work, items))
+
+
+def strangers(names: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
+    """In words: the columns, by name, that a model does not know."""
+    extra = [name for name in names if name not in known]
+    if not extra:
+        return ()
+    return (f"columns that the model does not know: {', '.join(map(repr, extra[:8]))}",)
 
 
 def unknown(columns: Sequence[Column], rows: Array) -> list[str]:

@@ -69,7 +69,8 @@ def _pictures(
     """The schema and the pictures of a table of pixels."""
     names, shape = pixels.layout(table, reading.pictures, left)
     parts = {"example": "picture", "shape": shape, "dtype": "uint8", "columns": names, **about}
-    return Schema.parse(parts, table.name, DataError), pixels.encode(table, names, shape)
+    x = torch.from_numpy(pixels.encode(table, names, shape))
+    return Schema.parse(parts, table.name, DataError), x
 
 
 def _rows(
@@ -174,9 +175,7 @@ def conform(table: Table, schema: Schema, reading: Reading, *, labelled: bool) -
     names = [field.name for field in schema.fields] or list(schema.columns)
     division = _regrouped(table, reading) if labelled else None
     known_too = (*names, *schema.targets, *([] if division is None else [division.column]))
-    extra = [name for name in table.columns if name not in known_too]
-    if extra:
-        notes.append(f"columns that the model does not know: {', '.join(map(repr, extra[:8]))}")
+    notes += columns.strangers(table.columns, known_too)
     absent = [name for name in schema.targets if name not in table.columns]
     if absent and labelled:
         raise DataError(

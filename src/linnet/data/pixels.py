@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Sequence
 from math import isqrt, prod
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from linnet.core import memory
 from linnet.core.later import polars as pl
@@ -47,7 +46,7 @@ def layout(table: Table, form: str, left: Collection[str]) -> tuple[list[str], t
     return names, shape
 
 
-def encode(table: Table, names: Sequence[str], shape: Sequence[int]) -> Tensor:
+def encode(table: Table, names: Sequence[str], shape: Sequence[int]) -> np.ndarray[Any, Any]:
     """The columns ``names`` as pictures (rows, *shape) of uint8; this empties the table."""
     rows = len(table)
     absent = [name for name in names if name not in table.columns]
@@ -67,7 +66,7 @@ def encode(table: Table, names: Sequence[str], shape: Sequence[int]) -> Tensor:
                 "expected a whole number from 0 to 255"
             )
         x[:, index] = series.to_numpy()
-    return torch.from_numpy(x.reshape(rows, *shape))
+    return x.reshape(rows, *shape)
 
 
 def offer(table: Table) -> tuple[str, ...]:

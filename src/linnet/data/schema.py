@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field, model_validator
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+    from linnet.data.codes import Codes
+    from linnet.data.rows import Rows
     from linnet.data.table import Table
 
 MAX_CLASSES = 10_000
@@ -164,20 +167,47 @@ class Schema(Closed):
 
         A single picture is (height, width) or (channels, height, width), a single row (columns,);
         a batch has one more dimension. If the model was trained on a table, ``raw`` is a data frame
-        (pandas, polars, pyarrow, ...), matched by the names of its columns.
+        (pandas, polars, pyarrow, ...), matched by the names of its columns; or a mapping from these
+        names to the values of a row, or a list of such rows.
         """
         import numpy as np
         import torch
 
         from linnet.data.memory.frames import Frames
-        from linnet.data.memory.values import as_array
 
+        if isinstance(raw, Mapping) or _are_rows(raw):
+            return self._encode_mappings(raw)
         if self.tabular and Frames().matches(raw):
             return self.encode_table(Frames().read(raw, Reading(missing=self.missing)))
+        array = self.encode_array(raw)
+        if (told := self.look(array)) is not None:
+            warnings.warn(told, LinnetWarning, stacklevel=2)
+        return torch.from_numpy(np.require(array, requirements=["C", "W"]))
+
+    def _encode_mappings(self, raw: Any) -> Tensor:
+        import torch
+
+        from linnet.data.coded import coded
+        from linnet.data.codes import Codes
+
+        if self.example == "picture" and not self.columns:
+            raise DataError("the model takes pictures, not rows with names: give arrays of pixels")
+        x, notes = self.encode_rows([raw] if isinstance(raw, Mapping) else raw)
+        for note in notes:
+            warnings.warn(note, LinnetWarning, stacklevel=3)
+        return coded(x) if isinstance(x, Codes) else torch.from_numpy(x)
+
+    def encode_array(self, raw: Any) -> np.ndarray[Any, Any]:
+        """The same for raw examples that are no data frame, as an array of NumPy; needs no
+        PyTorch. It may share the memory of ``raw``."""
+        import numpy as np
+
+        from linnet.data.memory.values import as_array
+
         if self.fit is not None and isinstance(raw, (list, tuple)) and raw:
             found = [as_array(one, "a picture") for one in raw]
             if found[0].ndim > 1:  # pictures, which may differ in size
-                return torch.cat([self.encode(one) for one in found])
+                return np.concatenate([self.encode_array(one) for one in found])
         array = as_array(raw, "the input")
         if array.dtype.kind not in "buif":
             raise DataError(f"the input holds {array.dtype}; expected numbers")
@@ -190,26 +220,22 @@ class Schema(Closed):
                 f"row {row}, {where}: {array[(row, *place)]} where a finite number was expected; "
                 "replace or drop missing values first"
             )
-        encoded = torch.from_numpy(np.require(array, requirements=["C", "W"]))
-        if self.ground is not None:
-            self._look(encoded)
-        return encoded
+        return array
 
-    def _look(self, pictures: Tensor) -> None:
-        """Warn if most pictures (rows, *shape) have another ground than the training pictures."""
+    def look(self, pictures: np.ndarray[Any, Any]) -> str | None:
+        """A warning if most pictures (rows, *shape) have another ground than those of training."""
+        if self.ground is None:
+            return None
         from linnet.data.pictures.ground import inverted
 
-        assert self.ground is not None
         count, rows = inverted(pictures, self.ground), len(pictures)
         if not rows or 2 * count < rows:
-            return
+            return None
         own, other = ("dark", "light") if self.ground[0] < self.ground[1] else ("light", "dark")
-        warnings.warn(
+        return (
             f"{count:,} of {counted(rows, 'picture')} {'has' if rows == 1 else 'have'} a {other} "
             f"edge, and the training pictures a {own} one: ground and ink may be the other way "
-            "round; if so, invert the pictures: linnet predict --invert, or 255 - x",
-            LinnetWarning,
-            stacklevel=3,
+            "round; if so, invert the pictures: linnet predict --invert, or 255 - x"
         )
 
     def reading(self, reading: Reading) -> Reading:
@@ -217,22 +243,44 @@ class Schema(Closed):
         kinds = {field.name: field.kind for field in self.fields if field.used}
         return reading.model_copy(update={"columns": kinds, "drop": ()})
 
+    def encode_rows(self, rows: Sequence[Mapping[str, Any]]) -> Rows:
+        """Rows of a table, each a mapping from the names of columns to values as JSON has them, as
+        arrays of NumPy with the same bits as ``encode`` gives a data frame of the row; and notes.
+
+        Needs neither PyTorch nor, for usual values, polars; quick for a few rows. For more than one
+        call make a ``linnet.data.rows.Encoder`` and keep it.
+        """
+        from linnet.data.rows import Encoder
+
+        return Encoder(self).encode(rows)
+
     def encode_table(self, table: Table) -> Tensor:
         """Encode the rows of a table as examples (rows, columns); this empties the table.
 
         Warns about values that the training rows did not have.
         """
+        import torch
 
+        from linnet.data.coded import coded
+        from linnet.data.codes import Codes
+
+        name = table.name
+        x, told = self.table_arrays(table)
+        for text in told:
+            warnings.warn(f"{name}: {text}", LinnetWarning, stacklevel=3)
+        return coded(x) if isinstance(x, Codes) else torch.from_numpy(x)
+
+    def table_arrays(self, table: Table) -> tuple[np.ndarray[Any, Any] | Codes, list[str]]:
+        """The same as arrays of NumPy, and the warnings; needs no PyTorch."""
         from linnet.data import columns
 
         if self.example == "picture":
             from linnet.data import pixels
 
-            return pixels.encode(table, self.columns, self.shape)
+            return pixels.encode(table, self.columns, self.shape), []
         rows = columns.records(self.fields, table, self.missing)
-        for text in columns.unknown(self.fields, rows):
-            warnings.warn(f"{table.name}: the column {text}", LinnetWarning, stacklevel=3)
-        return columns.encoded(self.fields, rows, self.dtype, self.fields)
+        told = [f"the column {text}" for text in columns.unknown(self.fields, rows)]
+        return columns.as_arrays(self.fields, rows, self.dtype, self.fields), told
 
     def learn(
         self,
@@ -368,6 +416,11 @@ class Schema(Closed):
 
         labels: np.ndarray[Any, Any] = np.asarray(self.classes)[codes.cpu().numpy()]
         return labels
+
+
+def _are_rows(raw: Any) -> bool:
+    """Whether it is a list of rows, each a mapping."""
+    return isinstance(raw, (list, tuple)) and bool(raw) and isinstance(raw[0], Mapping)
 
 
 def unit_pixels(array: np.ndarray[Any, Any]) -> np.ndarray[Any, Any] | None:

@@ -9,9 +9,9 @@ import numpy as np
 import torch
 
 from linnet.core.registry import suggest
-from linnet.core.text import counted
 from linnet.data import targets
 from linnet.data.dataset import Dataset
+from linnet.data.pictures.ground import blank
 from linnet.data.reading import Again, Label, Reading, sides
 from linnet.data.schema import Schema, unit_pixels
 from linnet.data.table import Table, Warned
@@ -152,26 +152,6 @@ def _inexact(x: Array) -> tuple[str, ...]:
         Warned(
             f"column {large[0]} has whole numbers beyond 2**53, which float64 cannot tell apart",
             "leave the column out if it is an identifier",
-        ),
-    )
-
-
-def blank(x: Array, where: Callable[[int], str]) -> tuple[str, ...]:
-    """A warning if pictures (rows, channels, height, width) show one colour everywhere."""
-    flat = x.reshape(*x.shape[:2], -1)
-    if flat.shape[2] == 1:
-        return ()
-    some = flat[:, :, :: max(1, flat.shape[2] // 16)]
-    rows = np.flatnonzero((some == some[:, :, :1]).all((1, 2)))
-    rows = rows[(flat[rows] == flat[rows, :, :1]).all((1, 2))]
-    if not len(rows):
-        return ()
-    of = f"of {len(x):,} the first is " if len(x) > 1 else ""
-    each = of + where(int(rows[0]))
-    return (
-        Warned(
-            f"{counted(len(rows), 'picture')} with one colour everywhere: {each}",
-            "nothing can be seen there: look at the files, and at their transparency",
         ),
     )
 

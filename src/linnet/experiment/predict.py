@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,15 @@ from linnet.data.dataset import Dataset
 from linnet.data.draft import conform
 from linnet.data.known import KNOWN
 from linnet.data.pictures import folder
+from linnet.data.pictures.files import read_files, takes_files
+from linnet.data.pictures.ground import blank
 from linnet.data.read import read_draft, read_raw
-from linnet.data.reading import Again, Reading
+from linnet.data.reading import Again
 from linnet.data.schema import Schema
-from linnet.data.source import blank
 from linnet.data.table import Table, warn_of
 from linnet.errors import DataError, InputError
-from linnet.fit.artifact import Artifact
+from linnet.experiment.predictions import Predictions
+from linnet.fit.artifact import Artifact, reading_of
 from linnet.insight import evaluation
 from linnet.insight.shares import MANY, top
 from linnet.runs import archive
@@ -31,50 +33,6 @@ from linnet.runs.run import Run, load
 
 PARTS = ("auto", "all", "train", "test")
 PATH = (str, os.PathLike)
-
-PLACES = ("second", "third", "fourth", "fifth")
-"""The columns of the most probable classes after the prediction, where classes are many."""
-
-
-@dataclass(frozen=True)
-class Predictions:
-    """Predictions for some rows of a data set; ``row`` are the row numbers, from 0, ``files`` the
-    names of their files, if they are pictures from files."""
-
-    row: Tensor  # (rows,) int64
-    y: np.ndarray[Any, Any] | None  # labels (rows,), or numbers (rows,) or (rows, targets)
-    prediction: np.ndarray[Any, Any]
-    p: np.ndarray[Any, Any] | None  # (rows, classes); of many classes the largest, (rows, TOP)
-    classes: tuple[str, ...]
-    notes: tuple[str, ...] = ()
-    files: tuple[str, ...] = ()
-    top: np.ndarray[Any, Any] | None = None  # of many classes the most probable ones, (rows, TOP)
-
-    def __repr__(self) -> str:
-        classes = f" of {len(self.classes):,} classes" if self.p is not None else ""
-        return f"Predictions({len(self.row):,} rows{classes})"
-
-    def columns(self) -> dict[str, np.ndarray[Any, Any]]:
-        """``row`` or ``file``, ``y``, ``prediction`` and ``p_<class>``, each (rows,). Of more than
-        ``MANY`` classes ``p``, the probability of the prediction, and ``second``, ``p_second`` to
-        ``fifth``, ``p_fifth``: the most probable other classes."""
-        columns: dict[str, np.ndarray[Any, Any]] = {"row": self.row.numpy()}
-        if self.files:
-            columns = {"file": np.array(self.files, object)}
-        for name, values in (("y", self.y), ("prediction", self.prediction)):
-            if values is None:
-                continue
-            if values.ndim == 1:
-                columns[name] = values
-            else:
-                columns |= {f"{name}_{index}": column for index, column in enumerate(values.T)}
-        if self.top is not None and self.p is not None:
-            columns["p"] = self.p[:, 0]
-            for place, word in enumerate(PLACES, start=1):
-                columns |= {word: self.top[:, place], f"p_{word}": self.p[:, place]}
-        elif self.p is not None:
-            columns |= {f"p_{name}": self.p[:, i] for i, name in enumerate(self.classes)}
-        return columns
 
 
 def predict(
@@ -125,14 +83,7 @@ def for_model(
     pictures without a class. The targets are classes or numbers as the model's are. ``invert``
     swaps dark and light in pictures. Warns of what the source warns of.
     """
-    recipe, schema = model.manifest.recipe, model.schema
-    reading = Again.parse({k: recipe[k] for k in Reading.model_fields if k in recipe}, "recipe")
-    labels = schema.classes if reading.positive is None and reading.classes is None else ()
-    reading = reading.model_copy(update={"labels": labels, "task": schema.task})
-    if schema.example == "picture":
-        channels, height, width = schema.shape
-        same = {"size": f"{height}x{width}", "scaled": schema.fit is not None}
-        reading = reading.model_copy(update={"channels": channels, **same})
+    schema, reading = model.schema, reading_of(model.manifest)
     if not labelled and (found := _unlabelled(model, data, reading, invert)) is not None:
         warn_of(found.notes)
         return found
@@ -178,7 +129,7 @@ def _unlabelled(model: Artifact, data: Any, reading: Again, invert: bool) -> Dat
     if pictures is None:
         return None
     _check_files(model.schema, pictures)
-    files = folder.read_files(pictures.paths, pictures.place, reading)
+    files = read_files(pictures.paths, pictures.place, reading)
     kept = [row for row, read in enumerate(files.read.tolist()) if read]
     labels = [pictures.labels[row] for row in kept]
     x = model.schema.encode(255 - files.pictures if invert else files.pictures)
@@ -219,13 +170,7 @@ def _check_files(schema: Schema, pictures: folder.Unlabelled) -> None:
     gone = next((path for path in pictures.paths if not path.is_file()), None)
     if gone is not None:
         raise InputError(f"there is no picture {of_path(gone)}; give pictures, or one data set")
-    if schema.example != "picture":
-        raise InputError(f"the model takes rows of {len(schema.columns)} columns, not pictures")
-    if schema.dtype != "uint8":
-        raise InputError(
-            f"the model learned from pictures of {schema.dtype}, not of whole numbers 0 to 255 as "
-            "files hold them; prepare them as in training, and give arrays: load(RUN).predict(x)"
-        )
+    takes_files(schema)
 
 
 def part_rows(dataset: Dataset, place: Path, model: Artifact, part: str) -> tuple[Tensor, str]:

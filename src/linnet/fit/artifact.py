@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from pydantic import ConfigDict, Field, JsonValue
 
@@ -21,6 +21,7 @@ from linnet.core import files
 from linnet.core.closed import Closed
 from linnet.core.files import Place
 from linnet.core.limits import MAX_HEADER, MAX_MANIFEST
+from linnet.data.reading import Again, Reading
 from linnet.data.schema import Schema
 from linnet.errors import InputError, ModelError, WorkError, printable
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from linnet.networks.base import Network
-    from linnet.objectives.base import Objective
+    from linnet.objectives.base import Objective, Target
 
 FORMAT = 1
 MAX_DIMENSIONS = 32
@@ -222,18 +223,16 @@ def load(path: str | os.PathLike[str] | Place, network: nn.Module | None = None)
 
     from linnet.networks import find as find_network
     from linnet.networks.build import build, layers
+    from linnet.objectives import find
 
-    path = _place(path)
-    plain, entries, begin, size = read_header(path)
-    manifest = _manifest(plain, path)
-    source = str(path)
-    objective = _objective(manifest, path)
+    opened = open_model(path)
+    path, manifest, source = opened.path, opened.manifest, str(opened.path)
+    try:
+        objective = find(manifest.objective)
+    except InputError as error:
+        raise ModelError(f"{path}: {error}") from None
+    opened.check(objective)
     spec = manifest.network
-    if spec.get("inputs") != list(manifest.schema_.shape):
-        raise ModelError(
-            f"{path}: the network takes {spec.get('inputs')}, the schema gives "
-            f"{list(manifest.schema_.shape)}"
-        )
     if network is not None and not find_network(manifest.model).own:
         raise ModelError(f"{path}: a {manifest.model} is built from the file; network= is too much")
     with torch.device("meta"):
@@ -242,46 +241,101 @@ def load(path: str | os.PathLike[str] | Place, network: nn.Module | None = None)
         name: (DTYPES[str(tensor.dtype).removeprefix("torch.")][0], tuple(tensor.shape))
         for name, tensor in empty.state_dict().items()
     }
-    given = {name: (entry.dtype, entry.shape) for name, entry in entries.items()}
-    for name in sorted(wanted.keys() | given.keys()):
-        if wanted.get(name) != given.get(name):
-            raise ModelError(
-                f'{path}: tensor "{name}" is {given.get(name, "missing")}; expected '
-                f"{wanted.get(name, 'none of that name')}"
-            )
-    parts = read_parts(path, entries, begin, size)
-    if digest(plain, parts) != manifest.provenance.get("sha256"):
-        raise ModelError(
-            f"{path}: the sha256 in its manifest is not that of its content: the file was damaged "
-            "or edited; copy it again from where it was made"
-        )
+    parts = opened.parts(wanted)
     built = build(manifest.model, spec, manifest.dtype, source, network)
-    tensors = tensors_of(entries, parts)
+    tensors = tensors_of(opened.entries, parts)
     for name, tensor in tensors.items():
         if not tensor.isfinite().all():
-            raise ModelError(f'{path}: tensor "{name}" holds numbers that are not finite')
-    if layers(built, manifest.schema_.dtype) != [layer.plain() for layer in manifest.layers]:
-        raise ModelError(f"{path}: its table of layers is not that of its network")
+            raise opened.not_finite(name)
+    opened.check_layers(layers(built, manifest.schema_.dtype))
     built.load_state_dict(tensors)
     return Artifact(manifest, built.eval(), objective)
 
 
-def _objective(manifest: Manifest, path: Place) -> Objective:
-    """The objective that a manifest names; it must suit the manifest's schema and network."""
-    from linnet.objectives import find
+class Suited(Protocol):
+    """An objective, or the part of one that predicts."""
 
-    try:
-        objective = find(manifest.objective)
-    except InputError as error:
-        raise ModelError(f"{path}: {error}") from None
-    schema, outputs = manifest.schema_, manifest.network.get("outputs")
-    if not objective.suits(schema):
-        raise ModelError(f"{path}: its objective, {manifest.objective}, does not suit its schema")
-    if outputs != objective.outputs(schema):
-        raise ModelError(
-            f"{path}: its network has {outputs} outputs; expected {objective.outputs(schema)}"
-        )
-    return objective
+    def suits(self, target: Target) -> bool:
+        """Whether it can be fitted to this target."""
+
+    def outputs(self, target: Target) -> int:
+        """The number of raw predictions for each row."""
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A model file whose header and manifest are checked, and nothing else yet."""
+
+    path: Place
+    plain: Any
+    manifest: Manifest
+    entries: Mapping[str, Entry]
+    begin: int
+    size: int
+
+    def check(self, objective: Suited) -> None:
+        """Raise if the manifest's objective does not suit its schema, or its network either."""
+        path, manifest = self.path, self.manifest
+        schema, outputs = manifest.schema_, manifest.network.get("outputs")
+        if not objective.suits(schema):
+            raise ModelError(
+                f"{path}: its objective, {manifest.objective}, does not suit its schema"
+            )
+        if outputs != objective.outputs(schema):
+            raise ModelError(
+                f"{path}: its network has {outputs} outputs; expected {objective.outputs(schema)}"
+            )
+        if manifest.network.get("inputs") != list(schema.shape):
+            raise ModelError(
+                f"{path}: the network takes {manifest.network.get('inputs')}, the schema gives "
+                f"{list(schema.shape)}"
+            )
+
+    def parts(self, wanted: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[str, memoryview]:
+        """The bytes of each tensor, which must have the ``wanted`` dtypes and shapes, by name, and
+        with the manifest the sha256 that stands in it."""
+        given = {name: (entry.dtype, entry.shape) for name, entry in self.entries.items()}
+        for name in sorted(wanted.keys() | given.keys()):
+            if wanted.get(name) != given.get(name):
+                raise ModelError(
+                    f'{self.path}: tensor "{name}" is {given.get(name, "missing")}; expected '
+                    f"{wanted.get(name, 'none of that name')}"
+                )
+        parts = read_parts(self.path, self.entries, self.begin, self.size)
+        if digest(self.plain, parts) != self.manifest.provenance.get("sha256"):
+            raise ModelError(
+                f"{self.path}: the sha256 in its manifest is not that of its content: the file was "
+                "damaged or edited; copy it again from where it was made"
+            )
+        return parts
+
+    def not_finite(self, name: str) -> ModelError:
+        return ModelError(f'{self.path}: tensor "{name}" holds numbers that are not finite')
+
+    def check_layers(self, table: list[dict[str, Any]]) -> None:
+        """Raise if the manifest's table of layers is not that of its network."""
+        if table != [layer.plain() for layer in self.manifest.layers]:
+            raise ModelError(f"{self.path}: its table of layers is not that of its network")
+
+
+def open_model(path: str | os.PathLike[str] | Place) -> Opened:
+    """Read and check the header and the manifest of a file; raises ``ModelError``."""
+    place = _place(path)
+    plain, entries, begin, size = read_header(place)
+    return Opened(place, plain, _manifest(plain, place), entries, begin, size)
+
+
+def reading_of(manifest: Manifest) -> Again:
+    """How to read data for a model: as its training data was, the same target and classes."""
+    recipe, schema = manifest.recipe, manifest.schema_
+    reading = Again.parse({k: recipe[k] for k in Reading.model_fields if k in recipe}, "recipe")
+    labels = schema.classes if reading.positive is None and reading.classes is None else ()
+    reading = reading.model_copy(update={"labels": labels, "task": schema.task})
+    if schema.example != "picture":
+        return reading
+    channels, height, width = schema.shape
+    same = {"size": f"{height}x{width}", "scaled": schema.fit is not None}
+    return reading.model_copy(update={"channels": channels, **same})
 
 
 def _place(path: str | os.PathLike[str] | Place) -> Place:

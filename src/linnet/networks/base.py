@@ -4,32 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from math import prod
 from typing import Any, ClassVar, Literal
 
 import torch
-from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from linnet.core.closed import Closed
 from linnet.networks.scaling import Rescaling
+from linnet.networks.specs import NetworkSpec
 
-MAX_PARAMETERS = 1 << 31
-"""A specification with more parameters is refused."""
-
-
-class NetworkSpec(Closed):
-    """Everything that is needed to build a network, except its weights."""
-
-    inputs: tuple[int, ...] = Field(min_length=1, max_length=3)
-    outputs: int = Field(ge=1, le=100_000)
-
-    @field_validator("inputs")
-    @classmethod
-    def _sizes(cls, inputs: tuple[int, ...]) -> tuple[int, ...]:
-        if any(size < 1 for size in inputs) or prod(inputs) > MAX_PARAMETERS:
-            raise ValueError(f"every size must be at least 1, their product {MAX_PARAMETERS:,}")
-        return inputs
+__all__ = ["Network", "NetworkSpec"]
 
 
 class Network(nn.Module, ABC):

@@ -12,8 +12,10 @@ from linnet.core import memory
 from linnet.core.randomness import borrowed
 from linnet.errors import InputError, ModelError
 from linnet.networks import find
-from linnet.networks.base import MAX_PARAMETERS, Network
+from linnet.networks.base import Network
 from linnet.networks.mean import Mean
+from linnet.networks.shapes import check_member
+from linnet.networks.specs import MAX_PARAMETERS
 
 DTYPES = {"uint8": torch.uint8, "float32": torch.float32, "float64": torch.float64}
 
@@ -61,16 +63,10 @@ def build(
 def _mean(kind: str, spec: dict[str, Any], dtype: str, source: str) -> Mean:
     """The mean of several networks."""
     parsed = Mean.Spec.parse(spec, source, ModelError)
-    member: dict[str, Any] = parsed.member
-    for key, value in (("inputs", list(parsed.inputs)), ("outputs", parsed.outputs)):
-        found = member.get(key)
-        if (list(found) if isinstance(found, (list, tuple)) else found) != value:
-            raise ModelError(f"{source}: its members have {key} {found}, and it has {value}")
-    if "members" in member:
-        raise ModelError(f"{source}: a member is a mean of networks itself")
+    check_member(parsed, source)
     if find(kind).own:
         raise ModelError(f'{source}: "{kind}" is a module of your own, which has no members')
-    return Mean(parsed, [build(kind, member, dtype, source) for _ in range(parsed.members)])
+    return Mean(parsed, [build(kind, parsed.member, dtype, source) for _ in range(parsed.members)])
 
 
 def layers(network: Network, dtype: str) -> list[dict[str, Any]]:

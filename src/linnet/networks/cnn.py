@@ -2,16 +2,15 @@
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from linnet.networks import Activation
 from linnet.networks.activations import ACTIVATIONS, draw_all
-from linnet.networks.base import Network, NetworkSpec
-from linnet.networks.scaling import Rescaling, Scale, Scaling
+from linnet.networks.base import Network
+from linnet.networks.scaling import Rescaling, Scaling
+from linnet.networks.specs import CNNSpec
 
 
 class CNN(Network):
@@ -30,31 +29,9 @@ class CNN(Network):
     captured = True
     weights = "hidden.0.weight", "picture"
 
-    class Spec(NetworkSpec):
-        """The channels of the convolutions, and the layers between them."""
+    Spec = CNNSpec
 
-        scale: Scale
-        channels: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, max_length=12)
-        activation: Activation
-        batch_norm: bool
-        dropout: float = Field(ge=0, lt=1)
-        rescale: bool
-
-        @model_validator(mode="after")
-        def _pictures(self) -> "CNN.Spec":
-            if len(self.inputs) != 3:
-                raise ValueError(
-                    "a cnn takes pictures (channels, height, width); use linear or mlp for rows"
-                )
-            least = 2 ** len(self.channels)
-            if min(self.inputs[1:]) < least:
-                raise ValueError(
-                    f"{len(self.channels)} convolutions halve a picture to nothing; it must be at "
-                    f"least {least} x {least}, or give fewer channels"
-                )
-            return self
-
-    def __init__(self, spec: "CNN.Spec") -> None:
+    def __init__(self, spec: CNNSpec) -> None:
         super().__init__(spec)
         activation = ACTIVATIONS[spec.activation]
         self.scaling = Scaling(spec.scale, spec.inputs)
@@ -77,7 +54,7 @@ class CNN(Network):
         self, x: Tensor, y: Tensor | None, weight: Tensor | None, generator: torch.Generator
     ) -> None:
         """Compute the scaling from the rows; draw weights for the activation; biases are zero."""
-        assert isinstance(self.spec, CNN.Spec)
+        assert isinstance(self.spec, CNNSpec)
         self.scaling.fit(x)
         if isinstance(self.rescaling, Rescaling) and y is not None:
             self.rescaling.fit(y, weight)

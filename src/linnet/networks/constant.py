@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor, nn
 
-from linnet.networks.base import Network, NetworkSpec
+from linnet.networks.base import Network
+from linnet.networks.specs import ConstantSpec
 
 
 class Constant(Network):
@@ -14,10 +15,9 @@ class Constant(Network):
     method = "linnet.line.solve:begin_constant"
     folded = "linnet.line.folds:Folds"
 
-    class Spec(NetworkSpec):
-        """Only inputs and outputs."""
+    Spec = ConstantSpec
 
-    def __init__(self, spec: "Constant.Spec") -> None:
+    def __init__(self, spec: ConstantSpec) -> None:
         super().__init__(spec)
         self.bias = nn.Parameter(torch.zeros(spec.outputs))
 

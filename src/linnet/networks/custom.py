@@ -9,8 +9,9 @@ from torch import Tensor, nn
 
 from linnet.data.coded import Coded
 from linnet.errors import InputError
-from linnet.networks.base import Network, NetworkSpec
-from linnet.networks.scaling import Rescaling, Scale, Scaling
+from linnet.networks.base import Network
+from linnet.networks.scaling import Rescaling, Scaling
+from linnet.networks.specs import NetworkSpec, Scale
 
 WRAPPED = ("_orig_mod", "module")
 """Where ``torch.compile``'s and ``DataParallel``'s wrappers keep the module."""

@@ -10,39 +10,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
-from pydantic import Field
 from torch import Tensor, nn
 
-from linnet.core.closed import Closed
 from linnet.core.randomness import drawn
 from linnet.data.coded import Coded
+from linnet.networks.specs import PeriodicSpec, PiecewiseSpec
 
 NARROW = 1e-6
 """A bin that is narrower than this, in the unit of scaled numbers, is joined with the next."""
-
-MAX_BINS = 1_000
-
-
-class EmbeddingSpec(Closed):
-    """``numbers`` are the inputs that are embedded, in order; each becomes ``size`` more inputs."""
-
-    numbers: tuple[Annotated[int, Field(ge=0)], ...] = Field(min_length=1)
-    size: int = Field(ge=1, le=10_000)
-
-
-class PiecewiseSpec(EmbeddingSpec):
-    kind: Literal["piecewise"]
-    bins: int = Field(ge=2, le=MAX_BINS)
-
-
-class PeriodicSpec(EmbeddingSpec):
-    kind: Literal["periodic"]
-    frequencies: int = Field(ge=1, le=10_000)
-    sigma: float = Field(gt=0, allow_inf_nan=False)
 
 
 class Embedding(nn.Module):

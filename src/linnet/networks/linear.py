@@ -5,9 +5,10 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from linnet.networks.base import Network, NetworkSpec
+from linnet.networks.base import Network
 from linnet.networks.first import affine
-from linnet.networks.scaling import Scale, Scaling
+from linnet.networks.scaling import Scaling
+from linnet.networks.specs import LinearSpec
 
 
 class Linear(Network):
@@ -19,12 +20,9 @@ class Linear(Network):
     folded = "linnet.line.folds:Folds"
     weights = "linear.weight", "any"
 
-    class Spec(NetworkSpec):
-        """The scaling of the inputs."""
+    Spec = LinearSpec
 
-        scale: Scale
-
-    def __init__(self, spec: "Linear.Spec") -> None:
+    def __init__(self, spec: LinearSpec) -> None:
         super().__init__(spec)
         self.scaling = Scaling(spec.scale, spec.inputs)
         self.flatten = nn.Flatten()

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from pydantic import Field, JsonValue
 from torch import Tensor, nn
 
-from linnet.networks.base import Network, NetworkSpec
+from linnet.networks.base import Network
+from linnet.networks.specs import MeanSpec
 
 
 class Mean(Network):
@@ -19,13 +19,9 @@ class Mean(Network):
     members' odds. The members are ``members.0``, ``members.1`` and so on in the state.
     """
 
-    class Spec(NetworkSpec):
-        """The specification of each of the ``members``."""
+    Spec = MeanSpec
 
-        members: int = Field(ge=2, le=100)
-        member: dict[str, JsonValue]
-
-    def __init__(self, spec: Mean.Spec, members: Sequence[Network]) -> None:
+    def __init__(self, spec: MeanSpec, members: Sequence[Network]) -> None:
         super().__init__(spec)
         self.members = nn.ModuleList(members)
         self.title = members[0].title  # type: ignore[misc]  # reports speak of it as of one

@@ -2,18 +2,16 @@
 
 from itertools import pairwise
 from math import prod
-from typing import Annotated
 
 import torch
-from pydantic import Field, model_validator
 from torch import Tensor, nn
 
-from linnet.networks import Activation
 from linnet.networks.activations import ACTIVATIONS, draw_all
-from linnet.networks.base import Network, NetworkSpec
-from linnet.networks.embedding import Periodic, PeriodicSpec, PiecewiseSpec, embedding
+from linnet.networks.base import Network
+from linnet.networks.embedding import Periodic, embedding
 from linnet.networks.first import affine
-from linnet.networks.scaling import Bounds, Rescaling, Scale, Scaling
+from linnet.networks.scaling import Bounds, Rescaling, Scaling
+from linnet.networks.specs import MLPSpec
 
 
 class MLP(Network):
@@ -31,30 +29,9 @@ class MLP(Network):
     captured = True
     weights = "hidden.0.weight", "picture"
 
-    class Spec(NetworkSpec):
-        """The widths of the hidden layers, and the layers between them."""
+    Spec = MLPSpec
 
-        scale: Scale
-        widths: tuple[Annotated[int, Field(ge=1)], ...] = Field(min_length=1, max_length=100)
-        activation: Activation
-        batch_norm: bool
-        dropout: float = Field(ge=0, lt=1)
-        rescale: bool
-        embedding: Annotated[PiecewiseSpec | PeriodicSpec, Field(discriminator="kind")] | None = (
-            None
-        )
-
-        @model_validator(mode="after")
-        def _embedded(self) -> "MLP.Spec":
-            if self.embedding is not None:
-                numbers = self.embedding.numbers
-                if self.scale != "standard" or len(self.inputs) != 1:
-                    raise ValueError("an embedding takes standardised columns")
-                if list(numbers) != sorted(set(numbers)) or numbers[-1] >= self.inputs[0]:
-                    raise ValueError(f"the embedded columns must rise, below {self.inputs[0]}")
-            return self
-
-    def __init__(self, spec: "MLP.Spec") -> None:
+    def __init__(self, spec: MLPSpec) -> None:
         super().__init__(spec)
         activation = ACTIVATIONS[spec.activation]
         self.scaling = Scaling(spec.scale, spec.inputs)
@@ -79,7 +56,7 @@ class MLP(Network):
         self, x: Tensor, y: Tensor | None, weight: Tensor | None, generator: torch.Generator
     ) -> None:
         """Compute the scaling from the rows; draw weights for the activation; biases are zero."""
-        assert isinstance(self.spec, MLP.Spec)
+        assert isinstance(self.spec, MLPSpec)
         self.scaling.fit(x)
         if isinstance(self.bounds, Bounds):
             self.bounds.fit(x, self.scaling)

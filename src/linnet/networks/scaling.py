@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from math import prod
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -11,8 +10,9 @@ from torch import Tensor, nn
 from linnet.data.coded import Coded
 from linnet.data.dataset import moments
 from linnet.errors import DataError
+from linnet.networks.specs import Scale
 
-Scale = Literal["none", "pixel", "standard"]
+__all__ = ["Bounds", "Rescaling", "Scale", "Scaling"]
 
 BLOCK = 1 << 22
 """The number of values that are converted to float64 at once."""

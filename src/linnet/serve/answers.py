@@ -10,6 +10,7 @@ import numpy as np
 
 from linnet.fit.runtime import Answers, Encoded, Runtime
 from linnet.insight.shares import MANY, TOP
+from linnet.serve.facts import facts
 from linnet.serve.limits import MAX_ANSWER
 from linnet.serve.refused import Refused
 from linnet.serve.work import Flag
@@ -39,7 +40,7 @@ def finite(value: Any) -> Any:
 
 def answers(runtime: Runtime, encoded: Encoded, block: int, flag: Flag) -> Answers:
     """The answers for all rows, ``block`` rows at a time; the work ends where ``flag`` is down."""
-    classes = max(1, len(runtime.schema.classes))
+    classes = max(1, len(facts(runtime).names))
     if len(encoded) * min(classes, MANY) > MAX_ANSWER:
         raise Refused(
             413,
@@ -63,14 +64,14 @@ def answers(runtime: Runtime, encoded: Encoded, block: int, flag: Flag) -> Answe
 def told(runtime: Runtime, found: Answers) -> list[dict[str, Any]]:
     """For each row its prediction, and its probabilities by the names of classes: of more than
     ``MANY`` classes the most probable ones."""
-    targets = runtime.schema.targets
+    about = facts(runtime)
+    names, targets = about.names, about.targets
     if found.p is None:
         if len(targets) > 1:
             return [
                 {"prediction": dict(zip(targets, each, strict=True))} for each in found.prediction
             ]
         return [{"prediction": each} for each in found.prediction]
-    names = runtime.schema.names
     if len(names) > MANY:
         order = np.argsort(-found.p, 1, kind="stable")[:, :TOP]
         largest = np.take_along_axis(found.p, order, 1)

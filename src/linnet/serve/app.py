@@ -18,7 +18,7 @@ from linnet.errors import LinnetError
 from linnet.serve import mlflow, plain, v2
 from linnet.serve.answers import dumps
 from linnet.serve.guard import Guard, Headers, headers_of
-from linnet.serve.inputs import JSON, Body, media
+from linnet.serve.inputs import JSON, Body, media, too_deep
 from linnet.serve.limits import HELD_BYTES, INLINE_BYTES, Limits
 from linnet.serve.manual import POLICY, manual
 from linnet.serve.models import Model, Models
@@ -164,6 +164,8 @@ class Service:
             reply = _error(path, refused)
         except LinnetError as error:
             reply = _error(path, of_input(error))
+        except RecursionError:
+            reply = _error(path, too_deep())
         except Ended:
             self._held -= held
             return
@@ -232,7 +234,7 @@ class Service:
         model, job = place.model, place.job
         assert model is not None and job is not None
         body = Body(content, kind, parameters)
-        if model.light and len(content) <= INLINE_BYTES:
+        if model.light and len(content) <= INLINE_BYTES and kind == JSON:
             return Reply(job(model, body, self.limits, Flag()))
 
         async def gone() -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from linnet.core import files
-from linnet.core.text import counted, listed, literal
+from linnet.core.text import counted, cut, listed, literal
 from linnet.errors import InputError
 from linnet.fit.runtime import Encoded, Runtime
+from linnet.serve.facts import facts
 from linnet.serve.limits import Limits
 from linnet.serve.refused import Refused
 
@@ -56,9 +58,35 @@ def parsed(content: bytes, limits: Limits) -> Any:
     if (wrong := files.beyond(content, limits.json)) is not None:
         raise Refused(413, f"the body has {wrong}; send fewer rows at once")
     try:
-        return files.loads(content, "the body", limits.json)
-    except InputError as error:
-        raise Refused(400, str(error)) from None
+        return _DECODE(content.decode())
+    except (InputError, ValueError) as error:
+        told = str(error) if isinstance(error, InputError) else f"the body: not JSON: {error}"
+        raise Refused(400, cut(told, 400)) from None
+    except RecursionError:
+        raise too_deep() from None
+
+
+def too_deep() -> Refused:
+    """JSON in which lists and objects are nested without need."""
+    return Refused(400, "the body: JSON nested too deeply")
+
+
+def _pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(items)
+    if len(found) != len(items):
+        names = [name for name, _ in items]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise InputError(f"the body: the JSON key {literal(twice)} occurs twice in one object")
+    return found
+
+
+def _constant(name: str) -> Any:
+    raise InputError(f"the body: {name} is not JSON; expected a finite number, or null")
+
+
+_DECODE = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant).decode
+"""Strict but for one thing: a number beyond float64 becomes infinite, and is refused where it is
+encoded, because a look at every number would take as long as all the rest."""
 
 
 def encoded(runtime: Runtime, body: Body, limits: Limits) -> Encoded:
@@ -159,9 +187,8 @@ def of_records(runtime: Runtime, records: Sequence[Mapping[str, Any]], limits: L
                 "column",
                 {"row": number},
             )
-    if schema.tabular:
-        found = runtime.rows(records)
-        return replace(found, notes=(*found.notes, *_ignored(runtime, records)))
+    if facts(runtime).tabular:
+        return runtime.rows(records)
     if not schema.columns:
         raise Refused(422, f"the model's columns have no names; expected {wanted(runtime)}")
     try:
@@ -175,20 +202,6 @@ def of_records(runtime: Runtime, records: Sequence[Mapping[str, Any]], limits: L
             {"row": number, "column": name, "given": None, "expected": "a number"},
         ) from None
     return of_array(runtime, lists, limits)
-
-
-def _ignored(runtime: Runtime, records: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    """A note about keys that are no columns of the model's data."""
-    schema = runtime.schema
-    known = {*schema.targets, *(field.name for field in schema.fields), *schema.columns}
-    found: dict[str, None] = {}
-    for record in records:
-        if not record.keys() <= known:
-            found |= dict.fromkeys(key for key in record if key not in known)
-    if not found:
-        return ()
-    what = "is no column" if len(found) == 1 else "are no columns"
-    return (f"{listed(list(map(literal, found)), 5)} {what} of the model's, and not used",)
 
 
 def transposed(columns: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -13,8 +13,8 @@ MAX_ANSWER = 2_000_000
 """The most probabilities in an answer: rows times classes."""
 
 INLINE_BYTES = 16 << 10
-"""A body of at most this size is computed in the event loop, if its model is a light one: another
-thread would cost more than the work."""
+"""A body of JSON of at most this size is computed in the event loop, if its model is a light one:
+another thread would cost more than the work."""
 
 INLINE_PARAMETERS = 1 << 20
 """A model of more parameters is not light."""

@@ -2,7 +2,7 @@
 
 https://mlflow.org/docs/latest/ml/deployment/deploy-model-locally: JSON with exactly one of
 ``dataframe_split``, ``dataframe_records``, ``instances`` and ``inputs``, or CSV. The answer is
-``{"predictions": [...]}``, with the columns of ``linnet predict --out`` for each row.
+``{"predictions": [...]}``, an object for each row.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 from linnet.core.text import literal
 from linnet.fit.runtime import Encoded, Runtime
+from linnet.insight.shares import MANY
 from linnet.serve.answers import answers, dumps, told
 from linnet.serve.inputs import (
     CSV,
@@ -43,19 +44,23 @@ def invoke(model: Model, body: Body, limits: Limits, flag: Flag) -> bytes:
     else:
         raise unknown_type(body.type, [JSON, CSV])
     found = answers(runtime, rows, model.block, flag)
-    answer: dict[str, Any] = {"predictions": [_record(each) for each in told(runtime, found)]}
+    many = len(runtime.schema.classes) > MANY
+    answer: dict[str, Any] = {"predictions": [_record(each, many) for each in told(runtime, found)]}
     if found.notes:
         answer["notes"] = list(found.notes)
     return dumps(answer)
 
 
-def _record(row: dict[str, Any]) -> Any:
-    """One row of the answer, flat: ``prediction`` and ``p_<class>``; numbers are ``prediction``, or
-    of several targets ``prediction_0`` and so on."""
+def _record(row: dict[str, Any], many: bool) -> Any:
+    """One row of the answer, flat, as ``linnet export --to mlflow`` has it: ``prediction`` and
+    ``p_<class>`` (of very many classes ``p``, the largest), or the number of each of several
+    targets."""
     value = row["prediction"]
     if isinstance(value, dict):
-        return {f"prediction_{place}": each for place, each in enumerate(value.values())}
+        return value
     shares = row.get("probabilities", {})
+    if many:
+        return {"prediction": value, "p": max(shares.values())}
     return {"prediction": value, **{f"p_{name}": p for name, p in shares.items()}}
 
 

@@ -159,7 +159,7 @@ def column(field: Column) -> Json:
     kinds = {"number": "number", "boolean": "boolean", "date": "string", "category": "string"}
     types = [kinds[field.kind]]
     told: Json = {}
-    words = [field.kind]
+    words: list[str] = [field.kind]
     if field.kind == "category":
         if field.numeric:
             types.insert(0, "number")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping, Sequence, Set
 from decimal import Decimal
 from numbers import Number
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from linnet.core.text import cut, literal
 from linnet.errors import DataError
+
+if TYPE_CHECKING:
+    import torch
 
 Array = np.ndarray[Any, Any]
 
@@ -21,7 +24,7 @@ def as_array(value: Any, what: str) -> Array:
 
     Python objects become one of these if all of them are alike: numbers, text, or truth values.
     """
-    if isinstance(value, torch.Tensor):
+    if _is_tensor(type(value)):
         return _of_tensor(value, what)
     if type(value).__module__.startswith("PIL."):
         return _of_picture(value, what)
@@ -41,9 +44,15 @@ def as_array(value: Any, what: str) -> Array:
     return array
 
 
+def _is_tensor(kind: type) -> bool:
+    """Whether it is a tensor of PyTorch, which need not be imported."""
+    torch = sys.modules.get("torch")
+    return torch is not None and issubclass(kind, torch.Tensor)
+
+
 def _alone(value: Any) -> bool:
     """Whether NumPy would not make the right array of it, among others."""
-    return isinstance(value, torch.Tensor) or type(value).__module__.startswith("PIL.")
+    return _is_tensor(type(value)) or type(value).__module__.startswith("PIL.")
 
 
 def _refuse(value: Any, what: str) -> None:
@@ -67,6 +76,8 @@ def _refuse(value: Any, what: str) -> None:
 
 
 def _of_tensor(value: torch.Tensor, what: str) -> Array:
+    import torch
+
     if value.is_meta:
         raise DataError(f"{what}: a tensor on the device meta, which holds no values")
     if value.layout != torch.strided:
@@ -167,7 +178,7 @@ def _kind(kind: type) -> str:
         return "other"
     if issubclass(kind, (Number, np.number, Decimal)):
         return "number"
-    if issubclass(kind, (list, tuple, np.ndarray, torch.Tensor)):
+    if issubclass(kind, (list, tuple, np.ndarray)) or _is_tensor(kind):
         return "rows"
     return "missing" if kind.__name__ in ("NoneType", "NAType", "NaTType") else "other"
 

@@ -6,11 +6,14 @@ is, and no number that it gives tells so. The edge of a picture does.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
 from linnet.core.closed import Closed
+from linnet.core.text import counted
+from linnet.data.table import Warned
 
 if TYPE_CHECKING:
     import numpy as np
@@ -115,3 +118,25 @@ def inverted(x: Tensor | Array, ground: tuple[int, int]) -> int:
     own, opposite = ground
     way = (edges(x) - own) / (opposite - own)
     return int((way >= FAR).sum())
+
+
+def blank(x: Array, where: Callable[[int], str]) -> tuple[str, ...]:
+    """A warning if pictures (rows, channels, height, width) show one colour everywhere."""
+    import numpy as np
+
+    flat = x.reshape(*x.shape[:2], -1)
+    if flat.shape[2] == 1:
+        return ()
+    some = flat[:, :, :: max(1, flat.shape[2] // 16)]
+    rows = np.flatnonzero((some == some[:, :, :1]).all((1, 2)))
+    rows = rows[(flat[rows] == flat[rows, :, :1]).all((1, 2))]
+    if not len(rows):
+        return ()
+    of = f"of {len(x):,} the first is " if len(x) > 1 else ""
+    each = of + where(int(rows[0]))
+    return (
+        Warned(
+            f"{counted(len(rows), 'picture')} with one colour everywhere: {each}",
+            "nothing can be seen there: look at the files, and at their transparency",
+        ),
+    )

@@ -6,6 +6,8 @@ import os
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -63,13 +65,27 @@ LIGHT = 192
 pixels is at least this, of 255, it would hardly be seen there, and is laid on black."""
 
 
+@dataclass(frozen=True)
+class Held:
+    """A file that is held in memory, under a ``name`` for messages."""
+
+    name: str
+    content: bytes = field(repr=False)
+    suffix: str = ""
+
+    def __fspath__(self) -> str:
+        return self.name
+
+
+Place = Path | Held
+
 DRAFT = 2
 """A JPEG may be decoded at a half, a quarter or an eighth of its size, if that leaves at least this
 many times the sides that are wanted."""
 
 
 def open_picture(
-    path: Path, channels: int, sides: tuple[int, int] | None = None, how: Fit = "pad"
+    path: Place, channels: int, sides: tuple[int, int] | None = None, how: Fit = "pad"
 ) -> Array:
     """The picture in ``path`` as uint8 (channels, height, width); 1 channel is grey, 3 are RGB.
 
@@ -77,7 +93,7 @@ def open_picture(
     """
     with _opened(path) as (file, image):
         if image.format == "PNG":  # Pillow would decode a truncated or damaged one
-            file.seek(max(0, os.fstat(file.fileno()).st_size - 65536))
+            file.seek(max(0, file.seek(0, os.SEEK_END) - 65536))
             if PNG_END not in file.read():
                 raise EOFError("it ends before its end mark")
             image.verify()  # every checksum; afterwards the picture must be opened again
@@ -117,7 +133,7 @@ def fitted(picture: Array, sides: tuple[int, int], how: Fit) -> Array:
     return np.pad(scaled, ((0, 0), *around), mode="edge")
 
 
-def open_grey(path: Path, sides: tuple[int, int] | None, how: Fit) -> tuple[Array, bool]:
+def open_grey(path: Place, sides: tuple[int, int] | None, how: Fit) -> tuple[Array, bool]:
     """The picture in ``path`` as grey (1, height, width), and whether it was in colour."""
     picture = open_picture(path, 3, sides, how)
     grey = convert(Image.fromarray(picture.transpose(1, 2, 0)), 1)
@@ -133,7 +149,7 @@ class Head(NamedTuple):
     several: bool = False
 
 
-def head(path: Path) -> Head:
+def head(path: Place) -> Head:
     """What the file says of its picture, which is not decoded."""
     with _opened(path) as (_, image):
         width, height = image.size
@@ -191,7 +207,7 @@ def _turn(image: Image.Image) -> Turn | None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[BinaryIO, Image.Image]]:
+def _opened(path: Place) -> Iterator[tuple[BinaryIO, Image.Image]]:
     """Open a picture without decoding it, and check its size.
 
     Every error of Pillow about a bad file, also inside the block, becomes a ``DataError``.
@@ -200,7 +216,7 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, Image.Image]]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # odd EXIF data; sizes are checked here
-            with open(path, "rb") as file, Image.open(file, formats=formats) as image:
+            with _file(path) as file, Image.open(file, formats=formats) as image:
                 width, height = image.size
                 if width * height > MAX_PICTURE_PIXELS:
                     raise _too_large(path, f"{width:,} x {height:,}")
@@ -219,7 +235,11 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, Image.Image]]:
         ) from error
 
 
-def _too_large(path: Path, found: str) -> DataError:
+def _file(path: Place) -> BinaryIO:
+    return BytesIO(path.content) if isinstance(path, Held) else open(path, "rb")
+
+
+def _too_large(path: Place, found: str) -> DataError:
     return DataError(
         f"{of_path(path)}: declares {found} pixels; at most {MAX_PICTURE_PIXELS:,} "
         "(MAX_PICTURE_PIXELS): make it smaller, or remove it"

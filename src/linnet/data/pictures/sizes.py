@@ -12,6 +12,7 @@ from statistics import median
 
 from linnet.core import memory
 from linnet.core.text import counted, of_path
+from linnet.data.pictures.picture import Held
 from linnet.data.schema import MAX_INPUTS
 from linnet.errors import DataError
 
@@ -56,7 +57,7 @@ def _rounded(side: float) -> int:
     return max(STEP, STEP * round(side / STEP))
 
 
-def one_size(paths: Sequence[Path], sizes: Sequence[Sides], place: Path) -> Sides:
+def one_size(paths: Sequence[Path | Held], sizes: Sequence[Sides], place: str | Path) -> Sides:
     """Height and width of pictures of these ``sizes`` (width and height each); raises ``DataError``
     if they differ."""
     if len(kinds := set(sizes)) == 1:
@@ -72,7 +73,7 @@ def one_size(paths: Sequence[Path], sizes: Sequence[Sides], place: Path) -> Side
     )
 
 
-def check_room(place: Path, rows: int, shape: Sequence[int], sizes: Sequence[Sides]) -> None:
+def check_room(place: str | Path, rows: int, shape: Sequence[int], sizes: Sequence[Sides]) -> None:
     """Raise ``DataError`` if ``rows`` pictures of this shape are too large, each or together."""
     need = rows * prod(shape)
     if prod(shape) > MAX_INPUTS:
@@ -89,7 +90,7 @@ def check_room(place: Path, rows: int, shape: Sequence[int], sizes: Sequence[Sid
     memory.require(need, told, f"a smaller size (size={proposed(sizes)})")
 
 
-def _remedy(place: Path, sizes: Sequence[Sides]) -> str:
+def _remedy(place: str | Path, sizes: Sequence[Sides]) -> str:
     size = proposed(sizes)
     width, height = (round(median(each)) for each in zip(*sizes, strict=True))
     return (

@@ -9,6 +9,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
+from io import BytesIO
 from math import isfinite
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -74,6 +75,24 @@ def read_text(path: Path, reading: Reading) -> Table:
         raise DataError(f"{path}: cannot read: {error.strerror or error}") from error
 
 
+PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"PK")
+"""The first bytes of compressed files."""
+
+
+def read_bytes(content: bytes, name: str, reading: Reading) -> Table:
+    """The table in the ``content`` of a text file, which is called ``name`` in messages; it is
+    never unpacked, as a few bytes may unpack to very many."""
+    if content.startswith(PACKED):
+        raise DataError(f"{name}: is compressed; expected text")
+    file, path = BytesIO(content), Path(name)
+    try:
+        return _Reader(file, path, reading).table()
+    except DataError:
+        if (table := _in_chinese(file, path, reading)) is None:
+            raise
+        return table
+
+
 def _in_chinese(file: BinaryIO, path: Path, reading: Reading) -> Table | None:
     """The table in a file that is not UTF-8, if it is Chinese in GB18030; else None."""
     if not is_chinese(file, path):
@@ -119,6 +138,14 @@ class _Lines:
         return self._lines[chunk] + (within if at is None else int(at[within]))
 
 
+def _state(file: BinaryIO) -> tuple[int, int]:
+    """The size of a file, and when it was changed; what is held in memory never is."""
+    if isinstance(file, BytesIO):
+        return file.getbuffer().nbytes, 0
+    found = os.fstat(file.fileno())
+    return found.st_size, found.st_mtime_ns
+
+
 class _Reader:
     """Reads one file once."""
 
@@ -140,7 +167,7 @@ class _Reader:
         self._named: list[str] = []
 
     def table(self) -> Table:
-        before = os.fstat(self._file.fileno())
+        before = _state(self._file)
         try:
             return self._table(before)
         except DataError as error:
@@ -148,7 +175,7 @@ class _Reader:
                 raise self._moved() from error
             raise
 
-    def _table(self, before: os.stat_result) -> Table:
+    def _table(self, before: tuple[int, int]) -> Table:
         lines, rows, asked, void = _Lines(), 0, 0, 0
         with closing(self._parts(self._examined)) as parts:
             for line, part in parts:
@@ -161,7 +188,7 @@ class _Reader:
                         self._more.add(index)
                 rows += part.records.rows
                 void = part.records.void + void * (part.records.void == part.records.rows)
-                asked = self._require(part, asked, before.st_size)
+                asked = self._require(part, asked, before[0])
         if self._layout is None:
             raise DataError(f"{self._path}: is empty; expected a table with one row per line")
         if not rows:
@@ -482,9 +509,8 @@ class _Reader:
         room = MAX_NAMED - len(self._named)
         self._named += [f"line {line} {what}" for line, what in named][: max(0, room)]
 
-    def _changed(self, before: os.stat_result) -> bool:
-        after = os.fstat(self._file.fileno())
-        return (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns)
+    def _changed(self, before: tuple[int, int]) -> bool:
+        return before != _state(self._file)
 
     def _moved(self) -> DataError:
         return DataError(

@@ -12,7 +12,7 @@ import numpy as np
 from linnet.core import files
 from linnet.core.randomness import SAMPLE
 from linnet.core.registry import suggest
-from linnet.data.coded import WIDE
+from linnet.data.codes import WIDE
 from linnet.data.schema import Schema
 from linnet.errors import InputError
 from linnet.fit.prepare import prepare

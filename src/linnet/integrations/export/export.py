@@ -50,16 +50,13 @@ class Source:
         """The model with its module."""
         return artifact.load(self.path, self._module(self.name))
 
-    @cached_property
-    def others(self) -> tuple[Runtime, ...]:
-        """The other models of the run, in the run's order."""
+    @property
+    def beside(self) -> tuple[Place, ...]:
+        """The files of the run's other models, in the run's order."""
         if self.run is None:
             return ()
         names = [name for name in self.run.scores.models if name != self.name]
-        return tuple(
-            runtime.load(self.run.place / f"{name}.safetensors", self._module(name))
-            for name in names
-        )
+        return tuple(self.run.place / f"{name}.safetensors" for name in names)
 
     def _module(self, name: str) -> nn.Module | None:
         """A copy of the user's own module, where the model is one."""

@@ -21,6 +21,8 @@ from linnet.core.html import Html, join, tag
 from linnet.core.html import data as as_data
 from linnet.errors import InputError
 from linnet.figures.colors import COLORS
+from linnet.fit import artifact, runtime
+from linnet.fit.artifact import Manifest
 from linnet.fit.runtime import Runtime
 from linnet.networks import BASELINE, LINE
 
@@ -43,8 +45,11 @@ TITLES = {
 OBJECTIVES = ("squared", "logistic", "softmax")
 """The objectives whose link the page computes."""
 
-MAX_NUMBERS = 8 << 20
-"""The most numbers of a model in a page: 42 MB of text, which a browser reads in some seconds."""
+MAX_PARAMETERS = 8 << 20
+"""The most parameters of a model in a page: 42 MB of text."""
+
+MAX_DRAWN = 1 << 18
+"""The most weights of a line whose pixels a served page draws: 1.3 MB of text."""
 
 SHOWN = ("accuracy", "accuracy_interval", "rmse", "rmse_interval", "r2", "loss", "rows", "by")
 """What the page tells of the scores on test rows."""
@@ -62,22 +67,27 @@ def export(source: Source, out: Path) -> Exported:
     """Write the page of a model, and of its run's other models that the page can compute."""
     from linnet.integrations.export.export import Exported, written
 
-    model = source.runtime
-    if (why := lacking(model)) is not None:
+    if (why := lacking(artifact.read_manifest(source.path))) is not None:
         raise InputError(f"{source.path}: no page: {why}")
-    others = [each for each in source.others if each.manifest.model != BASELINE]
-    kept = [each for each in others if lacking(each) is None]
-    html = document([model, *kept], served=False, name=source.name)
+    models, left = [source.runtime], []
+    for place in source.beside:
+        about = artifact.read_manifest(place)
+        if (why := lacking(about)) is not None:
+            left.append(f"left out: {why}")
+        elif about.model != BASELINE:
+            models.append(runtime.load(place))
+    about = models[0].manifest
+    name = str(about.data.get("name")) if source.run is None else source.run.name
+    html = document(models, served=False, name=name)
     size = written(out, html.encode())
-    told = [f"{out}: {size / 1e6:.2f} MB, opens in any browser, offline"]
-    told += [f"left out: {lacking(each)}" for each in others if each not in kept]
-    names = [each.manifest.model for each in (model, *kept)]
-    return Exported(out, tuple(told), {"bytes": size, "models": names})
+    told = f"{out}: {size / 1e6:.2f} MB, opens in any browser, offline"
+    names = [model.manifest.model for model in models]
+    return Exported(out, (told, *left), {"bytes": size, "models": names})
 
 
-def lacking(model: Runtime) -> str | None:
+def lacking(about: Manifest) -> str | None:
     """Why the page cannot compute a model, in words; None if it can."""
-    about, schema = model.manifest, model.schema
+    schema = about.schema_
     if about.model not in TITLES:
         return (
             f'the model "{about.model}" is a network that is not linnet\'s own, and a page holds '
@@ -94,26 +104,28 @@ def lacking(model: Runtime) -> str | None:
             f"{schema.shape[0]} channels, and a page makes pictures of whole numbers 0 to 255, in "
             "grey or three colours"
         )
-    size = sum(array.size for array in _tensors(model).values())
-    if size > MAX_NUMBERS:
+    size = sum(layer.parameters for layer in about.layers)
+    if size > MAX_PARAMETERS:
         return (
-            f'the model "{about.model}" has {size:,} numbers, and a page holds at most '
-            f"{MAX_NUMBERS:,} (MAX_NUMBERS): export it to ONNX, or train a smaller one"
+            f'the model "{about.model}" has {size:,} parameters, and a page holds at most '
+            f"{MAX_PARAMETERS:,} (MAX_PARAMETERS): export it to ONNX, or train a smaller one"
         )
     return None
 
 
 def document(models: Sequence[Runtime], *, served: bool, name: str) -> str:
     """The page about ``models``, which have one schema, the chosen one first; ``name`` is that of
-    the model or the run.
+    the model or the run. The constant, which answers all rows alike, is shown only if it is chosen.
 
     With ``served`` the page asks the server that sent it (``POST try``), and holds no numbers but
     the weights of a line on pictures, which it draws. Raises ``InputError`` for a model that the
     page cannot compute, if it must.
     """
+    first, *others = models
+    models = [first, *(each for each in others if each.manifest.model != BASELINE)]
     if not served:
         for model in models:
-            if (why := lacking(model)) is not None:
+            if (why := lacking(model.manifest)) is not None:
                 raise InputError(f"no page: {why}")
     schema = models[0].schema
     facts = {
@@ -218,7 +230,9 @@ def _packed(model: Runtime) -> str:
 
 def _drawn(model: Runtime) -> bool:
     """Whether the page draws what each pixel adds to a model."""
-    return model.manifest.model == LINE and model.schema.example == "picture"
+    size = sum(array.size for array in _tensors(model).values())
+    line = model.manifest.model == LINE and model.schema.example == "picture"
+    return line and size <= MAX_DRAWN
 
 
 def _start(models: Sequence[Runtime], schema: Schema) -> list[float]:

@@ -52,7 +52,7 @@ function pictures(place, changed) {
     const all = state.active ? [...state.strokes, state.active] : state.strokes;
     pen.lineCap = pen.lineJoin = "round";
     pen.strokeStyle = pen.fillStyle = ink();
-    pen.lineWidth = drawn ? (PEN * laidOut(schema).side * canvas.width) / width : 1;
+    pen.lineWidth = drawn ? (penOf(laidOut(schema).side) * canvas.width) / width : 1;
     for (const points of all) {
       pen.beginPath();
       points.forEach(([x, y], i) => (i ? pen.lineTo(x * canvas.width, y * canvas.height) : pen.moveTo(x * canvas.width, y * canvas.height)));

@@ -125,15 +125,15 @@ function norm(part, name) {
     (each) => part.get(`${name}.${each}`));
   const factor = Float64Array.from(weight, (value, c) => value / Math.sqrt(variance[c] + 1e-5));
   return (x) => {
-    const each = x.length / weight.length;
-    return x.map((value, i) => {
-      const c = Math.floor(i / each);
-      return (value - mean[c]) * factor[c] + bias[c];
-    });
+    const each = x.length / weight.length, out = part.empty(x.length);
+    for (let c = 0, i = 0; c < weight.length; c += 1) {
+      for (const end = i + each; i < end; i += 1) out[i] = (x[i] - mean[c]) * factor[c] + bias[c];
+    }
+    return out;
   };
 }
 
-const activation = (name) => (x) => x.map((value) => ACTIVATIONS[name](value));
+const activation = (name) => (x) => x.map(ACTIVATIONS[name]);
 
 // A convolution of 3 x 3 with zeros around the picture (channels, height, width).
 function convolution(part, name, biased, from, height, width) {

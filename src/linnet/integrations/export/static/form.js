@@ -39,6 +39,9 @@ const shownValue = (field, value) => {
   return value === another(field) ? "another" : visible(value);
 };
 
+// A value as a server takes it: categories that are numbers as numbers.
+const sent = (field, value) => (field.numeric && field.categories.includes(value) ? Number(value) : value);
+
 // What a person should know of a column before typing.
 function about(field) {
   if (none(field.range)) return "";
@@ -77,6 +80,7 @@ function form(place, changed) {
     const x = new (schema.dtype === "float64" ? Float64Array : Float32Array)(fields.length), wrong = new Map();
     fields.forEach((field, i) => {
       try { x[i] = recorded(field, values.get(field.name), []); } catch (error) { wrong.set(field.name, error.message); }
+      if (!Number.isFinite(x[i])) wrong.set(field.name, "too large a number");
     });
     return { x, notes: new Map(), wrong };
   }
@@ -84,7 +88,7 @@ function form(place, changed) {
   function tell() {
     const { x, notes, wrong } = encode();
     for (const [name, each] of made) each.tell(notes.get(name) || "", wrong.get(name) || "");
-    const body = schema.fields.length ? { rows: [Object.fromEntries(values)] } : Array.from(x);
+    const body = schema.fields.length ? { rows: [Object.fromEntries(fields.map((field) => [field.name, sent(field, values.get(field.name))]))] } : Array.from(x);
     changed({ x, body, wrong, notes: [], value: (name) => shownValue(fields.find((field) => field.name === name), values.get(name)) });
   }
 

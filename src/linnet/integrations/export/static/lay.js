@@ -3,6 +3,7 @@
 // brightness of ground and ink, how large the ink is and what lies in the middle.
 
 const PEN = 0.125;     // the thickness of a drawn line, as a share of the side of the box around the ink
+const THINNEST = 1.6;  // pixels: no drawn line is thinner, in small pictures
 const LARGEST = 4;     // a drawing is made at most this many times as large as it was drawn
 const LOOKED_AT = 256; // pixels of the larger side of a photo in which ink is looked for
 const FAINT = 24;      // of 255: less contrast than this is no ink
@@ -29,6 +30,9 @@ function laidOut(schema) {
   const known = schema.layout;
   return known || { side: Math.max(1, Math.round((5 / 7) * Math.min(height, width))), centre: "box" };
 }
+
+// The thickness of a line in pixels.
+const penOf = (side) => Math.max(PEN * side, THINNEST);
 
 // ---- drawings --------------------------------------------------------------------------------------
 
@@ -72,7 +76,7 @@ function massOf(ink, height, width) {
 function fromStrokes(strokes, schema) {
   const [channels, height, width] = schema.shape;
   const { side, centre } = laidOut(schema);
-  const r = (PEN * side) / 2, all = strokes.flat();
+  const r = penOf(side) / 2, all = strokes.flat();
   let ink = new Float64Array(height * width);
   if (all.length) {
     const xs = all.map((point) => point[0]), ys = all.map((point) => point[1]);
@@ -236,7 +240,7 @@ function fromInk(photo, layer, schema, own, other) {
   const [top, bottom, left, right] = found.box;
   const rows = bottom - top, columns = right - left;
   const scale = side / Math.max(rows, columns);
-  const lacking = (PEN * side * 0.75) / scale - found.thickness; // a thin pen would turn grey
+  const lacking = (0.75 * penOf(side)) / scale - found.thickness; // a thin pen would turn grey
   const grown = lacking > 0 ? thicker(found.ink, tall, wide, Math.round(lacking / 2)) : found.ink;
   const more = lacking > 0 ? Math.round(lacking / 2) : 0;
   const begin = [clamp(top - more, 0, tall), clamp(left - more, 0, wide)];

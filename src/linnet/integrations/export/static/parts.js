@@ -16,7 +16,7 @@ function el(tag, props = {}, ...children) {
     else if (key === "value") node.value = value;
     else node.setAttribute(key, value === true ? "" : value);
   }
-  node.append(...children.flat().filter((child) => !none(child)).map(
+  node.append(...children.flat(Infinity).filter((child) => !none(child)).map(
     (child) => (child instanceof Node ? child : document.createTextNode(String(child)))));
   return node;
 }

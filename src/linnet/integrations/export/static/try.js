@@ -241,7 +241,7 @@ function columns(example, answer, found, output, label) {
   $("why-body").replaceChildren(el("ul", { class: "terms" }, rows.map(([what, value, bare]) => {
     const bar = el("i", { class: value < 0 ? "against" : "for" });
     bar.style.width = `${(50 * Math.abs(value)) / most}%`;
-    const track = bare ? el("span") : el("span", { class: "track", "aria-hidden": true }, bar);
+    const track = bare ? el("span", { class: "bare" }) : el("span", { class: "track", "aria-hidden": true }, bar);
     return el("li", {}, el("span", { class: "what" }, what), track, el("b", {}, signed(value)));
   })));
 }
@@ -268,10 +268,10 @@ function pixels(x, answer, output, label) {
   pen.putImageData(image, 0, 0);
   canvas.style.aspectRatio = `${width} / ${height}`;
   const part = (sign) => values.reduce((sum, value) => sum + (Math.sign(value) === sign ? value : 0), 0);
-  const ground = schema.ground ? "than the ground alone" : "than a black picture";
+  const ground = schema.ground ? "counted from the ground" : "counted from black";
   $("why-text").textContent = classes.length
-    ? `How much more each pixel adds to the line's log-odds of ${label} ${ground}${classes.length > 2 ? ", beyond the mean of all classes" : ""}: weight times pixel.`
-    : `How much more each pixel adds to the line's ${label} ${ground}: weight times pixel.`;
+    ? `What each pixel adds to the line's log-odds of ${label}, ${ground}${classes.length > 2 ? " and beyond the mean of all classes" : ""}: weight times pixel.`
+    : `What each pixel adds to the line's ${label}, ${ground}: weight times pixel.`;
   $("why-body").replaceChildren(el("div", { class: "mapped" }, canvas, el("ul", { class: "key" },
     el("li", {}, el("i", { class: "for" }), `blue speaks for it: ${signed(part(1))}`),
     el("li", {}, el("i", { class: "against" }), `orange against it: ${signed(part(-1))}`))));
