@@ -345,7 +345,7 @@ def activated(graph: Graph, activation: nn.Module, x: str, dtype: str) -> str:
         less = graph.node("Mul", graph.node("Sub", less, number(1)), number(ALPHA))
         more = graph.node("Add", graph.node("Max", x, number(0)), less)
         return graph.node("Mul", more, number(SCALE))
-    if name == "SiLU":  # not by Sigmoid: onnxruntime 1.18 fuses that, and has it in float32 alone
+    if name == "SiLU":  # not by Sigmoid: onnxruntime to 1.30 fuses that, for float32 alone
         below = graph.node("Add", graph.node("Exp", graph.node("Neg", x)), number(1))
         return graph.node("Div", x, below)
     if name == "Softplus":
