@@ -179,6 +179,7 @@ class Perceptron:
         weight, bias = layers[-1]
         layers[-1] = weight / len(members), bias / len(members)
         self._layers = [tuple(part.astype(self._dtype) for part in layer) for layer in layers]
+        self._bias = bias.sum(0).astype(self._dtype) / len(members)
         self._coded: _Coded | None = None
 
     def __call__(self, x: Any) -> Array:
@@ -215,11 +216,17 @@ class Perceptron:
         if coded is not None:
             for codes in x.codes.T:
                 values += coded.table[member][:, codes]
-        for weight, bias in self._layers[1:]:
+        for weight, bias in self._layers[1:-1]:
             values = np.matmul(self._act(values), weight[member])
             values += bias[member]
-        found: Array = values[0] if len(values) == 1 else np.add.reduce(values, 0)
-        return found
+        weight, bias = self._layers[-1]
+        values = self._act(values)
+        if len(values) == 1:
+            found: Array = values[0] @ weight[member][0]
+            return found + bias[member][0]
+        joined = values.transpose(1, 0, 2).reshape(values.shape[1], -1)
+        found = joined @ weight.reshape(-1, weight.shape[2])
+        return found + self._bias
 
 
 def _scaled(spec: MLPSpec, members: Sequence[Tensors]) -> Inputs:
@@ -354,7 +361,7 @@ class _Embedding:
             features = np.concatenate([np.cos(angle), np.sin(angle)], 3)
         else:
             features = ((each - one[:, :, None]) * two[:, :, None]).clip(0, 1)
-        found = np.matmul(features, weight).transpose(0, 2, 1, 3)
+        found: Array = np.matmul(features, weight).transpose(0, 2, 1, 3)
         found = found.reshape(*found.shape[:2], -1)
         return np.maximum(found + two[:, None], 0) if self._periodic else found
 
