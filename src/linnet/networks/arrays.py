@@ -30,9 +30,9 @@ FEW = 16
 BATCH = 128
 """... and more of them so many at a time, for one member after the other: they stay in a cache."""
 
-MOST = 40_000_000
-"""A convolutional net of more multiplications for a picture is left to PyTorch: it would take more
-than 20 ms on one core."""
+MOST = 150_000_000
+"""A convolutional net of more multiplications for a picture is left to PyTorch: it might take more
+than 20 ms on one core, at 7.5 thousand million a second."""
 
 FOLDED = 8
 """An embedding of at most this many bins for each of its inputs is part of the first layer."""
