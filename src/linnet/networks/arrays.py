@@ -222,11 +222,11 @@ class Perceptron:
         weight, bias = self._layers[-1]
         values = self._act(values)
         if len(values) == 1:
-            found: Array = values[0] @ weight[member][0]
-            return found + bias[member][0]
+            found: Array = values[0] @ weight[member][0] + bias[member][0]
+            return found
         joined = values.transpose(1, 0, 2).reshape(values.shape[1], -1)
-        found = joined @ weight.reshape(-1, weight.shape[2])
-        return found + self._bias
+        found = joined @ weight.reshape(-1, weight.shape[2]) + self._bias
+        return found
 
 
 def _scaled(spec: MLPSpec, members: Sequence[Tensors]) -> Inputs:
