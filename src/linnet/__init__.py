@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from linnet.fit.artifact import Artifact
     from linnet.fit.recipe import Recipe
     from linnet.integrations.eject.eject import eject
+    from linnet.integrations.export.export import export
     from linnet.runs.compare import compare
     from linnet.runs.run import Run, load
 
@@ -41,6 +42,7 @@ __all__ = [
     "compare",
     "cross_validate",
     "eject",
+    "export",
     "load",
     "read",
     "sweep",
@@ -61,6 +63,7 @@ _HOMES = {
     "compare": "linnet.runs.compare",
     "cross_validate": "linnet.experiment.cross_validate",
     "eject": "linnet.integrations.eject.eject",
+    "export": "linnet.integrations.export.export",
     "load": "linnet.runs.run",
     "read": "linnet.data.read",
     "sweep": "linnet.experiment.sweep",

@@ -13,10 +13,12 @@ from linnet.cli import (
     doctor,
     eject,
     evaluate,
+    export,
     inspect,
     predict,
     report,
     runs,
+    serve,
     sync,
     train,
     view,
@@ -40,7 +42,9 @@ runs.app.command("sync")(sync.sync)
 app.add_typer(runs.app, name="runs")
 app.command("report")(report.report)
 app.command("eject")(eject.eject)
+app.command("export")(export.export)
 app.command("view")(view.view)
+app.command("serve")(serve.serve)
 
 
 def _version(wanted: bool) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from html import escape
 from typing import Any
 
+from linnet.core import files
+
 
 class Html(str):
     """Text that is already HTML; all other text is escaped when it is inserted."""
@@ -41,3 +43,11 @@ def tag(name: str, /, *content: Any, **attributes: Any) -> Html:
         if value is not None
     )
     return Html(f"<{name}{given}>{join(content)}</{name}>")
+
+
+def data(value: Any) -> Html:
+    """``value`` as strict JSON that is safe inside a script element."""
+    text = files.dumps(value)
+    for letter in "<>&\u2028\u2029":
+        text = text.replace(letter, f"\\u{ord(letter):04x}")
+    return Html(text)

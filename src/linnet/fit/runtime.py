@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -77,12 +77,19 @@ class Runtime:
     """
 
     def __init__(
-        self, manifest: Manifest, engine: Engine, compute: arrays.Forward, link: links.Link
+        self,
+        manifest: Manifest,
+        engine: Engine,
+        compute: arrays.Forward,
+        link: links.Link,
+        tensors: Callable[[], Mapping[str, Array]],
     ) -> None:
         self.manifest = manifest
         self.engine: Engine = engine
         self.schema: Schema = manifest.schema_
         self._compute, self._link = compute, link
+        self.tensors = tensors
+        """Gives the tensors in the model's file, by name."""
         self._encoder: Encoder | None = None
 
     @property
@@ -250,7 +257,7 @@ def quick(path: str | os.PathLike[str] | Place) -> Runtime | None:
         if not np.isfinite(tensors[name]).all():
             raise opened.not_finite(name)
     opened.check_layers(plan.table())
-    return Runtime(manifest, "numpy", arrays.forward(plan, tensors), link)
+    return Runtime(manifest, "numpy", arrays.forward(plan, tensors), link, lambda: tensors)
 
 
 def in_torch(model: Artifact) -> Runtime:
@@ -271,7 +278,11 @@ def in_torch(model: Artifact) -> Runtime:
         with turn:
             return predict_raw(model.module, given).cpu().numpy()
 
-    return Runtime(model.manifest, "torch", compute, _Link(model))
+    def tensors() -> dict[str, Array]:
+        state = model.module.state_dict()
+        return {name: tensor.detach().cpu().numpy() for name, tensor in state.items()}
+
+    return Runtime(model.manifest, "torch", compute, _Link(model), tensors)
 
 
 class _Link:

@@ -6,3 +6,9 @@ FORMS = {
     "page": "linnet.integrations.export.page:export",
 }
 """What ``linnet export RUN --to`` takes; see ``linnet.integrations.export.export``."""
+
+ENDINGS = {"onnx": ".onnx", "mlflow": "-mlflow", "page": ".html"}
+"""How the name of each ends, where no name is given; MLflow's is a folder."""
+
+PACKAGES = {"onnx": ("onnx", "onnxruntime")}
+"""The optional packages that a form needs; the extra that installs them has the form's name."""

@@ -9,11 +9,11 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from linnet.core.html import Html, join, tag
+from linnet.core.html import Html, data, join, tag
 from linnet.errors import LinnetError
 from linnet.figures._style import MARGIN
 from linnet.figures.figure import CONFIG, Figure, plotly_script
-from linnet.show.report.html import data, scroll
+from linnet.show.report.html import scroll
 
 POLICY = (
     "default-src 'none'; script-src 'unsafe-inline'; style-src 'unsafe-inline'; "

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from linnet.core import files
 from linnet.core.html import Html, tag
 from linnet.core.text import cell, numeric
 
@@ -60,11 +59,3 @@ def _kind(value: Any) -> str | None:
 def shown(value: Any) -> Any:
     """The value of a cell, formatted for people."""
     return f"{value:.4f}" if isinstance(value, Fixed) else cell(value)
-
-
-def data(value: Any) -> Html:
-    """``value`` as strict JSON that is safe inside a script element."""
-    text = files.dumps(value)
-    for letter in "<>&\u2028\u2029":
-        text = text.replace(letter, f"\\u{ord(letter):04x}")
-    return Html(text)
