@@ -12,9 +12,12 @@ from typing import Any
 import pytest
 from serving import Here, There, as_csv, here, rows_of, there, until
 
+from linnet.data.rows import Slow as Slow_
 from linnet.fit.runtime import Answers, Encoded, Runtime
 from linnet.serve import app, limits, models, server, wire
 from linnet.serve.limits import Limits
+
+pytest_plugins = ("served",)
 
 MANY = rows_of(40)
 
@@ -166,6 +169,26 @@ def test_too_much_work_is_told_to_come_again(table: Path, slow: Slow) -> None:
         assert len(by_status[200]) >= 3 and len(by_status[503]) >= 1
         assert all(answer.headers["Retry-After"] == "1" for answer in by_status[503])
         assert len({answer.content for answer in by_status[200]}) == 1
+
+
+def test_what_needs_a_data_frame_is_not_done_in_the_event_loop(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Odd texts go the way of polars, whose import takes a second."""
+    threads: list[str] = []
+    real = Slow_._records
+
+    def records(self: Any, given: list[Any]) -> Any:
+        threads.append(threading.current_thread().name)
+        return real(self, given)
+
+    monkeypatch.setattr(Slow_, "_records", records)
+    with here(table) as own:
+        assert own.service.models.default.light
+        answer = own.ask("/predict", {**MANY[0], "age": "forty"})
+        assert answer.status == 422 and answer.json["column"] == "age"
+        assert own.ask("/predict", {**MANY[0], "since": "11/03/2012 "}).status in (200, 422)
+    assert threads and all(name.startswith("linnet-serve") for name in threads)
 
 
 def test_bodies_that_do_not_fit_into_memory_together_are_told_to_come_again(
