@@ -17,10 +17,10 @@ import linnet.show.report.data
 from helpers import ParsedPage, Site, chromium, open_browser
 from linnet.cli import app
 from linnet.compat.visdom import Visdom
-from linnet.core.html import put, tag
+from linnet.core.html import data, put, tag
 from linnet.errors import InputError
 from linnet.experiment.evaluate import evaluate
-from linnet.show.report.html import data, table
+from linnet.show.report.html import table
 from linnet.show.report.page import write
 
 EVIL = "<img src=x onerror=alert(1)>"

@@ -64,15 +64,16 @@ function form(place, changed) {
   let shown = AT_ONCE;
 
   const search = el("input", { type: "search", id: "search", placeholder: `Search ${fields.length.toLocaleString("en")} columns`, "aria-label": "Search the columns" });
-  const reset = el("button", { type: "button", id: "reset" }, "Typical row");
+  const typical = schema.fields.some((field) => !none(field.typical));
+  const begins = typical ? "It begins with typical values of the training rows. "
+    : facts.start.some((value) => value !== 0) ? "It begins with the means of the training rows. " : "";
+  const reset = el("button", { type: "button", id: "reset" }, typical ? "Typical row" : "Start again");
   const more = el("button", { type: "button", id: "more" }, "More columns");
   const grid = el("div", { class: "fields" });
   const count = el("p", { class: "quiet", id: "count", "aria-live": "polite" });
   place.append(
     el("div", { class: "head" }, el("h2", { id: "input-head" }, "A row"), fields.length > SEARCHED ? search : null, reset),
-    el("p", { class: "quiet" }, schema.fields.length && !none(schema.fields[0].typical)
-      ? "It begins with typical values of the training rows. Change what you like: the answers follow."
-      : "Change what you like: the answers follow."),
+    el("p", { class: "quiet" }, `${begins}Change what you like: the answers follow.`),
     grid, count, more);
 
   function encode() {

@@ -222,8 +222,8 @@ function columns(example, answer, found, output, label) {
   const { classes } = schema;
   const each = found.map(({ name, terms: values }) => [name, beyond(values, output)]);
   each.sort((a, b) => Math.abs(b[1]) - Math.abs(a[1]));
-  const largest = each.slice(0, LARGEST_TERMS).filter((term) => term[1] !== 0);
-  const rest = each.slice(LARGEST_TERMS);
+  const some = each.filter((term) => term[1] !== 0);
+  const largest = some.slice(0, LARGEST_TERMS), rest = some.slice(LARGEST_TERMS);
   const rows = largest.map(([name, value]) => [[named("span", name), " = ", named("span", example.value(name))], value]);
   if (rest.length) rows.push([[`${plural(rest.length, "other column")}`], rest.reduce((sum, term) => sum + term[1], 0)]);
   let sum = "";
