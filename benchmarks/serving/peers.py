@@ -3,7 +3,8 @@
     python peers.py fastapi|litserve MODEL.onnx PORT
 
 Each takes ``POST /predict`` with a list of rows (objects by column; LitServe wants an object around
-it), and answers labels and probabilities. It is what one would write by hand: no limits, no notes, no checks but pydantic's.
+it), and answers labels and probabilities. It is what one would write by hand: no limits, no notes,
+no checks but pydantic's.
 """
 
 import sys

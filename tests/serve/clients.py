@@ -23,7 +23,7 @@ def triton(port: int, rows: list[dict[str, Any]]) -> tuple[list[str], list[list[
         inputs = []
         for name, kind in kinds.items():
             tensor = client.InferInput(name, [len(rows)], kind)
-            values = np.array([row[name] for row in rows], types[kind])
+            values: Any = np.array([row[name] for row in rows], types[kind])
             tensor.set_data_from_numpy(values, binary_data=False)
             inputs.append(tensor)
         outputs = [

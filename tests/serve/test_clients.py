@@ -11,6 +11,8 @@ from serving import Here, rows_of
 
 from helpers import TESTS
 
+pytest_plugins = ("served",)
+
 ROWS = [row for row in rows_of(20) if row["age"] is not None]
 PYTHON = os.environ.get("LINNET_CLIENTS", sys.executable)
 MODULES = {"triton": "tritonclient.http", "mlflow": "mlflow.pyfunc.scoring_server.client"}

@@ -18,6 +18,8 @@ from linnet.runs.run import load
 from linnet.serve import server
 from linnet.serve.models import difference
 
+pytest_plugins = ("served",)
+
 pytestmark = posix
 ROWS = rows_of(5)
 START = b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"

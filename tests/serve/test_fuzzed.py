@@ -13,6 +13,8 @@ from serving import CSV, JSON, Here, as_csv, form, here, png, rows_of, tensors_o
 
 import mutation
 
+pytest_plugins = ("served",)
+
 ROWS = rows_of(3)
 FINE = (200, 400, 401, 403, 404, 405, 413, 415, 421, 422)
 

@@ -12,6 +12,8 @@ from linnet.serve import settings
 from linnet.serve.guard import Guard
 from linnet.show.view.headers import HEADERS
 
+pytest_plugins = ("served",)
+
 TOKEN = "s3cret-s3cret-s3cret"
 
 
@@ -26,8 +28,8 @@ def test_another_host_is_refused(site: Here) -> None:
         assert answer.status in (400, 421), host
     raw = site.raw(b"GET /models HTTP/1.1\r\nConnection: close\r\n\r\n")
     assert raw.split(b" ", 2)[1] == b"400"
-    host = f"Host: 127.0.0.1:{site.port}\r\n".encode()
-    raw = site.raw(b"GET /models HTTP/1.1\r\n" + host + host + b"Connection: close\r\n\r\n")
+    own = f"Host: 127.0.0.1:{site.port}\r\n".encode()
+    raw = site.raw(b"GET /models HTTP/1.1\r\n" + own + own + b"Connection: close\r\n\r\n")
     assert raw.split(b" ", 2)[1] == b"400"
 
 

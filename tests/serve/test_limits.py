@@ -3,6 +3,7 @@
 import contextlib
 import json
 import socket
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -10,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from serving import Here, There, as_csv, here, rows_of, there, until
+from serving import Here, There, as_csv, form, here, rows_of, there, until
 
+from linnet.data.rows import Slow as Slow_
 from linnet.fit.runtime import Answers, Encoded, Runtime
 from linnet.serve import app, limits, models, server, wire
 from linnet.serve.limits import Limits
+
+pytest_plugins = ("served",)
 
 MANY = rows_of(40)
 
@@ -168,6 +172,26 @@ def test_too_much_work_is_told_to_come_again(table: Path, slow: Slow) -> None:
         assert len({answer.content for answer in by_status[200]}) == 1
 
 
+def test_what_needs_a_data_frame_is_not_done_in_the_event_loop(
+    table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Odd texts go the way of polars, whose import takes a second."""
+    threads: list[str] = []
+    real = Slow_._records
+
+    def records(self: Any, given: list[Any]) -> Any:
+        threads.append(threading.current_thread().name)
+        return real(self, given)
+
+    monkeypatch.setattr(Slow_, "_records", records)
+    with here(table) as own:
+        assert own.service.models.default.light
+        answer = own.ask("/predict", {**MANY[0], "age": "forty"})
+        assert answer.status == 422 and answer.json["column"] == "age"
+        assert own.ask("/predict", {**MANY[0], "since": "11/03/2012 "}).status in (200, 422)
+    assert threads and all(name.startswith("linnet-serve") for name in threads)
+
+
 def test_bodies_that_do_not_fit_into_memory_together_are_told_to_come_again(
     table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -207,6 +231,10 @@ def test_a_fault_of_the_server_is_told_and_the_next_request_answered(
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Short limits of time."""
+    hurry(monkeypatch)
+
+
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "SWEEP_SECONDS", 0.05)
     monkeypatch.setattr(
         wire, "SECONDS", {wire.IDLE: 1.0, wire.HEAD: 0.5, wire.BODY: 0.5, wire.REST: 0.5}
@@ -291,6 +319,36 @@ def test_requests_one_after_another_on_one_connection(site: Here) -> None:
     raw = site.raw(request * 20 + last)
     assert raw.count(b"HTTP/1.1 200 OK") == 21
     assert raw.count(site.ask("/predict", MANY[0]).content) == 21
+
+
+def test_without_the_extra(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """h11 and asyncio in the place of httptools and uvloop, and no forms."""
+    for name in ("httptools", "uvloop", "python_multipart"):
+        monkeypatch.setitem(sys.modules, name, None)
+    monkeypatch.delitem(sys.modules, "uvicorn.protocols.http.httptools_impl", raising=False)
+    with here(table, limits=Limits(body=1 << 16)) as own:
+        assert "h11" in own.server.config.http.__mro__[3].__module__
+        wanted = own.ask("/predict", MANY)
+        assert predicted(wanted) == 40
+        body, headers = form(("image/png", b"x"))
+        assert own.ask("/predict", body, **headers).status == 415
+        content = json.dumps(MANY).encode()
+        request = START + b"Content-Length: %d\r\n\r\n" % len(content) + content
+        last = request.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n", 1)
+        raw = own.raw(request * 3 + last)
+        assert raw.count(wanted.content) == 4
+        chunks = b"Transfer-Encoding: chunked\r\n\r\n" + b"1000\r\n" + b" " * 4096 + b"\r\n"
+        assert b" 413 " in own.raw(START + chunks + (b"1000\r\n" + b" " * 4096 + b"\r\n") * 30)
+        assert b" 413 " in own.raw(START + b"Content-Length: 10000000000\r\n\r\n{")
+        for bad in (b"\0\0\r\n\r\n", START + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n"):
+            assert own.raw(bad)[9:12] in (b"400", b"")
+        assert own.raw(START + b"x" * 70_000)[9:12] in (b"400", b"")
+        assert own.ask("/predict", MANY).content == wanted.content
+        hurry(monkeypatch)
+        assert own.raw(START) == b""  # ended, because the rest of the head does not come
+        assert own.raw(START + b"Content-Length: 500\r\n\r\n[") == b""
+        assert own.raw(b"") == b""
+        until(lambda: own.service._held == 0)
 
 
 def hold(own: There, count: int) -> list[socket.socket]:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from serving import JSON, There, rows_of, there
 
+pytest_plugins = ("served",)
+
 CLIENTS, MOST_ROWS = 64, 64
 
 

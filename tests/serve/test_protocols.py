@@ -12,6 +12,8 @@ from serving import CSV, Here, as_csv, form, png, rows_of, tensors_of
 import linnet
 from linnet.runs.run import load
 
+pytest_plugins = ("served",)
+
 ROWS = rows_of(24)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple, Protocol
 
@@ -261,6 +262,15 @@ class Encoder:
         )
 
 
+QUICK: ContextVar[bool] = ContextVar("quick", default=False)
+"""Where this is set, values that need the way of a data frame raise ``NotQuick``: that way takes
+milliseconds, and at first a second, in which an event loop would answer nobody."""
+
+
+class NotQuick(Exception):
+    """A value needs the way of a data frame, and the caller has set ``QUICK``."""
+
+
 class Slow:
     """The way of a data frame, for the values of one column."""
 
@@ -274,6 +284,8 @@ class Slow:
         found = self._kept.get(given) if type(given) is str else None
         if found is not None:
             return found
+        if QUICK.get():
+            raise NotQuick
         try:
             found = float(self._records([given])[0])
         except Exception as error:  # whatever polars says of an object of somebody else's
@@ -287,6 +299,8 @@ class Slow:
         texts = {given[place] for place in left if type(given[place]) is str}
         new = [text for text in texts if text not in self._kept]
         known = dict(self._kept)
+        if new and QUICK.get():
+            raise NotQuick
         if len(new) > 1 and self._field.kind != "boolean":  # truth values are read one by one
             try:
                 records = self._records(new).tolist()

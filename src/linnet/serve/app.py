@@ -14,6 +14,7 @@ from typing import Any
 
 from linnet import __version__
 from linnet.core.text import literal, say
+from linnet.data.rows import QUICK, NotQuick
 from linnet.errors import LinnetError
 from linnet.serve import mlflow, plain, v2
 from linnet.serve.answers import dumps
@@ -235,7 +236,13 @@ class Service:
         assert model is not None and job is not None
         body = Body(content, kind, parameters)
         if model.light and len(content) <= INLINE_BYTES and kind == JSON:
-            return Reply(job(model, body, self.limits, Flag()))
+            quick = QUICK.set(True)
+            try:
+                return Reply(job(model, body, self.limits, Flag()))
+            except NotQuick:
+                pass
+            finally:
+                QUICK.reset(quick)
 
         async def gone() -> None:
             while (await receive())["type"] != "http.disconnect":

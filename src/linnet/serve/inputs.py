@@ -100,7 +100,9 @@ def encoded(runtime: Runtime, body: Body, limits: Limits) -> Encoded:
     if body.type == MULTIPART:
         from linnet.serve.parts import files_of
 
-        return of_parts(runtime, files_of(body, limits), limits)
+        return of_parts(
+            runtime, files_of(body.content, body.parameters.get("boundary", "")), limits
+        )
     raise unknown_type(body.type)
 
 

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from linnet.serve.limits import Limits
 from linnet.serve.refused import Refused
-
-if TYPE_CHECKING:
-    from linnet.serve.inputs import Body
 
 MAX_FILES = 1000
 MAX_HEAD_BYTES = 8 << 10
@@ -38,7 +32,7 @@ class _Part:
         self.key, self.value = bytearray(), bytearray()
 
 
-def files_of(body: Body, limits: Limits) -> list[tuple[str, bytes]]:
+def files_of(content: bytes, boundary: str) -> list[tuple[str, bytes]]:
     """The type and the content of each file in a form; its other fields are left out."""
     try:
         from python_multipart.exceptions import FormParserError
@@ -48,7 +42,6 @@ def files_of(body: Body, limits: Limits) -> list[tuple[str, bytes]]:
             415, "forms need a package on the server: pip install 'linnet[serve]'; or send one "
             "picture as the body, with Content-Type: image/png",
         ) from None  # fmt: skip
-    boundary = body.parameters.get("boundary", "")
     if not boundary or len(boundary) > 70 or not boundary.isascii():
         raise Refused(400, "the form has no boundary of 1 to 70 letters in its Content-Type")
     found: list[_Part] = []
@@ -75,7 +68,7 @@ def files_of(body: Body, limits: Limits) -> list[tuple[str, bytes]]:
         },
     )
     try:
-        parser.write(body.content)
+        parser.write(content)
         parser.finalize()
     except FormParserError as error:
         raise Refused(400, f"the form cannot be read: {str(error)[:200]}") from None

@@ -80,14 +80,17 @@ class Server(uvicorn.Server):
             else:
                 self._end()
 
-        numbers = (signal.SIGINT, signal.SIGTERM)
-        for number in numbers:
-            loop.add_signal_handler(number, asked, number)
+        def handler(number: int, frame: object) -> None:
+            loop.call_soon_threadsafe(asked, number)
+
+        before = {
+            number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)
+        }
         try:
             yield
         finally:
-            for number in numbers:
-                loop.remove_signal_handler(number)
+            for number, old in before.items():
+                signal.signal(number, old)
 
     def _end(self) -> None:
         self.should_exit = True
