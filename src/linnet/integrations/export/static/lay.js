@@ -8,6 +8,7 @@ const LARGEST = 4;     // a drawing is made at most this many times as large as 
 const LOOKED_AT = 256; // pixels of the larger side of a photo in which ink is looked for
 const FAINT = 24;      // of 255: less contrast than this is no ink
 const FULL = 0.6;      // this share of the pixels of ink in a photo is less than full ink
+const RUN = 1.2;       // lines of ink are made this many pens thick, as rows of pixels cross them
 const SPECK = 0.05;    // spots smaller than this share of the largest one are left out
 const FAR = 2 / 3;     // from this share of the way from ground to ink on, an edge is as the ink
 
@@ -247,7 +248,7 @@ function fromInk(photo, layer, schema, own, other) {
   const [top, bottom, left, right] = found.box;
   const rows = bottom - top, columns = right - left;
   const scale = side / Math.max(rows, columns);
-  const lacking = (0.75 * penOf(side)) / scale - found.thickness; // a thin pen would turn grey
+  const lacking = (RUN * penOf(side)) / scale - found.thickness; // a thin pen would turn grey
   const grown = lacking > 0 ? thicker(found.ink, tall, wide, Math.round(lacking / 2)) : found.ink;
   const more = lacking > 0 ? Math.round(lacking / 2) : 0;
   const begin = [clamp(top - more, 0, tall), clamp(left - more, 0, wide)];
@@ -271,7 +272,7 @@ function fromInk(photo, layer, schema, own, other) {
 }
 
 // The ink of a grey layer, 0 to 1, freed from shades of the ground and from specks; the box around it [top,
-// bottom, left, right], its thickness in pixels, and whether it is dark. Null if there is hardly any.
+// bottom, left, right], its thickness (the mean run of ink in a row of pixels), and whether it is dark. Null if there is hardly any.
 function inkOf(seen, height, width) {
   const ground = edgeOf([seen], height, width);
   const sorted = Uint8Array.from(seen).sort();
