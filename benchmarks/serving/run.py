@@ -19,6 +19,7 @@ For each number of connections and rows in a body: requests and rows a second, t
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import re
@@ -70,7 +71,6 @@ def rows_of(run: Path, count: int) -> list[dict[str, Any]]:
     import polars as pl
 
     from linnet.runs.run import load
-    from linnet.serve.inputs import of_records  # noqa: F401  (the server is importable)
 
     model = load(run)
     recipe = model.manifest.recipe
@@ -179,10 +179,14 @@ def main() -> int:
     python, peers = sys.executable, given.peers
     environment = {
         **os.environ, "PYTHONPATH": str(SOURCE), "OMP_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1", "MLFLOW_ENABLE_MODEL_CONFIG": "",
+        "OPENBLAS_NUM_THREADS": "1",
     }  # fmt: skip
+    if given.mlflow:  # MLflow starts uvicorn by its name
+        folder_of = str(Path(given.mlflow).parent)
+        environment["PATH"] = os.pathsep.join([folder_of, environment["PATH"]])
     results: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        folder = stack.enter_context(tempfile.TemporaryDirectory())
         servers = [
             Peer("linnet", [python, "-P", "-m", "linnet", "serve", str(given.run), "--port"])
         ]
@@ -200,6 +204,7 @@ def main() -> int:
             around = '{"dataframe_records": %s}'
             servers.append(Peer("mlflow", words, "/invocations", around))
         rows = rows_of(given.run, 1000)
+        log = stack.enter_context(open(Path(folder) / "log", "w+b"))
         wanted: list[list[float]] | None = None
         for peer in servers:
             if given.only and peer.name not in (*given.only, "linnet"):
@@ -208,7 +213,7 @@ def main() -> int:
             start = time.monotonic()
             process = subprocess.Popen(
                 ["taskset", "-c", str(core), *peer.command, str(port)], env=environment,
-                stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
+                stdout=subprocess.DEVNULL, stderr=log, start_new_session=True,
             )  # fmt: skip
             try:
                 first = (peer.around % json.dumps(rows[:50])).encode()
@@ -230,7 +235,8 @@ def main() -> int:
                     told(peer, connections, count, found)
                     results[peer.name]["cases"][f"{connections}x{count}"] = found._asdict()
             finally:
-                os.killpg(process.pid, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 process.wait()
     if given.json:
         given.json.write_text(json.dumps({"load": os.getloadavg(), **results}, indent=1))
@@ -251,8 +257,7 @@ def waited(process: subprocess.Popen[bytes], port: int, path: str, body: bytes) 
             return ask(port, path, body)
         except OSError as error:
             if process.poll() is not None:
-                assert process.stderr is not None
-                raise SystemExit(process.stderr.read().decode()) from error
+                raise SystemExit(f"it ended with the code {process.returncode}") from error
             if time.monotonic() > end:
                 raise
             time.sleep(0.02)

@@ -293,7 +293,7 @@ def test_wide_tables(tmp_path: Path) -> None:
 def test_several_threads(runs: dict[str, Path]) -> None:
     rows = frame().to_dicts()
     for engine in ("numpy", "torch"):
-        model = runtime.load(runs["bought"] / "mlp.safetensors", engine=engine)  # type: ignore[arg-type]
+        model = runtime.load(runs["bought"] / "mlp.safetensors", engine=engine)
         expected = [model.answers(model.rows([row])).p.tolist() for row in rows]  # type: ignore[union-attr]
         wrong: list[int] = []
 

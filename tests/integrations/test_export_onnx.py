@@ -362,19 +362,18 @@ def test_columns_called_as_the_outputs(tmp_path: Path) -> None:
     ("y", "labels"),
     [([True, False], [False, True]), ([-3, 7, 9], [-3, 7, 9])],
 )
-def test_kinds_of_labels(y: list[Any], labels: list[Any] | None, tmp_path: Path) -> None:
+def test_kinds_of_labels(y: list[Any], labels: list[Any], tmp_path: Path) -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(120, 2))
     codes = np.digitize(x[:, 0], [0] if len(y) == 2 else [-0.5, 0.5])
     frame = pl.DataFrame({"a": x[:, 0], "b": x[:, 1], "y": [y[code] for code in codes]})
-    more: Any = {} if labels else {"columns": {"y": "category"}}
-    run = fit(frame, tmp_path / "r", target="y", model="linear", task="classification", **more)
+    run = fit(frame, tmp_path / "r", target="y", model="linear", task="classification")
     _, content = export(run, tmp_path, data=frame)
     session = onnxruntime.InferenceSession(content)
     given = {name: x[:, [index]] for index, name in enumerate("ab")}
     expected = run.models["linear"].predict(frame.drop("y")).tolist()
     assert session.run(None, given)[0].tolist() == expected
-    assert labels is None or sorted(set(expected)) == labels
+    assert sorted(set(expected)) == labels
 
 
 # parity

@@ -239,7 +239,7 @@ def test_members_that_do_not_fit_are_refused(changes: dict[str, Any]) -> None:
 
 
 def test_a_large_convolutional_net_is_left_to_pytorch() -> None:
-    spec = cnn(inputs=[3, 64, 64], channels=[64, 128, 256])
+    spec = cnn(inputs=[3, 96, 96], channels=[64, 128, 256])
     plan = shapes.plan("cnn", spec, "test")
     assert plan is not None and arrays.multiplications(plan) > arrays.MOST
     network = build("cnn", spec, "float32")

@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
@@ -25,9 +25,6 @@ from linnet.data.kinds import BOOLEANS
 from linnet.data.reading import ABSENT, Reading
 from linnet.data.written import CURRENCIES
 from linnet.errors import MISSING, CellError, DataError
-
-if TYPE_CHECKING:
-    from linnet.data.schema import Schema
 
 Array = np.ndarray[Any, Any]
 Row = Mapping[str, Any]
@@ -71,6 +68,27 @@ FINITE = "a finite number, or null if it is missing"
 EXPECTED = {"category": "a text, a number, or true or false", **columns.EXPECTED}
 
 
+class Form(Protocol):
+    """What rows are encoded by; ``linnet.data.schema.Schema`` is one, and says what each means."""
+
+    @property
+    def example(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> str: ...
+    @property
+    def columns(self) -> tuple[str, ...]: ...
+    @property
+    def fields(self) -> tuple[Column, ...]: ...
+    @property
+    def missing(self) -> tuple[str, ...]: ...
+    @property
+    def targets(self) -> tuple[str, ...]: ...
+    @property
+    def coded(self) -> bool: ...
+
+
 class Rows(NamedTuple):
     """Encoded rows, and what is to be said of them: the words of ``linnet predict``."""
 
@@ -81,7 +99,7 @@ class Rows(NamedTuple):
 class Encoder:
     """Encodes rows for one schema; keep it, as it prepares all that does not depend on rows."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: Form) -> None:
         self._schema = schema
         self._fields = [field for field in schema.fields if field.used]
         self._known = {*schema.targets, *(field.name for field in schema.fields)}
@@ -246,7 +264,7 @@ class Encoder:
 class Slow:
     """The way of a data frame, for the values of one column."""
 
-    def __init__(self, field: Column, schema: Schema) -> None:
+    def __init__(self, field: Column, schema: Form) -> None:
         self._field = field
         self._reading = Reading(missing=schema.missing)
         self._kept: dict[str, float] = {}
@@ -307,7 +325,7 @@ class Slow:
         return CellError(number, self._field.name, given, expected, "correct it, or give null")
 
 
-def reader(field: Column, schema: Schema) -> Read:
+def reader(field: Column, schema: Form) -> Read:
     """How Python reads the values of a column."""
     empty = frozenset(Reading(missing=schema.missing).empty)
     gone = _numbers_of(schema.missing)

@@ -10,7 +10,8 @@ from linnet.core.closed import Closed, Several
 from linnet.core.every import Every, EveryEpochs
 from linnet.core.registry import known
 from linnet.net import OPTIMIZERS, OPTIONS, SCHEDULES
-from linnet.networks import Activation, Embedding
+from linnet.networks import Embedding
+from linnet.networks.specs import Activation
 
 Some = Annotated[tuple[Annotated[int, Field(ge=1)], ...], Field(min_length=1)]
 Sizes = Annotated[Literal["auto"] | Some, Several()]

@@ -21,10 +21,6 @@ BASELINE, LINE, OWN = "constant", "linear", "custom"
 """The models with a part of their own in every run: the baseline, the line that a net is compared
 with, and the one that is a module of the user's own."""
 
-Activation = Literal[
-    "relu", "leaky_relu", "tanh", "sigmoid", "selu", "gelu", "silu", "softplus", "identity"
-]
-
 Embedding = Literal["none", "piecewise", "periodic"]
 """How a net on a table sees numbers; see ``linnet.networks.embedding``."""
 

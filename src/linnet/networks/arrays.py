@@ -30,9 +30,9 @@ FEW = 16
 BATCH = 128
 """... and more of them so many at a time, for one member after the other: they stay in a cache."""
 
-MOST = 40_000_000
-"""A convolutional net of more multiplications for a picture is left to PyTorch: it would take more
-than 20 ms on one core."""
+MOST = 150_000_000
+"""A convolutional net of more multiplications for a picture is left to PyTorch: it might take more
+than 20 ms on one core, at 7.5 thousand million a second."""
 
 FOLDED = 8
 """An embedding of at most this many bins for each of its inputs is part of the first layer."""
@@ -179,6 +179,7 @@ class Perceptron:
         weight, bias = layers[-1]
         layers[-1] = weight / len(members), bias / len(members)
         self._layers = [tuple(part.astype(self._dtype) for part in layer) for layer in layers]
+        self._bias = bias.sum(0).astype(self._dtype) / len(members)
         self._coded: _Coded | None = None
 
     def __call__(self, x: Any) -> Array:
@@ -215,10 +216,16 @@ class Perceptron:
         if coded is not None:
             for codes in x.codes.T:
                 values += coded.table[member][:, codes]
-        for weight, bias in self._layers[1:]:
+        for weight, bias in self._layers[1:-1]:
             values = np.matmul(self._act(values), weight[member])
             values += bias[member]
-        found: Array = values[0] if len(values) == 1 else np.add.reduce(values, 0)
+        weight, bias = self._layers[-1]
+        values = self._act(values)
+        if len(values) == 1:
+            found: Array = values[0] @ weight[member][0] + bias[member][0]
+            return found
+        joined = values.transpose(1, 0, 2).reshape(values.shape[1], -1)
+        found = joined @ weight.reshape(-1, weight.shape[2]) + self._bias
         return found
 
 
@@ -354,7 +361,7 @@ class _Embedding:
             features = np.concatenate([np.cos(angle), np.sin(angle)], 3)
         else:
             features = ((each - one[:, :, None]) * two[:, :, None]).clip(0, 1)
-        found = np.matmul(features, weight).transpose(0, 2, 1, 3)
+        found: Array = np.matmul(features, weight).transpose(0, 2, 1, 3)
         found = found.reshape(*found.shape[:2], -1)
         return np.maximum(found + two[:, None], 0) if self._periodic else found
 

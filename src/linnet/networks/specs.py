@@ -11,7 +11,6 @@ from typing import Annotated, Literal
 from pydantic import Field, JsonValue, field_validator, model_validator
 
 from linnet.core.closed import Closed
-from linnet.networks import Activation
 
 MAX_PARAMETERS = 1 << 31
 """A specification with more parameters is refused."""
@@ -19,6 +18,10 @@ MAX_PARAMETERS = 1 << 31
 MAX_BINS = 1_000
 
 Scale = Literal["none", "pixel", "standard"]
+
+Activation = Literal[
+    "relu", "leaky_relu", "tanh", "sigmoid", "selu", "gelu", "silu", "softplus", "identity"
+]
 
 
 class NetworkSpec(Closed):

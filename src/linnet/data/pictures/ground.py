@@ -61,7 +61,9 @@ def edges(x: Tensor | Array) -> Array:
     x = np.asarray(x)
     sides = x[:, :, 0], x[:, :, -1], x[:, :, :, 0], x[:, :, :, -1]
     pixels = np.concatenate([side.mean(1, dtype=np.float32) for side in sides], 1)
-    found: Array = np.median(pixels, axis=1)
+    pixels.sort(1)  # ``np.median`` takes ten times as long for one picture
+    middle = pixels.shape[1] // 2  # their number is even
+    found: Array = (pixels[:, middle - 1] + pixels[:, middle]) / 2
     return found
 
 

@@ -345,8 +345,9 @@ def activated(graph: Graph, activation: nn.Module, x: str, dtype: str) -> str:
         less = graph.node("Mul", graph.node("Sub", less, number(1)), number(ALPHA))
         more = graph.node("Add", graph.node("Max", x, number(0)), less)
         return graph.node("Mul", more, number(SCALE))
-    if name == "SiLU":
-        return graph.node("Mul", x, graph.node("Sigmoid", x))
+    if name == "SiLU":  # not by Sigmoid: onnxruntime to 1.30 fuses that, for float32 alone
+        below = graph.node("Add", graph.node("Exp", graph.node("Neg", x)), number(1))
+        return graph.node("Div", x, below)
     if name == "Softplus":
         small = graph.node("Exp", graph.node("Neg", graph.node("Abs", x)))
         small = graph.node("Log", graph.node("Add", small, number(1)))
