@@ -10,5 +10,5 @@ FORMS = {
 ENDINGS = {"onnx": ".onnx", "mlflow": "-mlflow", "page": ".html"}
 """How the name of each ends, where no name is given; MLflow's is a folder."""
 
-PACKAGES = {"onnx": ("onnx", "onnxruntime")}
+PACKAGES = {"onnx": ("onnx", "onnxruntime", "onnxscript")}
 """The optional packages that a form needs; the extra that installs them has the form's name."""

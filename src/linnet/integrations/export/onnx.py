@@ -36,7 +36,7 @@ OUTPUTS = {
 
 def export(source: Source, out: Path) -> Exported:
     """Write the model as a file of ONNX, if it predicts the same; see ``linnet.export``."""
-    import onnxruntime  # type: ignore[import-untyped]
+    import onnxruntime
 
     model = source.artifact
     graph = build(model, str(source.path))
