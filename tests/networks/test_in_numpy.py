@@ -16,6 +16,7 @@ from linnet.networks import NETWORKS, arrays, shapes
 from linnet.networks.activations import ACTIVATIONS
 from linnet.networks.base import Network
 from linnet.networks.build import build, layers
+from linnet.networks.scaling import Scaling
 
 ROW, PICTURE = [6], [2, 9, 8]
 PIECEWISE = {"kind": "piecewise", "numbers": [0, 2, 5], "size": 4, "bins": 7}
@@ -100,6 +101,10 @@ def network_of(name: str, dtype: str) -> Network:
         for key, buffer in network.named_buffers():
             if key.endswith(("running_mean", "running_var")):
                 buffer.uniform_(0.5, 1.5, generator=draw)
+        for part in network.modules():
+            if isinstance(part, Scaling) and part.scale == "none":  # which looks at neither
+                part.shift.fill_(3)
+                part.factor.fill_(2)
     return network.eval()
 
 

@@ -49,6 +49,10 @@ def beyond(plan: Plan) -> bool:
 def forward(plan: Plan, tensors: Tensors) -> Forward:
     """The computation of a network."""
     parts = _members(plan, tensors)
+    if getattr(plan.member, "scale", None) == "none":  # the module does not look at these, either
+        for part in parts:
+            part["scaling.shift"] = np.zeros_like(part["scaling.shift"])
+            part["scaling.factor"] = np.ones_like(part["scaling.factor"])
     if isinstance(plan.member, MLPSpec):
         return Perceptron(plan.member, parts)
     if isinstance(plan.member, CNNSpec):
