@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
+from torch import nn
 
 import linnet
 from helpers import command, refusal
@@ -96,6 +97,10 @@ def test_a_missing_package_is_named_before_any_work(
     monkeypatch.setattr(export, "find_spec", lambda name: None if "onnx" in name else find(name))
     said = refusal(exported, tmp_path / "no such run", "onnx", error=WorkError)
     assert said == "onnx needs the package onnx: pip install 'linnet[onnx]'"
+    monkeypatch.setattr(export, "find_spec", lambda name: None if "script" in name else find(name))
+    own = nn.Linear(1, 1)
+    said = refusal(exported, tmp_path / "no such run", "onnx", error=WorkError, network=own)
+    assert said.endswith("needs the package onnxscript: pip install onnxscript")
 
 
 @pytest.mark.parametrize("given", ["net.py", ":Net", "net.py:Not", "none.py:Net", "bad.py:Net",

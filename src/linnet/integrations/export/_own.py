@@ -16,7 +16,6 @@ from linnet.errors import InputError
 from linnet.integrations.export._encoder import Rows
 from linnet.integrations.export._graph import Graph
 from linnet.integrations.export._networks import rescaled, scaled, scaled_pictures
-from linnet.integrations.export.export import require
 from linnet.networks.custom import Custom
 from linnet.networks.scaling import Rescaling
 
@@ -31,7 +30,6 @@ PREFIX = "own."
 
 def raw(graph: Graph, network: Custom, rows: Rows, dtype: str, where: str) -> tuple[str, int]:
     """The raw predictions (rows, outputs), and the version of the operators."""
-    require("onnx of a module of your own", ["onnxscript"], "onnx")
     if (rows.codes is None and rows.numbers == rows.given) or not _flat(network):
         x = scaled_pictures(graph, network.scaling, rows, dtype)
     else:

@@ -113,6 +113,8 @@ def exported(
     if to not in FORMS:
         raise InputError(f'cannot export to "{to}"; {registry.suggest(to, FORMS)}')
     require(to, PACKAGES.get(to, ()))
+    if to == "onnx" and network is not None:
+        require("a module of your own as ONNX", ["onnxscript"], "onnxscript")
     registry.allow(plugins)
     found = source(run, model, network, data)
     place = _out(found, to) if out is None else Path(out)
@@ -138,11 +140,12 @@ def source(
     return Source(whole, model or whole.chosen, place, network, data)
 
 
-def require(what: str, packages: Sequence[str], extra: str | None = None) -> None:
-    """Raise ``WorkError`` if a package is missing, with the command that installs it."""
+def require(what: str, packages: Sequence[str], install: str | None = None) -> None:
+    """Raise ``WorkError`` if a package is missing, with the command that installs it: ``install``,
+    or the extra of the same name."""
     absent = [name for name in packages if find_spec(name) is None]
     if absent:
-        wanted = f"'linnet[{extra or what}]'"
+        wanted = install or f"'linnet[{what}]'"
         raise WorkError(f"{what} needs the package {absent[0]}: pip install {wanted}")
 
 

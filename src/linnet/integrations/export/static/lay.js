@@ -7,6 +7,8 @@ const THINNEST = 1.6;  // pixels: no drawn line is thinner, in small pictures
 const LARGEST = 4;     // a drawing is made at most this many times as large as it was drawn
 const LOOKED_AT = 256; // pixels of the larger side of a photo in which ink is looked for
 const FAINT = 24;      // of 255: less contrast than this is no ink
+const FULL = 0.6;      // this share of the pixels of ink in a photo is less than full ink
+const RUN = 1.2;       // lines of ink are made this many pens thick, as rows of pixels cross them
 const SPECK = 0.05;    // spots smaller than this share of the largest one are left out
 const FAR = 2 / 3;     // from this share of the way from ground to ink on, an edge is as the ink
 
@@ -172,11 +174,17 @@ function layersOf(photo, channels) {
     visible += data[4 * i + 3];
   }
   const below = visible && light >= 192 * visible ? 0 : 255;
-  const colours = [0, 1, 2].map((c) => Uint8ClampedArray.from({ length: size }, (_, i) => {
-    const share = data[4 * i + 3] / 255;
-    return share * data[4 * i + c] + (1 - share) * below;
-  }));
-  return channels === 3 ? colours : [Uint8Array.from(colours[0], (_, i) => grey(colours[0][i], colours[1][i], colours[2][i]))];
+  const colours = [0, 1, 2].map((c) => {
+    const layer = new Uint8ClampedArray(size);
+    for (let i = 0; i < size; i += 1) {
+      const share = data[4 * i + 3] / 255;
+      layer[i] = share * data[4 * i + c] + (1 - share) * below;
+    }
+    return layer;
+  });
+  if (channels === 3) return colours;
+  const [r, g, b] = colours;
+  return [r.map((value, i) => grey(value, g[i], b[i]))];
 }
 
 // The brightness of the outermost pixels of each side: their median.
@@ -240,7 +248,7 @@ function fromInk(photo, layer, schema, own, other) {
   const [top, bottom, left, right] = found.box;
   const rows = bottom - top, columns = right - left;
   const scale = side / Math.max(rows, columns);
-  const lacking = (0.75 * penOf(side)) / scale - found.thickness; // a thin pen would turn grey
+  const lacking = (RUN * penOf(side)) / scale - found.thickness; // a thin pen would turn grey
   const grown = lacking > 0 ? thicker(found.ink, tall, wide, Math.round(lacking / 2)) : found.ink;
   const more = lacking > 0 ? Math.round(lacking / 2) : 0;
   const begin = [clamp(top - more, 0, tall), clamp(left - more, 0, wide)];
@@ -264,7 +272,7 @@ function fromInk(photo, layer, schema, own, other) {
 }
 
 // The ink of a grey layer, 0 to 1, freed from shades of the ground and from specks; the box around it [top,
-// bottom, left, right], its thickness in pixels, and whether it is dark. Null if there is hardly any.
+// bottom, left, right], its thickness (the mean run of ink in a row of pixels), and whether it is dark. Null if there is hardly any.
 function inkOf(seen, height, width) {
   const ground = edgeOf([seen], height, width);
   const sorted = Uint8Array.from(seen).sort();
@@ -273,10 +281,15 @@ function inkOf(seen, height, width) {
   const contrast = dark ? ground - at(0.003) : at(0.997) - ground;
   if (contrast < FAINT) return null;
   const shades = shadesOf(seen, height, width, (tile) => ((dark ? ground - tile : tile - ground) > 0.4 * contrast ? ground : tile));
-  const above = Float64Array.from(seen, (value, i) => Math.max(0, dark ? shades[i] - value : value - shades[i]));
-  const highest = Float64Array.from(above).sort()[Math.floor(0.997 * (above.length - 1))];
-  if (highest < FAINT) return null;
-  const least = threshold(above, highest);
+  const above = new Float64Array(seen.length); // of dark ink the share of the light that it takes
+  for (let i = 0; i < seen.length; i += 1) {
+    above[i] = dark ? Math.max(0, (255 * (shades[i] - seen[i])) / Math.max(shades[i], 1)) : Math.max(0, seen[i] - shades[i]);
+  }
+  const most = above.slice().sort()[Math.floor(0.997 * (above.length - 1))];
+  if (most < FAINT) return null;
+  const least = threshold(above, most);
+  const inked = above.filter((value) => value > least).sort();
+  const highest = inked[Math.floor(FULL * inked.length)]; // from here on it is all ink
   const mask = withoutSpecks(Uint8Array.from(above, (value) => (value > least ? 1 : 0)), height, width);
   const box = [height, 0, width, 0];
   let area = 0, edge = 0;
