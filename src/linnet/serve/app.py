@@ -253,16 +253,9 @@ class Service:
 
     async def _content(self, receive: Receive) -> bytes:
         """The body of a request."""
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            raise Ended
-        content: bytes = message.get("body", b"")
-        if not message.get("more_body", False):
-            if len(content) > self.limits.body:
-                raise self._too_large()
-            return content
-        parts, size = [content], len(content)
-        while message.get("more_body", False):
+        parts: list[bytes] = []
+        size, more = 0, True
+        while more:
             message = await receive()
             if message["type"] == "http.disconnect":
                 raise Ended
@@ -270,7 +263,8 @@ class Service:
             size += len(parts[-1])
             if size > self.limits.body:
                 raise self._too_large()
-        return b"".join(parts)
+            more = message.get("more_body", False)
+        return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def _error(path: str, refused: Refused) -> Reply:
