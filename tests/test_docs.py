@@ -1,6 +1,7 @@
 """The documentation: nothing public is missing, what is made from the program is up to date, every
 block of code runs, and the site builds without a warning and asks nothing of another host."""
 
+import configparser
 import gzip
 import importlib.util
 import inspect
@@ -8,11 +9,12 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tomllib
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from html.parser import HTMLParser
 from importlib import import_module
@@ -346,19 +348,42 @@ def test_the_code_of_a_page_runs_on_all_of_mnist(
     run_page(page, as_script, place, mnist_folder.parent)
 
 
-def test_blocks_of_toml_and_json_are_what_they_say() -> None:
-    seen = 0
-    for page in pages():
-        for block in blocks(page):
-            if block.language == "toml":
-                tomllib.loads(block.text)
-            elif block.language == "json":
-                json.loads(block.text)
-            seen += block.language in ("toml", "json")
-    assert seen
+def as_ini(text: str) -> None:
+    configparser.ConfigParser(interpolation=None).read_string(text)
 
 
-LANGUAGES = {"python", "toml", "json", "text", "", "console", "bash", "sh"}
+def as_yaml(text: str) -> None:
+    pytest.importorskip("yaml").safe_load(text)
+
+
+PARSED: dict[str, Callable[[str], object]] = {
+    "toml": tomllib.loads,
+    "json": json.loads,
+    "ini": as_ini,
+    "yaml": as_yaml,
+}
+
+
+@pytest.mark.parametrize("language", PARSED)
+def test_blocks_of_settings_and_data_are_what_they_say(language: str) -> None:
+    found = [b for page in pages() for b in blocks(page) if b.language == language]
+    assert found
+    for block in found:
+        PARSED[language](block.text)
+
+
+def test_blocks_of_javascript_can_be_read() -> None:
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed")
+    found = [b for page in pages() for b in blocks(page) if b.language == "js"]
+    assert found
+    for block in found:
+        done = subprocess.run([node, "--check", "-"], input=block.text, text=True)
+        assert done.returncode == 0, str(block)
+
+
+LANGUAGES = {*PARSED, "python", "text", "", "console", "bash", "sh", "js", "nginx"}
 
 
 def test_every_block_is_of_a_kind_that_is_looked_at() -> None:

@@ -107,6 +107,9 @@ class Encoder:
         if self._fields:
             self._names = [field.name for field in self._fields]
             self._reads = [reader(field, schema) for field in self._fields]
+            gone = _numbers_of(schema.missing)
+            plain = [field.kind == "number" and not gone for field in self._fields]
+            self._quick = [numbers if each else _nothing for each in plain]
         else:
             self._names = list(schema.columns) or [str(i) for i in range(schema.shape[0])]
             pixel = schema.example == "picture"
@@ -190,7 +193,11 @@ class Encoder:
         try:
             for place, (name, read) in enumerate(zip(self._names, self._reads, strict=True)):
                 given = [row[name] for row in rows]
-                found = list(map(read, given))
+                quick = self._quick[place](given)
+                if quick is not None:
+                    records[place] = quick
+                    continue
+                found = _each(read, given)
                 if None in found:
                     self._slow[place].several(given, found)
                 records[place] = found
@@ -337,6 +344,33 @@ class Slow:
         if isinstance(given, float) and not math.isfinite(given):
             expected = FINITE
         return CellError(number, self._field.name, given, expected, "correct it, or give null")
+
+
+def numbers(given: list[Any]) -> Array | None:
+    """Numbers that Python's ``float`` gives the same way, None as NaN; None if others are there."""
+    kinds = set(map(type, given))
+    if not kinds <= {int, float, type(None)}:
+        return None
+    try:
+        values = np.array(given, np.float64)
+    except OverflowError:
+        return None
+    most = float(MAX_WHOLE) if int in kinds else math.inf
+    return None if (np.abs(values) >= most).any() else values
+
+
+def _nothing(given: list[Any]) -> None:
+    """Not all values of the column are as plain as ``numbers``."""
+
+
+def _each(read: Read, given: list[Any]) -> list[float | None]:
+    """``read`` of each value; values of one kind that occur often are read once. (1, 1.0 and True
+    are equal, and so are 0.0 and -0.0.)"""
+    kinds = set(map(type, given)) - {type(None)}
+    if kinds not in ({str}, {int}, {bool}):
+        return list(map(read, given))
+    known = {value: read(value) for value in set(given)}
+    return list(map(known.__getitem__, given))
 
 
 def reader(field: Column, schema: Form) -> Read:

@@ -27,7 +27,7 @@ Forward = Callable[[Any], Array]
 FEW = 16
 """So many rows are computed for all members of a mean at once, ..."""
 
-BATCH = 128
+BATCH = 256
 """... and more of them so many at a time, for one member after the other: they stay in a cache."""
 
 MOST = 150_000_000

@@ -27,7 +27,7 @@ HELD_BYTES = 256 << 20
 """The most bytes of bodies and answers that a process holds at once."""
 
 THREADS = 2
-"""The threads that compute what is not computed in the event loop."""
+"""The most threads that compute what is not computed in the event loop; no more than cores."""
 
 RETRY_SECONDS = 1
 """When to come again, in an answer 503."""
