@@ -61,7 +61,12 @@ def fuzzed(table: Path, digits: Path) -> Any:
 
 
 @pytest.mark.parametrize(
-    "count", [pytest.param(1_000), pytest.param(20_000, marks=pytest.mark.soak)]
+    "count",
+    [
+        100,
+        pytest.param(1_000, marks=pytest.mark.slow),
+        pytest.param(20_000, marks=pytest.mark.soak),
+    ],
 )
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_changed_bodies(fuzzed: Here, protocol: str, count: int, capfd: Any) -> None:
@@ -90,7 +95,14 @@ def test_changed_bodies(fuzzed: Here, protocol: str, count: int, capfd: Any) -> 
     assert capfd.readouterr().err == ""
 
 
-@pytest.mark.parametrize("count", [pytest.param(500), pytest.param(20_000, marks=pytest.mark.soak)])
+@pytest.mark.parametrize(
+    "count",
+    [
+        100,
+        pytest.param(1_000, marks=pytest.mark.slow),
+        pytest.param(20_000, marks=pytest.mark.soak),
+    ],
+)
 def test_changed_requests(fuzzed: Here, count: int, capfd: Any) -> None:
     """Bytes of whole requests are changed: the head, the lengths, the chunks."""
     rng = random.Random(3)

@@ -52,7 +52,12 @@ class Client(threading.Thread):
 
 
 @pytest.mark.parametrize(
-    "count", [pytest.param(5_000), pytest.param(100_000, marks=pytest.mark.soak)]
+    "count",
+    [
+        500,
+        pytest.param(5_000, marks=pytest.mark.slow),
+        pytest.param(100_000, marks=pytest.mark.soak),
+    ],
 )
 def test_what_many_clients_are_answered_at_once(table: Path, count: int) -> None:
     with there(table, "--max-waiting", "64") as own:
