@@ -126,7 +126,8 @@ class Schema(Closed):
     def words(self) -> str:
         """What is known and what is predicted: "4 columns, for class: 3 classes"."""
         shape = " x ".join(map(str, self.shape))
-        takes = f"pictures of {shape}" if self.example == "picture" else f"{shape} columns"
+        count = sum(field.used for field in self.fields) or self.shape[0]
+        takes = f"pictures of {shape}" if self.example == "picture" else counted(count, "column")
         told = f": {len(self.classes):,} classes" if self.task == "classification" else ""
         return f"{takes}, for {listed(self.targets, 3)}{told}"
 

@@ -18,8 +18,9 @@ from linnet.serve.v2 import inputs_of, outputs_of
 STYLE = """
 :root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif }
 body { max-width: 60rem; margin: 0 auto; padding: 1rem }
-pre { overflow-x: auto; padding: .75rem; border: 1px solid #8886; border-radius: 4px }
-table { border-collapse: collapse; display: block; overflow-x: auto }
+p { overflow-wrap: anywhere }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .75rem; border: 1px solid #8886 }
+table { border-collapse: collapse; display: block; overflow-x: auto; margin: 1.5rem 0 }
 td, th { text-align: left; vertical-align: top; padding: .2rem .8rem .2rem 0 }
 code, pre { font: 14px/1.45 ui-monospace, monospace }
 """
@@ -82,7 +83,8 @@ def _about(model: Model, default: bool) -> Html:
     call = f"curl -H 'Content-Type: application/json' http://HOST:PORT{path} -d \\\n'{shown}'"
     parts = [
         tag("h2", model.name),
-        tag("p", f"{schema.words}; sha256 {model.sha256}"),
+        tag("p", schema.words),
+        tag("p", f"sha256 {model.sha256}"),
         tag("pre", cut(call, MOST_EXAMPLE)),
     ]
     if schema.fields:

@@ -169,9 +169,10 @@ def column(field: Column) -> Json:
         told["format"] = "date-time" if field.timed else "date"
     if field.range is not None:
         low, high = field.range
-        ends = (low, high) if field.kind == "number" else (
-            date(low, field.timed), date(high, field.timed))  # fmt: skip
-        words.append(f"in training from {ends[0]} to {ends[1]}")
+        if field.kind == "date":
+            words.append(f"in training from {date(low, field.timed)} to {date(high, field.timed)}")
+        else:
+            words.append(f"in training from {low:.10g} to {high:.10g}")
     return {"type": [*types, "null"], "description": "; ".join(words), **told}
 
 
