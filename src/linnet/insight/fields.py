@@ -84,8 +84,8 @@ class Field:
         if self.column is None or not self.column.missing:
             return np.zeros(len(x), bool)
         if self.kind == "category":
-            return self.codes(x) == len(self.labels) - 1
-        return self.block(x)[:, -1] > 0
+            return np.asarray(self.codes(x) == len(self.labels) - 1)
+        return np.asarray(self.block(x)[:, -1] > 0)
 
 
 def fields_of(schema: Schema) -> tuple[Field, ...]:
