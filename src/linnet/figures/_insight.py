@@ -78,7 +78,8 @@ def importance(found: Mapping[str, Importances]) -> Figure:
     return Figure(
         data,
         layout(
-            title, xaxis=axis(f"growth of the {last.measure} ({unit})"),
+            title,
+            xaxis=axis(f"growth of the {last.measure} ({unit})", range=_around(data[1::2])),
             yaxis=axis("column", **ticks), height=150 + max(120, 26 * len(shown)),
             barmode="overlay",
         ),
@@ -104,6 +105,14 @@ def _intervals(intervals: Sequence[tuple[float, float]], at: Sequence[float]) ->
         "type": "scatter", "mode": "lines", "x": short(np.array(x)), "y": short(np.array(y)),
         "line": {"color": INK, "width": 2}, "showlegend": False, "hoverinfo": "skip",
     }  # fmt: skip
+
+
+def _around(traces: Sequence[Json]) -> list[float | None]:
+    """The range of an axis that shows all of the traces' x, with some room."""
+    x = np.array([v for trace in traces for v in trace["x"] if v is not None])
+    low, high = (float(x.min()), float(x.max())) if len(x) else (0.0, 1.0)
+    edge = 0.03 * (high - low) or 0.5
+    return short(np.array([low - edge, high + edge]))
 
 
 def dependence(found: Sequence[Dependence]) -> Figure:
@@ -280,7 +289,11 @@ def slices(found: Slices, model: str = "", most: int = MAX_BARS) -> Figure:
     return Figure(
         data,
         layout(
-            title, xaxis=axis("accuracy (%)" if accuracy else "RMSE (unit of the target)"),
+            title,
+            xaxis=axis(
+                "accuracy (%)" if accuracy else "RMSE (unit of the target)",
+                range=_around([data[0], data[-1]]),
+            ),
             yaxis=axis("slice", showgrid=False, zeroline=False, **ticks),
             height=150 + max(120, 22 * len(shown)), hovermode="closest",
         ),
@@ -508,7 +521,7 @@ def penalties(
                 "xaxis": "x", "yaxis": "y", "hoverinfo": "skip",
             }
         )  # fmt: skip
-    scale = {"type": "log"}
+    scale = {"type": "log", "exponentformat": "power", "dtick": 1}
     figure_layout = layout(
         title, height=380, hovermode="closest",
         xaxis=axis("penalty", domain=[0, width], anchor="y", **scale),

@@ -6,7 +6,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 
@@ -15,18 +16,53 @@ from linnet.core.files import Place
 from linnet.core.limits import Limit
 from linnet.errors import InputError, LinnetError
 from linnet.networks import LINE
+from linnet.runs import directory
 from linnet.runs.curve import belongs
 
 if TYPE_CHECKING:
+    from linnet.core.history import History
     from linnet.data.dataset import Dataset
+    from linnet.fit.artifact import Artifact, Manifest
     from linnet.insight.conformal import Calibration, Coverage
     from linnet.insight.dependence import Dependence
     from linnet.insight.importance import Importances
     from linnet.insight.slices import Slices
     from linnet.insight.thresholds import Choice, Costs, Curves, Tested
-    from linnet.runs.run import Run
+    from linnet.runs.validation import Metrics, Test
 
 Array = np.ndarray[Any, Any]
+
+
+class Run(Protocol):
+    """What is needed of a run: ``linnet.runs.run.Run`` is one."""
+
+    path: Path
+    place: Place
+
+    @property
+    def chosen(self) -> str: ...
+
+    @property
+    def scores(self) -> Metrics: ...
+
+    @property
+    def model(self) -> Artifact: ...
+
+    @property
+    def models(self) -> dict[str, Artifact]: ...
+
+    def split(self) -> dict[str, Any]: ...
+
+    def draft(self, data: Any = None, model: str | None = None) -> Dataset: ...
+
+    def history(self) -> History: ...
+
+    def _tested(self, model: str, call: str, key: str | None = None) -> Test: ...
+
+    def _manifest(self, model: str) -> Manifest: ...
+
+    def _predictions(self, model: str, folder: str = directory.PREDICTIONS) -> dict[str, Array]: ...
+
 
 FORMAT = 1
 FILE = "insight.json"
@@ -132,22 +168,42 @@ def roc(run: Run) -> dict[str, Curves]:
 def threshold(
     run: Run, model: str, by: Literal["f1", "cost"], costs: Costs, data: Any = None
 ) -> Threshold:
-    """The threshold that validation rows choose, and its scores on the test rows."""
-    from linnet.insight.evaluation import predict_raw
+    """The threshold that validation rows choose, or training rows out of fold, and its scores on
+    the test rows."""
+    from linnet.core.statistics import out_of_fold
     from linnet.insight.thresholds import choose, score
 
-    y, p, groups, _ = positive(run, model)
+    y, p, groups, name = positive(run, model)
+    if (run.place / directory.HELD / f"{model}.parquet").is_file():
+        held = run._predictions(model, directory.HELD)
+        if "p" not in held or held["p"].shape[1] != 2:
+            raise InputError(f"{run.path}: {directory.HELD} does not hold two probabilities a row")
+        word = "out-of-fold" if "fold" in held else "validation"
+        choice = choose(
+            np.array([str(label) == name for label in held["y"]]), held["p"][:, 1], by, costs
+        )
+    else:
+        word, choice = "validation", choose(*_valid(run, model, data), by, costs)
+    fold = run._predictions(model).get("fold")
+    spread = 1.0 if fold is None else out_of_fold(int(fold.max()) + 1)
+    tested = score(y, p, choice.chosen.threshold, costs, groups, spread)
+    return Threshold(word, choice, tested)
+
+
+def _valid(run: Run, model: str, data: Any) -> tuple[Array, Array]:
+    """Whether each validation row is of the second class, and its probability, from the data."""
+    from linnet.insight.evaluation import predict_raw
+
     rows = run.split()["valid"]
     if not len(rows):
         raise InputError(
-            f"{run.path} has no validation rows to choose a threshold by (its out-of-fold "
-            "predictions are not kept): train with folds=1"
+            f"{run.path} keeps no predictions of validation rows, or out of fold, to choose a "
+            "threshold by: train it again"
         )
     found = run.models[model]
     held = run.draft(data).take(rows).conform(found.schema)
-    own = found.objective.probabilities(predict_raw(found.module, held.x))[:, 1].numpy()
-    choice = choose(held.codes.numpy() == 1, own, by, costs)
-    return Threshold("validation", choice, score(y, p, choice.chosen.threshold, costs, groups))
+    own = found.objective.probabilities(predict_raw(found.module, held.x))[:, 1]
+    return held.codes.numpy() == 1, own.numpy()
 
 
 def calibration(run: Run, model: str, *, scaled: bool) -> Calibration:
@@ -189,8 +245,6 @@ def _told(
 ) -> tuple[Array, Array, list[Any] | None, Literal["group", "time"] | None, Array | None]:
     """The test rows' class codes and probabilities, or numbers and predictions, as the run keeps
     them; the classes, how rows depend on each other, and the folds of out-of-fold predictions."""
-    from linnet.runs.run import _codes
-
     test = run._tested(model, "intervals()")
     found = run._predictions(model)
     by = None if test.interval is None else test.interval.by
@@ -202,7 +256,9 @@ def _told(
             f"{len(test.classes):,} classes: a run keeps the largest probabilities alone, and a "
             "set needs all of them"
         )
-    return _codes(found["y"], test.classes), found["p"], list(test.classes), by, fold
+    places = {label: code for code, label in enumerate(test.classes)}
+    y = np.array([places.get(label, -1) for label in found["y"].tolist()])
+    return y, found["p"], list(test.classes), by, fold
 
 
 def penalties(run: Run) -> tuple[list[float], list[float], float | None, bool]:

@@ -202,7 +202,7 @@ class Run:
         chosen, held = self.chosen, {}
         test = self.scores.models[chosen].test
         classes = None if test is None else test.classes
-        if classes and (self.place / "predictions" / f"{chosen}.parquet").is_file():
+        if classes and (self.place / directory.PREDICTIONS / f"{chosen}.parquet").is_file():
             found = self._predictions(chosen)
             codes = _codes(found["y"], classes)
             if "p" in found and "top" not in found:
@@ -344,9 +344,10 @@ class Run:
         data: Any = None,
     ) -> Threshold:
         """Where to cut the probability of the second of two classes: the threshold with the largest
-        F1, or the smallest cost, of the validation rows, and its scores on the test rows with 95 %
-        intervals. ``costs`` are those of a false positive and of a false negative. Validation rows
-        are read again from the run's source or from ``data``."""
+        F1, or the smallest cost, of the validation rows (with folds, of the training rows out of
+        fold), and its scores on the test rows with 95 % intervals. ``costs`` are those of a false
+        positive and of a false negative. A run of an earlier linnet has not kept the predictions of
+        validation rows: they are read again from its source or from ``data``."""
         from linnet.insight.thresholds import Costs
         from linnet.runs import insights
 
@@ -589,12 +590,12 @@ class Run:
             raise ModelError(f"{path}: cannot read the tensor {tensor}: {error}") from error
         return weight
 
-    def _predictions(self, model: str) -> dict[str, Array]:
-        """``row``, ``y``, ``prediction`` and, for classes, ``p`` of the test rows; with groups or
-        times also ``group``."""
+    def _predictions(self, model: str, folder: str = directory.PREDICTIONS) -> dict[str, Array]:
+        """``row``, ``y``, ``prediction`` and, for classes, ``p`` of the test rows, or of those in
+        another ``folder``; with groups or times also ``group``."""
         from linnet.data.parquet.parquet import read_content
 
-        path = self.place / "predictions" / f"{model}.parquet"
+        path = self.place / folder / f"{model}.parquet"
         try:
             frame = read_content(files.read(path), str(path))
         except OSError as error:
