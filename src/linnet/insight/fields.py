@@ -209,17 +209,16 @@ def association(x: Tensor, fields: Sequence[Field]) -> Array:
 def _ranks(x: Tensor, fields: Sequence[Field]) -> tuple[Array, list[int]]:
     """The ranks of all numbers, each column with mean 0 and length 1 (rows, parts), and the number
     of the field of each part; constant columns are 0."""
-    from scipy.stats import rankdata
-
     parts, owner = [], []
     for place, field in enumerate(fields):
         if field.kind != "category":
-            block = field.numbers(x)
-            parts.append(block)
-            owner += [place] * block.shape[1]
+            for part in field.numbers(x).T:
+                _, at, counts = np.unique(part, return_inverse=True, return_counts=True)
+                parts.append((counts.cumsum() - counts / 2)[at])  # equal numbers share a rank
+                owner.append(place)
     if not parts:
         return np.zeros((len(x), 0)), []
-    ranks = rankdata(np.column_stack(parts), axis=0)
+    ranks = np.column_stack(parts)
     ranks -= ranks.mean(0)
     length = np.sqrt((ranks**2).sum(0))
     return ranks / np.where(length > 0, length, 1.0), owner

@@ -159,7 +159,7 @@ def importance_part(document: Document, run: Run, kept: dict[str, Any] | str) ->
     """Which columns matter, and how predictions depend on them."""
     title = "Which columns matter?"
     why = kept if isinstance(kept, str) else kept["why"].get("importance")
-    if run.model.schema.example != "row":
+    if run._manifest(run.chosen).schema_.example != "row":
         return []
     if isinstance(kept, str) or not kept.get("importance"):
         return [tag("h2", title), tag("p", str(why or "not computed"), class_="none")]
@@ -168,12 +168,13 @@ def importance_part(document: Document, run: Run, kept: dict[str, Any] | str) ->
     if grouped:
         words = "Strongly correlated, so exchanged together: " + "; ".join(grouped) + "."
         parts.append(tag("p", words, class_="none"))
-    if kept["dependence"]:
-        parts.append(
-            document.figure(
-                "How do predictions depend on them?", lambda: dependence(kept["dependence"])
-            )
-        )
+    curves = kept["dependence"]
+    if curves:
+        title = "How do predictions depend on them?"
+        parts.append(document.figure(title, lambda: dependence(curves)))
+        if grouped:
+            words = "Each changes alone here; the columns that are correlated with it stay."
+            parts.append(tag("p", words, class_="none"))
     pair = kept["pair"]
     if pair is not None:
         head = "The two columns that interact most"
