@@ -102,7 +102,7 @@ def test_it_equals_mapie_for_classes() -> None:
         ).conformalize(p, y)
         _, sets = theirs.predict_set(new)
         own = found.sets(new, level)
-        assert np.array_equal(own.inside & ~own.empty[:, None], sets[:, :, 0])
+        assert np.array_equal(own.inside, sets[:, :, 0])
         # One threshold for each class: MAPIE, asked about the rows of that class alone.
         found = conformal.classes(y, p, "abc")
         for code in range(3):
@@ -114,8 +114,7 @@ def test_it_equals_mapie_for_classes() -> None:
             theirs.conformalize(p[rows], y[rows])
             _, sets = theirs.predict_set(new)
             own = found.sets(new, level)
-            inside = own.inside & ~own.empty[:, None]
-            assert np.array_equal(inside[:, code], sets[:, code, 0])
+            assert np.array_equal(own.inside[:, code], sets[:, code, 0])
 
 
 def test_it_equals_mapie_by_folds() -> None:
@@ -181,11 +180,12 @@ def test_no_set_is_empty_without_a_word() -> None:
     y, p = np.zeros(50, int), np.tile([0.98, 0.01, 0.01], (50, 1))
     found = conformal.classes(y, p, "abc", by_class=False)
     sets = found.sets(np.array([[0.99, 0.005, 0.005], [0.5, 0.3, 0.2]]), 0.9)
-    assert sets.inside.tolist() == [[True, False, False], [True, False, False]]
+    assert sets.inside.tolist() == [[True, False, False], [False, False, False]]
+    assert sets.filled.tolist() == [[True, False, False], [True, False, False]]
     assert sets.empty.tolist() == [False, True]
     assert sets.notes == [
-        "1 set would be empty, because no class is probable enough; the most probable class stands "
-        "in for it: look at such rows"
+        "1 set is empty, because no class is probable enough: look at such rows, or take the most "
+        "probable class (filled)"
     ]
     sets = conformal.classes(y, p, "abc").sets(p[:1], 0.9)
     assert sets.always == ("b", "c") and sets.inside.all() and "b, c" in sets.notes[0]

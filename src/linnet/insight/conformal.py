@@ -192,12 +192,11 @@ class Calibration:
             raise InputError(f"p is {p.shape}; expected (rows, {len(self.names)})")
         inside: Array = np.asarray(1 - p <= self.at(level))
         empty = np.logical_not(inside.any(1))
-        inside[empty, p[empty].argmax(1)] = True
         always = [
             name for name, most in zip(self.names, self.thresholds, strict=False)
             if self.kind == "by class" and len(most) <= LEVELS.index(self.level(level))
         ]  # fmt: skip
-        return Sets(inside, empty, tuple(always))
+        return Sets(inside, empty, p.argmax(1), tuple(always))
 
     def plain(self) -> dict[str, Any]:
         """As a dict for JSON; ``Calibration.parse`` is the inverse."""
@@ -263,23 +262,33 @@ def _check_whole(found: Calibration) -> None:
 class Sets:
     """Sets of classes: ``inside`` (rows, classes) is true for the classes of each set.
 
-    Where no class is probable enough, the formula gives an empty set; the most probable class is
-    put in then, which can only make the sets hold more often, and ``empty`` (rows,) is true.
-    ``always`` are the classes that too few rows calibrate: they are in every set.
+    Where no class is probable enough, the set is empty, and ``empty`` (rows,) is true: a model that
+    is right more often than is asked has such rows, and only so the sets hold as often as is asked.
+    ``filled`` has the most probable class (``top``, codes (rows,)) in their place. ``always`` are
+    the classes that too few rows calibrate: they are in every set.
     """
 
     inside: Array
     empty: Array
+    top: Array
     always: tuple[str, ...] = ()
+
+    @property
+    def filled(self) -> Array:
+        """The sets (rows, classes), none of them empty: they hold at least as often."""
+        found = self.inside.copy()
+        found[self.empty, self.top[self.empty]] = True
+        return found
 
     @property
     def notes(self) -> list[str]:
         """What to say of them; nothing if each set is what the formula gives."""
         found = []
         if number := int(self.empty.sum()):
+            verb = "is" if number == 1 else "are"
             found.append(
-                f"{counted(number, 'set')} would be empty, because no class is probable enough; "
-                "the most probable class stands in for it: look at such rows"
+                f"{counted(number, 'set')} {verb} empty, because no class is probable enough: look "
+                "at such rows, or take the most probable class (filled)"
             )
         if self.always:
             found.append(

@@ -9,7 +9,7 @@ correlated (``linnet.insight.fields.alike``), because a model can take the same 
 Intervals. With h(i, j) the growth of the loss of row i when it gets the value of row j, the
 importance is the mean of h over pairs of rows. A row takes part in it twice, as i and as j, and the
 interval counts both (Hoeffding's 1948 projection of a U-statistic). The usual one, over the rows as
-i alone, holds the importance of a strong column in 80 to 86 % instead of 95 %
+i alone, holds the importance of a strong column in 82 to 89 % instead of 95 %
 (``benchmarks/importance.py``). What the random pairing adds is known from the differences between
 repetitions, and taken off. Where rows depend on each other, in groups or in time, the interval is
 over these.
