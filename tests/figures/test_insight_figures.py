@@ -98,9 +98,10 @@ def test_thresholds_and_their_curves() -> None:
     assert "0.420, chosen by F1 on other rows" in figure.title
     assert figure.columns["f1"][0] == pytest.approx(table(y, p)[0].f1)
     assert len(shown(figures.thresholds(table(y, p))).data) == 4
-    for make in (figures.roc, figures.thresholds):
-        with pytest.raises(InputError):
-            make([])
+    with pytest.raises(InputError):
+        figures.roc({})
+    with pytest.raises(InputError):
+        figures.thresholds([])
 
 
 def test_residuals_and_how_they_lie() -> None:
@@ -133,7 +134,9 @@ def test_the_path_of_penalties_marks_the_chosen_one() -> None:
 
 
 def test_intervals_by_level() -> None:
-    levels = [{"level": each, "share": each + 0.01, "width": 2.0} for each in (0.5, 0.9)]
+    levels: list[dict[str, Any]] = [
+        {"level": each, "share": each + 0.01, "width": 2.0} for each in (0.5, 0.9)
+    ]
     figure = shown(figures.intervals(levels, EVIL[0]))
     assert figure.columns == {"level": [0.5, 0.9], "share": [0.51, 0.91], "width": [2.0, 2.0]}
     levels = [{"level": 0.9, "share": 0.9, "width": None, "size": 1.4}]

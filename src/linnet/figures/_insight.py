@@ -593,7 +593,8 @@ def intervals(levels: Sequence[Mapping[str, Any]], unit: str = "") -> Figure:
         data,
         {
             **layout(
-                "Each half of the test rows judged by intervals that the other half calibrates",
+                f"Each half of the test rows judged by {'sets' if key == 'size' else 'intervals'} "
+                "that the other half calibrates",
                 height=380,
                 xaxis=axis("level asked for", domain=[0, width], anchor="y", range=[start, 1.005]),
                 yaxis=axis("share that is inside", anchor="x", range=[start, 1.005]),
