@@ -141,16 +141,16 @@ class Importances:
     @classmethod
     def parse(cls, plain: dict[str, Any]) -> Importances:
         """From ``plain``."""
-        found = [
-            Importance(
-                **{
-                    **{key: each.get(key) for key in Importance._fields},
-                    "columns": tuple(each["columns"]),
-                    "interval": tuple(each["interval"]),
-                }
+        found = []
+        for each in plain["columns"]:
+            low, high = map(float, each["interval"])
+            loss, score, p, adjusted = (
+                float(each[key]) for key in ("loss", "score", "p_value", "p_adjusted")
             )
-            for each in plain["columns"]
-        ]
+            why = None if each.get("why") is None else str(each["why"])
+            names = tuple(map(str, each["columns"]))
+            shown = bool(each["significant"])
+            found.append(Importance(names, loss, (low, high), score, p, adjusted, shown, why))
         told = {key: plain[key] for key in ("measure", "base", "score", "rows", "repeats")}
         return cls(tuple(found), units=plain.get("units"), **told)
 

@@ -132,11 +132,18 @@ class Slices:
         """From ``plain``."""
 
         def one(each: Mapping[str, Any]) -> Slice:
-            told = {key: each[key] for key in Slice._fields if key in each}
-            for key in ("interval", "excess_interval"):
-                if key in told:
-                    told[key] = tuple(told[key])
-            return Slice(**told)
+            told: dict[str, Any] = {}
+            for key in Slice._fields:
+                if key not in each:
+                    continue
+                if key in ("interval", "excess_interval"):
+                    low, high = map(float, each[key])
+                    told[key] = low, high
+                elif key in ("column", "value", "why"):
+                    told[key] = str(each[key])
+                else:
+                    told[key] = each[key] if key in ("rows", "worse") else float(each[key])
+            return Slice(**{**told, "rows": int(told["rows"]), "worse": bool(told["worse"])})
 
         told = {key: plain[key] for key in ("score", "whole", "rows", "tested")}
         return cls(tuple(map(one, plain["slices"])), **told)

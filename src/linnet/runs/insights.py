@@ -345,8 +345,20 @@ def parsed(plain: Mapping[str, Any]) -> dict[str, Any]:
     from linnet.insight.importance import Importances
     from linnet.insight.slices import Slices
 
+    told = plain.get("threshold")
+    if told is not None:
+        choice = told["choice"]
+        told = {
+            "choice": {
+                "rows": int(choice["rows"]),
+                "chosen": {"threshold": float(choice["chosen"]["threshold"])},
+            },
+            "by_rows": str(told["by_rows"]),
+            "words": str(told["words"]),
+        }
     return {
-        **plain,
+        "why": {str(name): str(words) for name, words in plain.get("why", {}).items()},
+        "threshold": told,
         "importance": {k: Importances.parse(v) for k, v in plain.get("importance", {}).items()},
         "dependence": [Dependence.parse(each) for each in plain.get("dependence", [])],
         "pair": Dependence.parse(plain["pair"]) if plain.get("pair") else None,
