@@ -141,8 +141,8 @@ def test_calibration_has_intervals_over_groups(by_time: Run) -> None:
     p = np.array(held["p"].to_list())
     fullest = int(np.argmax(shown.columns["rows"]))
     low, high = shown.columns["low"][fullest], shown.columns["high"][fullest]
-    inside = (p.max(1) > low) & (p.max(1) <= high)
-    right = (held["y"] == held["prediction"]).to_numpy()
+    inside = (p[:, 1] > low) & (p[:, 1] <= high)
+    right = (held["y"] == by_time.metrics["models"]["linear"]["test"]["classes"][1]).to_numpy()
     expected = of_share(right[inside], held["group"].to_numpy()[inside])
     ends = [shown.columns[f"accuracy_{end}"][fullest] for end in ("low", "high")]
     assert ends == pytest.approx(list(expected))

@@ -1,5 +1,6 @@
 """Scores on rows that the models were trained on are told from scores on others."""
 
+import re
 import shutil
 import warnings
 from collections.abc import Callable
@@ -11,8 +12,10 @@ import polars
 import pytest
 
 import linnet
-from linnet.errors import LinnetWarning
+from helpers import command
+from linnet.errors import InputError, LinnetWarning
 from linnet.experiment.evaluate import evaluate
+from linnet.insight.slices import Slices
 from linnet.runs import archive
 
 ROWS = 200
@@ -98,3 +101,63 @@ def test_a_model_file_alone_says_what_it_does_not_know(run: linnet.Run, tmp_path
     about, words = told(alone, str(tmp_path / "some.csv"))
     assert about["known"] is None and not words
     assert "does not say which rows trained it" in about["notes"][-1]
+
+
+@pytest.mark.filterwarnings("ignore::linnet.errors.LinnetWarning")
+def test_slices_by_columns_that_the_model_knows_or_not(tmp_path: Path) -> None:
+    """The rows of a slice are those of the raw column, also where rows without a target are left
+    out, and of a column that was dropped."""
+    numbers = np.random.default_rng(0)
+    rows = 400
+    frame = polars.DataFrame(
+        {
+            "x": numbers.normal(size=rows),
+            "sex": np.array(["f", "m"])[numbers.integers(0, 2, rows)],
+            "age": numbers.integers(20, 60, rows),
+            "town": [None if row % 7 == 0 else f"t{row % 3}" for row in range(rows)],
+        }
+    ).with_columns((polars.col("x") + polars.Series(numbers.normal(size=rows)) > 0).alias("up"))
+    labels = ["yes" if up else "no" for up in frame["up"]]
+    y = polars.Series([None if row % 10 == 0 else value for row, value in enumerate(labels)])
+    frame = frame.drop("up").with_columns(y.alias("y"))
+    run = linnet.train(
+        frame, target="y", model="linear", drop=["sex", "age"], out=tmp_path / "run",
+        echo=False, yardstick="none", penalty=0.1,
+    )  # fmt: skip
+    by = ("sex", "town", "age", "y")
+    scores = evaluate(run.path, frame, part="all", by=by)["models"]["linear"]
+    known = frame.filter(polars.col("y").is_not_null())
+    right = run.model.predict(known) == known["y"].to_numpy()
+    found = {(each.column, each.value): each for each in Slices.parse(scores["slices"])}
+    assert {column for column, _ in found} == set(by)
+    for column, value, inside in (
+        ("sex", "f", known["sex"] == "f"),
+        ("town", "t1", known["town"] == "t1"),
+        ("town", "(missing)", known["town"].is_null()),
+        ("y", "yes", known["y"] == "yes"),
+    ):
+        told = found[column, value]
+        assert told.rows == inside.sum()
+        assert told.score == pytest.approx(right[inside.to_numpy().astype(bool)].mean())
+    quarters = [each for (column, _), each in found.items() if column == "age"]
+    assert len(quarters) == 4 and sum(each.rows for each in quarters) == len(known)
+    with pytest.raises(InputError, match='has no column "sexx"; did you mean "sex"'):
+        evaluate(run.path, frame, by=["sexx"])
+    done = command("evaluate", run.path, frame_csv(frame, tmp_path), "--by", "sex")
+    assert done.returncode == 0, done.stderr
+    out = done.stdout
+    assert re.search(r"sex +rows +linear", out) and re.search(r"\n(f|m) +\d+ +\d+\.\d\d % \(", out)
+
+
+def frame_csv(frame: polars.DataFrame, folder: Path) -> Path:
+    path = folder / "table.csv"
+    frame.write_csv(path)
+    return path
+
+
+def test_pictures_have_no_slices(tmp_path: Path) -> None:
+    run = linnet.train(
+        "digits", model="linear", out=tmp_path / "run", echo=False, penalty=1.0, yardstick="none"
+    )
+    with pytest.raises(InputError, match="takes pictures; importance, dependence and slices"):
+        evaluate(run.path, "digits", by=["x"])

@@ -492,14 +492,26 @@ def test_calibration_is_what_its_definition_says(classes: int) -> None:
             total += inside.sum() * abs(gap)
     assert figures.expected_calibration_error(y, p) == pytest.approx(total / 500)
     onehot = np.eye(classes)[y]
-    assert figures.brier_score(y, p) == pytest.approx(np.square(p - onehot).sum() / 500)
+    whole = np.square(p - onehot).sum() / 500
+    assert figures.brier_score(y, p) == pytest.approx(whole / 2 if classes == 2 else whole)
 
 
-def test_two_classes_have_twice_the_one_sided_brier_score() -> None:
+def test_of_two_classes_the_second_ones_probability_is_judged() -> None:
+    from sklearn.calibration import calibration_curve
     from sklearn.metrics import brier_score_loss
 
     y, p = guessed(300, 2)
-    assert figures.brier_score(y, p) == pytest.approx(2 * brier_score_loss(y, p[:, 1]))
+    assert figures.brier_score(y, p) == pytest.approx(brier_score_loss(y, p[:, 1]))
+    found = figures.reliability(y, p, of=1)
+    share, claimed = calibration_curve(y, p[:, 1], n_bins=15)
+    filled = found.rows > 0
+    assert found.accuracy[filled] == pytest.approx(share)
+    assert found.probability[filled] == pytest.approx(claimed)
+    figure = figures.calibration(y, p, ["no", "yes"])
+    check(figure)
+    assert figure.layout["xaxis"]["title"]["text"] == "P(yes)"
+    assert figure.layout["yaxis"]["title"]["text"] == "share that is yes"
+    assert "over all classes" not in figure.title and f"ECE {found.error:.4f}" in figure.title
 
 
 def test_reliability_has_the_upper_edge_in_its_bin() -> None:

@@ -139,7 +139,8 @@ def test_reliability_knows_labels_and_two_classes(cancer: Any, run: linnet.Run) 
     assert second.title == whole.title
     named = np.array(["malign", "benign"])[y]
     odd = ReliabilityDisplay.from_predictions(named, p, labels=["malign", "benign"])
-    assert odd.shown == whole
+    assert odd.shown.columns == whole.columns
+    assert odd.shown.layout["xaxis"]["title"]["text"] == "P(benign)"
     loaded, data = linnet.load(run.path), linnet.read("digits")
     truth = loaded.schema.decode(data.codes)
     assert ReliabilityDisplay.from_estimator(loaded, data.x, truth).shown.columns["rows"]

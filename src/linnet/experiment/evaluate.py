@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
 from torch import Tensor
 
+from linnet.core.later import polars as pl
+from linnet.core.registry import suggest
 from linnet.core.text import counted
+from linnet.data import kinds
 from linnet.data.dataset import Dataset
-from linnet.errors import LinnetWarning
+from linnet.data.read import read_raw
+from linnet.data.reading import Again, Reading
+from linnet.data.table import Table
+from linnet.errors import InputError, LinnetWarning
 from linnet.experiment.predict import for_model, is_run, part_rows
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
 from linnet.insight import evaluation
+from linnet.insight.slices import Cut, by_numbers, by_texts, cuts_of, slices
 from linnet.insight.task import basis
 from linnet.networks import OWN
 from linnet.runs import archive, directory
@@ -24,7 +34,12 @@ from linnet.runs.run import Run
 
 
 def evaluate(
-    place: str | os.PathLike[str], data: Any, *, model: str | None = None, part: str = "auto"
+    place: str | os.PathLike[str],
+    data: Any,
+    *,
+    model: str | None = None,
+    part: str = "auto",
+    by: Sequence[str] = (),
 ) -> dict[str, Any]:
     """The scores of every model of a run, or of one model, on rows of ``data``.
 
@@ -35,6 +50,10 @@ def evaluate(
     whatever their order and their file, such scores say little of new rows. ``data["known"]`` has
     their numbers. A model file outside of its run does not know its rows; then only its own data as
     a whole is known again, and ``known`` is None.
+
+    ``by`` names columns of a table, also such that the models do not know: ``slices`` of each model
+    has then the score of each of their categories, or quarters of numbers, in the form of
+    ``linnet.insight.slices.Slices.plain``, the worst first.
     """
     path = Path(place)
     models, notes = _models(path, model)
@@ -43,6 +62,7 @@ def evaluate(
     rows, named = part_rows(dataset, path, first, part)
     chosen = dataset.take(rows)
     notes += _alone(first, chosen)
+    cuts = _cuts(by, data, first, dataset, rows)
     known = None if (kept := _rows(path)) is None else _count(kept.among(chosen))
     drawn = named == "test" and not dataset.test_rows  # the run's own test rows
     told = None if drawn or part == "train" else _told(known, dataset, chosen, first)
@@ -63,10 +83,62 @@ def evaluate(
     }
     for name, each in models.items():
         raw = evaluation.predict_raw(each.module, chosen.x)
-        result["models"][name] = {"test": evaluation.score(each.objective, raw, chosen)}
+        scores = {"test": evaluation.score(each.objective, raw, chosen)}
+        if by:
+            scores["slices"] = slices(each.objective, raw, chosen, cuts).plain()
+        result["models"][name] = scores
     rests = basis(next(iter(result["models"].values()))["test"])
     result["data"]["notes"] += [] if rests is None else [rests]
     return result
+
+
+def _cuts(
+    by: Sequence[str], data: Any, model: Artifact, dataset: Dataset, rows: Tensor
+) -> list[Cut]:
+    """The cuts of some ``rows`` of a data set by the columns ``by``, each once."""
+    if not by:
+        return []
+    own = {cut.column: cut for cut in cuts_of(dataset.x[rows], model.schema)}
+    others = {name for name in by if name not in own}
+    read = _columns(others, data, model, dataset) if others else {}
+    found = []
+    for name in dict.fromkeys(by):
+        if name in own:
+            found.append(own[name])
+            continue
+        series = read[name].gather(rows.numpy())
+        if series.dtype == pl.Float64:
+            values = series.to_numpy().astype(np.float64)
+            found.append(by_numbers(name, values))
+        else:
+            words = kinds.labels(series)
+            if series.dtype == pl.Boolean:
+                words = [word.lower() for word in words]
+            absent = series.is_null().to_list()
+            texts = [None if gone else word for word, gone in zip(words, absent, strict=True)]
+            found.append(by_texts(name, texts))
+    return found
+
+
+def _columns(names: set[str], data: Any, model: Artifact, dataset: Dataset) -> dict[str, pl.Series]:
+    """Columns of the table ``data`` that the model does not know, as they were read, for the rows
+    of ``dataset``; raises ``InputError`` if there is no such column."""
+    recipe = model.manifest.recipe
+    reading = Again.parse({k: recipe[k] for k in Reading.model_fields if k in recipe}, "recipe")
+    table = read_raw(data, reading.model_copy(update={"columns": {}, "drop": ()}))
+    known = list(table.columns) if isinstance(table, Table) else list(model.schema.columns)
+    for name in names:
+        if not isinstance(table, Table) or name not in table.columns:
+            raise InputError(f'{dataset.name} has no column "{name}"; {suggest(name, known)}')
+    assert isinstance(table, Table)
+    kept = torch.arange(len(table))
+    if len(table) != len(dataset):  # rows without a target are left out
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            y = for_model(model, data, labelled=False).y
+        lost = y.reshape(len(y), -1).isnan().any(1) if y.is_floating_point() else y < 0
+        kept = (~lost).nonzero().flatten()
+    return {name: table.columns[name].gather(kept.numpy()) for name in names}
 
 
 def _alone(model: Artifact, data: Dataset) -> list[str]:

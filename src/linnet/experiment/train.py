@@ -450,6 +450,7 @@ class Job:
         folds, tested = self.folds, self.tested
         test = self.ready.data.take(self.ready.parts["test"]) if folds is None else self.ready.data
         best, choice = chosen(models, self.ready)
+        self._keep_held(models)
         metrics: dict[str, Any] = {"format": directory.FORMAT, "chosen": best, "choice": choice}
         metrics["models"] = {}
         told: dict[str, Predicted] = {}
@@ -510,11 +511,31 @@ class Job:
         made = {key: model.manifest.provenance[key] for key in ("seconds", "threads")}
         return {**scores, "fit": {**model.manifest.fit, **made}}
 
+    def _keep_held(self, models: dict[str, Artifact]) -> None:
+        """Of two classes save the predictions of the rows by which models are chosen, validation
+        rows or training rows out of fold: a threshold is chosen by them, also when the data is
+        gone."""
+        names = [name for name in models if name != BASELINE]
+        folds = all(models[name].held is not None for name in names)
+        rows = self.ready.parts["train" if folds else "valid"]
+        data = self.ready.data.take(rows)
+        if not len(data) or data.soft or len(data.schema.classes) != 2:
+            return
+        folder = self.path / directory.HELD
+        folder.mkdir(exist_ok=True)
+        for name in names:
+            model = models[name]
+            raw = model.held if folds else evaluation.predict_raw(model.module, data.x)
+            assert raw is not None
+            fold = self.ready.fold if folds else None
+            content = _predictions(model.schema, model.objective, raw, data, rows, fold)
+            files.write(folder / f"{name}.parquet", content)
+
     def _keep(
         self, name: str, schema: Schema, objective: Objective, raw: Tensor, test: Dataset
     ) -> None:
         """Save the predictions of the test rows."""
-        folder = self.path / "predictions"
+        folder = self.path / directory.PREDICTIONS
         folder.mkdir(exist_ok=True)
         fold = None if self.folds is None else self.folds.fold
         rows = self.ready.parts["test"] if fold is None else torch.arange(len(test))

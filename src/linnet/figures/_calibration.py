@@ -13,6 +13,7 @@ from linnet.errors import InputError
 from linnet.figures._style import INK, Array, axis, layout, note, short
 from linnet.figures.colors import COLORS
 from linnet.figures.figure import Figure
+from linnet.figures.plotly import text
 
 BINS = 15
 
@@ -21,7 +22,8 @@ BINS = 15
 class Reliability:
     """Claimed probability and accuracy, in bins of equal width of the predicted probability.
 
-    The probability is that of the predicted class. Each array is (bins,), NaN for an empty bin.
+    The probability is that of the predicted class, or of the class ``of``; ``accuracy`` is then the
+    share of rows that are of it. Each array is (bins,), NaN for an empty bin.
     ``spread`` are the ends of each bin's interval, if rows depend on each other within groups.
     """
 
@@ -46,14 +48,18 @@ class Reliability:
         return wilson(self.accuracy * n, n)
 
 
-def reliability(y: Any, p: Any, bins: int = BINS, groups: Any = None) -> Reliability:
+def reliability(
+    y: Any, p: Any, bins: int = BINS, groups: Any = None, of: int | None = None
+) -> Reliability:
     """The bins of class codes ``y`` (rows,) and probabilities ``p`` (rows, classes). ``groups``
-    (rows,) are the groups within which rows may depend on each other.
+    (rows,) are the groups within which rows may depend on each other. ``of`` is the code of the
+    class whose probability is judged, by default the predicted one of each row.
 
-    The m-th of M bins holds probabilities above (m - 1) / M up to m / M (Guo et al. 2017).
+    The m-th of M bins holds probabilities above (m - 1) / M up to m / M (Guo et al. 2017), and the
+    first one also 0.
     """
     y, p = _checked(y, p)
-    claimed, right = p.max(1), p.argmax(1) == y
+    claimed, right = (p.max(1), p.argmax(1) == y) if of is None else (p[:, of], y == of)
     edges = np.arange(bins + 1) / bins
     place = np.clip(np.searchsorted(edges, claimed, side="left") - 1, 0, bins - 1)
     rows = np.bincount(place, minlength=bins)
@@ -83,18 +89,22 @@ def expected_calibration_error(y: Any, p: Any, bins: int = BINS) -> float:
 
 
 def brier_score(y: Any, p: Any) -> float:
-    """Brier's (1950) score, 0 to 2: (p - 1)² for the true class plus p² for each other class,
-    averaged over rows. For two classes it is twice the score of one class."""
+    """Brier's score: of two classes the mean of (P(second class) - [it is of it])², 0 to 1, as in
+    scikit-learn; of more Brier's (1950) own, 0 to 2: (p - 1)² for the true class plus p² for each
+    other class, averaged over rows, which for two would be twice as much."""
     y, p = _checked(y, p)
+    if p.shape[1] == 2:
+        return float(((p[:, 1] - (y == 1)) ** 2).mean())
     return float(((p - np.eye(p.shape[1])[y]) ** 2).sum(1).mean())
 
 
 def calibration(
     y: Any, p: Any, classes: Sequence[Any], groups: Any = None, others: float = 0.0
 ) -> Figure:
-    """How often the predicted class is right, by its probability, with 95 % confidence intervals.
+    """How often the predicted class is right, by its probability, with 95 % confidence intervals;
+    of two classes how many rows are of the second one, by its probability.
 
-    Below that the number of rows; in the title ECE (15 bins) and Brier's score over all classes.
+    Below that the number of rows; in the title ECE (15 bins) and Brier's score.
 
     ``y`` are class codes (rows,), ``p`` probabilities (rows, classes). If rows depend on each other
     within ``groups`` (rows,), the intervals are over groups. ``others`` is the part of Brier's
@@ -102,14 +112,16 @@ def calibration(
     """
     if np.asarray(p).shape[1:] != (len(classes),):
         raise InputError(f"p is {np.asarray(p).shape} for {len(classes)} classes")
-    found = reliability(y, p, groups=groups)
+    two = len(classes) == 2 and not others
+    found = reliability(y, p, groups=groups, of=1 if two else None)
     score = brier_score(y, p) + others
     low, high = found.interval()
     filled = found.rows > 0
     rows = found.rows[filled]
     hover = [
         f"probability {a:.2f} to {b:.2f}<br>{n:,} rows<br>claimed {100 * c:.1f} %, "
-        f"right {100 * r:.1f} %<br>95 % interval {100 * u:.0f} to {100 * v:.0f} %"
+        f"{'true' if two else 'right'} {100 * r:.1f} %<br>"
+        f"95 % interval {100 * u:.0f} to {100 * v:.0f} %"
         for a, b, n, c, r, u, v in zip(
             found.low[filled], found.high[filled], rows, found.probability[filled],
             found.accuracy[filled], low[filled], high[filled], strict=True,
@@ -140,9 +152,10 @@ def calibration(
             **common,
         },
     ]  # fmt: skip
-    start = max(0.0, float(found.low[filled].min()) - 0.02)
+    start = -0.02 if two else max(0.0, float(found.low[filled].min()) - 0.02)
     total = int(found.rows.sum())
-    title = f"ECE {found.error:.4f} · Brier score {score:.4f} (over all classes) · {total:,} rows"
+    what = "" if two else " (over all classes)"
+    title = f"ECE {found.error:.4f} · Brier score {score:.4f}{what} · {total:,} rows"
     if groups is not None:
         title += f" in {len(np.unique(groups)):,} groups"
     columns = {
@@ -152,14 +165,22 @@ def calibration(
     }  # fmt: skip
     figure_layout = layout(
         title,
-        xaxis=axis("probability of the predicted class", range=[start, 1.02], anchor="y2"),
-        yaxis=axis("share that is right", range=[-0.02, 1.02], domain=[0.34, 1]),
+        xaxis=axis(
+            f"P({text(classes[1], 24)})" if two else "probability of the predicted class",
+            range=[start, 1.02],
+            anchor="y2",
+        ),
+        yaxis=axis(
+            f"share that is {text(classes[1], 24)}" if two else "share that is right",
+            range=[-0.02, 1.02],
+            domain=[0.34, 1],
+        ),
         yaxis2=axis("rows", domain=[0, 0.24], anchor="x"),
         height=460,
         bargap=0,
     )
     away = {"xref": "x", "yref": "y", "xanchor": "right", "yanchor": "top", "font": {"size": 10}}
-    over = note("below the dotted line: too sure", x=1, y=0.06, **away)
+    over = note(f"below the dotted line: too {'high' if two else 'sure'}", x=1, y=0.06, **away)
     return Figure(data, {**figure_layout, "annotations": [over]}, columns)
 
 

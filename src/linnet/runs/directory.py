@@ -42,6 +42,9 @@ MAX_ERROR = 4000
 
 EVENTS, STATUS, METRICS = "events.jsonl", "status.json", "metrics.json"
 LEARNING = "learning_curve.json"
+PREDICTIONS, HELD = "predictions", "held"
+"""The folders of predictions of test rows, and of the rows that chose: validation rows, or training
+rows out of fold."""
 
 
 def create(out: Path | None, data: str, model: str) -> Path:

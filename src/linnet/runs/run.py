@@ -12,7 +12,7 @@ from functools import cached_property
 from math import isnan, prod
 from pathlib import Path
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from linnet.core import files, registry
 from linnet.core.events import Plain
@@ -37,7 +37,12 @@ if TYPE_CHECKING:
     from linnet.figures import Figure
     from linnet.figures._curves import Axis
     from linnet.fit.artifact import Manifest
+    from linnet.insight.conformal import Calibration
+    from linnet.insight.dependence import Dependence
     from linnet.insight.diagnosis import Reasons
+    from linnet.insight.importance import Importances
+    from linnet.insight.slices import Slices
+    from linnet.runs.insights import Threshold
     from linnet.runs.validation import Metrics, Test, Yardstick
 
     Array = np.ndarray[Any, Any]
@@ -197,7 +202,7 @@ class Run:
         chosen, held = self.chosen, {}
         test = self.scores.models[chosen].test
         classes = None if test is None else test.classes
-        if classes and (self.place / "predictions" / f"{chosen}.parquet").is_file():
+        if classes and (self.place / directory.PREDICTIONS / f"{chosen}.parquet").is_file():
             found = self._predictions(chosen)
             codes = _codes(found["y"], classes)
             if "p" in found and "top" not in found:
@@ -302,6 +307,91 @@ class Run:
         found = self._predictions(name)
         targets = self._manifest(name).schema_.targets
         return residuals(found["y"], found["prediction"], targets, found["row"])
+
+    def importance(self, model: str | None = None, data: Any = None) -> Importances:
+        """Which columns matter to the chosen model, or to ``model``: how much its loss on the test
+        rows grows when the values of a column are exchanged among them, with 95 % intervals, the
+        most important first; see ``linnet.insight.importance``.
+
+        The test rows are read again from the run's source or from ``data``. Raises ``InputError``
+        for pictures, and if the run has no test rows; ``DataError`` if it is not the run's data.
+        """
+        from linnet.runs import insights
+
+        return insights.importance(self, self._named(model), insights.test_rows(self, data))
+
+    def dependence(self, *columns: str, data: Any = None) -> Dependence:
+        """How the mean prediction changes with the value of a column, or of two, by the line and by
+        the chosen model: ``run.dependence("hour")``; see ``linnet.insight.dependence``. A part of a
+        date is named "when.hour". Rows are read as for ``importance``."""
+        from linnet.runs import insights
+
+        return insights.dependence(self, columns, insights.test_rows(self, data))
+
+    def slices(self, model: str | None = None, data: Any = None) -> Slices:
+        """The score of the chosen model, or of ``model``, on each category of a column and each
+        quarter of a number, the worst first; see ``linnet.insight.slices``. Rows are read as for
+        ``importance``."""
+        from linnet.runs import insights
+
+        return insights.slices(self, self._named(model), insights.test_rows(self, data))
+
+    def threshold(
+        self,
+        by: Literal["f1", "cost"] = "f1",
+        costs: tuple[float, float] = (1.0, 1.0),
+        model: str | None = None,
+        data: Any = None,
+    ) -> Threshold:
+        """Where to cut the probability of the second of two classes: the threshold with the largest
+        F1, or the smallest cost, of the validation rows (with folds, of the training rows out of
+        fold), and its scores on the test rows with 95 % intervals. ``costs`` are those of a false
+        positive and of a false negative. A run of an earlier linnet has not kept the predictions of
+        validation rows: they are read again from its source or from ``data``."""
+        from linnet.insight.thresholds import Costs
+        from linnet.runs import insights
+
+        return insights.threshold(self, self._named(model), by, Costs(*costs), data)
+
+    def roc(self) -> Figure:
+        """The ROC curve and precision against recall of line and chosen model, on test rows of two
+        classes."""
+        from linnet.figures import roc
+        from linnet.runs import insights
+
+        return roc(insights.roc(self), insights.positive(self, self.chosen)[3])
+
+    def intervals(self, model: str | None = None, *, scaled: bool = False) -> Calibration:
+        """What turns predictions of the chosen model, or of ``model``, into intervals or sets that
+        hold with a given probability, calibrated by the test rows, which chose nothing; see
+        ``linnet.insight.conformal``. ``run.intervals().interval(run.model.predict(x), 0.9)`` are
+        the ends for numbers, ``.sets(run.model.predict_proba(x), 0.9)`` the sets of classes.
+        ``scaled``: wider where residuals are larger."""
+        from linnet.runs import insights
+
+        return insights.calibration(self, self._named(model), scaled=scaled)
+
+    def errors(self, model: str | None = None) -> Figure:
+        """The residuals of the test rows of a regression: by the prediction, and as a histogram,
+        with MAE and RMSE."""
+        from linnet.figures import errors
+
+        name = self._named(model)
+        self._tested(name, "errors()", "rmse")
+        found = self._predictions(name)
+        targets = self._manifest(name).schema_.targets
+        if len(targets) != 1:
+            raise InputError(f"errors() is for one target, and this run has {len(targets)}")
+        return errors(found["y"], found["prediction"], targets[0])
+
+    def penalties(self) -> Figure:
+        """The path of penalties of the line: its validation loss by the penalty, with the chosen
+        one. Raises ``InputError`` if one penalty alone was fitted."""
+        from linnet.figures import penalties
+        from linnet.runs import insights
+
+        at, loss, chosen, folds = insights.penalties(self)
+        return penalties(at, loss, chosen, folds=folds)
 
     def mistakes(self, model: str | None = None, data: Any = None, count: int = 36) -> Figure:
         """The test rows that the chosen model, or ``model``, predicted wrongly, the most confident
@@ -500,12 +590,12 @@ class Run:
             raise ModelError(f"{path}: cannot read the tensor {tensor}: {error}") from error
         return weight
 
-    def _predictions(self, model: str) -> dict[str, Array]:
-        """``row``, ``y``, ``prediction`` and, for classes, ``p`` of the test rows; with groups or
-        times also ``group``."""
+    def _predictions(self, model: str, folder: str = directory.PREDICTIONS) -> dict[str, Array]:
+        """``row``, ``y``, ``prediction`` and, for classes, ``p`` of the test rows, or of those in
+        another ``folder``; with groups or times also ``group``."""
         from linnet.data.parquet.parquet import read_content
 
-        path = self.place / "predictions" / f"{model}.parquet"
+        path = self.place / folder / f"{model}.parquet"
         try:
             frame = read_content(files.read(path), str(path))
         except OSError as error:

@@ -61,11 +61,11 @@ class _Display:
 
 
 class ReliabilityDisplay(_Display):
-    """Calibration, for two or more classes: how often the predicted class is right, by its
-    probability. There are 15 bins with Wilson's 95 % intervals, which take the rows as independent;
-    the title shows ECE and Brier score over all classes.
+    """Calibration: of two classes how many rows are of the second one, by its probability, as
+    scikit-learn's ``CalibrationDisplay`` shows it; of more how often the predicted class is right.
 
-    scikit-learn's ``CalibrationDisplay`` shows one of two classes.
+    There are 15 bins with Wilson's 95 % intervals, which take the rows as independent; the title
+    shows ECE and Brier's score.
     """
 
     @classmethod

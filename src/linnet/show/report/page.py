@@ -28,7 +28,7 @@ from linnet.runs import directory
 from linnet.runs.compare import differing
 from linnet.runs.curve import read as read_curve
 from linnet.runs.run import Run
-from linnet.show.report import windows
+from linnet.show.report import insights, windows
 from linnet.show.report.document import Document
 from linnet.show.report.html import Fixed, scroll, shown, table
 
@@ -96,6 +96,7 @@ class Page(Document):
         if (run.place / directory.LEARNING).is_file():
             parts.append(self.figure("Would more data help?", run.learning_curve))
             parts.append(_fewer_rows(run))
+        kept = insights.found(run)
         test = scores.get("test")
         classifies = task_in(test or {}) is CLASSES
         if test and classifies:
@@ -106,14 +107,20 @@ class Page(Document):
                 parts.append(self.figure("Confusion", run.confusion))
             title = "Calibration: can the probabilities be trusted?"
             parts.append(self.figure(title, run.calibration))
+            parts += insights.thresholds_part(self, run, kept)
         elif test:
             parts.append(self.figure("Predicted against true", run.residuals))
+            parts.append(self.figure("Residuals", run.errors))
         if test:
+            parts += insights.intervals_part(self, run)
             what = "Mistakes" if classifies else "Largest errors"
             parts.append(self._mistakes(run, what))
+            parts += insights.slices_part(self, run, kept)
+            parts += insights.importance_part(self, run, kept)
         if LINE in metrics["models"]:
             title = "Coefficients of the linear model"
             parts.append(self.figure(title, lambda: run.weights(LINE)))
+            parts += insights.penalties_part(self, run)
         parts += [self.figure("Training rows", run.examples)]
         parts += [_data(info), _again(run, info)]
         return tag("section", *parts)
