@@ -2,37 +2,510 @@
 
 from __future__ import annotations
 
+import json
+import os
+import platform
+import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
+from linnet import errors
 from linnet.core.registry import suggest
-from linnet.errors import RecipeError, WorkError
+from linnet.errors import InputError, LinnetError, LostRank, RecipeError, WorkError
+
+SHARES = 8
+"""The shares of the rows that ``--ranks`` sets: the most ranks that a line can have by default."""
+
+ALIGNED = 16
+"""Shares begin at multiples of this many rows, so at whole lines of the processor's cache: the bits
+of its products depend on where numbers lie."""
+
+CHUNK = 1 << 23
+"""The most numbers that a rank gathers at once for a sum."""
+
+TIMEOUT = 300.0
+"""The seconds after which a rank that does not answer counts as lost; ``LINNET_TIMEOUT`` has other
+ones."""
+
+ROLL_SECONDS = 2.0
+"""When a rank is lost, the others have this long to say that they are there."""
+
+ORPHAN_SECONDS = 1.0
+"""How often a rank looks whether its launcher lives."""
 
 
 @dataclass(frozen=True)
 class World:
     """The processes that fit one model together; alone, every method is the identity.
 
-    Under torchrun each rank holds a share of the rows and every sum runs over all of them.
+    Each rank holds a part of the rows: some of the ``count`` shares into which all rows are
+    divided. Sums run over all shares in the same order on any number of ranks, so they have the
+    same bits. All ranks call the same methods in the same order.
     """
 
     rank: int = 0
     size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    store: Any = field(default=None, repr=False, compare=False)
+    """Where ranks leave words for each other when one of them is lost."""
+
+    @property
+    def lead(self) -> bool:
+        """Whether this rank decides and writes: rank 0."""
+        return self.rank == 0
+
+    def on(self, device: str) -> World:
+        """The same ranks with a device: of several CUDA devices each rank of a machine has one."""
+        found = choose_device(device)
+        if self.size == 1 or found.type == "cpu":
+            return replace(self, device=found)
+        if found.type != "cuda":
+            raise RecipeError(f"device {device} has no ranks: use device=cpu, or train without")
+        local, beside = (int(os.environ.get(n, d)) for n, d in LOCAL)
+        if beside > torch.cuda.device_count():
+            raise RecipeError(
+                f"{beside} ranks on this machine want a CUDA device each, and PyTorch sees "
+                f"{torch.cuda.device_count()}; start as many ranks, or use device=cpu"
+            )
+        found = torch.device("cuda", local)
+        torch.cuda.set_device(found)
+        return replace(self, device=found)
+
+    # shares of the rows
+
+    def held(self, count: int, rank: int | None = None) -> range:
+        """The numbers of the shares of a rank; the first ranks have one more if need be."""
+        rank = self.rank if rank is None else rank
+        each, more = divmod(count, self.size)
+        first = rank * each + min(rank, more)
+        return range(first, first + each + (rank < more))
+
+    def shares(self, rows: int, count: int) -> list[slice]:
+        """The rows of each share of this rank, ``count`` being the shares of all ``rows``."""
+        if count < self.size:
+            raise RecipeError(
+                f"{self.size} ranks are more than the {count} shares of the rows; start at most "
+                f"{count} ranks, or set shares={self.size}"
+            )
+        edges = [rows * number // count // ALIGNED * ALIGNED for number in range(count)] + [rows]
+        return [slice(edges[number], edges[number + 1]) for number in self.held(count)]
+
+    def tree_sum(self, values: Iterable[torch.Tensor], count: int) -> torch.Tensor:
+        """The sum over all ``count`` shares of all ranks; ``values`` has one tensor for each share
+        of this rank.
+
+        It is a binary tree over the shares, the same on any number of ranks; the ranks gather the
+        sums of its branches, and each adds these up. So the bits are equal everywhere.
+        """
+        leaves = iter(values)
+        if count == 1:
+            return next(leaves)
+
+        def node(low: int, high: int) -> torch.Tensor:
+            if high - low == 1:
+                return next(leaves)
+            middle = (low + high) // 2
+            return node(low, middle) + node(middle, high)
+
+        spans = [list(_cover(0, count, self.held(count, rank))) for rank in range(self.size)]
+        own = [node(*span) for span in spans[self.rank]]
+        if self.size == 1:
+            return own[0]
+        most = max(map(len, spans))
+        flat = torch.stack([part.reshape(-1) for part in own])
+        flat = torch.cat([flat, flat.new_zeros((most - len(own), flat.shape[1]))])
+        result = torch.empty_like(flat[0])
+        for piece, out in zip(flat.split(CHUNK, 1), result.split(CHUNK), strict=True):
+            every = self._all(piece)
+            known = {
+                span: every[rank][number]
+                for rank, held in enumerate(spans)
+                for number, span in enumerate(held)
+            }
+            out.copy_(_joined(known, 0, count))
+        return result.reshape(own[0].shape)
+
+    # what ranks tell each other
 
     def sum(self, value: torch.Tensor) -> torch.Tensor:
-        """The sum of ``value`` over all ranks, equal to the bit on each, also without rows."""
-        if self.size > 1:
-            value = value.clone()
+        """The sum of ``value`` over all ranks, equal to the bit on each."""
+        if self.size == 1:
+            return value
+        value = value.clone()
+        with self._together():
             dist.all_reduce(value)
         return value
+
+    def most(self, value: torch.Tensor) -> torch.Tensor:
+        """The largest of each number over all ranks."""
+        if self.size == 1:
+            return value
+        value = value.clone()
+        with self._together():
+            dist.all_reduce(value, op=dist.ReduceOp.MAX)
+        return value
+
+    def same(self, *values: torch.Tensor) -> Any:
+        """The tensors of rank 0, on every rank: what ranks compute from the same numbers may differ
+        in its last bits where their processors or numbers of threads differ."""
+        if self.size > 1:
+            flat = torch.cat([value.reshape(-1).double() for value in values])
+            with self._together():
+                dist.broadcast(flat, 0)
+            parts = flat.split([value.numel() for value in values])
+            values = tuple(  # laid out as before, on which the bits of products depend
+                torch.empty_like(value).copy_(part.reshape(value.shape))
+                for part, value in zip(parts, values, strict=True)
+            )
+        return values if len(values) > 1 else values[0]
+
+    def number(self, value: float) -> float:
+        """The number of rank 0, on every rank."""
+        if self.size == 1:
+            return value
+        return float(self.same(torch.tensor(value, dtype=torch.float64, device=self.device)))
+
+    def gather(self, value: torch.Tensor) -> torch.Tensor:
+        """The rows (rows, ...) of all ranks, one rank after the other."""
+        if self.size == 1:
+            return value
+        lengths = [int(n) for n in self._all(torch.tensor([len(value)], device=value.device))]
+        room = value.new_zeros((max(lengths), *value.shape[1:]))
+        room[: len(value)] = value
+        parts = self._all(room)
+        return torch.cat([part[:length] for part, length in zip(parts, lengths, strict=True)])
+
+    def tell(self, value: Any) -> Any:
+        """A plain value of rank 0 (numbers, text, lists, mappings), on every rank."""
+        return value if self.size == 1 else self._told(value)[0]
+
+    def agree(self, error: BaseException | None = None) -> None:
+        """Raise on every rank the error of the first rank that has one, as that rank would.
+
+        All ranks call it at the same point, each with its own error, or with None.
+        """
+        if self.size == 1:
+            if error is not None:
+                raise error
+            return
+        for rank, found in enumerate(self._told(None if error is None else _packed(error))):
+            if found is not None:
+                raised = error if error is not None and rank == self.rank else _unpacked(found)
+                assert raised is not None
+                if isinstance(raised, LinnetError):
+                    raised.silent = not self.lead
+                raise raised
+
+    @contextmanager
+    def agreed(self) -> Iterator[None]:
+        """A block in which ranks tell each other nothing: if one of them fails in it, all raise its
+        error at the end."""
+        try:
+            yield
+        except Exception as error:
+            self.agree(error)
+            raise
+        self.agree()
+
+    def _told(self, value: Any) -> list[Any]:
+        """The plain values of all ranks. They travel as JSON, so no code comes with them."""
+        text = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
+        device = self.device if dist.get_backend() == "nccl" else torch.device("cpu")
+        text = text.to(device)
+        lengths = [int(n) for n in self._all(torch.tensor([len(text)], device=device))]
+        room = text.new_zeros(max(lengths))
+        room[: len(text)] = text
+        parts = self._all(room)
+        return [
+            json.loads(bytes(part[:length].cpu().numpy()))
+            for part, length in zip(parts, lengths, strict=True)
+        ]
+
+    def _all(self, value: torch.Tensor) -> list[torch.Tensor]:
+        """A tensor of one shape from every rank."""
+        value = value.contiguous()
+        parts = [torch.empty_like(value) for _ in range(self.size)]
+        with self._together():
+            dist.all_gather(parts, value)
+        return parts
+
+    # ranks that are lost
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """What needs all ranks; raises ``LostRank`` if one of them is lost, or the error by which
+        it ended."""
+        try:
+            yield
+        except RuntimeError as error:
+            if isinstance(error, LinnetError):
+                raise
+            raise self._lost(error) from error
+
+    def post(self, error: BaseException) -> None:
+        """Leave word of the error by which this rank ends, for the others."""
+        if self.size > 1 and self.store is not None:
+            with suppress(RuntimeError):
+                self.store.set(f"error/{self.rank}", json.dumps(_packed(error)))
+
+    def _lost(self, error: BaseException) -> LinnetError:
+        """The error that says which rank is lost; all who find it call the roll."""
+        here, word = self._roll()
+        if word is not None:
+            found = _unpacked(word)
+            found.silent = not self.lead or bool(word.get("told"))
+            return found
+        missing = [rank for rank in range(self.size) if rank not in here]
+        names = [self._name(rank) for rank in missing] or ["a rank"]
+        why = "was lost (killed, or its machine is gone)"
+        if any(word in str(error).lower() for word in ("timed out", "timeout")):
+            why = f"has not answered for {timeout():g} s"
+        found = LostRank(f"{' and '.join(names)} of {self.size} {why}")
+        found.silent = self.rank != min(here)
+        return found
+
+    def _roll(self) -> tuple[set[int], dict[str, Any] | None]:
+        """The ranks that are there, and the error by which one of them ended."""
+        here = {self.rank}
+        if self.store is None:
+            return set(range(self.size)), None
+        end = time.monotonic() + ROLL_SECONDS
+        try:
+            self.store.set(f"here/{self.rank}", "1")
+            while time.monotonic() < end and len(here) < self.size:
+                for rank in range(self.size):
+                    if self.store.check([f"error/{rank}"]):
+                        told = {"told": rank == 0}
+                        return here, {**json.loads(self.store.get(f"error/{rank}")), **told}
+                    if self.store.check([f"here/{rank}"]):
+                        here.add(rank)
+                time.sleep(0.02)
+        except RuntimeError:  # the store is gone with its process
+            return set(range(self.size)), None
+        return here, None
+
+    def _name(self, rank: int) -> str:
+        """A rank with its host and process, as far as they are known."""
+        with suppress(RuntimeError):
+            if self.store.check([f"who/{rank}"]):
+                return f"rank {rank} ({self.store.get(f'who/{rank}').decode()})"
+        return f"rank {rank}"
+
+
+LOCAL = (("LOCAL_RANK", "0"), ("LOCAL_WORLD_SIZE", "1"))
+"""Variables of torchrun: which of the ranks on this machine this one is, and how many there are."""
+
+
+def _cover(low: int, high: int, held: range) -> Iterator[tuple[int, int]]:
+    """The largest branches of the tree over the shares from ``low`` to ``high`` that consist of
+    shares in ``held``."""
+    if held.stop <= low or high <= held.start:
+        return
+    if held.start <= low and high <= held.stop:
+        yield low, high
+        return
+    middle = (low + high) // 2
+    yield from _cover(low, middle, held)
+    yield from _cover(middle, high, held)
+
+
+def _joined(known: dict[tuple[int, int], torch.Tensor], low: int, high: int) -> torch.Tensor:
+    """The sum of the shares from ``low`` to ``high``, from the sums of branches."""
+    if (low, high) in known:
+        return known[low, high]
+    middle = (low + high) // 2
+    return _joined(known, low, middle) + _joined(known, middle, high)
+
+
+def _packed(error: BaseException) -> dict[str, Any]:
+    """An error as a plain value."""
+    return {"kind": type(error).__name__, "text": str(error), **_numbers(error)}
+
+
+def _numbers(error: BaseException) -> dict[str, Any]:
+    return {"signal": error.signal} if isinstance(error, errors.Interrupted) else {}
+
+
+def _unpacked(found: dict[str, Any]) -> LinnetError:
+    """The error again; one that is none of linnet's own is a ``WorkError`` that names its kind."""
+    kind = getattr(errors, str(found["kind"]), None)
+    text = str(found["text"])
+    if kind is errors.Interrupted:
+        return errors.Interrupted(int(found["signal"]), text)
+    if kind is errors.ColumnError:  # its text is whole already
+        return errors.DataError(text)
+    if isinstance(kind, type) and issubclass(kind, LinnetError):
+        return kind(text)
+    return WorkError(f"{found['kind']}: {text}")
+
+
+def timeout() -> float:
+    """The seconds after which a rank that does not answer counts as lost."""
+    text = os.environ.get("LINNET_TIMEOUT", str(TIMEOUT))
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 1e6:
+        raise InputError(f"LINNET_TIMEOUT={text}: expected seconds, as {TIMEOUT:g}")
+    return found
+
+
+def launched() -> bool:
+    """Whether torchrun, or another launcher that names ranks as it does, started this process."""
+    names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    return all(name in os.environ for name in names) and int(os.environ["WORLD_SIZE"]) > 1
+
+
+@contextmanager
+def ranks() -> Iterator[World]:
+    """The processes that train together, as a ``World`` for ``train``.
+
+    It joins the group that Ray, Spark or Accelerate has made, and leaves it as it is; or makes that
+    of the environment that torchrun sets, and ends it with the block. Elsewhere this process is
+    alone.
+    """
+    if dist.is_available() and dist.is_initialized():
+        yield _joined_group()
+        return
+    if not launched():
+        yield World()
+        return
+    refuse_ranks()
+    from torch.distributed.rendezvous import rendezvous
+
+    limit = timedelta(seconds=timeout())
+    found, rank, size = next(rendezvous("env://", timeout=limit))
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(
+        backend, store=dist.PrefixStore("group", found), rank=rank, world_size=size, timeout=limit
+    )
+    world = World(rank, size, store=dist.PrefixStore("linnet", found))
+    world.store.set(f"who/{rank}", f"host {platform.node()}, process {os.getpid()}")
+    try:
+        yield world
+    except BaseException as error:
+        if not isinstance(error, LostRank):
+            world.post(error)
+        raise
+    finally:
+        with suppress(RuntimeError):
+            dist.destroy_process_group()
+
+
+def _joined_group() -> World:
+    """The ranks of a group that another library has made."""
+    rank, size = dist.get_rank(), dist.get_world_size()
+    if size == 1:
+        return World()
+    refuse_ranks()
+    store = None
+    with suppress(Exception):  # it has no public name
+        store = dist.PrefixStore("linnet", dist.distributed_c10d._get_default_store())
+        store.set(f"who/{rank}", f"host {platform.node()}, process {os.getpid()}")
+    return World(rank, size, store=store)
+
+
+def refuse_ranks() -> None:
+    """Raise ``WorkError`` where several processes cannot train together."""
+    if os.name == "nt":
+        raise WorkError(
+            "ranks do not work on Windows, where PyTorch's launcher does not; use Linux (WSL), or "
+            "train in one process"
+        )
+    if not dist.is_available():
+        raise WorkError(
+            f"PyTorch {torch.__version__} was built without torch.distributed, which ranks need"
+        )
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def launch(count: int, argv: Sequence[str]) -> int:
+    """Run ``python -m linnet`` with ``argv`` in ``count`` processes on this machine, and return the
+    exit code.
+
+    It is torchrun's own launcher, at 127.0.0.1. The ranks share the cores. What they print goes to
+    the terminal; this process prints only what no rank could say.
+    """
+    import logging
+    import sys
+
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    refuse_ranks()
+    for name in ("torch.distributed", "torch.distributed.elastic"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // count)))
+    with tempfile.TemporaryDirectory(prefix="linnet") as folder:
+        told = Path(folder) / "told"
+        os.environ[TOLD] = str(told)
+        config = LaunchConfig(
+            min_nodes=1, max_nodes=1, nproc_per_node=count, max_restarts=0, rdzv_backend="c10d",
+            rdzv_endpoint="127.0.0.1:0", local_addr="127.0.0.1", monitor_interval=0.1,
+            logs_specs=DefaultLogsSpecs(log_dir=folder),
+        )  # fmt: skip
+        try:
+            elastic_launch(config, sys.executable)("-P", "-m", "linnet", *argv)
+        except ChildFailedError as error:
+            return _ended(error.failures, count, said=told.exists())
+        except SignalException as error:
+            return 128 + int(error.sigval)
+    return 0
+
+
+TOLD = "LINNET_TOLD"
+"""The variable with the file that a rank makes when it has told why the ranks end."""
+
+
+def said() -> None:
+    """Note, for the launcher, that this rank has told why the ranks end."""
+    if TOLD in os.environ:
+        with suppress(OSError):
+            Path(os.environ[TOLD]).touch()
+
+
+def _ended(failures: dict[int, Any], count: int, *, said: bool) -> int:
+    """The exit code of ranks that failed; prints which were lost if no rank has told."""
+    from linnet.core.text import say
+
+    codes = {rank: failure.exitcode for rank, failure in sorted(failures.items())}
+    killed = {rank: -code for rank, code in codes.items() if code < 0}
+    if not said and killed:
+        each = [f"rank {rank} (signal {number})" for rank, number in killed.items()]
+        say(f"error: {' and '.join(each)} of {count} lost: killed, or out of memory", error=True)
+    return max([code for code in codes.values() if code > 0], default=LostRank.exit_code)
+
+
+def watch_launcher(stop: Callable[[], None]) -> None:
+    """End this rank if its launcher is gone: first ``stop`` is called, then the process ends."""
+    parent = os.getppid()
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(ORPHAN_SECONDS)
+        stop()
+        time.sleep(5 * ORPHAN_SECONDS)
+        os._exit(LostRank.exit_code)
+
+    threading.Thread(target=look, name="launcher", daemon=True).start()
 
 
 ENOUGH = 10_000_000
