@@ -10,6 +10,7 @@ runs, integrations, show, experiment, estimators, cli.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from linnet.core.parallel import ranks
     from linnet.data.dataset import Dataset
     from linnet.data.read import read
     from linnet.errors import LinnetError
@@ -42,6 +43,7 @@ __all__ = [
     "cross_validate",
     "eject",
     "load",
+    "ranks",
     "read",
     "sweep",
     "train",
@@ -62,6 +64,7 @@ _HOMES = {
     "cross_validate": "linnet.experiment.cross_validate",
     "eject": "linnet.integrations.eject.eject",
     "load": "linnet.runs.run",
+    "ranks": "linnet.core.parallel",
     "read": "linnet.data.read",
     "sweep": "linnet.experiment.sweep",
     "train": "linnet.experiment.train",

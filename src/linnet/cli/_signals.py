@@ -11,6 +11,19 @@ if TYPE_CHECKING:
 
 
 @contextmanager
+def ignored() -> Iterator[None]:
+    """In this block SIGINT and SIGTERM do nothing: of several ranks one heeds them, and the others
+    end when it has."""
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def interruptible() -> "Iterator[Stop]":
     """In this block SIGINT and SIGTERM request a stop after the next step of the fit; if no fit is
     in progress, they raise ``Interrupted``. A second signal ends the process at once."""
@@ -25,6 +38,8 @@ def interruptible() -> "Iterator[Stop]":
         stop.signal = number
         if not stop.heeded:
             raise Interrupted(number)
+        if number != signal.SIGINT and "TORCHELASTIC_RUN_ID" in os.environ:
+            return  # a launcher ends its ranks, perhaps because one of them is lost
         with suppress(OSError):  # standard error may be closed
             os.write(2, b"\nsaving, then stopping; Ctrl-C again stops at once\n")
 

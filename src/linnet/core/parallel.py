@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import tempfile
@@ -20,6 +21,7 @@ import torch
 import torch.distributed as dist
 
 from linnet import errors
+from linnet.core import memory
 from linnet.core.registry import suggest
 from linnet.errors import InputError, LinnetError, LostRank, RecipeError, WorkError
 
@@ -210,18 +212,21 @@ class World:
     def agreed(self) -> Iterator[None]:
         """A block in which ranks tell each other nothing: if one of them fails in it, all raise its
         error at the end."""
+        if self.size == 1:
+            yield
+            return
         try:
             yield
         except Exception as error:
             self.agree(error)
-            raise
-        self.agree()
+        else:
+            self.agree()
 
     def _told(self, value: Any) -> list[Any]:
         """The plain values of all ranks. They travel as JSON, so no code comes with them."""
         text = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
         device = self.device if dist.get_backend() == "nccl" else torch.device("cpu")
-        text = text.to(device)
+        text = text.to(device)  # nccl knows no tensors of the CPU
         lengths = [int(n) for n in self._all(torch.tensor([len(text)], device=device))]
         room = text.new_zeros(max(lengths))
         room[: len(text)] = text
@@ -409,11 +414,13 @@ def _joined_group() -> World:
     if size == 1:
         return World()
     refuse_ranks()
-    store = None
+    store, device = None, torch.device("cpu")
+    if torch.cuda.is_available() and dist.get_backend() == "nccl":
+        device = torch.device("cuda", torch.cuda.current_device())
     with suppress(Exception):  # it has no public name
         store = dist.PrefixStore("linnet", dist.distributed_c10d._get_default_store())
         store.set(f"who/{rank}", f"host {platform.node()}, process {os.getpid()}")
-    return World(rank, size, store=store)
+    return World(rank, size, device, store)
 
 
 def refuse_ranks() -> None:
@@ -431,9 +438,9 @@ def refuse_ranks() -> None:
 
 def cores() -> int:
     """The processor cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    bound = getattr(os, "sched_getaffinity", None)
+    count = len(bound(0)) if bound else os.cpu_count() or 1
+    return min(count, math.ceil(memory.cores() or count))
 
 
 def launch(count: int, argv: Sequence[str]) -> int:
@@ -453,12 +460,13 @@ def launch(count: int, argv: Sequence[str]) -> int:
     refuse_ranks()
     for name in ("torch.distributed", "torch.distributed.elastic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, cores() // count)))
+    for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):
+        os.environ.setdefault(name, str(max(1, cores() // count)))
     with tempfile.TemporaryDirectory(prefix="linnet") as folder:
         told = Path(folder) / "told"
         os.environ[TOLD] = str(told)
         config = LaunchConfig(
-            min_nodes=1, max_nodes=1, nproc_per_node=count, max_restarts=0, rdzv_backend="c10d",
+            run_id=str(os.getpid()), min_nodes=1, max_nodes=1, nproc_per_node=count, max_restarts=0, rdzv_backend="c10d",
             rdzv_endpoint="127.0.0.1:0", local_addr="127.0.0.1", monitor_interval=0.1,
             logs_specs=DefaultLogsSpecs(log_dir=folder),
         )  # fmt: skip

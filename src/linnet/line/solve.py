@@ -49,17 +49,20 @@ def begin(
 ) -> Solve:
     """The fit of a line to the rows ``train``; with ``start``, from the coefficients that
     ``network`` has been given. The settings leave nothing to "auto"; nothing depends on ``seed``.
+    Of several ranks each has all rows, and computes with its shares of them.
     """
     assert settings.penalty != "auto" and settings.tol != "auto"
     coded = isinstance(train.x, Coded)
     device = torch.device("cpu") if coded else world.device  # products with codes are SciPy's
     network.to(device)
+    own, lengths = _own(train, settings, world)
     train = train.to(device)
-    inputs = network.features(train.x)
+    inputs = network.features(train.x[own])
     problem = LinearProblem(
         objective, rows.Coded.of(inputs) if isinstance(inputs, Coded) else inputs,
-        train.y, train.weight,
+        train.y[own], None if train.weight is None else train.weight[own],
         outputs=network.spec.outputs, intercept=settings.intercept, world=world,
+        lengths=lengths, count=settings.shares,
     )  # fmt: skip
     theta = None
     if start is not None:
@@ -80,18 +83,27 @@ def begin_constant(
     network: Constant,
     objective: Objective,
     train: Dataset,
-    settings: object,
+    settings: LineSettings,
     *,
     seed: int,
     world: World,
     start: Mapping[str, Tensor] | None = None,
 ) -> SolveConstant:
     """The fit of the best constant: a problem without inputs."""
-    none = torch.zeros((len(train), 0), dtype=torch.float64)
+    own, lengths = _own(train, settings, world)
+    none = torch.zeros((sum(lengths), 0), dtype=torch.float64)
     problem = LinearProblem(
-        objective, none, train.y, train.weight, outputs=network.spec.outputs, world=world
-    )
+        objective, none, train.y[own], None if train.weight is None else train.weight[own],
+        outputs=network.spec.outputs, world=world, lengths=lengths, count=settings.shares,
+    )  # fmt: skip
     return SolveConstant(network, problem)
+
+
+def _own(train: Dataset, settings: LineSettings, world: World) -> tuple[slice, list[int]]:
+    """The rows of this rank among ``train``, and how many are in each of its shares."""
+    shares = world.shares(len(train), settings.shares)
+    lengths = [share.stop - share.start for share in shares]
+    return slice(shares[0].start, shares[-1].stop), lengths
 
 
 class Solve(Method):
