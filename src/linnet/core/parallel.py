@@ -466,7 +466,8 @@ def launch(count: int, argv: Sequence[str]) -> int:
         told = Path(folder) / "told"
         os.environ[TOLD] = str(told)
         config = LaunchConfig(
-            run_id=str(os.getpid()), min_nodes=1, max_nodes=1, nproc_per_node=count, max_restarts=0, rdzv_backend="c10d",
+            run_id=str(os.getpid()), min_nodes=1, max_nodes=1,
+            nproc_per_node=count, max_restarts=0, rdzv_backend="c10d",
             rdzv_endpoint="127.0.0.1:0", local_addr="127.0.0.1", monitor_interval=0.1,
             logs_specs=DefaultLogsSpecs(log_dir=folder),
         )  # fmt: skip
