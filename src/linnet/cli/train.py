@@ -1,8 +1,10 @@
 """``linnet train``."""
 
+import atexit
 import os
 import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -259,7 +261,10 @@ def _on_ranks(
         raise InputError("ranks train one run: do not give lists of settings")
     if not parallel.launched():
         assert ranks is not None
-        raise typer.Exit(parallel.launch(ranks, sys.argv[1:]))
+        code = parallel.launch(ranks, sys.argv[1:])
+        if code:
+            _leave_at_once(code)
+        raise typer.Exit(code)
     size = int(os.environ["WORLD_SIZE"])
     if ranks is not None and ranks != size:
         raise InputError(f"--ranks {ranks}, but the launcher started {size}: leave --ranks out")
@@ -278,7 +283,21 @@ def _on_ranks(
         error.silent = error.silent if isinstance(error, LostRank) else error.silent or not lead
         if not error.silent:
             parallel.said()
+        _leave_at_once(error.exit_code)
         raise
+
+
+def _leave_at_once(code: int) -> None:
+    """End this process without the seconds in which Python unloads its libraries: the others of
+    these ranks wait for it."""
+
+    def leave() -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+
+    atexit.register(leave)
 
 
 def _help(trial: "Trial", out: Path | None, options: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import re
 import tempfile
 import threading
 import time
@@ -271,11 +272,11 @@ class World:
             found.silent = not self.lead or bool(word.get("told"))
             return found
         missing = [rank for rank in range(self.size) if rank not in here]
-        names = [self._name(rank) for rank in missing] or ["a rank"]
-        why = "was lost (killed, or its machine is gone)"
+        names = [self._name(rank) for rank in missing] or ["rank ?"]
+        why = "was lost: killed, perhaps for want of memory, or its machine is gone"
         if any(word in str(error).lower() for word in ("timed out", "timeout")):
             why = f"has not answered for {timeout():g} s"
-        found = LostRank(f"{' and '.join(names)} of {self.size} {why}")
+        found = LostRank(f"{' and '.join(names)} {why}")
         found.silent = self.rank != min(here)
         return found
 
@@ -287,13 +288,16 @@ class World:
         end = time.monotonic() + ROLL_SECONDS
         try:
             self.store.set(f"here/{self.rank}", "1")
-            while time.monotonic() < end and len(here) < self.size:
+            gone: set[int] = set()
+            while time.monotonic() < end and len(here | gone) < self.size:
                 for rank in range(self.size):
                     if self.store.check([f"error/{rank}"]):
                         told = {"told": rank == 0}
                         return here, {**json.loads(self.store.get(f"error/{rank}")), **told}
                     if self.store.check([f"here/{rank}"]):
                         here.add(rank)
+                    elif _gone(self._name(rank)):
+                        gone.add(rank)
                 time.sleep(0.02)
         except RuntimeError:  # the store is gone with its process
             return set(range(self.size)), None
@@ -303,8 +307,27 @@ class World:
         """A rank with its host and process, as far as they are known."""
         with suppress(RuntimeError):
             if self.store.check([f"who/{rank}"]):
-                return f"rank {rank} ({self.store.get(f'who/{rank}').decode()})"
-        return f"rank {rank}"
+                return f"rank {rank} of {self.size} ({self.store.get(f'who/{rank}').decode()})"
+        return f"rank {rank} of {self.size}"
+
+
+def _who() -> str:
+    """This process, as the others name it."""
+    return f"host {platform.node()}, process {os.getpid()}"
+
+
+def _gone(name: str) -> bool:
+    """Whether a process of this machine, named by ``_who``, has ended."""
+    found = re.search(rf"host {re.escape(platform.node())}, process (\d+)", name)
+    if found is None:
+        return False
+    try:
+        os.kill(int(found[1]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
 
 
 LOCAL = (("LOCAL_RANK", "0"), ("LOCAL_WORLD_SIZE", "1"))
@@ -396,7 +419,7 @@ def ranks() -> Iterator[World]:
         backend, store=dist.PrefixStore("group", found), rank=rank, world_size=size, timeout=limit
     )
     world = World(rank, size, store=dist.PrefixStore("linnet", found))
-    world.store.set(f"who/{rank}", f"host {platform.node()}, process {os.getpid()}")
+    world.store.set(f"who/{rank}", _who())
     try:
         yield world
     except BaseException as error:
@@ -419,7 +442,7 @@ def _joined_group() -> World:
         device = torch.device("cuda", torch.cuda.current_device())
     with suppress(Exception):  # it has no public name
         store = dist.PrefixStore("linnet", dist.distributed_c10d._get_default_store())
-        store.set(f"who/{rank}", f"host {platform.node()}, process {os.getpid()}")
+        store.set(f"who/{rank}", _who())
     return World(rank, size, device, store)
 
 
