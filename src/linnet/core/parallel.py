@@ -61,6 +61,8 @@ class World:
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
     store: Any = field(default=None, repr=False, compare=False)
     """Where ranks leave words for each other when one of them is lost."""
+    names: tuple[str, ...] = ()
+    """The host and the process of each rank."""
 
     @property
     def lead(self) -> bool:
@@ -266,49 +268,54 @@ class World:
 
     def _lost(self, error: BaseException) -> LinnetError:
         """The error that says which rank is lost; all who find it call the roll."""
-        here, word = self._roll()
+        here, missing, word = self._roll()
         if word is not None:
             found = _unpacked(word)
             found.silent = not self.lead or bool(word.get("told"))
             return found
-        missing = [rank for rank in range(self.size) if rank not in here]
-        names = [self._name(rank) for rank in missing] or ["rank ?"]
+        names = [self._name(rank) for rank in missing] or [f"one of {self.size} ranks"]
         why = "was lost: killed, perhaps for want of memory, or its machine is gone"
         if any(word in str(error).lower() for word in ("timed out", "timeout")):
             why = f"has not answered for {timeout():g} s"
-        found = LostRank(f"{' and '.join(names)} {why}")
-        found.silent = self.rank != min(here)
-        return found
+        lost = LostRank(f"{' and '.join(names)} {why}")
+        lost.silent = self.rank != min(here)
+        return lost
 
-    def _roll(self) -> tuple[set[int], dict[str, Any] | None]:
-        """The ranks that are there, and the error by which one of them ended."""
-        here = {self.rank}
-        if self.store is None:
-            return set(range(self.size)), None
+    def _roll(self) -> tuple[set[int], list[int], dict[str, Any] | None]:
+        """The ranks that are there, those that are lost, and the error by which a rank ended."""
+        here, gone, every = {self.rank}, set[int](), set(range(self.size))
         end = time.monotonic() + ROLL_SECONDS
-        try:
-            self.store.set(f"here/{self.rank}", "1")
-            gone: set[int] = set()
-            while time.monotonic() < end and len(here | gone) < self.size:
-                for rank in range(self.size):
-                    if self.store.check([f"error/{rank}"]):
-                        told = {"told": rank == 0}
-                        return here, {**json.loads(self.store.get(f"error/{rank}")), **told}
-                    if self.store.check([f"here/{rank}"]):
-                        here.add(rank)
-                    elif _gone(self._name(rank)):
-                        gone.add(rank)
-                time.sleep(0.02)
-        except RuntimeError:  # the store is gone with its process
-            return set(range(self.size)), None
-        return here, None
+        while time.monotonic() < end and here | gone != every:
+            with suppress(RuntimeError):  # a signal may disturb the store, or it is gone
+                word = self._ask(here)
+                if word is not None:
+                    return here, [], word
+            gone = {rank for rank, name in enumerate(self.names) if _gone(name)} - here
+            time.sleep(0.02)
+        return here, sorted(gone or every - here), None
+
+    def _ask(self, here: set[int]) -> dict[str, Any] | None:
+        """Say that this rank is there, and add the others that are; returns the error by which a
+        rank ended."""
+        if self.store is None:
+            return None
+        self.store.set(f"here/{self.rank}", "1")
+        for rank in range(self.size):
+            if self.store.check([f"error/{rank}"]):
+                word: dict[str, Any] = json.loads(self.store.get(f"error/{rank}"))
+                return {**word, "told": rank == 0}
+            if self.store.check([f"here/{rank}"]):
+                here.add(rank)
+        return None
 
     def _name(self, rank: int) -> str:
         """A rank with its host and process, as far as they are known."""
-        with suppress(RuntimeError):
-            if self.store.check([f"who/{rank}"]):
-                return f"rank {rank} of {self.size} ({self.store.get(f'who/{rank}').decode()})"
-        return f"rank {rank} of {self.size}"
+        where = f" ({self.names[rank]})" if self.names else ""
+        return f"rank {rank} of {self.size}{where}"
+
+    def _named(self) -> World:
+        """The same ranks, which know each other's names."""
+        return replace(self, names=tuple(self._told(_who())))
 
 
 def _who() -> str:
@@ -415,12 +422,18 @@ def ranks() -> Iterator[World]:
     limit = timedelta(seconds=timeout())
     found, rank, size = next(rendezvous("env://", timeout=limit))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-    dist.init_process_group(
-        backend, store=dist.PrefixStore("group", found), rank=rank, world_size=size, timeout=limit
-    )
-    world = World(rank, size, store=dist.PrefixStore("linnet", found))
-    world.store.set(f"who/{rank}", _who())
+    again = found.add(f"linnet/{rank}", 1)  # torchrun's restarts share a store
+    store = dist.PrefixStore(f"linnet/{again}", found)
     try:
+        dist.init_process_group(
+            backend, store=dist.PrefixStore("group", store), rank=rank, world_size=size,
+            timeout=limit,
+        )  # fmt: skip
+    except RuntimeError as error:
+        raise LostRank(f"rank {rank} of {size} did not meet the others: {error}") from error
+    world = World(rank, size, store=dist.PrefixStore("words", store))
+    try:
+        world = world._named()
         yield world
     except BaseException as error:
         if not isinstance(error, LostRank):
@@ -442,8 +455,7 @@ def _joined_group() -> World:
         device = torch.device("cuda", torch.cuda.current_device())
     with suppress(Exception):  # it has no public name
         store = dist.PrefixStore("linnet", dist.distributed_c10d._get_default_store())
-        store.set(f"who/{rank}", _who())
-    return World(rank, size, device, store)
+    return World(rank, size, device, store)._named()
 
 
 def refuse_ranks() -> None:
@@ -481,8 +493,7 @@ def launch(count: int, argv: Sequence[str]) -> int:
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
     refuse_ranks()
-    for name in ("torch.distributed", "torch.distributed.elastic"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    logging.disable(logging.CRITICAL)  # what failed is told in words
     for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):
         os.environ.setdefault(name, str(max(1, cores() // count)))
     with tempfile.TemporaryDirectory(prefix="linnet") as folder:

@@ -62,10 +62,13 @@ def begin(
     augment = Augment(settings.shift, settings.flip, settings.cutout, fill) or None
     if settings.label_smoothing:
         train = replace(train, y=smooth(train, settings.label_smoothing).to(parameter.dtype))
-    together = None if world.size == 1 else Together(world, network)
-    batches = Batches(train, settings.batch_size, seed, pairs=bool(batch_norms(network)))
+    together = (
+        None if world.size == 1 else Together(world, network, mean=settings.reduction == "mean")
+    )
+    pairs = bool(batch_norms(network))
+    batches = Batches(train, settings.batch_size, seed, pairs=pairs)
     if together is not None:
-        batches = Parts(train, settings.batch_size, seed)
+        batches = Parts(train, settings.batch_size, seed, pairs=pairs)
         batches.together, batches.whole = together, augment is not None
 
     def make(network: Network, settings: NetSettings) -> Train:
@@ -191,7 +194,7 @@ class Train(Method):
         if self.together is None:
             yield from self._seeded()
             return
-        with self.together.dropping(self.network):
+        with self.together.layers(self.network):
             yield from self._seeded()
 
     def _seeded(self) -> Iterator[Step]:

@@ -148,7 +148,7 @@ class Perceptron:
                 embedded.backward(first.passed(inputs[0], g, layer.weight, embedded.shape[1]))
         sums: tuple[Tensor, Tensor, Rows] = shown, total, rows
         if self.together is not None:
-            sums = self.together.add(self.parameters, sums, mean=self.loss.mean)
+            sums = self.together.add(self.parameters, sums)
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.clip)
         self.optimizer.step()

@@ -117,7 +117,7 @@ class Autograd:
         goal.backward()
         sums = shown, total, rows
         if self.together is not None:
-            sums = self.together.add(self.parameters, sums, mean=self.loss.mean)
+            sums = self.together.add(self.parameters, sums)
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.clip)
         return sums
