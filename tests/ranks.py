@@ -27,8 +27,9 @@ def _rank(
 ) -> None:
     torch.set_num_threads(threads if threads > 0 else rank + 1)
     os.environ["OMP_NUM_THREADS"] = "1"
-    store = dist.FileStore(f"{folder}/meet", size)
+    store = dist.FileStore(f"{folder}/meet", size)  # type: ignore[attr-defined]
     dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
-    world = World(rank, size, store=dist.PrefixStore("linnet", store))
+    words = dist.PrefixStore("linnet", store)  # type: ignore[attr-defined]
+    world = World(rank, size, store=words)
     torch.save(work(world, *args), f"{folder}/{rank}.pt")
     dist.destroy_process_group()

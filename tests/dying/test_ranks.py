@@ -40,7 +40,7 @@ def place(tmp_path: Path) -> Path:
 
 def environment(**more: str) -> dict[str, str]:
     """That of a command; ``DIE`` ends a rank at a collective."""
-    path = os.pathsep.join([str(SITE), *filter(None, [os.environ.get("PYTHONPATH")])])
+    path = os.pathsep.join([str(SITE), str(Path(linnet.__file__).parents[1])])
     one = {"OMP_NUM_THREADS": "1", "POLARS_MAX_THREADS": "1"}
     return {**os.environ, **one, "PYTHONPATH": path, **more}
 
@@ -129,7 +129,12 @@ def begun(place: Path) -> subprocess.Popen[str]:
         cwd=place, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True,
     )  # fmt: skip
     record = place / "run" / directory.EVENTS
-    wait_until(lambda: record.is_file() and '"model":"mlp"' in record.read_text(), 120)
+    try:
+        wait_until(lambda: record.is_file() and '"model":"mlp"' in record.read_text(), 240)
+    except AssertionError:
+        process.kill()
+        print(process.communicate())
+        raise
     return process
 
 

@@ -178,7 +178,7 @@ def test_ranks_with_unlike_threads_hold_the_same_coefficients() -> None:
 
 def separable(world: World) -> list[str]:
     """Why fits without a penalty stop, to classes that a line separates in part."""
-    reasons = []
+    reasons: list[str] = []
     for apart in (True, False):
         random = torch.Generator().manual_seed(3)
         x = torch.randn((300, 3), generator=random, dtype=torch.float64)

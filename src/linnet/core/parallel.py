@@ -396,6 +396,12 @@ def timeout() -> float:
     return found
 
 
+def _under(name: str, store: Any) -> Any:
+    """A part of a store with a name of its own."""
+    made: Any = dist  # torch does not tell types of it
+    return made.PrefixStore(name, store)
+
+
 def launched() -> bool:
     """Whether torchrun, or another launcher that names ranks as it does, started this process."""
     names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -423,15 +429,15 @@ def ranks() -> Iterator[World]:
     found, rank, size = next(rendezvous("env://", timeout=limit))
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     again = found.add(f"linnet/{rank}", 1)  # torchrun's restarts share a store
-    store = dist.PrefixStore(f"linnet/{again}", found)
+    store = _under(f"linnet/{again}", found)
     try:
         dist.init_process_group(
-            backend, store=dist.PrefixStore("group", store), rank=rank, world_size=size,
+            backend, store=_under("group", store), rank=rank, world_size=size,
             timeout=limit,
         )  # fmt: skip
     except RuntimeError as error:
         raise LostRank(f"rank {rank} of {size} did not meet the others: {error}") from error
-    world = World(rank, size, store=dist.PrefixStore("words", store))
+    world = World(rank, size, store=_under("words", store))
     try:
         world = world._named()
         yield world
@@ -454,7 +460,7 @@ def _joined_group() -> World:
     if torch.cuda.is_available() and dist.get_backend() == "nccl":
         device = torch.device("cuda", torch.cuda.current_device())
     with suppress(Exception):  # it has no public name
-        store = dist.PrefixStore("linnet", dist.distributed_c10d._get_default_store())
+        store = _under("linnet", dist.distributed_c10d._get_default_store())
     return World(rank, size, device, store)._named()
 
 

@@ -14,7 +14,7 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import save
@@ -154,7 +154,8 @@ def train(
     path, changed = Path(world.tell(str(found[0]))), found[1]
     if not world.lead:
         job = Job(path, ready, facts, Record(), network, plan.origin, None, world=world)
-        return job.help()
+        job.help()
+        return cast(Run, None)
     address = live.start(path.parent, pid=os.getpid()) if view else None
     past = [] if resume is None else read_all(path / directory.EVENTS)
     with (
@@ -419,12 +420,11 @@ class Job:
     world: World = field(default_factory=World)
     """The processes that train it; rank 0 writes."""
 
-    def help(self) -> Any:
+    def help(self) -> None:
         """The part of a rank that is not rank 0: it fits and predicts, and writes nothing."""
         with self.world.agreed():
             self.held = checkpoint.newest(self.path / checkpoint.FOLDER)
         self.predict(self.fit())
-        return None
 
     def begin(self, *, resume: bool, changed: Mapping[str, str]) -> None:
         """Write the files that are known before training, or record from where the run resumes."""

@@ -212,7 +212,7 @@ def _steep(problem: LinearProblem, curvature: Curvature, gradient: Tensor) -> tu
     as rank 0 computes them."""
     steep = curvature.solve(gradient)
     steep, product = problem.world.same(steep, (gradient * steep).sum())
-    return steep, product.item() / 2
+    return steep, float(product) / 2
 
 
 def _there(value: Any, problem: LinearProblem) -> Any:

@@ -151,4 +151,5 @@ def _null(problem: LinearProblem, rows: Tensor) -> Tensor:
     back = torch.cat([w, null[-1:] * last - mean[None] @ w])
     if not back.shape[1]:
         return back
-    return problem.world.same(torch.linalg.qr(back / back.norm(dim=0).clamp(min=1e-300)).Q)
+    basis: Tensor = problem.world.same(torch.linalg.qr(back / back.norm(dim=0).clamp(min=1e-300)).Q)
+    return basis

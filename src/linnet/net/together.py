@@ -132,12 +132,12 @@ class Together:
         shape = [1, -1] + [1] * (x.dim() - 2)
         counted = x if self.counts else x * 0.0
         size = x.new_tensor([x.numel() / x.shape[1] if self.counts else 0.0])
-        sums: Tensor = _Sum.apply(torch.cat([counted.sum(over), size]), self)
+        sums: Tensor = _Sum.apply(torch.cat([counted.sum(over), size]), self)  # type: ignore[no-untyped-call]
         count = sums[-1].detach()
         mean = sums[:-1] / count
         off = x - mean.reshape(shape)
         squares = off.square() if self.counts else off.square() * 0.0
-        variance: Tensor = _Sum.apply(squares.sum(over), self) / count
+        variance: Tensor = _Sum.apply(squares.sum(over), self) / count  # type: ignore[no-untyped-call]
         if norm.track_running_stats:
             with torch.no_grad():
                 norm.num_batches_tracked += 1
@@ -170,7 +170,8 @@ class _Sum(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, value: Tensor, together: Together) -> Tensor:
         ctx.together = together
-        return together.world.sum(value)
+        result: Tensor = together.world.sum(value)
+        return result
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
