@@ -33,13 +33,14 @@ def interruptible() -> "Iterator[Stop]":
     stop = Stop()
 
     def asked(number: int, frame: object) -> None:
+        if number == signal.SIGTERM and "TORCHELASTIC_RUN_ID" in os.environ:
+            stop.signal = number  # a launcher ends its ranks, perhaps because one of them is lost,
+            return  # which the next sum over the ranks finds out
         if stop.signal is not None:
             os._exit(128 + number)
         stop.signal = number
         if not stop.heeded:
             raise Interrupted(number)
-        if number != signal.SIGINT and "TORCHELASTIC_RUN_ID" in os.environ:
-            return  # a launcher ends its ranks, perhaps because one of them is lost
         with suppress(OSError):  # standard error may be closed
             os.write(2, b"\nsaving, then stopping; Ctrl-C again stops at once\n")
 

@@ -1,10 +1,14 @@
-"""Ends a rank at one of its collectives: ``DIE=rank:number:signal``, in its first life only."""
+"""Ends a rank at one of its collectives: ``DIE=rank:number:signal``, in its first life only.
+``COUNT`` names a file for how many there were."""
 
 import os
 
 if os.environ.get("DIE") and os.environ.get("TORCHELASTIC_RESTART_COUNT") == "0":
+    import atexit
     from collections.abc import Iterator
     from contextlib import contextmanager
+
+    from pathlib import Path
 
     from linnet.core import parallel
 
@@ -19,4 +23,6 @@ if os.environ.get("DIE") and os.environ.get("TORCHELASTIC_RESTART_COUNT") == "0"
         with plain(self):
             yield
 
+    if os.environ.get("COUNT") and os.environ["RANK"] == str(rank):
+        atexit.register(lambda: Path(os.environ["COUNT"]).write_text(str(count[0])))
     parallel.World._together = together  # type: ignore[method-assign]
