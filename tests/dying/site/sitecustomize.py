@@ -7,7 +7,6 @@ if os.environ.get("DIE") and os.environ.get("TORCHELASTIC_RESTART_COUNT") == "0"
     import atexit
     from collections.abc import Iterator
     from contextlib import contextmanager
-
     from pathlib import Path
 
     from linnet.core import parallel
