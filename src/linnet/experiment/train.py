@@ -9,8 +9,8 @@ import shlex
 import shutil
 import sys
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
@@ -452,17 +452,14 @@ class Job:
     def fit(self) -> dict[str, Artifact]:
         """The baseline and the models of the recipe, fitted in turn."""
         try:
-            models, saves = self._fit()
+            with self._going_on():
+                models, saves = self._fit()
             if self.folds is not None:
                 saves.save(
                     {"model": None, "events": self.record.count, "seconds": self.record.seconds}
                 )
                 self.tested = self.folds.tested(self.record, saves.folder, self.owner)
             return models
-        except LostRank as error:
-            lost = LostRank(f"{error}; go on with: {self._again}")
-            lost.silent = error.silent
-            raise lost from error
         except Interrupted as error:
             again = self._again
             raise Interrupted(error.signal, f"stopped; continue with: {again}") from error
@@ -471,6 +468,16 @@ class Job:
                 raise
             words = _remedy(self.path, self.record, self.ready.parts["train"], error)
             raise Diverged(f"{error}{words}") from error
+
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """A block in which the error of a lost rank says how to go on."""
+        try:
+            yield
+        except LostRank as error:
+            lost = LostRank(f"{error}; go on with: {self._again}")
+            lost.silent = error.silent
+            raise lost from error
 
     @property
     def _again(self) -> str:
@@ -517,10 +524,11 @@ class Job:
         test = self.ready.data.take(self.ready.parts["test"])
         if self.folds is not None or not len(test):
             return {}
-        return {
-            name: evaluation.predict_raw(model.module, test.x, self.world)
-            for name, model in models.items()
-        }
+        with self._going_on():
+            return {
+                name: evaluation.predict_raw(model.module, test.x, self.world)
+                for name, model in models.items()
+            }
 
     def test(self, models: dict[str, Artifact], raws: Mapping[str, Tensor]) -> dict[str, Any]:
         """Score each model, and the yardstick, once on the test rows, compare them in pairs, and
