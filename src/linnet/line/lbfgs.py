@@ -253,7 +253,8 @@ class Search:
         )
         if problem.world.size > 1:
             direction, products = problem.world.same(direction, products)
-        self.start_penalty, self.linear, self.square, self.first = products.tolist()
+        found: list[float] = products.tolist()
+        self.start_penalty, self.linear, self.square, self.first = found
         self.direction = direction
         self.problem, self.start, self.move = problem, state.raw, problem.raw(direction)
         self.before = state.value.item() - self.start_penalty

@@ -146,7 +146,7 @@ class Together:
                 norm.running_mean.lerp_(mean.to(norm.running_mean), share)
                 unbiased = variance * (count / (count - 1))
                 norm.running_var.lerp_(unbiased.to(norm.running_var), share)
-        result = off * (variance + norm.eps).rsqrt().reshape(shape)
+        result: Tensor = off * (variance + norm.eps).rsqrt().reshape(shape)
         if norm.affine:
             result = result * norm.weight.reshape(shape) + norm.bias.reshape(shape)
         return result
