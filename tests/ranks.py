@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,17 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from linnet.core.parallel import World
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """A block in which this process has one thread, as each rank has: bits depend on it."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def together(size: int, work: Callable[..., Any], *args: Any, threads: int = 1) -> list[Any]:

@@ -16,7 +16,7 @@ import linnet
 from linnet.core.parallel import World
 from linnet.errors import DataError, LinnetError, RecipeError
 from linnet.runs.resume import recipe_of
-from ranks import together
+from ranks import one_thread, together
 
 SETTINGS: dict[str, Any] = {
     "echo": False, "dtype": "float64", "folds": 1, "shares": 8, "yardstick": "none", "epochs": 3,
@@ -117,7 +117,8 @@ def close(one: Any, two: Any, place: str, tol: float) -> None:
 @pytest.mark.multiprocess
 @pytest.mark.parametrize("size", [2, pytest.param(3, marks=pytest.mark.slow)])
 def test_a_run_of_several_ranks_is_that_of_one_process(size: int, tmp_path: Path) -> None:
-    assert trained(World(), str(tmp_path / "one")) == []
+    with one_thread():
+        assert trained(World(), str(tmp_path / "one")) == []
     assert together(size, trained, str(tmp_path / "many")) == [[]] * size
     compare(tmp_path, size)
 
