@@ -52,6 +52,7 @@ warnings.simplefilter("ignore")
 NEW_KEYS = {
     "recipe": {
         "objective", "size", "fit", "embedding", "embedding_size", "bins", "frequencies", "sigma",
+        "shares",
     },
     "network": {"embedding"},
     "manifest": {"shown"},

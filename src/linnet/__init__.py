@@ -10,6 +10,7 @@ runs, integrations, show, experiment, serve, estimators, cli.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from linnet.core.parallel import ranks
     from linnet.data.dataset import Dataset
     from linnet.data.read import read
     from linnet.errors import LinnetError
@@ -44,6 +45,7 @@ __all__ = [
     "eject",
     "export",
     "load",
+    "ranks",
     "read",
     "sweep",
     "train",
@@ -65,6 +67,7 @@ _HOMES = {
     "eject": "linnet.integrations.eject.eject",
     "export": "linnet.integrations.export.export",
     "load": "linnet.runs.run",
+    "ranks": "linnet.core.parallel",
     "read": "linnet.data.read",
     "sweep": "linnet.experiment.sweep",
     "train": "linnet.experiment.train",

@@ -11,6 +11,7 @@ LinnetError
     ├── Diverged                 the loss or a weight is no longer finite
     ├── Blocked                  a check found a problem that would make every result wrong
     ├── Interrupted              a signal asked the work to stop; exit code 130 or 143
+    ├── LostRank                 one of several processes has ended or is silent; exit code 2
     └── FetchError               a download failed or has the wrong content
 
 LinnetWarning (UserWarning)      linnet did what was asked, but it may be a mistake
@@ -62,6 +63,8 @@ class LinnetError(Exception):
     """Any error that linnet raises on purpose."""
 
     exit_code = 1
+    silent = False
+    """Whether another process that failed with this one tells it."""
 
     def __str__(self) -> str:
         return _message(super().__str__())
@@ -135,6 +138,12 @@ class Interrupted(WorkError):
         super().__init__(message)
         self.signal = signal
         self.exit_code = 128 + signal
+
+
+class LostRank(WorkError):
+    """One of the processes that train together has ended, or does not answer."""
+
+    exit_code = 2
 
 
 class FetchError(WorkError):

@@ -19,6 +19,7 @@ from linnet.line.certificate import certify
 from linnet.line.lbfgs import LBFGS
 from linnet.line.moments import Moments
 from linnet.line.problem import LinearProblem
+from linnet.line.rows import Dense
 from linnet.networks.linear import Linear
 from linnet.objectives.softmax import Softmax
 
@@ -61,7 +62,8 @@ def squares(rows: slice, world: World) -> torch.Tensor:
     x = torch.tensor(data.data)[rows]
     y, weight = x[:, :1] * 2 + torch.tensor(data.target)[rows, None], x[:, 3]
     moments = Moments.of(x[:, 1:], y, weight, intercept=True, home=torch.device("cpu"))
-    return moments.everywhere(world).solve(0.1).theta
+    every = Moments.everywhere([moments], Dense(x[:, 1:]), world, world.size)
+    return every.solve(0.1).theta
 
 
 @pytest.mark.multiprocess

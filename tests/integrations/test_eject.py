@@ -425,7 +425,7 @@ def test_every_setting_is_written_or_refused() -> None:
     """A setting that is new has to be thought of here: what eject does with it."""
     data = {"data", "test", "valid", "model", "seed", "device", "log_every", "checkpoint_every"}
     data |= {"objective", "folds", "yardstick", *Reading.model_fields}
-    line = {"intercept", "penalty", "solver", "tol", "max_iter"}
+    line = {"intercept", "penalty", "solver", "tol", "max_iter", "shares"}
     written = {key for settings in NETS.values() for key in settings} | set(SMALL)
     written |= {"channels", "momentum", "gamma", "average_decay"}
     refused = {"recompute_norm", "precision", "embedding"}

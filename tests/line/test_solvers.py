@@ -328,7 +328,7 @@ def test_a_step_length_is_found_along_directions_of_any_length(factor: float) ->
     problem = case(x, y, "logistic", 1).problem.at(1e-3)
     state = LBFGS().start(problem, problem.constant)
     direction = -factor * state.gradient
-    search = Search(problem, state, direction, problem.raw(direction))
+    search = Search(problem, state, direction)
     assert search.run()
     there = problem.value_and_gradient(state.theta + search.length * direction)
     slope = (there[1] * direction).sum().item()

@@ -70,6 +70,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
                 warnings.showwarning = _warn  # type: ignore[assignment]
                 function(*args, **options)
         except LinnetError as error:
+            if error.silent:  # another process tells it
+                raise typer.Exit(error.exit_code) from None
             told = isinstance(error, (DataError, RecipeError, WorkError))
             _fail(f"error: {in_flags(str(error)) if told else error}", error.exit_code, debug)
         except KeyboardInterrupt:

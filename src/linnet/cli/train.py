@@ -1,6 +1,10 @@
 """``linnet train``."""
 
+import atexit
+import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,7 +29,7 @@ from linnet.cli._output import (
     set_threads,
 )
 from linnet.cli._scores import show, show_sweep
-from linnet.cli._signals import interruptible
+from linnet.cli._signals import ignored, interruptible
 from linnet.core.text import say
 
 if TYPE_CHECKING:
@@ -80,6 +84,14 @@ def train(
         list[str] | None,
         typer.Option(help="Also log to: tensorboard, mlflow, wandb, trackio, visdom; may repeat."),
     ] = None,
+    ranks: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=4096,
+            help="Train with so many processes on this machine; with torchrun leave it out.",
+        ),
+    ] = None,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write report.html at the end.")
     ] = True,
@@ -115,9 +127,11 @@ def train(
         return
     options: dict[str, Any] = {"echo": True, "to": to or (), "parent": parent}
     options["view"] = view or (view is None and sys.stdout.isatty() and sys.stderr.isatty())
-    if len(tried) == 1:
-        more = {"resume": resume, "allow": allow or ()}
-        _train(tried[0], out, {**options, **more}, report=report, json=json)
+    options |= {"resume": resume, "allow": allow or ()}
+    if (ranks or 1) > 1 or _launched():
+        _on_ranks(ranks, tried, out, options, report=report, json=json)
+    elif len(tried) == 1:
+        _train(tried[0], out, options, report=report, json=json)
     else:
         _sweep(tried, out, options, report=report, json=json)
 
@@ -225,6 +239,87 @@ def _train(
         _report(run, quiet=json)
 
 
+def _launched() -> bool:
+    """Whether a launcher of several ranks, torchrun or linnet's own, started this process."""
+    return os.environ.get("WORLD_SIZE", "1") not in ("", "1") and "MASTER_ADDR" in os.environ
+
+
+def _on_ranks(
+    ranks: int | None,
+    tried: "list[Trial]",
+    out: Path | None,
+    options: dict[str, Any],
+    *,
+    report: bool,
+    json: bool,
+) -> None:
+    """Train with several processes: start them, or be one of them."""
+    from linnet.core import parallel
+    from linnet.errors import InputError, LinnetError, LostRank
+
+    if len(tried) > 1:
+        raise InputError("ranks train one run: do not give lists of settings")
+    if not parallel.launched():
+        assert ranks is not None
+        code = parallel.launch(ranks, sys.argv[1:])
+        if code:
+            _leave_at_once(code)
+        raise typer.Exit(code)
+    size = int(os.environ["WORLD_SIZE"])
+    if ranks is not None and ranks != size:
+        raise InputError(f"--ranks {ranks}, but the launcher started {size}: leave --ranks out")
+    if int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")) > 0:
+        out, options = _restarted(out, options)
+    lead = os.environ["RANK"] == "0"
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        parallel.watch_launcher(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    try:
+        with parallel.ranks() as world:
+            if lead:
+                _train(tried[0], out, {**options, "world": world}, report=report, json=json)
+            else:
+                _help(tried[0], out, {**options, "world": world})
+    except LinnetError as error:
+        error.silent = error.silent if isinstance(error, LostRank) else error.silent or not lead
+        if not error.silent:
+            parallel.said()
+        _leave_at_once(error.exit_code)
+        raise
+
+
+def _leave_at_once(code: int) -> None:
+    """End this process without the seconds in which Python unloads its libraries: the others of
+    these ranks wait for it."""
+
+    def leave() -> None:
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+
+    atexit.register(leave)
+
+
+def _help(trial: "Trial", out: Path | None, options: dict[str, Any]) -> None:
+    """Train as a rank that writes and prints nothing."""
+    import warnings
+
+    from linnet.experiment.train import train
+
+    warnings.simplefilter("ignore")
+    with ignored():
+        train(recipe=trial.recipe, out=out, **{**options, "echo": False, "to": (), "view": False})
+
+
+def _restarted(out: Path | None, options: dict[str, Any]) -> tuple[Path | None, dict[str, Any]]:
+    """What torchrun's restart means, which gives the same words again: go on with the run."""
+    from linnet.runs.directory import RECIPE
+
+    if out is None or not (out / RECIPE).is_file():
+        return out, options
+    return None, {**options, "resume": out}
+
+
 def _sweep(
     tried: "list[Trial]", out: Path | None, options: dict[str, Any], *, report: bool, json: bool
 ) -> None:
@@ -239,6 +334,7 @@ def _sweep(
         elif report:
             _report(trial.run, quiet=True)
 
+    options = {key: options[key] for key in ("echo", "to", "parent", "view")}
     with interruptible() as stop:
         done = sweep(among=tried, out=out, tell=tell, options={**options, "stop": stop})
     show_sweep(done, json=json)

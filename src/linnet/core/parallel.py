@@ -2,37 +2,559 @@
 
 from __future__ import annotations
 
+import json
+import math
+import os
+import platform
+import re
+import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
 import torch.distributed as dist
 
+from linnet import errors
+from linnet.core import memory
 from linnet.core.registry import suggest
-from linnet.errors import RecipeError, WorkError
+from linnet.errors import InputError, LinnetError, LostRank, RecipeError, WorkError
+
+SHARES = 8
+"""The shares of the rows that ``--ranks`` sets: the most ranks that a line can have by default."""
+
+ALIGNED = 16
+"""Shares begin at multiples of this many rows, so at whole lines of the processor's cache: the bits
+of its products depend on where numbers lie."""
+
+CHUNK = 1 << 23
+"""The most numbers that a rank gathers at once for a sum."""
+
+TIMEOUT = 300.0
+"""The seconds after which a rank that does not answer counts as lost; ``LINNET_TIMEOUT`` has other
+ones."""
+
+ROLL_SECONDS = 2.0
+"""When a rank is lost, the others have this long to say that they are there."""
+
+ORPHAN_SECONDS = 1.0
+"""How often a rank looks whether its launcher lives."""
 
 
 @dataclass(frozen=True)
 class World:
     """The processes that fit one model together; alone, every method is the identity.
 
-    Under torchrun each rank holds a share of the rows and every sum runs over all of them.
+    Each rank holds a part of the rows: some of the ``count`` shares into which all rows are
+    divided. Sums run over all shares in the same order on any number of ranks, so they have the
+    same bits. All ranks call the same methods in the same order.
     """
 
     rank: int = 0
     size: int = 1
     device: torch.device = field(default_factory=lambda: torch.device("cpu"))
+    store: Any = field(default=None, repr=False, compare=False)
+    """Where ranks leave words for each other when one of them is lost."""
+    names: tuple[str, ...] = ()
+    """The host and the process of each rank."""
+
+    @property
+    def lead(self) -> bool:
+        """Whether this rank decides and writes: rank 0."""
+        return self.rank == 0
+
+    def on(self, device: str) -> World:
+        """The same ranks with a device: of several CUDA devices each rank of a machine has one."""
+        found = choose_device(device)
+        if self.size == 1 or found.type == "cpu":
+            return replace(self, device=found)
+        if found.type != "cuda":
+            raise RecipeError(f"device {device} has no ranks: use device=cpu, or train without")
+        local, beside = (int(os.environ.get(n, d)) for n, d in LOCAL)
+        if beside > torch.cuda.device_count():
+            raise RecipeError(
+                f"{beside} ranks on this machine want a CUDA device each, and PyTorch sees "
+                f"{torch.cuda.device_count()}; start as many ranks, or use device=cpu"
+            )
+        found = torch.device("cuda", local)
+        torch.cuda.set_device(found)
+        return replace(self, device=found)
+
+    # shares of the rows
+
+    def held(self, count: int, rank: int | None = None) -> range:
+        """The numbers of the shares of a rank; the first ranks have one more if need be."""
+        rank = self.rank if rank is None else rank
+        each, more = divmod(count, self.size)
+        first = rank * each + min(rank, more)
+        return range(first, first + each + (rank < more))
+
+    def shares(self, rows: int, count: int) -> list[slice]:
+        """The rows of each share of this rank, ``count`` being the shares of all ``rows``."""
+        if count < self.size:
+            raise RecipeError(
+                f"{self.size} ranks are more than the {count} shares of the rows; start at most "
+                f"{count} ranks, or set shares={self.size}"
+            )
+        edges = [rows * number // count // ALIGNED * ALIGNED for number in range(count)] + [rows]
+        return [slice(edges[number], edges[number + 1]) for number in self.held(count)]
+
+    def tree_sum(self, values: Iterable[torch.Tensor], count: int) -> torch.Tensor:
+        """The sum over all ``count`` shares of all ranks; ``values`` has one tensor for each share
+        of this rank.
+
+        It is a binary tree over the shares, the same on any number of ranks; the ranks gather the
+        sums of its branches, and each adds these up. So the bits are equal everywhere.
+        """
+        leaves = iter(values)
+        if count == 1:
+            return next(leaves)
+
+        def node(low: int, high: int) -> torch.Tensor:
+            if high - low == 1:
+                return next(leaves)
+            middle = (low + high) // 2
+            return node(low, middle) + node(middle, high)
+
+        spans = [list(_cover(0, count, self.held(count, rank))) for rank in range(self.size)]
+        own = [node(*span) for span in spans[self.rank]]
+        if self.size == 1:
+            return own[0]
+        most = max(map(len, spans))
+        flat = torch.stack([part.reshape(-1) for part in own])
+        flat = torch.cat([flat, flat.new_zeros((most - len(own), flat.shape[1]))])
+        result = torch.empty_like(flat[0])
+        for piece, out in zip(flat.split(CHUNK, 1), result.split(CHUNK), strict=True):
+            every = self._all(piece)
+            known = {
+                span: every[rank][number]
+                for rank, held in enumerate(spans)
+                for number, span in enumerate(held)
+            }
+            out.copy_(_joined(known, 0, count))
+        return result.reshape(own[0].shape)
+
+    # what ranks tell each other
 
     def sum(self, value: torch.Tensor) -> torch.Tensor:
-        """The sum of ``value`` over all ranks, equal to the bit on each, also without rows."""
-        if self.size > 1:
-            value = value.clone()
+        """The sum of ``value`` over all ranks, equal to the bit on each."""
+        if self.size == 1:
+            return value
+        value = value.clone()
+        with self._together():
             dist.all_reduce(value)
         return value
+
+    def most(self, value: torch.Tensor) -> torch.Tensor:
+        """The largest of each number over all ranks."""
+        if self.size == 1:
+            return value
+        value = value.clone()
+        with self._together():
+            dist.all_reduce(value, op=dist.ReduceOp.MAX)
+        return value
+
+    def same(self, *values: torch.Tensor) -> Any:
+        """The tensors of rank 0, on every rank: what ranks compute from the same numbers may differ
+        in its last bits where their processors or numbers of threads differ."""
+        if self.size > 1:
+            flat = torch.cat([value.reshape(-1).double() for value in values])
+            with self._together():
+                dist.broadcast(flat, 0)
+            parts = flat.split([value.numel() for value in values])
+            values = tuple(  # laid out as before, on which the bits of products depend
+                torch.empty_like(value).copy_(part.reshape(value.shape))
+                for part, value in zip(parts, values, strict=True)
+            )
+        return values if len(values) > 1 else values[0]
+
+    def number(self, value: float) -> float:
+        """The number of rank 0, on every rank."""
+        if self.size == 1:
+            return value
+        return float(self.same(torch.tensor(value, dtype=torch.float64, device=self.device)))
+
+    def gather(self, value: torch.Tensor) -> torch.Tensor:
+        """The rows (rows, ...) of all ranks, one rank after the other."""
+        if self.size == 1:
+            return value
+        lengths = [int(n) for n in self._all(torch.tensor([len(value)], device=value.device))]
+        room = value.new_zeros((max(lengths), *value.shape[1:]))
+        room[: len(value)] = value
+        parts = self._all(room)
+        return torch.cat([part[:length] for part, length in zip(parts, lengths, strict=True)])
+
+    def tell(self, value: Any) -> Any:
+        """A plain value of rank 0 (numbers, text, lists, mappings), on every rank."""
+        return value if self.size == 1 else self._told(value)[0]
+
+    def agree(self, error: BaseException | None = None) -> None:
+        """Raise on every rank the error of the first rank that has one, as that rank would.
+
+        All ranks call it at the same point, each with its own error, or with None.
+        """
+        if self.size == 1:
+            if error is not None:
+                raise error
+            return
+        for rank, found in enumerate(self._told(None if error is None else _packed(error))):
+            if found is not None:
+                raised = error if error is not None and rank == self.rank else _unpacked(found)
+                assert raised is not None
+                if isinstance(raised, LinnetError):
+                    raised.silent = not self.lead
+                raise raised
+
+    @contextmanager
+    def agreed(self) -> Iterator[None]:
+        """A block in which ranks tell each other nothing: if one of them fails in it, all raise its
+        error at the end."""
+        if self.size == 1:
+            yield
+            return
+        try:
+            yield
+        except Exception as error:
+            self.agree(error)
+        else:
+            self.agree()
+
+    def _told(self, value: Any) -> list[Any]:
+        """The plain values of all ranks. They travel as JSON, so no code comes with them."""
+        text = torch.frombuffer(bytearray(json.dumps(value).encode()), dtype=torch.uint8)
+        device = self.device if dist.get_backend() == "nccl" else torch.device("cpu")
+        text = text.to(device)  # nccl knows no tensors of the CPU
+        lengths = [int(n) for n in self._all(torch.tensor([len(text)], device=device))]
+        room = text.new_zeros(max(lengths))
+        room[: len(text)] = text
+        parts = self._all(room)
+        return [
+            json.loads(bytes(part[:length].cpu().numpy()))
+            for part, length in zip(parts, lengths, strict=True)
+        ]
+
+    def _all(self, value: torch.Tensor) -> list[torch.Tensor]:
+        """A tensor of one shape from every rank."""
+        value = value.contiguous()
+        parts = [torch.empty_like(value) for _ in range(self.size)]
+        with self._together():
+            dist.all_gather(parts, value)
+        return parts
+
+    # ranks that are lost
+
+    @contextmanager
+    def _together(self) -> Iterator[None]:
+        """What needs all ranks; raises ``LostRank`` if one of them is lost, or the error by which
+        it ended."""
+        try:
+            yield
+        except RuntimeError as error:
+            if isinstance(error, LinnetError):
+                raise
+            raise self._lost(error) from error
+
+    def post(self, error: BaseException) -> None:
+        """Leave word of the error by which this rank ends, for the others."""
+        if self.size > 1 and self.store is not None:
+            with suppress(RuntimeError):
+                self.store.set(f"error/{self.rank}", json.dumps(_packed(error)))
+
+    def _lost(self, error: BaseException) -> LinnetError:
+        """The error that says which rank is lost; all who find it call the roll."""
+        here, missing, word = self._roll()
+        if word is not None:
+            found = _unpacked(word)
+            found.silent = not self.lead or bool(word.get("told"))
+            return found
+        names = [self._name(rank) for rank in missing] or [f"one of {self.size} ranks"]
+        why = "was lost: killed, perhaps for want of memory, or its machine is gone"
+        if any(word in str(error).lower() for word in ("timed out", "timeout")):
+            why = f"has not answered for {timeout():g} s"
+        lost = LostRank(f"{' and '.join(names)} {why}")
+        lost.silent = self.rank != min(here)
+        return lost
+
+    def _roll(self) -> tuple[set[int], list[int], dict[str, Any] | None]:
+        """The ranks that are there, those that are lost, and the error by which a rank ended."""
+        here, gone, every = {self.rank}, set[int](), set(range(self.size))
+        end = time.monotonic() + ROLL_SECONDS
+        while time.monotonic() < end and here | gone != every:
+            with suppress(RuntimeError):  # a signal may disturb the store, or it is gone
+                word = self._ask(here)
+                if word is not None:
+                    return here, [], word
+            gone = {rank for rank, name in enumerate(self.names) if _gone(name)} - here
+            time.sleep(0.02)
+        return here, sorted(gone or every - here), None
+
+    def _ask(self, here: set[int]) -> dict[str, Any] | None:
+        """Say that this rank is there, and add the others that are; returns the error by which a
+        rank ended."""
+        if self.store is None:
+            return None
+        self.store.set(f"here/{self.rank}", "1")
+        for rank in range(self.size):
+            if self.store.check([f"error/{rank}"]):
+                word: dict[str, Any] = json.loads(self.store.get(f"error/{rank}"))
+                return {**word, "told": rank == 0}
+            if self.store.check([f"here/{rank}"]):
+                here.add(rank)
+        return None
+
+    def _name(self, rank: int) -> str:
+        """A rank with its host and process, as far as they are known."""
+        where = f" ({self.names[rank]})" if self.names else ""
+        return f"rank {rank} of {self.size}{where}"
+
+    def _named(self) -> World:
+        """The same ranks, which know each other's names."""
+        return replace(self, names=tuple(self._told(_who())))
+
+
+def _who() -> str:
+    """This process, as the others name it."""
+    return f"host {platform.node()}, process {os.getpid()}"
+
+
+def _gone(name: str) -> bool:
+    """Whether a process of this machine, named by ``_who``, has ended."""
+    found = re.search(rf"host {re.escape(platform.node())}, process (\d+)", name)
+    if found is None:
+        return False
+    try:
+        os.kill(int(found[1]), 0)
+    except ProcessLookupError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+LOCAL = (("LOCAL_RANK", "0"), ("LOCAL_WORLD_SIZE", "1"))
+"""Variables of torchrun: which of the ranks on this machine this one is, and how many there are."""
+
+
+def _cover(low: int, high: int, held: range) -> Iterator[tuple[int, int]]:
+    """The largest branches of the tree over the shares from ``low`` to ``high`` that consist of
+    shares in ``held``."""
+    if held.stop <= low or high <= held.start:
+        return
+    if held.start <= low and high <= held.stop:
+        yield low, high
+        return
+    middle = (low + high) // 2
+    yield from _cover(low, middle, held)
+    yield from _cover(middle, high, held)
+
+
+def _joined(known: dict[tuple[int, int], torch.Tensor], low: int, high: int) -> torch.Tensor:
+    """The sum of the shares from ``low`` to ``high``, from the sums of branches."""
+    if (low, high) in known:
+        return known[low, high]
+    middle = (low + high) // 2
+    return _joined(known, low, middle) + _joined(known, middle, high)
+
+
+def _packed(error: BaseException) -> dict[str, Any]:
+    """An error as a plain value."""
+    return {"kind": type(error).__name__, "text": str(error), **_numbers(error)}
+
+
+def _numbers(error: BaseException) -> dict[str, Any]:
+    return {"signal": error.signal} if isinstance(error, errors.Interrupted) else {}
+
+
+def _unpacked(found: dict[str, Any]) -> LinnetError:
+    """The error again; one that is none of linnet's own is a ``WorkError`` that names its kind."""
+    kind = getattr(errors, str(found["kind"]), None)
+    text = str(found["text"])
+    if kind is errors.Interrupted:
+        return errors.Interrupted(int(found["signal"]), text)
+    if kind is errors.ColumnError:  # its text is whole already
+        return errors.DataError(text)
+    if isinstance(kind, type) and issubclass(kind, LinnetError):
+        return kind(text)
+    return WorkError(f"{found['kind']}: {text}")
+
+
+def timeout() -> float:
+    """The seconds after which a rank that does not answer counts as lost."""
+    text = os.environ.get("LINNET_TIMEOUT", str(TIMEOUT))
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < 1e6:
+        raise InputError(f"LINNET_TIMEOUT={text}: expected seconds, as {TIMEOUT:g}")
+    return found
+
+
+def _under(name: str, store: Any) -> Any:
+    """A part of a store with a name of its own."""
+    made: Any = dist  # torch does not tell types of it
+    return made.PrefixStore(name, store)
+
+
+def launched() -> bool:
+    """Whether torchrun, or another launcher that names ranks as it does, started this process."""
+    names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    return all(name in os.environ for name in names) and int(os.environ["WORLD_SIZE"]) > 1
+
+
+@contextmanager
+def ranks() -> Iterator[World]:
+    """The processes that train together, as a ``World`` for ``train``.
+
+    It joins the group that Ray, Spark or Accelerate has made, and leaves it as it is; or makes that
+    of the environment that torchrun sets, and ends it with the block. Elsewhere this process is
+    alone.
+    """
+    if dist.is_available() and dist.is_initialized():
+        yield _joined_group()
+        return
+    if not launched():
+        yield World()
+        return
+    refuse_ranks()
+    from torch.distributed.rendezvous import rendezvous
+
+    limit = timedelta(seconds=timeout())
+    found, rank, size = next(rendezvous("env://", timeout=limit))
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    again = found.add(f"linnet/{rank}", 1)  # torchrun's restarts share a store
+    store = _under(f"linnet/{again}", found)
+    try:
+        dist.init_process_group(
+            backend, store=_under("group", store), rank=rank, world_size=size,
+            timeout=limit,
+        )  # fmt: skip
+    except RuntimeError as error:
+        raise LostRank(f"rank {rank} of {size} did not meet the others: {error}") from error
+    world = World(rank, size, store=_under("words", store))
+    try:
+        world = world._named()
+        yield world
+    except BaseException as error:
+        if not isinstance(error, LostRank):
+            world.post(error)
+        raise
+    finally:
+        with suppress(RuntimeError):
+            dist.destroy_process_group()
+
+
+def _joined_group() -> World:
+    """The ranks of a group that another library has made."""
+    rank, size = dist.get_rank(), dist.get_world_size()
+    if size == 1:
+        return World()
+    refuse_ranks()
+    store, device = None, torch.device("cpu")
+    if torch.cuda.is_available() and dist.get_backend() == "nccl":
+        device = torch.device("cuda", torch.cuda.current_device())
+    with suppress(Exception):  # it has no public name
+        store = _under("linnet", dist.distributed_c10d._get_default_store())
+    return World(rank, size, device, store)._named()
+
+
+def refuse_ranks() -> None:
+    """Raise ``WorkError`` where several processes cannot train together."""
+    if os.name == "nt":
+        raise WorkError(
+            "ranks do not work on Windows, where PyTorch's launcher does not; use Linux (WSL), or "
+            "train in one process"
+        )
+    if not dist.is_available():
+        raise WorkError(
+            f"PyTorch {torch.__version__} was built without torch.distributed, which ranks need"
+        )
+
+
+def cores() -> int:
+    """The processor cores that this process may use."""
+    bound = getattr(os, "sched_getaffinity", None)
+    count = len(bound(0)) if bound else os.cpu_count() or 1
+    return min(count, math.ceil(memory.cores() or count))
+
+
+def launch(count: int, argv: Sequence[str]) -> int:
+    """Run ``python -m linnet`` with ``argv`` in ``count`` processes on this machine, and return the
+    exit code.
+
+    It is torchrun's own launcher, at 127.0.0.1. The ranks share the cores. What they print goes to
+    the terminal; this process prints only what no rank could say.
+    """
+    import logging
+    import sys
+
+    from torch.distributed.elastic.multiprocessing import DefaultLogsSpecs, SignalException
+    from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
+    from torch.distributed.launcher.api import LaunchConfig, elastic_launch
+
+    refuse_ranks()
+    logging.disable(logging.CRITICAL)  # what failed is told in words
+    for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):
+        os.environ.setdefault(name, str(max(1, cores() // count)))
+    with tempfile.TemporaryDirectory(prefix="linnet") as folder:
+        told = Path(folder) / "told"
+        os.environ[TOLD] = str(told)
+        config = LaunchConfig(
+            run_id=str(os.getpid()), min_nodes=1, max_nodes=1,
+            nproc_per_node=count, max_restarts=0, rdzv_backend="c10d",
+            rdzv_endpoint="127.0.0.1:0", local_addr="127.0.0.1", monitor_interval=0.1,
+            logs_specs=DefaultLogsSpecs(log_dir=folder),
+        )  # fmt: skip
+        try:
+            elastic_launch(config, sys.executable)("-P", "-m", "linnet", *argv)
+        except ChildFailedError as error:
+            return _ended(error.failures, count, said=told.exists())
+        except SignalException as error:
+            return 128 + int(error.sigval)
+    return 0
+
+
+TOLD = "LINNET_TOLD"
+"""The variable with the file that a rank makes when it has told why the ranks end."""
+
+
+def said() -> None:
+    """Note, for the launcher, that this rank has told why the ranks end."""
+    if TOLD in os.environ:
+        with suppress(OSError):
+            Path(os.environ[TOLD]).touch()
+
+
+def _ended(failures: dict[int, Any], count: int, *, said: bool) -> int:
+    """The exit code of ranks that failed; prints which were lost if no rank has told."""
+    from linnet.core.text import say
+
+    codes = {rank: failure.exitcode for rank, failure in sorted(failures.items())}
+    killed = {rank: -code for rank, code in codes.items() if code < 0}
+    if not said and killed:
+        each = [f"rank {rank} (signal {number})" for rank, number in killed.items()]
+        say(f"error: {' and '.join(each)} of {count} lost: killed, or out of memory", error=True)
+    return max([code for code in codes.values() if code > 0], default=LostRank.exit_code)
+
+
+def watch_launcher(stop: Callable[[], None]) -> None:
+    """End this rank if its launcher is gone: first ``stop`` is called, then the process ends."""
+    parent = os.getppid()
+
+    def look() -> None:
+        while os.getppid() == parent:
+            time.sleep(ORPHAN_SECONDS)
+        stop()
+        time.sleep(5 * ORPHAN_SECONDS)
+        os._exit(LostRank.exit_code)
+
+    threading.Thread(target=look, name="launcher", daemon=True).start()
 
 
 ENOUGH = 10_000_000

@@ -9,12 +9,12 @@ import shlex
 import shutil
 import sys
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import save
@@ -22,14 +22,14 @@ from torch import Tensor, nn
 
 from linnet.core import events, files, memory, registry
 from linnet.core.limits import MAX_INFO, MAX_METRICS
-from linnet.core.parallel import World
+from linnet.core.parallel import SHARES, World
 from linnet.core.record import Event, Record
 from linnet.core.text import listed
 from linnet.data import standard
 from linnet.data.dataset import Dataset
 from linnet.data.schema import Schema
 from linnet.data.table import Warned
-from linnet.errors import Diverged, InputError, Interrupted, RecipeError
+from linnet.errors import DataError, Diverged, InputError, Interrupted, LostRank, RecipeError
 from linnet.experiment import outer
 from linnet.experiment.measured import chosen, measured
 from linnet.experiment.outer import OUTER, Outer, Tested
@@ -84,6 +84,7 @@ def train(
     parent: str | os.PathLike[str] | None = None,
     stop: Stop | None = None,
     plugins: Sequence[str] = (),
+    world: World | None = None,
     **settings: Any,
 ) -> Run:
     """Fit the baseline, the line and the net; test each once; save everything in a run directory.
@@ -124,21 +125,37 @@ def train(
     the models are fitted to all rows; their scores come from five fits more, each without a fifth
     of the rows, which then tests them (``linnet.cross_validate``).
 
+    With ``world``, from ``linnet.ranks()``, several processes train together: all of them call
+    ``train`` with the same arguments, and all read the data. Rank 0 writes the run and returns it;
+    the others return None. Folds are left out, and the line's rows are divided into 8 ``shares``
+    unless you say otherwise.
+
     Networks, objectives, solvers and sources of other packages are used only if you name them: in
     ``settings`` (``model="toy"``), or in ``plugins`` if a recipe or a run names them.
     """
+    world = world or World()
     registry.allow([*plugins, *named(settings)])
     _check_words(resume, out, parent, allow)
-    plan = Plan.of(data, recipe, network, resume, parent, settings)
-    if resume is not None and plan.finished(to):
-        return Run(resume, network)
-    to = sinks.named(to)
-    ready = plan.prepare()
-    if resume is None:
-        lineage.check_module(network, ready.data, ready.parts["test"])
-    folds = None if ready.draft is None else Outer.of(ready.draft, ready.recipe, OUTER)
-    facts = _facts(ready)
-    path, changed = _where(plan, ready, facts, out, allow)
+    with world.agreed():
+        plan = Plan.of(data, recipe, network, resume, parent, settings).on(world)
+        if resume is not None and plan.finished(to):
+            return Run(resume, network)
+        to = sinks.named(to)
+        ready = plan.prepare(look=world.lead)
+        if resume is None:
+            lineage.check_module(network, ready.data, ready.parts["test"])
+        folds = None if ready.draft is None else Outer.of(ready.draft, ready.recipe, OUTER)
+        facts = _facts(ready)
+    _compare(world, ready, facts)
+    found: tuple[Path, dict[str, str]] = Path(), {}
+    with world.agreed():
+        if world.lead:
+            found = _where(plan, ready, facts, out, allow, world)
+    path, changed = Path(world.tell(str(found[0]))), found[1]
+    if not world.lead:
+        job = Job(path, ready, facts, Record(), network, plan.origin, None, world=world)
+        job.help()
+        return cast(Run, None)
     address = live.start(path.parent, pid=os.getpid()) if view else None
     past = [] if resume is None else read_all(path / directory.EVENTS)
     with (
@@ -146,12 +163,14 @@ def train(
         closing(Record(path / directory.EVENTS, heard, alone=True)) as record,
         directory.Heartbeat(path),
     ):
-        job = Job(path, ready, facts, record, network, plan.origin, stop, folds)
-        job.begin(resume=resume is not None, changed=changed)
+        job = Job(path, ready, facts, record, network, plan.origin, stop, folds, world=world)
+        with world.agreed():
+            job.begin(resume=resume is not None, changed=changed)
         lineage.remember(network, path)
         for name in to:
             directory.follow(path, name)
-        metrics = job.test(job.fit())
+        models = job.fit()
+        metrics = job.test(models, job.predict(models))
         files.write_json(path / directory.METRICS, metrics, MAX_METRICS)
         record.write(events.End(chosen=metrics["chosen"]))
         record.sync()
@@ -232,14 +251,28 @@ class Plan:
             recipe = recipe.override({"data": None})
         return cls(place, recipe, path, origin, same)
 
-    def prepare(self) -> Prepared:
-        """Read, split, check and encode the data."""
+    def on(self, world: World) -> Plan:
+        """The same plan with what several ranks need: no folds, and shares of the line's rows."""
+        recipe = self.recipe
+        if world.size == 1:
+            return self
+        if recipe.test == FOLDS or recipe.folds not in ("auto", 1):
+            asked = "test=folds" if recipe.test == FOLDS else f"folds={recipe.folds}"
+            raise RecipeError(
+                f"{asked} goes with one process: leave it out, or train without ranks"
+            )
+        shares = SHARES if recipe.shares == 1 else recipe.shares
+        world.shares(0, shares)
+        return replace(self, recipe=recipe.override({"folds": 1, "shares": shares}))
+
+    def prepare(self, *, look: bool = True) -> Prepared:
+        """Read, split, check and encode the data; ``look``: ask the doctor about it."""
         if self.resume is not None:
             going = lineage.GoingOn(self.resume, self.origin)
-            return prepare(self.data, self.recipe, going.divide)
+            return prepare(self.data, self.recipe, going.divide, look=look)
         if self.origin is not None:
-            return prepare(self.data, self.recipe, self.origin.divide)
-        return prepare(self.data, self.recipe)
+            return prepare(self.data, self.recipe, self.origin.divide, look=look)
+        return prepare(self.data, self.recipe, look=look)
 
     def finished(self, to: str | Sequence[str] | None) -> bool:
         """Whether the run to resume has finished; raises ``InputError`` if it has, and something
@@ -321,6 +354,7 @@ def _where(
     facts: Mapping[str, Any],
     out: str | os.PathLike[str] | None,
     allow: Sequence[str],
+    world: World,
 ) -> tuple[Path, dict[str, str]]:
     """The directory of the run and, if it is resumed, what has changed since; raises ``InputError``
     for a change that ``allow`` does not name."""
@@ -328,17 +362,29 @@ def _where(
     if path is None:
         names = "-".join(plan.recipe.model)
         return directory.create(Path(out) if out else None, ready.data.name, names), {}
-    changed = _changes(plan, ready, facts["fingerprint"])
+    changed = _changes(plan, ready, facts["fingerprint"], world)
     check(path, changed, allow)
     directory.check_free(path)
     return path, changed
 
 
-def _changes(plan: Plan, ready: Prepared, fingerprint: str) -> dict[str, str]:
+def _compare(world: World, ready: Prepared, facts: Mapping[str, Any]) -> None:
+    """Raise ``DataError`` on all ranks if one of them has read other data than rank 0, or split it
+    otherwise."""
+    mine = [facts["fingerprint"], split_fingerprint(ready.parts, ready.fold)]
+    theirs = world.tell(mine)
+    with world.agreed():
+        if mine != theirs:
+            raise DataError(
+                f"rank {world.rank} has read other data than rank 0: give all ranks the same files"
+            )
+
+
+def _changes(plan: Plan, ready: Prepared, fingerprint: str, world: World) -> dict[str, str]:
     """What has changed since the run to resume was stopped."""
     assert plan.resume is not None
     threads, versions = torch.get_num_threads(), provenance.versions()
-    return differences(plan.resume, ready.recipe, fingerprint, threads, versions)
+    return differences(plan.resume, ready.recipe, fingerprint, threads, versions, world.size)
 
 
 def _facts(ready: Prepared) -> dict[str, Any]:
@@ -371,12 +417,20 @@ class Job:
     """The state in the newest checkpoint of a run that is resumed."""
     owner: Owner = field(default_factory=Owner)
     """Which run the checkpoints belong to."""
+    world: World = field(default_factory=World)
+    """The processes that train it; rank 0 writes."""
+
+    def help(self) -> None:
+        """The part of a rank that is not rank 0: it fits and predicts, and writes nothing."""
+        with self.world.agreed():
+            self.held = checkpoint.newest(self.path / checkpoint.FOLDER)
+        self.predict(self.fit())
 
     def begin(self, *, resume: bool, changed: Mapping[str, str]) -> None:
         """Write the files that are known before training, or record from where the run resumes."""
         path, record, parts = self.path, self.record, self.ready.parts
         if not resume:
-            _describe(path, self.ready, self.facts, self.origin)
+            _describe(path, self.ready, self.facts, self.origin, self.world.size)
         now = identity(self.ready.recipe)
         info = directory.read_info(path)
         before = [each["recipe"] for each in info.get("resumed", []) if "recipe" in each]
@@ -398,7 +452,8 @@ class Job:
     def fit(self) -> dict[str, Artifact]:
         """The baseline and the models of the recipe, fitted in turn."""
         try:
-            models, saves = self._fit()
+            with self._going_on():
+                models, saves = self._fit()
             if self.folds is not None:
                 saves.save(
                     {"model": None, "events": self.record.count, "seconds": self.record.seconds}
@@ -406,15 +461,33 @@ class Job:
                 self.tested = self.folds.tested(self.record, saves.folder, self.owner)
             return models
         except Interrupted as error:
-            again = f"linnet train --resume {shlex.quote(str(self.path))}"
+            again = self._again
             raise Interrupted(error.signal, f"stopped; continue with: {again}") from error
         except Diverged as error:
+            if not self.world.lead:
+                raise
             words = _remedy(self.path, self.record, self.ready.parts["train"], error)
             raise Diverged(f"{error}{words}") from error
 
+    @contextmanager
+    def _going_on(self) -> Iterator[None]:
+        """A block in which the error of a lost rank says how to go on."""
+        try:
+            yield
+        except LostRank as error:
+            lost = LostRank(f"{error}; go on with: {self._again}")
+            lost.silent = error.silent
+            raise lost from error
+
+    @property
+    def _again(self) -> str:
+        """The command that goes on."""
+        ranks = f" --ranks {self.world.size}" if self.world.size > 1 else ""
+        return f"linnet train --resume {shlex.quote(str(self.path))}{ranks}"
+
     def _fit(self) -> tuple[dict[str, Artifact], Checkpoints]:
         recipe, record = self.ready.recipe, self.record
-        world = World(device=torch.device(recipe.device))
+        world = self.world.on(recipe.device)
         rows, valid = (self.ready.data.take(self.ready.parts[name]) for name in ("train", "valid"))
         folder = self.path / checkpoint.FOLDER
         saves = Checkpoints(folder, recipe.checkpoint_every, self.stop, record, self.owner)
@@ -425,7 +498,9 @@ class Job:
             own = self.network if find_network(name).own else None
             again = name in held["done"]
             before = held.get("held", {}).get(name)
-            if again and (kept := saves.load(name, held["done"][name], own, before)) is not None:
+            kept = saves.load(name, held["done"][name], own, before) if again else None
+            if again and not world.most(torch.tensor(float(kept is None), device=world.device)):
+                assert kept is not None
                 models[name] = kept
                 continue
             with memory.guarded(
@@ -435,18 +510,29 @@ class Job:
                     only(recipe, name), rows, chooses, world=world,
                     record=Record() if again else record,  # the record has it already
                     module=self.network, start=_start(self.origin, name),
-                    checkpoints=None if again else saves,
+                    checkpoints=None if again or not world.lead else saves,
                     resume=held if held["model"] == name else None,
                 )  # fmt: skip
-            if again:
+            if again or not world.lead:
                 saves.keep_again(models[name])
             else:
                 saves.keep(models[name], {"events": record.count, "seconds": record.seconds})
         return models, saves
 
-    def test(self, models: dict[str, Artifact]) -> dict[str, Any]:
+    def predict(self, models: dict[str, Artifact]) -> dict[str, Tensor]:
+        """The raw predictions of each model for the test rows; each rank makes a part of them."""
+        test = self.ready.data.take(self.ready.parts["test"])
+        if self.folds is not None or not len(test):
+            return {}
+        with self._going_on():
+            return {
+                name: evaluation.predict_raw(model.module, test.x, self.world)
+                for name, model in models.items()
+            }
+
+    def test(self, models: dict[str, Artifact], raws: Mapping[str, Tensor]) -> dict[str, Any]:
         """Score each model, and the yardstick, once on the test rows, compare them in pairs, and
-        save the models and all predictions. Returns the content of ``metrics.json``."""
+        save the models and all predictions ``raws``. Returns the content of ``metrics.json``."""
         folds, tested = self.folds, self.tested
         test = self.ready.data.take(self.ready.parts["test"]) if folds is None else self.ready.data
         best, choice = chosen(models, self.ready)
@@ -455,11 +541,7 @@ class Job:
         metrics["models"] = {}
         told: dict[str, Predicted] = {}
         for name, model in models.items():
-            raw: Tensor | None
-            if tested is not None:
-                raw = tested.raws[name]
-            else:
-                raw = evaluation.predict_raw(model.module, test.x) if len(test) else None
+            raw = raws.get(name) if tested is None else tested.raws[name]
             metrics["models"][name] = self._score(model, raw, test)
             if raw is not None and name != BASELINE:
                 told[name] = Predicted(model.objective, raw)
@@ -645,7 +727,11 @@ def _predictions(
 
 
 def _describe(
-    path: Path, ready: Prepared, facts: dict[str, Any], origin: lineage.Origin | None
+    path: Path,
+    ready: Prepared,
+    facts: dict[str, Any],
+    origin: lineage.Origin | None,
+    ranks: int = 1,
 ) -> None:
     """Write the files that are known before training. ``recipe.toml`` is the last: a run that has
     it can be resumed."""
@@ -678,6 +764,7 @@ def _describe(
             "git": provenance.repository(),
             "directory": os.getcwd(),
             "threads": torch.get_num_threads(),
+            **({} if ranks == 1 else {"ranks": ranks}),
             **({} if origin is None else {"parent": str(origin.run.path.resolve())}),
         },
         MAX_INFO,

@@ -88,6 +88,8 @@ def begin(
                 layer.set(*recipe.scaling, bytes=train.schema.example == "picture")
     if start is not None:
         _take_over(name, network, start)
+    for tensor in network.state_dict().values() if world.size > 1 else ():
+        tensor.copy_(world.same(tensor))
     make: Any = load(network.method)
     method: Method = make(
         network, objective, train, recipe, seed=recipe.seed, world=world, start=start

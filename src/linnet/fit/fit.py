@@ -73,6 +73,8 @@ def fit(
     anything is computed. A line has a certificate, which costs one pass over the rows; but without
     validation rows only up to ``SMALL`` numbers: a single fit to many rows gives it when asked.
 
+    Of several ranks in ``world`` each has all rows, and computes with its part of them.
+
     With folds, (rows,) of whole numbers from 0, the line chooses its penalty by the folds and is
     fitted to all rows; a net is the mean of networks, each fitted to the other folds with all its
     epochs. ``Artifact.held`` has the raw predictions of the training rows by weights that their
@@ -80,6 +82,8 @@ def fit(
     """
     world, record = world or World(), record or Record()
     data, (train, valid, fold) = train, _parts(recipe, train, valid)
+    if fold is not None and world.size > 1:
+        raise RecipeError("folds are fitted by one process: leave out ranks, or set folds=1")
     network, objective = build(recipe, train.schema, module, members_of(recipe, fold, start))
     with threads_for(each_of(network).multiplications * rows_of_step(recipe, network, train)):
         method, progress = _begin(
@@ -223,6 +227,7 @@ class Scorer:
         judge: Judge | None = None,
     ) -> None:
         self.method, self.objective, self.record = method, objective, record
+        self.world = world
         self.judge = judge
         self.valid = valid.to(world.device)
         self.valid_rows = len(valid)
@@ -236,7 +241,7 @@ class Scorer:
         if not len(self.valid):
             return {}, {}
         network = self.method.scored
-        valid = evaluation.measure(network, self.objective, self.valid)
+        valid = evaluation.measure(network, self.objective, self.valid, self.world)
         if self.judge is not None:
             valid["score"] = self.judge.score(evaluation.predict_raw(network, self.valid.x).cpu())
         if not self.record.writes:
@@ -245,7 +250,7 @@ class Scorer:
 
     def final(self) -> dict[str, Any]:
         """The scores of the network that is kept, after a last change to it."""
-        return evaluation.measure(self.method.network, self.objective, self.valid)
+        return evaluation.measure(self.method.network, self.objective, self.valid, self.world)
 
     def held(self) -> torch.Tensor | None:
         """The raw predictions of held-out rows; only a fit by folds has them."""
@@ -265,7 +270,7 @@ class FoldScorer(Scorer):
         record: Record,
     ) -> None:
         super().__init__(method, objective, train, train.take(fold[:0].long()), world, record)
-        self.train, self.fold, self.world = train, fold, world
+        self.train, self.fold = train, fold
         self._member: int | None = None
 
     def scores(self) -> tuple[dict[str, float], dict[str, float]]:

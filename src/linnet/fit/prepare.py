@@ -60,9 +60,14 @@ def drawn(draft: Dataset, recipe: Recipe) -> Split:
 
 
 def prepare(
-    place: Any, recipe: Recipe, divide: Callable[[Any, Recipe], Divided] = divide
+    place: Any,
+    recipe: Recipe,
+    divide: Callable[[Any, Recipe], Divided] = divide,
+    *,
+    look: bool = True,
 ) -> Prepared:
-    """Read, split, check and encode the data: everything before the first fit.
+    """Read, split, check and encode the data: everything before the first fit. Without ``look``
+    the doctor is not asked; of several ranks one asks it.
 
     ``divide`` reads and splits; a run that goes on, or starts from another one, does not draw its
     parts anew (``linnet.runs.lineage``).
@@ -71,7 +76,7 @@ def prepare(
         raise RecipeError("no data: name a data set, a file or a folder")
     device = str(choose_device(recipe.device))
     draft, split, dataset, found, fold = divide(place, recipe)
-    findings = examine(draft, split)
+    findings = examine(draft, split) if look else []
     if dataset is None:
         dataset = draft.learn(split.train, recipe.max_categories, recipe.seed)
     recipe = recipe.override({"folds": folds.number(recipe, draft, split)})

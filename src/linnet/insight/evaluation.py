@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from linnet.core import memory
-from linnet.core.parallel import threads_for
+from linnet.core.parallel import World, threads_for
 from linnet.data.dataset import Dataset
 from linnet.insight.shares import by_rows
 from linnet.insight.task import Scores, task_of
@@ -25,8 +25,15 @@ ASKED_BYTES = 64 << 20
 
 
 @torch.no_grad()
-def predict_raw(network: nn.Module, x: Tensor) -> Tensor:
-    """Raw predictions (rows, outputs) in evaluation mode, in float64; the mode is restored."""
+def predict_raw(network: nn.Module, x: Tensor, world: World | None = None) -> Tensor:
+    """Raw predictions (rows, outputs) in evaluation mode, in float64; the mode is restored.
+
+    Of several ranks, which all have ``x``, each predicts some of the batches of ``BATCH`` rows, and
+    all get the predictions of all rows.
+    """
+    if world is not None and world.size > 1:
+        held = world.held(-(-len(x) // BATCH))
+        return world.gather(predict_raw(network, x[held.start * BATCH : held.stop * BATCH]))
     raw: Tensor | None = None
     for start, part in raw_parts(network, x):
         if raw is None:
@@ -55,9 +62,16 @@ def raw_parts(network: nn.Module, x: Tensor) -> Iterator[tuple[int, Tensor]]:
     network.train(training)
 
 
-def measure(network: nn.Module, objective: Objective, data: Dataset) -> dict[str, float]:
-    """The quick scores after an epoch: ``loss``, and ``accuracy`` or ``rmse``."""
-    return measure_raw(objective, predict_raw(network, data.x), data)
+def measure(
+    network: nn.Module, objective: Objective, data: Dataset, world: World | None = None
+) -> dict[str, float]:
+    """The quick scores after an epoch: ``loss``, and ``accuracy`` or ``rmse``; of several ranks, as
+    rank 0 computes them."""
+    found = measure_raw(objective, predict_raw(network, data.x, world), data)
+    if world is None or world.size == 1:
+        return found
+    told: dict[str, float] = world.tell(found)
+    return told
 
 
 def measure_raw(objective: Objective, raw: Tensor, data: Dataset) -> dict[str, float]:

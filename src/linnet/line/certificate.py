@@ -17,8 +17,8 @@ import torch
 from torch import Tensor
 
 from linnet.line.problem import LinearProblem
-from linnet.line.rows import SMALL, Dense, Rows
-from linnet.line.triangle import UNIT, Triangle, distance
+from linnet.line.rows import SMALL, Dense
+from linnet.line.triangle import UNIT, distance
 
 LONG = float(np.finfo(np.longdouble).eps) / 2
 """That of one operation in long double, which some processors have."""
@@ -55,8 +55,8 @@ def certify(problem: LinearProblem, theta: Tensor) -> Certificate | None:
         most = value + error * math.sqrt(square) + error**2 / 2
     else:
         raw, error = _raw(wide, theta)
-        parts = [piece.value(_at(piece, theta, raw)) for piece in wide.pieces()]
-        value = (sum(parts) + wide.penalty(theta)).item()
+        parts = [piece.value(_at(piece, theta, raw, rows)) for rows, piece in wide.pieces()]
+        value = (wide.over_pieces(parts) + wide.penalty(theta)).item()
         found = _dual(wide, theta, raw, error) if wide.alpha else None
         most = value * (1 + 1e-12) + UNIT * problem.outputs
     if found is None:
@@ -82,9 +82,9 @@ def _squared(
     if (narrow and not problem.compact) or (not narrow and problem.alpha):
         return _strong(wide, theta, residual, error)  # no matrix of all inputs
     large = problem.numbers > SMALL and narrow
-    if large or problem.world.size > 1:
+    if large:
         found = _by_moments(problem, wide, theta, residual, error)
-        if found is not None or problem.world.size > 1:
+        if found is not None:
             return found
     if not isinstance(problem.x, Dense):
         return _strong(wide, theta, residual, error)
@@ -93,15 +93,15 @@ def _squared(
 
 def _by_rows(problem: LinearProblem, theta: Tensor, residual: Tensor, error: float) -> float:
     """The distance by a QR decomposition of the rows, in which the residuals are the targets."""
-    x, w, inputs = problem.x, theta[:-1], problem.x.shape[1]
+    w, inputs = theta[:-1], problem.x.shape[1]
     mean = _mean(problem)
     shift = torch.cat([mean, mean.new_zeros(problem.outputs)])
-    folded = Triangle.of(x, residual, problem.given, shift, intercept=problem.intercept)
+    folded = problem.triangle(residual, shift)
     r, along, rest = folded.parts()
     both = torch.cat([along, rest])
     found = distance(r, both, problem.alpha, problem.total, w)
     if found is None:
-        kept = _independent(x, r, problem.intercept)
+        kept = _independent(problem, r)
         if kept is None:
             return math.inf  # what looks like one column too many may be a column of its own
         found = distance(r[:, kept], both, problem.alpha, problem.total, w[kept])
@@ -138,14 +138,15 @@ def _strong(problem: LinearProblem, theta: Tensor, residual: Tensor, error: floa
         return None
     weight, off = _ones(problem), residual.new_zeros(problem.outputs)
     if problem.intercept:
-        off = problem.everywhere(weight @ residual) / problem.total
-    gradient = problem.everywhere(problem.x.transposed((residual - off) * weight[:, None]))
+        off = problem.weighed(weight, residual) / problem.total
+    heavy = (residual - off) * weight[:, None]
+    gradient = problem.summed(lambda x, rows: x.transposed(heavy[rows]))
     gradient = gradient / problem.total + problem.alpha * theta[:-1]
     size = _length(problem, gradient, _root(problem, residual - off), theta)
     return float(size**2 / (2 * problem.alpha) + (off.norm().item() + error) ** 2 / 2)
 
 
-def _independent(x: Rows, r: Tensor, intercept: bool) -> Tensor | None:
+def _independent(problem: LinearProblem, r: Tensor) -> Tensor | None:
     """The columns that the others are sums of, exactly, in the numbers as they are; None if the
     columns depend on each other only up to rounding.
 
@@ -153,13 +154,13 @@ def _independent(x: Rows, r: Tensor, intercept: bool) -> Tensor | None:
     for, such as copies, and all indicators of a category, which sum to one. Sums of floats are
     exact if adding their rounding errors changes nothing (Knuth's two-sum).
     """
-    if not isinstance(x, Dense) or x.numbers > SMALL:
+    if not isinstance(problem.x, Dense) or problem.numbers > SMALL:
         return None
     from scipy.linalg import qr
 
     lengths = r.norm(dim=0).cpu().numpy()
     live = np.flatnonzero(lengths > 0)
-    rows = x.block(slice(None)).cpu().numpy()
+    rows = problem.world.gather(problem.x.block(slice(None))).cpu().numpy()
     scaled = r.cpu().numpy()[:, live] / lengths[live]
     triangle, order = qr(scaled, mode="r", pivoting=True)
     sizes = np.abs(triangle.diagonal())
@@ -172,7 +173,9 @@ def _independent(x: Rows, r: Tensor, intercept: bool) -> Tensor | None:
     share = np.where(small, 0.0, np.sign(share) * power)
     for place, column in enumerate(later):
         used = np.flatnonzero(share[:, place])
-        if not _constant(rows[:, column], rows[:, first[used]], share[used, place], intercept):
+        if not _constant(
+            rows[:, column], rows[:, first[used]], share[used, place], problem.intercept
+        ):
             return None
     return torch.from_numpy(np.sort(first)).to(r.device)
 
@@ -203,7 +206,7 @@ def _dual(problem: LinearProblem, theta: Tensor, raw: Tensor | None, error: floa
     small, so that ``|g|^2 / (2 alpha)`` is much, the q that a Newton step predicts is better.
     """
     first = _bound(problem, theta, raw, error, None)
-    if first is None or problem.world.size > 1:
+    if first is None:
         return first
     unknowns = (problem.x.shape[1] + 1) * problem.outputs
     if unknowns > MOST_UNKNOWNS or not isinstance(problem.x, Dense) or raw is None:
@@ -212,9 +215,9 @@ def _dual(problem: LinearProblem, theta: Tensor, raw: Tensor | None, error: floa
     return first if second is None or not second < first else second
 
 
-def _at(problem: LinearProblem, theta: Tensor, raw: Tensor | None) -> Tensor:
-    """``raw``, or the raw predictions if it is not known."""
-    return problem.raw(theta) if raw is None else raw
+def _at(piece: LinearProblem, theta: Tensor, raw: Tensor | None, rows: slice) -> Tensor:
+    """The raw predictions of a piece: its ``rows`` of ``raw`` if that is known."""
+    return piece.raw(theta) if raw is None else raw[rows]
 
 
 def _bound(
@@ -222,26 +225,28 @@ def _bound(
 ) -> float | None:
     """The duality gap with probabilities near those of ``raw`` plus ``change``. If ``raw`` is not
     known, it goes over the rows twice, piece by piece: for the sums, and with them."""
-    everywhere = problem.everywhere if raw is not None else _sums(problem, theta)
-    sums: list[Tensor] = []
-    for piece in problem.pieces():
-        weight, seen = _ones(piece), _at(piece, theta, raw)
+    everywhere = _sums(problem, theta, raw, change)
+    sums: list[list[Tensor]] = []
+    for rows, piece in problem.pieces():
+        weight, seen = _ones(piece), _at(piece, theta, raw, rows)
         y = piece.y.to(seen.device)
+        wish = None if change is None else change[rows]
         found = piece.objective.dual(
-            seen, y, weight if problem.intercept else None, everywhere, change
+            seen, y, weight if problem.intercept else None, everywhere, wish
         )
         if found is None:
             return None
         residual, lack = found
         moved = piece.objective.gradient(seen, y) - residual
-        parts = (
-            piece.x.transposed(residual * weight[:, None]),
-            weight @ residual.square(),
-            weight @ moved.square(),
-            weight @ lack,
+        sums.append(
+            [
+                piece.x.transposed(residual * weight[:, None]),
+                weight @ residual.square(),
+                weight @ moved.square(),
+                weight @ lack,
+            ]
         )
-        sums = [a + b for a, b in zip(sums, parts, strict=True)] if sums else list(parts)
-    gradient, square, off, above = (problem.everywhere(each) for each in sums)
+    gradient, square, off, above = (problem.over_pieces(each) for each in zip(*sums, strict=True))
     gradient = gradient / problem.total + problem.alpha * theta[:-1]
     size = _length(problem, gradient, (square / problem.total).sqrt(), theta)
     far = (off / problem.total).sqrt().norm().item()
@@ -250,22 +255,26 @@ def _bound(
     return float(lacking + blur * far + blur**2 + biases + size**2 / (2 * problem.alpha))
 
 
-def _sums(problem: LinearProblem, theta: Tensor) -> Callable[[Tensor], Tensor]:
+def _sums(
+    problem: LinearProblem, theta: Tensor, raw: Tensor | None, change: Tensor | None
+) -> Callable[[Tensor], Tensor]:
     """What stands for ``everywhere`` piece by piece: in the order in which a dual point asks for
-    sums over the rows of a piece, those over all rows."""
-    totals: list[Tensor] = []
-    asked: list[Tensor] = []
+    sums over the rows of a piece, those over all rows. Where all rows are one piece, it is that."""
+    if problem.count == 1 and raw is not None:
+        return lambda value: value
+    every: list[list[Tensor]] = []
+    for rows, piece in problem.pieces():
+        asked: list[Tensor] = []
 
-    def note(value: Tensor) -> Tensor:
-        asked.append(value)
-        return value
+        def note(value: Tensor, asked: list[Tensor] = asked) -> Tensor:
+            asked.append(value)
+            return value
 
-    for piece in problem.pieces():
-        asked.clear()
-        raw, y = piece.raw(theta), piece.y
-        piece.objective.dual(raw, y, _ones(piece) if problem.intercept else None, note)
-        totals = [a + b for a, b in zip(totals, asked, strict=True)] if totals else list(asked)
-    turn = cycle(totals)
+        seen, wish = _at(piece, theta, raw, rows), None if change is None else change[rows]
+        y, weight = piece.y.to(seen.device), _ones(piece) if problem.intercept else None
+        piece.objective.dual(seen, y, weight, note, wish)
+        every.append(asked)
+    turn = cycle([problem.over_pieces(each) for each in zip(*every, strict=True)])
     return lambda value: next(turn)
 
 
@@ -275,20 +284,24 @@ def _newton(problem: LinearProblem, theta: Tensor, raw: Tensor) -> Tensor:
     mean, last = _mean(problem), float(problem.intercept)
     x = problem.x.block(slice(None)) - (mean if problem.intercept else 0.0)
     z = torch.cat([x, x.new_full((len(x), 1), last)], 1)
-    width = z.shape[1]
+    width, total = z.shape[1], problem.total
     units = torch.eye(k, dtype=raw.dtype, device=raw.device)
     columns = [problem.objective.curvature(raw, y, unit.expand_as(raw)) for unit in units]
     bent = torch.stack(columns, 2) * weight[:, None, None]  # (rows, outputs, outputs)
-    hessian = torch.einsum("rkl,ri,rj->ikjl", bent, z, z) / problem.total
-    hessian = hessian.reshape(width * k, width * k)
+    hessian = problem.summed(
+        lambda x, rows: torch.einsum("rkl,ri,rj->ikjl", bent[rows], z[rows], z[rows])
+    )
+    hessian = (hessian / total).reshape(width * k, width * k)
     ridge = torch.full((width,), problem.alpha, dtype=raw.dtype, device=raw.device)
     ridge[-1] = 0.0
     hessian.diagonal().add_(ridge.repeat_interleave(k))
-    gradient = z.T @ (problem.objective.gradient(raw, y) * weight[:, None]) / problem.total
+    heavy = problem.objective.gradient(raw, y) * weight[:, None]
+    gradient = problem.summed(lambda x, rows: z[rows].T @ heavy[rows]) / total
     gradient[:-1] += problem.alpha * theta[:-1]
     size = hessian.diagonal().clamp(min=1e-300).rsqrt()
     inverse = torch.linalg.pinv(hessian * torch.outer(size, size), rtol=1e-13, hermitian=True)
     step = (size * (inverse @ (size * gradient.reshape(-1)))).reshape(width, k)
+    step = problem.world.same(step)
     return -problem.objective.curvature(raw, y, z @ step)
 
 
@@ -303,17 +316,19 @@ def _ones(problem: LinearProblem) -> Tensor:
 
 def _root(problem: LinearProblem, values: Tensor) -> Tensor:
     """The roots of the weighted mean squares of each column of ``values`` (rows, columns)."""
-    return (problem.everywhere(_ones(problem) @ values.square()) / problem.total).sqrt()
+    return (problem.weighed(_ones(problem), values.square()) / problem.total).sqrt()
 
 
 def _mean(problem: LinearProblem) -> Tensor:
     """The weighted means of the inputs (inputs,)."""
-    return problem.x.transposed(_ones(problem)[:, None])[:, 0] / problem.total
+    ones = _ones(problem)[:, None]
+    return problem.summed(lambda x, rows: x.transposed(ones[rows])[:, 0]) / problem.total
 
 
 def _sizes(problem: LinearProblem) -> Tensor:
     """The roots of the weighted mean squares of the inputs (inputs,)."""
-    square = problem.everywhere(problem.x.squares(_ones(problem)[:, None])[:, 0])
+    ones = _ones(problem)[:, None]
+    square = problem.summed(lambda x, rows: x.squares(ones[rows])[:, 0])
     return (square / problem.total).sqrt()
 
 
@@ -333,7 +348,7 @@ def _raw(problem: LinearProblem, theta: Tensor) -> tuple[Tensor | None, float]:
     """Raw predictions (rows, outputs), None if they are many; and a bound as that of
     ``_residual``."""
     width, sized = problem.x.shape[1] + 4, _size(problem, theta)
-    if problem.bulky and problem.world.size == 1:
+    if problem.bulky:
         return None, UNIT * width * sized
     if not _long(problem):
         return problem.raw(theta), UNIT * width * sized

@@ -1,7 +1,7 @@
 """The cost of operations in nominal seconds; the solvers base their choices on it.
 
 Measured on four cores of one machine (``LOG.md``). Only ratios matter. The same problem gives the
-same choices on every machine, so results never depend on a clock.
+same choices on every machine and on any number of ranks, so results never depend on a clock.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ GROUP = 6e-5  # to gather the terms of one output
 def step(problem: LinearProblem) -> float:
     """One step: two products with the data and the passes over raw predictions."""
     size = problem.x.bytes
-    numbers = problem.rows / problem.world.size * problem.x.shape[1]
+    numbers = problem.rows * problem.x.shape[1]
     products = max(2 * numbers * size * BYTE, 4 * numbers * problem.outputs * FLOP[size])
-    elements = problem.rows / problem.world.size * problem.outputs * ELEMENT * size / 4
+    elements = problem.rows * problem.outputs * ELEMENT * size / 4
     return float(STEP + products + elements)
 
 
@@ -32,7 +32,7 @@ def term(width: int, size: int) -> float:
 def grams(problem: LinearProblem, terms: float, groups: int, size: int) -> float:
     """The cost of weighted second moments from ``terms`` rows in total."""
     width = problem.x.shape[1] + 1
-    search = problem.rows / problem.world.size * groups * ELEMENT / 4
+    search = problem.rows * groups * ELEMENT / 4
     return float(BUILD + groups * GROUP + search + terms * term(width, size))
 
 

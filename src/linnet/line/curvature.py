@@ -5,10 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from linnet.core.randomness import generator
 from linnet.errors import Diverged
 from linnet.line import cost
 from linnet.line.problem import LinearProblem
-from linnet.line.rows import BLOCK
+from linnet.line.rows import BLOCK, Rows
 
 LIFT = {torch.float32: 1e-5, torch.float64: 1e-11}
 """The share of its diagonal that is added to a matrix so that its Cholesky factor exists; if it
@@ -30,12 +31,13 @@ class Curvature:
     centred and scaled to unit deviation, so units do not matter. If there are many rows, a sample
     is drawn: the probability of a row is proportional to ``w h`` and its leverage, and its weight
     is the inverse (Drineas and Mahoney 2016, Commun. ACM 59(6), 80-90). Few rows are enough,
-    because uncertain and unusual rows contain most of the information. ``more`` multiplies the
-    size of the sample, up to 30 rows for each coefficient.
+    because uncertain and unusual rows contain most of the information. ``builds`` is the number of
+    estimates before; each draws other rows. ``more`` multiplies the size of the sample, up to 30
+    rows for each coefficient.
     """
 
     def __init__(
-        self, problem: LinearProblem, raw: Tensor, generator: torch.Generator, more: float = 1.0
+        self, problem: LinearProblem, raw: Tensor, builds: int = 0, more: float = 1.0
     ) -> None:
         mean, deviation = problem.columns
         self.shift = mean
@@ -49,7 +51,7 @@ class Curvature:
         ridge = torch.cat([ridge, ridge.new_tensor([0.0 if self.intercept else 1.0])])
         terms = _terms(problem)
         most = max(terms, 30.0 * _groups(problem) * (len(mean) + 1))
-        matrices = self._blocks(problem, raw, min(more * terms, most), generator)
+        matrices = self._blocks(problem, raw, min(more * terms, most), builds)
         matrices = matrices.to(problem.home)
         diagonal = matrices.diagonal(dim1=1, dim2=2)
         diagonal.add_(ridge.to(self.dtype))
@@ -86,58 +88,76 @@ class Curvature:
         bias = step[-1] - self.shift @ w if self.intercept else torch.zeros_like(step[-1])
         return torch.cat([w, bias[None]])
 
-    def _blocks(
-        self, problem: LinearProblem, raw: Tensor, count: float, generator: torch.Generator
-    ) -> Tensor:
+    def _blocks(self, problem: LinearProblem, raw: Tensor, count: float, builds: int) -> Tensor:
         """``sum over rows of w h z z' / sum(w)``, (outputs or 1, inputs + 1, inputs + 1).
 
         From a sample of about ``count`` rows in total, or from all rows if there are fewer.
         """
-        x, outputs = problem.x, _groups(problem)
-        rows, width = len(x), x.shape[1] + 1
+        outputs = _groups(problem)
         bends = problem.bends(raw)
         if outputs < problem.outputs:
             bends = bends.mean(1, keepdim=True)
-        shift, scale = (part.to(x.dtype).to(x.device) for part in (self.shift, self.scale))
+        rate = 0.0
+        if count < problem.rows * outputs:
+            total = problem.weighed(problem.leverage, bends).sum(dtype=torch.float64).item()
+            rate = count / total if total > 0 else 0.0
+
+        def leaf(number: int, x: Rows, rows: slice) -> Tensor:
+            if count >= problem.rows * outputs:
+                return self._exact(x, bends[rows])
+            random = generator(builds, "curvature", number)
+            return self._drawn(x, bends[rows], problem.leverage[rows], rate, random)
+
+        numbers = problem.world.held(problem.count)
+        every = zip(numbers, problem.held, problem.shares, strict=True)
+        return problem.world.tree_sum((leaf(*one) for one in every), problem.count).div_(
+            problem.total
+        )
+
+    def _augmented(self, block: Tensor) -> Tensor:
+        """Rows (rows, inputs), centred and scaled, with a last column for the intercept."""
+        shift, scale = (part.to(block) for part in (self.shift, self.scale))
+        z = (block - shift).mul_(scale).to(self.dtype)
+        return torch.cat([z, z.new_full((len(z), 1), 1.0 if self.intercept else 0.0)], 1)
+
+    def _exact(self, x: Rows, bends: Tensor) -> Tensor:
+        """``sum over rows of w h z z'`` for all rows of a share."""
+        rows, width, outputs = len(x), x.shape[1] + 1, bends.shape[1]
         blocks = torch.zeros((outputs, width, width), dtype=self.dtype, device=x.device)
-        last = 1.0 if self.intercept else 0.0
+        step = max(1, CHUNK // width)
+        part = max(1, CHUNK // (width * max(1, min(step, rows))))
+        heavy = bends.to(self.dtype).T
+        for start in range(0, rows, step):
+            z = self._augmented(x.block(slice(start, start + step)))
+            for k in range(0, outputs, part):
+                w = heavy[k : k + part, start : start + step, None]
+                blocks[k : k + part] += torch.matmul((w * z).mT, z)
+        return blocks
 
-        def augmented(block: Tensor) -> Tensor:
-            z = (block - shift).mul_(scale).to(self.dtype)
-            return torch.cat([z, z.new_full((len(z), 1), last)], 1)
-
-        if count >= problem.rows * outputs:
-            step = max(1, CHUNK // width)
-            part = max(1, CHUNK // (width * max(1, min(step, rows))))
-            heavy = bends.to(self.dtype).T
-            for start in range(0, rows, step):
-                z = augmented(x.block(slice(start, start + step)))
-                for k in range(0, outputs, part):
-                    w = heavy[k : k + part, start : start + step, None]
-                    blocks[k : k + part] += torch.matmul((w * z).mT, z)
-            return problem.world.sum(blocks).div_(problem.total)
-        total = problem.total_of(problem.leverage @ bends)
-        rate = count / total if total > 0 else 0.0
+    def _drawn(
+        self, x: Rows, bends: Tensor, leverage: Tensor, rate: float, random: torch.Generator
+    ) -> Tensor:
+        """An estimate of ``_exact`` from a sample of the rows of a share."""
+        rows, width, outputs = len(x), x.shape[1] + 1, bends.shape[1]
+        blocks = torch.zeros((outputs, width, width), dtype=self.dtype, device=x.device)
         for k in range(outputs):
-            drawn = torch.rand(rows, generator=generator, dtype=torch.float32).to(x.device)
-            chances = (rate * bends[:, k] * problem.leverage).clamp_(max=1)
+            drawn = torch.rand(rows, generator=random, dtype=torch.float32).to(x.device)
+            chances = (rate * bends[:, k] * leverage).clamp_(max=1)
             chosen = (drawn < chances).nonzero()[:, 0]
             root = (bends[chosen, k] / chances[chosen]).sqrt_().to(self.dtype)
             step = max(1, CHUNK // width)
             for some, factor in zip(chosen.split(step), root.split(step), strict=True):
-                z = augmented(x.block(some)).mul_(factor[:, None])
+                z = self._augmented(x.block(some)).mul_(factor[:, None])
                 blocks[k].addmm_(z.T, z)
         # a column that is zero in nearly all rows may be zero in the whole sample
         exact = torch.zeros((outputs, width), dtype=self.dtype, device=x.device)
         heavy = bends.to(self.dtype).T
         for start in range(0, rows, BLOCK):
-            exact += (
-                heavy[:, start : start + BLOCK]
-                @ augmented(x.block(slice(start, start + BLOCK))).square_()
-            )
+            some = slice(start, start + BLOCK)
+            exact += heavy[:, some] @ self._augmented(x.block(some)).square_()
         diagonal = blocks.diagonal(dim1=1, dim2=2)
         diagonal.copy_(torch.maximum(diagonal, exact))
-        return problem.world.sum(blocks).div_(problem.total)
+        return blocks
 
 
 def _groups(problem: LinearProblem) -> int:

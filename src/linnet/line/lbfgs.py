@@ -9,7 +9,6 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from linnet.core.randomness import generator
 from linnet.line import cost
 from linnet.line.base import Solver, State
 from linnet.line.curvature import Curvature
@@ -96,16 +95,14 @@ class LBFGS(Solver):
         """The same state, with a new curvature at this point."""
         assert state.raw is not None
         curvature = self._curvature(problem, state.raw, builds)
-        steep = curvature.solve(state.gradient)
-        decrement = (state.gradient * steep).sum().item() / 2
+        steep, decrement = _steep(problem, curvature, state.gradient)
         there = None if problem.bulky else state.raw
         own = Own(curvature, there, steep, None, (decrement,), builds + 1)
         return replace(state, decrement=decrement, own=own)
 
     @staticmethod
     def _curvature(problem: LinearProblem, raw: Tensor, builds: int) -> Curvature:
-        random = generator(builds, "curvature", problem.world.rank)
-        return Curvature(problem, raw, random, 2.0 ** min(builds, MOST_BUILDS))
+        return Curvature(problem, raw, builds, 2.0 ** min(builds, MOST_BUILDS))
 
     def pack(self, state: State) -> dict[str, Any] | None:
         own: Own = state.own
@@ -157,24 +154,23 @@ class LBFGS(Solver):
             direction = -own.steep
         else:
             direction = -own.memory.direction(state.gradient, own.steep)
-        move = problem.raw(direction)
-        search = Search(problem, state, direction, move)
+        search = Search(problem, state, direction)
         if not search.run():
             if len(own.trail) == 1:  # the estimate is for this very point
                 return replace(state, stuck=True)
             # its memory may be only rounding errors
             return self.step(problem, self._anew(problem, state, own.builds))
-        theta = state.theta + search.length * direction
+        theta = state.theta + search.length * search.direction
         raw, value, residual = search.raw, search.value, search.residual
         penalty = search.penalty(search.length)
-        del search, move  # each holds as many numbers as there are raw predictions
+        del search  # it holds as many numbers as there are raw predictions, twice
         if state.steps % self.refresh == self.refresh - 1:
             del raw
             raw = problem.raw(theta)
             value, residual = problem.value_and_residual(raw, residual)
         value = value + penalty
         gradient = problem.gradient(theta, residual)
-        steep = own.curvature.solve(gradient)
+        steep, decrement = _steep(problem, own.curvature, gradient)
         memory = own.memory
         s, y = theta - state.theta, gradient - state.gradient
         if (s * y).sum() > 0:
@@ -183,7 +179,6 @@ class LBFGS(Solver):
                 memory = Memory(*(part.reshape(1, -1) for part in (s, y, z)))
             else:
                 memory = memory.add(s, y, z, self.memory)
-        decrement = (gradient * steep).sum().item() / 2
         own = replace(own, steep=steep, memory=memory, trail=(*own.trail, decrement))
         return State(
             theta,
@@ -212,6 +207,14 @@ class LBFGS(Solver):
         )
 
 
+def _steep(problem: LinearProblem, curvature: Curvature, gradient: Tensor) -> tuple[Tensor, float]:
+    """The curvature's inverse times the gradient, and an estimate of the distance from the optimum,
+    as rank 0 computes them."""
+    steep = curvature.solve(gradient)
+    steep, product = problem.world.same(steep, (gradient * steep).sum())
+    return steep, float(product) / 2
+
+
 def _there(value: Any, problem: LinearProblem) -> Any:
     """Move the content of a checkpoint to the problem's devices: rows to that of its rows, all
     else to its home."""
@@ -238,15 +241,22 @@ class Search:
     a direction is a thousand times too long, neither Newton nor halving alone is quick.
     """
 
-    def __init__(
-        self, problem: LinearProblem, state: State, direction: Tensor, move: Tensor
-    ) -> None:
+    def __init__(self, problem: LinearProblem, state: State, direction: Tensor) -> None:
         assert state.raw is not None
-        self.problem, self.start, self.move = problem, state.raw, move
-        self.start_penalty = problem.penalty(state.theta).item()
-        self.linear = problem.penalty_product(direction, state.theta).item()
-        self.square = problem.penalty_product(direction, direction).item()
-        self.first = (state.gradient * direction).sum().item()
+        products = torch.stack(
+            [
+                problem.penalty_product(state.theta, state.theta) / 2,
+                problem.penalty_product(direction, state.theta),
+                problem.penalty_product(direction, direction),
+                (state.gradient * direction).sum(),
+            ]
+        )
+        if problem.world.size > 1:
+            direction, products = problem.world.same(direction, products)
+        found: list[float] = products.tolist()
+        self.start_penalty, self.linear, self.square, self.first = found
+        self.direction = direction
+        self.problem, self.start, self.move = problem, state.raw, problem.raw(direction)
         self.before = state.value.item() - self.start_penalty
         self.length = 1.0
         self.raw = self.residual = state.raw
@@ -269,10 +279,9 @@ class Search:
             self.raw = torch.add(
                 self.start, self.move, alpha=length, out=None if first else self.raw
             )
-            self.value, self.residual = self.problem.value_and_residual(
-                self.raw, None if first else self.residual
+            self.value, self.residual, slope = self.problem.value_and_slope(
+                self.raw, self.move, None if first else self.residual
             )
-            slope = self.problem.slope(self.residual, self.move)
             slope += self.linear + length * self.square
             if 0.5 * self.first <= slope <= 0:
                 return True

@@ -32,7 +32,7 @@ class LeastSquares(Solver):
             return replace(state, stuck=True)
         moments, alpha, dtype = problem.moments, problem.alpha, problem.x.dtype
         solution = moments.solve(alpha)
-        condition = solution.condition**2
+        condition = problem.world.number(solution.condition**2)
         factor, scale = None, moments.mean_x
         # moments from float32 blocks are accurate to about 1e-7
         well = condition < WELL and condition * torch.finfo(dtype).eps < 1e-6
@@ -40,19 +40,22 @@ class LeastSquares(Solver):
             factor, scale = moments.factor(alpha)
             if dtype == torch.float32 and condition > 1e4:
                 factor = None  # residuals in float32 would correct too little
-        if well or (factor is None and problem.world.size > 1):
+        if well:
             value, gradient = moments.value_and_gradient(solution.theta, alpha)
         elif factor is None:
             solution, value, gradient = self._triangle(problem).solve(alpha)
         else:
-            theta = solution.theta
+            theta = problem.world.same(solution.theta)
             for _ in range(3):
                 theta = theta.to(dtype).double()  # the coefficients that the products use
                 value, gradient = problem.value_and_gradient(theta)
                 right = gradient[:-1] - torch.outer(moments.mean_x, gradient[-1])
-                w = moments.apply(factor, scale, right)
+                w = problem.world.same(moments.apply(factor, scale, right))
                 theta = theta - torch.cat([w, (gradient[-1] - moments.mean_x @ w)[None]])
             solution = solution._replace(theta=theta, rank=len(scale))
+        if problem.world.size > 1:
+            theta, value, gradient = problem.world.same(solution.theta, value, gradient)
+            solution = solution._replace(theta=theta)
         return State(solution.theta, value, gradient, 1, solution=solution)
 
     @staticmethod
@@ -60,7 +63,7 @@ class LeastSquares(Solver):
         moments = problem.moments
         y = problem.y.reshape(len(problem.x), problem.outputs)
         shift = torch.cat([moments.mean_x, moments.mean_y])
-        return Triangle.of(problem.x, y, problem.given, shift, intercept=problem.intercept)
+        return problem.triangle(y, shift)
 
     def certify(self, problem: LinearProblem, state: State) -> State:
         return state

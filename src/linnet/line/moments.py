@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
@@ -53,6 +54,8 @@ class Moments:
     xy: Tensor
     yy: Tensor
     intercept: bool = True
+    world: World = field(default_factory=World, repr=False, compare=False)
+    """The ranks that have them all: rank 0 decides whatever rounding could decide differently."""
     _cache: dict[str, Tensor] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
@@ -64,6 +67,7 @@ class Moments:
         *,
         intercept: bool,
         home: torch.device,
+        check: bool = True,
     ) -> Moments:
         """The moments of ``x`` (rows, inputs) and ``y`` (rows, outputs), read once.
 
@@ -71,10 +75,11 @@ class Moments:
         float32 keeps its digits up to means of 1e4 deviations. The rest of the means is removed
         from the sums. If the first block was far from the others, the rows are read once more,
         shifted by the means themselves. A column that is constant has moments of exactly zero.
+        ``check`` raises for sums that are not finite; else they show in the result.
         """
         x = x if isinstance(x, Rows) else Dense(x)
         shift = _first_means(x, y, weight, home) if intercept else None
-        found = cls._shifted(x, y, weight, shift, home)
+        found = cls._shifted(x, y, weight, shift, home, check)
         if shift is None:
             return found
         shift = shift.to(x.dtype).double()
@@ -82,12 +87,18 @@ class Moments:
         squares = torch.cat([found.xx.diagonal(), found.yy]) / found.total
         off = (means - shift).abs()
         if (off > torch.maximum(FAR * squares.sqrt(), 64 * EPS * means.abs())).any():
-            found = cls._shifted(x, y, weight, means, home)
+            found = cls._shifted(x, y, weight, means, home, check)
         return found._constants(x)
 
     @classmethod
     def _shifted(
-        cls, x: Rows, y: Tensor, weight: Tensor | None, shift: Tensor | None, home: torch.device
+        cls,
+        x: Rows,
+        y: Tensor,
+        weight: Tensor | None,
+        shift: Tensor | None,
+        home: torch.device,
+        check: bool,
     ) -> Moments:
         """The moments, by sums of products of the rows less ``shift`` (inputs + outputs,)."""
         inputs, outputs = x.shape[1], y.shape[1]
@@ -106,13 +117,8 @@ class Moments:
             part[:, inputs:-1] = y[rows] - shift[inputs:-1].to(y)
             heavy = part if weight is None else part * weight[rows, None].to(part)
             sums += (part.T @ heavy).to(home)
-        if not sums.isfinite().all():
-            column = int((~sums.diagonal().isfinite()).nonzero()[0]) if width else 0
-            what = (
-                "a number is missing (NaN), infinite, or too large for the sums of "
-                f"{str(x.dtype).removeprefix('torch.')}; replace it, or divide the column"
-            )
-            raise ColumnError(column, what) if column < inputs else DataError(f"the target: {what}")
+        if check:
+            _check(sums.diagonal()[:-1], inputs, x.dtype)
         total = sums[-1, -1].item()
         mean = sums[-1, :-1] / total if intercept and total else torch.zeros_like(sums[-1, :-1])
         centred = sums[:-1, :-1] - total * torch.outer(mean, mean)
@@ -129,7 +135,8 @@ class Moments:
 
     def _constants(self, x: Rows) -> Moments:
         """The same moments, with exact zeros for the columns that are constant."""
-        value, constant = constants(x, self.mean_x, self.xx.diagonal() / self.total)
+        variance = self.xx.diagonal() / self.total
+        value, constant = constants(x, self.mean_x, variance, self.world)
         if not constant.any():
             return self
         kept = (~constant).double()
@@ -156,23 +163,45 @@ class Moments:
             self.intercept,
         )
 
-    def everywhere(self, world: World) -> Moments:
-        """The moments of the rows of all ranks together."""
-        if world.size == 1:
-            return self
-        total = world.sum(torch.tensor(self.total, dtype=torch.float64, device=self.xx.device))
-        mean_x = world.sum(self.total * self.mean_x) / total
-        mean_y = world.sum(self.total * self.mean_y) / total
-        x, y = self.mean_x - mean_x, self.mean_y - mean_y
-        return Moments(
-            total.item(),
-            mean_x,
-            mean_y,
-            world.sum(self.xx + self.total * torch.outer(x, x)),
-            world.sum(self.xy + self.total * torch.outer(x, y)),
-            world.sum(self.yy + self.total * y * y),
-            self.intercept,
+    @staticmethod
+    def everywhere(parts: Sequence[Moments], x: Rows, world: World, count: int) -> Moments:
+        """The moments of the rows of all ranks together, from those of each share of this one, and
+        all its inputs ``x``."""
+        if count == 1:
+            return parts[0]
+        first = parts[0]
+        inputs = len(first.mean_x)
+        sums = world.tree_sum(
+            (
+                torch.cat([part.mean_x, part.mean_y, part.mean_x.new_ones(1)]) * part.total
+                for part in parts
+            ),
+            count,
         )
+        total = sums[-1].item()
+        means = sums[:-1] / total
+
+        def around(part: Moments) -> Tensor:
+            """The squares (inputs + 1, inputs + outputs) around the means of all."""
+            off = torch.cat([part.mean_x, part.mean_y]) - means
+            square = torch.cat([part.xx, part.xy], 1) + part.total * torch.outer(off[:inputs], off)
+            last = torch.cat([torch.zeros_like(part.mean_x), part.yy])
+            last[inputs:] += part.total * off[inputs:].square()
+            return torch.cat([square, last[None]])
+
+        squares = world.tree_sum(map(around, parts), count)
+        _check(torch.cat([squares.diagonal(), squares[inputs, inputs:]]), inputs, x.dtype)
+        found = Moments(
+            total,
+            means[:inputs],
+            means[inputs:],
+            squares[:inputs, :inputs],
+            squares[:inputs, inputs:],
+            squares[inputs, inputs:],
+            first.intercept,
+            world,
+        )
+        return found._constants(x) if first.intercept else found
 
     def value_and_gradient(self, theta: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
         """The objective ``mean of |residual|^2 / 2 + alpha/2 |w|^2`` and its gradient."""
@@ -197,7 +226,7 @@ class Moments:
                 w = self.apply(factor, scale, self.xy / self.total)
                 return self._solution(w, len(w), self.condition**0.5)
         if "values" not in self._cache:
-            values, vectors = torch.linalg.eigh(self.xx / self.total)
+            values, vectors = self.world.same(*torch.linalg.eigh(self.xx / self.total))
             right = vectors.T @ (self.xy / self.total)
             self._cache.update(values=values.clamp(min=0), vectors=vectors, right=right)
         values = self._cache["values"]
@@ -221,6 +250,10 @@ class Moments:
             matrix = matrix * torch.outer(scale, scale)
             factor, failed = torch.linalg.cholesky_ex(matrix)
             condition = float("inf") if failed else _condition(matrix, factor)
+            if self.world.size > 1:
+                known = torch.tensor(condition, dtype=torch.float64, device=factor.device)
+                factor, known = self.world.same(factor, known)
+                condition = known.item()
             for old in [name for name in self._cache if name.startswith("factor ")]:
                 del self._cache[old]
             self._cache.update({key: factor, "scale": scale, "condition": torch.tensor(condition)})
@@ -241,19 +274,45 @@ class Moments:
         return Solution(torch.cat([w, (self.mean_y - self.mean_x @ w)[None]]), rank, condition)
 
 
-def constants(x: Rows, mean: Tensor, variance: Tensor) -> tuple[Tensor, Tensor]:
+def _check(sums: Tensor, inputs: int, dtype: torch.dtype) -> None:
+    """Raise for the first column of inputs, or for the target, whose sum of squares (inputs +
+    outputs,) is not finite."""
+    if sums.isfinite().all():
+        return
+    column = int((~sums.isfinite()).nonzero()[0])
+    what = (
+        "a number is missing (NaN), infinite, or too large for the sums of "
+        f"{str(dtype).removeprefix('torch.')}; replace it, or divide the column"
+    )
+    raise ColumnError(column, what) if column < inputs else DataError(f"the target: {what}")
+
+
+def constants(x: Rows, mean: Tensor, variance: Tensor, world: World) -> tuple[Tensor, Tensor]:
     """The numbers of the columns that are constant (inputs,), and which columns are (inputs,).
 
-    Columns whose deviation may be nothing but rounding are compared number by number.
+    Columns whose deviation may be nothing but rounding are compared number by number, on all ranks.
     """
     value, constant = mean.clone(), torch.zeros_like(mean, dtype=torch.bool)
     share = 1e4 * torch.finfo(x.dtype).eps
     few = (variance <= (share * mean).square()).nonzero()[:, 0]
-    if len(few) and len(x):
-        low, high = x.spread(few)
+    if len(few) and (len(x) or world.size > 1):
+        low, high = spread_of(x, few, world)
         same = few[low == high]
         value[same], constant[same] = low[low == high], True
     return value, constant
+
+
+def spread_of(x: Rows, columns: Tensor, world: World) -> tuple[Tensor, Tensor]:
+    """The least and the largest number of some columns over all ranks, (columns,) in float64."""
+    if world.size == 1:
+        return x.spread(columns)
+    if len(x):
+        low, high = x.spread(columns)
+    else:
+        high = torch.full(columns.shape, -torch.inf, dtype=torch.float64, device=x.home)
+        low = -high
+    less, most = world.most(torch.stack([-low, high]))
+    return -less, most
 
 
 def _first_means(x: Rows, y: Tensor, weight: Tensor | None, home: torch.device) -> Tensor:

@@ -60,12 +60,11 @@ class NewtonCG(Solver):
     def step(self, problem: LinearProblem, state: State) -> State:
         assert state.raw is not None
         direction = self._direction(problem, state)
-        move = problem.raw(direction)
-        search = Search(problem, state, direction, move)
-        decrement = -(state.gradient * direction).sum().item() / 2
+        search = Search(problem, state, direction)
+        decrement = -search.first / 2
         if not search.run():
             return replace(state, stuck=True, decrement=decrement)
-        theta = state.theta + search.length * direction
+        theta = state.theta + search.length * search.direction
         raw, value, residual = search.raw, search.value, search.residual
         if state.steps % self.refresh == self.refresh - 1:
             raw = problem.raw(theta)
@@ -79,23 +78,24 @@ class NewtonCG(Solver):
         assert state.raw is not None
         inverse = self._inverse(problem, state.raw)
         size = problem.scaled(state.gradient)
-        least = min(0.1, size) * _norm(state.gradient, inverse)
+        same = problem.world.same
+        least = same(min(0.1, size) * _norm(state.gradient, inverse))
         step = torch.zeros_like(state.theta)
         left = -state.gradient
         steep = inverse * left
-        along, now = steep, (left * steep).sum()
+        along, now = steep, same((left * steep).sum())
         for _ in range(self.inner):
             if now.sqrt() <= least or not now > 0:
                 break
             bent = self._hessian(problem, state.raw, along)
-            curved = (along * bent).sum()
+            curved = same((along * bent).sum())
             if not curved > 0:
                 break
             length = now / curved
             step = step + length * along
             left = left - length * bent
             steep = inverse * left
-            before, now = now, (left * steep).sum()
+            before, now = now, same((left * steep).sum())
             along = steep + (now / before) * along
         step = step if step.any() else -inverse * state.gradient
         return step - step.mean(1, keepdim=True) if problem.objective.free else step
@@ -118,8 +118,9 @@ class NewtonCG(Solver):
         if problem.objective.quadratic and not problem.alpha:
             return one.expand(problem.x.shape[1] + 1, problem.outputs)
         bends = problem.bends(raw)
-        squares = problem.everywhere(problem.x.squares(bends)) / problem.total
-        bias = problem.everywhere(bends.to(problem.home).double().sum(0)) / problem.total
+        squares = problem.summed(lambda x, rows: x.squares(bends[rows])) / problem.total
+        heavy = bends.to(problem.home).double()
+        bias = problem.summed(lambda x, rows: heavy[rows].sum(0)) / problem.total
         diagonal = squares + problem.ridge
         whole = torch.cat(
             [diagonal, bias[None] if problem.intercept else one.expand_as(bias[None])]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 import torch
@@ -14,8 +15,9 @@ from torch import Tensor
 from linnet.core.parallel import World
 from linnet.errors import ColumnError
 from linnet.line import compact
-from linnet.line.moments import EPS, Moments, constants
+from linnet.line.moments import EPS, Moments, constants, spread_of
 from linnet.line.rows import BLOCK, BULKY, SMALL, Coded, Dense, Rows, Sparse
+from linnet.line.triangle import Triangle
 from linnet.objectives.base import Objective
 
 PART = 1 << 18
@@ -79,6 +81,11 @@ class LinearProblem:
     sums over rows, and everything computed from them, are in float64. Sums run over all ranks of
     ``world``, so every solver is a distributed solver.
 
+    Each rank holds ``x``, its own rows, as some of ``count`` shares of all rows; ``lengths`` are
+    the numbers of rows in each of its shares, by default one share a rank. A share is summed as one
+    process would sum its rows, and shares are added in a fixed tree (``World.tree_sum``). So the
+    same shares give the same bits on any number of ranks.
+
     Rows of weight 0 are left out here, before anything is computed, so they cannot steer even the
     rounding. Only the ratios of the weights matter: they are divided by a power of two, so that
     weights of any size have all their digits.
@@ -95,12 +102,20 @@ class LinearProblem:
         alpha: float = 0.0,
         intercept: bool = True,
         world: World | None = None,
+        lengths: Sequence[int] | None = None,
+        count: int | None = None,
     ) -> None:
         self.objective = objective
         self.world = world or World()
+        self.count = count or self.world.size
         rows = x if isinstance(x, Rows) else Dense(x)
+        lengths = [len(rows)] if lengths is None else lengths
         if weight is not None:
-            rows, y, weight = _weighted(rows, y, weight, self.world)
+            rows, y, weight, lengths = _weighted(rows, y, weight, self.world, lengths)
+        self.shares = _slices(lengths)
+        """The rows of each share of this rank."""
+        self.held = _parts(rows, self.shares)
+        """Its inputs."""
         self.x = rows
         self.stored = rows.dtype
         """The dtype of the rows as they were given: coefficients are stored in it."""
@@ -119,11 +134,15 @@ class LinearProblem:
         self._count()
 
     def _count(self) -> None:
-        """Set the number of rows, and the sum of their weights, over all ranks."""
-        rows = len(self.x)
-        both = [float(rows), rows if self.weight is None else self._sum(self.weight).item()]
-        found = self.everywhere(torch.tensor(both, dtype=torch.float64)).tolist()
-        self.rows, self.total = float(found[0]), float(found[1])
+        """Set the number of rows, the sum of their weights, and how many numbers the inputs are,
+        over all ranks."""
+
+        def leaf(x: Rows, rows: slice) -> Tensor:
+            count = float(len(x))
+            weight = count if self.weight is None else self._sum(self.weight[rows]).item()
+            return torch.tensor([count, weight, x.numbers], dtype=torch.float64, device=self.home)
+
+        self.rows, self.total, self.numbers = map(float, self.summed(leaf).tolist())
 
     def at(self, alpha: float) -> LinearProblem:
         """The same data with another penalty; results that depend on the data only are shared."""
@@ -132,13 +151,15 @@ class LinearProblem:
         other._inverse = None
         return other
 
-    def take(self, chosen: Tensor, rows: int) -> LinearProblem:
-        """Some rows of each rank, ``rows`` in total, with the same penalty per row.
+    def take(self, every: Sequence[Tensor], rows: int) -> LinearProblem:
+        """Some rows of each share, about ``rows`` in total, with the same penalty per row.
 
         Each coefficient gets an additional penalty, like that of ``PRIOR`` rows: a few rows of the
         sample must not decide about a column that is zero in nearly all rows.
         """
-        chosen = chosen.sort().values.to(self.x.device)
+        chosen = torch.cat(
+            [one.sort().values + share.start for one, share in zip(every, self.shares, strict=True)]
+        ).to(self.x.device)
         part = LinearProblem(
             self.objective,
             self.x.take(chosen),
@@ -148,6 +169,8 @@ class LinearProblem:
             alpha=self.alpha * self.rows / rows,
             intercept=self.intercept,
             world=self.world,
+            lengths=[len(one) for one in every],
+            count=self.count,
         )
         part.extra = self.columns.deviation[:, None].square() * (PRIOR / rows)
         return part
@@ -166,8 +189,8 @@ class LinearProblem:
         there are fewer unknowns. If means are
         large beside deviations (``OFFSET``), they are taken off.
         """
-        rows, inputs = self.x.shape
-        if isinstance(self.x, Dense) and rows < inputs and self.world.size == 1:
+        inputs = self.x.shape[1]
+        if isinstance(self.x, Dense) and self.rows < inputs:
             return self._rotated()
         narrow = self.x.dtype != torch.float64 and self.x.device.type != "mps"
         few = self.numbers <= SMALL and not self.bulky
@@ -189,36 +212,39 @@ class LinearProblem:
     def _rotated(self) -> tuple[LinearProblem, Coordinates]:
         """The problem in a basis (inputs, rows) of the rows."""
         wide = self.x.wide()
-        block = wide.block(slice(0, len(wide))).to(self.home)
+        block = self.world.gather(wide.block(slice(0, len(wide))).to(self.home))
+        given = None if self.given is None else self.world.gather(self.given)
         shift = None
         if self.intercept and len(block):
-            shift = self._mean(block)
+            shift = _mean(block, given)
             block = block - shift
-            rest = self._mean(block)  # what rounding has left
+            rest = _mean(block, given)  # what rounding has left
             shift, block = shift + rest, block - rest
         basis, triangle = torch.linalg.qr(block.T)
+        if self.world.size > 1:
+            basis, triangle = self.world.same(basis, triangle)
+            shift = None if shift is None else self.world.same(shift)
         if not triangle.isfinite().all():
             self.check()
         size = triangle.diagonal().abs()
-        tiny = max(self.x.shape) * EPS
+        tiny = max(len(block), self.x.shape[1]) * EPS
         if len(block) and size.min() <= tiny * size.max():  # some rows are combinations of others
-            u, s, vt = torch.linalg.svd(triangle, full_matrices=False)
+            u, s, vt = self.world.same(*torch.linalg.svd(triangle, full_matrices=False))
             kept = s > tiny * s.amax()
             basis, triangle = basis @ u[:, kept], s[kept, None] * vt[kept]
-        other = self._with(Dense(triangle.T.contiguous().to(self.x.device)))
-        return other, Coordinates(shift, basis)
+        rows = triangle.T[self._place()].contiguous()
+        return self._with(Dense(rows.to(self.x.device))), Coordinates(shift, basis)
 
-    def _mean(self, block: Tensor) -> Tensor:
-        """The weighted mean (inputs,) of rows in float64."""
-        if self.given is None:
-            return block.mean(0)
-        share = self.given.to(block)
-        return (share / share.sum()) @ block
+    def _place(self) -> slice:
+        """Where the rows of this rank are among those of all."""
+        lengths = self.world.gather(torch.tensor([len(self.x)], device=self.home)).tolist()
+        before = sum(lengths[: self.world.rank])
+        return slice(before, before + len(self.x))
 
     def _with(self, x: Rows) -> LinearProblem:
         """The same problem with other inputs for the same rows."""
         other = copy(self)
-        other.x = x
+        other.x, other.held = x, _parts(x, self.shares)
         if self.given is not None:
             other.weight = self.given.to(x.dtype).to(x.device)
         other._data, other._inverse = {}, None
@@ -233,14 +259,18 @@ class LinearProblem:
         )
         if not self.intercept:
             return theta
-        # the gradient at zero is the prediction at zero minus the target
-        short = theta.new_zeros(self.outputs)
-        for _, y, weight in self.parts():
-            zero = theta.new_zeros((len(y), self.outputs))
-            gradient = self.objective.gradient(zero, y.to(self.home))
-            heavy = gradient if weight is None else gradient * self._wide(weight)[:, None]
-            short += heavy.sum(0)
-        mean = self.objective.mean(theta[-1:])[0] - self.everywhere(short) / self.total
+
+        def leaf(x: Rows, rows: slice) -> Tensor:
+            # the gradient at zero is the prediction at zero minus the target
+            short = theta.new_zeros(self.outputs)
+            for _, y, weight in self.parts(rows):
+                zero = theta.new_zeros((len(y), self.outputs))
+                gradient = self.objective.gradient(zero, y.to(self.home))
+                heavy = gradient if weight is None else gradient * self._wide(weight)[:, None]
+                short += heavy.sum(0)
+            return short
+
+        mean = self.objective.mean(theta[-1:])[0] - self.summed(leaf) / self.total
         theta[-1] = self.objective.link(mean)
         return theta
 
@@ -260,8 +290,9 @@ class LinearProblem:
         heavy = torch.ones_like(y[:, 0]) if self.given is None else self.given
         mean = y.new_zeros(self.outputs)
         if self.intercept:
-            mean = self.everywhere(heavy @ y) / self.total
-        variance = (self.everywhere(heavy @ (y - mean).square()) / self.total).sum().item()
+            mean = self.summed(lambda x, rows: heavy[rows] @ y[rows]) / self.total
+        squares = self.summed(lambda x, rows: heavy[rows] @ (y[rows] - mean).square())
+        variance = self.world.number((squares / self.total).sum().item())
         return variance if variance > (64 * EPS * mean).square().sum().item() else 1.0
 
     @property
@@ -284,13 +315,7 @@ class LinearProblem:
         if isinstance(self.x, (Sparse, Coded)):
             mean, square = self._sums(None)
         else:
-            shift = self.x.block(slice(0, 0)).new_zeros(inputs)
-            if self.intercept and len(self.x):
-                first = slice(0, BLOCK)
-                block = self.x.block(first)
-                shift = block.mean(0) if self.weight is None else self._share(first) @ block
-            if self.world.size > 1:
-                shift = self.world.sum(shift) / self.world.size
+            shift = self._first()
             mean, square = self._sums(shift)
         if not square.isfinite().all():
             column = int((~square.isfinite()).nonzero()[0])
@@ -304,40 +329,53 @@ class LinearProblem:
         variance = (square - mean.square()).clamp(min=0)
         if not isinstance(self.x, (Sparse, Coded)):
             mean = mean + self._wide(shift)
-        mean, constant = constants(self.x, mean, variance)
-        if self.world.size > 1:
-            constant = torch.zeros_like(constant)  # a rank does not know the rows of others
+        mean, constant = constants(self.x, mean, variance, self.world)
         return self._large(Columns(mean, torch.where(constant, 0.0, variance.sqrt())))
 
-    def _share(self, rows: slice) -> Tensor:
-        """The weights of some rows as shares of their sum, in the dtype of the inputs."""
-        assert self.weight is not None
-        heavy = self.weight[rows]
-        return heavy / heavy.sum()
+    def _first(self) -> Tensor:
+        """About the mean (inputs,) of the inputs, from the first rows of each share."""
+
+        def leaf(x: Rows, rows: slice) -> Tensor:
+            block = x.block(slice(0, BLOCK))
+            if not self.intercept or not len(block):
+                return block.new_zeros(x.shape[1])
+            if self.weight is None:
+                return block.mean(0)
+            heavy = self.weight[rows][:BLOCK]
+            return (heavy / heavy.sum()) @ block
+
+        found = self.summed(leaf)
+        return found if self.count == 1 else found / self.count
 
     def _sums(self, shift: Tensor | None) -> tuple[Tensor, Tensor]:
         """The weighted means (inputs,) of the inputs less ``shift``, and of their squares."""
-        if shift is None:
-            ones = torch.ones_like(self.y[: len(self.x)].reshape(len(self.x), -1)[:, :1])
-            heavy = ones.to(self.x.dtype) if self.weight is None else self.weight[:, None]
-            sums = torch.stack([self.x.transposed(heavy)[:, 0], self.x.squares(heavy)[:, 0]])
-        else:
+
+        def plain(x: Rows, rows: slice) -> Tensor:
+            ones = torch.ones((len(x), 1), dtype=x.dtype, device=x.device)
+            heavy = ones if self.weight is None else self.weight[rows][:, None]
+            return torch.stack([x.transposed(heavy)[:, 0], x.squares(heavy)[:, 0]])
+
+        def shifted(x: Rows, rows: slice) -> Tensor:
+            assert shift is not None
             sums = torch.zeros((2, len(shift)), dtype=torch.float64, device=self.home)
-            ones = shift.new_ones(min(BLOCK, len(self.x)))
-            for rows, held in self.x.blocks(BLOCK):
+            ones = shift.new_ones(min(BLOCK, len(x)))
+            own = None if self.weight is None else self.weight[rows]
+            for some, held in x.blocks(BLOCK):
                 block = held - shift
-                weight = ones[: len(block)] if self.weight is None else self.weight[rows]
+                weight = ones[: len(block)] if own is None else own[some]
                 sums[0] += self._wide(weight @ block)
                 sums[1] += self._wide(weight @ block.square_())
-        mean, square = self.everywhere(sums) / self.total
+            return sums
+
+        mean, square = self.summed(plain if shift is None else shifted) / self.total
         return mean, square
 
     def _large(self, found: Columns) -> Columns:
         """The columns; raises if one varies so little that its squares lose their digits."""
         least = 16 * torch.finfo(self.stored).tiny ** 0.5
         few = (found.deviation < least).nonzero().flatten()
-        if len(few) and len(self.x):
-            low, high = self.x.spread(few)
+        if len(few) and self.rows:
+            low, high = spread_of(self.x, few, self.world)
             spread = high - low
             small = few[(spread > 0) & (spread < least) & (found.mean[few].abs() < least)]
             if len(small):
@@ -353,20 +391,24 @@ class LinearProblem:
 
     def raw(self, theta: Tensor) -> Tensor:
         """Raw predictions (rows, outputs) in the dtype of ``x``."""
-        raw = self.x @ theta[:-1]
+        w = theta[:-1]
+        raw = self.x @ w if len(self.held) == 1 else torch.cat([x @ w for x in self.held])
         return raw.add_(theta[-1].to(raw)) if self.intercept else raw
 
     def value(self, raw: Tensor) -> Tensor:
         """The mean loss of raw predictions, without the penalty."""
-        total = torch.zeros((), dtype=torch.float64, device=self.home)
-        for rows, y, weight in self.parts():
+
+        def leaf(rows: slice, y: Tensor, weight: Tensor | None) -> Tensor:
             loss = self.objective.loss(raw[rows], y)
-            total += self._sum(loss if weight is None else loss * weight)
-        return self.everywhere(total) / self.total
+            return self._sum(loss if weight is None else loss * weight)
+
+        return self._total(leaf) / self.total
 
     def penalty(self, theta: Tensor) -> Tensor:
-        """``alpha/2 |theta without bias|^2``, half the product of ``theta`` with itself."""
-        return self.penalty_product(theta, theta) / 2
+        """``alpha/2 |theta without bias|^2``, half the product of ``theta`` with itself; as rank 0
+        computes it."""
+        result: Tensor = self.world.same(self.penalty_product(theta, theta)) / 2
+        return result
 
     def penalty_product(self, one: Tensor, other: Tensor) -> Tensor:
         """The penalty's second derivative between two directions."""
@@ -376,15 +418,16 @@ class LinearProblem:
     def value_and_residual(self, raw: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The mean loss, and each row's weighted derivative by its raw predictions, in ``out`` if
         that is given."""
-        total = torch.zeros((), dtype=torch.float64, device=self.home)
         residual = torch.empty_like(raw) if out is None else out
-        for rows, y, weight in self.parts():
+
+        def leaf(rows: slice, y: Tensor, weight: Tensor | None) -> Tensor:
             loss, gradient = self.objective.loss_and_gradient(raw[rows], y)
             if weight is not None:
                 loss, gradient = loss * weight, gradient * weight[:, None]
-            total += self._sum(loss)
             residual[rows] = gradient
-        return self.everywhere(total) / self.total, residual
+            return self._sum(loss)
+
+        return self._total(leaf) / self.total, residual
 
     def value_and_gradient(self, theta: Tensor, raw: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The objective and its gradient; one product with ``x`` if ``raw`` is given, else two."""
@@ -399,29 +442,45 @@ class LinearProblem:
 
     def transpose(self, residual: Tensor) -> Tensor:
         """``[x, 1]' residual / sum(w)`` (inputs + 1, outputs), over all ranks."""
-        inputs = self.x.transposed(residual)
-        bias = inputs.new_zeros(self.outputs)
-        if self.intercept and self.bulky:  # a sum in float64 has a copy in it
-            for rows, _, _ in self.parts():
-                bias += self._sum(residual[rows], 0)
-        elif self.intercept:
-            bias = self._sum(residual, 0)
-        return self.everywhere(torch.cat([inputs, bias[None]])) / self.total
 
-    def slope(self, residual: Tensor, move: Tensor) -> float:
-        """The derivative of the mean loss along ``move``."""
-        total = torch.zeros((), dtype=torch.float64, device=self.home)
-        for rows, _, _ in self.parts():
-            total += self._sum(residual[rows] * move[rows])
-        return float(self.everywhere(total)) / self.total
+        def leaf(x: Rows, rows: slice) -> Tensor:
+            own = residual[rows]
+            inputs = x.transposed(own)
+            bias = inputs.new_zeros(self.outputs)
+            if self.intercept and self.bulky:  # a sum in float64 has a copy in it
+                for some, _, _ in self.parts(rows):
+                    bias += self._sum(residual[some], 0)
+            elif self.intercept:
+                bias = self._sum(own, 0)
+            return torch.cat([inputs, bias[None]])
+
+        return self.summed(leaf) / self.total
+
+    def value_and_slope(
+        self, raw: Tensor, move: Tensor, out: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, float]:
+        """``value_and_residual``, and the derivative of the mean loss along ``move`` (rows,
+        outputs), as one sum over all ranks."""
+        residual = torch.empty_like(raw) if out is None else out
+
+        def leaf(rows: slice, y: Tensor, weight: Tensor | None) -> Tensor:
+            loss, gradient = self.objective.loss_and_gradient(raw[rows], y)
+            if weight is not None:
+                loss, gradient = loss * weight, gradient * weight[:, None]
+            residual[rows] = gradient
+            return torch.stack([self._sum(loss), self._sum(residual[rows] * move[rows])])
+
+        value, slope = self._total(leaf, 2)
+        return value / self.total, residual, float(slope) / self.total
 
     def bend(self, raw: Tensor, move: Tensor) -> float:
         """The second derivative of the mean loss at ``raw`` along ``move``."""
-        total = torch.zeros((), dtype=torch.float64, device=self.home)
-        for rows, y, weight in self.parts():
+
+        def leaf(rows: slice, y: Tensor, weight: Tensor | None) -> Tensor:
             bent = self.objective.curvature(raw[rows], y, move[rows]) * move[rows]
-            total += self._sum(bent if weight is None else bent * weight[:, None])
-        return float(self.everywhere(total)) / self.total
+            return self._sum(bent if weight is None else bent * weight[:, None])
+
+        return float(self._total(leaf)) / self.total
 
     @property
     def leverage(self) -> Tensor:
@@ -432,7 +491,9 @@ class LinearProblem:
             scale = torch.where(deviation > 0, 1 / deviation, 0.0).to(self.x.dtype)
             scale, shift = scale.to(self.x.device), mean.to(self.x.dtype).to(self.x.device)
             squares = [
-                (block - shift).mul_(scale).square_().sum(1) for _, block in self.x.blocks(BLOCK)
+                (block - shift).mul_(scale).square_().sum(1)
+                for x in self.held
+                for _, block in x.blocks(BLOCK)
             ]
             inputs = max(1, int((deviation > 0).sum()))
             self._data["leverage"] = torch.cat(squares or [scale[:0]]).div_(inputs).add_(1) / 2
@@ -447,9 +508,9 @@ class LinearProblem:
             result[rows] = diagonal if weight is None else diagonal * weight[:, None]
         return result
 
-    def total_of(self, values: Tensor) -> float:
-        """The sum of all entries over all ranks."""
-        return float(self.everywhere(self._sum(values)))
+    def weighed(self, weight: Tensor, values: Tensor) -> Tensor:
+        """The sums over rows of ``values`` (rows, outputs) times ``weight`` (rows,)."""
+        return self.summed(lambda x, rows: weight[rows] @ values[rows])
 
     def scaled(self, gradient: Tensor) -> float:
         """The largest entry of a gradient in the scale of the columns; it decides convergence.
@@ -470,39 +531,66 @@ class LinearProblem:
         """The second moments of inputs and targets, in one pass over the rows."""
         if "moments" not in self._data:
             y = self.y.reshape(len(self.x), self.outputs)
-            found = Moments.of(self.x, y, self.weight, intercept=self.intercept, home=self.home)
-            self._data["moments"] = found.everywhere(self.world)
+            parts = [
+                Moments.of(
+                    x, y[rows], None if self.weight is None else self.weight[rows],
+                    intercept=self.intercept, home=self.home, check=self.count == 1,
+                )
+                for x, rows in zip(self.held, self.shares, strict=True)
+            ]  # fmt: skip
+            self._data["moments"] = Moments.everywhere(parts, self.x, self.world, self.count)
         result: Moments = self._data["moments"]
         return result
 
-    @property
-    def numbers(self) -> float:
-        """How many numbers the inputs are, over all ranks."""
-        return (
-            self.x.numbers if isinstance(self.x, (Sparse, Coded)) else self.rows * self.x.shape[1]
-        )
+    def triangle(self, targets: Tensor, shift: Tensor) -> Triangle:
+        """The triangle of the rows, with ``targets`` (rows, outputs) beside them, less ``shift``
+        (inputs + outputs,): each share has one, and all of them are folded once more."""
+        parts = [
+            Triangle.of(
+                x, targets[rows], None if self.given is None else self.given[rows], shift,
+                intercept=self.intercept,
+            )
+            for x, rows in zip(self.held, self.shares, strict=True)
+        ]  # fmt: skip
+        return Triangle.everywhere(parts, self.world, self.count)
 
     @property
     def bulky(self) -> bool:
         """Whether the raw predictions are many (``BULKY``)."""
-        return len(self.x) * self.outputs > BULKY
+        return self.rows * self.outputs > BULKY
 
-    def pieces(self) -> Iterator[LinearProblem]:
-        """The problem itself; if its raw predictions are many, some rows of it at a time. Sums over
-        the rows of a piece are still divided by the whole weight, so those of all pieces add up."""
-        if not self.bulky or self.world.size > 1:
-            yield self
+    def pieces(self) -> Iterator[tuple[slice, LinearProblem]]:
+        """All rows of the problem, with itself; of several shares, one at a time; if its raw
+        predictions are many, some rows at a time. Sums over the rows of a piece, by this process
+        alone, are still divided by the whole weight, so those of all pieces add up."""
+        if self.count > 1:
+            every: Iterable[tuple[slice, Rows]] = zip(self.shares, self.held, strict=True)
+        elif not self.bulky:
+            yield slice(0, len(self.x)), self
             return
-        step = max(1, PART // self.outputs)
-        for start in range(0, len(self.x), step):
-            rows = slice(start, min(start + step, len(self.x)))
+        else:
+            step = max(1, PART // self.outputs)
+            starts = range(0, len(self.x), step)
+            slices = [slice(start, min(start + step, len(self.x))) for start in starts]
+            numbers = torch.arange(len(self.x), device=self.x.device)
+            every = ((rows, self.x.take(numbers[rows])) for rows in slices)
+        for rows, x in every:
             piece = copy(self)
-            piece.x = self.x.take(torch.arange(rows.start, rows.stop, device=self.x.device))
-            piece.y = self.y[rows]
+            piece.world, piece.count, piece.shares = World(), 1, [slice(0, len(x))]
+            piece.x, piece.y, piece.held = x, self.y[rows], [x]
             if self.given is not None and self.weight is not None:
                 piece.given, piece.weight = self.given[rows], self.weight[rows]
             piece._data, piece._inverse = {}, None
-            yield piece
+            yield rows, piece
+
+    def over_pieces(self, every: Sequence[Tensor]) -> Tensor:
+        """The sum over all ranks of what the ``pieces`` gave."""
+        if self.count > 1:
+            return self.world.tree_sum(every, self.count)
+        result = every[0]
+        for one in every[1:]:
+            result = result + one
+        return result
 
     @property
     def compact(self) -> bool:
@@ -521,17 +609,19 @@ class LinearProblem:
         else:
             own = raw.gather(1, self.y[:, None])
             right = own[:, 0] - raw.scatter(1, self.y[:, None], -math.inf).amax(1)
-        wrong = torch.tensor(float((right <= 0).sum()), dtype=torch.float64, device=self.home)
-        return self.everywhere(wrong).item() == 0
+        wrong = right <= 0
+        return float(self.summed(lambda x, rows: self._sum(wrong[rows]))) == 0
 
     # sums
 
-    def parts(self) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
-        """Blocks of rows whose raw predictions fit into a core's cache; targets and weights too."""
+    def parts(self, share: slice | None = None) -> Iterator[tuple[slice, Tensor, Tensor | None]]:
+        """Blocks of rows whose raw predictions fit into a core's cache; targets and weights too.
+        Those of one share, or of all of this rank."""
         step = max(1, PART // self.outputs)
-        for start in range(0, len(self.x), step):
-            rows = slice(start, start + step)
-            yield rows, self.y[rows], None if self.weight is None else self.weight[rows]
+        for one in self.shares if share is None else [share]:
+            for start in range(one.start, one.stop, step):
+                rows = slice(start, min(start + step, one.stop))
+                yield rows, self.y[rows], None if self.weight is None else self.weight[rows]
 
     def _wide(self, value: Tensor) -> Tensor:
         return value.to(self.home).double()
@@ -542,21 +632,56 @@ class LinearProblem:
         result: Tensor = value.to(self.home).sum(dim=dim, dtype=torch.float64)
         return result
 
-    def everywhere(self, value: Tensor) -> Tensor:
-        """The sum over all ranks."""
-        return self.world.sum(value)
+    def summed(self, leaf: Callable[[Rows, slice], Tensor]) -> Tensor:
+        """The sum over all shares of all ranks of what ``leaf`` gives for the inputs of one share,
+        and the place of its rows among those of this rank."""
+        every = (leaf(x, rows) for x, rows in zip(self.held, self.shares, strict=True))
+        return self.world.tree_sum(every, self.count)
+
+    def _total(self, leaf: Callable[[slice, Tensor, Tensor | None], Tensor], *shape: int) -> Tensor:
+        """The sum over all ranks of what ``leaf`` gives for each of the ``parts``."""
+
+        def share(x: Rows, rows: slice) -> Tensor:
+            total = torch.zeros(shape, dtype=torch.float64, device=self.home)
+            for part in self.parts(rows):
+                total += leaf(*part)
+            return total
+
+        return self.summed(share)
 
 
-def _weighted(x: Rows, y: Tensor, weight: Tensor, world: World) -> tuple[Rows, Tensor, Tensor]:
-    """The rows of weight above 0, their targets and weights (rows,) in float64; the weights are
-    divided by a power of two, about the largest one."""
+def _slices(lengths: Sequence[int]) -> list[slice]:
+    """Consecutive rows of some lengths."""
+    ends = list(accumulate(lengths))
+    return [slice(end - length, end) for end, length in zip(ends, lengths, strict=True)]
+
+
+def _parts(x: Rows, shares: Sequence[slice]) -> list[Rows]:
+    """The inputs of each share."""
+    return [x] if len(shares) == 1 else [x.part(rows) for rows in shares]
+
+
+def _mean(block: Tensor, weight: Tensor | None) -> Tensor:
+    """The weighted mean (inputs,) of rows in float64."""
+    if weight is None:
+        return block.mean(0)
+    share = weight.to(block)
+    return (share / share.sum()) @ block
+
+
+def _weighted(
+    x: Rows, y: Tensor, weight: Tensor, world: World, lengths: Sequence[int]
+) -> tuple[Rows, Tensor, Tensor, Sequence[int]]:
+    """The rows of weight above 0, their targets, their weights (rows,) in float64, and the lengths
+    of their shares; the weights are divided by a power of two, about the largest one."""
     heavy = weight.to(x.home).double()
     largest = heavy.amax() if len(heavy) else heavy.new_zeros(())
-    top = world.sum(largest).item()
+    top = world.most(largest).item()
     if top > 0:
         heavy = heavy / 2.0 ** math.floor(math.log2(top))
     kept = heavy.to(x.dtype) > 0
     if not kept.all():
         chosen = kept.nonzero()[:, 0]
         x, y, heavy = x.take(chosen.to(x.device)), y[chosen.to(y.device)], heavy[chosen]
-    return x, y, heavy
+        lengths = [int(part.sum()) for part in kept.split(list(lengths))]
+    return x, y, heavy, lengths

@@ -66,6 +66,10 @@ class Rows(ABC):
         """Some rows, by number."""
 
     @abstractmethod
+    def part(self, rows: slice) -> Rows:
+        """Some consecutive rows, without a copy of them."""
+
+    @abstractmethod
     def block(self, rows: slice | Tensor) -> Tensor:
         """Some rows as a tensor (rows, inputs) in ``dtype``."""
 
@@ -128,6 +132,9 @@ class Dense(Rows):
     def take(self, chosen: Tensor) -> Rows:
         return Dense(self.x[chosen], self.shift, self.dtype)
 
+    def part(self, rows: slice) -> Rows:
+        return Dense(self.x[rows], self.shift, self.dtype)
+
     def block(self, rows: slice | Tensor) -> Tensor:
         found = self.x[rows].to(self.dtype)
         return found if self.shift is None else found - self.shift.to(found)
@@ -168,6 +175,12 @@ class Sparse(Rows):
 
     def take(self, chosen: Tensor) -> Rows:
         return Sparse(self.matrix[chosen.numpy()])
+
+    def part(self, rows: slice) -> Rows:
+        whole, ends = self.matrix, self.matrix.indptr[rows.start : rows.stop + 1]
+        held = slice(ends[0], ends[-1])
+        parts = whole.data[held], whole.indices[held], ends - ends[0]
+        return Sparse(type(whole)(parts, shape=(len(ends) - 1, whole.shape[1])))
 
     def block(self, rows: slice | Tensor) -> Tensor:
         chosen = rows.numpy() if isinstance(rows, Tensor) else rows
@@ -223,6 +236,11 @@ class Coded(Rows):
 
     def take(self, chosen: Tensor) -> Rows:
         ones, plain = self.ones.take(chosen), self.plain.take(chosen)
+        assert isinstance(ones, Sparse) and isinstance(plain, Dense)
+        return Coded(plain, ones, self.places)
+
+    def part(self, rows: slice) -> Rows:
+        ones, plain = self.ones.part(rows), self.plain.part(rows)
         assert isinstance(ones, Sparse) and isinstance(plain, Dense)
         return Coded(plain, ones, self.places)
 

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from linnet.line.problem import LinearProblem
+from linnet.line.rows import Dense
 
 NULL = 1e-9
 """A singular value of columns of one length, below this share of the largest, counts as zero."""
@@ -29,28 +30,28 @@ def separated(problem: LinearProblem, raw: Tensor, tol: float) -> bool:
     Separation is complete if in ``raw`` the largest prediction of each row is that of its own
     class. It is quasi-complete if for some class there is a direction that does not change the
     undecided rows, and moves all other rows only towards their classes (Albert and Anderson 1984,
-    Biometrika 71, 1-10). Linear programming finds it (Konis 2007, thesis, Oxford), on one process
+    Biometrika 71, 1-10). Linear programming finds it (Konis 2007, thesis, Oxford), on rank 0
     and for at most ``MOST`` numbers; ``raw`` must be near an optimum.
     """
     if problem.y.dim() != 1:
         return False
     if problem.separates(raw):
         return True
-    if problem.world.size > 1:
-        return False
+    world = problem.world
     _, residual = problem.value_and_residual(raw)
     weight = torch.ones_like(raw[:, 0]) if problem.weight is None else problem.weight
     in_doubt = residual.abs() > (DECIDED * weight).clamp(max=10 * tol * problem.total)[:, None]
     for k in range(problem.outputs):
         decided = ~in_doubt[:, k]
-        if decided.any() and problem.compact:
+        count = int(world.sum(decided.sum()))
+        if count and problem.compact:
             null = _null(problem, in_doubt[:, k])
-            x = problem.x.wide().block(decided.nonzero()[:, 0]).to(problem.home)
-            if not 0 < null.shape[1] * len(x) <= MOST:
+            if not 0 < null.shape[1] * count <= MOST:
                 continue
+            x = problem.x.wide().block(decided.nonzero()[:, 0]).to(problem.home)
             own = problem.y[decided] == (k if problem.outputs > 1 else 1)
             toward = (x @ null[:-1] + null[-1]) * torch.where(own, 1.0, -1.0)[:, None]
-            along = _moves(toward)
+            along = _along(problem, toward)
             if along is not None and _falls(problem, raw, k, null @ along):
                 return True
     return False
@@ -61,7 +62,7 @@ def _falls(problem: LinearProblem, raw: Tensor, k: int, direction: Tensor) -> bo
     else what looks like separation is rounding."""
     wide = problem.x.wide()
     move = (wide @ direction[:-1, None])[:, 0] + direction[-1]
-    largest = move.abs().amax()
+    largest = problem.world.most(move.abs().amax() if len(move) else move.new_zeros(()))
     if not largest > 0:
         return False
     raw = raw.double()
@@ -74,6 +75,17 @@ def _falls(problem: LinearProblem, raw: Tensor, k: int, direction: Tensor) -> bo
             return False
         before = after
     return True
+
+
+def _along(problem: LinearProblem, toward: Tensor) -> Tensor | None:
+    """``_moves`` for the rows of all ranks, as rank 0 finds it."""
+    world = problem.world
+    if world.size == 1:
+        return _moves(toward)
+    every = world.gather(toward)
+    found = _moves(every) if world.lead else None
+    told = world.tell(None if found is None else found.tolist())
+    return None if told is None else every.new_tensor(told)
 
 
 def _moves(toward: Tensor) -> Tensor | None:
@@ -110,6 +122,9 @@ def _null(problem: LinearProblem, rows: Tensor) -> Tensor:
     length in these very rows: a huge number in another row must not make them look like zero.
     """
     held = problem.x.take(rows.nonzero()[:, 0]).wide()
+    if problem.world.size > 1:  # they are few
+        every = held.block(slice(0, len(held))).to(problem.home)
+        held = Dense(problem.world.gather(every))
     count, width = len(held), held.shape[1]
     mean = torch.zeros(width, dtype=torch.float64, device=problem.home)
     if problem.intercept and count:
@@ -127,10 +142,14 @@ def _null(problem: LinearProblem, rows: Tensor) -> Tensor:
         part = torch.cat([z, z.new_full((len(z), 1), last)], 1)
         r = torch.linalg.qr(torch.cat([r, part]), mode="r").R
     _, s, vt = torch.linalg.svd(r, full_matrices=True)
+    s, vt = problem.world.same(s, vt)
     known = int((s > NULL * s.amax()).sum()) if len(s) else 0
     null = vt[known:].T
     if not problem.intercept:
         null = null * (1 - torch.eye(len(null), dtype=null.dtype, device=null.device)[:, -1:])
     w = scale[:, None] * null[:-1]
     back = torch.cat([w, null[-1:] * last - mean[None] @ w])
-    return torch.linalg.qr(back / back.norm(dim=0).clamp(min=1e-300)).Q if back.shape[1] else back
+    if not back.shape[1]:
+        return back
+    basis: Tensor = problem.world.same(torch.linalg.qr(back / back.norm(dim=0).clamp(min=1e-300)).Q)
+    return basis

@@ -16,7 +16,9 @@ class LineSettings(Closed):
 
     ``penalty`` is the L2 penalty, or the path of penalties from which validation rows choose;
     ``tol`` the largest gradient entry at which a penalty counts as solved, in units of the target's
-    deviation.
+    deviation. ``shares`` is the number of parts into which the rows are divided for sums: the most
+    processes that can fit a line together. The same shares give the same bits on any number of
+    processes.
     """
 
     intercept: bool = True
@@ -26,6 +28,7 @@ class LineSettings(Closed):
     solver: str = "auto"
     tol: Literal["auto"] | Annotated[float, Field(gt=0)] = "auto"
     max_iter: Annotated[int, Field(ge=1)] = 5_000
+    shares: Annotated[int, Field(ge=1, le=4_096)] = 1
 
     @model_validator(mode="after")
     def _solver(self) -> LineSettings:

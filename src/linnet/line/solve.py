@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from linnet.core.parallel import World
+from linnet.core.parallel import ALIGNED, World
 from linnet.core.randomness import generator
 from linnet.core.record import Reason, Step
 from linnet.core.registry import lookup
@@ -49,17 +49,20 @@ def begin(
 ) -> Solve:
     """The fit of a line to the rows ``train``; with ``start``, from the coefficients that
     ``network`` has been given. The settings leave nothing to "auto"; nothing depends on ``seed``.
+    Of several ranks each has all rows, and computes with its shares of them.
     """
     assert settings.penalty != "auto" and settings.tol != "auto"
     coded = isinstance(train.x, Coded)
     device = torch.device("cpu") if coded else world.device  # products with codes are SciPy's
     network.to(device)
+    own, lengths = _own(train, settings, world)
     train = train.to(device)
-    inputs = network.features(train.x)
+    inputs = network.features(train.x[own])
     problem = LinearProblem(
         objective, rows.Coded.of(inputs) if isinstance(inputs, Coded) else inputs,
-        train.y, train.weight,
+        train.y[own], None if train.weight is None else train.weight[own],
         outputs=network.spec.outputs, intercept=settings.intercept, world=world,
+        lengths=lengths, count=settings.shares,
     )  # fmt: skip
     theta = None
     if start is not None:
@@ -80,18 +83,27 @@ def begin_constant(
     network: Constant,
     objective: Objective,
     train: Dataset,
-    settings: object,
+    settings: LineSettings,
     *,
     seed: int,
     world: World,
     start: Mapping[str, Tensor] | None = None,
 ) -> SolveConstant:
     """The fit of the best constant: a problem without inputs."""
-    none = torch.zeros((len(train), 0), dtype=torch.float64)
+    own, lengths = _own(train, settings, world)
+    none = torch.zeros((sum(lengths), 0), dtype=torch.float64)
     problem = LinearProblem(
-        objective, none, train.y, train.weight, outputs=network.spec.outputs, world=world
-    )
+        objective, none, train.y[own], None if train.weight is None else train.weight[own],
+        outputs=network.spec.outputs, world=world, lengths=lengths, count=settings.shares,
+    )  # fmt: skip
     return SolveConstant(network, problem)
+
+
+def _own(train: Dataset, settings: LineSettings, world: World) -> tuple[slice, list[int]]:
+    """The rows of this rank among ``train``, and how many are in each of its shares."""
+    shares = world.shares(len(train), settings.shares)
+    lengths = [share.stop - share.start for share in shares]
+    return slice(shares[0].start, shares[-1].stop), lengths
 
 
 class Solve(Method):
@@ -214,7 +226,8 @@ class Solve(Method):
 
     def _amid(self, start: dict[str, Any], index: int, last: int, state: State) -> dict[str, Any]:
         """The state for a checkpoint within a penalty; or at its start if that is not possible."""
-        packed = self.solver.pack(state)
+        several = self.problem.count > 1  # each rank has the predictions of its own rows alone
+        packed = None if several else self.solver.pack(state)
         if packed is None:
             return start
         return {"index": index, "place": start["place"], "last": last, "state": packed}
@@ -229,13 +242,12 @@ class Solve(Method):
             return theta
         stages = math.ceil(math.log(problem.rows / SAMPLE) / math.log(GROWTH))
         ratio = (problem.rows / SAMPLE) ** (1 / stages)
-        order = torch.randperm(len(problem.x), generator=generator(0, "sample"))
-        share = len(problem.x) / problem.rows  # of this rank
-        probe = problem.take(order[len(order) - round(SAMPLE * share) :], SAMPLE)
+        orders = _orders(problem)
+        probe = problem.take([order[len(order) - some :] for order, some in orders(SAMPLE)], SAMPLE)
         before = math.inf
         for stage in range(stages):
             rows = round(SAMPLE * ratio**stage)
-            part = problem.take(order[: round(rows * share)], rows)
+            part = problem.take([order[:some] for order, some in orders(rows)], rows)
             state = self.solver.start(part, theta)
             best, stale = math.inf, 0
             while stale < 3 and state.steps < 50 and not state.stuck:
@@ -335,6 +347,24 @@ class Solve(Method):
         return certify(self.whole.at(alpha), stored.to(self.whole.home).double())
 
 
+def _orders(problem: LinearProblem) -> Callable[[int], list[tuple[Tensor, int]]]:
+    """A function that gives, for a sample of some rows of all, a random order of the rows of each
+    share of this rank, and how many of them to take. The orders are functions of the share."""
+    several = problem.count > 1
+    orders = [
+        torch.randperm(len(x), generator=generator(0, "sample", *([number] if several else [])))
+        for number, x in zip(problem.world.held(problem.count), problem.held, strict=True)
+    ]
+
+    def parts(rows: int) -> list[tuple[Tensor, int]]:
+        each = [round(rows * (len(order) / problem.rows)) for order in orders]
+        if several:
+            each = [some // ALIGNED * ALIGNED for some in each]
+        return list(zip(orders, each, strict=True))
+
+    return parts
+
+
 class SolveConstant(Method):
     """The fit of a ``Constant``, in one step."""
 
@@ -349,10 +379,9 @@ class SolveConstant(Method):
         theta = self.problem.constant
         with torch.no_grad():
             self.network.bias.copy_(theta[-1])
-        parts = [piece.value_and_gradient(theta) for piece in self.problem.pieces()]
-        value, gradient = parts[0][0], parts[0][1]
-        for some, slope in parts[1:]:
-            value, gradient = value + some, gradient + slope
+        parts = [piece.value_and_gradient(theta) for _, piece in self.problem.pieces()]
+        value = self.problem.over_pieces([part[0] for part in parts])
+        gradient = self.problem.over_pieces([part[1] for part in parts])
         values = {"loss": value, "objective": value, "gradient_max": gradient[-1].abs().max()}
         reason = Reason("converged: the best constant has a closed form", "converged")
         yield Step(0, {**values, "converged": 1.0, "gap": 0.0}, complete=True, reason=reason)

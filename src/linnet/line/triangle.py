@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
+from linnet.core.parallel import World
 from linnet.line.moments import BLOCK, Solution
 from linnet.line.rows import Rows
 
@@ -70,6 +72,28 @@ class Triangle:
             r=_fold(self.r, lower),
             rows=self.rows + other.rows,
             total=self.total + other.total,
+        )
+
+    @staticmethod
+    def everywhere(parts: Sequence[Triangle], world: World, count: int) -> Triangle:
+        """The triangle of the rows of all ranks, from those of each share of this one, all with the
+        same shift: they are stacked and folded once more (Demmel et al. 2012, SIAM J. Sci. Comput.
+        34, A206-A239). Rank 0 does it, so that all have the same bits."""
+        if count == 1:
+            return parts[0]
+        width = int(parts[0].intercept) + len(parts[0].shift)
+        room = parts[0].r.new_zeros((len(parts), width, width))
+        for place, part in zip(room, parts, strict=True):
+            place[: len(part.r)] = part.r
+        every = world.gather(room).reshape(-1, width)
+        sums = world.tree_sum(
+            (every.new_tensor([float(part.rows), part.total]) for part in parts), count
+        )
+        return replace(
+            parts[0],
+            r=world.same(_fold(every[:0], every)),
+            rows=int(sums[0].item()),
+            total=float(sums[1].item()),
         )
 
     def parts(self) -> tuple[Tensor, Tensor, Tensor]:

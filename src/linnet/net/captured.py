@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from linnet.net.update import Autograd, Rows
+from linnet.net.together import Rows
+from linnet.net.update import Autograd
 
 WARM_UP = 3
 """The number of ordinary updates before one is recorded; PyTorch's CUDA graphs need them."""

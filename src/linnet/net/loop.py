@@ -27,7 +27,8 @@ from linnet.net.norms import batch_norms, recompute_norms
 from linnet.net.optimizers import Choice
 from linnet.net.schedules import SMALLEST, Plateau, Schedule, warmed
 from linnet.net.settings import NetSettings
-from linnet.net.update import Autograd, Loss, Optimizer, QuickUpdate, Rows, Update
+from linnet.net.together import Parts, Rows, Together
+from linnet.net.update import Autograd, Loss, Optimizer, QuickUpdate, Update
 from linnet.networks.base import Network
 from linnet.networks.method import Method
 from linnet.objectives.base import Objective
@@ -61,12 +62,20 @@ def begin(
     augment = Augment(settings.shift, settings.flip, settings.cutout, fill) or None
     if settings.label_smoothing:
         train = replace(train, y=smooth(train, settings.label_smoothing).to(parameter.dtype))
-    batches = Batches(train, settings.batch_size, seed, pairs=bool(batch_norms(network)))
+    together = (
+        None if world.size == 1 else Together(world, network, mean=settings.reduction == "mean")
+    )
+    pairs = bool(batch_norms(network))
+    batches = Batches(train, settings.batch_size, seed, pairs=pairs)
+    if together is not None:
+        batches = Parts(train, settings.batch_size, seed, pairs=pairs)
+        batches.together, batches.whole = together, augment is not None
 
     def make(network: Network, settings: NetSettings) -> Train:
         return Train(
-            network, objective, batches, settings, seed=seed, units=network.units, augment=augment
-        )
+            network, objective, batches, settings,
+            seed=seed, units=network.units, augment=augment, together=together,
+        )  # fmt: skip
 
     if settings.lr != "find":
         return make(network, settings)
@@ -95,6 +104,7 @@ class Train(Method):
         seed: int,
         units: Tensor | None = None,
         augment: Augment | None = None,
+        together: Together | None = None,
     ) -> None:
         assert isinstance(settings.epochs, int) and isinstance(settings.patience, int)
         self.network = network
@@ -102,13 +112,13 @@ class Train(Method):
         self.settings = settings
         self.epochs = settings.epochs
         self.seed = seed
-        self.augment = augment
+        self.augment, self.together = augment, together
         self.steps = settings.epochs * len(batches)
         self.patience = settings.patience
         choice: Choice = lookup(OPTIMIZERS, settings.optimizer, "optimizer")
         self.optimizer: Optimizer = choice(network.parameters(), settings)
         loss = Loss(objective, settings.reduction == "mean", units)
-        self.update = choose_update(network, loss, self.optimizer, settings, batches.size)
+        self.update = choose_update(network, loss, self.optimizer, settings, batches.size, together)
         self.schedule: Schedule = lookup(SCHEDULES, settings.schedule, "schedule")
         self.plateau = Plateau(settings)
         self.index = 0
@@ -181,6 +191,13 @@ class Train(Method):
         return True
 
     def __iter__(self) -> Iterator[Step]:
+        if self.together is None:
+            yield from self._seeded()
+            return
+        with self.together.layers(self.network):
+            yield from self._seeded()
+
+    def _seeded(self) -> Iterator[Step]:
         device = self.batches.data.x.device
         if device.type != "cuda":
             yield from self._steps(device)
@@ -215,6 +232,8 @@ class Train(Method):
                 rate = self._set_rate(index)
                 if self.augment is not None:
                     x = self.augment(x, self.seed, index)
+                    if self.together is not None:
+                        x, y, weight = self.together.take(x, y, weight)
                 if seed is None:
                     shown, total, rows = self.update(x, y, weight)
                 else:
@@ -267,17 +286,28 @@ class Train(Method):
 
 
 def choose_update(
-    network: Network, loss: Loss, optimizer: Optimizer, settings: NetSettings, size: int
+    network: Network,
+    loss: Loss,
+    optimizer: Optimizer,
+    settings: NetSettings,
+    size: int,
+    together: Together | None = None,
 ) -> Update:
-    """The fastest update that gives the same numbers."""
+    """The fastest update that gives the same numbers; with ``together`` one that adds up those of
+    the ranks."""
     half, clip = settings.precision == "bfloat16", settings.clip
     if network.update is not None and not half:
         quick: type[QuickUpdate] = load(network.update)
-        if quick.suits(network, optimizer):
-            return quick(network, loss, optimizer, clip)
+        if quick.suits(network, optimizer) and (together is None or hasattr(quick, "together")):
+            update = quick(network, loss, optimizer, clip)
+            update.together = together
+            return update
     eager = Autograd(network, loss, optimizer, clip, half=half)
-    if network.captured and all(
-        isinstance(group["lr"], Tensor) for group in optimizer.param_groups
+    eager.together = together
+    if (
+        together is None
+        and network.captured
+        and all(isinstance(group["lr"], Tensor) for group in optimizer.param_groups)
     ):
         return Captured(eager, size)
     return eager

@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from linnet.data.coded import Coded
 from linnet.net.fused import Fused
-from linnet.net.update import Loss, Optimizer, Rows
+from linnet.net.together import Rows, Together
+from linnet.net.update import Loss, Optimizer
 from linnet.networks import first
 from linnet.networks.mlp import MLP
 from linnet.networks.scaling import Rescaling
@@ -77,6 +78,8 @@ class Layer:
 class Perceptron:
     """The update of a plain perceptron by SGD, Adam or AdamW on a CPU."""
 
+    together: Together | None = None
+
     def __init__(
         self,
         network: MLP,
@@ -120,7 +123,10 @@ class Perceptron:
             a = kernel.forward(z)
             saved.append(a if kernel.by_output else z)
             if keep < 1:
-                mask = torch.empty_like(a).bernoulli_(keep).div_(keep)
+                if self.together is None:
+                    mask = torch.empty_like(a).bernoulli_(keep).div_(keep)
+                else:
+                    mask = self.together.mask(a, keep)
                 masks.append(mask)
                 a = a * mask
             inputs.append(a)
@@ -140,10 +146,13 @@ class Perceptron:
                 g = self.kernels[index - 1].backward(g, saved[index - 1])
             elif embedded is not None:
                 embedded.backward(first.passed(inputs[0], g, layer.weight, embedded.shape[1]))
+        sums: tuple[Tensor, Tensor, Rows] = shown, total, rows
+        if self.together is not None:
+            sums = self.together.add(self.parameters, sums)
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.clip)
         self.optimizer.step()
-        return shown, total, rows
+        return sums
 
     def _inputs(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
         """The inputs of the first layer, and those among them that are embedded, which autograd

@@ -9,11 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from linnet.net.fused import Fused
+from linnet.net.together import Rows, Together
 from linnet.objectives.base import Objective
 
 Optimizer = torch.optim.Optimizer | Fused
-Rows = Tensor | float
-"""The sum of weights of a batch."""
 
 
 class Update(Protocol):
@@ -27,6 +26,10 @@ class Update(Protocol):
 
 class QuickUpdate(Update, Protocol):
     """A faster update that a network names; it gives the same bits as ``Autograd``."""
+
+    together: Together | None
+    """The ranks whose parts of a batch are added up; a network's own update may lack it, and is
+    then not used with ranks."""
 
     def __init__(
         self, network: Any, loss: Loss, optimizer: Any, clip: float | None = None
@@ -70,6 +73,8 @@ class Loss:
 class Autograd:
     """Any network and any optimiser."""
 
+    together: Together | None = None
+
     def __init__(
         self,
         network: nn.Module,
@@ -91,9 +96,9 @@ class Autograd:
         if isinstance(self.optimizer, torch.optim.LBFGS):
             return self._search(self.optimizer, x, y, weight)
         shown, total, rows, goal = self.loss(self._raw(x), y, weight)
-        self._differentiate(goal)
+        sums = self._differentiate(goal, shown, total, rows)
         self.optimizer.step()
-        return shown, total, rows
+        return sums
 
     def _raw(self, x: Tensor) -> Tensor:
         if not self.half:
@@ -103,12 +108,19 @@ class Autograd:
             raw = self.network(x)
         return raw.to(self.parameters[0].dtype)
 
-    def _differentiate(self, goal: Tensor) -> None:
+    def _differentiate(
+        self, goal: Tensor, shown: Tensor, total: Tensor, rows: Rows
+    ) -> tuple[Tensor, Tensor, Rows]:
+        """Set the gradients of ``goal``; returns the sums over the whole batch."""
         for parameter in self.parameters:
             parameter.grad = None
         goal.backward()
+        sums = shown, total, rows
+        if self.together is not None:
+            sums = self.together.add(self.parameters, sums)
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.parameters, self.clip)
+        return sums
 
     def _search(
         self, optimizer: torch.optim.LBFGS, x: Tensor, y: Tensor, weight: Tensor | None
@@ -127,9 +139,11 @@ class Autograd:
         def closure() -> Tensor:
             back(state)
             shown, total, rows, goal = self.loss(self._raw(x), y, weight)
-            first.append((shown, total, rows))
-            self._differentiate(goal)
-            return goal.detach()
+            first.append(self._differentiate(goal, shown, total, rows))
+            if self.together is None:
+                return goal.detach()
+            _, total, rows = first[-1]
+            return total / rows if self.loss.mean else total
 
         optimizer.step(closure)
         return first[0]

@@ -48,16 +48,23 @@ def identity(recipe: Recipe) -> str:
 
 
 def differences(
-    path: Path, recipe: Recipe, fingerprint: str, threads: int, versions: Mapping[str, str]
+    path: Path,
+    recipe: Recipe,
+    fingerprint: str,
+    threads: int,
+    versions: Mapping[str, str],
+    ranks: int = 1,
 ) -> dict[str, str]:
     """The differences between the run in ``path`` and now, by name, with both values.
 
-    ``fingerprint`` is that of the data.
+    ``fingerprint`` is that of the data, ``ranks`` the number of processes that train together.
     """
     found = {**changed_settings(path, recipe), **changed_data(path, fingerprint)}
     info = directory.read_info(path)
     if info.get("threads") != threads:
         found["threads"] = f"{threads}, and was {info.get('threads')}"
+    if info.get("ranks", 1) != ranks:
+        found["ranks"] = f"{ranks}, and was {info.get('ranks', 1)}"
     for name in VERSIONS:
         old = info.get("versions", {}).get(name)
         if old != versions.get(name):
@@ -84,7 +91,11 @@ def changed_settings(path: Path, recipe: Recipe) -> dict[str, str]:
 def check(path: Path, found: Mapping[str, str], allow: Sequence[str]) -> None:
     """Raise ``InputError`` if there are differences that ``allow`` does not name, or that cannot be
     allowed."""
-    names = [name for name in Recipe.model_fields if name not in KEPT] + ["threads", *VERSIONS]
+    names = [name for name in Recipe.model_fields if name not in KEPT] + [
+        "threads",
+        "ranks",
+        *VERSIONS,
+    ]
     for name in allow:
         if name in (*KEPT, "split"):
             raise RecipeError(

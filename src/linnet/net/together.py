@@ -1,0 +1,220 @@
+"""A net on several ranks: each computes a part of every batch, and their gradients are added."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from linnet.core.parallel import World
+from linnet.data.batches import Batches
+from linnet.errors import RecipeError
+from linnet.net.norms import batch_norms
+
+Rows = Tensor | float
+"""The sum of weights of a batch."""
+
+
+class Together:
+    """What the ranks of ``world`` share of a step.
+
+    Which rows make a batch does not depend on the ranks; each takes a consecutive part of it. The
+    gradients of the parts are weighted by their rows and added, as one sum a step, so the step is
+    that of one process but for rounding. A rank for which no row is left takes the first one, and
+    counts it for nothing. Dropout draws for the whole batch on every rank; a batch norm has the
+    mean and the variance of the whole batch, for two sums more on the way forward, and two back.
+    """
+
+    def __init__(self, world: World, network: nn.Module, *, mean: bool) -> None:
+        """``mean``: the loss of a batch is divided by the sum of its weights."""
+        for norm in batch_norms(network):
+            if type(norm) not in NORMS:
+                raise RecipeError(
+                    f"{type(norm).__name__} has no form for ranks: use nn.BatchNorm1d, 2d or 3d, "
+                    "or train without ranks"
+                )
+        self.world, self.mean = world, mean
+        self.rows = 0
+        """The rows of the whole batch."""
+        self.own = slice(0)
+        """Those of this rank."""
+        self.counts = True
+        """Whether they count."""
+        self.factor = 1.0
+        """By what the gradient of the loss of this rank counts in that of the whole batch."""
+
+    def part(self, rows: int) -> slice:
+        """The rows of this rank of a batch of ``rows``."""
+        held = self.world.held(rows)
+        self.rows, self.counts = rows, len(held) > 0
+        self.own = slice(held.start, held.stop) if self.counts else slice(0, 1)
+        return self.own
+
+    def take(
+        self, x: Tensor, y: Tensor, weight: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """The part of this rank of a batch."""
+        own = self.part(len(y))
+        weight = None if weight is None else weight[own]
+        self.weigh(weight)
+        return x[own], y[own], weight
+
+    def weigh(self, weight: Tensor | None) -> None:
+        """Note the weights (rows,) of the rows of this rank; None: 1 each."""
+        whole = float(self.own.stop - self.own.start) if weight is None else float(weight.sum())
+        self.factor = (whole if self.mean else 1.0) if self.counts else 0.0
+
+    def add(
+        self, parameters: Sequence[nn.Parameter], sums: tuple[Tensor, Tensor, Rows]
+    ) -> tuple[Tensor, Tensor, Rows]:
+        """Replace the gradients by those of the whole batch, and return the ``sums`` of an update
+        over it."""
+        shown, total, rows = sums
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        last = torch.stack(
+            [torch.as_tensor(each).to(gradients[0]) for each in (shown, total, rows)]
+        )
+        factor = last[2] if self.mean else torch.ones_like(last[2])
+        flat = torch.cat([*[each.reshape(-1) for each in gradients]]) * factor
+        flat = torch.cat([flat, last])
+        flat = self.world.sum(flat if self.counts else torch.zeros_like(flat))
+        shown, total, rows = flat[-3:].unbind()
+        if self.mean:
+            flat = flat / rows
+        parts = flat[:-3].split([each.numel() for each in gradients])
+        for gradient, part in zip(gradients, parts, strict=True):
+            gradient.copy_(part.reshape(gradient.shape))
+        return shown, total, rows
+
+    def mask(self, a: Tensor, keep: float) -> Tensor:
+        """What dropout multiplies the numbers ``a`` (rows, ...) of this rank with: the part of what
+        one process draws for the whole batch."""
+        kind = torch.contiguous_format
+        if a.dim() == 4 and not a.is_contiguous():
+            kind = torch.channels_last
+        whole = torch.empty(
+            (self.rows, *a.shape[1:]), dtype=a.dtype, device=a.device, memory_format=kind
+        )
+        return whole.bernoulli_(keep).div_(keep)[self.own]
+
+    @contextmanager
+    def layers(self, network: nn.Module) -> Iterator[None]:
+        """A block in which the layers of ``network`` that know of other rows, or draw, do so for
+        the whole batch."""
+        handles = []
+        norms: list[Any] = [module for module in network.modules() if type(module) in NORMS]
+        for norm in norms:
+            norm.forward = partial(self._normed, norm)
+        for module in network.modules():
+            if type(module) is nn.Dropout and 0 < module.p < 1:
+                held: list[Tensor] = []
+                handles.append(module.register_forward_pre_hook(_remember(held)))
+                handles.append(module.register_forward_hook(self._redraw(held)))
+        try:
+            yield
+        finally:
+            for handle in handles:
+                handle.remove()
+            for norm in norms:
+                del norm.forward  # that of its class is back
+
+    def _normed(self, norm: Any, x: Tensor) -> Tensor:
+        """The batch norm of ``x`` (rows, channels, ...), by the moments of the whole batch."""
+        if not norm.training:
+            plain: Tensor = type(norm).forward(norm, x)
+            return plain
+        over = [dim for dim in range(x.dim()) if dim != 1]
+        shape = [1, -1] + [1] * (x.dim() - 2)
+        counted = x if self.counts else x * 0.0
+        size = x.new_tensor([x.numel() / x.shape[1] if self.counts else 0.0])
+        sums: Tensor = _Sum.apply(torch.cat([counted.sum(over), size]), self)  # type: ignore[no-untyped-call]
+        count = sums[-1].detach()
+        mean = sums[:-1] / count
+        off = x - mean.reshape(shape)
+        squares = off.square() if self.counts else off.square() * 0.0
+        variance: Tensor = _Sum.apply(squares.sum(over), self) / count  # type: ignore[no-untyped-call]
+        if norm.track_running_stats:
+            with torch.no_grad():
+                norm.num_batches_tracked += 1
+                share = norm.momentum
+                share = 1 / float(norm.num_batches_tracked) if share is None else share
+                norm.running_mean.lerp_(mean.to(norm.running_mean), share)
+                unbiased = variance * (count / (count - 1))
+                norm.running_var.lerp_(unbiased.to(norm.running_var), share)
+        result: Tensor = off * (variance + norm.eps).rsqrt().reshape(shape)
+        if norm.affine:
+            result = result * norm.weight.reshape(shape) + norm.bias.reshape(shape)
+        return result
+
+    def _redraw(self, held: list[Tensor]) -> Callable[[Any, Any, Any], Tensor | None]:
+        def after(module: nn.Dropout, args: tuple[Tensor], output: Tensor) -> Tensor | None:
+            if not module.training:
+                return None
+            _put(args[0], held.pop())
+            return args[0] * self.mask(args[0], 1 - module.p)
+
+        return after
+
+
+NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all ranks, through which gradients pass: that of a rank counts by its factor."""
+
+    @staticmethod
+    def forward(ctx: Any, value: Tensor, together: Together) -> Tensor:
+        ctx.together = together
+        result: Tensor = together.world.sum(value)
+        return result
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        (gradient,) = gradients
+        together: Together = ctx.together
+        whole = together.world.sum(gradient * together.factor)
+        return whole / together.factor if together.factor else torch.zeros_like(whole), None
+
+
+def _remember(held: list[Tensor]) -> Callable[[Any, Any], None]:
+    def before(module: nn.Dropout, args: tuple[Tensor]) -> None:
+        if module.training:
+            cuda = args[0].device.type == "cuda"
+            held.append(torch.cuda.get_rng_state() if cuda else torch.get_rng_state())
+
+    return before
+
+
+def _put(x: Tensor, state: Tensor) -> None:
+    """Set the random generator of the device of ``x``."""
+    if x.device.type == "cuda":
+        torch.cuda.set_rng_state(state)
+    else:
+        torch.set_rng_state(state)
+
+
+class Parts(Batches):
+    """The parts of a rank of the batches of an epoch; with ``whole`` the batches themselves, whose
+    parts are taken later."""
+
+    together: Together
+    whole: bool = False
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[tuple[Tensor, Tensor, Tensor | None]]:
+        if self.whole:
+            yield from super().epoch(epoch, start)
+            return
+        data = self.data
+        for batch in self.rows(epoch, data.x.device)[start:]:
+            began = perf_counter()
+            rows = batch[self.together.part(len(batch))]
+            weight = None if data.weight is None else data.weight.index_select(0, rows)
+            part = data.x.index_select(0, rows), data.y.index_select(0, rows), weight
+            self.together.weigh(weight)
+            self.seconds += perf_counter() - began
+            yield part
