@@ -22,7 +22,7 @@ def divided(table: Table, names: Sequence[str], sizes: Sequence[int], reading: R
     import polars
 
     asked = reading.split or reading.group or reading.time
-    parts = [_part(name) for name in names]
+    parts = part_names(names)
     if asked or isinstance(reading, Again) or None in parts or not {0, 2} <= set(parts):
         return table
     column = "part"
@@ -36,6 +36,11 @@ def divided(table: Table, names: Sequence[str], sizes: Sequence[int], reading: R
     note = "the names of the files say which part of the data each is: train, validation or test"
     given = {**table.given, "split": column}
     return replace(table, columns=columns, given=given, notes=(*table.notes, note))
+
+
+def part_names(names: Sequence[str]) -> list[int | None]:
+    """The part that each file's name tells: 0, 1 or 2 for train, valid and test."""
+    return [_part(name) for name in names]
 
 
 def _part(name: str) -> int | None:
