@@ -9,6 +9,7 @@ import math
 import os
 import re
 import secrets
+import shutil
 import stat
 import tempfile
 import zipfile
@@ -196,6 +197,45 @@ def sync(file: BinaryIO) -> None:
         os.fsync(file.fileno())
     except OSError as error:
         raise WorkError(f"{file.name}: cannot sync to disk: {error.strerror}") from error
+
+
+def fresh(path: Path) -> BinaryIO:
+    """Open a new file to write, with a buffer; raises OSError, also if it is there."""
+    return open(path, "xb", opener=not_a_link)
+
+
+def flush(file: BinaryIO) -> None:
+    """Make what was written survive a power cut; raises OSError."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def move_folder(temporary: Path, path: Path) -> None:
+    """Give a folder that is whole its name; if another process was faster, its folder stays."""
+    try:
+        os.rename(temporary, path)
+    except OSError:
+        if not path.is_dir():
+            raise
+    sync_folder(path.parent)
+
+
+def free(folder: Path) -> int | None:
+    """The free bytes of the disk on which ``folder`` is, or will be; None if that is unknown."""
+    for place in (folder, *folder.absolute().parents):
+        try:
+            return shutil.disk_usage(place).free
+        except OSError:
+            continue
+    return None
+
+
+def make_folders(path: Path) -> None:
+    """Make the folder ``path``, and those above it, if they do not exist."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkError(f"{path}: cannot make this folder: {error.strerror}") from error
 
 
 def make_folder(path: Path) -> None:

@@ -41,7 +41,8 @@ class Dataset:
     or (rows, targets) numbers. Without a target it is (rows, 0). ``weight`` is floating (rows,) or
     None. The last ``test_rows`` rows are the data's own test part. ``division`` is the split by a
     column. ``notes`` are the remarks of the source. ``files`` are the names of the files of
-    pictures to predict, one a row. A table holds records until ``learn``.
+    pictures to predict, one a row. A table holds records until ``learn``. ``mapped`` says that the
+    tensors are files of a store (``linnet.data.store``): consecutive rows are taken without a copy.
     """
 
     x: Tensor
@@ -53,6 +54,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     division: Division | None = None
     files: tuple[str, ...] = ()
+    mapped: bool = False
 
     def __len__(self) -> int:
         return len(self.x)
@@ -77,6 +79,10 @@ class Dataset:
 
     def take(self, rows: Tensor) -> Dataset:
         """A data set of these rows, in this order, without its own test part."""
+        if self.mapped and _consecutive(rows):
+            first = int(rows[0]) if len(rows) else 0
+            some = slice(first, first + len(rows))
+            return Dataset(self.x[some], self.y[some], self.schema, name=self.name, mapped=True)
         weight = None if self.weight is None else self.weight[rows]
         division = None if self.division is None else self.division.take(rows)
         return Dataset(
@@ -301,6 +307,14 @@ class Dataset:
             facts["target_mean"] = y.mean(0).tolist()
             facts["target_deviation"] = y.std(0, correction=0).tolist()
         return facts
+
+
+def _consecutive(rows: Tensor) -> bool:
+    """Whether these row numbers are consecutive."""
+    parts = (part.diff() == 1 for part in rows.split(BLOCK))
+    return bool(len(rows) == 0 or rows[-1] - rows[0] == len(rows) - 1) and all(
+        bool(part.all()) for part in parts
+    )
 
 
 def moments(x: Tensor) -> tuple[float, float]:

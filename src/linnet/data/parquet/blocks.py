@@ -60,6 +60,7 @@ class Files:
         self.starts = list(accumulate((each.rows for each in self.footers), initial=0))
         self.notes = (f"the index of pandas was left out: {', '.join(index)}",) if index else ()
         self.words: frozenset[str] = frozenset()
+        self.numeric: set[str] = set()
         self.part = self._part()
         self._checked: set[int] = set()
         if not self.columns:
@@ -160,10 +161,11 @@ class Files:
 
     def _same_types(self) -> None:
         """Raise if polars finds other types in the files, such as other time zones; find out which
-        columns are text whose source says that they are categories."""
+        columns are numbers, and which are text that the source says are categories."""
         stored = [name for name in self.columns if name != self.part]
         frames = [parquet.careful(_schema(path, stored), of_path(path)) for path in self.paths]
         parquet.compare_types(frames, self.paths)
+        self.numeric = {name for name, kind in frames[0].schema.items() if kind.is_numeric()}
         kinds = (pl.Categorical, pl.Enum)
         if len(frames) == 1:  # those of several files are text, as each may have other categories
             types = frames[0].schema.items()
