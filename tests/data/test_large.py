@@ -2,6 +2,7 @@
 blocks, have the same kinds, categories, notes, targets and splits."""
 
 import os
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ def shards(frame: pl.DataFrame, place: Path, number: int = 3) -> Path:
     """The rows in files of unlike size."""
     place.mkdir()
     cuts = [0, *(len(frame) * (k + 1) ** 2 // number**2 for k in range(number))]
-    for k, (start, end) in enumerate(zip(cuts[:-1], cuts[1:], strict=True)):
+    for k, (start, end) in enumerate(pairwise(cuts)):
         frame[start:end].write_parquet(place / f"{k}.parquet")
     return place
 

@@ -15,7 +15,7 @@ import tempfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -202,6 +202,28 @@ def sync(file: BinaryIO) -> None:
 def fresh(path: Path) -> BinaryIO:
     """Open a new file to write, with a buffer; raises OSError, also if it is there."""
     return open(path, "xb", opener=not_a_link)
+
+
+@contextlib.contextmanager
+def nameless(folder: Path, size: int) -> Iterator[str]:
+    """A new file of ``size`` bytes in ``folder``, which loses its name when the block ends: it is
+    gone when nothing has it open or mapped. Raises ``WorkError`` if the disk lacks the space."""
+    left = free(folder)
+    if left is not None and size > left:
+        raise WorkError(
+            f"{folder}: {size / 1e9:,.1f} GB are needed there for a time, and {left / 1e9:,.1f} GB "
+            "are free"
+        )
+    path = folder / f".{secrets.token_hex(8)}.scratch"
+    try:
+        with open(path, "xb", opener=not_a_link) as file:
+            file.truncate(size)
+        yield str(path)
+    except OSError as error:
+        raise WorkError(f"{folder}: cannot write: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
 
 
 def flush(file: BinaryIO) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,8 +42,9 @@ class Dataset:
     or (rows, targets) numbers. Without a target it is (rows, 0). ``weight`` is floating (rows,) or
     None. The last ``test_rows`` rows are the data's own test part. ``division`` is the split by a
     column. ``notes`` are the remarks of the source. ``files`` are the names of the files of
-    pictures to predict, one a row. A table holds records until ``learn``. ``mapped`` says that the
-    tensors are files of a store (``linnet.data.store``): consecutive rows are taken without a copy.
+    pictures to predict, one a row. A table holds records until ``learn``. ``mapped`` is the
+    folder of the store whose files the tensors are (``linnet.data.store``): consecutive rows are
+    taken without a copy.
     """
 
     x: Tensor
@@ -54,7 +56,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     division: Division | None = None
     files: tuple[str, ...] = ()
-    mapped: bool = False
+    mapped: Path | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -82,7 +84,8 @@ class Dataset:
         if self.mapped and _consecutive(rows):
             first = int(rows[0]) if len(rows) else 0
             some = slice(first, first + len(rows))
-            return Dataset(self.x[some], self.y[some], self.schema, name=self.name, mapped=True)
+            weight = None if self.weight is None else self.weight[some]
+            return replace(self, x=self.x[some], y=self.y[some], weight=weight, test_rows=0)
         weight = None if self.weight is None else self.weight[rows]
         division = None if self.division is None else self.division.take(rows)
         return Dataset(

@@ -37,7 +37,8 @@ def draft(table: Table, reading: Reading) -> Dataset:
     if reading.pictures:
         left = {begun.dividing[1].name} if begun.dividing is not None else set()
         schema, x = _pictures(table, reading, left, begun.about)
-        x, more = x if kept is None else x[kept], []
+        x = x if kept is None else x[kept]
+        more: list[str] = []
     else:
         schema, more = _schema(table, reading, begun)
         x = _records(table, reading, schema.fields, kept)

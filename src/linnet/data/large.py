@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from linnet.core import memory
 from linnet.core.later import polars as pl
 from linnet.data.columns import without
+from linnet.data.named import PARTED
 from linnet.data.parquet.blocks import Files
 from linnet.data.reading import Reading
 from linnet.data.survey import Merged, Summary, Survey
@@ -43,9 +44,7 @@ class Large(Table):
             summaries |= _summaries(files, large, reading, frozenset(large))[0]
         texts = frozenset(large)
         given = {"split": files.part} if files.part else {}
-        notes = files.notes
-        if files.part:
-            notes += (PARTED,)
+        notes = (*files.notes, *([PARTED] if files.part else []))
         return cls(
             columns=_Columns(files.columns, lambda name: read(files, name, texts)),
             name=files.name,
@@ -80,9 +79,6 @@ class Large(Table):
         """Some columns of all rows, block by block, and the number of each block's first row."""
         for block in self.files.blocks():
             yield block.start, self.files.table(block, names, self.texts)
-
-
-PARTED = "the names of the files say which part of the data each is: train, validation or test"
 
 
 class _Columns(dict[str, Any]):

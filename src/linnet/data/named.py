@@ -12,6 +12,8 @@ from linnet.data.table import Table
 
 WORDS = ("train", "valid", "test")
 
+PARTED = "the names of the files say which part of the data each is: train, validation or test"
+
 
 def divided(table: Table, names: Sequence[str], sizes: Sequence[int], reading: Reading) -> Table:
     """The table of all files, with a column that says the part of each row, if the names of all
@@ -33,7 +35,7 @@ def divided(table: Table, names: Sequence[str], sizes: Sequence[int], reading: R
         for part, size in zip(parts, sizes, strict=True)
     ]
     columns = {**table.columns, column: polars.concat(words, rechunk=True).alias(column)}
-    note = "the names of the files say which part of the data each is: train, validation or test"
+    note = PARTED
     given = {**table.given, "split": column}
     return replace(table, columns=columns, given=given, notes=(*table.notes, note))
 

@@ -38,7 +38,7 @@ from linnet.data.column import Column
 from linnet.data.dataset import Dataset
 from linnet.data.draft import outline
 from linnet.data.large import Large
-from linnet.data.parquet.blocks import Files
+from linnet.data.parquet.blocks import ROWS, Files
 from linnet.data.reading import Reading
 from linnet.data.schema import Schema
 from linnet.data.split import Split
@@ -111,7 +111,7 @@ def opened(place: Path) -> Stored:
         places = torch.tensor(header["places"], dtype=torch.int64)
         x = Coded(arrays["numbers"], arrays["codes"], places, schema.shape[0])
     name, notes = header["name"], tuple(map(_note, header["notes"]))
-    data = Dataset(x, arrays["y"], schema, name=name, notes=notes, mapped=True)
+    data = Dataset(x, arrays["y"], schema, name=name, notes=notes, mapped=place)
     split = Split(*(torch.arange(a, b) for a, b in pairwise(starts.tolist())))
     about = header["seen"]
     draft = Schema.parse(about["schema"], str(place), DataError)
@@ -122,6 +122,22 @@ def opened(place: Path) -> Stored:
     seen = Dataset(records.clone(), y.clone(), draft, name=name, notes=notes)
     chosen_parts = ((part == k).nonzero().flatten() for k in range(3))
     return Stored(data, split, seen, Split(*chosen_parts))
+
+
+def scratch(folder: Path, rows: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
+    """What ``make`` makes of ``rows``, block by block, as a mapped file beside the store; the
+    system removes it when nothing uses it any more. Of ``Coded`` rows it is in memory, as they are
+    small."""
+    if isinstance(rows, Coded) or not len(rows):
+        return make(rows)
+    first = make(rows[:1])
+    shape, kind = (len(rows), *first.shape[1:]), first.dtype
+    size = math.prod(shape)
+    with files.nameless(folder, size * kind.itemsize) as path:
+        result = torch.from_file(path, shared=True, size=size, dtype=kind).reshape(shape)
+    for start in range(0, len(rows), ROWS):
+        result[start : start + ROWS] = make(rows[start : start + ROWS])
+    return result
 
 
 def _mapped(path: Path, dtype: str, shape: Sequence[int]) -> Tensor:

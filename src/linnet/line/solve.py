@@ -16,6 +16,7 @@ from linnet.core.record import Reason, Step
 from linnet.core.registry import lookup
 from linnet.data.coded import Coded
 from linnet.data.dataset import Dataset
+from linnet.data.store import scratch
 from linnet.line import GROUP, SOLVERS, rows
 from linnet.line.base import Solver, State
 from linnet.line.certificate import Certificate, certify
@@ -55,7 +56,11 @@ def begin(
     device = torch.device("cpu") if coded else world.device  # products with codes are SciPy's
     network.to(device)
     train = train.to(device)
-    inputs = network.features(train.x)
+    inputs = (
+        network.features(train.x)
+        if train.mapped is None
+        else scratch(train.mapped, train.x, network.features)
+    )
     problem = LinearProblem(
         objective, rows.Coded.of(inputs) if isinstance(inputs, Coded) else inputs,
         train.y, train.weight,
