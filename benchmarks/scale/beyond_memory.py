@@ -19,6 +19,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 COLUMNS, FILES = 100, 6
@@ -105,7 +106,7 @@ def train(folder: Path, target: str) -> dict[str, float]:
     return {"test": scores["test"].get("accuracy", scores["test"].get("rmse", 0.0))}
 
 
-WORK = {
+WORK: dict[str, Callable[[Path], dict[str, float]]] = {
     "parts": parts,
     "squares": lambda folder: train(folder, "y"),
     "logistic": lambda folder: train(folder, "label"),

@@ -14,6 +14,7 @@ from linnet.data import batches
 from linnet.data.batches import Batches, in_blocks
 from linnet.data.dataset import Dataset
 from linnet.data.schema import Schema
+from linnet.errors import DataError
 
 
 @pytest.mark.parametrize(("rows", "block"), [(1000, 7), (1000, 1000), (1000, 3000), (1, 5)])
@@ -33,7 +34,7 @@ def test_the_order_is_a_function_of_seed_and_epoch(tmp_path: Path) -> None:
     x, y = torch.arange(500.0)[:, None], torch.zeros(500)
     about = {"example": "row", "shape": [1], "dtype": "float32", "columns": ["x"],
              "task": "regression", "targets": ["y"]}  # fmt: skip
-    data = Dataset(x, y, Schema.parse(about, "t", ValueError), mapped=tmp_path)
+    data = Dataset(x, y, Schema.parse(about, "t", DataError), mapped=tmp_path)
     made = [Batches(data, 64, seed) for seed in (0, 0, 1)]
     orders = [[torch.cat(each.rows(epoch)) for epoch in (0, 1)] for each in made]
     assert orders[0][0].equal(orders[1][0])

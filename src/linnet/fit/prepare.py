@@ -12,7 +12,7 @@ from torch import Tensor
 from linnet.core.parallel import choose_device
 from linnet.data import known, store
 from linnet.data.dataset import Dataset
-from linnet.data.parquet.blocks import Files
+from linnet.data.parquet.blocks import Far, Files, is_far
 from linnet.data.parquet.parquet import Parquet
 from linnet.data.read import read_draft
 from linnet.data.reading import Reading
@@ -64,20 +64,20 @@ def divide(place: Any, recipe: Recipe) -> Divided:
 def beyond(place: Any, recipe: Recipe) -> Divided | None:
     """The rows in a store, if the recipe names one or they do not fit into memory; else None.
 
-    A store is made of Parquet files. Checks look at some of its rows. It is tested on test rows,
-    not by folds.
+    A store is made of Parquet files, local or in an object store. Checks look at some of its rows.
+    It is tested on test rows, not by folds.
     """
     path = Path(place) if isinstance(place, (str, os.PathLike)) else None
-    parquet = path is not None and Parquet().matches(path)
-    if path is None or not parquet:
+    far = is_far(place)
+    if path is None or not (far or Parquet().matches(path)):
         if recipe.store is not None:
             raise RecipeError(
                 f"store={recipe.store}: a store is made of a Parquet file or a folder of them; "
                 "write the data so, or leave store out"
             )
         return None
-    source = Files(path, recipe)
-    if recipe.store is None and store.fits(source):
+    source = Far(place, recipe) if far else Files(path, recipe)
+    if recipe.store is None and not far and store.fits(source):
         return None
     if recipe.test == FOLDS or recipe.folds not in ("auto", 1):
         raise RecipeError(

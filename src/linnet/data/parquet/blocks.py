@@ -10,7 +10,7 @@ import mmap
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
 from itertools import accumulate
-from pathlib import Path
+from pathlib import Path, PurePath, PurePosixPath
 from typing import TYPE_CHECKING, NamedTuple
 
 from linnet.core.later import polars as pl
@@ -49,18 +49,22 @@ class Files:
     ``texts``.
     """
 
+    words: frozenset[str]
+    numeric: set[str]
+    paths: Sequence[PurePath]
+    notes: tuple[str, ...]
+
     def __init__(self, place: Path, reading: Reading) -> None:
         paths, looks, _, kept, index = parquet.opened(place, reading)
         self.name, self.source = of_path(place.name), of_path(place)
         self.reading = reading
-        self.paths = paths
+        self.paths, self._local = paths, paths
         self.footers: list[Footer] = [footer for footer, _ in looks]
+        self.counts = [footer.rows for footer in self.footers]
         self.stamps = [stamp for _, stamp in looks]
         self.columns = [column.name for column in kept]
-        self.starts = list(accumulate((each.rows for each in self.footers), initial=0))
+        self.starts = list(accumulate(self.counts, initial=0))
         self.notes = (f"the index of pandas was left out: {', '.join(index)}",) if index else ()
-        self.words: frozenset[str] = frozenset()
-        self.numeric: set[str] = set()
         self.part = self._part()
         self._checked: set[int] = set()
         if not self.columns:
@@ -92,18 +96,17 @@ class Files:
 
     def blocks(self, rows: int = ROWS) -> Iterator[Block]:
         """All rows, at most ``rows`` of one file at a time, in the order of the files."""
-        for file, footer in enumerate(self.footers):
-            for at in range(0, footer.rows, rows):
-                yield Block(file, at, min(rows, footer.rows - at), self.starts[file] + at)
+        for file, count in enumerate(self.counts):
+            for at in range(0, count, rows):
+                yield Block(file, at, min(rows, count - at), self.starts[file] + at)
 
     def frame(self, block: Block, names: Sequence[str]) -> polars.DataFrame:
         """Some columns of a block, as polars reads them."""
-        path, footer = self.paths[block.file], self.footers[block.file]
+        path = self._place(block.file)
         self._stamped(block.file)
-        if block.file not in self._checked:
-            self._check(block.file)
+        self._check(block.file)
         scan = pl.scan_parquet(path, use_statistics=False, hive_partitioning=False, glob=False)
-        source = of_path(path)
+        source = of_path(self.paths[block.file])
         frame = parquet.careful(
             lambda: scan.select(list(names)).slice(block.at, block.rows).collect(), source
         )
@@ -111,7 +114,7 @@ class Files:
         if frame.columns != list(names) or len(frame) != block.rows:
             raise DataError(
                 f"{source}: polars reads {len(frame):,} rows of the {block.rows:,} from row "
-                f"{block.at:,} of {footer.rows:,}; fetch or copy it again"
+                f"{block.at:,} of {self.counts[block.file]:,}; fetch or copy it again"
             )
         return frame
 
@@ -163,30 +166,105 @@ class Files:
         """Raise if polars finds other types in the files, such as other time zones; find out which
         columns are numbers, and which are text that the source says are categories."""
         stored = [name for name in self.columns if name != self.part]
-        frames = [parquet.careful(_schema(path, stored), of_path(path)) for path in self.paths]
+        frames = [parquet.careful(_schema(path, stored), of_path(path)) for path in self._local]
+        self._typed(frames)
+
+    def _typed(self, frames: list[polars.DataFrame]) -> None:
         parquet.compare_types(frames, self.paths)
         self.numeric = {name for name, kind in frames[0].schema.items() if kind.is_numeric()}
         kinds = (pl.Categorical, pl.Enum)
+        self.words = frozenset()
         if len(frames) == 1:  # those of several files are text, as each may have other categories
             types = frames[0].schema.items()
             self.words = frozenset(name for name, kind in types if isinstance(kind, kinds))
 
+    def _place(self, file: int) -> str:
+        """The file as polars opens it."""
+        return str(self.paths[file])
+
     def _check(self, file: int) -> None:
         """Check the pages of a file, without reading it into memory."""
-        path = self.paths[file]
+        if file in self._checked:
+            return
+        path = self._local[file]
         with open(path, "rb") as opened:
             mapped = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ)
         check_pages(memoryview(mapped), self.footers[file], set(self.columns), of_path(path))
         self._checked.add(file)
 
     def _stamped(self, file: int) -> None:
-        path = self.paths[file]
+        path = self._local[file]
         if parquet.stamp_of(path) != self.stamps[file]:
             raise parquet.changed(path)
 
 
-def _schema(path: Path, names: list[str]) -> Callable[[], polars.DataFrame]:
-    """What reads no row of a file, only the types of its columns."""
-    return lambda: (
-        pl.scan_parquet(path, hive_partitioning=False, glob=False).select(names).head(0).collect()
-    )
+FAR = ("s3://", "gs://")
+"""How the addresses of object stores begin."""
+
+PLACE = "__linnet_object__"
+"""The column in which polars gives the object of each row."""
+
+
+def is_far(place: object) -> bool:
+    """Whether ``place`` is the address of objects in an object store."""
+    return isinstance(place, str) and place.startswith(FAR)
+
+
+class Far(Files):
+    """Parquet objects of an object store: one, or all directly below an address.
+
+    polars reads them, with the access that the environment gives (``AWS_ACCESS_KEY_ID``,
+    ``AWS_ENDPOINT_URL``, ``GOOGLE_SERVICE_ACCOUNT`` and so on). Pages are not looked over before
+    polars decodes them, and there are no stamps: what is checked is that each block has its rows.
+    """
+
+    def __init__(self, place: str, reading: Reading) -> None:
+        from linnet.data.text.columns import check_names
+
+        single = place.lower().endswith(parquet.ENDINGS)
+        self.source, self.reading = place, reading
+        self.name = place.rstrip("/").rpartition("/")[2]
+        glob = place if single else f"{place.rstrip('/')}/*.parquet"
+        every = parquet.careful(
+            lambda: pl.scan_parquet(glob, hive_partitioning=False, include_file_paths=PLACE)
+            .group_by(PLACE).agg(pl.len()).sort(PLACE).collect(), place
+        )  # fmt: skip
+        self.objects = every[PLACE].to_list()
+        self.paths = [PurePosixPath(each) for each in self.objects]
+        counts = every["len"].to_list()
+        self.stamps = [(rows, 0) for rows in counts]
+        self.counts = counts
+        self.starts = list(accumulate(counts, initial=0))
+        self.notes, self.part = (), ""
+        types = [parquet.careful(_schema(each, None), each) for each in self.objects]
+        if not types or not len(self):
+            raise DataError(f"{place}: no rows; expected at least one")
+        names = types[0].columns
+        check_names(names, place, reading)
+        for path, frame in zip(self.paths, types, strict=True):
+            if set(frame.columns) != set(names):
+                raise DataError(
+                    f"{path}: other columns than in {self.paths[0].name}; expected the same in "
+                    "every object"
+                )
+        self.columns = [name for name in names if name not in reading.drop]
+        self._typed([frame.select(self.columns) for frame in types])
+
+    @property
+    def size(self) -> int:
+        return 8 * len(self) * len(self.columns)
+
+    def _place(self, file: int) -> str:
+        return str(self.objects[file])
+
+    def _stamped(self, file: int) -> None:
+        """There is nothing to compare."""
+
+    def _check(self, file: int) -> None:
+        """The pages are far away."""
+
+
+def _schema(path: Path | str, names: list[str] | None) -> Callable[[], polars.DataFrame]:
+    """What reads no row of a file, only the types of its columns: those named, or all."""
+    scan = pl.scan_parquet(path, hive_partitioning=False, glob=False).head(0)
+    return lambda: (scan if names is None else scan.select(names)).collect()

@@ -6,10 +6,10 @@ import io
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from linnet.core import memory
@@ -291,7 +291,7 @@ def _compare(first: Footer, path: Path, other: Footer, here: Path) -> None:
             raise _different(path, _kind(a), here, _kind(b), name)
 
 
-def compare_types(frames: list[polars.DataFrame], paths: list[Path]) -> None:
+def compare_types(frames: list[polars.DataFrame], paths: Sequence[PurePath]) -> None:
     """Raise if polars finds different types in the files, such as other time zones."""
     import polars
 
@@ -305,7 +305,7 @@ def compare_types(frames: list[polars.DataFrame], paths: list[Path]) -> None:
                 raise _different(paths[0], str(one), path, str(other), name)
 
 
-def _different(path: Path, kind: str, other: Path, found: str, name: str) -> DataError:
+def _different(path: PurePath, kind: str, other: PurePath, found: str, name: str) -> DataError:
     return DataError(
         f'{of_path(other)}: column "{name}" is {found}, and in {of_path(path.name)} it is {kind}; '
         "expected the same columns in every file of a folder"
