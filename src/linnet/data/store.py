@@ -51,7 +51,7 @@ HEADER = "store.json"
 BUCKET = 1 << 27
 """The bytes of encoded rows that are shuffled together."""
 
-COLUMNS = 1 << 29
+COLUMNS = 1 << 27
 """The bytes of columns that are in memory together, while means and categories are learnt."""
 
 SEEN = 200_000

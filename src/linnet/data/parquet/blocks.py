@@ -29,6 +29,10 @@ ROWS = 1 << 16
 """The rows of a block."""
 
 
+TOGETHER = 1 << 22
+"""The numbers that are read at once where few columns are read whole."""
+
+
 class Block(NamedTuple):
     """``rows`` rows of the file with the number ``file``, from its row ``at`` on; ``start`` is the
     number of its first row among those of all files."""
@@ -145,7 +149,7 @@ class Files:
     def whole(self, names: Sequence[str], texts: Collection[str] = ()) -> dict[str, polars.Series]:
         """All rows of some columns, which must fit into memory."""
         parts: dict[str, list[polars.Series]] = {name: [] for name in names}
-        for block in self.blocks():
+        for block in self.blocks(max(ROWS, TOGETHER // max(1, len(names)))):
             for name, series in self.table(block, names, texts).columns.items():
                 parts[name].append(series)
         return {name: pl.concat(parts.pop(name), rechunk=True) for name in names}
