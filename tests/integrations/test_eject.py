@@ -424,7 +424,7 @@ def test_the_command_prints_a_script_that_runs_alone(tmp_path: Path) -> None:
 def test_every_setting_is_written_or_refused() -> None:
     """A setting that is new has to be thought of here: what eject does with it."""
     data = {"data", "test", "valid", "model", "seed", "device", "log_every", "checkpoint_every"}
-    data |= {"objective", "folds", "yardstick", *Reading.model_fields}
+    data |= {"objective", "folds", "yardstick", "store", *Reading.model_fields}
     line = {"intercept", "penalty", "solver", "tol", "max_iter", "shares"}
     written = {key for settings in NETS.values() for key in settings} | set(SMALL)
     written |= {"channels", "momentum", "gamma", "average_decay"}

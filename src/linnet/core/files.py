@@ -9,12 +9,13 @@ import math
 import os
 import re
 import secrets
+import shutil
 import stat
 import tempfile
 import zipfile
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -196,6 +197,67 @@ def sync(file: BinaryIO) -> None:
         os.fsync(file.fileno())
     except OSError as error:
         raise WorkError(f"{file.name}: cannot sync to disk: {error.strerror}") from error
+
+
+def fresh(path: Path) -> BinaryIO:
+    """Open a new file to write, with a buffer; raises OSError, also if it is there."""
+    return open(path, "xb", opener=not_a_link)
+
+
+@contextlib.contextmanager
+def nameless(folder: Path, size: int) -> Iterator[str]:
+    """A new file of ``size`` bytes in ``folder``, which loses its name when the block ends: it is
+    gone when nothing has it open or mapped. Raises ``WorkError`` if the disk lacks the space."""
+    left = free(folder)
+    if left is not None and size > left:
+        raise WorkError(
+            f"{folder}: {size / 1e9:,.1f} GB are needed there for a time, and {left / 1e9:,.1f} GB "
+            "are free"
+        )
+    path = folder / f".{secrets.token_hex(8)}.scratch"
+    try:
+        with open(path, "xb", opener=not_a_link) as file:
+            file.truncate(size)
+        yield str(path)
+    except OSError as error:
+        raise WorkError(f"{folder}: cannot write: {error.strerror or error}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def flush(file: BinaryIO) -> None:
+    """Make what was written survive a power cut; raises OSError."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def move_folder(temporary: Path, path: Path) -> None:
+    """Give a folder that is whole its name; if another process was faster, its folder stays."""
+    try:
+        os.rename(temporary, path)
+    except OSError:
+        if not path.is_dir():
+            raise
+    sync_folder(path.parent)
+
+
+def free(folder: Path) -> int | None:
+    """The free bytes of the disk on which ``folder`` is, or will be; None if that is unknown."""
+    for place in (folder, *folder.absolute().parents):
+        try:
+            return shutil.disk_usage(place).free
+        except OSError:
+            continue
+    return None
+
+
+def make_folders(path: Path) -> None:
+    """Make the folder ``path``, and those above it, if they do not exist."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WorkError(f"{path}: cannot make this folder: {error.strerror}") from error
 
 
 def make_folder(path: Path) -> None:

@@ -40,13 +40,30 @@ def drawn(count: int, seed: int, *purpose: str | int) -> np.ndarray[Any, Any]:
 
     if count <= SAMPLE:
         return np.arange(count)
-    z = (np.arange(count, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    z = _hashes(0, count, seed, *purpose)
+    found: np.ndarray[Any, Any] = np.sort(np.argpartition(z, SAMPLE)[:SAMPLE])
+    return found
+
+
+def chosen(
+    start: int, stop: int, share: float, seed: int, *purpose: str | int
+) -> np.ndarray[Any, Any]:
+    """Which of the rows with these numbers are drawn, (rows,): each with the probability ``share``,
+    by its number alone."""
+    found: np.ndarray[Any, Any] = _hashes(start, stop, seed, *purpose) < min(share, 1) * 2.0**64
+    return found
+
+
+def _hashes(start: int, stop: int, seed: int, *purpose: str | int) -> np.ndarray[Any, Any]:
+    """A number of 64 bits for each row number."""
+    import numpy as np
+
+    z = (np.arange(start, stop, dtype=np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     z += np.uint64(derive(seed, *purpose))
     z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     z ^= z >> np.uint64(31)
-    chosen: np.ndarray[Any, Any] = np.sort(np.argpartition(z, SAMPLE)[:SAMPLE])
-    return chosen
+    return z
 
 
 _GLOBAL = threading.RLock()

@@ -9,11 +9,22 @@ import torch
 from torch import Tensor
 
 from linnet.core.randomness import generator
+from linnet.data.coded import Coded
 from linnet.data.dataset import Dataset
+
+BLOCK_BYTES = 1 << 20
+"""The bytes of consecutive rows of a store that are read together."""
+
+WINDOW = 64
+"""The blocks of a store whose rows are shuffled together."""
 
 
 class Batches:
     """Shuffled batches of a data set; their order is a function of (seed, epoch) alone.
+
+    Rows of a store are not read one by one from all over the disk: blocks of ``BLOCK_BYTES`` are
+    taken in a random order, and shuffled within a window of ``WINDOW`` of them. Its training rows
+    are shuffled once, so that this is as good as a full shuffle.
 
     The last batch of an epoch may be smaller. With ``pairs`` no batch is a single row, for which
     batch norm has no deviation: a single last row joins the batch before.
@@ -25,6 +36,8 @@ class Batches:
         self.seed = seed
         self.pairs = pairs
         self.sizes = sizes_of(len(data), self.size, pairs=pairs)
+        held = sum(part[:1].numel() * part.itemsize for part in _parts(data.x))
+        self._block = max(1, BLOCK_BYTES // max(1, held))
         self.seconds = 0.0
         """Processor time spent on making batches so far."""
 
@@ -34,7 +47,12 @@ class Batches:
 
     def rows(self, epoch: int, device: torch.device | None = None) -> tuple[Tensor, ...]:
         """The numbers (rows,) of each batch's rows."""
-        order = torch.randperm(len(self.data), generator=generator(self.seed, "batches", epoch))
+        draws = generator(self.seed, "batches", epoch)
+        order = (
+            torch.randperm(len(self.data), generator=draws)
+            if self.data.mapped is None
+            else (in_blocks(len(self.data), self._block, draws))
+        )
         batches: tuple[Tensor, ...] = order.to(device).split(self.sizes)
         return batches
 
@@ -47,6 +65,22 @@ class Batches:
             batch = data.x.index_select(0, rows), data.y.index_select(0, rows), weight
             self.seconds += perf_counter() - began
             yield batch
+
+
+def in_blocks(rows: int, block: int, draws: torch.Generator) -> Tensor:
+    """Row numbers (rows,) in an order for a store: blocks of ``block`` rows in a random order, and
+    the rows of each ``WINDOW`` of them shuffled."""
+    order = torch.randperm(-(-rows // block), generator=draws)
+    found = []
+    for some in order.split(WINDOW):
+        numbers = (some[:, None] * block + torch.arange(block)).flatten()
+        numbers = numbers[numbers < rows]
+        found.append(numbers[torch.randperm(len(numbers), generator=draws)])
+    return torch.cat(found)
+
+
+def _parts(x: Tensor) -> tuple[Tensor, ...]:
+    return x.parts() if isinstance(x, Coded) else (x,)
 
 
 def sizes_of(rows: int, size: int, *, pairs: bool) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -41,7 +42,9 @@ class Dataset:
     or (rows, targets) numbers. Without a target it is (rows, 0). ``weight`` is floating (rows,) or
     None. The last ``test_rows`` rows are the data's own test part. ``division`` is the split by a
     column. ``notes`` are the remarks of the source. ``files`` are the names of the files of
-    pictures to predict, one a row. A table holds records until ``learn``.
+    pictures to predict, one a row. A table holds records until ``learn``. ``mapped`` is the
+    folder of the store whose files the tensors are (``linnet.data.store``): consecutive rows are
+    taken without a copy.
     """
 
     x: Tensor
@@ -53,6 +56,7 @@ class Dataset:
     notes: tuple[str, ...] = ()
     division: Division | None = None
     files: tuple[str, ...] = ()
+    mapped: Path | None = None
 
     def __len__(self) -> int:
         return len(self.x)
@@ -77,6 +81,11 @@ class Dataset:
 
     def take(self, rows: Tensor) -> Dataset:
         """A data set of these rows, in this order, without its own test part."""
+        if self.mapped and _consecutive(rows):
+            first = int(rows[0]) if len(rows) else 0
+            some = slice(first, first + len(rows))
+            weight = None if self.weight is None else self.weight[some]
+            return replace(self, x=self.x[some], y=self.y[some], weight=weight, test_rows=0)
         weight = None if self.weight is None else self.weight[rows]
         division = None if self.division is None else self.division.take(rows)
         return Dataset(
@@ -301,6 +310,14 @@ class Dataset:
             facts["target_mean"] = y.mean(0).tolist()
             facts["target_deviation"] = y.std(0, correction=0).tolist()
         return facts
+
+
+def _consecutive(rows: Tensor) -> bool:
+    """Whether these row numbers are consecutive."""
+    parts = (part.diff() == 1 for part in rows.split(BLOCK))
+    return bool(len(rows) == 0 or rows[-1] - rows[0] == len(rows) - 1) and all(
+        bool(part.all()) for part in parts
+    )
 
 
 def moments(x: Tensor) -> tuple[float, float]:

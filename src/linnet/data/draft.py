@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,9 +15,11 @@ from linnet.core.text import listed
 from linnet.data import columns, forms, kinds, pixels, targets
 from linnet.data.column import Column
 from linnet.data.dataset import Dataset
+from linnet.data.large import Large
 from linnet.data.reading import Label, Reading
 from linnet.data.schema import MAX_CLASSES, Schema
 from linnet.data.split import Division, part_of
+from linnet.data.survey import Survey, Whole
 from linnet.data.table import LeftOut, Table, Warned, warn_of
 from linnet.errors import DataError
 
@@ -30,6 +32,61 @@ def draft(table: Table, reading: Reading) -> Dataset:
 
     Rows without a target are left out and counted.
     """
+    begun = _begun(table, reading)
+    kept = begun.kept
+    if reading.pictures:
+        left = {begun.dividing[1].name} if begun.dividing is not None else set()
+        schema, x = _pictures(table, reading, left, begun.about)
+        x = x if kept is None else x[kept]
+        more: list[str] = []
+    else:
+        schema, more = _schema(table, reading, begun)
+        x = _records(table, reading, schema.fields, kept)
+    notes = (*begun.notes, *more, *begun.noted)
+    return Dataset(
+        x=x, y=begun.y, schema=schema, name=table.name, notes=notes, division=begun.division
+    )
+
+
+class Outline(NamedTuple):
+    """What ``draft`` makes of a table, without its records: the schema of records, the targets
+    ``y``, the rows that have a target (None: all), the split by a column, and notes."""
+
+    schema: Schema
+    y: Tensor
+    kept: Tensor | None
+    division: Division | None
+    notes: tuple[str, ...]
+
+
+def outline(table: Large, reading: Reading) -> Outline:
+    """The draft of a table that does not fit into memory, without its records."""
+    if reading.pictures:
+        raise DataError(
+            f"{table.name}: rows of pixels (pictures={reading.pictures}) are read into memory, and "
+            "these do not fit: give fewer rows, or a folder of pictures"
+        )
+    begun = _begun(table, reading)
+    schema, more = _schema(table, reading, begun)
+    notes = (*begun.notes, *more, *begun.noted)
+    return Outline(schema, begun.y, begun.kept, begun.division, notes)
+
+
+class _Begun(NamedTuple):
+    """The targets of a table, its rows that have one (None: all), and the column that splits the
+    rows; ``about`` is the target's part of a schema."""
+
+    y: Tensor
+    kept: Tensor | None
+    division: Division | None
+    dividing: tuple[str, pl.Series] | None
+    about: dict[str, Any]
+    notes: list[str]
+    noted: list[str]
+
+
+def _begun(table: Table, reading: Reading) -> _Begun:
+    """Choose the targets and the column that splits the rows."""
     _declared(table, reading)
     named = _targets(table, reading)
     found, read = _read_targets(table, reading, named)
@@ -51,16 +108,7 @@ def draft(table: Table, reading: Reading) -> Dataset:
         if kind != "time":
             notes.append(f"{series.name!r} splits the rows, and is left out of the examples")
     about, y, noted = _target(table, reading, found)
-    if reading.pictures:
-        left = {dividing[1].name} if dividing is not None else set()
-        schema, x = _pictures(table, reading, left, about)
-        x = x if kept is None else x[kept]
-    else:
-        schema, x, more = _rows(table, reading, kept, dividing, about)
-        notes += more
-    return Dataset(
-        x=x, y=y, schema=schema, name=table.name, notes=(*notes, *noted), division=division
-    )
+    return _Begun(y, kept, division, dividing, about, notes, noted)
 
 
 def _pictures(
@@ -73,16 +121,11 @@ def _pictures(
     return Schema.parse(parts, table.name, DataError), x
 
 
-def _rows(
-    table: Table,
-    reading: Reading,
-    kept: Tensor | None,
-    dividing: tuple[str, pl.Series] | None,
-    about: dict[str, Any],
-) -> tuple[Schema, Tensor, list[str]]:
-    """The schema of the rows, their records (rows, used columns), and notes."""
-    offer = pixels.offer(table)
-    fields, records, notes = _features(table, reading, kept, dividing)
+def _schema(table: Table, reading: Reading, begun: _Begun) -> tuple[Schema, list[str]]:
+    """The schema of the records, and notes."""
+    offer = [] if isinstance(table, Large) else pixels.offer(table)
+    fields, notes = _fields(table, reading, begun.dividing)
+    dividing = begun.dividing
     if dividing is not None and dividing[0] != "time":
         fields = tuple(field for field in fields if field.name != dividing[1].name)
     notes += [*offer, *_left_out(fields)]
@@ -94,13 +137,9 @@ def _rows(
             "declare the kind of a column (such as columns.NAME=category)"
             + "".join(f"; {note}" for note in notes if isinstance(note, Warned))
         )
-    schema = Schema.parse(
-        {"example": "record", "shape": [len(used)], "dtype": "float64", "columns": used, **about},
-        table.name,
-        DataError,
-    )
-    schema = schema.model_copy(update={"fields": fields, "missing": reading.missing})
-    return schema, torch.from_numpy(records.T), notes
+    parts = {"example": "record", "shape": [len(used)], "dtype": "float64", "columns": used}
+    schema = Schema.parse({**parts, **begun.about}, table.name, DataError)
+    return schema.model_copy(update={"fields": fields, "missing": reading.missing}), notes
 
 
 def _read_targets(
@@ -113,7 +152,7 @@ def _read_targets(
         series = columns.without(table.columns.pop(name), reading.missing)
         declared = reading.columns.get(name)
         if series.dtype == pl.String and declared in (None, "number") and name not in table.words:
-            form = forms.form_of(series, declared, table, reading)
+            form = forms.form_of(Whole(series), declared, table, reading)
             if form is not None and form.kind == "number":
                 series = forms.read(series, form.form)
                 notes += form.notes
@@ -142,7 +181,7 @@ def overview(table: Table, reading: Reading) -> list[dict[str, Any]]:
         kinds.inferred(values, reading.columns.get(name), table, reading)
         for name, values in series.items()
     ]
-    fields, _ = kinds.not_codes([field for field, _ in inferred], table, reading)
+    fields, _ = kinds.not_codes([field for field, _ in inferred], reading, _whole_in(table))
     found = []
     for (name, values), field, (_, notes) in zip(series.items(), fields, inferred, strict=True):
         written = field.format and values.dtype == pl.String
@@ -156,11 +195,12 @@ def features(table: Table, reading: Reading) -> tuple[tuple[Column, ...], Tensor
 
     Warns of what may change the results, such as numbers in a column that is left out.
     """
-    fields, records, notes = _features(table, reading, None, None)
+    fields, notes = _fields(table, reading, None)
     warn_of(notes)
-    if not len(records):
+    records = _records(table, reading, fields, None)
+    if not records.shape[1]:
         raise DataError(f"{table.name}: no column is left to learn from")
-    return fields, torch.from_numpy(records.T)
+    return fields, records
 
 
 def conform(table: Table, schema: Schema, reading: Reading, *, labelled: bool) -> Dataset:
@@ -222,21 +262,42 @@ def _declared(table: Table, reading: Reading) -> None:
             )
 
 
-def _features(
-    table: Table, reading: Reading, kept: Tensor | None, dividing: tuple[str, pl.Series] | None
-) -> tuple[tuple[Column, ...], np.ndarray[Any, Any], list[str]]:
-    """The remaining columns, the records (used columns, rows) of those in use, and notes."""
-    names = list(table.columns)
+def _fields(
+    table: Table, reading: Reading, dividing: tuple[str, pl.Series] | None
+) -> tuple[tuple[Column, ...], list[str]]:
+    """The remaining columns, and notes."""
+    large = isinstance(table, Large)
 
     def kind(name: str) -> tuple[Column, tuple[str, ...]]:
         left = dividing is not None and dividing[1].name == name and dividing[0] != "time"
         declared = "identifier" if left else reading.columns.get(name)
-        series = columns.without(table.columns[name], reading.missing)
-        return kinds.inferred(series, declared, table, reading)
+        return kinds.surveyed(_survey(table, name, reading.missing), declared, table, reading)
 
-    found = columns.in_threads(kind, names)
+    names = list(table.columns)
+    found = list(map(kind, names)) if large else columns.in_threads(kind, names)
     notes = [note for _, noted in found for note in noted]
-    fields, more = kinds.not_codes([field for field, _ in found], table, reading)
+    fields, more = kinds.not_codes([field for field, _ in found], reading, _whole_in(table))
+    return fields, [*notes, *more]
+
+
+def _survey(table: Table, name: str, missing: Sequence[str]) -> Survey:
+    """The facts about a column, without the numbers in ``missing``."""
+    if isinstance(table, Large):
+        return table.survey(name)
+    return Whole(columns.without(table.columns[name], missing))
+
+
+def _whole_in(table: Table) -> Callable[[str], bool]:
+    """Whether a column of the table is of whole numbers."""
+    if isinstance(table, Large):
+        return lambda name: table.survey(name).whole
+    return lambda name: Whole(table.columns[name]).whole
+
+
+def _records(
+    table: Table, reading: Reading, fields: Sequence[Column], kept: Tensor | None
+) -> Tensor:
+    """The records (rows, used columns), which empties the table."""
     used = [field for field in fields if field.used]
     rows = len(table) if kept is None else len(kept)
     records = np.empty((len(used), rows))  # memory is allocated as it is written
@@ -247,7 +308,7 @@ def _features(
         records[index] = record if kept is None else record[kept.numpy()]
 
     columns.in_threads(fill, range(len(used)))
-    return fields, records, [*notes, *more]
+    return torch.from_numpy(records.T)
 
 
 def _left_out(fields: Sequence[Column]) -> list[str]:

@@ -14,6 +14,7 @@ from linnet.core.later import polars as pl
 from linnet.core.text import counted, literal
 from linnet.data import dates, written
 from linnet.data.reading import Kind, Reading
+from linnet.data.survey import Survey
 from linnet.data.table import Table, Warned
 from linnet.errors import DataError
 
@@ -64,22 +65,19 @@ class Form(NamedTuple):
     notes: tuple[str, ...] = ()
 
 
-def form_of(
-    series: pl.Series, declared: Kind | None, table: Table, reading: Reading
-) -> Form | None:
+def form_of(survey: Survey, declared: Kind | None, table: Table, reading: Reading) -> Form | None:
     """The form of a column of text; None if it does not hold numbers or dates.
 
     ``declared`` is "number" or "date" if the column was declared so, else None. Raises
     ``DataError`` where the values contradict that, or are ambiguous.
     """
-    column = _Column(series, table, reading)
     if declared == "number":
-        return column.clock() or column.declared_number(written.look(series))
+        column = _Column(survey.series, table, reading)
+        return column.clock() or column.declared_number(written.look(column.series))
     if declared == "date":
-        return column.date(declared=True)
-    values = series.drop_nulls()
-    some = values.gather_every(max(1, len(values) // SAMPLE))
-    if _share(some, r"\d") < LIKELY and not column.leads():
+        return _Column(survey.series, table, reading).date(declared=True)
+    some = survey.sample(SAMPLE)
+    if _share(some, r"\d") < LIKELY and not _leads(survey.head(LEADING)):
         return None
     found = written.look(some)
     numeric = found.count(found.like | found.values["limit"])
@@ -87,11 +85,19 @@ def form_of(
     dated = 0
     if max(numeric, timed) < found.present and _share(some, TWO_NUMBERS) >= LIKELY:
         dated = max(int(dates.dates(some, order).is_not_null().sum()) for order in dates.ORDERS)
-    if max(numeric, dated, timed) < LIKELY * max(1, found.present) and not column.leads():
+    few = max(numeric, dated, timed) < LIKELY * max(1, found.present)
+    if few and not _leads(survey.head(LEADING)):
         return None
-    whole = found if len(some) == len(values) else written.look(series)
+    column = _Column(survey.series, table, reading)
+    whole = found if len(some) == survey.count else written.look(column.series)
     form = (column.clock() if timed else None) or column.number(whole)
     return form or (column.date() if dated else None)
+
+
+def _leads(head: pl.Series) -> bool:
+    """Whether ``head``, the first values of a column, are ``LEADING`` numbers."""
+    numbers = len(head) == LEADING and _share(head, r"\d") == 1
+    return numbers and bool(written.look(head).like.all())
 
 
 def _setting(key: str, value: str) -> str:
@@ -111,11 +117,10 @@ def read(series: pl.Series, form: str) -> pl.Series:
     return dates.hours(series) if form == CLOCK else written.numbers(series, form)
 
 
-def suspect(series: pl.Series, kind: Kind, name: str) -> tuple[str, ...]:
+def suspect(survey: Survey, kind: Kind, name: str) -> tuple[str, ...]:
     """A warning if a column of text that is left out, or is many categories, looks like numbers or
     dates."""
-    values = series.drop_nulls()
-    some = values.gather_every(max(1, len(values) // SAMPLE))
+    some = survey.sample(SAMPLE)
     if not len(some) or _share(some, r"\d") < MEANT:
         return ()
     found = written.look(some)
@@ -168,12 +173,6 @@ class _Column:
         self.name = series.name
 
     # Numbers
-
-    def leads(self) -> bool:
-        """Whether the column begins with ``LEADING`` numbers."""
-        head = self.series.drop_nulls().head(LEADING)
-        numbers = len(head) == LEADING and _share(head, r"\d") == 1
-        return numbers and bool(written.look(head).like.all())
 
     def number(self, found: written.Look) -> Form | None:
         """The form of a column that may hold numbers."""
@@ -297,7 +296,9 @@ class _Column:
     def _refuse_strays(self, found: written.Look, strays: pl.Series) -> None:
         """Raise if the column is meant to be numbers, but some values are none."""
         numbers = found.count(found.like)
-        if numbers < FEWEST or not (numbers >= NEARLY * found.present or self.leads()):
+        if numbers < FEWEST or not (
+            numbers >= NEARLY * found.present or _leads(self.series.drop_nulls().head(LEADING))
+        ):
             return
         few = found.count(strays)
         value = self._first(found.values["text"].filter(strays))

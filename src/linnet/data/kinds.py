@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from unicodedata import normalize
 
 from linnet.core.later import polars as pl
@@ -11,11 +11,9 @@ from linnet.data import dates, forms
 from linnet.data.column import Column
 from linnet.data.forms import MAX_CODES
 from linnet.data.reading import Kind, Reading
+from linnet.data.survey import FIRST, MAX_CATEGORIES, Survey, Whole
 from linnet.data.table import Table, Warned
 from linnet.errors import DataError
-
-MAX_CATEGORIES = 10_000
-"""A text column with more different values than this is not a category."""
 
 ROWS_A_CODE = 20
 """Whole numbers are categories only with this many rows on average for each value."""
@@ -25,9 +23,6 @@ ALIKE = 100
 
 DIFFERENT = 0.5
 """Text is no category if the share of different values is larger than this."""
-
-MANY = 2 * MAX_CATEGORIES
-"""The first text values: if more than ``MAX_CATEGORIES`` of them differ, it is no category."""
 
 SAMPLE = 1_000
 """The number of values that are checked first."""
@@ -52,45 +47,51 @@ def inferred(
     series: pl.Series, declared: Kind | None, table: Table, reading: Reading
 ) -> tuple[Column, tuple[str, ...]]:
     """The kind of a column, as ``infer``, and notes about how it is read."""
-    name = series.name
+    return surveyed(Whole(series), declared, table, reading)
+
+
+def surveyed(
+    survey: Survey, declared: Kind | None, table: Table, reading: Reading
+) -> tuple[Column, tuple[str, ...]]:
+    """The same, from a survey of the column. ``table`` names the rows."""
+    name = survey.name
     found = None
     may = declared in ("number", "date") or (declared is None and name not in table.words)
-    if series.dtype == pl.String and may:
-        found = forms.form_of(series, declared, table, reading)
-    typed = series
+    if survey.dtype == pl.String and may:
+        found = forms.form_of(survey, declared, table, reading)
+    typed = survey
     if found is not None:
-        typed = forms.read(series, found.form)
-    elif declared == "date" and series.dtype == pl.Float64:
-        typed = as_date(series, "ymd")
+        typed = Whole(forms.read(survey.series, found.form))
+    elif declared == "date" and survey.dtype == pl.Float64:
+        typed = Whole(as_date(survey.series, "ymd"))
     kind: Kind = declared or _kind(typed)
     notes = () if found is None else found.notes
-    if found is None and declared is None and series.dtype == pl.String:
-        notes += () if name in table.words else forms.suspect(series, kind, name)
+    if found is None and declared is None and survey.dtype == pl.String:
+        notes += () if name in table.words else forms.suspect(survey, kind, name)
     suits = found is not None and (found.kind == "date") == (kind == "date")  # not of a constant
     column = Column(name=name, kind=kind, format=found.form if found and suits else "")
     if kind == "category":
-        notes += alike(typed, f"the column {name!r}")
+        notes += alike(typed.unique, f"the column {name!r}")
         column = _categories(column, typed, table)
     if kind == "date":
-        if series.dtype == pl.Float64:
+        if survey.dtype == pl.Float64:
             column = column.model_copy(update={"format": "ymd"})
-        timed = typed.dtype == pl.Datetime and not (typed.dt.truncate("1d") == typed).all()
-        column = column.model_copy(update={"timed": timed})
+        column = column.model_copy(update={"timed": typed.timed})
     if declared is None and kind == "number" and typed.dtype == pl.Float64:
         notes += _dated(typed)
     return column, notes
 
 
-def _categories(column: Column, series: pl.Series, table: Table) -> Column:
+def _categories(column: Column, survey: Survey, table: Table) -> Column:
     """The column with its categories."""
-    values = series.unique().drop_nulls().sort()
+    values = survey.unique
     if len(values) > MAX_CATEGORIES:
         raise DataError(
             f"{table.name}: the column {column.name!r} has {len(values):,} different values; a "
             f"category has at most {MAX_CATEGORIES:,} (MAX_CATEGORIES): declare it text "
             f"(columns.{column.name}=text), or drop it"
         )
-    numeric = series.dtype == pl.Float64
+    numeric = survey.dtype == pl.Float64
     return column.model_copy(update={"categories": tuple(labels(values)), "numeric": numeric})
 
 
@@ -121,76 +122,67 @@ def same_but_case(series: pl.Series) -> list[str]:
     return next((group for group in folded.values() if len(group) > 1), [])
 
 
-def _dated(series: pl.Series) -> tuple[str, ...]:
+def _dated(survey: Survey) -> tuple[str, ...]:
     """A warning if numbers look like dates written as 20240131."""
-    values = series.drop_nulls()
-    low, high = values.min(), values.max()
-    if low is None or not 19_000_101 <= float(low) <= float(high) <= 20_991_231:  # type: ignore[arg-type]
+    low, high = survey.ends
+    if low is None or not 19_000_101 <= float(low) <= float(high) <= 20_991_231:
         return ()
-    if values.n_unique() < 3 or as_date(values, "ymd").null_count():
+    if survey.different < 3 or as_date(survey.series.drop_nulls(), "ymd").null_count():
         return ()
     return (
         Warned(
-            f"the column {series.name!r} has numbers such as {values[0]:.0f}, which may be dates, "
-            "and is read as numbers",
-            f"set columns.{series.name}=date if they are dates, or columns.{series.name}=number",
+            f"the column {survey.name!r} has numbers such as {survey.head(1)[0]:.0f}, which may be "
+            "dates, and is read as numbers",
+            f"set columns.{survey.name}=date if they are dates, or columns.{survey.name}=number",
         ),
     )
 
 
-def _kind(series: pl.Series) -> Kind:
+def _kind(survey: Survey) -> Kind:
     """The kind of a column, decided from its values."""
-    values = series.drop_nulls()
-    count = len(values)
+    count, dtype = survey.count, survey.dtype
     if not count:
         return "constant"
-    if series.dtype == pl.Boolean or series.dtype.is_temporal():
-        constant = values.n_unique() == 1 and count == len(series)
-        return "constant" if constant else "boolean" if series.dtype == pl.Boolean else "date"
-    numbers = series.dtype == pl.Float64
-    if (
-        numbers
-        and not IDENTIFIERS.fullmatch(series.name)
-        and values.head(SAMPLE).n_unique() > MAX_CODES
-    ):
+    if dtype == pl.Boolean or dtype.is_temporal():
+        low, high = survey.ends
+        constant = low == high and count == survey.rows
+        return "constant" if constant else "boolean" if dtype == pl.Boolean else "date"
+    numbers, numbered = dtype == pl.Float64, IDENTIFIERS.fullmatch(survey.name)
+    if numbers and not numbered and survey.head(SAMPLE).n_unique() > MAX_CODES:
         return "number"  # the usual case, decided without all of the values
-    different = values.head(MANY).n_unique()
+    different = survey.head(FIRST).n_unique()
     if numbers or different <= MAX_CATEGORIES:  # else there are too many in any case
-        different = values.n_unique()
+        different = survey.different
     if different == 1:
-        if count == len(series):
+        if count == survey.rows:
             return "constant"
         return "number" if numbers else "category"
     if numbers:
-        whole = bool((values % 1 == 0).all())
-        if whole and different == len(series) and IDENTIFIERS.fullmatch(series.name):
+        if numbered and survey.whole and survey.distinct:
             return "identifier"
         codes = 2 < different <= MAX_CODES and count >= ROWS_A_CODE * different
-        return "category" if whole and codes else "number"
-    if different == 2 and as_boolean(values).null_count() == 0:
+        return "category" if codes and survey.whole else "number"
+    if different == 2 and as_boolean(survey.unique).null_count() == 0:
         return "boolean"
     if different <= MAX_CATEGORIES and (
         different <= DIFFERENT * count or (different < count and different <= 10)
     ):
         return "category"
-    spaces = values.head(SAMPLE).str.count_matches(" ", literal=True).mean()
+    spaces = survey.head(SAMPLE).str.count_matches(" ", literal=True).mean()
     return "text" if float(spaces or 0) >= 1 else "identifier"  # type: ignore[arg-type]
 
 
 def not_codes(
-    found: Sequence[Column], table: Table, reading: Reading
+    found: Sequence[Column], reading: Reading, whole: Callable[[str], bool]
 ) -> tuple[tuple[Column, ...], tuple[str, ...]]:
     """The columns, with no whole numbers as categories if there are ``ALIKE`` columns of whole
-    numbers: such columns are alike, and one by one would become categories or numbers by chance."""
-
-    def whole(column: Column) -> bool:
-        series = table.columns[column.name]
-        return series.dtype == pl.Float64 and bool((series.drop_nulls() % 1 == 0).all())
+    numbers: such columns are alike, and one by one would become categories or numbers by chance.
+    ``whole`` says whether a column is of whole numbers."""
 
     codes = {
         column.name for column in found if column.numeric and column.name not in reading.columns
     }
-    if not codes or len(found) < ALIKE or sum(map(whole, found)) < ALIKE:
+    if not codes or len(found) < ALIKE or sum(whole(each.name) for each in found) < ALIKE:
         return tuple(found), ()
     fields = tuple(
         Column(name=column.name, kind="number", format=column.format)

@@ -12,6 +12,8 @@ from linnet.data.table import Table
 
 WORDS = ("train", "valid", "test")
 
+PARTED = "the names of the files say which part of the data each is: train, validation or test"
+
 
 def divided(table: Table, names: Sequence[str], sizes: Sequence[int], reading: Reading) -> Table:
     """The table of all files, with a column that says the part of each row, if the names of all
@@ -22,7 +24,7 @@ def divided(table: Table, names: Sequence[str], sizes: Sequence[int], reading: R
     import polars
 
     asked = reading.split or reading.group or reading.time
-    parts = [_part(name) for name in names]
+    parts = part_names(names)
     if asked or isinstance(reading, Again) or None in parts or not {0, 2} <= set(parts):
         return table
     column = "part"
@@ -33,9 +35,14 @@ def divided(table: Table, names: Sequence[str], sizes: Sequence[int], reading: R
         for part, size in zip(parts, sizes, strict=True)
     ]
     columns = {**table.columns, column: polars.concat(words, rechunk=True).alias(column)}
-    note = "the names of the files say which part of the data each is: train, validation or test"
+    note = PARTED
     given = {**table.given, "split": column}
     return replace(table, columns=columns, given=given, notes=(*table.notes, note))
+
+
+def part_names(names: Sequence[str]) -> list[int | None]:
+    """The part that each file's name tells: 0, 1 or 2 for train, valid and test."""
+    return [_part(name) for name in names]
 
 
 def _part(name: str) -> int | None:

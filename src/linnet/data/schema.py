@@ -303,7 +303,10 @@ class Schema(Closed):
             values = records[:, index]
             return columns.learn(used[index], values if rows is None else values[rows], most, seed)
 
-        learnt = columns.in_threads(learn, range(len(used)))
+        return self.learnt(columns.in_threads(learn, range(len(used))))
+
+    def learnt(self, learnt: Sequence[tuple[Column, bool]]) -> Schema:
+        """The schema of encoded rows, from what ``columns.learn`` says of each used column."""
         narrow = all(enough for _, enough in learnt)
         left = iter(learnt)
         fields = [next(left)[0] if field.used else field for field in self.fields]

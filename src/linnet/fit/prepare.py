@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
 from linnet.core.parallel import choose_device
+from linnet.data import known, store
 from linnet.data.dataset import Dataset
+from linnet.data.parquet.blocks import Far, Files, is_far
+from linnet.data.parquet.parquet import Parquet
 from linnet.data.read import read_draft
+from linnet.data.reading import Reading
 from linnet.data.split import Split
 from linnet.errors import RecipeError
 from linnet.fit import folds, room
@@ -22,13 +28,15 @@ from linnet.insight.checks.finding import Finding
 
 class Divided(NamedTuple):
     """Data as read, its parts, its rows encoded (None: by what the training rows teach), findings
-    about the division, and the fold of each training row (None: to be drawn)."""
+    about the division, and the fold of each training row (None: to be drawn). ``looked`` are the
+    rows that checks look at, and their parts, if not all (None)."""
 
     draft: Dataset
     split: Split
     data: Dataset | None = None
     findings: tuple[Finding, ...] = ()
     fold: Tensor | None = None
+    looked: tuple[Dataset, Split] | None = None
 
 
 class Prepared(NamedTuple):
@@ -45,9 +53,44 @@ class Prepared(NamedTuple):
 
 
 def divide(place: Any, recipe: Recipe) -> Divided:
-    """Read the data, and split its rows by the recipe."""
+    """Read the data, and split its rows by the recipe; those of a store (``beyond``) are encoded
+    already."""
+    if (found := beyond(place, recipe)) is not None:
+        return found
     draft = read_draft(place, recipe)
     return Divided(draft, drawn(draft, recipe))
+
+
+def beyond(place: Any, recipe: Recipe) -> Divided | None:
+    """The rows in a store, if the recipe names one or they do not fit into memory; else None.
+
+    A store is made of Parquet files, local or in an object store. Checks look at some of its rows.
+    It is tested on test rows, not by folds.
+    """
+    path = Path(place) if isinstance(place, (str, os.PathLike)) else None
+    far = is_far(place)
+    if path is None or not (far or Parquet().matches(path)):
+        if recipe.store is not None:
+            raise RecipeError(
+                f"store={recipe.store}: a store is made of a Parquet file or a folder of them; "
+                "write the data so, or leave store out"
+            )
+        return None
+    source = Far(place, recipe) if far else Files(path, recipe)
+    if recipe.store is None and not far and store.fits(source):
+        return None
+    if recipe.test == FOLDS or recipe.folds not in ("auto", 1):
+        raise RecipeError(
+            f"{source.name}: folds are for rows in memory, and these are in a store, encoded once; "
+            "leave test=folds and folds out"
+        )
+    names = [*Reading.model_fields, "test", "valid", "seed"]
+    settings = {key: value for key, value in recipe.plain().items() if key in names}
+    folder = known.cache() / "store" if recipe.store is None else Path(recipe.store)
+    reading = recipe.model_copy(update={"folds": 1})
+    found = store.stored(source, recipe, folder, lambda data: drawn(data, reading), settings)
+    looked = (found.seen, found.seen_split)
+    return Divided(found.data, found.split, found.data, looked=looked)
 
 
 def drawn(draft: Dataset, recipe: Recipe) -> Split:
@@ -75,8 +118,11 @@ def prepare(
     if place is None:
         raise RecipeError("no data: name a data set, a file or a folder")
     device = str(choose_device(recipe.device))
-    draft, split, dataset, found, fold = divide(place, recipe)
-    findings = examine(draft, split) if look else []
+    draft, split, dataset, found, fold, looked = divide(place, recipe)
+    findings = examine(*(looked or (draft, split))) if look else []
+    if draft.mapped is not None:
+        findings += _told(looked)
+        recipe = recipe.override({"folds": 1, "store": str(draft.mapped.parent)})
     if dataset is None:
         dataset = draft.learn(split.train, recipe.max_categories, recipe.seed)
     recipe = recipe.override({"folds": folds.number(recipe, draft, split)})
@@ -89,3 +135,11 @@ def prepare(
         fold = folds.drawn(dataset.take(split.train), recipe)
     findings = [*found, *findings, *ranges.aside(dataset.schema)]
     return Prepared(dataset, recipe, parts, findings, fold, draft if by_folds else None)
+
+
+def _told(looked: tuple[Dataset, Split] | None) -> list[Finding]:
+    """The note that checks have not looked at all rows."""
+    if looked is None or len(looked[0]) < store.SEEN // 2:
+        return []
+    words = f"the checks looked at {len(looked[0]):,} rows, drawn by their numbers"
+    return [Finding(words, "nothing to do: the rows are more than memory holds", "note")]

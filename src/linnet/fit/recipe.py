@@ -53,6 +53,10 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
     test: Literal["folds"] | Annotated[int | float, Field(gt=0)] = 0.2
     valid: Literal["auto"] | Annotated[int | float, Field(ge=0)] = "auto"
     folds: Literal["auto"] | Annotated[int, Field(ge=1, le=100)] = "auto"
+    store: str | None = None
+    """The folder for encoded rows that do not fit into memory (``linnet.data.store``). If it is
+    named, it is used for any Parquet data; if not, where the rows would not fit, it is in the
+    user's cache."""
     # all models
     model: Annotated[tuple[str, ...], Several(), Field(min_length=1)] = (AUTO,)
     objective: str = "auto"

@@ -57,7 +57,11 @@ def _needed(data: Dataset, recipe: Recipe, parts: dict[str, int], outputs: int) 
     the raw predictions."""
     x, number = data.x, 8 if recipe.dtype == "float64" else 4
     held = sum(part[:1].numel() for part in x.parts()) if isinstance(x, Coded) else x[:1].numel()
-    tables = sum(parts.values()) * held * x.dtype.itemsize + parts["train"] * held * number
+    tables = (
+        0
+        if data.mapped
+        else sum(parts.values()) * held * x.dtype.itemsize + parts["train"] * held * number
+    )
     weights = outputs * (prod(data.schema.shape) + 1)
     vectors = 8 * weights * VECTORS.get(recipe.solver, max(VECTORS.values()))
     matrices = 0

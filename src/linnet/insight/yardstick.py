@@ -75,8 +75,14 @@ def _outputs(schema: Schema) -> int:
     return len(schema.classes) if len(schema.classes) > 2 else 1
 
 
+MOST_STORED = 200_000
+"""Of rows in a store, which need not fit into memory, trees are fitted to at most this many."""
+
+
 def why_not(train: Dataset) -> str | None:
     """Why there can be no yardstick for these training rows; None if there can."""
+    if train.mapped is not None and len(train) > MOST_STORED:
+        return f"the training rows are in a store, and more than {MOST_STORED:,} (MOST_STORED)"
     if train.soft:
         return "the targets are probabilities, and boosted trees take classes"
     if _outputs(train.schema) > MOST_OUTPUTS:

@@ -16,6 +16,7 @@ from linnet.core.record import Reason, Step
 from linnet.core.registry import lookup
 from linnet.data.coded import Coded
 from linnet.data.dataset import Dataset
+from linnet.data.store import scratch
 from linnet.line import GROUP, SOLVERS, rows
 from linnet.line.base import Solver, State
 from linnet.line.certificate import Certificate, certify
@@ -57,7 +58,11 @@ def begin(
     network.to(device)
     own, lengths = _own(train, settings, world)
     train = train.to(device)
-    inputs = network.features(train.x[own])
+    inputs = (
+        network.features(train.x[own])
+        if train.mapped is None
+        else scratch(train.mapped, train.x[own], network.features)
+    )
     problem = LinearProblem(
         objective, rows.Coded.of(inputs) if isinstance(inputs, Coded) else inputs,
         train.y[own], None if train.weight is None else train.weight[own],

@@ -147,6 +147,11 @@ class Origin:
     def divide(self, place: Any, recipe: Recipe) -> Divided:
         """Read the data and split its rows; see the module."""
         self._start(recipe)
+        if recipe.store is not None:
+            raise RecipeError(
+                f"store={recipe.store}: a run that starts from the weights of another one encodes "
+                "its rows as that one, in memory; leave store out"
+            )
         draft = read_draft(place, recipe)
         data = self._same(draft)
         if data is not None:

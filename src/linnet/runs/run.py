@@ -164,6 +164,11 @@ class Run:
 
         place = self.data_place() if data is None else data
         recipe = self._manifest(model or self.chosen).recipe
+        if recipe.get("store") is not None:
+            raise InputError(
+                f"{self.path}: its rows are in the store {recipe['store']}, encoded; what looks at "
+                "all rows as they were read needs a run on data in memory: train on fewer rows"
+            )
         names = Reading.model_fields
         reading = Reading.parse({k: v for k, v in recipe.items() if k in names}, "recipe")
         draft = read_draft(place, reading)

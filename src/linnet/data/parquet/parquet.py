@@ -6,11 +6,11 @@ import io
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import accumulate
-from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from pathlib import Path, PurePath
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from linnet.core import memory
 from linnet.core.text import of_path
@@ -64,35 +64,16 @@ class Parquet:
 
     def read(self, place: Path, reading: Reading) -> Table:
         """The columns of all files, concatenated; ``DataError`` names file and column."""
-        from linnet.data.text.columns import check_names, to_table  # polars is slow to load
+        from linnet.data.text.columns import to_table  # polars is slow to load
 
         source = of_path(place)
-        try:
-            paths = _files(place) if place.is_dir() else [place]
-            looks = [_look(path) for path in paths]
-        except OSError as error:
-            raise DataError(f"{source}: cannot read: {error.strerror or error}") from error
-        if not paths:
-            raise DataError(f"{source}: a folder without a Parquet file; expected at least one")
-        for path, (footer, _) in zip(paths, looks, strict=True):
-            _compare(looks[0][0], paths[0], footer, path)
-        columns = looks[0][0].columns
-        names = [column.name for column in columns]
-        check_names(names, source, reading)
-        kept = [column for column in columns if column.name not in reading.drop]
-        index = [
-            column.name
-            for column in kept
-            if INDEX.fullmatch(column.name) and column.name not in reading.columns
-        ]
-        kept = [column for column in kept if column.name not in index]
-        _refuse_nested(kept, source)
+        paths, looks, names, kept, index = opened(place, reading)
         _weigh(paths, looks, {column.name for column in kept}, source)
         frames = [
             _read(path, footer, stamp, [column.name for column in kept])
             for path, (footer, stamp) in zip(paths, looks, strict=True)
         ]
-        _compare_types(frames, paths)
+        compare_types(frames, paths)
         starts = list(accumulate((len(frame) for frame in frames), initial=0))
 
         def where(row: int) -> str:
@@ -113,6 +94,46 @@ class Parquet:
             notes=notes,
         )
         return divided(table, [path.name for path in paths], sizes, reading)
+
+
+class Opened(NamedTuple):
+    """Files whose footers are checked: their paths, their footers and stamps, the names of all
+    columns, those to be read, and those that are left out as an index of pandas."""
+
+    paths: list[Path]
+    looks: list[tuple[Footer, Stamp]]
+    names: list[str]
+    kept: list[Leaf]
+    aside: list[str]
+
+
+def opened(place: Path, reading: Reading) -> Opened:
+    """Look at a file, or at all files of a folder; raises ``DataError`` if they do not go together,
+    or hold what a table cannot hold."""
+    from linnet.data.text.columns import check_names  # polars is slow to load
+
+    source = of_path(place)
+    try:
+        paths = _files(place) if place.is_dir() else [place]
+        looks = [_look(path) for path in paths]
+    except OSError as error:
+        raise DataError(f"{source}: cannot read: {error.strerror or error}") from error
+    if not paths:
+        raise DataError(f"{source}: a folder without a Parquet file; expected at least one")
+    for path, (footer, _) in zip(paths, looks, strict=True):
+        _compare(looks[0][0], paths[0], footer, path)
+    columns = looks[0][0].columns
+    names = [column.name for column in columns]
+    check_names(names, source, reading)
+    kept = [column for column in columns if column.name not in reading.drop]
+    index = [
+        column.name
+        for column in kept
+        if INDEX.fullmatch(column.name) and column.name not in reading.columns
+    ]
+    kept = [column for column in kept if column.name not in index]
+    _refuse_nested(kept, source)
+    return Opened(paths, looks, names, kept, index)
 
 
 Stamp = tuple[int, int]
@@ -143,7 +164,7 @@ def _look(path: Path) -> tuple[Footer, Stamp]:
         file.seek(size - 8 - length)
         content = file.read(length)
     if len(content) != length:
-        raise _changed(path)
+        raise changed(path)
     return parse(content, size - 8 - length, of_path(path)), stamp
 
 
@@ -154,7 +175,7 @@ def _read(path: Path, footer: Footer, stamp: Stamp, names: list[str]) -> polars.
     size = len(content)
     length = locate(content[:4], content[-8:], size, source)
     if parse(content[size - 8 - length : size - 8], size - 8 - length, source) != footer:
-        raise _changed(path)
+        raise changed(path)
     frame = _decode(content, footer, names, source)
     if frame.columns != names or len(frame) != footer.rows:
         raise DataError(
@@ -174,7 +195,7 @@ def read_whole(path: Path, stamp: Stamp | None = None) -> bytes:
     except OSError as error:
         raise DataError(f"{of_path(path)}: cannot read: {error.strerror or error}") from error
     if not before == after == (stamp or before) or len(content) != before[0]:
-        raise _changed(path)
+        raise changed(path)
     return content
 
 
@@ -270,7 +291,7 @@ def _compare(first: Footer, path: Path, other: Footer, here: Path) -> None:
             raise _different(path, _kind(a), here, _kind(b), name)
 
 
-def _compare_types(frames: list[polars.DataFrame], paths: list[Path]) -> None:
+def compare_types(frames: list[polars.DataFrame], paths: Sequence[PurePath]) -> None:
     """Raise if polars finds different types in the files, such as other time zones."""
     import polars
 
@@ -284,7 +305,7 @@ def _compare_types(frames: list[polars.DataFrame], paths: list[Path]) -> None:
                 raise _different(paths[0], str(one), path, str(other), name)
 
 
-def _different(path: Path, kind: str, other: Path, found: str, name: str) -> DataError:
+def _different(path: PurePath, kind: str, other: PurePath, found: str, name: str) -> DataError:
     return DataError(
         f'{of_path(other)}: column "{name}" is {found}, and in {of_path(path.name)} it is {kind}; '
         "expected the same columns in every file of a folder"
@@ -322,10 +343,20 @@ def _weigh(
     memory.require(total + max(size for _, (size, _) in looks), source)
 
 
+def stamp_of(path: Path) -> Stamp:
+    """The stamp of a file; raises DataError if it cannot be read."""
+    try:
+        status = os.stat(path)
+    except OSError as error:
+        raise DataError(f"{of_path(path)}: cannot read: {error.strerror or error}") from error
+    return status.st_size, status.st_mtime_ns
+
+
 def _stamp(file: BinaryIO) -> Stamp:
     status = os.fstat(file.fileno())
     return status.st_size, status.st_mtime_ns
 
 
-def _changed(path: Path) -> DataError:
+def changed(path: Path) -> DataError:
+    """The error for a file that changed while it was read."""
     return DataError(f"{of_path(path)}: changed while it was read; read it again")

@@ -1,0 +1,385 @@
+"""Rows that do not fit into memory, encoded once into a folder of flat files.
+
+A store holds the encoded rows of a table: the training rows first, in an order drawn at random,
+then the validation rows and the test rows in the order of the source. Files are mapped: what a
+computation touches is in memory, and the system may drop it again. So a ``Dataset`` of a store is
+used like any other, and its parts are slices.
+
+Training rows are shuffled while they are written: each row goes to a bucket drawn at random, then
+each bucket is shuffled in memory. That is a permutation of all rows, for one more write and read.
+
+A store is written whole or not at all. Its name says from which files, with which settings, it was
+made; so it is found again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from linnet.core import files, memory
+from linnet.core.randomness import chosen, generator
+from linnet.data import columns
+from linnet.data.coded import Coded
+from linnet.data.codes import Codes
+from linnet.data.column import Column
+from linnet.data.dataset import Dataset
+from linnet.data.draft import outline
+from linnet.data.large import Large
+from linnet.data.parquet.blocks import ROWS, Files
+from linnet.data.reading import Reading
+from linnet.data.schema import Schema
+from linnet.data.split import Split
+from linnet.data.table import LeftOut, Warned
+from linnet.errors import DataError, WorkError
+
+FORMAT = 1
+HEADER = "store.json"
+
+BUCKET = 1 << 27
+"""The bytes of encoded rows that are shuffled together."""
+
+COLUMNS = 1 << 27
+"""The bytes of columns that are in memory together, while means and categories are learnt."""
+
+SEEN = 200_000
+"""The rows, drawn by number, that are kept as they were read, for checks that look at records."""
+
+PARTS = ("train", "valid", "test")
+
+Array = np.ndarray[Any, Any]
+Divide = Callable[[Dataset], Split]
+
+
+class Stored(NamedTuple):
+    """The encoded rows, the row numbers of each part, and the records of some rows with their
+    parts."""
+
+    data: Dataset
+    split: Split
+    seen: Dataset
+    seen_split: Split
+
+
+def fits(source: Files) -> bool:
+    """Whether the rows of these files fit into memory, as they are read and encoded."""
+    have = memory.available()
+    records = 8 * len(source) * len(source.columns)
+    return have is None or source.size + 2 * records < have
+
+
+def stored(
+    source: Files, reading: Reading, folder: Path, divide: Divide, settings: dict[str, Any]
+) -> Stored:
+    """The store of these files below ``folder``, which is made if it is not there.
+
+    ``divide`` splits the rows; ``settings`` are all that it and the encoding depend on, ``seed``
+    among them.
+    """
+    key = _fingerprint(source, settings)
+    place = folder / f"{source.name.replace('/', '_')[:60]}-{key[:16]}"
+    if not (place / HEADER).is_file():
+        _make(source, reading, place, divide, settings, key)
+    return opened(place)
+
+
+def opened(place: Path) -> Stored:
+    """The store in the folder ``place``; raises ``DataError`` if it is damaged."""
+    header = files.read_json(place / HEADER)
+    files.check_format(header, FORMAT, place / HEADER, DataError)
+    sizes = [header["rows"][part] for part in PARTS]
+    rows, starts = sum(sizes), np.cumsum([0, *sizes])
+    schema = Schema.parse(header["schema"], str(place), DataError)
+    arrays = {
+        name: _mapped(place / f"{name}.bin", dtype, [rows, *shape])
+        for name, (dtype, shape) in header["arrays"].items()
+    }
+    x = arrays.get("x")
+    if x is None:
+        places = torch.tensor(header["places"], dtype=torch.int64)
+        x = Coded(arrays["numbers"], arrays["codes"], places, schema.shape[0])
+    name, notes = header["name"], tuple(map(_note, header["notes"]))
+    data = Dataset(x, arrays["y"], schema, name=name, notes=notes, mapped=place)
+    split = Split(*(torch.arange(a, b) for a, b in pairwise(starts.tolist())))
+    about = header["seen"]
+    draft = Schema.parse(about["schema"], str(place), DataError)
+    count = about["rows"]
+    records = _mapped(place / "seen_x.bin", "float64", [count, draft.shape[0]])
+    y = _mapped(place / "seen_y.bin", str(arrays["y"].dtype)[6:], [count, *arrays["y"].shape[1:]])
+    part = _mapped(place / "seen_part.bin", "int8", [count])
+    seen = Dataset(records.clone(), y.clone(), draft, name=name, notes=notes)
+    chosen_parts = ((part == k).nonzero().flatten() for k in range(3))
+    return Stored(data, split, seen, Split(*chosen_parts))
+
+
+def scratch(folder: Path, rows: Tensor, make: Callable[[Tensor], Tensor]) -> Tensor:
+    """What ``make`` makes of ``rows``, block by block, as a mapped file beside the store; the
+    system removes it when nothing uses it any more. Of ``Coded`` rows it is in memory, as they are
+    small."""
+    if isinstance(rows, Coded) or not len(rows):
+        return make(rows)
+    first = make(rows[:1])
+    shape, kind = (len(rows), *first.shape[1:]), first.dtype
+    size = math.prod(shape)
+    with files.nameless(folder, size * kind.itemsize) as path:
+        result = torch.from_file(path, shared=True, size=size, dtype=kind).reshape(shape)
+    for start in range(0, len(rows), ROWS):
+        result[start : start + ROWS] = make(rows[start : start + ROWS])
+    return result
+
+
+def _mapped(path: Path, dtype: str, shape: Sequence[int]) -> Tensor:
+    """A file as a tensor; what is not touched is not read."""
+    kind = getattr(torch, dtype)
+    count = math.prod(shape)
+    try:
+        size = path.stat().st_size
+    except OSError as error:
+        raise DataError(f"{path}: cannot read: {error.strerror or error}") from error
+    if size != count * kind.itemsize:
+        raise DataError(
+            f"{path}: {size:,} bytes, expected {count * kind.itemsize:,}: the store is damaged; "
+            "remove its folder, and it is made again"
+        )
+    if not count:
+        return torch.empty(tuple(shape), dtype=kind)
+    return torch.from_file(str(path), shared=False, size=count, dtype=kind).reshape(tuple(shape))
+
+
+def _told(note: str) -> list[str]:
+    """A note as plain values: its kind, and its words."""
+    if isinstance(note, Warned):
+        return ["warned", note.what, note.remedy]
+    return ["left out" if isinstance(note, LeftOut) else "", str(note)]
+
+
+def _note(told: Sequence[str]) -> str:
+    kind, *words = told
+    return Warned(*words) if kind == "warned" else LeftOut(words[0]) if kind else words[0]
+
+
+def _fingerprint(source: Files, settings: dict[str, Any]) -> str:
+    """A sha256 over the names, sizes and times of change of the files, and over ``settings``."""
+    names = [path.name for path in source.paths]
+    told = [FORMAT, names, source.stamps, source.columns, settings]
+    return hashlib.sha256(files.canonical(told)).hexdigest()
+
+
+def _make(
+    source: Files,
+    reading: Reading,
+    place: Path,
+    divide: Divide,
+    settings: dict[str, Any],
+    key: str,
+) -> None:
+    """Write the store, under another name until it is whole."""
+    plan = _planned(source, reading, divide, settings)
+    _check_disk(place, plan)
+    files.make_folders(place.parent)
+    temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
+    files.make_folder(temporary)
+    try:
+        header = _Writer(plan, temporary, int(settings["seed"])).write()
+        files.write_json(temporary / HEADER, {**header, "fingerprint": key, "settings": settings})
+        files.move_folder(temporary, place)
+    except OSError as error:
+        raise WorkError(f"{place}: cannot write the store: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What is to be written: the table, the schemas of its records and of encoded rows, the part of
+    each row (-1: left out), and targets by row."""
+
+    table: Large
+    draft: Schema
+    schema: Schema
+    part: Array
+    y: Tensor
+    notes: tuple[str, ...]
+
+    @property
+    def rows(self) -> list[int]:
+        return [int((self.part == number).sum()) for number in range(len(PARTS))]
+
+    @property
+    def bytes(self) -> int:
+        """The size of an encoded row."""
+        fields = [field for field in self.schema.fields if field.used]
+        several = columns.coded(fields)
+        widths = [4 if many else len(field.names) * self._number for field, many in
+                  zip(fields, several, strict=True)]  # fmt: skip
+        return sum(widths) + self.y[:1].numel() * self.y.element_size()
+
+    @property
+    def _number(self) -> int:
+        return np.dtype(self.schema.dtype).itemsize
+
+
+def _planned(source: Files, reading: Reading, divide: Divide, settings: dict[str, Any]) -> _Plan:
+    """Survey the columns, split the rows, learn means and categories of the training rows."""
+    table = Large.of(source, reading)
+    reading = reading.model_copy(update=dict(table.given))
+    found = outline(table, reading)
+    rows = len(table)
+    numbers = torch.arange(rows) if found.kept is None else found.kept
+    thin = Dataset(
+        numbers[:, None], found.y, found.schema, name=table.name, notes=found.notes,
+        division=found.division,
+    ).select(reading.classes, reading.positive)  # fmt: skip
+    numbers = thin.x[:, 0]
+    part = np.full(rows, -1, np.int8)
+    for number, chosen_rows in enumerate(divide(thin)):
+        part[numbers[chosen_rows].numpy()] = number
+    y = thin.y
+    if len(numbers) < rows:
+        y = y.new_zeros((rows, *y.shape[1:]))
+        y[numbers] = thin.y
+    schema = _learnt(table, thin.schema, part == 0, settings)
+    return _Plan(table, thin.schema, schema, part, y, thin.notes)
+
+
+def _learnt(table: Large, draft: Schema, train: Array, settings: dict[str, Any]) -> Schema:
+    """The schema of encoded rows: what ``Schema.learn`` makes of all records, column by column."""
+    used = [field for field in draft.fields if field.used]
+    together = max(1, COLUMNS // (8 * len(table)))
+    found: list[tuple[Column, bool]] = []
+    for start in range(0, len(used), together):
+        group = used[start : start + together]
+        read = table.files.whole([field.name for field in group], table.texts)
+        for field in group:
+            series = columns.without(read.pop(field.name), draft.missing)
+            values = columns.record(field, series, table)[train]
+            most, seed = int(settings["max_categories"]), int(settings["seed"])
+            found.append(columns.learn(field, values, most, seed))
+    return draft.learnt(found)
+
+
+def _check_disk(place: Path, plan: _Plan) -> None:
+    """Raise ``WorkError`` if the store would not fit on the disk."""
+    need = sum(plan.rows) * plan.bytes + 2 * BUCKET + 8 * SEEN * plan.draft.shape[0]
+    free = files.free(place.parent)
+    if free is not None and need > free:
+        raise WorkError(
+            f"{place}: the encoded rows take about {need / 1e9:,.1f} GB, and {free / 1e9:,.1f} GB "
+            "are free there; give another disk (store=DIR), or fewer columns (drop=...)"
+        )
+
+
+class _Writer:
+    """Writes the rows of a plan into the folder ``place``, in one pass over the source."""
+
+    def __init__(self, plan: _Plan, place: Path, seed: int) -> None:
+        self.plan, self.place, self.seed = plan, place, seed
+        self.rows = plan.rows
+        self.buckets = max(1, -(-self.rows[0] * plan.bytes // BUCKET))
+        self.arrays: dict[str, tuple[str, list[int]]] = {}
+        self.places: list[int] = []
+        self.seen: list[tuple[Array, Array, Array]] = []
+
+    def write(self) -> dict[str, Any]:
+        """Write all files but the header, and return its facts."""
+        with ExitStack() as stack:
+            scatter = _Outputs(self.place, "bucket", stack)
+            rest = _Outputs(self.place, "rest", stack)
+            for start, arrays, part in self._encoded():
+                self._scatter(start, arrays, part, scatter, rest)
+        self._gather()
+        plan = self.plan
+        seen = [np.concatenate(each) for each in zip(*self.seen, strict=True)]
+        for name, array in zip(("seen_x", "seen_y", "seen_part"), seen, strict=True):
+            files.write(self.place / f"{name}.bin", np.ascontiguousarray(array).tobytes())
+        return {
+            "format": FORMAT,
+            "name": plan.table.name,
+            "notes": list(map(_told, plan.notes)),
+            "schema": plan.schema.plain(),
+            "rows": dict(zip(PARTS, self.rows, strict=True)),
+            "arrays": self.arrays,
+            "places": self.places,
+            "seen": {"schema": plan.draft.plain(), "rows": len(seen[0])},
+        }
+
+    def _encoded(self) -> Iterator[tuple[int, dict[str, Array], Array]]:
+        """The arrays of the rows that are kept, block by block, the number of the block's first
+        row, and the part of each row."""
+        plan = self.plan
+        used = [field for field in plan.draft.fields if field.used]
+        for start, table in plan.table.blocks([field.name for field in used]):
+            rows = slice(start, start + len(table))
+            records = columns.records(plan.draft.fields, table, plan.draft.missing)
+            kept = plan.part[rows] >= 0
+            records, part, y = records[kept], plan.part[rows][kept], plan.y[rows].numpy()[kept]
+            some = chosen(rows.start, rows.stop, SEEN / len(plan.part), self.seed, "seen")[kept]
+            self.seen.append((records[some], y[some], part[some]))
+            x = columns.as_arrays(plan.schema.fields, records, plan.schema.dtype, plan.draft.fields)
+            arrays = {"y": y}
+            if isinstance(x, Codes):
+                arrays |= {"numbers": x.numbers, "codes": x.codes}
+                self.places = x.places.tolist()
+            else:
+                arrays["x"] = x
+            yield start, arrays, part
+
+    def _scatter(
+        self, start: int, arrays: dict[str, Array], part: Array, scatter: _Outputs, rest: _Outputs
+    ) -> None:
+        """Write training rows into buckets drawn at random, and the others in their order."""
+        train = np.flatnonzero(part == 0)
+        draws = generator(self.seed, "store", start)
+        bucket = torch.randint(self.buckets, (len(train),), generator=draws).numpy()
+        for name, array in arrays.items():
+            self.arrays[name] = (str(array.dtype), list(array.shape[1:]))
+            for number in range(self.buckets):
+                scatter.write(name, number, array[train[bucket == number]])
+            for number in (1, 2):
+                rest.write(name, number, array[part == number])
+
+    def _gather(self) -> None:
+        """Shuffle each bucket, and put all files of an array together; each is removed when it is
+        copied."""
+        for name, (dtype, shape) in self.arrays.items():
+            with files.fresh(self.place / f"{name}.bin") as out:
+                for number in range(self.buckets):
+                    path = self.place / f"bucket-{name}-{number}"
+                    array = np.fromfile(path, dtype).reshape(-1, *shape)
+                    draws = generator(self.seed, "store", "bucket", number)
+                    order = torch.randperm(len(array), generator=draws).numpy()
+                    out.write(np.ascontiguousarray(array[order]).data)
+                    path.unlink()
+                for number in (1, 2):
+                    path = self.place / f"rest-{name}-{number}"
+                    with open(path, "rb") as source:
+                        shutil.copyfileobj(source, out, 1 << 20)
+                    path.unlink()
+                files.flush(out)
+
+
+class _Outputs:
+    """Files to which arrays are appended, opened when they are needed."""
+
+    def __init__(self, place: Path, word: str, stack: ExitStack) -> None:
+        self.place, self.word, self.stack = place, word, stack
+        self.files: dict[tuple[str, int], BinaryIO] = {}
+
+    def write(self, name: str, number: int, array: Array) -> None:
+        """Append ``array`` to the file of this name and number."""
+        if (name, number) not in self.files:
+            path = self.place / f"{self.word}-{name}-{number}"
+            self.files[name, number] = self.stack.enter_context(files.fresh(path))
+        self.files[name, number].write(np.ascontiguousarray(array).data)
