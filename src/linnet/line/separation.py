@@ -45,9 +45,9 @@ def separated(problem: LinearProblem, raw: Tensor, tol: float) -> bool:
         decided = ~in_doubt[:, k]
         if decided.any() and problem.compact:
             null = _null(problem, in_doubt[:, k])
-            x = problem.x.wide().block(decided.nonzero()[:, 0]).to(problem.home)
-            if not 0 < null.shape[1] * len(x) <= MOST:
+            if not 0 < null.shape[1] * int(decided.sum()) <= MOST:
                 continue
+            x = problem.x.wide().block(decided.nonzero()[:, 0]).to(problem.home)
             own = problem.y[decided] == (k if problem.outputs > 1 else 1)
             toward = (x @ null[:-1] + null[-1]) * torch.where(own, 1.0, -1.0)[:, None]
             along = _moves(toward)
