@@ -12,8 +12,8 @@ from linnet.data.parquet.blocks import Far, is_far
 from linnet.data.reading import Reading
 from linnet.errors import DataError
 
-pytest.importorskip("moto.server", reason="moto is not installed")
-pytest.importorskip("boto3", reason="boto3 is not installed")
+server_of_moto = pytest.importorskip("moto.server", reason="moto is not installed")
+boto3 = pytest.importorskip("boto3", reason="boto3 is not installed")
 
 
 def frame(start: int, rows: int) -> pl.DataFrame:
@@ -29,10 +29,7 @@ def frame(start: int, rows: int) -> pl.DataFrame:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    import boto3
-    from moto.server import ThreadedMotoServer
-
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
+    server = server_of_moto.ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     _, port = server.get_host_and_port()
     for key, value in {
