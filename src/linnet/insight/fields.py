@@ -229,7 +229,7 @@ def _ratios(codes: Array, ranks: Array) -> Array:
     (parts,)."""
     _, place, counts = np.unique(codes, return_inverse=True, return_counts=True)
     rows, groups = len(codes), len(counts)
-    if groups < 2 or rows <= groups:
+    if groups < 2 or rows <= groups or not ranks.shape[1]:
         return np.zeros(ranks.shape[1])
     sums = np.stack([np.bincount(place, part, groups) for part in ranks.T], 1)
     between = (sums**2 / counts[:, None]).sum(0)  # the whole is 1

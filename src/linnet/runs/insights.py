@@ -366,14 +366,15 @@ def parsed(plain: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def found(run: Run) -> dict[str, Any]:
-    """What ``insight.json`` keeps; if there is none, it is computed, and kept if the run is a
-    folder that can be written."""
-    kept = read(run.place)
-    if kept is not None:
-        return kept
-    plain = collect(run)
-    if "importance" in plain and run.path.is_dir():
-        with contextlib.suppress(LinnetError, OSError):
+def keep(run: Run) -> None:
+    """Write ``insight.json`` if there is none yet, and the run is a folder that can be written."""
+    if run.path.is_dir() and read(run.place) is None:
+        plain = collect(run)
+        if "importance" in plain:
             files.write_json(run.path / FILE, plain, MAX_INSIGHT)
-    return parsed(plain)
+
+
+def found(run: Run) -> dict[str, Any]:
+    """What ``insight.json`` keeps; if there is none, it is computed."""
+    kept = read(run.place)
+    return parsed(collect(run)) if kept is None else kept

@@ -16,7 +16,7 @@ from PIL import Image
 import linnet
 from helpers import refusal
 from linnet.data.memory.arrays import Arrays
-from linnet.data.pictures import folder
+from linnet.data.pictures import files
 from linnet.data.pictures.cifar import Cifar
 from linnet.data.pictures.folder import Folder
 from linnet.data.pictures.picture import Head, head, open_picture
@@ -518,9 +518,9 @@ def test_a_picture_that_changes_or_goes_while_it_is_read_is_told(
         save(GREY[:2], path)
         return result
 
-    monkeypatch.setattr(folder, "head", changing)
+    monkeypatch.setattr(files, "head", changing)
     assert "changed while it was read" in refused(place)
-    monkeypatch.setattr(folder, "head", lambda path: (path.unlink(), Head((4, 5), True))[1])
+    monkeypatch.setattr(files, "head", lambda path: (path.unlink(), Head((4, 5), True))[1])
     assert "No such file" in refused(place) and str(place) in refused(two(place))
 
 

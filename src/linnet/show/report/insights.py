@@ -3,6 +3,7 @@ wide its predictions are."""
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 from linnet.core.html import Html, tag
@@ -27,6 +28,13 @@ ROUGH = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9)
 """The thresholds of the table."""
 
 SHOWN_LEVELS = (0.8, 0.9, 0.95, 0.99)
+
+
+def keep(run: Run) -> None:
+    """Keep in the run what its rows tell, for reports when its data is gone; where that cannot be,
+    the report says why."""
+    with contextlib.suppress(LinnetError, OSError):
+        insights.keep(run)
 
 
 def found(run: Run) -> dict[str, Any] | str:

@@ -57,6 +57,8 @@ def write(runs: Sequence[Path], out: Path, *, static: bool = False) -> None:
     labelled = _labelled(runs)
     programs = {label: path for label, path in labelled.items() if windows.alone(path)}
     found = {label: Run(path) for label, path in labelled.items() if label not in programs}
+    for run in found.values():
+        insights.keep(run)
     parts = [report.run(label, run) for label, run in found.items()]
     parts += [windows.program(report, label, path) for label, path in programs.items()]
     if len(found) > 1:
