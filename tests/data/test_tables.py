@@ -25,9 +25,9 @@ from typer.testing import CliRunner
 import linnet
 from linnet.cli import app
 from linnet.core import memory
-from linnet.data.kinds import MAX_CATEGORIES
 from linnet.data.read import read_draft
 from linnet.data.reading import Reading
+from linnet.data.survey import MAX_CATEGORIES
 from linnet.errors import DataError, InputError, LinnetWarning, RecipeError
 from linnet.experiment.evaluate import evaluate
 from linnet.experiment.predict import predict
