@@ -50,7 +50,7 @@ def test_a_signal_before_there_is_a_run_leaves_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        "linnet.experiment.train.prepare", lambda *_: os.kill(os.getpid(), signal.SIGTERM)
+        "linnet.experiment.train.prepare", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
     )
     done = command("train", "digits", *SMALL_NET, "--out", "r", cwd=tmp_path)
     assert (done.returncode, done.stderr) == (143, "error: stopped\n")
