@@ -421,13 +421,17 @@ class LinearProblem:
         residual = torch.empty_like(raw) if out is None else out
 
         def leaf(rows: slice, y: Tensor, weight: Tensor | None) -> Tensor:
-            loss, gradient = self.objective.loss_and_gradient(raw[rows], y)
-            if weight is not None:
-                loss, gradient = loss * weight, gradient * weight[:, None]
-            residual[rows] = gradient
-            return self._sum(loss)
+            return self._losses(raw[rows], y, weight, residual[rows])
 
         return self._total(leaf) / self.total, residual
+
+    def _losses(self, raw: Tensor, y: Tensor, weight: Tensor | None, out: Tensor) -> Tensor:
+        """The sum of the weighted losses of some rows; their derivatives go into ``out``."""
+        loss, gradient = self.objective.loss_and_gradient(raw, y)
+        if weight is not None:
+            loss, gradient = loss * weight, gradient * weight[:, None]
+        out.copy_(gradient)
+        return self._sum(loss)
 
     def value_and_gradient(self, theta: Tensor, raw: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The objective and its gradient; one product with ``x`` if ``raw`` is given, else two."""
@@ -464,11 +468,8 @@ class LinearProblem:
         residual = torch.empty_like(raw) if out is None else out
 
         def leaf(rows: slice, y: Tensor, weight: Tensor | None) -> Tensor:
-            loss, gradient = self.objective.loss_and_gradient(raw[rows], y)
-            if weight is not None:
-                loss, gradient = loss * weight, gradient * weight[:, None]
-            residual[rows] = gradient
-            return torch.stack([self._sum(loss), self._sum(residual[rows] * move[rows])])
+            loss = self._losses(raw[rows], y, weight, residual[rows])
+            return torch.stack([loss, self._sum(residual[rows] * move[rows])])
 
         value, slope = self._total(leaf, 2)
         return value / self.total, residual, float(slope) / self.total
