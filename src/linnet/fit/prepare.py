@@ -63,20 +63,20 @@ def divide(place: Any, recipe: Recipe) -> Divided:
 def beyond(place: Any, recipe: Recipe) -> Divided | None:
     """The rows in a store, if the recipe names one or they do not fit into memory; else None.
 
-    A store is made of Parquet files, local or in an object store, and of text files. Checks look
-    at some of its rows. It is tested on test rows, not by folds.
+    A store is made of Parquet files, local or in an object store, of text files, or of pictures.
+    Checks look at some of its rows. It is tested on test rows, not by folds.
     """
     source = _source(place, recipe)
     if source is None:
         if recipe.store is not None:
             raise RecipeError(
                 f"store={recipe.store}: a store is made of files of Parquet or CSV, or of a folder "
-                "of them; write the data so, or leave store out"
+                "of pictures; write the data so, or leave store out"
             )
         return None
     if recipe.store is None and not isinstance(source, Far) and store.fits(source):
         return None
-    if recipe.size:
+    if recipe.size and isinstance(source, Files):
         raise RecipeError(f"size={recipe.size} is for pictures, and {source.name} is a table")
     if recipe.test == FOLDS or recipe.folds not in ("auto", 1):
         raise RecipeError(
@@ -92,7 +92,7 @@ def beyond(place: Any, recipe: Recipe) -> Divided | None:
     return Divided(found.data, found.split, found.data, looked=looked)
 
 
-def _source(place: Any, recipe: Recipe) -> Files | None:
+def _source(place: Any, recipe: Recipe) -> store.Source | None:
     """What reads ``place`` by blocks; None if it can only be read into memory."""
     if is_far(place):
         return Far(place, recipe)
@@ -105,6 +105,11 @@ def _source(place: Any, recipe: Recipe) -> Files | None:
         from linnet.data.text.pieces import Pieces  # polars, only when a table is read
 
         return Pieces(path, recipe) if Pieces.matches(path) else None
+    path = Path(place)
+    if kind in ("", "folder") and (path.is_dir() or path.suffix.lower() == ".zip"):
+        from linnet.data.pictures.pieces import Pictures  # Pillow, only for this
+
+        return Pictures(path, recipe) if Pictures.matches(path) else None
     return None
 
 
@@ -136,7 +141,7 @@ def prepare(
     draft, split, dataset, found, fold, looked = divide(place, recipe)
     findings = examine(*(looked or (draft, split))) if look else []
     if draft.mapped is not None:
-        findings += _told(looked)
+        findings += _told(looked, len(draft))
         recipe = recipe.override({"folds": 1, "store": str(draft.mapped.parent)})
     if dataset is None:
         dataset = draft.learn(split.train, recipe.max_categories, recipe.seed)
@@ -152,9 +157,9 @@ def prepare(
     return Prepared(dataset, recipe, parts, findings, fold, draft if by_folds else None)
 
 
-def _told(looked: tuple[Dataset, Split] | None) -> list[Finding]:
-    """The note that checks have not looked at all rows."""
-    if looked is None or len(looked[0]) < store.SEEN // 2:
+def _told(looked: tuple[Dataset, Split] | None, rows: int) -> list[Finding]:
+    """The note that checks have not looked at all ``rows``."""
+    if looked is None or len(looked[0]) == rows:
         return []
     words = f"the checks looked at {len(looked[0]):,} rows, drawn by their numbers"
     return [Finding(words, "nothing to do: the rows are more than memory holds", "note")]
