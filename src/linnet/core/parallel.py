@@ -40,6 +40,9 @@ TIMEOUT = 300.0
 """The seconds after which a rank that does not answer counts as lost; ``LINNET_TIMEOUT`` has other
 ones."""
 
+BEAT = 5.0
+"""How often a rank that works tells those that wait for it."""
+
 ROLL_SECONDS = 2.0
 """When a rank is lost, the others have this long to say that they are there."""
 
@@ -68,6 +71,11 @@ class World:
     def lead(self) -> bool:
         """Whether this rank decides and writes: rank 0."""
         return self.rank == 0
+
+    @property
+    def first_here(self) -> bool:
+        """Whether it is the first of the ranks on its machine, as far as its launcher tells."""
+        return os.environ.get(*LOCAL[0]) == "0"
 
     def on(self, device: str) -> World:
         """The same ranks with a device: of several CUDA devices each rank of a machine has one."""
@@ -224,6 +232,40 @@ class World:
             self.agree(error)
         else:
             self.agree()
+
+    def wait(self, work: Callable[[], Any] | None) -> Any:
+        """Do the ``work`` of this rank, if it has any, and go on when all ranks have done theirs:
+        returns what it gave. However long it takes, no rank that works or waits counts as lost. If
+        one fails, all raise its error.
+
+        The ``work`` tells the other ranks nothing.
+        """
+        if self.size == 1:
+            return None if work is None else work()
+        done, failed = threading.Event(), list[BaseException]()
+        beat = min(BEAT, timeout() / 4)
+
+        def go_along() -> None:
+            try:
+                while any(self._told(not done.wait(beat))):
+                    pass
+            except BaseException as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=go_along, name="waiting", daemon=True)
+        thread.start()
+        result, wrong = None, None
+        try:
+            result = None if work is None else work()
+        except Exception as error:
+            wrong = error
+        finally:
+            done.set()
+        thread.join()
+        for error in failed:
+            raise error
+        self.agree(wrong)
+        return result
 
     def _told(self, value: Any) -> list[Any]:
         """The plain values of all ranks. They travel as JSON, so no code comes with them."""

@@ -54,8 +54,12 @@ class Prepared(NamedTuple):
 def divide(place: Any, recipe: Recipe) -> Divided:
     """Read the data, and split its rows by the recipe; those of a store (``beyond``) are encoded
     already."""
-    if (found := beyond(place, recipe)) is not None:
-        return found
+    found = beyond(place, recipe)
+    return in_memory(place, recipe) if found is None else found
+
+
+def in_memory(place: Any, recipe: Recipe) -> Divided:
+    """Read the data into memory, and split its rows by the recipe."""
     draft = read_draft(place, recipe)
     return Divided(draft, drawn(draft, recipe))
 
@@ -90,6 +94,13 @@ def beyond(place: Any, recipe: Recipe) -> Divided | None:
     found = store.stored(source, recipe, folder, lambda data: drawn(data, reading), settings)
     looked = (found.seen, found.seen_split)
     return Divided(found.data, found.split, found.data, looked=looked)
+
+
+def made(place: Any, recipe: Recipe) -> str | None:
+    """The folder of the store of this data, which is made if it is not there; None if the rows are
+    to be in memory."""
+    found = beyond(place, recipe)
+    return None if found is None or found.draft.mapped is None else str(found.draft.mapped.parent)
 
 
 def _source(place: Any, recipe: Recipe) -> store.Source | None:
