@@ -262,8 +262,8 @@ class World:
         finally:
             done.set()
         thread.join()
-        for error in failed:
-            raise error
+        if failed:
+            raise failed[0]
         self.agree(wrong)
         return result
 

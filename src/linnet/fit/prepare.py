@@ -109,15 +109,15 @@ def _source(place: Any, recipe: Recipe) -> store.Source | None:
         return Far(place, recipe)
     if not isinstance(place, (str, os.PathLike)) or place in known.KNOWN:
         return None
-    kind, _, path = source_of(Path(place)) or ("", None, None)
+    path = Path(place)
+    kind = (source_of(path) or ("",))[0]
     if kind == "parquet":
         return Files(path, recipe)
     if kind in ("csv", "several"):
         from linnet.data.text.pieces import Pieces  # polars, only when a table is read
 
         return Pieces(path, recipe) if Pieces.matches(path) else None
-    path = Path(place)
-    if kind in ("", "folder") and (path.is_dir() or path.suffix.lower() == ".zip"):
+    if kind == "folder" or path.suffix.lower() == ".zip":
         from linnet.data.pictures.pieces import Pictures  # Pillow, only for this
 
         return Pictures(path, recipe) if Pictures.matches(path) else None

@@ -71,9 +71,8 @@ class Pictures:
 
     def fits(self, have: int) -> bool:
         """Whether the pixels fit into ``have`` bytes while models are fitted; by some of them."""
-        members = _members(self.place) if self._zip else []
-        every = members or [path for path in self._found if path.name.lower().endswith(ENDINGS)]
-        some: Sequence[Any] = every[:: max(1, len(every) // LOOKED_AT)]
+        every: Sequence[Any] = _members(self.place) if self._zip else self._pictures
+        some = every[:: max(1, len(every) // LOOKED_AT)]
         pixels, channels = [0], [1]
         for picture in _held(self.place, some) if self._zip else some:
             try:
@@ -85,6 +84,10 @@ class Pictures:
         wanted = sides(self.reading.size)
         each = math.prod(wanted) if wanted else max(pixels)
         return TIMES * len(every) * max(channels) * each < have
+
+    @property
+    def _pictures(self) -> list[Path]:
+        return [path for path in self._found if path.name.lower().endswith(ENDINGS)]
 
     @contextmanager
     def ready(self, folder: Path) -> Iterator[Dataset]:
