@@ -112,7 +112,7 @@ def opened(place: Path) -> Stored:
         x = Coded(arrays["numbers"], arrays["codes"], places, schema.shape[0])
     name, notes = header["name"], tuple(map(_note, header["notes"]))
     data = Dataset(x, arrays["y"], schema, name=name, notes=notes, mapped=place)
-    split = Split(*(torch.arange(a, b) for a, b in pairwise(starts.tolist())))
+    split = Split(*(_numbers(place, a, b) for a, b in pairwise(starts.tolist())))
     about = header["seen"]
     draft = Schema.parse(about["schema"], str(place), DataError)
     count = about["rows"]
@@ -131,13 +131,20 @@ def scratch(folder: Path, rows: Tensor, make: Callable[[Tensor], Tensor]) -> Ten
     if isinstance(rows, Coded) or not len(rows):
         return make(rows)
     first = make(rows[:1])
-    shape, kind = (len(rows), *first.shape[1:]), first.dtype
-    size = math.prod(shape)
-    with files.nameless(folder, size * kind.itemsize) as path:
-        result = torch.from_file(path, shared=True, size=size, dtype=kind).reshape(shape)
+    result = vector(folder, (len(rows), *first.shape[1:]), first.dtype)
     for start in range(0, len(rows), ROWS):
         result[start : start + ROWS] = make(rows[start : start + ROWS])
     return result
+
+
+def vector(folder: Path, shape: Sequence[int], kind: torch.dtype) -> Tensor:
+    """A tensor of zeros in a mapped file beside the store: what is written may leave memory again.
+    The system removes the file when nothing uses it any more."""
+    size = math.prod(shape)
+    if not size:
+        return torch.zeros(tuple(shape), dtype=kind)
+    with files.nameless(folder, size * kind.itemsize) as path:
+        return torch.from_file(path, shared=True, size=size, dtype=kind).reshape(tuple(shape))
 
 
 def _mapped(path: Path, dtype: str, shape: Sequence[int]) -> Tensor:
@@ -156,6 +163,14 @@ def _mapped(path: Path, dtype: str, shape: Sequence[int]) -> Tensor:
     if not count:
         return torch.empty(tuple(shape), dtype=kind)
     return torch.from_file(str(path), shared=False, size=count, dtype=kind).reshape(tuple(shape))
+
+
+def _numbers(folder: Path, start: int, stop: int) -> Tensor:
+    """The numbers from ``start`` to ``stop``, mapped if they are many."""
+    if stop - start <= ROWS:
+        return torch.arange(start, stop)
+    result = vector(folder, (stop - start,), torch.int64)
+    return torch.arange(start, stop, out=result)
 
 
 def _told(note: str) -> list[str]:
