@@ -102,8 +102,8 @@ def test_folds_are_refused_by_name(
     assert not (tmp_path / "s").exists()
 
 
-def test_a_store_is_made_of_parquet_alone(tmp_path: Path) -> None:
-    with pytest.raises(LinnetError, match="a store is made of a Parquet file"):
+def test_a_store_is_made_of_files_alone(tmp_path: Path) -> None:
+    with pytest.raises(LinnetError, match="a store is made of files of Parquet or CSV"):
         linnet.train("digits", store=str(tmp_path), echo=False)
 
 

@@ -76,8 +76,7 @@ class Stored(NamedTuple):
 def fits(source: Files) -> bool:
     """Whether the rows of these files fit into memory, as they are read and encoded."""
     have = memory.available()
-    records = 8 * len(source) * len(source.columns)
-    return have is None or source.size + 2 * records < have
+    return have is None or source.fits(have)
 
 
 def stored(
@@ -186,10 +185,8 @@ def _note(told: Sequence[str]) -> str:
 
 
 def _fingerprint(source: Files, settings: dict[str, Any]) -> str:
-    """A sha256 over the names, sizes and times of change of the files, and over ``settings``."""
-    names = [path.name for path in source.paths]
-    told = [FORMAT, names, source.stamps, source.columns, settings]
-    return hashlib.sha256(files.canonical(told)).hexdigest()
+    """A sha256 over what tells the files from others, and over ``settings``."""
+    return hashlib.sha256(files.canonical([FORMAT, source.facts, settings])).hexdigest()
 
 
 def _make(
@@ -201,15 +198,18 @@ def _make(
     key: str,
 ) -> None:
     """Write the store, under another name until it is whole."""
-    plan = _planned(source, reading, divide, settings)
-    _check_disk(place, plan)
-    files.make_folders(place.parent)
     temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
-    files.make_folder(temporary)
     try:
-        header = _Writer(plan, temporary, int(settings["seed"])).write()
-        files.write_json(temporary / HEADER, {**header, "fingerprint": key, "settings": settings})
-        files.move_folder(temporary, place)
+        with source.ready(place.parent):
+            plan = _planned(source, reading, divide, settings)
+            _check_disk(place, plan)
+            files.make_folders(place.parent)
+            files.make_folder(temporary)
+            header = _Writer(plan, temporary, int(settings["seed"])).write()
+            files.write_json(
+                temporary / HEADER, {**header, "fingerprint": key, "settings": settings}
+            )
+            files.move_folder(temporary, place)
     except OSError as error:
         raise WorkError(f"{place}: cannot write the store: {error.strerror or error}") from error
     finally:

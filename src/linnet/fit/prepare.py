@@ -13,8 +13,7 @@ from linnet.core.parallel import choose_device
 from linnet.data import known, store
 from linnet.data.dataset import Dataset
 from linnet.data.parquet.blocks import Far, Files, is_far
-from linnet.data.parquet.parquet import Parquet
-from linnet.data.read import read_draft
+from linnet.data.read import read_draft, source_of
 from linnet.data.reading import Reading
 from linnet.data.split import Split
 from linnet.errors import RecipeError
@@ -64,21 +63,21 @@ def divide(place: Any, recipe: Recipe) -> Divided:
 def beyond(place: Any, recipe: Recipe) -> Divided | None:
     """The rows in a store, if the recipe names one or they do not fit into memory; else None.
 
-    A store is made of Parquet files, local or in an object store. Checks look at some of its rows.
-    It is tested on test rows, not by folds.
+    A store is made of Parquet files, local or in an object store, and of text files. Checks look
+    at some of its rows. It is tested on test rows, not by folds.
     """
-    path = Path(place) if isinstance(place, (str, os.PathLike)) else None
-    far = is_far(place)
-    if path is None or not (far or Parquet().matches(path)):
+    source = _source(place, recipe)
+    if source is None:
         if recipe.store is not None:
             raise RecipeError(
-                f"store={recipe.store}: a store is made of a Parquet file or a folder of them; "
-                "write the data so, or leave store out"
+                f"store={recipe.store}: a store is made of files of Parquet or CSV, or of a folder "
+                "of them; write the data so, or leave store out"
             )
         return None
-    source = Far(place, recipe) if far else Files(path, recipe)
-    if recipe.store is None and not far and store.fits(source):
+    if recipe.store is None and not isinstance(source, Far) and store.fits(source):
         return None
+    if recipe.size:
+        raise RecipeError(f"size={recipe.size} is for pictures, and {source.name} is a table")
     if recipe.test == FOLDS or recipe.folds not in ("auto", 1):
         raise RecipeError(
             f"{source.name}: folds are for rows in memory, and these are in a store, encoded once; "
@@ -91,6 +90,22 @@ def beyond(place: Any, recipe: Recipe) -> Divided | None:
     found = store.stored(source, recipe, folder, lambda data: drawn(data, reading), settings)
     looked = (found.seen, found.seen_split)
     return Divided(found.data, found.split, found.data, looked=looked)
+
+
+def _source(place: Any, recipe: Recipe) -> Files | None:
+    """What reads ``place`` by blocks; None if it can only be read into memory."""
+    if is_far(place):
+        return Far(place, recipe)
+    if not isinstance(place, (str, os.PathLike)) or place in known.KNOWN:
+        return None
+    kind, _, path = source_of(Path(place)) or ("", None, None)
+    if kind == "parquet":
+        return Files(path, recipe)
+    if kind in ("csv", "several"):
+        from linnet.data.text.pieces import Pieces  # polars, only when a table is read
+
+        return Pieces(path, recipe) if Pieces.matches(path) else None
+    return None
 
 
 def drawn(draft: Dataset, recipe: Recipe) -> Split:
