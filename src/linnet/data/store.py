@@ -20,7 +20,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -239,7 +239,7 @@ class _Plan:
         several = columns.coded(fields)
         widths = [4 if many else len(field.names) * self._number for field, many in
                   zip(fields, several, strict=True)]  # fmt: skip
-        return sum(widths) + self.y[:1].numel() * self.y.element_size()
+        return sum(widths) + self.y[:1].numel() * 8
 
     @property
     def _number(self) -> int:
@@ -252,11 +252,13 @@ def _planned(source: Files, reading: Reading, divide: Divide, settings: dict[str
     reading = reading.model_copy(update=dict(table.given))
     found = outline(table, reading)
     rows = len(table)
-    numbers = torch.arange(rows) if found.kept is None else found.kept
+    numbers = torch.arange(rows, dtype=torch.int32) if found.kept is None else found.kept
     thin = Dataset(
         numbers[:, None], found.y, found.schema, name=table.name, notes=found.notes,
         division=found.division,
     ).select(reading.classes, reading.positive)  # fmt: skip
+    del found
+    thin = replace(thin, y=_narrow(thin.y))
     numbers = thin.x[:, 0]
     part = np.full(rows, -1, np.int8)
     for number, chosen_rows in enumerate(divide(thin)):
@@ -272,17 +274,28 @@ def _planned(source: Files, reading: Reading, divide: Divide, settings: dict[str
 def _learnt(table: Large, draft: Schema, train: Array, settings: dict[str, Any]) -> Schema:
     """The schema of encoded rows: what ``Schema.learn`` makes of all records, column by column."""
     used = [field for field in draft.fields if field.used]
-    together = max(1, COLUMNS // (8 * len(table)))
+    rows = int(train.sum())
+    together = max(1, COLUMNS // (8 * rows))
+    most, seed = int(settings["max_categories"]), int(settings["seed"])
     found: list[tuple[Column, bool]] = []
-    for start in range(0, len(used), together):
-        group = used[start : start + together]
-        read = table.files.whole([field.name for field in group], table.texts)
-        for field in group:
-            series = columns.without(read.pop(field.name), draft.missing)
-            values = columns.record(field, series, table)[train]
-            most, seed = int(settings["max_categories"]), int(settings["seed"])
-            found.append(columns.learn(field, values, most, seed))
+    for first in range(0, len(used), together):
+        group = used[first : first + together]
+        every, at = np.empty((len(group), rows)), 0
+        for start, block in table.blocks([field.name for field in group]):
+            some = np.flatnonzero(train[start : start + len(block)])
+            for values, field in zip(every, group, strict=True):
+                series = columns.without(block.columns[field.name], draft.missing)
+                values[at : at + len(some)] = columns.record(field, series, block)[some]
+            at += len(some)
+        found += (columns.learn(field, *each, most, seed) for field, *each in zip(group, every))
     return draft.learnt(found)
+
+
+def _narrow(y: Tensor) -> Tensor:
+    """Class codes in as few bytes as they need."""
+    if y.is_floating_point() or not y.numel():
+        return y
+    return y.to(torch.int8 if int(y.max()) < 1 << 7 else torch.int32)
 
 
 def _check_disk(place: Path, plan: _Plan) -> None:
@@ -339,7 +352,9 @@ class _Writer:
             rows = slice(start, start + len(table))
             records = columns.records(plan.draft.fields, table, plan.draft.missing)
             kept = plan.part[rows] >= 0
-            records, part, y = records[kept], plan.part[rows][kept], plan.y[rows].numpy()[kept]
+            y = plan.y[rows].numpy()[kept]
+            y = y if plan.y.is_floating_point() else y.astype(np.int64)
+            records, part = records[kept], plan.part[rows][kept]
             some = chosen(rows.start, rows.stop, SEEN / len(plan.part), self.seed, "seen")[kept]
             self.seen.append((records[some], y[some], part[some]))
             x = columns.as_arrays(plan.schema.fields, records, plan.schema.dtype, plan.draft.fields)
