@@ -129,7 +129,7 @@ def opened(place: Path) -> Stored:
         x = Coded(arrays["numbers"], arrays["codes"], places, schema.shape[0])
     name, notes = header["name"], tuple(map(_note, header["notes"]))
     data = Dataset(x, arrays["y"], schema, name=name, notes=notes, mapped=place)
-    split = Split(*(torch.arange(a, b) for a, b in pairwise(starts.tolist())))
+    split = Split(*(_numbers(place, a, b) for a, b in pairwise(starts.tolist())))
     about = header["seen"]
     draft = Schema.parse(about["schema"], str(place), DataError)
     count = about["rows"]
@@ -184,6 +184,14 @@ def _mapped(path: Path, dtype: str, shape: Sequence[int]) -> Tensor:
 
 def _name(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
+
+
+def _numbers(folder: Path, start: int, stop: int) -> Tensor:
+    """The numbers from ``start`` to ``stop``, mapped if they are many."""
+    if stop - start <= ROWS:
+        return torch.arange(start, stop)
+    result = vector(folder, (stop - start,), torch.int64)
+    return torch.arange(start, stop, out=result)
 
 
 def _told(note: str) -> list[str]:
@@ -252,7 +260,7 @@ class _Plan:
     @property
     def bytes(self) -> int:
         """The size of an encoded row."""
-        return self.width + self.y[:1].numel() * self.y.element_size()
+        return self.width + self.y[:1].numel() * 8
 
     @property
     def seen(self) -> float:
@@ -334,11 +342,12 @@ def _planned(files: Files, reading: Reading, divide: Divide, settings: dict[str,
     reading = reading.model_copy(update=dict(table.given))
     found = outline(table, reading)
     rows = len(table)
-    numbers = torch.arange(rows) if found.kept is None else found.kept
+    numbers = torch.arange(rows, dtype=torch.int32) if found.kept is None else found.kept
     thin = Dataset(
         numbers[:, None], found.y, found.schema, name=table.name, notes=found.notes,
         division=found.division,
     )  # fmt: skip
+    del found
     thin, part, y = _divided(thin, rows, reading, divide)
     schema = _learnt(table, thin.schema, part == 0, settings)
     return _Rows(table.name, thin.schema, schema, part, y, thin.notes, table)
@@ -357,6 +366,7 @@ def _divided(
     """The selected rows of a data set whose inputs are the numbers of its rows; the part of each of
     all ``rows``, and their targets."""
     thin = thin.select(reading.classes, reading.positive)
+    thin = replace(thin, y=_narrow(thin.y))
     numbers = thin.x[:, 0]
     part = np.full(rows, -1, np.int8)
     for number, chosen_rows in enumerate(divide(thin)):
@@ -371,17 +381,28 @@ def _divided(
 def _learnt(table: Large, draft: Schema, train: Array, settings: dict[str, Any]) -> Schema:
     """The schema of encoded rows: what ``Schema.learn`` makes of all records, column by column."""
     used = [field for field in draft.fields if field.used]
-    together = max(1, COLUMNS // (8 * len(table)))
+    rows = int(train.sum())
+    together = max(1, COLUMNS // (8 * rows))
+    most, seed = int(settings["max_categories"]), int(settings["seed"])
     found: list[tuple[Column, bool]] = []
-    for start in range(0, len(used), together):
-        group = used[start : start + together]
-        read = table.files.whole([field.name for field in group], table.texts)
-        for field in group:
-            series = columns.without(read.pop(field.name), draft.missing)
-            values = columns.record(field, series, table)[train]
-            most, seed = int(settings["max_categories"]), int(settings["seed"])
-            found.append(columns.learn(field, values, most, seed))
+    for first in range(0, len(used), together):
+        group = used[first : first + together]
+        every, at = np.empty((len(group), rows)), 0
+        for start, block in table.blocks([field.name for field in group]):
+            some = np.flatnonzero(train[start : start + len(block)])
+            for values, field in zip(every, group, strict=True):
+                series = columns.without(block.columns[field.name], draft.missing)
+                values[at : at + len(some)] = columns.record(field, series, block)[some]
+            at += len(some)
+        found += (columns.learn(field, *each, most, seed) for field, *each in zip(group, every))
     return draft.learnt(found)
+
+
+def _narrow(y: Tensor) -> Tensor:
+    """Class codes in as few bytes as they need."""
+    if y.is_floating_point() or not y.numel():
+        return y
+    return y.to(torch.int8 if int(y.max()) < 1 << 7 else torch.int32)
 
 
 def _check_disk(place: Path, plan: _Plan) -> None:
@@ -436,7 +457,9 @@ class _Writer:
         for start, records in plan.records():
             rows = slice(start, start + len(records))
             kept = plan.part[rows] >= 0
-            records, part, y = records[kept], plan.part[rows][kept], plan.y[rows].numpy()[kept]
+            y = plan.y[rows].numpy()[kept]
+            y = y if plan.y.is_floating_point() else y.astype(np.int64)
+            records, part = records[kept], plan.part[rows][kept]
             some = chosen(rows.start, rows.stop, plan.seen, self.seed, "seen")[kept]
             self.seen.append((records[some], y[some], part[some]))
             x = plan.encoded(records)

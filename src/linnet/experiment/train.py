@@ -790,7 +790,8 @@ def _describe(
     parts = ready.parts if ready.fold is None else {**ready.parts, "fold": ready.fold}
     files.write(path / directory.SPLIT, save(parts, {"linnet": '{"format":1}'}))
     before = None if origin is None else origin.rows
-    lineage.Rows.of(ready.data, ready.parts, before).write(path)
+    if len(ready.data) <= lineage.MOST_ROWS:
+        lineage.Rows.of(ready.data, ready.parts, before).write(path)
     files.write(path / directory.RECIPE, recipe.toml().encode())
 
 
@@ -823,5 +824,5 @@ def split_fingerprint(parts: dict[str, Tensor], fold: Tensor | None = None) -> s
     digest = hashlib.sha256(b"" if fold is None else b"folds " + fold.numpy().tobytes())
     for name, rows in parts.items():
         digest.update(f"{name} {len(rows)}\n".encode())
-        digest.update(rows.numpy().tobytes())
+        digest.update(rows.numpy().data)
     return digest.hexdigest()

@@ -15,6 +15,9 @@ from linnet.data import coded
 BLOCK = 4096
 """The rows of a block, where all rows are visited in turn."""
 
+PIECE = 1 << 20
+"""The rows whose ends are looked for at once."""
+
 SMALL = 1_000_000
 """Up to this many numbers, all is computed in float64, whatever the dtype of the rows, and the
 certificate is a part of the fit."""
@@ -52,6 +55,10 @@ class Rows(ABC):
     @abstractmethod
     def __matmul__(self, theta: Tensor) -> Tensor:
         """The product with ``theta`` (inputs, outputs): (rows, outputs) in ``dtype``."""
+
+    def into(self, theta: Tensor, out: Tensor) -> None:
+        """Write the product with ``theta`` into ``out`` (rows, outputs)."""
+        out.copy_(self @ theta)
 
     @abstractmethod
     def transposed(self, residual: Tensor) -> Tensor:
@@ -106,9 +113,13 @@ class Dense(Rows):
         if self._plain:
             return self.x @ theta
         result = theta.new_empty((len(self), theta.shape[1]))
-        for rows, block in self.blocks():
-            torch.matmul(block, theta, out=result[rows])
+        self.into(theta, result)
         return result
+
+    def into(self, theta: Tensor, out: Tensor) -> None:
+        theta = theta.to(self.dtype).to(self.device)
+        for rows, block in self.blocks():
+            torch.matmul(block, theta, out=out[rows])
 
     def transposed(self, residual: Tensor) -> Tensor:
         # residual' x is twice as fast as x' residual if there are few outputs
@@ -140,8 +151,10 @@ class Dense(Rows):
         return found if self.shift is None else found - self.shift.to(found)
 
     def spread(self, columns: Tensor) -> tuple[Tensor, Tensor]:
-        held = self.x[:, columns.to(self.device)]
-        ends = [end.to(self.home).double() for end in (held.amin(0), held.amax(0))]
+        parts = [part[:, columns.to(self.device)] for part in self.x.split(PIECE)]
+        low = torch.stack([part.amin(0) for part in parts]).amin(0)
+        high = torch.stack([part.amax(0) for part in parts]).amax(0)
+        ends = [end.to(self.home).double() for end in (low, high)]
         if self.shift is not None:
             ends = [end - self.shift[columns] for end in ends]
         return ends[0], ends[1]

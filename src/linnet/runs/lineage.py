@@ -57,6 +57,10 @@ def inherited(recipe: Recipe) -> dict[str, Any]:
     return {key: value for key, value in recipe.plain().items() if key not in alone}
 
 
+MOST_ROWS = 1 << 23
+"""A run with more rows keeps no fingerprints of them, and none can start from its weights."""
+
+
 class Inherited(Finding):
     """A finding about rows that the weights of the parent run have seen."""
 
@@ -140,7 +144,7 @@ class Origin:
         if found is None:
             raise InputError(
                 f"{self.run.path} holds no {directory.ROWS}, so nothing says which rows its "
-                "weights have seen; train it again"
+                f"weights have seen; train it again, with at most {MOST_ROWS:,} rows"
             )
         return found
 
