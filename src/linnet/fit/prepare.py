@@ -110,6 +110,8 @@ def _source(place: Any, recipe: Recipe) -> store.Source | None:
     if not isinstance(place, (str, os.PathLike)) or place in known.KNOWN:
         return None
     path = Path(place)
+    if not path.exists():  # a data set that comes with scikit-learn, or standard input
+        return None
     kind = (source_of(path) or ("",))[0]
     if kind == "parquet":
         return Files(path, recipe)
