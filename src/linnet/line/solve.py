@@ -63,11 +63,16 @@ def begin(
         if train.mapped is None
         else scratch(train.mapped, train.x[own], network.features)
     )
+    held = (
+        rows.Coded.of(inputs)
+        if isinstance(inputs, Coded)
+        else rows.Dense(inputs, folder=train.mapped)
+    )
     problem = LinearProblem(
-        objective, rows.Coded.of(inputs) if isinstance(inputs, Coded) else inputs,
+        objective, held,
         train.y[own], None if train.weight is None else train.weight[own],
         outputs=network.spec.outputs, intercept=settings.intercept, world=world,
-        lengths=lengths, count=settings.shares, folder=train.mapped,
+        lengths=lengths, count=settings.shares,
     )  # fmt: skip
     theta = None
     if start is not None:
@@ -373,7 +378,9 @@ def _samples(problem: LinearProblem) -> Callable[[int, bool], LinearProblem]:
         each = [round(rows * (len(order) / problem.rows)) for order in orders]
         if count > 1:
             each = [some // ALIGNED * ALIGNED for some in each]
-        starts = [len(order) - some if last else 0 for order, some in zip(orders, each, strict=True)]
+        starts = [
+            len(order) - some if last else 0 for order, some in zip(orders, each, strict=True)
+        ]
         every = zip(orders, starts, each, strict=True)
         return problem.take([order[at : at + some] for order, at, some in every], rows)
 

@@ -185,7 +185,9 @@ def test_a_full_disk_is_told_before_the_text_is_read(
     monkeypatch.setattr(pieces.files, "free", lambda _: 1000)
     place = lay(tmp_path, PLACES["numbers"])
     with (
-        pytest.raises(WorkError, match=r"for a time, and 0\.0 GB are free there; give another disk"),
+        pytest.raises(
+            WorkError, match=r"for a time, and 0\.0 GB are free there; give another disk"
+        ),
         Pieces(place, Reading()).ready(tmp_path / "store"),
     ):
         pass
