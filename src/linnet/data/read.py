@@ -54,6 +54,12 @@ def read_draft(place: Any, reading: Reading) -> Dataset:
             )
         found = draft(found, reading.model_copy(update=found.given))
         return found.select(reading.classes, reading.positive)
+    check_heeded(found, reading)
+    return found.select(reading.classes, reading.positive)
+
+
+def check_heeded(found: Dataset, reading: Reading) -> None:
+    """Raise if ``reading`` has settings that data without columns does not take."""
     _check_size(found, reading)
     for key, value in reading.table_only().items():
         if key == "task":
@@ -61,7 +67,6 @@ def read_draft(place: Any, reading: Reading) -> Dataset:
                 continue
             raise RecipeError(f"task={value}: {found.name} is {found.schema.task}")
         raise RecipeError(f"{key}={value} is for tables, and {found.name} is not a table")
-    return found.select(reading.classes, reading.positive)
 
 
 def _check_size(data: Dataset, reading: Reading) -> None:
@@ -96,7 +101,7 @@ def read_raw(place: Any, reading: Reading) -> Dataset | Table:
             return replace(data, name=name)
         found: Dataset | Table = source.read(place, reading)
         if isinstance(found, Dataset):
-            _check_target(found, reading)
+            check_target(found, reading)
         return found
     if zipped.is_zip(place):
         with zipped.unpacked(Path(place)) as found_in:
@@ -115,7 +120,7 @@ def source_of(place: Any) -> tuple[str, Any, Any] | None:
     return None
 
 
-def _check_target(data: Dataset, reading: Reading) -> None:
+def check_target(data: Dataset, reading: Reading) -> None:
     """Raise if a target is named that the data does not have."""
     for target in reading.target or ():
         if not isinstance(reading, Again) and target not in data.schema.targets:

@@ -18,13 +18,14 @@ import hashlib
 import math
 import secrets
 import shutil
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
 from glob import escape
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -55,13 +56,30 @@ BUCKET = 1 << 27
 COLUMNS = 1 << 27
 """The bytes of columns that are in memory together, while means and categories are learnt."""
 
-SEEN = 200_000
-"""The rows, drawn by number, that are kept as they were read, for checks that look at records."""
+SEEN, SEEN_BYTES, SEEN_LEAST = 200_000, 1 << 29, 1000
+"""The rows, drawn by number, that are kept as they were read, for checks that look at records; at
+most so many bytes of them, but not fewer rows than the last number."""
 
 PARTS = ("train", "valid", "test")
 
 Array = np.ndarray[Any, Any]
 Divide = Callable[[Dataset], Split]
+
+
+class Source(Protocol):
+    """What a store is made of: it has a ``name``, and ``facts`` that tell its files from others."""
+
+    name: str
+
+    @property
+    def facts(self) -> list[Any]: ...
+
+    def fits(self, have: int) -> bool:
+        """Whether it fits into ``have`` bytes of memory."""
+
+    def ready(self, folder: Path) -> AbstractContextManager[Files | Dataset]:
+        """A block with files that are read by blocks, or with pictures in a mapped file; what that
+        needs of a disk is in ``folder``."""
 
 
 class Stored(NamedTuple):
@@ -74,14 +92,14 @@ class Stored(NamedTuple):
     seen_split: Split
 
 
-def fits(source: Files) -> bool:
+def fits(source: Source) -> bool:
     """Whether the rows of these files fit into memory, as they are read and encoded."""
     have = memory.available()
     return have is None or source.fits(have)
 
 
 def stored(
-    source: Files,
+    source: Source,
     reading: Reading,
     folder: Path,
     divide: Divide,
@@ -126,8 +144,8 @@ def opened(place: Path) -> Stored:
     about = header["seen"]
     draft = Schema.parse(about["schema"], str(place), DataError)
     count = about["rows"]
-    records = _mapped(place / "seen_x.bin", "float64", [count, draft.shape[0]])
-    y = _mapped(place / "seen_y.bin", str(arrays["y"].dtype)[6:], [count, *arrays["y"].shape[1:]])
+    records = _mapped(place / "seen_x.bin", draft.dtype, [count, *draft.shape])
+    y = _mapped(place / "seen_y.bin", _name(arrays["y"]), [count, *arrays["y"].shape[1:]])
     part = _mapped(place / "seen_part.bin", "int8", [count])
     seen = Dataset(records.clone(), y.clone(), draft, name=name, notes=notes)
     chosen_parts = ((part == k).nonzero().flatten() for k in range(3))
@@ -175,6 +193,10 @@ def _mapped(path: Path, dtype: str, shape: Sequence[int]) -> Tensor:
     return torch.from_file(str(path), shared=False, size=count, dtype=kind).reshape(tuple(shape))
 
 
+def _name(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
 def _numbers(folder: Path, start: int, stop: int) -> Tensor:
     """The numbers from ``start`` to ``stop``, mapped if they are many."""
     if stop - start <= ROWS:
@@ -195,12 +217,12 @@ def _note(told: Sequence[str]) -> str:
     return Warned(*words) if kind == "warned" else LeftOut(words[0]) if kind else words[0]
 
 
-def _place(source: Files, folder: Path, settings: dict[str, Any]) -> Path:
+def _place(source: Source, folder: Path, settings: dict[str, Any]) -> Path:
     """The folder of a store."""
     return folder / f"{_named(source)}-{_fingerprint(source, settings)[:16]}"
 
 
-def _decided(source: Files, folder: Path, settings: dict[str, Any]) -> Path | None:
+def _decided(source: Source, folder: Path, settings: dict[str, Any]) -> Path | None:
     """The store of a run that goes on, or is looked at: its recipe has in place of "auto" what was
     decided when the store was made."""
     for path in sorted(folder.glob(f"{escape(_named(source))}-*/{HEADER}")):
@@ -214,17 +236,17 @@ def _decided(source: Files, folder: Path, settings: dict[str, Any]) -> Path | No
     return None
 
 
-def _named(source: Files) -> str:
+def _named(source: Source) -> str:
     return source.name.replace("/", "_")[:60]
 
 
-def _fingerprint(source: Files, settings: dict[str, Any]) -> str:
+def _fingerprint(source: Source, settings: dict[str, Any]) -> str:
     """A sha256 over what tells the files from others, and over ``settings``."""
     return hashlib.sha256(files.canonical([FORMAT, source.facts, settings])).hexdigest()
 
 
 def _make(
-    source: Files,
+    source: Source,
     reading: Reading,
     place: Path,
     divide: Divide,
@@ -233,8 +255,11 @@ def _make(
     """Write the store, under another name until it is whole."""
     temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with source.ready(place.parent):
-            plan = _planned(source, reading, divide, settings)
+        with source.ready(place.parent) as found:
+            if isinstance(found, Dataset):
+                plan: _Plan = _pictured(found, reading, divide)
+            else:
+                plan = _planned(found, reading, divide, settings)
             _check_disk(place, plan)
             files.make_folders(place.parent)
             files.make_folder(temporary)
@@ -250,10 +275,10 @@ def _make(
 
 @dataclass(frozen=True)
 class _Plan:
-    """What is to be written: the table, the schemas of its records and of encoded rows, the part of
-    each row (-1: left out), and targets by row."""
+    """What is to be written: the schemas of records and of encoded rows, the part of each row (-1:
+    left out), and targets by row."""
 
-    table: Large
+    name: str
     draft: Schema
     schema: Schema
     part: Array
@@ -267,20 +292,85 @@ class _Plan:
     @property
     def bytes(self) -> int:
         """The size of an encoded row."""
-        fields = [field for field in self.schema.fields if field.used]
-        several = columns.coded(fields)
-        widths = [4 if many else len(field.names) * self._number for field, many in
-                  zip(fields, several, strict=True)]  # fmt: skip
-        return sum(widths) + self.y[:1].numel() * 8
+        return self.width + self.y[:1].numel() * 8
 
     @property
-    def _number(self) -> int:
-        return np.dtype(self.schema.dtype).itemsize
+    def seen(self) -> float:
+        """The share of the rows that are kept as they were read."""
+        most = min(SEEN, SEEN_BYTES // (math.prod(self.draft.shape) * self.draft_bytes))
+        return max(SEEN_LEAST, most) / len(self.part)
+
+    @property
+    def draft_bytes(self) -> int:
+        return np.dtype(self.draft.dtype).itemsize
+
+    @property
+    @abstractmethod
+    def width(self) -> int:
+        """The bytes of the inputs of an encoded row."""
+
+    @abstractmethod
+    def records(self) -> Iterator[tuple[int, Array]]:
+        """All rows as they were read, block by block, and the number of each block's first row."""
+
+    @abstractmethod
+    def encoded(self, records: Array) -> Array | Codes:
+        """Rows as they are stored."""
+
+    def learnt(self, train: Tensor) -> Schema:
+        """The schema, when the encoded training rows are known."""
+        return self.schema
 
 
-def _planned(source: Files, reading: Reading, divide: Divide, settings: dict[str, Any]) -> _Plan:
+@dataclass(frozen=True)
+class _Rows(_Plan):
+    """The rows of a table."""
+
+    table: Large
+
+    @property
+    def width(self) -> int:
+        fields = [field for field in self.schema.fields if field.used]
+        number = np.dtype(self.schema.dtype).itemsize
+        several = zip(fields, columns.coded(fields), strict=True)
+        return sum(4 if many else len(field.names) * number for field, many in several)
+
+    def records(self) -> Iterator[tuple[int, Array]]:
+        used = [field.name for field in self.draft.fields if field.used]
+        for start, table in self.table.blocks(used):
+            yield start, columns.records(self.draft.fields, table, self.draft.missing)
+
+    def encoded(self, records: Array) -> Array | Codes:
+        schema = self.schema
+        return columns.as_arrays(schema.fields, records, schema.dtype, self.draft.fields)
+
+
+@dataclass(frozen=True)
+class _Pixels(_Plan):
+    """Pictures."""
+
+    x: Tensor
+
+    @property
+    def width(self) -> int:
+        return self.x[:1].numel()
+
+    def records(self) -> Iterator[tuple[int, Array]]:
+        block = max(1, BUCKET // self.width // 4)
+        for start in range(0, len(self.x), block):
+            yield start, self.x[start : start + block].numpy()
+
+    def encoded(self, records: Array) -> Array | Codes:
+        return records
+
+    def learnt(self, train: Tensor) -> Schema:
+        rows = Dataset(train, self.y[:0], self.schema)
+        return rows.learn(torch.arange(len(train))).schema if len(train) else self.schema
+
+
+def _planned(files: Files, reading: Reading, divide: Divide, settings: dict[str, Any]) -> _Rows:
     """Survey the columns, split the rows, learn means and categories of the training rows."""
-    table = Large.of(source, reading)
+    table = Large.of(files, reading)
     reading = reading.model_copy(update=dict(table.given))
     found = outline(table, reading)
     rows = len(table)
@@ -288,8 +378,28 @@ def _planned(source: Files, reading: Reading, divide: Divide, settings: dict[str
     thin = Dataset(
         numbers[:, None], found.y, found.schema, name=table.name, notes=found.notes,
         division=found.division,
-    ).select(reading.classes, reading.positive)  # fmt: skip
+    )  # fmt: skip
     del found
+    thin, part, y = _divided(thin, rows, reading, divide)
+    draft, notes = thin.schema, thin.notes
+    del thin
+    schema = _learnt(table, draft, part == 0, settings)
+    return _Rows(table.name, draft, schema, part, y, notes, table)
+
+
+def _pictured(data: Dataset, reading: Reading, divide: Divide) -> _Pixels:
+    """Split pictures."""
+    thin = replace(data, x=torch.arange(len(data))[:, None])
+    thin, part, y = _divided(thin, len(data), reading, divide)
+    return _Pixels(data.name, thin.schema, thin.schema, part, y, thin.notes, data.x)
+
+
+def _divided(
+    thin: Dataset, rows: int, reading: Reading, divide: Divide
+) -> tuple[Dataset, Array, Tensor]:
+    """The selected rows of a data set whose inputs are the numbers of its rows; the part of each of
+    all ``rows``, and their targets."""
+    thin = thin.select(reading.classes, reading.positive)
     thin = replace(thin, y=_narrow(thin.y))
     numbers = thin.x[:, 0]
     part = np.full(rows, -1, np.int8)
@@ -299,8 +409,7 @@ def _planned(source: Files, reading: Reading, divide: Divide, settings: dict[str
     if len(numbers) < rows:
         y = y.new_zeros((rows, *y.shape[1:]))
         y[numbers] = thin.y
-    schema = _learnt(table, thin.schema, part == 0, settings)
-    return _Plan(table, thin.schema, schema, part, y, thin.notes)
+    return thin, part, y
 
 
 def _learnt(table: Large, draft: Schema, train: Array, settings: dict[str, Any]) -> Schema:
@@ -335,7 +444,7 @@ def _narrow(y: Tensor) -> Tensor:
 
 def _check_disk(place: Path, plan: _Plan) -> None:
     """Raise ``WorkError`` if the store would not fit on the disk."""
-    need = sum(plan.rows) * plan.bytes + 2 * BUCKET + 8 * SEEN * plan.draft.shape[0]
+    need = sum(plan.rows) * plan.bytes + 2 * BUCKET + SEEN_BYTES
     free = files.free(place.parent)
     if free is not None and need > free:
         raise WorkError(
@@ -369,9 +478,9 @@ class _Writer:
             files.write(self.place / f"{name}.bin", np.ascontiguousarray(array).tobytes())
         return {
             "format": FORMAT,
-            "name": plan.table.name,
+            "name": plan.name,
             "notes": list(map(_told, plan.notes)),
-            "schema": plan.schema.plain(),
+            "schema": self._schema().plain(),
             "rows": dict(zip(PARTS, self.rows, strict=True)),
             "arrays": self.arrays,
             "places": self.places,
@@ -382,17 +491,15 @@ class _Writer:
         """The arrays of the rows that are kept, block by block, the number of the block's first
         row, and the part of each row."""
         plan = self.plan
-        used = [field for field in plan.draft.fields if field.used]
-        for start, table in plan.table.blocks([field.name for field in used]):
-            rows = slice(start, start + len(table))
-            records = columns.records(plan.draft.fields, table, plan.draft.missing)
+        for start, records in plan.records():
+            rows = slice(start, start + len(records))
             kept = plan.part[rows] >= 0
             y = plan.y[rows].numpy()[kept]
             y = y if plan.y.is_floating_point() else y.astype(np.int64)
             records, part = records[kept], plan.part[rows][kept]
-            some = chosen(rows.start, rows.stop, SEEN / len(plan.part), self.seed, "seen")[kept]
+            some = chosen(rows.start, rows.stop, plan.seen, self.seed, "seen")[kept]
             self.seen.append((records[some], y[some], part[some]))
-            x = columns.as_arrays(plan.schema.fields, records, plan.schema.dtype, plan.draft.fields)
+            x = plan.encoded(records)
             arrays = {"y": y}
             if isinstance(x, Codes):
                 arrays |= {"numbers": x.numbers, "codes": x.codes}
@@ -400,6 +507,14 @@ class _Writer:
             else:
                 arrays["x"] = x
             yield start, arrays, part
+
+    def _schema(self) -> Schema:
+        """The schema of the rows that were written."""
+        if "x" not in self.arrays:
+            return self.plan.schema
+        dtype, shape = self.arrays["x"]
+        x = _mapped(self.place / "x.bin", dtype, [sum(self.rows), *shape])
+        return self.plan.learnt(x[: self.rows[0]])
 
     def _scatter(
         self, start: int, arrays: dict[str, Array], part: Array, scatter: _Outputs, rest: _Outputs

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from linnet.core import files
 from linnet.data import store
 from linnet.data.dataset import Dataset
 from linnet.data.draft import draft, outline
@@ -18,7 +19,7 @@ from linnet.data.read import read_raw
 from linnet.data.reading import Reading
 from linnet.data.split import Split
 from linnet.data.table import Table
-from linnet.data.text import lines, pieces, reader
+from linnet.data.text import lines, reader
 from linnet.data.text.pieces import Pieces
 from linnet.errors import DataError, WorkError
 
@@ -182,7 +183,7 @@ def test_what_fits_follows_from_the_first_values(tmp_path: Path) -> None:
 def test_a_full_disk_is_told_before_the_text_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pieces.files, "free", lambda _: 1000)
+    monkeypatch.setattr(files, "free", lambda _: 1000)
     place = lay(tmp_path, PLACES["numbers"])
     with (
         pytest.raises(

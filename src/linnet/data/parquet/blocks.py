@@ -92,10 +92,10 @@ class Files:
         return self.size + 2 * 8 * len(self) * len(self.columns) < have
 
     @contextmanager
-    def ready(self, folder: Path) -> Iterator[None]:
+    def ready(self, folder: Path) -> Iterator[Files]:
         """A block in which the rows can be read by blocks; what that needs of a disk is in
         ``folder``."""
-        yield
+        yield self
 
     @property
     def size(self) -> int:

@@ -96,12 +96,12 @@ class Pieces(Files):
         ]
 
     @contextmanager
-    def ready(self, folder: Path) -> Iterator[None]:
+    def ready(self, folder: Path) -> Iterator[Files]:
         self._check_disk(folder)
         files.make_folders(folder)
         with files.folder_for_a_time(folder) as top:
             self._read(top)
-            yield
+            yield self
 
     def _check_disk(self, folder: Path) -> None:
         """Raise ``WorkError`` if the values would not fit on the disk."""
