@@ -54,7 +54,8 @@ def begin(
     """
     assert settings.penalty != "auto" and settings.tol != "auto"
     coded = isinstance(train.x, Coded)
-    device = torch.device("cpu") if coded else world.device  # products with codes are SciPy's
+    at_home = coded or train.mapped is not None  # products with codes are SciPy's
+    device = torch.device("cpu") if at_home else world.device
     network.to(device)
     own, lengths = _own(train, settings, world)
     train = train.to(device)
