@@ -455,12 +455,12 @@ def _target(
             "regression?"
         )
     labels, kind = _labels(values)
-    codes = series.replace_strict(values, list(range(len(values))), return_dtype=pl.Int64)
+    codes = series.replace_strict(values, list(range(len(values))), return_dtype=pl.Int16)
     if single:
         told = f"{single:,} of {len(values):,} classes have one row, kept for training"
         notes = [told, *notes]
     about = {"task": task, "targets": names, "classes": labels, "class_kind": kind}
-    return about, torch.from_numpy(codes.to_numpy().copy()), notes
+    return about, torch.from_numpy(codes.to_numpy().astype(np.int64)), notes
 
 
 def _spelled_alike(series: pl.Series, reading: Reading, table: Table) -> Sequence[str]:

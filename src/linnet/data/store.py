@@ -22,6 +22,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from dataclasses import dataclass, replace
+from glob import escape
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple, Protocol
@@ -98,17 +99,27 @@ def fits(source: Source) -> bool:
 
 
 def stored(
-    source: Source, reading: Reading, folder: Path, divide: Divide, settings: dict[str, Any]
+    source: Source,
+    reading: Reading,
+    folder: Path,
+    divide: Divide,
+    settings: dict[str, Any],
+    *,
+    make: bool = True,
 ) -> Stored:
-    """The store of these files below ``folder``, which is made if it is not there.
+    """The store of these files below ``folder``, which is made if it is not there; without
+    ``make`` that is a ``DataError``.
 
     ``divide`` splits the rows; ``settings`` are all that it and the encoding depend on, ``seed``
     among them.
     """
-    key = _fingerprint(source, settings)
-    place = folder / f"{source.name.replace('/', '_')[:60]}-{key[:16]}"
+    place = _place(source, folder, settings)
     if not (place / HEADER).is_file():
-        _make(source, reading, place, divide, settings, key)
+        place = _decided(source, folder, settings) or place
+    if not (place / HEADER).is_file():
+        if not make:
+            raise DataError(f"{place}: no such store: it was removed, or the data has changed")
+        _make(source, reading, place, divide, settings)
     return opened(place)
 
 
@@ -206,6 +217,29 @@ def _note(told: Sequence[str]) -> str:
     return Warned(*words) if kind == "warned" else LeftOut(words[0]) if kind else words[0]
 
 
+def _place(source: Source, folder: Path, settings: dict[str, Any]) -> Path:
+    """The folder of a store."""
+    return folder / f"{_named(source)}-{_fingerprint(source, settings)[:16]}"
+
+
+def _decided(source: Source, folder: Path, settings: dict[str, Any]) -> Path | None:
+    """The store of a run that goes on, or is looked at: its recipe has in place of "auto" what was
+    decided when the store was made."""
+    for path in sorted(folder.glob(f"{escape(_named(source))}-*/{HEADER}")):
+        header = files.read_json(path)
+        before = header["settings"]
+        now = {"task": header["schema"]["task"], "valid": header["rows"]["valid"]}
+        now = {key: value for key, value in now.items() if before.get(key) == "auto"}
+        same = {**before, **now} == settings
+        if same and header["fingerprint"] == _fingerprint(source, before):
+            return path.parent
+    return None
+
+
+def _named(source: Source) -> str:
+    return source.name.replace("/", "_")[:60]
+
+
 def _fingerprint(source: Source, settings: dict[str, Any]) -> str:
     """A sha256 over what tells the files from others, and over ``settings``."""
     return hashlib.sha256(files.canonical([FORMAT, source.facts, settings])).hexdigest()
@@ -217,7 +251,6 @@ def _make(
     place: Path,
     divide: Divide,
     settings: dict[str, Any],
-    key: str,
 ) -> None:
     """Write the store, under another name until it is whole."""
     temporary = place.with_name(f".{place.name}.{secrets.token_hex(4)}.tmp")
@@ -231,9 +264,8 @@ def _make(
             files.make_folders(place.parent)
             files.make_folder(temporary)
             header = _Writer(plan, temporary, int(settings["seed"])).write()
-            files.write_json(
-                temporary / HEADER, {**header, "fingerprint": key, "settings": settings}
-            )
+            told = {"fingerprint": _fingerprint(source, settings), "settings": settings}
+            files.write_json(temporary / HEADER, {**header, **told})
             files.move_folder(temporary, place)
     except OSError as error:
         raise WorkError(f"{place}: cannot write the store: {error.strerror or error}") from error
@@ -349,8 +381,10 @@ def _planned(files: Files, reading: Reading, divide: Divide, settings: dict[str,
     )  # fmt: skip
     del found
     thin, part, y = _divided(thin, rows, reading, divide)
-    schema = _learnt(table, thin.schema, part == 0, settings)
-    return _Rows(table.name, thin.schema, schema, part, y, thin.notes, table)
+    draft, notes = thin.schema, thin.notes
+    del thin
+    schema = _learnt(table, draft, part == 0, settings)
+    return _Rows(table.name, draft, schema, part, y, notes, table)
 
 
 def _pictured(data: Dataset, reading: Reading, divide: Divide) -> _Pixels:
@@ -394,7 +428,10 @@ def _learnt(table: Large, draft: Schema, train: Array, settings: dict[str, Any])
                 series = columns.without(block.columns[field.name], draft.missing)
                 values[at : at + len(some)] = columns.record(field, series, block)[some]
             at += len(some)
-        found += (columns.learn(field, *each, most, seed) for field, *each in zip(group, every))
+        found += [
+            columns.learn(field, values, most, seed)
+            for field, values in zip(group, every, strict=True)
+        ]
     return draft.learnt(found)
 
 

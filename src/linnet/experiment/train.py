@@ -728,18 +728,24 @@ def _predictions(
     import polars
 
     classifies = objective.classifies
-    truth = schema.decode(test.codes) if classifies else test.y.numpy()
-    decision = decide(schema, objective, raw)
-    columns = {"row": rows.numpy(), "y": truth, "prediction": decision}
+
+    def truth() -> Any:
+        return schema.decode(test.codes) if classifies else test.y.numpy()
+
+    # one after the other, as there may be very many rows
+    columns = [polars.Series("row", rows.numpy()), polars.Series("y", truth())]
+    columns.append(polars.Series("prediction", decide(schema, objective, raw)))
     if classifies:
-        columns |= kept(objective, raw, test.codes)
+        each = kept(objective, raw, test.codes).items()
+        columns += [polars.Series(name, values) for name, values in each]
     units = test.units()
     if units is not None:
-        columns["group"] = units.codes
+        columns.append(polars.Series("group", units.codes))
     if fold is not None:
-        columns["fold"] = fold.numpy()
+        columns.append(polars.Series("fold", fold.numpy()))
     buffer = BytesIO()
     polars.DataFrame(columns).write_parquet(buffer)
+    del columns
     return buffer.getvalue()
 
 

@@ -64,11 +64,12 @@ def in_memory(place: Any, recipe: Recipe) -> Divided:
     return Divided(draft, drawn(draft, recipe))
 
 
-def beyond(place: Any, recipe: Recipe) -> Divided | None:
+def beyond(place: Any, recipe: Recipe, *, make: bool = True) -> Divided | None:
     """The rows in a store, if the recipe names one or they do not fit into memory; else None.
 
     A store is made of Parquet files, local or in an object store, of text files, or of pictures.
-    Checks look at some of its rows. It is tested on test rows, not by folds.
+    Checks look at some of its rows. It is tested on test rows, not by folds. Without ``make`` one
+    that is not there is refused.
     """
     source = _source(place, recipe)
     if source is None:
@@ -91,7 +92,9 @@ def beyond(place: Any, recipe: Recipe) -> Divided | None:
     settings = {key: value for key, value in recipe.plain().items() if key in names}
     folder = known.cache() / "store" if recipe.store is None else Path(recipe.store)
     reading = recipe.model_copy(update={"folds": 1})
-    found = store.stored(source, recipe, folder, lambda data: drawn(data, reading), settings)
+    found = store.stored(
+        source, recipe, folder, lambda data: drawn(data, reading), settings, make=make
+    )
     looked = (found.seen, found.seen_split)
     return Divided(found.data, found.split, found.data, looked=looked)
 

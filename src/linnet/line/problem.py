@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass
 from itertools import accumulate
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
@@ -88,9 +87,9 @@ class LinearProblem:
     process would sum its rows, and shares are added in a fixed tree (``World.tree_sum``). So the
     same shares give the same bits on any number of ranks.
 
-    ``folder`` is that of the store whose files ``x`` and ``y`` are, if they do not fit into memory:
-    then the training rows stand in random order, and what has a number a row is in mapped files
-    there too.
+    If ``x`` has a ``folder``, its rows are those of a store and may not fit into memory: what has a
+    number a row is in mapped files too, and a sample is the first rows, as they stand in random
+    order.
 
     Rows of weight 0 are left out here, before anything is computed, so they cannot steer even the
     rounding. Only the ratios of the weights matter: they are divided by a power of two, so that
@@ -110,13 +109,12 @@ class LinearProblem:
         world: World | None = None,
         lengths: Sequence[int] | None = None,
         count: int | None = None,
-        folder: Path | None = None,
     ) -> None:
         self.objective = objective
-        self.folder = folder
         self.world = world or World()
         self.count = count or self.world.size
         rows = x if isinstance(x, Rows) else Dense(x)
+        self.folder = rows.folder
         lengths = [len(rows)] if lengths is None else lengths
         if weight is not None:
             rows, y, weight, lengths = _weighted(rows, y, weight, self.world, lengths)
@@ -189,7 +187,6 @@ class LinearProblem:
             world=self.world,
             lengths=lengths,
             count=self.count,
-            folder=self.folder,
         )
         part.extra = self.columns.deviation[:, None].square() * (PRIOR / rows)
         return part

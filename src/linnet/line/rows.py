@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,8 @@ class Rows(ABC):
     shape: tuple[int, int]
     dtype: torch.dtype
     device: torch.device
+    folder: Path | None = None
+    """The folder of the store whose training rows these are, in the order in which it has them."""
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -100,9 +103,13 @@ class Dense(Rows):
     have a wider dtype than the tensor, blocks are converted one by one: there is no copy."""
 
     def __init__(
-        self, x: Tensor, shift: Tensor | None = None, dtype: torch.dtype | None = None
+        self,
+        x: Tensor,
+        shift: Tensor | None = None,
+        dtype: torch.dtype | None = None,
+        folder: Path | None = None,
     ) -> None:
-        self.x, self.shift = x, shift
+        self.x, self.shift, self.folder = x, shift, folder
         self.dtype = dtype or x.dtype
         self.device = x.device
         self.shape = (x.shape[0], x.shape[1])
@@ -144,7 +151,7 @@ class Dense(Rows):
         return Dense(self.x[chosen], self.shift, self.dtype)
 
     def part(self, rows: slice) -> Rows:
-        return Dense(self.x[rows], self.shift, self.dtype)
+        return Dense(self.x[rows], self.shift, self.dtype, self.folder)
 
     def block(self, rows: slice | Tensor) -> Tensor:
         found = self.x[rows].to(self.dtype)
@@ -160,7 +167,7 @@ class Dense(Rows):
         return ends[0], ends[1]
 
     def wide(self) -> Rows:
-        return Dense(self.x, self.shift, torch.float64)
+        return Dense(self.x, self.shift, torch.float64, self.folder)
 
 
 class Sparse(Rows):

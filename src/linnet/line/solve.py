@@ -54,7 +54,8 @@ def begin(
     """
     assert settings.penalty != "auto" and settings.tol != "auto"
     coded = isinstance(train.x, Coded)
-    device = torch.device("cpu") if coded else world.device  # products with codes are SciPy's
+    at_home = coded or train.mapped is not None  # products with codes are SciPy's
+    device = torch.device("cpu") if at_home else world.device
     network.to(device)
     own, lengths = _own(train, settings, world)
     train = train.to(device)
@@ -63,11 +64,16 @@ def begin(
         if train.mapped is None
         else scratch(train.mapped, train.x[own], network.features)
     )
+    held = (
+        rows.Coded.of(inputs)
+        if isinstance(inputs, Coded)
+        else rows.Dense(inputs, folder=train.mapped)
+    )
     problem = LinearProblem(
-        objective, rows.Coded.of(inputs) if isinstance(inputs, Coded) else inputs,
+        objective, held,
         train.y[own], None if train.weight is None else train.weight[own],
         outputs=network.spec.outputs, intercept=settings.intercept, world=world,
-        lengths=lengths, count=settings.shares, folder=train.mapped,
+        lengths=lengths, count=settings.shares,
     )  # fmt: skip
     theta = None
     if start is not None:
