@@ -6,6 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -39,20 +40,29 @@ def sampling(rows: int) -> Iterator[None]:
         solve.SAMPLE = before
 
 
-def together(size: int, work: Callable[..., Any], *args: Any, threads: int = 1) -> list[Any]:
+def together(
+    size: int, work: Callable[..., Any], *args: Any, threads: int = 1, timeout: float = 300
+) -> list[Any]:
     """What ``work(world, *args)`` gives on each of ``size`` ranks: tensors and plain values."""
     with tempfile.TemporaryDirectory() as folder:
-        mp.spawn(_rank, (folder, size, work, args, threads), nprocs=size)  # type: ignore[attr-defined, no-untyped-call]
+        mp.spawn(_rank, (folder, size, work, args, threads, timeout), nprocs=size)  # type: ignore[attr-defined, no-untyped-call]
         return [torch.load(Path(folder) / f"{rank}.pt") for rank in range(size)]
 
 
 def _rank(
-    rank: int, folder: str, size: int, work: Callable[..., Any], args: Any, threads: int
+    rank: int,
+    folder: str,
+    size: int,
+    work: Callable[..., Any],
+    args: Any,
+    threads: int,
+    timeout: float,
 ) -> None:
     torch.set_num_threads(threads if threads > 0 else rank + 1)
-    os.environ["OMP_NUM_THREADS"] = "1"
+    os.environ |= {"OMP_NUM_THREADS": "1", "LINNET_TIMEOUT": str(timeout)}
     store = dist.FileStore(f"{folder}/meet", size)  # type: ignore[attr-defined]
-    dist.init_process_group("gloo", store=store, rank=rank, world_size=size)
+    limit = timedelta(seconds=timeout)
+    dist.init_process_group("gloo", store=store, rank=rank, world_size=size, timeout=limit)
     words = dist.PrefixStore("linnet", store)  # type: ignore[attr-defined]
     world = World(rank, size, store=words)
     torch.save(work(world, *args), f"{folder}/{rank}.pt")

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import linnet
+from linnet.data import split as splitting
 from linnet.data.fingerprints import copies
-from linnet.data.split import folds
+from linnet.data.split import Division, folds, split
 from linnet.errors import RecipeError
 
 
@@ -113,3 +114,42 @@ def test_rows_of_few_possible_values_are_no_copies() -> None:
     x, y = draws.integers(0, 3, (300, 3)), draws.integers(0, 2, 300)
     found = copies(linnet.read((x.astype(float), y)))
     assert torch.equal(found, torch.arange(300))
+
+
+@pytest.mark.parametrize("division", [False, True])
+@pytest.mark.parametrize("classes", [False, True])
+def test_very_many_rows_are_split_block_by_block(
+    monkeypatch: pytest.MonkeyPatch, classes: bool, division: bool
+) -> None:
+    monkeypatch.setattr(splitting, "MANY", 1_000)
+    monkeypatch.setattr(splitting, "BLOCK", 300)
+    rows = 5_001
+    codes = torch.zeros(rows, dtype=torch.int8)
+    codes[::10], codes[7:9] = 1, 2
+    given = torch.zeros(rows, dtype=torch.int64)
+    given[4_000:] = 1
+    column = Division("split", "part", given) if division else None
+    several = codes if classes else None
+
+    def drawn(seed: int) -> Any:
+        return split(
+            several, rows, own=0, division=column, test=0.2, valid=None if division else 0.1,
+            seed=seed,
+        )  # fmt: skip
+
+    found, again, other = drawn(0), drawn(0), drawn(1)
+    assert torch.cat(found).sort().values.equal(torch.arange(rows))
+    assert all((part.diff() > 0).all() for part in found)
+    count = 800 if division else 1_001  # of the training rows that the column gives
+    assert len(found.test) == count
+    assert all(a.equal(b) for a, b in zip(found, again, strict=True))
+    assert not found.test.equal(other.test)
+    assert 1_001 >= len(found.valid) >= 400
+    if division:
+        assert found.valid.equal(torch.arange(4_000, rows))
+    blocks = torch.bincount(found.test // 300)
+    assert blocks[:13].amax() - blocks[:13].amin() <= 3  # each block gives its share
+    if classes:
+        ones = (codes[found.test] == 1).double().mean().item()
+        assert abs(ones - 0.1) < 0.002
+        assert (codes[found.train] == 2).any()

@@ -75,6 +75,8 @@ def test_some_of_very_many_rows_are_drawn_by_their_numbers(monkeypatch: Any) -> 
     counts = np.histogram(rows, 50, (0, 250_000))[0]
     assert abs(counts - 2_000).max() < 6 * 2_000**0.5
     assert np.array_equal(rows, drawn(250_000, 0, "x"))
+    monkeypatch.setattr(randomness, "AT_ONCE", 40_000)  # however many are looked at together
+    assert np.array_equal(rows, drawn(250_000, 0, "x"))
     for other in (drawn(250_000, 1, "x"), drawn(250_000, 0, "y")):
         assert 0.35 < np.isin(rows, other).mean() < 0.45
     # a row's place does not depend on how many there are: of fewer rows, more of the same are in

@@ -1,5 +1,6 @@
 """A run from a store: the models of the data in memory, and what a store cannot do by name."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 
 import linnet
 from linnet.data import store
-from linnet.errors import InputError, LinnetError, RecipeError
+from linnet.errors import DataError, InputError, LinnetError, RecipeError
 from linnet.fit.settings import read_recipe
 
 ROWS = 9_000
@@ -60,6 +61,25 @@ def test_the_line_is_that_of_the_rows_in_memory(
     assert not list((tmp_path / "s").rglob("*.scratch"))
     with pytest.raises(InputError, match="its rows are in the store"):
         other.draft()
+    if target == "label":
+        looks_at_rows_it_has_seen(other, tmp_path / "s")
+
+
+def looks_at_rows_it_has_seen(run: linnet.Run, stores: Path) -> None:
+    """What looks at rows as they were read looks at those that the store kept."""
+    seen = run.seen()
+    assert seen is not None
+    draft, split = seen
+    assert len(draft) == ROWS  # fewer than it keeps at most
+    assert [len(part) for part in split] == [len(part) for part in run.split().values()]
+    assert "on 1,800 rows" in str(run.importance())
+    assert len(run.slices())
+    assert run.examples()
+    assert "without the examples" in run.mistakes().title
+    shutil.rmtree(stores)
+    with pytest.raises(DataError, match="no such store: it was removed"):
+        run.importance()
+    assert not stores.exists()
 
 
 def test_a_net_learns_from_a_store_as_from_memory_and_resumes(place: Path, tmp_path: Path) -> None:
@@ -102,8 +122,8 @@ def test_folds_are_refused_by_name(
     assert not (tmp_path / "s").exists()
 
 
-def test_a_store_is_made_of_parquet_alone(tmp_path: Path) -> None:
-    with pytest.raises(LinnetError, match="a store is made of a Parquet file"):
+def test_a_store_is_made_of_files_alone(tmp_path: Path) -> None:
+    with pytest.raises(LinnetError, match="a store is made of files of Parquet or CSV"):
         linnet.train("digits", store=str(tmp_path), echo=False)
 
 

@@ -92,6 +92,10 @@ def train(
             help="Train with so many processes on this machine; with torchrun leave it out.",
         ),
     ] = None,
+    store: Annotated[
+        Path | None,
+        typer.Option(help="Encode the rows into a folder here, for data larger than memory."),
+    ] = None,
     report: Annotated[
         bool, typer.Option("--report/--no-report", help="Write report.html at the end.")
     ] = True,
@@ -113,6 +117,7 @@ def train(
         "data": data, "target": names(target), "task": task, "split": split, "group": group,
         "time": time, "on_bad": on_bad, "seed": seed, "device": device,
         "header": False if no_header else None, "model": _models(model),
+        "store": None if store is None else str(store),
     }  # fmt: skip
     _check_options(resume, parent, allow, out=out, print_recipe=print_recipe, json=json)
     settings = _settings(flags, setting or [], config, resume, parent)
@@ -281,8 +286,7 @@ def _on_ranks(
                 _help(tried[0], out, {**options, "world": world})
     except LinnetError as error:
         error.silent = error.silent if isinstance(error, LostRank) else error.silent or not lead
-        if not error.silent:
-            parallel.said()
+        parallel.told(error)
         _leave_at_once(error.exit_code)
         raise
 

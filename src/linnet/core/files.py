@@ -226,6 +226,17 @@ def nameless(folder: Path, size: int) -> Iterator[str]:
             path.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def folder_for_a_time(folder: Path) -> Iterator[Path]:
+    """A new folder in ``folder``, removed when the block ends; raises OSError."""
+    path = folder / f".{secrets.token_hex(8)}.tmp"
+    path.mkdir()
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def flush(file: BinaryIO) -> None:
     """Make what was written survive a power cut; raises OSError."""
     file.flush()

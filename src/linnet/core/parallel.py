@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import re
+import signal
 import tempfile
 import threading
 import time
@@ -40,8 +41,14 @@ TIMEOUT = 300.0
 """The seconds after which a rank that does not answer counts as lost; ``LINNET_TIMEOUT`` has other
 ones."""
 
+BEAT = 5.0
+"""How often a rank that works tells those that wait for it."""
+
 ROLL_SECONDS = 2.0
 """When a rank is lost, the others have this long to say that they are there."""
+
+KILLED = "was lost: killed, perhaps for want of memory, or its machine is gone"
+"""What ranks say of one that has ended; a launcher on its machine knows the signal."""
 
 ORPHAN_SECONDS = 1.0
 """How often a rank looks whether its launcher lives."""
@@ -68,6 +75,11 @@ class World:
     def lead(self) -> bool:
         """Whether this rank decides and writes: rank 0."""
         return self.rank == 0
+
+    @property
+    def first_here(self) -> bool:
+        """Whether it is the first of the ranks on its machine, as far as its launcher tells."""
+        return os.environ.get(*LOCAL[0]) == "0"
 
     def on(self, device: str) -> World:
         """The same ranks with a device: of several CUDA devices each rank of a machine has one."""
@@ -147,9 +159,14 @@ class World:
         if self.size == 1:
             return value
         value = value.clone()
-        with self._together():
-            dist.all_reduce(value)
+        self.add(value)
         return value
+
+    def add(self, value: torch.Tensor) -> None:
+        """Replace ``value`` by its sum over all ranks."""
+        if self.size > 1:
+            with self._together():
+                dist.all_reduce(value)
 
     def most(self, value: torch.Tensor) -> torch.Tensor:
         """The largest of each number over all ranks."""
@@ -180,11 +197,14 @@ class World:
             return value
         return float(self.same(torch.tensor(value, dtype=torch.float64, device=self.device)))
 
-    def gather(self, value: torch.Tensor) -> torch.Tensor:
-        """The rows (rows, ...) of all ranks, one rank after the other."""
+    def gather(self, value: torch.Tensor, lengths: Sequence[int] | None = None) -> torch.Tensor:
+        """The rows (rows, ...) of all ranks, one rank after the other; ``lengths`` are their
+        numbers, if all ranks know them."""
         if self.size == 1:
             return value
-        lengths = [int(n) for n in self._all(torch.tensor([len(value)], device=value.device))]
+        if lengths is None:
+            own = torch.tensor([len(value)], device=value.device)
+            lengths = [int(length) for length in self._all(own)]
         room = value.new_zeros((max(lengths), *value.shape[1:]))
         room[: len(value)] = value
         parts = self._all(room)
@@ -224,6 +244,40 @@ class World:
             self.agree(error)
         else:
             self.agree()
+
+    def wait(self, work: Callable[[], Any] | None) -> Any:
+        """Do the ``work`` of this rank, if it has any, and go on when all ranks have done theirs:
+        returns what it gave. However long it takes, no rank that works or waits counts as lost. If
+        one fails, all raise its error.
+
+        The ``work`` tells the other ranks nothing.
+        """
+        if self.size == 1:
+            return None if work is None else work()
+        done, failed = threading.Event(), list[BaseException]()
+        beat = min(BEAT, timeout() / 4)
+
+        def go_along() -> None:
+            try:
+                while any(self._told(not done.wait(beat))):
+                    pass
+            except BaseException as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=go_along, name="waiting", daemon=True)
+        thread.start()
+        result, wrong = None, None
+        try:
+            result = None if work is None else work()
+        except Exception as error:
+            wrong = error
+        finally:
+            done.set()
+        thread.join()
+        if failed:
+            raise failed[0]
+        self.agree(wrong)
+        return result
 
     def _told(self, value: Any) -> list[Any]:
         """The plain values of all ranks. They travel as JSON, so no code comes with them."""
@@ -274,10 +328,10 @@ class World:
             found.silent = not self.lead or bool(word.get("told"))
             return found
         names = [self._name(rank) for rank in missing] or [f"one of {self.size} ranks"]
-        why = "was lost: killed, perhaps for want of memory, or its machine is gone"
-        if any(word in str(error).lower() for word in ("timed out", "timeout")):
-            why = f"has not answered for {timeout():g} s"
+        silent = any(word in str(error).lower() for word in ("timed out", "timeout"))
+        why = f"has not answered for {timeout():g} s" if silent else KILLED
         lost = LostRank(f"{' and '.join(names)} {why}")
+        lost.killed = () if silent else missing
         lost.silent = self.rank != min(here)
         return lost
 
@@ -310,17 +364,21 @@ class World:
 
     def _name(self, rank: int) -> str:
         """A rank with its host and process, as far as they are known."""
-        where = f" ({self.names[rank]})" if self.names else ""
-        return f"rank {rank} of {self.size}{where}"
+        return _named(rank, self.size, self.names[rank] if self.names else "")
 
     def _named(self) -> World:
         """The same ranks, which know each other's names."""
         return replace(self, names=tuple(self._told(_who())))
 
 
-def _who() -> str:
-    """This process, as the others name it."""
-    return f"host {platform.node()}, process {os.getpid()}"
+def _named(rank: int, size: int, where: str) -> str:
+    """A rank in words."""
+    return f"rank {rank} of {size}{f' ({where})' if where else ''}"
+
+
+def _who(process: int | None = None) -> str:
+    """A process of this machine, by default this one, as the others name it."""
+    return f"host {platform.node()}, process {process or os.getpid()}"
 
 
 def _gone(name: str) -> bool:
@@ -423,10 +481,8 @@ def ranks() -> Iterator[World]:
         yield World()
         return
     refuse_ranks()
-    from torch.distributed.rendezvous import rendezvous
-
     limit = timedelta(seconds=timeout())
-    found, rank, size = next(rendezvous("env://", timeout=limit))
+    found, rank, size = _met(limit)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     again = found.add(f"linnet/{rank}", 1)  # torchrun's restarts share a store
     store = _under(f"linnet/{again}", found)
@@ -448,6 +504,20 @@ def ranks() -> Iterator[World]:
     finally:
         with suppress(RuntimeError):
             dist.destroy_process_group()
+
+
+def _met(limit: timedelta) -> tuple[Any, int, int]:
+    """The store in which the ranks meet, the number of this one, and how many there are."""
+    from torch.distributed.rendezvous import rendezvous
+
+    if MEET not in os.environ:
+        store, rank, size = next(rendezvous("env://", timeout=limit))
+        return store, rank, size
+    made: Any = dist  # torch does not tell types of it
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    store = made.FileStore(os.environ[MEET], size)
+    store.set_timeout(limit)
+    return store, rank, size
 
 
 def _joined_group() -> World:
@@ -488,9 +558,11 @@ def launch(count: int, argv: Sequence[str]) -> int:
     """Run ``python -m linnet`` with ``argv`` in ``count`` processes on this machine, and return the
     exit code.
 
-    It is torchrun's own launcher, at 127.0.0.1. The ranks share the cores. What they print goes to
-    the terminal; this process prints only what no rank could say.
+    It is torchrun's own launcher. The ranks share the cores. They meet in files and talk at
+    127.0.0.1, so no other machine reaches them. What they print goes to the terminal; this process
+    prints only what no rank could say.
     """
+    refuse_ranks()
     import logging
     import sys
 
@@ -498,49 +570,78 @@ def launch(count: int, argv: Sequence[str]) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    refuse_ranks()
     logging.disable(logging.CRITICAL)  # what failed is told in words
     for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):
         os.environ.setdefault(name, str(max(1, cores() // count)))
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # it would listen on all interfaces
     with tempfile.TemporaryDirectory(prefix="linnet") as folder:
         told = Path(folder) / "told"
-        os.environ[TOLD] = str(told)
+        os.environ |= {TOLD: str(told), MEET: str(Path(folder) / "ranks")}
         config = LaunchConfig(
             run_id=str(os.getpid()), min_nodes=1, max_nodes=1,
             nproc_per_node=count, max_restarts=0, rdzv_backend="c10d",
-            rdzv_endpoint="127.0.0.1:0", local_addr="127.0.0.1", monitor_interval=0.1,
+            rdzv_endpoint=str(Path(folder) / "launcher"), rdzv_configs={"store_type": "file"},
+            local_addr="127.0.0.1", monitor_interval=0.1,
             logs_specs=DefaultLogsSpecs(log_dir=folder),
         )  # fmt: skip
         try:
             elastic_launch(config, sys.executable)("-P", "-m", "linnet", *argv)
         except ChildFailedError as error:
-            return _ended(error.failures, count, said=told.exists())
+            return _ended(error.failures, count, told)
         except SignalException as error:
             return 128 + int(error.sigval)
     return 0
 
 
+MEET = "LINNET_MEET"
+"""The variable with the file in which ranks of linnet's own launcher meet."""
+
 TOLD = "LINNET_TOLD"
-"""The variable with the file that a rank makes when it has told why the ranks end."""
+"""The variable with the file in which a rank notes that it has told why the ranks end, or what the
+launcher shall tell."""
 
 
-def said() -> None:
-    """Note, for the launcher, that this rank has told why the ranks end."""
-    if TOLD in os.environ:
-        with suppress(OSError):
-            Path(os.environ[TOLD]).touch()
+def told(error: LinnetError) -> None:
+    """Note, for the launcher, that this rank tells the ``error`` by which the ranks end; that a
+    rank was killed is left to the launcher, which knows by which signal."""
+    if TOLD not in os.environ or error.silent:
+        return
+    killed = error.killed if isinstance(error, LostRank) else ()
+    words = {"text": str(error), "ranks": list(killed)} if killed else {}
+    with suppress(OSError):
+        Path(os.environ[TOLD]).write_text(json.dumps(words))
+        error.silent = bool(killed)
 
 
-def _ended(failures: dict[int, Any], count: int, *, said: bool) -> int:
+def _ended(failures: dict[int, Any], count: int, told: Path) -> int:
     """The exit code of ranks that failed; prints which were lost if no rank has told."""
     from linnet.core.text import say
 
     codes = {rank: failure.exitcode for rank, failure in sorted(failures.items())}
     killed = {rank: -code for rank, code in codes.items() if code < 0}
-    if not said and killed:
-        each = [f"rank {rank} (signal {number})" for rank, number in killed.items()]
-        say(f"error: {' and '.join(each)} of {count} lost: killed, or out of memory", error=True)
+    asked = [rank for rank, number in killed.items() if number != signal.SIGTERM] or list(killed)
+    words: dict[str, Any] = {"ranks": asked}  # the launcher ends the others by SIGTERM
+    if told.exists():
+        words = json.loads(told.read_text())
+    if words.get("ranks"):
+        lost = [rank for rank in words["ranks"] if rank in failures]
+        where = [_named(rank, count, _who(failures[rank].pid)) for rank in lost]
+        text = words.get("text", f"{' and '.join(where)} {KILLED}")
+        say(
+            f"error: {_by_signals(text, {killed[rank] for rank in lost if rank in killed})}",
+            error=True,
+        )
     return max([code for code in codes.values() if code > 0], default=LostRank.exit_code)
+
+
+def _by_signals(text: str, numbers: set[int]) -> str:
+    """Words about ranks that were killed, with the signals that did it where they are known."""
+    if not numbers:
+        return text
+    names = " and ".join(f"signal {number}" for number in sorted(numbers))
+    perhaps = ", perhaps for want of memory" if signal.SIGKILL in numbers else ""
+    return text.replace(KILLED, f"was lost: killed by {names}{perhaps}")
 
 
 def watch_launcher(stop: Callable[[], None]) -> None:

@@ -16,6 +16,10 @@ SAMPLE = 100_000
 """Quartiles, medians and the edges of bins are those of at most this many training rows."""
 
 
+AT_ONCE = 1 << 20
+"""The rows whose hashes are made at once."""
+
+
 def derive(seed: int, *purpose: str | int) -> int:
     """A 63-bit seed for one purpose, such as ``derive(0, "batches", epoch)``."""
     key = "\0".join(map(str, (seed, *purpose))).encode()
@@ -40,9 +44,14 @@ def drawn(count: int, seed: int, *purpose: str | int) -> np.ndarray[Any, Any]:
 
     if count <= SAMPLE:
         return np.arange(count)
-    z = _hashes(0, count, seed, *purpose)
-    found: np.ndarray[Any, Any] = np.sort(np.argpartition(z, SAMPLE)[:SAMPLE])
-    return found
+    least, found = np.empty(0, np.uint64), np.empty(0, np.int64)
+    for start in range(0, count, AT_ONCE):
+        stop = min(start + AT_ONCE, count)
+        z = np.concatenate([least, _hashes(start, stop, seed, *purpose)])
+        numbers = np.concatenate([found, np.arange(start, stop)])
+        kept = np.argpartition(z, SAMPLE)[:SAMPLE] if len(z) > SAMPLE else slice(None)
+        least, found = z[kept], numbers[kept]
+    return np.sort(found)
 
 
 def chosen(

@@ -149,15 +149,23 @@ def _read_targets(
     found: list[pl.Series] = []
     notes: list[str] = []
     for name in named:
-        series = columns.without(table.columns.pop(name), reading.missing)
+        survey = table.survey(name) if isinstance(table, Large) else None
+        series = columns.without(_coded(table, name), reading.missing)
+        del table.columns[name]
         declared = reading.columns.get(name)
-        if series.dtype == pl.String and declared in (None, "number") and name not in table.words:
-            form = forms.form_of(Whole(series), declared, table, reading)
+        text = series.dtype == pl.String or series.dtype == pl.Enum
+        if text and declared in (None, "number") and name not in table.words:
+            form = forms.form_of(survey or Whole(series), declared, table, reading)
             if form is not None and form.kind == "number":
-                series = forms.read(series, form.form)
+                series = forms.read(series.cast(pl.String), form.form)
                 notes += form.notes
         found.append(series)
     return found, notes
+
+
+def _coded(table: Table, name: str) -> pl.Series:
+    """A column; of a table that does not fit into memory, text of few values as an Enum."""
+    return table.coded(name) if isinstance(table, Large) else table.columns[name]
 
 
 def _unlabelled(table: Table, named: Sequence[str], labelled: np.ndarray[Any, Any]) -> str:
@@ -362,7 +370,7 @@ def _dividing(
         raise DataError(f"{table.name}: {name!r} is the target, and cannot split the rows too")
     if name not in table.columns:
         raise DataError(f'{table.name} has no column "{name}"; {suggest(name, table.columns)}')
-    series = table.columns[name]
+    series = _coded(table, name) if kind == "split" else table.columns[name]
     if series.null_count():
         where = table.where(int(series.is_null().arg_max() or 0))
         raise DataError(
@@ -392,7 +400,8 @@ def _division(kind: Any, series: pl.Series, table: Table, reading: Reading) -> D
             column = kinds.infer(series, "number" if known else "date", table, reading)
         record = columns.record(column, series, table)
         return Division(kind, series.name, torch.from_numpy(record.copy()))
-    texts = pl.Series(kinds.labels(series)) if series.dtype != pl.String else series
+    text = series.dtype in (pl.String, pl.Enum)
+    texts = series if text else pl.Series(kinds.labels(series))
     different = texts.unique().to_list()
     parts = texts.replace_strict(different, list(map(part_of, different)), return_dtype=pl.Int64)
     if parts.null_count():
@@ -427,6 +436,7 @@ def _target(
     notes += _spelled_alike(series, reading, table)
     counts = series.value_counts().sort(series.name)
     values = counts[series.name]
+    values = values.cast(pl.String) if values.dtype == pl.Enum else values
     if len(values) < 2:
         raise DataError(
             f"{table.name}: the target {series.name!r} has one class, "
@@ -445,12 +455,12 @@ def _target(
             "regression?"
         )
     labels, kind = _labels(values)
-    codes = series.replace_strict(values, list(range(len(values))), return_dtype=pl.Int64)
+    codes = series.replace_strict(values, list(range(len(values))), return_dtype=pl.Int16)
     if single:
         told = f"{single:,} of {len(values):,} classes have one row, kept for training"
         notes = [told, *notes]
     about = {"task": task, "targets": names, "classes": labels, "class_kind": kind}
-    return about, torch.from_numpy(codes.to_numpy().copy()), notes
+    return about, torch.from_numpy(codes.to_numpy().astype(np.int64)), notes
 
 
 def _spelled_alike(series: pl.Series, reading: Reading, table: Table) -> Sequence[str]:

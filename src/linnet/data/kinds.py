@@ -111,9 +111,9 @@ def alike(series: pl.Series, what: str) -> tuple[str, ...]:
 
 def same_but_case(series: pl.Series) -> list[str]:
     """Values of text that differ at most in case or spaces: the first such group."""
-    if series.dtype != pl.String:
+    if series.dtype not in (pl.String, pl.Enum):
         return []
-    values = series.unique().drop_nulls().sort()
+    values = series.unique().drop_nulls().cast(pl.String).sort()
     if len(values) > MAX_CATEGORIES:
         return []
     folded: dict[str, list[str]] = {}

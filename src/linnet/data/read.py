@@ -54,6 +54,12 @@ def read_draft(place: Any, reading: Reading) -> Dataset:
             )
         found = draft(found, reading.model_copy(update=found.given))
         return found.select(reading.classes, reading.positive)
+    check_heeded(found, reading)
+    return found.select(reading.classes, reading.positive)
+
+
+def check_heeded(found: Dataset, reading: Reading) -> None:
+    """Raise if ``reading`` has settings that data without columns does not take."""
     _check_size(found, reading)
     for key, value in reading.table_only().items():
         if key == "task":
@@ -61,7 +67,6 @@ def read_draft(place: Any, reading: Reading) -> Dataset:
                 continue
             raise RecipeError(f"task={value}: {found.name} is {found.schema.task}")
         raise RecipeError(f"{key}={value} is for tables, and {found.name} is not a table")
-    return found.select(reading.classes, reading.positive)
 
 
 def _check_size(data: Dataset, reading: Reading) -> None:
@@ -89,25 +94,33 @@ def read_raw(place: Any, reading: Reading) -> Dataset | Table:
     if isinstance(place, str) and place in known.KNOWN:
         name, classes = place, known.KNOWN[place].classes
         place = known.find(place)
-    for kind in (*allowed(GROUP), *SOURCES):
-        source = lookup(SOURCES, kind, "source", GROUP)()
-        for candidate in (place, Path(place)) if isinstance(place, str) else (place,):
-            if not source.matches(candidate):
-                continue
-            if name:
-                data: Dataset = source.read(candidate, reading, classes=classes)
-                return replace(data, name=name)
-            found: Dataset | Table = source.read(candidate, reading)
-            if isinstance(found, Dataset):
-                _check_target(found, reading)
-            return found
+    if (matched := source_of(place)) is not None:
+        _, source, place = matched
+        if name:
+            data: Dataset = source.read(place, reading, classes=classes)
+            return replace(data, name=name)
+        found: Dataset | Table = source.read(place, reading)
+        if isinstance(found, Dataset):
+            check_target(found, reading)
+        return found
     if zipped.is_zip(place):
         with zipped.unpacked(Path(place)) as found_in:
             return found_in.named(read_raw(found_in.inside, reading))
     raise DataError(_unreadable(place))
 
 
-def _check_target(data: Dataset, reading: Reading) -> None:
+def source_of(place: Any) -> tuple[str, Any, Any] | None:
+    """The name of the first source that can read ``place``, the source, and the place as it takes
+    it; None if there is none."""
+    for kind in (*allowed(GROUP), *SOURCES):
+        source = lookup(SOURCES, kind, "source", GROUP)()
+        for candidate in (place, Path(place)) if isinstance(place, str) else (place,):
+            if source.matches(candidate):
+                return kind, source, candidate
+    return None
+
+
+def check_target(data: Dataset, reading: Reading) -> None:
     """Raise if a target is named that the data does not have."""
     for target in reading.target or ():
         if not isinstance(reading, Again) and target not in data.schema.targets:

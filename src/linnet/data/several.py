@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
@@ -72,30 +72,35 @@ class Several:
             return False
 
     def read(self, place: Path, reading: Reading) -> Table:
-        try:
-            parts, others = _found(place)
-        except OSError as error:
-            raise DataError(f"{place}: cannot read: {error.strerror or error}") from error
-        if len(parts) > MAX_FILES:
-            raise DataError(f"{place}: more than {MAX_FILES:,} files (MAX_FILES); join some")
-        kinds = {part.kind: part.name for part in reversed(parts)}  # the first of each
-        if len(kinds) > 1:
-            names = listed(sorted(kinds.values()), 3)
-            raise DataError(
-                f"{place}: holds files of several kinds: {names}; expected one kind in a folder: "
-                "give one file, or move the others elsewhere"
-            )
-        keys = tuple(key for key, _ in parts[0].keys)
-        own = _without(reading, keys)
+        parts, others = found(place)
+        own = without(reading, parts)
         tables = [SOURCES[part.kind]().read(part.path, own) for part in parts]
-        for part, table in zip(parts, tables, strict=True):
-            _compare(place, (parts[0], tables[0]), (part, table))
+        compare(place, parts, [table.columns for table in tables])
         tables = _of_one_type(place, parts, tables, own)
         sizes = [len(table) for table in tables]
-        found = _joined(place, parts, tables, others)
-        kept = {name: found.columns[name] for name in found.columns if name not in reading.drop}
+        whole = _joined(place, parts, tables, others)
+        kept = {name: whole.columns[name] for name in whole.columns if name not in reading.drop}
         files = [part.path.name for part in parts]
-        return divided(replace(found, columns=kept), files, sizes, reading)
+        return divided(replace(whole, columns=kept), files, sizes, reading)
+
+
+def found(place: Path) -> tuple[list[Part], list[str]]:
+    """The files of tables in a folder that are read together, all of one kind, and the names of
+    others; raises ``DataError`` if they do not go together."""
+    try:
+        parts, others = _found(place)
+    except OSError as error:
+        raise DataError(f"{place}: cannot read: {error.strerror or error}") from error
+    if len(parts) > MAX_FILES:
+        raise DataError(f"{place}: more than {MAX_FILES:,} files (MAX_FILES); join some")
+    kinds = {part.kind: part.name for part in reversed(parts)}  # the first of each
+    if len(kinds) > 1:
+        names = listed(sorted(kinds.values()), 3)
+        raise DataError(
+            f"{place}: holds files of several kinds: {names}; expected one kind in a folder: "
+            "give one file, or move the others elsewhere"
+        )
+    return parts, others
 
 
 def _found(folder: Path) -> tuple[list[Part], list[str]]:
@@ -197,8 +202,9 @@ def _kind(name: str) -> str | None:
     return "picture" if name.lower().endswith(tuple(PICTURES)) else None
 
 
-def _without(reading: Reading, keys: Sequence[str]) -> Reading:
+def without(reading: Reading, parts: Sequence[Part]) -> Reading:
     """The settings for each file: without those that are about the columns of its folders."""
+    keys = [key for key, _ in parts[0].keys]
     return reading.model_copy(
         update={
             "drop": tuple(name for name in reading.drop if name not in keys),
@@ -207,22 +213,27 @@ def _without(reading: Reading, keys: Sequence[str]) -> Reading:
     )
 
 
-def _compare(place: Path, first: tuple[Part, Table], second: tuple[Part, Table]) -> None:
+def compare(place: Path, parts: Sequence[Part], columns: Sequence[Collection[str]]) -> None:
     """Raise if a file has other columns than the first, or other folders."""
-    (one, table), (part, other) = first, second
+    one, first = parts[0], columns[0]
     end = "expected the same columns in every file of a folder: give one file, or correct it"
-    here, there = f"{of_path(place)}: {part.name}", f"{of_path(place)}: {one.name}"
-    for name in (*table.columns, *other.columns):
-        if (name in table.columns) != (name in other.columns):
-            lacks, has = (here, one) if name in table.columns else (there, part)
-            raise DataError(f'{lacks} has no column "{name}", which {has.name} has; {end}')
-    if [key for key, _ in part.keys] != [key for key, _ in one.keys]:
-        raise DataError(f"{here}: its folders name other columns than those of {one.name}; {end}")
-    for key, _ in part.keys:
-        if key in table.columns:
+    there = f"{of_path(place)}: {one.name}"
+    for part, names in zip(parts, columns, strict=True):
+        here = f"{of_path(place)}: {part.name}"
+        for name in (*first, *names):
+            if (name in first) != (name in names):
+                lacks, has = (here, one) if name in first else (there, part)
+                raise DataError(f'{lacks} has no column "{name}", which {has.name} has; {end}')
+        if [key for key, _ in part.keys] != [key for key, _ in one.keys]:
             raise DataError(
-                f'{here}: "{key}" is a column of the file, and its folder names it too; rename one'
+                f"{here}: its folders name other columns than those of {one.name}; {end}"
             )
+        for key, _ in part.keys:
+            if key in names:
+                raise DataError(
+                    f'{here}: "{key}" is a column of the file, and its folder names it too; '
+                    "rename one"
+                )
 
 
 def _of_one_type(
@@ -272,18 +283,39 @@ def _joined(
         kinds = [each.dtype for each in series if each.null_count() < len(each)]
         kind = kinds[0] if kinds else series[0].dtype
         columns[name] = polars.concat([each.cast(kind) for each in series], rechunk=True)
-    for index, (name, _) in enumerate(parts[0].keys):
-        values = [part.keys[index][1] for part in parts]
-        column = [
-            polars.Series([v] * n, dtype=polars.String) for v, n in zip(values, sizes, strict=True)
-        ]
-        columns[name] = _typed(polars.concat(column, rechunk=True).alias(name))
+    for name, values in told(parts).items():
+        each = [values[[file]].new_from_index(0, size) for file, size in enumerate(sizes)]
+        columns[name] = polars.concat(each, rechunk=True)
+
+    def line(row: int) -> str:
+        file = bisect_right(starts, row) - 1
+        return f"{tables[file].where(row - starts[file])} of {parts[file].name}"
+
+    words = frozenset().union(*(table.words for table in tables))
+    notes = noted(parts, [table.notes for table in tables], others)
+    return Table(columns, of_path(place.resolve().name), line, notes, words=words)
+
+
+def told(parts: Sequence[Part]) -> dict[str, polars.Series]:
+    """The columns that folders tell, with one value for each file."""
+    import polars
+
+    return {
+        name: _typed(polars.Series(name, [part.keys[index][1] for part in parts], polars.String))
+        for index, (name, _) in enumerate(parts[0].keys)
+    }
+
+
+def noted(
+    parts: Sequence[Part], notes: Sequence[Sequence[str]], others: Sequence[str]
+) -> tuple[str, ...]:
+    """What is to be said of all files, from the notes on each; ``others`` are passed over."""
     told: dict[str, list[str]] = {}
-    for part, table in zip(parts, tables, strict=True):
-        for note in table.notes:
+    for part, each in zip(parts, notes, strict=True):
+        for note in each:
             told.setdefault(note, []).append(part.name)
-    notes = [note for note, names in told.items() if len(names) == len(parts)]
-    notes += [
+    found = [note for note, names in told.items() if len(names) == len(parts)]
+    found += [
         f"{listed(names, 3)}: {note}" for note, names in told.items() if len(names) < len(parts)
     ]
     whole = (
@@ -291,13 +323,7 @@ def _joined(
     )
     if others:
         whole += f"; passed over: {listed(others, 5)}"
-
-    def line(row: int) -> str:
-        file = bisect_right(starts, row) - 1
-        return f"{tables[file].where(row - starts[file])} of {parts[file].name}"
-
-    words = frozenset().union(*(table.words for table in tables))
-    return Table(columns, of_path(place.resolve().name), line, (whole, *notes), words=words)
+    return (whole, *found)
 
 
 def _typed(values: polars.Series) -> polars.Series:

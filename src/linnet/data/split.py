@@ -22,6 +22,12 @@ MIN_ROWS_TO_HOLD_OUT = 20
 MAX_VALID_ROWS = 10_000
 """The default validation part is a fifth of the training rows, but at most this many."""
 
+MANY = 1 << 23
+"""With more rows parts are drawn block by block, so that a byte a row is enough."""
+
+BLOCK = 1 << 20
+"""The rows of such a block."""
+
 PARTS = {
     "train": 0, "training": 0,
     "valid": 1, "validation": 1, "val": 1, "dev": 1, "development": 1,
@@ -111,6 +117,8 @@ def split(
     split, except by a division of kind "split"; a part that it lacks is drawn from its training
     rows.
     """
+    if rows > MANY and (division is None or division.kind == "split"):
+        return _of_many(codes, rows, own, division, test, valid, seed)
     everything = torch.arange(rows)
     train, test_rows = everything[: rows - own], everything[rows - own :]
     nothing = everything[:0]
@@ -244,15 +252,72 @@ def _hold_out(
     return rows[kept[rows]], out.sort().values
 
 
+def _of_many(
+    codes: Tensor | None,
+    rows: int,
+    own: int,
+    division: Division | None,
+    test: float | int,
+    valid: float | int | None,
+    seed: int,
+) -> Split:
+    """``split`` for very many rows: each block gives its share of each class."""
+    part = torch.zeros(rows, dtype=torch.int8)
+    part[rows - own :] = 2
+    if division is not None:
+        part = division.values.to(torch.int8, copy=True)
+    if not own and not (part == 2).any():
+        _mark(part, 2, test, "test", codes, seed)
+    if not (part == 1).any():
+        if valid is None:
+            valid = min(round(0.2 * int((part == 0).sum())), MAX_VALID_ROWS)
+        _mark(part, 1, valid, "valid", codes, seed)
+    return Split(*((part == number).nonzero().flatten() for number in range(3)))
+
+
+def _mark(
+    part: Tensor, number: int, size: float | int, purpose: str, codes: Tensor | None, seed: int
+) -> None:
+    """Set ``number`` in ``part`` (rows,) for ``size`` of the rows that are 0 there: in each block
+    as many of each class as make the right share of all rows so far."""
+
+    def classes(start: int) -> tuple[Tensor, Tensor]:
+        left = (part[start : start + BLOCK] == 0).nonzero().flatten() + start
+        return left, torch.zeros_like(left) if codes is None else codes[left].long()
+
+    blocks, most = range(0, len(part), BLOCK), 1 if codes is None else int(codes.max()) + 1
+    sizes = sum(
+        (torch.bincount(classes(start)[1], minlength=most) for start in blocks),
+        torch.zeros(most, dtype=torch.int64),
+    )
+    take = _quota(sizes, _count(size, int(sizes.sum()), purpose), spare=codes is not None)
+    passed, done = torch.zeros_like(sizes), torch.zeros_like(sizes)
+    for start in blocks:
+        left, own = classes(start)
+        draws = generator(seed, "split", purpose, start)
+        for code in own.unique().tolist():
+            members = left[own == code]
+            passed[code] += len(members)
+            some = int(take[code] * passed[code] // sizes[code] - done[code])
+            part[members[torch.randperm(len(members), generator=draws)[:some]]] = number
+            done[code] += some
+
+
+def _quota(sizes: Tensor, count: int, *, spare: bool = True) -> Tensor:
+    """How many of ``count`` rows each class of these sizes gives (classes,); with ``spare`` one row
+    of every class is left."""
+    quota = sizes.double() * count / sizes.sum()
+    take = quota.floor().long()
+    order = torch.argsort(quota - take, descending=True, stable=True)
+    take[order[: count - int(take.sum())]] += 1
+    return torch.minimum(take, (sizes - 1).clamp(min=0)) if spare else take
+
+
 def _stratified(shuffled: Tensor, codes: Tensor, count: int) -> Tensor:
     """``count`` of the rows, with each class in proportion; one row of every class is left."""
     codes = codes[shuffled]
     sizes = torch.bincount(codes)
-    quota = sizes.double() * count / len(shuffled)
-    take = quota.floor().long()
-    order = torch.argsort(quota - take, descending=True, stable=True)
-    take[order[: count - int(take.sum())]] += 1
-    take = torch.minimum(take, (sizes - 1).clamp(min=0))
+    take = _quota(sizes, count)
     by_class = shuffled[torch.argsort(codes, stable=True)]
     starts = sizes.cumsum(0) - sizes
     return torch.cat(

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any, cast
@@ -37,7 +38,7 @@ from linnet.fit import checkpoint
 from linnet.fit.artifact import Artifact, decide
 from linnet.fit.checkpoint import Checkpoints, Owner, Stop
 from linnet.fit.fit import fit, heed
-from linnet.fit.prepare import Prepared, prepare
+from linnet.fit.prepare import Divided, Prepared, divide, in_memory, made, prepare
 from linnet.fit.recipe import AUTO, FOLDS, Recipe
 from linnet.fit.resolve import only
 from linnet.insight import evaluation
@@ -141,6 +142,8 @@ def train(
         if resume is not None and plan.finished(to):
             return Run(resume, network)
         to = sinks.named(to)
+    plan = plan.stored(world)
+    with world.agreed():
         ready = plan.prepare(look=world.lead)
         if resume is None:
             lineage.check_module(network, ready.data, ready.parts["test"])
@@ -209,6 +212,8 @@ class Plan:
     """The parent run, also that of a run that is resumed."""
     same: bool
     """Whether the data is that of the run to resume, as its recipe names it."""
+    read: Callable[[Any, Recipe], Divided] = divide
+    """What reads the data and divides its rows."""
 
     @classmethod
     def of(
@@ -265,14 +270,27 @@ class Plan:
         world.shares(0, shares)
         return replace(self, recipe=recipe.override({"folds": 1, "shares": shares}))
 
+    def stored(self, world: World) -> Plan:
+        """The same plan for several ranks, when the store is made, if there is to be one: rank 0
+        decides, and makes it while the others wait; then the first rank of each other machine makes
+        its own, if it does not see that of rank 0."""
+        if world.size == 1 or self.origin is not None:
+            return self
+        place = world.wait(partial(made, self.data, self.recipe) if world.lead else None)
+        place = world.tell(place)
+        if place is None:
+            return replace(self, read=in_memory)
+        plan = replace(self, recipe=self.recipe.override({"store": place}))
+        makes = world.first_here and not world.lead
+        world.wait(partial(made, plan.data, plan.recipe) if makes else None)
+        return plan
+
     def prepare(self, *, look: bool = True) -> Prepared:
         """Read, split, check and encode the data; ``look``: ask the doctor about it."""
+        read = self.read if self.origin is None else self.origin.divide
         if self.resume is not None:
-            going = lineage.GoingOn(self.resume, self.origin)
-            return prepare(self.data, self.recipe, going.divide, look=look)
-        if self.origin is not None:
-            return prepare(self.data, self.recipe, self.origin.divide, look=look)
-        return prepare(self.data, self.recipe, look=look)
+            read = lineage.GoingOn(self.resume, self.origin, self.read).divide
+        return prepare(self.data, self.recipe, read, look=look)
 
     def finished(self, to: str | Sequence[str] | None) -> bool:
         """Whether the run to resume has finished; raises ``InputError`` if it has, and something
@@ -475,9 +493,8 @@ class Job:
         try:
             yield
         except LostRank as error:
-            lost = LostRank(f"{error}; go on with: {self._again}")
-            lost.silent = error.silent
-            raise lost from error
+            error.add(f"go on with: {self._again}")
+            raise
 
     @property
     def _again(self) -> str:
@@ -711,18 +728,24 @@ def _predictions(
     import polars
 
     classifies = objective.classifies
-    truth = schema.decode(test.codes) if classifies else test.y.numpy()
-    decision = decide(schema, objective, raw)
-    columns = {"row": rows.numpy(), "y": truth, "prediction": decision}
+
+    def truth() -> Any:
+        return schema.decode(test.codes) if classifies else test.y.numpy()
+
+    # one after the other, as there may be very many rows
+    columns = [polars.Series("row", rows.numpy()), polars.Series("y", truth())]
+    columns.append(polars.Series("prediction", decide(schema, objective, raw)))
     if classifies:
-        columns |= kept(objective, raw, test.codes)
+        each = kept(objective, raw, test.codes).items()
+        columns += [polars.Series(name, values) for name, values in each]
     units = test.units()
     if units is not None:
-        columns["group"] = units.codes
+        columns.append(polars.Series("group", units.codes))
     if fold is not None:
-        columns["fold"] = fold.numpy()
+        columns.append(polars.Series("fold", fold.numpy()))
     buffer = BytesIO()
     polars.DataFrame(columns).write_parquet(buffer)
+    del columns
     return buffer.getvalue()
 
 
@@ -772,7 +795,8 @@ def _describe(
     parts = ready.parts if ready.fold is None else {**ready.parts, "fold": ready.fold}
     files.write(path / directory.SPLIT, save(parts, {"linnet": '{"format":1}'}))
     before = None if origin is None else origin.rows
-    lineage.Rows.of(ready.data, ready.parts, before).write(path)
+    if len(ready.data) <= lineage.MOST_ROWS:
+        lineage.Rows.of(ready.data, ready.parts, before).write(path)
     files.write(path / directory.RECIPE, recipe.toml().encode())
 
 
@@ -805,5 +829,5 @@ def split_fingerprint(parts: dict[str, Tensor], fold: Tensor | None = None) -> s
     digest = hashlib.sha256(b"" if fold is None else b"folds " + fold.numpy().tobytes())
     for name, rows in parts.items():
         digest.update(f"{name} {len(rows)}\n".encode())
-        digest.update(rows.numpy().tobytes())
+        digest.update(rows.numpy().data)
     return digest.hexdigest()

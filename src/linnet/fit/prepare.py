@@ -13,8 +13,7 @@ from linnet.core.parallel import choose_device
 from linnet.data import known, store
 from linnet.data.dataset import Dataset
 from linnet.data.parquet.blocks import Far, Files, is_far
-from linnet.data.parquet.parquet import Parquet
-from linnet.data.read import read_draft
+from linnet.data.read import read_draft, source_of
 from linnet.data.reading import Reading
 from linnet.data.split import Split
 from linnet.errors import RecipeError
@@ -55,30 +54,35 @@ class Prepared(NamedTuple):
 def divide(place: Any, recipe: Recipe) -> Divided:
     """Read the data, and split its rows by the recipe; those of a store (``beyond``) are encoded
     already."""
-    if (found := beyond(place, recipe)) is not None:
-        return found
+    found = beyond(place, recipe)
+    return in_memory(place, recipe) if found is None else found
+
+
+def in_memory(place: Any, recipe: Recipe) -> Divided:
+    """Read the data into memory, and split its rows by the recipe."""
     draft = read_draft(place, recipe)
     return Divided(draft, drawn(draft, recipe))
 
 
-def beyond(place: Any, recipe: Recipe) -> Divided | None:
+def beyond(place: Any, recipe: Recipe, *, make: bool = True) -> Divided | None:
     """The rows in a store, if the recipe names one or they do not fit into memory; else None.
 
-    A store is made of Parquet files, local or in an object store. Checks look at some of its rows.
-    It is tested on test rows, not by folds.
+    A store is made of Parquet files, local or in an object store, of text files, or of pictures.
+    Checks look at some of its rows. It is tested on test rows, not by folds. Without ``make`` one
+    that is not there is refused.
     """
-    path = Path(place) if isinstance(place, (str, os.PathLike)) else None
-    far = is_far(place)
-    if path is None or not (far or Parquet().matches(path)):
+    source = _source(place, recipe)
+    if source is None:
         if recipe.store is not None:
             raise RecipeError(
-                f"store={recipe.store}: a store is made of a Parquet file or a folder of them; "
-                "write the data so, or leave store out"
+                f"store={recipe.store}: a store is made of files of Parquet or CSV, or of a folder "
+                "of pictures; write the data so, or leave store out"
             )
         return None
-    source = Far(place, recipe) if far else Files(path, recipe)
-    if recipe.store is None and not far and store.fits(source):
+    if recipe.store is None and not isinstance(source, Far) and store.fits(source):
         return None
+    if recipe.size and isinstance(source, Files):
+        raise RecipeError(f"size={recipe.size} is for pictures, and {source.name} is a table")
     if recipe.test == FOLDS or recipe.folds not in ("auto", 1):
         raise RecipeError(
             f"{source.name}: folds are for rows in memory, and these are in a store, encoded once; "
@@ -88,9 +92,41 @@ def beyond(place: Any, recipe: Recipe) -> Divided | None:
     settings = {key: value for key, value in recipe.plain().items() if key in names}
     folder = known.cache() / "store" if recipe.store is None else Path(recipe.store)
     reading = recipe.model_copy(update={"folds": 1})
-    found = store.stored(source, recipe, folder, lambda data: drawn(data, reading), settings)
+    found = store.stored(
+        source, recipe, folder, lambda data: drawn(data, reading), settings, make=make
+    )
     looked = (found.seen, found.seen_split)
     return Divided(found.data, found.split, found.data, looked=looked)
+
+
+def made(place: Any, recipe: Recipe) -> str | None:
+    """The folder of the store of this data, which is made if it is not there; None if the rows are
+    to be in memory."""
+    found = beyond(place, recipe)
+    return None if found is None or found.draft.mapped is None else str(found.draft.mapped.parent)
+
+
+def _source(place: Any, recipe: Recipe) -> store.Source | None:
+    """What reads ``place`` by blocks; None if it can only be read into memory."""
+    if is_far(place):
+        return Far(place, recipe)
+    if not isinstance(place, (str, os.PathLike)) or place in known.KNOWN:
+        return None
+    path = Path(place)
+    if not path.exists():  # a data set that comes with scikit-learn, or standard input
+        return None
+    kind = (source_of(path) or ("",))[0]
+    if kind == "parquet":
+        return Files(path, recipe)
+    if kind in ("csv", "several"):
+        from linnet.data.text.pieces import Pieces  # polars, only when a table is read
+
+        return Pieces(path, recipe) if Pieces.matches(path) else None
+    if kind == "folder" or path.suffix.lower() == ".zip":
+        from linnet.data.pictures.pieces import Pictures  # Pillow, only for this
+
+        return Pictures(path, recipe) if Pictures.matches(path) else None
+    return None
 
 
 def drawn(draft: Dataset, recipe: Recipe) -> Split:
@@ -121,7 +157,7 @@ def prepare(
     draft, split, dataset, found, fold, looked = divide(place, recipe)
     findings = examine(*(looked or (draft, split))) if look else []
     if draft.mapped is not None:
-        findings += _told(looked)
+        findings += _told(looked, len(draft))
         recipe = recipe.override({"folds": 1, "store": str(draft.mapped.parent)})
     if dataset is None:
         dataset = draft.learn(split.train, recipe.max_categories, recipe.seed)
@@ -137,9 +173,9 @@ def prepare(
     return Prepared(dataset, recipe, parts, findings, fold, draft if by_folds else None)
 
 
-def _told(looked: tuple[Dataset, Split] | None) -> list[Finding]:
-    """The note that checks have not looked at all rows."""
-    if looked is None or len(looked[0]) < store.SEEN // 2:
+def _told(looked: tuple[Dataset, Split] | None, rows: int) -> list[Finding]:
+    """The note that checks have not looked at all ``rows``."""
+    if looked is None or len(looked[0]) == rows:
         return []
     words = f"the checks looked at {len(looked[0]):,} rows, drawn by their numbers"
     return [Finding(words, "nothing to do: the rows are more than memory holds", "note")]

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from linnet.line.problem import LinearProblem
-from linnet.line.rows import SMALL, Dense
+from linnet.line.rows import SMALL, Dense, Rows
 from linnet.line.triangle import UNIT, distance
 
 LONG = float(np.finfo(np.longdouble).eps) / 2
@@ -122,7 +122,8 @@ def _by_moments(
     loss = moments.condition * 4 * torch.finfo(problem.x.dtype).eps
     if factor is None or loss > SAFE:
         return None
-    gradient = wide.gradient(theta, residual * _ones(wide)[:, None])
+    heavy = residual if wide.given is None else residual * _ones(wide)[:, None]
+    gradient = wide.gradient(theta, heavy)
     inputs = gradient[:-1] - torch.outer(moments.mean_x, gradient[-1])
     half = torch.linalg.solve_triangular(factor, scale[:, None] * inputs, upper=False)
     size = _root(wide, residual).norm().item()
@@ -311,12 +312,24 @@ def _newton(problem: LinearProblem, theta: Tensor, raw: Tensor) -> Tensor:
 def _ones(problem: LinearProblem) -> Tensor:
     if problem.given is not None:
         return problem.given.to(problem.x.device)
+    if problem.folder is not None:  # one number stands for all
+        return torch.ones((), dtype=torch.float64).expand(len(problem.x))
     return torch.ones(len(problem.x), dtype=torch.float64, device=problem.x.device)
 
 
 def _root(problem: LinearProblem, values: Tensor) -> Tensor:
     """The roots of the weighted mean squares of each column of ``values`` (rows, columns)."""
-    return (problem.weighed(_ones(problem), values.square()) / problem.total).sqrt()
+    ones = _ones(problem)
+    if problem.folder is None:
+        return (problem.weighed(ones, values.square()) / problem.total).sqrt()
+
+    def leaf(x: Rows, share: slice) -> Tensor:
+        total = values.new_zeros(values.shape[1])
+        for rows, _, _ in problem.parts(share):
+            total += ones[rows] @ values[rows].square()
+        return total
+
+    return (problem.summed(leaf) / problem.total).sqrt()
 
 
 def _mean(problem: LinearProblem) -> Tensor:
@@ -339,7 +352,7 @@ def _residual(problem: LinearProblem, theta: Tensor) -> tuple[Tensor, float]:
     sized = _size(problem, theta) + _root(problem, y).norm().item()
     width = problem.x.shape[1] + 4
     if not _long(problem):
-        return problem.raw(theta) - y, UNIT * width * sized
+        return problem.raw(theta).sub_(y), UNIT * width * sized
     short = torch.from_numpy((_product(problem, theta) - y.numpy()).astype(np.float64))
     return short, LONG * width * sized + UNIT * _root(problem, short).norm().item()
 

@@ -141,10 +141,17 @@ class Curvature:
         rows, width, outputs = len(x), x.shape[1] + 1, bends.shape[1]
         blocks = torch.zeros((outputs, width, width), dtype=self.dtype, device=x.device)
         for k in range(outputs):
-            drawn = torch.rand(rows, generator=random, dtype=torch.float32).to(x.device)
-            chances = (rate * bends[:, k] * leverage).clamp_(max=1)
-            chosen = (drawn < chances).nonzero()[:, 0]
-            root = (bends[chosen, k] / chances[chosen]).sqrt_().to(self.dtype)
+            found: list[Tensor] = []
+            chances: list[Tensor] = []
+            for start in range(0, rows, CHUNK):
+                some = slice(start, min(start + CHUNK, rows))
+                chance = (rate * bends[some, k] * leverage[some]).clamp_(max=1)
+                drawn = torch.rand(len(chance), generator=random, dtype=torch.float32)
+                taken = (drawn.to(x.device) < chance).nonzero()[:, 0]
+                found.append(taken + start)
+                chances.append(chance[taken])
+            chosen = torch.cat(found) if rows else torch.arange(0, device=x.device)
+            root = (bends[chosen, k] / torch.cat(chances or [leverage])).sqrt_().to(self.dtype)
             step = max(1, CHUNK // width)
             for some, factor in zip(chosen.split(step), root.split(step), strict=True):
                 z = self._augmented(x.block(some)).mul_(factor[:, None])

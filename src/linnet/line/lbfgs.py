@@ -276,9 +276,8 @@ class Search:
         for trial in range(TRIALS):
             length = self.length
             first = self.raw is self.start  # which must stay as it is; later ones are written over
-            self.raw = torch.add(
-                self.start, self.move, alpha=length, out=None if first else self.raw
-            )
+            out = self.problem.like(self.start) if first else self.raw
+            self.raw = torch.add(self.start, self.move, alpha=length, out=out)
             self.value, self.residual, slope = self.problem.value_and_slope(
                 self.raw, self.move, None if first else self.residual
             )

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from linnet.core.parallel import World
+from linnet.data.store import vector
 from linnet.errors import ColumnError
 from linnet.line import compact
 from linnet.line.moments import EPS, Moments, constants, spread_of
@@ -86,6 +87,10 @@ class LinearProblem:
     process would sum its rows, and shares are added in a fixed tree (``World.tree_sum``). So the
     same shares give the same bits on any number of ranks.
 
+    If ``x`` has a ``folder``, its rows are those of a store and may not fit into memory: what has a
+    number a row is in mapped files too, and a sample is the first rows, as they stand in random
+    order.
+
     Rows of weight 0 are left out here, before anything is computed, so they cannot steer even the
     rounding. Only the ratios of the weights matter: they are divided by a power of two, so that
     weights of any size have all their digits.
@@ -109,6 +114,7 @@ class LinearProblem:
         self.world = world or World()
         self.count = count or self.world.size
         rows = x if isinstance(x, Rows) else Dense(x)
+        self.folder = rows.folder
         lengths = [len(rows)] if lengths is None else lengths
         if weight is not None:
             rows, y, weight, lengths = _weighted(rows, y, weight, self.world, lengths)
@@ -160,16 +166,26 @@ class LinearProblem:
         chosen = torch.cat(
             [one.sort().values + share.start for one, share in zip(every, self.shares, strict=True)]
         ).to(self.x.device)
+        return self._sample(self.x.take(chosen), chosen, rows, [len(one) for one in every])
+
+    def some(self, rows: slice) -> LinearProblem:
+        """The same as ``take`` for consecutive rows of the only share, without a copy of them."""
+        count = rows.stop - rows.start
+        return self._sample(self.x.part(rows), rows, count, [count])
+
+    def _sample(
+        self, x: Rows, chosen: Tensor | slice, rows: int, lengths: list[int]
+    ) -> LinearProblem:
         part = LinearProblem(
             self.objective,
-            self.x.take(chosen),
+            x,
             self.y[chosen],
             None if self.weight is None else self.weight[chosen],
             outputs=self.outputs,
             alpha=self.alpha * self.rows / rows,
             intercept=self.intercept,
             world=self.world,
-            lengths=[len(one) for one in every],
+            lengths=lengths,
             count=self.count,
         )
         part.extra = self.columns.deviation[:, None].square() * (PRIOR / rows)
@@ -392,8 +408,19 @@ class LinearProblem:
     def raw(self, theta: Tensor) -> Tensor:
         """Raw predictions (rows, outputs) in the dtype of ``x``."""
         w = theta[:-1]
-        raw = self.x @ w if len(self.held) == 1 else torch.cat([x @ w for x in self.held])
+        if self.folder is not None and self.bulky:
+            raw = vector(self.folder, (len(self.x), self.outputs), self.x.dtype)
+            for x, rows in zip(self.held, self.shares, strict=True):
+                x.into(w, raw[rows])
+        else:
+            raw = self.x @ w if len(self.held) == 1 else torch.cat([x @ w for x in self.held])
         return raw.add_(theta[-1].to(raw)) if self.intercept else raw
+
+    def like(self, rows: Tensor) -> Tensor:
+        """An empty tensor of this shape and dtype, which has numbers for each row."""
+        if self.folder is None or not self.bulky:
+            return torch.empty_like(rows)
+        return vector(self.folder, rows.shape, rows.dtype)
 
     def value(self, raw: Tensor) -> Tensor:
         """The mean loss of raw predictions, without the penalty."""
@@ -418,7 +445,7 @@ class LinearProblem:
     def value_and_residual(self, raw: Tensor, out: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The mean loss, and each row's weighted derivative by its raw predictions, in ``out`` if
         that is given."""
-        residual = torch.empty_like(raw) if out is None else out
+        residual = self.like(raw) if out is None else out
 
         def leaf(rows: slice, y: Tensor, weight: Tensor | None) -> Tensor:
             return self._losses(raw[rows], y, weight, residual[rows])
@@ -465,7 +492,7 @@ class LinearProblem:
     ) -> tuple[Tensor, Tensor, float]:
         """``value_and_residual``, and the derivative of the mean loss along ``move`` (rows,
         outputs), as one sum over all ranks."""
-        residual = torch.empty_like(raw) if out is None else out
+        residual = self.like(raw) if out is None else out
 
         def leaf(rows: slice, y: Tensor, weight: Tensor | None) -> Tensor:
             loss = self._losses(raw[rows], y, weight, residual[rows])
@@ -491,19 +518,18 @@ class LinearProblem:
             mean, deviation = self.columns
             scale = torch.where(deviation > 0, 1 / deviation, 0.0).to(self.x.dtype)
             scale, shift = scale.to(self.x.device), mean.to(self.x.dtype).to(self.x.device)
-            squares = [
-                (block - shift).mul_(scale).square_().sum(1)
-                for x in self.held
-                for _, block in x.blocks(BLOCK)
-            ]
+            found = self.like(scale.new_empty(1).expand(len(self.x)))
+            for x, share in zip(self.held, self.shares, strict=True):
+                for rows, block in x.blocks(BLOCK):
+                    found[share][rows] = (block - shift).mul_(scale).square_().sum(1)
             inputs = max(1, int((deviation > 0).sum()))
-            self._data["leverage"] = torch.cat(squares or [scale[:0]]).div_(inputs).add_(1) / 2
-        found: Tensor = self._data["leverage"]
-        return found
+            self._data["leverage"] = found.div_(inputs).add_(1).div_(2)
+        result: Tensor = self._data["leverage"]
+        return result
 
     def bends(self, raw: Tensor) -> Tensor:
         """The weighted second derivatives of each row by its raw predictions, (rows, outputs)."""
-        result = torch.empty_like(raw)
+        result = self.like(raw)
         for rows, _, weight in self.parts():
             diagonal = self.objective.diagonal(raw[rows])
             result[rows] = diagonal if weight is None else diagonal * weight[:, None]
@@ -557,8 +583,9 @@ class LinearProblem:
 
     @property
     def bulky(self) -> bool:
-        """Whether the raw predictions are many (``BULKY``)."""
-        return self.rows * self.outputs > BULKY
+        """Whether the raw predictions are many (``BULKY``), or the rows are those of a store."""
+        stored = self.folder is not None and self.numbers > SMALL
+        return stored or self.rows * self.outputs > BULKY
 
     def pieces(self) -> Iterator[tuple[slice, LinearProblem]]:
         """All rows of the problem, with itself; of several shares, one at a time; if its raw
@@ -573,11 +600,11 @@ class LinearProblem:
             step = max(1, PART // self.outputs)
             starts = range(0, len(self.x), step)
             slices = [slice(start, min(start + step, len(self.x))) for start in starts]
-            numbers = torch.arange(len(self.x), device=self.x.device)
-            every = ((rows, self.x.take(numbers[rows])) for rows in slices)
+            every = ((rows, self.x.part(rows)) for rows in slices)
         for rows, x in every:
             piece = copy(self)
             piece.world, piece.count, piece.shares = World(), 1, [slice(0, len(x))]
+            piece.folder = None
             piece.x, piece.y, piece.held = x, self.y[rows], [x]
             if self.given is not None and self.weight is not None:
                 piece.given, piece.weight = self.given[rows], self.weight[rows]
@@ -605,13 +632,17 @@ class LinearProblem:
         """Whether in ``raw`` the largest prediction of every row is that of its own class."""
         if self.y.dim() != 1:
             return False
-        if self.outputs == 1:
-            right = torch.where(self.y == 1, raw[:, 0], -raw[:, 0])
-        else:
-            own = raw.gather(1, self.y[:, None])
-            right = own[:, 0] - raw.scatter(1, self.y[:, None], -math.inf).amax(1)
-        wrong = right <= 0
-        return float(self.summed(lambda x, rows: self._sum(wrong[rows]))) == 0
+
+        def leaf(rows: slice, y: Tensor, weight: Tensor | None) -> Tensor:
+            some = raw[rows]
+            if self.outputs == 1:
+                right = torch.where(y == 1, some[:, 0], -some[:, 0])
+            else:
+                own = some.gather(1, y[:, None])
+                right = own[:, 0] - some.scatter(1, y[:, None], -math.inf).amax(1)
+            return self._sum(right <= 0)
+
+        return float(self._total(leaf)) == 0
 
     # sums
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from linnet.data import coded
 
 BLOCK = 4096
 """The rows of a block, where all rows are visited in turn."""
+
+PIECE = 1 << 20
+"""The rows whose ends are looked for at once."""
 
 SMALL = 1_000_000
 """Up to this many numbers, all is computed in float64, whatever the dtype of the rows, and the
@@ -31,6 +35,8 @@ class Rows(ABC):
     shape: tuple[int, int]
     dtype: torch.dtype
     device: torch.device
+    folder: Path | None = None
+    """The folder of the store whose training rows these are, in the order in which it has them."""
 
     def __len__(self) -> int:
         return self.shape[0]
@@ -52,6 +58,10 @@ class Rows(ABC):
     @abstractmethod
     def __matmul__(self, theta: Tensor) -> Tensor:
         """The product with ``theta`` (inputs, outputs): (rows, outputs) in ``dtype``."""
+
+    def into(self, theta: Tensor, out: Tensor) -> None:
+        """Write the product with ``theta`` into ``out`` (rows, outputs)."""
+        out.copy_(self @ theta)
 
     @abstractmethod
     def transposed(self, residual: Tensor) -> Tensor:
@@ -93,9 +103,13 @@ class Dense(Rows):
     have a wider dtype than the tensor, blocks are converted one by one: there is no copy."""
 
     def __init__(
-        self, x: Tensor, shift: Tensor | None = None, dtype: torch.dtype | None = None
+        self,
+        x: Tensor,
+        shift: Tensor | None = None,
+        dtype: torch.dtype | None = None,
+        folder: Path | None = None,
     ) -> None:
-        self.x, self.shift = x, shift
+        self.x, self.shift, self.folder = x, shift, folder
         self.dtype = dtype or x.dtype
         self.device = x.device
         self.shape = (x.shape[0], x.shape[1])
@@ -106,9 +120,13 @@ class Dense(Rows):
         if self._plain:
             return self.x @ theta
         result = theta.new_empty((len(self), theta.shape[1]))
-        for rows, block in self.blocks():
-            torch.matmul(block, theta, out=result[rows])
+        self.into(theta, result)
         return result
+
+    def into(self, theta: Tensor, out: Tensor) -> None:
+        theta = theta.to(self.dtype).to(self.device)
+        for rows, block in self.blocks():
+            torch.matmul(block, theta, out=out[rows])
 
     def transposed(self, residual: Tensor) -> Tensor:
         # residual' x is twice as fast as x' residual if there are few outputs
@@ -133,21 +151,23 @@ class Dense(Rows):
         return Dense(self.x[chosen], self.shift, self.dtype)
 
     def part(self, rows: slice) -> Rows:
-        return Dense(self.x[rows], self.shift, self.dtype)
+        return Dense(self.x[rows], self.shift, self.dtype, self.folder)
 
     def block(self, rows: slice | Tensor) -> Tensor:
         found = self.x[rows].to(self.dtype)
         return found if self.shift is None else found - self.shift.to(found)
 
     def spread(self, columns: Tensor) -> tuple[Tensor, Tensor]:
-        held = self.x[:, columns.to(self.device)]
-        ends = [end.to(self.home).double() for end in (held.amin(0), held.amax(0))]
+        parts = [part[:, columns.to(self.device)] for part in self.x.split(PIECE)]
+        low = torch.stack([part.amin(0) for part in parts]).amin(0)
+        high = torch.stack([part.amax(0) for part in parts]).amax(0)
+        ends = [end.to(self.home).double() for end in (low, high)]
         if self.shift is not None:
             ends = [end - self.shift[columns] for end in ends]
         return ends[0], ends[1]
 
     def wide(self) -> Rows:
-        return Dense(self.x, self.shift, torch.float64)
+        return Dense(self.x, self.shift, torch.float64, self.folder)
 
 
 class Sparse(Rows):

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from linnet.data.store import vector
 from linnet.line.problem import LinearProblem
-from linnet.line.rows import Dense
+from linnet.line.rows import BLOCK, Dense, Rows
 
 NULL = 1e-9
 """A singular value of columns of one length, below this share of the largest, counts as zero."""
@@ -48,9 +49,8 @@ def separated(problem: LinearProblem, raw: Tensor, tol: float) -> bool:
             null = _null(problem, in_doubt[:, k])
             if not 0 < null.shape[1] * count <= MOST:
                 continue
-            x = problem.x.wide().block(decided.nonzero()[:, 0]).to(problem.home)
             own = problem.y[decided] == (k if problem.outputs > 1 else 1)
-            toward = (x @ null[:-1] + null[-1]) * torch.where(own, 1.0, -1.0)[:, None]
+            toward = _products(problem, decided, null) * torch.where(own, 1.0, -1.0)[:, None]
             along = _along(problem, toward)
             if along is not None and _falls(problem, raw, k, null @ along):
                 return True
@@ -114,6 +114,25 @@ def _moves(toward: Tensor) -> Tensor | None:
     return along
 
 
+def _products(problem: LinearProblem, rows: Tensor, null: Tensor) -> Tensor:
+    """How directions (inputs + 1, directions) change the raw predictions of some rows."""
+    if problem.folder is not None:
+        return _taken(problem, rows).wide() @ null[:-1] + null[-1]
+    return problem.x.wide().block(rows.nonzero()[:, 0]).to(problem.home) @ null[:-1] + null[-1]
+
+
+def _taken(problem: LinearProblem, rows: Tensor) -> Rows:
+    """Some rows; those of a store in a mapped file, as they may be many."""
+    chosen = rows.nonzero()[:, 0]
+    if problem.folder is None:
+        return problem.x.take(chosen)
+    held = vector(problem.folder, (len(chosen), problem.x.shape[1]), problem.x.dtype)
+    for start in range(0, len(chosen), BLOCK):
+        some = slice(start, start + BLOCK)
+        held[some] = problem.x.block(chosen[some])
+    return Dense(held)
+
+
 def _null(problem: LinearProblem, rows: Tensor) -> Tensor:
     """A basis (inputs + 1, directions) of the directions that do not change the raw predictions of
     ``rows``.
@@ -121,7 +140,7 @@ def _null(problem: LinearProblem, rows: Tensor) -> Tensor:
     It is for the unscaled inputs, but computed with columns that are centred, and scaled to one
     length in these very rows: a huge number in another row must not make them look like zero.
     """
-    held = problem.x.take(rows.nonzero()[:, 0]).wide()
+    held = _taken(problem, rows).wide()
     if problem.world.size > 1:  # they are few
         every = held.block(slice(0, len(held))).to(problem.home)
         held = Dense(problem.world.gather(every))

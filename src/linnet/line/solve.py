@@ -54,7 +54,8 @@ def begin(
     """
     assert settings.penalty != "auto" and settings.tol != "auto"
     coded = isinstance(train.x, Coded)
-    device = torch.device("cpu") if coded else world.device  # products with codes are SciPy's
+    at_home = coded or train.mapped is not None  # products with codes are SciPy's
+    device = torch.device("cpu") if at_home else world.device
     network.to(device)
     own, lengths = _own(train, settings, world)
     train = train.to(device)
@@ -63,8 +64,13 @@ def begin(
         if train.mapped is None
         else scratch(train.mapped, train.x[own], network.features)
     )
+    held = (
+        rows.Coded.of(inputs)
+        if isinstance(inputs, Coded)
+        else rows.Dense(inputs, folder=train.mapped)
+    )
     problem = LinearProblem(
-        objective, rows.Coded.of(inputs) if isinstance(inputs, Coded) else inputs,
+        objective, held,
         train.y[own], None if train.weight is None else train.weight[own],
         outputs=network.spec.outputs, intercept=settings.intercept, world=world,
         lengths=lengths, count=settings.shares,
@@ -247,12 +253,12 @@ class Solve(Method):
             return theta
         stages = math.ceil(math.log(problem.rows / SAMPLE) / math.log(GROWTH))
         ratio = (problem.rows / SAMPLE) ** (1 / stages)
-        orders = _orders(problem)
-        probe = problem.take([order[len(order) - some :] for order, some in orders(SAMPLE)], SAMPLE)
+        sample = _samples(problem)
+        probe = sample(SAMPLE, True)
         before = math.inf
         for stage in range(stages):
             rows = round(SAMPLE * ratio**stage)
-            part = problem.take([order[:some] for order, some in orders(rows)], rows)
+            part = sample(rows, False)
             state = self.solver.start(part, theta)
             best, stale = math.inf, 0
             while stale < 3 and state.steps < 50 and not state.stuck:
@@ -352,21 +358,33 @@ class Solve(Method):
         return certify(self.whole.at(alpha), stored.to(self.whole.home).double())
 
 
-def _orders(problem: LinearProblem) -> Callable[[int], list[tuple[Tensor, int]]]:
-    """A function that gives, for a sample of some rows of all, a random order of the rows of each
-    share of this rank, and how many of them to take. The orders are functions of the share."""
-    several = problem.count > 1
+def _samples(problem: LinearProblem) -> Callable[[int, bool], LinearProblem]:
+    """A function that gives a sample of some rows of all: the first in a random order of the rows
+    of each share, or the last. The orders are functions of the share; the rows of a store stand in
+    such an order."""
+    count = problem.count
+    if problem.folder is not None and count == 1:
+
+        def consecutive(rows: int, last: bool) -> LinearProblem:
+            start = len(problem.x) - rows if last else 0
+            return problem.some(slice(start, start + rows))
+
+        return consecutive
     orders = [
-        torch.randperm(len(x), generator=generator(0, "sample", *([number] if several else [])))
-        for number, x in zip(problem.world.held(problem.count), problem.held, strict=True)
+        torch.randperm(len(x), generator=generator(0, "sample", *([number] if count > 1 else [])))
+        for number, x in zip(problem.world.held(count), problem.held, strict=True)
     ]
 
-    def parts(rows: int) -> list[tuple[Tensor, int]]:
+    def parts(rows: int, last: bool) -> LinearProblem:
         each = [round(rows * (len(order) / problem.rows)) for order in orders]
-        if several:
+        if count > 1:
             each = [max(some // ALIGNED, 1) * ALIGNED for some in each]
             each = [min(some, len(order)) for some, order in zip(each, orders, strict=True)]
-        return list(zip(orders, each, strict=True))
+        starts = [
+            len(order) - some if last else 0 for order, some in zip(orders, each, strict=True)
+        ]
+        every = zip(orders, starts, each, strict=True)
+        return problem.take([order[at : at + some] for order, at, some in every], rows)
 
     return parts
 

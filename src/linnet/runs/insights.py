@@ -22,6 +22,7 @@ from linnet.runs.curve import belongs
 if TYPE_CHECKING:
     from linnet.core.history import History
     from linnet.data.dataset import Dataset
+    from linnet.data.split import Split
     from linnet.fit.artifact import Artifact, Manifest
     from linnet.insight.conformal import Calibration, Coverage
     from linnet.insight.dependence import Dependence
@@ -55,6 +56,8 @@ class Run(Protocol):
 
     def draft(self, data: Any = None, model: str | None = None) -> Dataset: ...
 
+    def seen(self, data: Any = None) -> tuple[Dataset, Split] | None: ...
+
     def history(self) -> History: ...
 
     def _tested(self, model: str, call: str, key: str | None = None) -> Test: ...
@@ -87,14 +90,17 @@ def models_of(run: Run) -> list[str]:
 
 def test_rows(run: Run, data: Any = None) -> Dataset:
     """The run's test rows, encoded by the chosen model, read again from the run's source or from
-    ``data``. Raises ``InputError`` if the run has none, ``DataError`` if it is not its data."""
-    rows = run.split()["test"]
+    ``data``; of a run from a store those among the rows that the store kept as they were read
+    (``seen``). Raises ``InputError`` if the run has none, ``DataError`` if it is not its data."""
+    seen = run.seen(data)
+    rows = run.split()["test"] if seen is None else seen[1].test
     if not len(rows):
         raise InputError(
             f"{run.path} has no test rows, and rows that taught the models say little of them: "
             "train with test=0.2"
         )
-    return run.draft(data).take(rows).conform(run.model.schema)
+    draft = run.draft(data) if seen is None else seen[0]
+    return draft.take(rows).conform(run.model.schema)
 
 
 def importance(run: Run, model: str, rows: Dataset) -> Importances:

@@ -13,7 +13,7 @@ A run that goes on keeps its parts as they are.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -55,6 +55,10 @@ def inherited(recipe: Recipe) -> dict[str, Any]:
     rows are found anew."""
     alone = ("data", "valid", "folds", *(["test"] if recipe.test == FOLDS else []))
     return {key: value for key, value in recipe.plain().items() if key not in alone}
+
+
+MOST_ROWS = 1 << 23
+"""A run with more rows keeps no fingerprints of them, and none can start from its weights."""
 
 
 class Inherited(Finding):
@@ -140,7 +144,7 @@ class Origin:
         if found is None:
             raise InputError(
                 f"{self.run.path} holds no {directory.ROWS}, so nothing says which rows its "
-                "weights have seen; train it again"
+                f"weights have seen; train it again, with at most {MOST_ROWS:,} rows"
             )
         return found
 
@@ -316,11 +320,13 @@ class GoingOn:
 
     path: Path
     origin: Origin | None = None
+    read: Callable[[Any, Recipe], Divided] = divide
+    """What reads data without an origin, and divides it as a new run."""
 
     def divide(self, place: Any, recipe: Recipe) -> Divided:
         """Read the data; its parts are those of the run."""
-        make = divide if self.origin is None else self.origin.divide
-        found = make(place, recipe)
+        read = self.read if self.origin is None else self.origin.divide
+        found = read(place, recipe)
         split = Split(**directory.read_split(self.path))
         if any(len(rows) and int(rows.max()) >= len(found.draft) for rows in split):
             raise InputError(

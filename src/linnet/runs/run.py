@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from linnet.data.column import Column
     from linnet.data.dataset import Dataset
     from linnet.data.schema import Schema
+    from linnet.data.split import Split
     from linnet.figures import Figure
     from linnet.figures._curves import Axis
     from linnet.fit.artifact import Manifest
@@ -181,6 +182,19 @@ class Run:
         if dataset.fingerprint() != self.info.get("data", {}).get("fingerprint"):
             raise DataError(f"{place} is not the data of the run: its fingerprint differs")
         return draft
+
+    def seen(self, data: Any = None) -> tuple[Dataset, Split] | None:
+        """Of a run from a store about 200,000 rows, drawn by their numbers, as they were read, and
+        their parts; None for a run on data in memory. ``data`` is the source if it has moved.
+        Raises ``DataError`` if the store is gone, or if its files have changed."""
+        from linnet.fit.prepare import beyond
+        from linnet.runs.resume import recipe_of
+
+        recipe = recipe_of(self.place)
+        if recipe.store is None:
+            return None
+        found = beyond(self.data_place() if data is None else data, recipe, make=False)
+        return None if found is None else found.looked
 
     def events(self) -> list[Plain]:
         """All events of the run's record, in order, as dicts. The key ``event`` names the kind of
@@ -443,13 +457,16 @@ class Run:
 
     def examples(self, data: Any = None) -> Figure:
         """The training rows: a sheet of pictures of each class, or the distribution of each column
-        of a table; see ``linnet.figures.look``.
+        of a table; see ``linnet.figures.look``. Of a run from a store those of ``seen``.
 
         They are read again from the run's source or from ``data``. Raises ``DataError`` if it is
         not the data of the run.
         """
         from linnet.figures import look
 
+        seen = self.seen(data)
+        if seen is not None:
+            return look(seen[0].take(seen[1].train))
         return look(self.draft(data).take(self.split()["train"]))
 
     def weights(self, model: str | None = None) -> Figure:

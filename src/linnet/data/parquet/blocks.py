@@ -9,9 +9,10 @@ from __future__ import annotations
 import mmap
 from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate
 from pathlib import Path, PurePath, PurePosixPath
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from linnet.core.later import polars as pl
 from linnet.core.text import of_path
@@ -80,6 +81,21 @@ class Files:
     def __len__(self) -> int:
         """The rows of all files."""
         return self.starts[-1]
+
+    @property
+    def facts(self) -> list[Any]:
+        """What tells these files from others: names, sizes, times of change, and columns."""
+        return [[path.name for path in self.paths], self.stamps, self.columns]
+
+    def fits(self, have: int) -> bool:
+        """Whether the rows fit into ``have`` bytes, as they are read and encoded."""
+        return self.size + 2 * 8 * len(self) * len(self.columns) < have
+
+    @contextmanager
+    def ready(self, folder: Path) -> Iterator[Files]:
+        """A block in which the rows can be read by blocks; what that needs of a disk is in
+        ``folder``."""
+        yield self
 
     @property
     def size(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from linnet.core.text import counted, listed, of_path
 from linnet.data.pictures.picture import Head, Place, head, open_grey, open_picture
-from linnet.data.pictures.sizes import check_room, one_size
+from linnet.data.pictures.sizes import check_inputs, check_room, one_size
 from linnet.data.reading import Again, Reading, sides
 from linnet.data.table import Warned
 from linnet.errors import DataError, InputError
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, Any]
 T = TypeVar("T")
+Room = Callable[[tuple[int, ...]], Array]
+"""Where pictures of this shape come to lie."""
 
 
 def takes_files(schema: Schema) -> None:
@@ -42,11 +44,13 @@ class Files(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read_files(paths: Sequence[Place], place: str | Path, reading: Reading) -> Files:
+def read_files(
+    paths: Sequence[Place], place: str | Path, reading: Reading, room: Room | None = None
+) -> Files:
     """The pictures in ``paths``, which are in ``place``.
 
     Their size is that of ``reading``, or else the one that all of them have. They have as many
-    channels as they need, or as a model takes.
+    channels as they need, or as a model takes. They are in memory, or in the ``room`` of a disk.
     """
     bad: list[str] = []
     skip = reading.on_bad == "skip"
@@ -60,8 +64,12 @@ def read_files(paths: Sequence[Place], place: str | Path, reading: Reading) -> F
     height, width = wanted or one_size([paths[index] for index in good], sizes, place)
     channels = reading.channels if isinstance(reading, Again) else None
     channels = channels or (1 if all(facts.grey for facts in known) else 3)
-    check_room(place, len(good), (channels, height, width), sizes)
-    pictures = np.empty((len(good), channels, height, width), np.uint8)
+    shape = (channels, height, width)
+    check_inputs(place, shape, sizes)
+    if room is None:
+        check_room(place, len(good), shape, sizes)
+    whole = (len(good), *shape)
+    pictures = np.empty(whole, np.uint8) if room is None else room(whole)
     read = np.zeros(len(paths), bool)
     coloured: list[Place] = []
 

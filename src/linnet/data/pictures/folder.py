@@ -15,7 +15,7 @@ import torch
 from linnet.core.registry import suggest
 from linnet.core.text import counted, listed, of_path
 from linnet.data.dataset import Dataset
-from linnet.data.pictures.files import read_files
+from linnet.data.pictures.files import Room, read_files
 from linnet.data.pictures.picture import ENDINGS, UNREAD
 from linnet.data.reading import Again, Label, Reading
 from linnet.data.source import assemble
@@ -61,7 +61,11 @@ class Folder:
         return place.is_file() and place.suffix.lower() in (*ENDINGS, *UNREAD)
 
     def read(
-        self, place: Path, reading: Reading, classes: tuple[Label, ...] | None = None
+        self,
+        place: Path,
+        reading: Reading,
+        classes: tuple[Label, ...] | None = None,
+        room: Room | None = None,
     ) -> Dataset:
         layout = None if place.is_file() else _layout(place)
         if layout is None or layout.loose:
@@ -81,7 +85,7 @@ class Folder:
             for path in files
         ]
         every = [path for *_, path in ordered]
-        pictures, read, notes = read_files(every, place, reading)
+        pictures, read, notes = read_files(every, place, reading, room)
         number, codes = np.array([row[:2] for row in ordered], np.int64)[read].T
         paths = [path for (*_, path), kept in zip(ordered, read, strict=True) if kept]
         data = assemble(

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
+BLOCK = 1 << 14
+"""The pictures whose edges are in memory at once."""
+
 NEAR = 1 / 3
 """An edge is as the ground if it is within this share of the way from the ground to the ink, ..."""
 
@@ -59,6 +62,13 @@ def edges(x: Tensor | Array) -> Array:
     import numpy as np
 
     x = np.asarray(x)
+    found = [_edges(x[start : start + BLOCK]) for start in range(0, len(x), BLOCK)]
+    return np.concatenate(found) if found else np.empty(0, np.float32)
+
+
+def _edges(x: Array) -> Array:
+    import numpy as np
+
     sides = x[:, :, 0], x[:, :, -1], x[:, :, :, 0], x[:, :, :, -1]
     pixels = np.concatenate([side.mean(1, dtype=np.float32) for side in sides], 1)
     pixels.sort(1)  # ``np.median`` takes ten times as long for one picture

@@ -73,14 +73,18 @@ def one_size(paths: Sequence[Path | Held], sizes: Sequence[Sides], place: str | 
     )
 
 
-def check_room(place: str | Path, rows: int, shape: Sequence[int], sizes: Sequence[Sides]) -> None:
-    """Raise ``DataError`` if ``rows`` pictures of this shape are too large, each or together."""
-    need = rows * prod(shape)
+def check_inputs(place: str | Path, shape: Sequence[int], sizes: Sequence[Sides]) -> None:
+    """Raise ``DataError`` if pictures of this shape are too large."""
     if prod(shape) > MAX_INPUTS:
         raise DataError(
             f"{of_path(place)}: its pictures have {prod(shape):,} numbers each; at most "
             f"{MAX_INPUTS:,} (MAX_INPUTS). {_remedy(place, sizes)}"
         )
+
+
+def check_room(place: str | Path, rows: int, shape: Sequence[int], sizes: Sequence[Sides]) -> None:
+    """Raise ``DataError`` if ``rows`` pictures of this shape do not fit into memory."""
+    need = rows * prod(shape)
     if need > MAX_FOLDER_BYTES:
         raise DataError(
             f"{of_path(place)}: its pictures take {need:,} bytes; at most "

@@ -26,13 +26,15 @@ class Aside:
         self._void: list[int] = []
         self._notes: list[str] = []
 
-    def takes(self, place: int, series: pl.Series) -> bool:
-        """Whether the column ``place`` is left out; raises DataError if it cannot be."""
+    def concerns(self, place: int) -> bool:
+        """Whether the column ``place`` has no name."""
+        return place == self._layout.index or not self._layout.names[place]
+
+    def take(self, place: int, series: pl.Series) -> None:
+        """Leave out the column ``place``, which has no name; raises DataError if it cannot be."""
         if place == self._layout.index:
             self._index(series)
-            return True
-        if self._layout.names[place]:
-            return False
+            return
         if series.null_count() < len(series):
             row = int(series.is_not_null().arg_max() or 0)
             raise DataError(
@@ -41,7 +43,6 @@ class Aside:
                 "name in the first line, or leave its values empty in every line"
             )
         self._void.append(place + 1)
-        return True
 
     def notes(self) -> list[str]:
         """What was left out, in words."""

@@ -6,7 +6,7 @@ for all sources.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -24,12 +24,24 @@ Type = Literal["number", "text"]
 
 @dataclass
 class Column:
-    """A column while it is read: ``parts`` are Float64 or String, one for each chunk."""
+    """A column while it is read: ``parts`` are Float64 or String, one for each chunk. ``filled``:
+    there is a value; ``numeric``: some parts are numbers; ``thousands``: points in its text
+    separate thousands."""
 
     name: str
     declared: str | None
-    parts: list[pl.Series] = field(default_factory=list)
+    parts: Sequence[pl.Series]
     tally: Tally = field(default_factory=Tally)
+    filled: bool = False
+    numeric: bool = False
+    thousands: bool = False
+
+    def add(self, part: pl.Series, tally: Tally, row: int) -> None:
+        """Note the facts of a part, which begins with this row."""
+        self.tally.add(tally, row)
+        filled = part.null_count() < len(part)
+        self.filled |= filled
+        self.numeric |= filled and part.dtype == pl.Float64
 
     @property
     def textual(self) -> bool:
@@ -55,25 +67,29 @@ class Judge:
 
     def changed(self, column: Column, type_: Type) -> bool:
         """Whether a column needs text for a chunk that was kept as numbers."""
-        return type_ == "text" and any(
-            part.dtype == pl.Float64 and part.null_count() < len(part) for part in column.parts
-        )
+        return type_ == "text" and column.numeric
 
     def finish(self, column: Column, type_: Type) -> pl.Series:
         """The whole column as one series; this releases its parts."""
-        parts, column.parts = column.parts, []
-        if type_ == "text":
-            whole = pl.concat([part.cast(pl.String) for part in parts])
-            return whole.alias(column.name)
+        parts, column.parts = list(column.parts), []
         row = 0
         for index, part in enumerate(parts):
-            if part.dtype == pl.String:
-                parts[index] = part.cast(pl.Float64)
-                beyond = (~parts[index].is_finite()).arg_true()
-                if len(beyond):
-                    raise self._beyond(column, row + int(beyond[0]), str(part[beyond[0]]))
+            parts[index] = self.typed(column, type_, part, row)
             row += len(part)
-        return pl.concat(parts, rechunk=True).alias(column.name)
+        return pl.concat(parts, rechunk=type_ == "number").alias(column.name)
+
+    def typed(self, column: Column, type_: Type, part: pl.Series, row: int) -> pl.Series:
+        """A part of the column, which begins with this row, in the type of the column."""
+        if type_ == "text":
+            return part.cast(pl.String)
+        if part.dtype == pl.Float64:
+            return part
+        text = part.str.replace_all(".", "", literal=True) if column.thousands else part
+        found = text.cast(pl.Float64)
+        beyond = (~found.is_finite()).arg_true()
+        if len(beyond):
+            raise self._beyond(column, row + int(beyond[0]), str(part[beyond[0]]))
+        return found
 
     def _beyond(self, column: Column, row: int, value: str) -> DataError:
         return DataError(

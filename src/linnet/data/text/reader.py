@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -24,7 +24,8 @@ from linnet.data.table import Table, Warned
 from linnet.data.text.aside import Aside
 from linnet.data.text.chinese import ENCODING, is_chinese
 from linnet.data.text.header import Layout, find_layout
-from linnet.data.text.kinds import Column, Judge
+from linnet.data.text.keep import Keep
+from linnet.data.text.kinds import Column, Judge, Type
 from linnet.data.text.lines import (
     BLANK_LINE,
     MAX_NAMED,
@@ -61,16 +62,32 @@ time in each chunk."""
 
 def read_text(path: Path, reading: Reading) -> Table:
     """The table in the text file ``path``."""
+    return scan_text(path, reading).table()
+
+
+def scan_text(path: Path, reading: Reading, keep: Keep | None = None) -> Scan:
+    """The text file ``path`` after it was read; ``keep`` holds the values of its chunks, by default
+    in memory."""
     try:
         with open(path, "rb") as file:
             try:
-                return _Reader(file, path, reading).table()
+                return _Reader(file, path, reading, keep).scan()
             except DataError as error:
                 if reading.encoding != "auto" or not isinstance(error.__cause__, NoText):
                     raise
-                if (table := _in_chinese(file, path, reading)) is None:
+                if (found := _in_chinese(file, path, reading, keep)) is None:
                     raise
-                return table
+                return found
+    except OSError as error:
+        raise DataError(f"{path}: cannot read: {error.strerror or error}") from error
+
+
+def weighed(path: Path, reading: Reading) -> tuple[float, float]:
+    """How many bytes of memory the columns take for each byte of a text file, and how many values
+    it has for each, by its first chunk; raises ``DataError`` if that cannot be read."""
+    try:
+        with open(path, "rb") as file:
+            return _Reader(file, path, reading, None).weighed()
     except OSError as error:
         raise DataError(f"{path}: cannot read: {error.strerror or error}") from error
 
@@ -86,25 +103,25 @@ def read_bytes(content: bytes, name: str, reading: Reading) -> Table:
         raise DataError(f"{name}: is compressed; expected text")
     file, path = BytesIO(content), Path(name)
     try:
-        return _Reader(file, path, reading).table()
+        return _Reader(file, path, reading, None).scan().table()
     except DataError:
-        if (table := _in_chinese(file, path, reading)) is None:
+        if (found := _in_chinese(file, path, reading, None)) is None:
             raise
-        return table
+        return found.table()
 
 
-def _in_chinese(file: BinaryIO, path: Path, reading: Reading) -> Table | None:
-    """The table in a file that is not UTF-8, if it is Chinese in GB18030; else None."""
+def _in_chinese(file: BinaryIO, path: Path, reading: Reading, keep: Keep | None) -> Scan | None:
+    """A file that is not UTF-8, if it is Chinese in GB18030; else None."""
     if not is_chinese(file, path):
         return None
     try:
-        table = _Reader(file, path, reading.model_copy(update={"encoding": ENCODING})).table()
+        found = _Reader(file, path, reading.model_copy(update={"encoding": ENCODING}), keep).scan()
     except DataError as error:
         if isinstance(error.__cause__, NoText):
             return None
         raise
     note = f"the text is not UTF-8, and is read as Chinese in {ENCODING} (GBK), which it fits"
-    return replace(table, notes=(note, *table.notes))
+    return replace(found, notes=(note, *found.notes))
 
 
 @dataclass(frozen=True)
@@ -138,6 +155,34 @@ class _Lines:
         return self._lines[chunk] + (within if at is None else int(at[within]))
 
 
+@dataclass(frozen=True)
+class Scan:
+    """A text file that was read: its ``columns`` with the type of each, ``rows`` rows, and notes.
+    ``lines`` gives the line of a row, ``sizes`` the rows of each chunk; those beyond ``rows`` are
+    left out."""
+
+    path: Path
+    columns: dict[str, tuple[Column, Type]]
+    judge: Judge
+    lines: Callable[[int], int]
+    sizes: tuple[int, ...]
+    rows: int
+    notes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """What the table is called: the name of the file without its ending."""
+        return (inside(self.path) or Inside(self.path.name)).stem
+
+    def table(self) -> Table:
+        """The table in memory; this releases what the columns hold."""
+        columns = {
+            name: self.judge.finish(column, kind).head(self.rows)
+            for name, (column, kind) in self.columns.items()
+        }
+        return Table(columns, self.name, self.lines, self.notes)
+
+
 def _state(file: BinaryIO) -> tuple[int, int]:
     """The size of a file, and when it was changed; what is held in memory never is."""
     if isinstance(file, BytesIO):
@@ -149,8 +194,9 @@ def _state(file: BinaryIO) -> tuple[int, int]:
 class _Reader:
     """Reads one file once."""
 
-    def __init__(self, file: BinaryIO, path: Path, reading: Reading) -> None:
+    def __init__(self, file: BinaryIO, path: Path, reading: Reading, keep: Keep | None) -> None:
         self._file = file
+        self._keep = Keep() if keep is None else keep
         self._path = path
         self._reading = reading
         self._skip = reading.on_bad == "skip"
@@ -166,24 +212,34 @@ class _Reader:
         self._left_out = 0
         self._named: list[str] = []
 
-    def table(self) -> Table:
+    def scan(self) -> Scan:
+        """Read the whole file."""
         before = _state(self._file)
         try:
-            return self._table(before)
+            return self._scan(before)
         except DataError as error:
             if self._changed(before):
                 raise self._moved() from error
             raise
 
-    def _table(self, before: tuple[int, int]) -> Table:
+    def weighed(self) -> tuple[float, float]:
+        """The bytes and the values of the first chunk, for each byte of the file."""
+        with closing(self._parts(self._examined)) as parts:
+            _, part = next(parts, (0, None))
+        if part is None or not part.size:
+            return 0.0, 0.0
+        each = self._stream.made / self._stream.taken / part.size
+        return each * _bytes(part.values), each * part.records.rows * len(part.values)
+
+    def _scan(self, before: tuple[int, int]) -> Scan:
         lines, rows, asked, void = _Lines(), 0, 0, 0
         with closing(self._parts(self._examined)) as parts:
             for line, part in parts:
                 lines.add(rows, line, part.records.at)
+                self._keep.add(part.values, part.records.rows)
                 for index, values in enumerate(part.values):
                     column = self._columns[index]
-                    column.parts.append(values)
-                    column.tally.add(part.tallies[index], rows)
+                    column.add(values, part.tallies[index], rows)
                     if column.tally.others or column.tally.codes:
                         self._more.add(index)
                 rows += part.records.rows
@@ -196,21 +252,23 @@ class _Reader:
             raise DataError(f"{self._path}: holds {what}; expected one row per line")
         judge = Judge(self._path, lines)
         types = [judge.type_of(column) for column in self._columns]
+        sizes = tuple(self._keep.sizes)
         again = [i for i, found in enumerate(types) if judge.changed(self._columns[i], found)]
         if again:
             self._read_again(again)
         notes = [*self._layout.notes, *self._thousands(types)]
         if self._changed(before):
             raise self._moved()
-        table = {}
+        columns = {}
         aside = Aside(str(self._path), self._layout, lines)
         for place, column, found in zip(self._layout.use, self._columns, types, strict=True):
-            series = judge.finish(column, found)
-            if not aside.takes(place, series):
-                table[column.name] = series
+            if aside.concerns(place):
+                aside.take(place, judge.finish(column, found))
+            else:
+                columns[column.name] = column, found
         notes += aside.notes()
         if 0 < void < rows:
-            table = {name: series.head(rows - void) for name, series in table.items()}
+            rows -= void
             notes.append(f"left out: {counted(void, 'row')} without any value at the end")
         if self._left_out:
             more = ", ..." if self._left_out > len(self._named) else ""
@@ -219,7 +277,8 @@ class _Reader:
                 f"{len(self._layout.names)} fields: {', '.join(self._named)}{more}"
             )
         file = inside(self._path) or Inside(self._path.name)
-        return Table(table, file.stem, lines, (*file.notes(), *notes))
+        self._keep.end()
+        return Scan(self._path, columns, judge, lines, sizes, rows, (*file.notes(), *notes))
 
     def _thousands(self, types: Sequence[str]) -> list[str]:
         """Read points as marks between thousands, where a column has them nowhere else and the file
@@ -241,12 +300,10 @@ class _Reader:
         self._read_again(numbers)
         notes: list[str] = []
         for column in (self._columns[index] for index in numbers):
-            marked = [part.filter(part.str.contains(".", literal=True)) for part in column.parts]
-            some = pl.concat(marked)
-            if not some.len() or not some.str.contains(THOUSANDS).all():
+            value = _in_thousands(column)
+            if value is None:
                 continue
-            column.parts = [part.str.replace_all(".", "", literal=True) for part in column.parts]
-            value = str(some[0])
+            column.thousands = True
             notes.append(
                 Warned(
                     f'"{shown(column.name)}" has points only before groups of three digits: '
@@ -370,8 +427,11 @@ class _Reader:
         declared = {**self._reading.columns, "": "text"}
         if form.index is not None:
             declared[form.names[form.index]] = "text"
-        names = (form.names[index] for index in form.use)
-        self._columns = [Column(name, declared.get(name)) for name in names]
+        names = [form.names[index] for index in form.use]
+        self._columns = [
+            Column(name, declared.get(name), parts)
+            for name, parts in zip(names, self._keep.begin(len(names)), strict=True)
+        ]
 
     def _examined(self, data: bytes, last: bool) -> _Part:
         """All columns in use; as numbers if all values are numbers."""
@@ -405,15 +465,14 @@ class _Reader:
             return _Part(len(data), records, texts, [])
 
         left_out, named = self._left_out, list(self._named)
-        sizes = [len(part) for part in self._columns[again[0]].parts]
-        for index in again:
-            self._columns[index].parts = []
+        sizes = self._keep.sizes
+        for index, held in zip(again, self._keep.begin(len(again)), strict=True):
+            self._columns[index].parts = held
         with closing(self._parts(work)) as parts:
             for _, part in parts:
-                for index, values in zip(again, part.values, strict=True):
-                    self._columns[index].parts.append(values)
+                self._keep.add(part.values, part.records.rows)
         self._left_out, self._named = left_out, named
-        if sizes != [len(part) for part in self._columns[again[0]].parts]:
+        if sizes != self._keep.sizes:
             raise self._moved()
 
     def _split(
@@ -519,6 +578,8 @@ class _Reader:
 
     def _require(self, part: _Part, asked: int, size: int) -> int:
         """Raise if the table will not fit, by its first part or by the growing unpacked file."""
+        if not self._keep.in_memory:
+            return asked
         made, taken = self._stream.made, self._stream.taken
         if not self._stream.packed and not asked:
             whole = size * made / taken
@@ -529,12 +590,27 @@ class _Reader:
         return asked or 1
 
     def _bytes(self) -> int:
-        parts = (part for column in self._columns for part in column.parts)
-        views = STRING_BYTES  # polars does not count them
-        return sum(
-            int(part.estimated_size()) + views * len(part) * (part.dtype == pl.String)
-            for part in parts
-        )
+        return _bytes(part for column in self._columns for part in column.parts)
+
+
+def _bytes(parts: Iterable[pl.Series]) -> int:
+    """The bytes that columns take in memory."""
+    views = STRING_BYTES  # polars does not count them
+    return sum(
+        int(part.estimated_size()) + views * len(part) * (part.dtype == pl.String) for part in parts
+    )
+
+
+def _in_thousands(column: Column) -> str | None:
+    """The first value with a point, if each that has one has it between thousands; else None."""
+    first = None
+    for part in column.parts:
+        marked = part.filter(part.str.contains(".", literal=True))
+        if not marked.str.contains(THOUSANDS).all():
+            return None
+        if first is None and len(marked):
+            first = str(marked[0])
+    return first
 
 
 def _short(part: pl.Series) -> bool:
