@@ -16,6 +16,7 @@ from linnet.core.every import Every, EveryEpochs, EverySeconds
 from linnet.core.registry import known
 from linnet.data.reading import Reading
 from linnet.errors import RecipeError
+from linnet.insight.decision import ARGMAX, Cost
 from linnet.line.settings import LineSettings
 from linnet.net.settings import NetSettings
 from linnet.networks import BASELINE, LINE, NETWORKS
@@ -29,6 +30,12 @@ other rows; then the models of the run are fitted to all rows."""
 
 AUTO = "auto"
 """The models that suit the data: ``resolve`` names them."""
+
+
+def merged(before: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Plain settings, and others in their place; costs go with the rule that takes them."""
+    other = settings.get("decide", "cost") != "cost"
+    return {**before, **({"costs": None} if other else {}), **settings}
 
 
 class Watching(Closed):
@@ -72,6 +79,12 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
         Several(alone=False),
     ] = None
 
+    decide: Literal["argmax", "f1", "cost"] = ARGMAX
+    """How one of two classes is called: the more probable one, or by the threshold of the second
+    class's probability that has the largest F1, or the smallest mean cost, on validation rows or
+    out of fold."""
+    costs: Annotated[tuple[Cost, Cost] | None, Several(alone=False)] = None
+    """What a false positive and a false negative cost, for ``decide="cost"``."""
     yardstick: Literal["auto", "trees", "none"] = "auto"
     """What the scores on the test rows are compared with; it is no model of the run."""
 
@@ -89,7 +102,17 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
             raise ValueError("a model is named twice")
         if self.objective != "auto":
             known(OBJECTIVES, self.objective, "objective", OBJECTIVE_GROUP)
+        self._check_costs()
         return self
+
+    def _check_costs(self) -> None:
+        if (self.decide == "cost") != (self.costs is not None):
+            raise ValueError(
+                "decide=cost needs what a false positive and a false negative cost, such as "
+                "costs=1,5; no other rule takes costs"
+            )
+        if self.costs is not None and not any(self.costs):
+            raise ValueError("one of the costs is above 0")
 
     @property
     def nets(self) -> tuple[str, ...]:
@@ -108,7 +131,7 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
 
     def override(self, settings: dict[str, Any], source: str = "recipe") -> Recipe:
         """This recipe with other values of some settings."""
-        return Recipe.make({**self.plain(), **settings}, source)
+        return Recipe.make(merged(self.plain(), settings), source)
 
     def toml(self) -> str:
         """The recipe as TOML; keys without a value are left out."""
