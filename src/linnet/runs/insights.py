@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -13,20 +13,21 @@ import numpy as np
 
 from linnet.core import files
 from linnet.core.files import Place
-from linnet.core.limits import Limit
-from linnet.errors import InputError, LinnetError
+from linnet.core.limits import MAX_FOLDS, Limit
+from linnet.errors import DataError, InputError, LinnetError
 from linnet.networks import LINE
 from linnet.runs import directory
 from linnet.runs.curve import belongs
 
 if TYPE_CHECKING:
+    from linnet.core.events import Coefficients
     from linnet.core.history import History
     from linnet.data.dataset import Dataset
     from linnet.data.split import Split
     from linnet.fit.artifact import Artifact, Manifest
-    from linnet.insight.conformal import Calibration, Coverage
+    from linnet.insight.conformal import Calibration, Coverage, CrossCalibration, Sets
     from linnet.insight.dependence import Dependence
-    from linnet.insight.importance import Importances
+    from linnet.insight.importance import Importances, Part
     from linnet.insight.slices import Slices
     from linnet.insight.thresholds import Choice, Costs, Curves, Tested
     from linnet.runs.validation import Metrics, Test
@@ -78,6 +79,9 @@ SHOWN = 3
 
 MOST_SLICES = 100
 
+MOST_COEFFICIENTS = 100
+"""The most coefficients of a path of penalties that are shown."""
+
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
@@ -89,27 +93,86 @@ def models_of(run: Run) -> list[str]:
 
 
 def test_rows(run: Run, data: Any = None) -> Dataset:
-    """The run's test rows, encoded by the chosen model, read again from the run's source or from
-    ``data``; of a run from a store those among the rows that the store kept as they were read
-    (``seen``). Raises ``InputError`` if the run has none, ``DataError`` if it is not its data."""
+    """The rows that test the run, encoded by the chosen model, read again from the run's source or
+    from ``data``: its test rows, or with ``test=folds`` all rows; of a run from a store those among
+    the rows that the store kept as they were read (``seen``). Raises ``InputError`` if the run has
+    none, ``DataError`` if it is not its data."""
     seen = run.seen(data)
     rows = run.split()["test"] if seen is None else seen[1].test
-    if not len(rows):
+    if not len(rows) and _fold(run, run.chosen) is None:
         raise InputError(
             f"{run.path} has no test rows, and rows that taught the models say little of them: "
             "train with test=0.2"
         )
     draft = run.draft(data) if seen is None else seen[0]
-    return draft.take(rows).conform(run.model.schema)
+    return (draft.take(rows) if len(rows) else draft).conform(run.model.schema)
 
 
-def importance(run: Run, model: str, rows: Dataset) -> Importances:
-    """The permutation importance of a model's columns."""
+def _fold(run: Run, model: str) -> Array | None:
+    """The fold of each row of a run with ``test=folds``; None of other runs."""
+    if not (run.place / directory.PREDICTIONS / f"{model}.parquet").is_file():
+        return None
+    fold = run._predictions(model).get("fold")
+    return None if fold is None else _checked(fold)
+
+
+def _checked(fold: Array) -> Array:
+    """Folds (rows,) that are whole numbers from 0, without a gap."""
+    if fold.dtype.kind not in "iu" or not len(fold) or int(fold.max()) >= MAX_FOLDS:
+        raise InputError(f"the column fold does not hold whole numbers from 0 to {MAX_FOLDS - 1}")
+    if not np.array_equal(np.unique(fold), np.arange(int(fold.max()) + 1)):
+        raise InputError("the column fold does not name each fold from 0 to the last")
+    return fold.astype(np.int64)
+
+
+def fold_models(run: Run, model: str, folds: int) -> list[Artifact]:
+    """The model of each fold of a run with ``test=folds``, fitted without it. Raises ``InputError``
+    if the run has not kept them, as one of an earlier linnet."""
+    from linnet.fit import artifact
+
+    every = [run.place / directory.FOLDS / directory.model_of(k, model) for k in range(folds)]
+    if not all(place.is_file() for place in every):
+        raise InputError(
+            f"{run.path}: its {directory.FOLDS}/ does not hold the model of each fold, which alone "
+            "has not seen its rows: train it again with test=folds"
+        )
+    return [artifact.load(place) for place in every]
+
+
+def _parts(run: Run, model: str, rows: Dataset, data: Any) -> list[Part]:
+    """The rows that test a model, each by the model that it has not taught: all by one, or with
+    ``test=folds`` each fold by its own."""
+    from linnet.insight.importance import Part
+
+    fold = _fold(run, model)
+    if fold is None or len(run.split()["test"]):
+        found = run.models[model]
+        return [Part(found.module, rows.conform(found.schema), np.arange(len(rows)))]
+    if len(fold) != len(rows):
+        raise DataError(f"{run.path}: its predictions are of {len(fold):,} rows, not {len(rows):,}")
+    import torch
+
+    draft, parts = run.draft(data), []
+    for number, found in enumerate(fold_models(run, model, int(fold.max()) + 1)):
+        own = np.flatnonzero(fold == number)
+        part = draft.take(torch.from_numpy(own)).conform(found.schema)
+        parts.append(Part(found.module, part, own))
+    return parts
+
+
+def importance(run: Run, model: str, rows: Dataset, data: Any = None) -> Importances:
+    """The permutation importance of a model's columns. With ``test=folds`` each fold exchanges
+    values among its own rows, and the model that has not seen it predicts them."""
     from linnet.insight.importance import importance as work
+    from linnet.insight.importance import over_folds
 
     found = run.models[model]
     seed = found.manifest.recipe.get("seed")
-    return work(found.module, found.objective, rows, seed=seed if isinstance(seed, int) else 0)
+    seed = seed if isinstance(seed, int) else 0
+    parts = _parts(run, model, rows, data)
+    if len(parts) == 1:
+        return work(found.module, found.objective, rows, seed=seed)
+    return over_folds(parts, found.objective, rows, seed=seed)
 
 
 def dependence(run: Run, columns: Sequence[str], rows: Dataset) -> Dependence:
@@ -128,15 +191,18 @@ def dependence(run: Run, columns: Sequence[str], rows: Dataset) -> Dependence:
     return work(models, rows.x, schema, grids)
 
 
-def slices(run: Run, model: str, rows: Dataset) -> Slices:
-    """The scores of a model by slice of the test rows, the worst first."""
-    from linnet.insight.evaluation import predict_raw
+def slices(run: Run, model: str, rows: Dataset, data: Any = None) -> Slices:
+    """The scores of a model by slice of the test rows, the worst first; with ``test=folds`` of all
+    rows, each predicted by the model that has not seen its fold."""
+    from linnet.core.statistics import out_of_fold
+    from linnet.insight.importance import predicted
     from linnet.insight.slices import cuts_of
     from linnet.insight.slices import slices as work
 
-    found = run.models[model]
-    raw = predict_raw(found.module, rows.x)
-    return work(found.objective, raw, rows, cuts_of(rows.x, found.schema))
+    found, parts = run.models[model], _parts(run, model, rows, data)
+    raw = predicted(parts, len(rows))
+    spread = 1.0 if len(parts) == 1 else out_of_fold(len(parts))
+    return work(found.objective, raw, rows, cuts_of(rows.x, found.schema), spread)
 
 
 @dataclass(frozen=True)
@@ -161,7 +227,21 @@ def positive(run: Run, model: str) -> tuple[Array, Array, Array | None, str]:
     if len(classes) != 2:
         raise InputError(f"a threshold is for two classes, and this run has {len(classes)}")
     found = run._predictions(model)
-    return found["y"] == classes[1], found["p"][:, 1], found.get("group"), str(classes[1])
+    p = _probabilities(run, found, 2)
+    return found["y"] == classes[1], p[:, 1], found.get("group"), str(classes[1])
+
+
+def _probabilities(run: Run, found: Mapping[str, Array], classes: int) -> Array:
+    """The probabilities (rows, classes) among predictions."""
+    if "top" in found:
+        raise InputError(
+            f"{classes:,} classes: a run keeps the largest probabilities alone, and a set needs "
+            "all of them"
+        )
+    p = found.get("p")
+    if p is None or p.shape[1] != classes:
+        raise InputError(f"{run.path}: its predictions do not hold {classes} probabilities a row")
+    return p
 
 
 def roc(run: Run) -> dict[str, Curves]:
@@ -224,6 +304,86 @@ def calibration(run: Run, model: str, *, scaled: bool) -> Calibration:
     return conformal.numbers(y, told, targets, scaled=scaled, by=by, fold=fold)
 
 
+@dataclass(frozen=True)
+class CvPlus:
+    """CV+ intervals, or sets, of new examples by the model of each fold; see
+    ``linnet.insight.conformal.CrossCalibration``, which says how often they hold."""
+
+    calibration: CrossCalibration
+    models: tuple[Artifact, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What does not hold."""
+        return self.calibration.notes
+
+    def _told(self, x: Any) -> Array:
+        """What each model says of new examples, (folds, rows, outputs)."""
+        if self.calibration.classifies:
+            return np.stack([model.predict_proba(x) for model in self.models])
+        every = np.stack([np.asarray(model.predict(x)) for model in self.models])
+        return every.reshape(*every.shape[:2], -1)
+
+    def interval(self, x: Any, level: float) -> tuple[Array, Array]:
+        """The lower and the upper end for examples such as a model's ``predict`` takes, (rows,) or
+        (rows, targets)."""
+        low, high = self.calibration.interval(self._told(x), level)
+        return (low[:, 0], high[:, 0]) if low.shape[1] == 1 else (low, high)
+
+    def sets(self, x: Any, level: float, *, by_class: bool = True) -> Sets:
+        """The sets of classes for examples such as a model's ``predict`` takes."""
+        return self.calibration.sets(self._told(x), level, by_class=by_class)
+
+
+def cv_plus(run: Run, model: str) -> CvPlus:
+    """The CV+ of a model: with ``test=folds`` by the models that test the run, else by the members
+    of a net that was fitted by folds. Raises ``InputError`` where these are not kept."""
+    from linnet.insight.conformal import CrossCalibration
+
+    fold, test = _fold(run, model), run.scores.models[model].test
+    if fold is not None and not len(run.split()["test"]):
+        found = run._predictions(model)
+        models = fold_models(run, model, int(fold.max()) + 1)
+    else:
+        found, models = _members(run, model)
+        fold = _checked(found["fold"])
+    schema = models[0].schema
+    classifies = schema.task == "classification"
+    if len(models) != int(fold.max()) + 1:
+        raise InputError(f"{run.path}: {len(models)} models for {int(fold.max()) + 1} folds")
+    names = schema.names if classifies else schema.targets
+    if classifies:
+        places = {str(label): code for code, label in enumerate(schema.classes)}
+        y = np.array([places.get(str(label), -1) for label in found["y"].tolist()])
+        held = _probabilities(run, found, len(names))
+    else:
+        y, held = (_numbers(run, found[name]) for name in ("y", "prediction"))
+    by = None if test is None or test.interval is None else test.interval.by
+    return CvPlus(CrossCalibration(y, held, fold, tuple(names), classifies, by), tuple(models))
+
+
+def _numbers(run: Run, values: Array) -> Array:
+    """Numbers (rows,) or (rows, targets) as (rows, targets)."""
+    if values.dtype.kind not in "iuf" or values.ndim > 2:
+        raise InputError(f"{run.path}: the columns y and prediction do not hold numbers")
+    return np.asarray(values, np.float64).reshape(len(values), -1)
+
+
+def _members(run: Run, model: str) -> tuple[dict[str, Array], list[Artifact]]:
+    """The out-of-fold predictions of a net that was fitted by folds, and its members."""
+    from linnet.networks.mean import Mean
+
+    kept = (run.place / directory.HELD / f"{model}.parquet").is_file()
+    found = run._predictions(model, directory.HELD) if kept else {}
+    network = run.models[model].module
+    if not isinstance(network, Mean) or "fold" not in found:
+        raise InputError(
+            f'{run.path}: CV+ needs the models of all folds, and those of "{model}" are not kept: '
+            "intervals() has what test rows calibrate; or train with test=folds"
+        )
+    return found, [replace(run.models[model], module=each) for each in network.each]
+
+
 def coverage(run: Run, model: str, *, scaled: bool) -> list[Coverage]:
     """How often such intervals, calibrated by half of the rows, hold on the other half, for each
     of ``LEVELS`` that has rows enough."""
@@ -257,25 +417,39 @@ def _told(
     fold = found.get("fold")
     if test.classes is None:
         return found["y"], found["prediction"], None, by, fold
-    if "top" in found:
-        raise InputError(
-            f"{len(test.classes):,} classes: a run keeps the largest probabilities alone, and a "
-            "set needs all of them"
-        )
     places = {label: code for code, label in enumerate(test.classes)}
     y = np.array([places.get(label, -1) for label in found["y"].tolist()])
-    return y, found["p"], list(test.classes), by, fold
+    return y, _probabilities(run, found, len(test.classes)), list(test.classes), by, fold
 
 
-def penalties(run: Run) -> tuple[list[float], list[float], float | None, bool]:
-    """The path of penalties of the line: each penalty with its validation loss (or that of the
-    folds), the chosen one, and whether it was chosen by folds. Raises ``InputError`` without a
-    path."""
+@dataclass(frozen=True)
+class Penalties:
+    """The path of penalties of a line: each ``penalty`` with the mean ``loss`` of validation rows,
+    or with ``folds`` that of training rows out of fold, and the ``chosen`` penalty.
+
+    ``coefficients`` (penalties, coefficients) have the ``names`` of their columns, of several
+    outputs "column (output)"; with folds they are the means over the folds' fits. The ``unit`` is
+    that of one coefficient. Of many coefficients those of the largest amounts are kept, and NaN is
+    in place of the others. They are None if the run has not recorded them.
+    """
+
+    penalty: tuple[float, ...]
+    loss: tuple[float, ...]
+    chosen: float | None
+    folds: bool
+    coefficients: Array | None = None
+    names: tuple[str, ...] = ()
+    unit: str = ""
+
+
+def penalties(run: Run) -> Penalties:
+    """The path of penalties of the line. Raises ``InputError`` without a path."""
     fit = run.history().models.get(LINE)
     if fit is None:
         raise InputError(f"{run.path} has no line")
     steps, held = fit.table("step"), fit.table("valid")
     at = dict(zip(steps.get("step", []), steps.get("penalty", []), strict=True))
+    at |= {each.step: penalty for penalty, each in fit.path.items()}
     path: dict[float, float] = {}
     for step, loss in zip(held.get("step", []), held.get("loss", []), strict=True):
         penalty = at.get(step)
@@ -287,7 +461,49 @@ def penalties(run: Run) -> tuple[list[float], list[float], float | None, bool]:
     near = None
     if isinstance(chosen, float):
         near = min(path, key=lambda each: abs(np.log(each / chosen)) if chosen > 0 else each)
-    return list(path), list(path.values()), near, fit.folded
+    found = Penalties(tuple(path), tuple(path.values()), near, fit.folded)
+    try:
+        return _with_coefficients(run, found, [fit.path.get(each) for each in path])
+    except (LinnetError, OSError):  # the names are in the model's file: without it the loss alone
+        return found
+
+
+def _with_coefficients(
+    run: Run, found: Penalties, every: Sequence[Coefficients | None]
+) -> Penalties:
+    """The path with its coefficients, as far as the record has them; those of another number than
+    the model's are passed over."""
+    from math import prod
+
+    manifest = run._manifest(LINE)
+    schema = manifest.schema_
+    outputs, columns = schema.outputs, prod(schema.shape)
+    if len(schema.columns) != columns:
+        return found
+    kept = {
+        row: dict(zip(each.places or (), each.coefficients or (), strict=True))
+        for row, each in enumerate(every)
+        if each is not None
+        and each.total == len(outputs) * columns == len(outputs) * len(schema.columns)
+    }
+    if not kept:
+        return found
+    largest: dict[int, float] = {}
+    for own in kept.values():
+        for place, value in own.items():
+            largest[place] = max(abs(value), largest.get(place, 0.0))
+    places = sorted(sorted(largest, key=lambda place: -largest[place])[:MOST_COEFFICIENTS])
+    values = np.array(
+        [[kept.get(row, {}).get(place, np.nan) for place in places] for row in range(len(every))]
+    )
+    several = len(outputs) > 1
+    names = tuple(
+        schema.columns[place % columns] + (f" ({outputs[place // columns]})" if several else "")
+        for place in places
+    )
+    unit = "log-odds" if schema.task == "classification" else "unit of the target"
+    unit += " per deviation" if manifest.network.get("scale") != "none" else ""
+    return replace(found, coefficients=values, names=names, unit=unit)
 
 
 # the file
@@ -303,7 +519,7 @@ def collect(run: Run, data: Any = None) -> dict[str, Any]:
     told: dict[str, Any] = {"format": FORMAT, "of": belongs(run.place), "why": {}}
     try:
         rows = test_rows(run, data)
-        found = {name: importance(run, name, rows) for name in models_of(run)}
+        found = {name: importance(run, name, rows, data) for name in models_of(run)}
     except LinnetError as error:
         return {**told, "why": {"importance": str(error)}}
     told["importance"] = {name: each.plain() for name, each in found.items()}
@@ -318,7 +534,9 @@ def collect(run: Run, data: Any = None) -> dict[str, Any]:
         if pair is not None:
             told["pair"] = dependence(run, pair.columns, rows).plain()
             told["strength"] = pair.strength
-    told["slices"] = {name: slices(run, name, rows).plain(MOST_SLICES) for name in models_of(run)}
+    told["slices"] = {
+        name: slices(run, name, rows, data).plain(MOST_SLICES) for name in models_of(run)
+    }
     try:
         rule = run.model.decision
         by: Literal["f1", "cost"] = "f1" if rule is None else rule.by
@@ -341,7 +559,7 @@ def read(place: Place) -> dict[str, Any] | None:
         return None
     try:
         return parsed(plain)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
             f"{path}: expected what linnet report writes ({error!r}); remove it, and it is made "
             "again"
@@ -352,6 +570,7 @@ def parsed(plain: Mapping[str, Any]) -> dict[str, Any]:
     """``collect``'s content with objects in place of dicts."""
     from linnet.insight.dependence import Dependence
     from linnet.insight.importance import Importances
+    from linnet.insight.plain import count, real, word
     from linnet.insight.slices import Slices
 
     told = plain.get("threshold")
@@ -359,15 +578,15 @@ def parsed(plain: Mapping[str, Any]) -> dict[str, Any]:
         choice = told["choice"]
         told = {
             "choice": {
-                "by": "cost" if choice["by"] == "cost" else "f1",
-                "rows": int(choice["rows"]),
-                "chosen": {"threshold": float(choice["chosen"]["threshold"])},
+                "by": word(choice["by"], "f1", "cost"),
+                "rows": count(choice["rows"]),
+                "chosen": {"threshold": real(choice["chosen"]["threshold"])},
             },
-            "by_rows": str(told["by_rows"]),
-            "words": str(told["words"]),
+            "by_rows": word(told["by_rows"], "validation", "out-of-fold"),
+            "words": word(told["words"]),
         }
     return {
-        "why": {str(name): str(words) for name, words in plain.get("why", {}).items()},
+        "why": {name: word(words) for name, words in plain.get("why", {}).items()},
         "threshold": told,
         "importance": {k: Importances.parse(v) for k, v in plain.get("importance", {}).items()},
         "dependence": [Dependence.parse(each) for each in plain.get("dependence", [])],
@@ -387,4 +606,8 @@ def keep(run: Run) -> None:
 def found(run: Run) -> dict[str, Any]:
     """What ``insight.json`` keeps; if there is none, it is computed."""
     kept = read(run.place)
-    return parsed(collect(run)) if kept is None else kept
+    if kept is None:
+        return parsed(collect(run))
+    if run.chosen not in kept["importance"]:
+        raise InputError(f"{run.path / FILE} is of other models than the run; remove it")
+    return kept

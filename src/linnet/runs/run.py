@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     from linnet.insight.diagnosis import Reasons
     from linnet.insight.importance import Importances
     from linnet.insight.slices import Slices
-    from linnet.runs.insights import Threshold
+    from linnet.runs.insights import CvPlus, Threshold
     from linnet.runs.validation import Metrics, Test, Yardstick
 
     Array = np.ndarray[Any, Any]
@@ -332,12 +332,15 @@ class Run:
         rows grows when the values of a column are exchanged among them, with 95 % intervals, the
         most important first; see ``linnet.insight.importance``.
 
-        The test rows are read again from the run's source or from ``data``. Raises ``InputError``
-        for pictures, and if the run has no test rows; ``DataError`` if it is not the run's data.
+        The test rows are read again from the run's source or from ``data``; with ``test=folds`` all
+        rows, and the model that has not seen a fold predicts its rows. Raises ``InputError`` for
+        pictures, and if the run has no test rows, or has not kept the models of its folds;
+        ``DataError`` if it is not the run's data.
         """
         from linnet.runs import insights
 
-        return insights.importance(self, self._named(model), insights.test_rows(self, data))
+        rows = insights.test_rows(self, data)
+        return insights.importance(self, self._named(model), rows, data)
 
     def dependence(self, *columns: str, data: Any = None) -> Dependence:
         """How the mean prediction changes with the value of a column, or of two, by the line and by
@@ -353,7 +356,7 @@ class Run:
         ``importance``."""
         from linnet.runs import insights
 
-        return insights.slices(self, self._named(model), insights.test_rows(self, data))
+        return insights.slices(self, self._named(model), insights.test_rows(self, data), data)
 
     def threshold(
         self,
@@ -390,6 +393,18 @@ class Run:
 
         return insights.calibration(self, self._named(model), scaled=scaled)
 
+    def cv_plus(self, model: str | None = None) -> CvPlus:
+        """Intervals, or sets, of the chosen model, or of ``model``, by the models of its folds
+        (CV+): with ``test="folds"`` those that test the run, else the members of a net with
+        ``folds``. ``run.cv_plus().interval(x, 0.9)`` are the ends for examples such as
+        ``run.model.predict`` takes, ``.sets(x, 0.9)`` the sets of classes. At least 2 level - 1 of
+        new rows are inside, in practice about ``level``; see
+        ``linnet.insight.conformal.CrossCalibration``. Raises ``InputError`` where the models of the
+        folds are not kept."""
+        from linnet.runs import insights
+
+        return insights.cv_plus(self, self._named(model))
+
     def errors(self, model: str | None = None) -> Figure:
         """The residuals of the test rows of a regression: by the prediction, and as a histogram,
         with MAE and RMSE."""
@@ -404,13 +419,18 @@ class Run:
         return errors(found["y"], found["prediction"], targets[0])
 
     def penalties(self) -> Figure:
-        """The path of penalties of the line: its validation loss by the penalty, with the chosen
-        one. Raises ``InputError`` if one penalty alone was fitted."""
+        """The path of penalties of the line: its validation loss and its coefficients by the
+        penalty, with the chosen one; its ``columns`` are the numbers. A run of an earlier linnet
+        has not recorded the coefficients. Raises ``InputError`` if one penalty alone was
+        fitted."""
         from linnet.figures import penalties
         from linnet.runs import insights
 
-        at, loss, chosen, folds = insights.penalties(self)
-        return penalties(at, loss, chosen, folds=folds)
+        path = insights.penalties(self)
+        return penalties(
+            path.penalty, path.loss, path.chosen, folds=path.folds,
+            coefficients=path.coefficients, names=path.names, unit=path.unit,
+        )  # fmt: skip
 
     def mistakes(self, model: str | None = None, data: Any = None, count: int = 36) -> Figure:
         """The test rows that the chosen model, or ``model``, predicted wrongly, the most confident
@@ -489,7 +509,7 @@ class Run:
         weight = self._weight(name, tensor)
         schema = manifest.schema_
         if name == LINE:
-            outputs = _outputs(schema)
+            outputs = schema.outputs
             if weight.shape != (len(outputs), prod(schema.shape)):
                 raise ModelError(f"{self.path}: {name} has weights of shape {weight.shape}")
             if picture:
@@ -740,13 +760,6 @@ def _shown_tensor(manifest: artifact.Manifest) -> str | None:
         return None
     tensor, examples = manifest.shown
     return tensor if examples in ("any", manifest.schema_.example) else None
-
-
-def _outputs(schema: Schema) -> tuple[str, ...]:
-    """The name of each output of a line: a class (of two, the second) or a target."""
-    if schema.task == "regression":
-        return schema.targets
-    return schema.names if len(schema.classes) > 2 else schema.names[1:]
 
 
 def _shown(column: Column, value: float) -> str:
