@@ -31,7 +31,7 @@ def report(
     ] = False,
     plugin: Plugin = None,
 ) -> None:
-    """Write one offline HTML file: verdict, reasons, curves, mistakes, how to repeat the run."""
+    """Write one offline HTML file: verdict, reasons, curves, mistakes."""
     allow(plugin)
     if learning_curve:
         _learn(runs)

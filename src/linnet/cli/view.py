@@ -20,7 +20,10 @@ def view(
         typer.Option(min=0, max=65535, help="The port; by default one that belongs to the folder."),
     ] = 0,
 ) -> None:
-    """Show runs in a browser, finished and running ones; Ctrl-C ends it."""
+    """Show runs in a browser, finished and running ones.
+
+    Ctrl-C ends it.
+    """
     from linnet.runs.archive import run_place
 
     if not runs.is_dir() and run_place(runs) == runs:
