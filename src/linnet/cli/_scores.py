@@ -66,11 +66,10 @@ def _stopped(models: Mapping[str, Any]) -> None:
     from linnet.networks import BASELINE
 
     for name, scores in models.items():
-        fitted = scores["fit"]
-        gap = number(fitted.get("gap"))
-        bound = f", at most {gap:.1e} above the optimum" if 0 < gap < math.inf else ""
+        gap = number(scores["fit"].get("gap"))
+        bound = f"; at most {gap:.1e} above the optimum" if 0 < gap < math.inf else ""
         if name != BASELINE:
-            say(f"{name}: {'converged' if fitted.get('converged') else fitted['reason']}{bound}")
+            say(f"{name} stopped: {scores['fit']['reason']}{bound}")
     scaling: dict[str, Any] = next(
         (s["fit"]["scaling"] for s in models.values() if "scaling" in s["fit"]), {}
     )
