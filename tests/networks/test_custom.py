@@ -421,7 +421,7 @@ def test_an_edited_file_is_refused_before_the_module_takes_it(
 
 def test_a_network_for_a_file_of_linnets_own_is_refused(tmp_path: Path) -> None:
     run = linnet.train("digits", model="mlp", out=tmp_path / "run", widths=[8], epochs=1)
-    with pytest.raises(ModelError, match="a mlp is built from the file; network= is too much"):
+    with pytest.raises(ModelError, match="a mlp is built from the file alone; leave out network="):
         linnet.load(run.path, "mlp", network=sequential())
 
 

@@ -397,6 +397,6 @@ def unknown(columns: Sequence[Column], rows: Array) -> list[str]:
                 rule = "mean" if column.ends is None else "median"
                 rule = f"imputed with the {rule} of training"
             found.append(
-                f"{column.name!r} has {absent:,} missing values, which no column marks: {rule}"
+                f"{column.name!r} has {absent:,} missing values where training had none: {rule}"
             )
     return found

@@ -328,8 +328,8 @@ def _named(recipe: Recipe, network: nn.Module | None, settings: Mapping[str, Any
     """The recipe with the settings, and with the user's own module among its models."""
     if not isinstance(recipe, Recipe):
         raise RecipeError(
-            f"the second argument is a {type(recipe).__name__}; expected a Recipe: give arrays "
-            'together, train((X, y)), and the target of a table by name, target="y"'
+            f"the second argument is a {type(recipe).__name__}; expected a Recipe. Give arrays "
+            'together: train((X, y)); name the target of a table: train(table, target="y")'
         )
     if network is not None and OWN not in recipe.model:
         settings = {**settings, "model": _with_own(recipe, settings)}

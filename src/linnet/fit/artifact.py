@@ -246,7 +246,9 @@ def load(path: str | os.PathLike[str] | Place, network: nn.Module | None = None)
     opened.check(objective)
     spec = manifest.network
     if network is not None and not find_network(manifest.model).own:
-        raise ModelError(f"{path}: a {manifest.model} is built from the file; network= is too much")
+        raise ModelError(
+            f"{path}: a {manifest.model} is built from the file alone; leave out network="
+        )
     with torch.device("meta"):
         empty = build(manifest.model, spec, manifest.dtype, source, network)
     wanted = {
