@@ -24,7 +24,7 @@ from linnet.core import files
 from linnet.figures import plotly
 from linnet.figures.colors import COLORS
 from linnet.runs.directory import LEARNING, METRICS
-from linnet.show.view import panels
+from linnet.show.view import panels, words
 from linnet.show.view.follower import MAX_MESSAGE_BYTES, Folder, Follower
 from linnet.show.view.follower import message as _message
 from linnet.show.view.series import Key, Point, Series
@@ -128,6 +128,8 @@ class Page:
     @staticmethod
     def _file(name: str) -> Any:
         content = (STATIC / name).read_bytes()
+        if name.endswith(".html"):
+            content = words.translate(content.decode()).encode()
 
         async def answer(request: Request) -> Response:
             return Response(content, media_type=KINDS[Path(name).suffix])

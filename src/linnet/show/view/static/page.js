@@ -33,6 +33,10 @@ const page = {
 
 const $ = (id) => document.getElementById(id);
 
+// A text of the page in its language, with values at its {placeholders}. The texts are those of words.py.
+const WORDS = JSON.parse($("words").textContent);
+const t = (text, values = {}) => (WORDS[text] ?? text).replace(/\{(\w+)\}/g, (all, name) => (name in values ? values[name] : all));
+
 function el(tag, props = {}, ...children) {
   const node = document.createElement(tag);
   for (const [key, value] of Object.entries(props)) {
@@ -57,7 +61,7 @@ const percent = (value, digits = 2) => `${up(100 * value).toFixed(digits)} %`;
 
 function shown(value) {
   if (none(value)) return "–";
-  if (value === true || value === false) return value ? "yes" : "no";
+  if (value === true || value === false) return value ? t("yes") : t("no");
   if (!isNumber(value)) return Array.isArray(value) ? value.map(shown).join(", ") : String(value);
   return figure(value);
 }
@@ -74,7 +78,7 @@ function headline(scores) {
   if (!scores) return "–";
   if (isNumber(scores.accuracy)) {
     const [low, high] = scores.accuracy_interval || [];
-    return `accuracy ${percent(scores.accuracy)}` + (isNumber(low) ? ` (${up(100 * low).toFixed(2)} to ${up(100 * high).toFixed(2)})` : "");
+    return `${t("accuracy")} ${percent(scores.accuracy)}` + (isNumber(low) ? ` (${t("{low} to {high}", { low: up(100 * low).toFixed(2), high: up(100 * high).toFixed(2) })})` : "");
   }
   if (isNumber(scores.rmse)) {
     const [low, high] = scores.rmse_interval || [];
@@ -134,6 +138,8 @@ function table(headings, rows, props = {}) {
 
 const scroll = (what, label) => el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, what);
 const stateOf = (state) => STATES.includes(state) ? state : "unknown";
+const STATE_TEXTS = { running: t("running"), finished: t("finished"), stopped: t("stopped"), failed: t("failed"), crashed: t("crashed") };
+const stateText = (state) => STATE_TEXTS[state] || state || t("unreadable");
 
 // ---- the stream --------------------------------------------------------------------------------
 
@@ -150,10 +156,10 @@ function connect() {
   const on = (kind, work) => source.addEventListener(kind, (event) => {
     if (source === page.source) work(JSON.parse(event.data), event);
   });
-  source.onopen = () => say("live");
+  source.onopen = () => say(t("live"));
   source.onerror = () => {
     if (source !== page.source) return;
-    say("the viewer does not answer; trying again");
+    say(t("the viewer does not answer; trying again"));
     if (source.readyState === EventSource.CLOSED) setTimeout(() => source === page.source && connect(), 2000);
   };
   on("hello", (data) => {
@@ -360,11 +366,11 @@ function drawTable() {
   const keys = differ.filter((key) => key !== "data").slice(0, MAX_COLUMNS);
   const data = new Set(all.map((run) => run.row.data)).size > 1 || all.length === 1;
   const kept = all.filter(filterOf($("filter").value)).sort(order);
-  $("count").textContent = all.length < 2 ? "" : `${whole(kept.length)} of ${whole(all.length)}`;
+  $("count").textContent = all.length < 2 ? "" : t("{shown} of {all}", { shown: whole(kept.length), all: whole(all.length) });
   const any = (key) => all.some((run) => !none(value(run, key)));
-  const columns = [["name", "run"], ...(any("score") ? [["score", "score"]] : []), ["state", "state"], ...(any("chosen") ? [["chosen", "model"]] : []),
-    ...(data ? [["data", "data"]] : []), ["created", "made"], ...keys.map((key) => [key, key])];
-  const heads = [el("th", { scope: "col" }, el("span", { title: "drawn among the curves" }, "draw")), ...columns.map(([key, text]) => {
+  const columns = [["name", t("run")], ...(any("score") ? [["score", t("score")]] : []), ["state", t("state")], ...(any("chosen") ? [["chosen", t("model")]] : []),
+    ...(data ? [["data", t("data")]] : []), ["created", t("made")], ...keys.map((key) => [key, key])];
+  const heads = [el("th", { scope: "col" }, el("span", { title: t("drawn among the curves") }, t("draw"))), ...columns.map(([key, text]) => {
     const sorted = page.sort.key === key;
     const right = kept.length && kept.every((run) => isNumber(value(run, key)) || none(value(run, key)));
     return el("th", { scope: "col", class: right ? "n" : null, "aria-sort": sorted ? (page.sort.down ? "descending" : "ascending") : null },
@@ -378,7 +384,7 @@ function drawTable() {
   const held = $("table").firstChild;
   const [left, top] = [$("table").scrollLeft, $("table").scrollTop];
   const made = all.length ? el("table", {}, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows))
-    : el("p", { class: "quiet" }, page.source ? "No runs here yet; new runs appear automatically." : "");
+    : el("p", { class: "quiet" }, page.source ? t("No runs here yet; new runs appear automatically.") : "");
   if (held && held.isEqualNode(made)) return;
   $("table").replaceChildren(made);
   if (all.length) mark("shell");
@@ -399,21 +405,21 @@ function rowOf(run, columns) {
     if (key === "state") {
       const { now } = run;
       const far = row.state === "running" && now.steps ? ` ${Math.floor(100 * Math.min(1, now.step / now.steps))} %` : "";
-      return el("td", { title: row.error || null }, el("span", { class: `state ${stateOf(row.state)}` }, (row.state || "unreadable") + far));
+      return el("td", { title: row.error || null }, el("span", { class: `state ${stateOf(row.state)}` }, stateText(row.state) + far));
     }
     if (key === "score") {
       const score = scoreOf(run);
       if (score.name === null) return el("td", { class: "n" }, "–");
       const text = score.name === "accuracy" ? percent(score.value) : `${score.name === "rmse" ? "RMSE" : score.name} ${shown(score.value)}`;
-      const title = score.held === "test" ? "test rows" : "rows that were held out from training, not the test rows";
-      return el("td", { class: "n", title }, text, score.held === "test" ? null : el("small", {}, " validation"));
+      const title = score.held === "test" ? t("test rows") : t("rows that were held out from training, not the test rows");
+      return el("td", { class: "n", title }, text, score.held === "test" ? null : el("small", {}, ` ${t("validation")}`));
     }
     if (key === "created") return el("td", { title: row.created }, row.created ? row.created.slice(0, 16).replace("T", " ") : "–");
     const found = value(run, key);
     return el("td", { class: isNumber(found) ? "n" : null, dir: "auto", title: isNumber(found) ? null : found }, shown(found));
   });
   const box = el("input", {
-    type: "checkbox", "data-key": `draw ${row.id}`, "aria-label": `draw ${row.name}`, onchange: (event) => {
+    type: "checkbox", "data-key": `draw ${row.id}`, "aria-label": t("draw {name}", { name: row.name }), onchange: (event) => {
       if (!page.shown) page.shown = new Set();
       if (event.target.checked && page.shown.size < MAX_SHOWN) page.shown.add(row.id);
       else { page.shown.delete(row.id); palette.delete(row.id); }
@@ -475,17 +481,17 @@ function drawRun() {
   }
   const { row, now } = run;
   const parts = [el("div", { class: "head" }, named("h2", row.name),
-    el("span", { class: `state ${stateOf(row.state)}` }, row.state || "unreadable"))];
+    el("span", { class: `state ${stateOf(row.state)}` }, stateText(row.state)))];
   if (row.error) parts.push(el("p", { class: "problem", dir: "auto" }, row.error));
-  if (row.state === "crashed") parts.push(el("p", { class: "problem" }, "Its process has ended unexpectedly; the files that it wrote are kept."));
+  if (row.state === "crashed") parts.push(el("p", { class: "problem" }, t("Its process has ended unexpectedly; the files that it wrote are kept.")));
   if (row.state === "running" && now.model) {
-    const told = [now.title || now.model, now.steps ? `step ${whole(now.step)} of ${whole(now.steps)}` : `step ${whole(now.step || 0)}`];
-    if (now.epoch) told.push((now.members ? `member ${(now.member || 0) + 1} of ${now.members}, ` : "") + `epoch ${now.epoch}`);
-    if (now.valid) told.push(`validation ${headline(now.valid)} now`);
-    if (now.best) told.push(`${headline(now.best)} at its best`);
-    if (now.samples) told.push(`${whole(now.samples)} samples per second`);
+    const told = [now.title || now.model, now.steps ? t("step {step} of {steps}", { step: whole(now.step), steps: whole(now.steps) }) : t("step {step}", { step: whole(now.step || 0) })];
+    if (now.epoch) told.push((now.members ? t("member {member} of {members}, ", { member: (now.member || 0) + 1, members: now.members }) : "") + t("epoch {epoch}", { epoch: now.epoch }));
+    if (now.valid) told.push(t("validation {score} now", { score: headline(now.valid) }));
+    if (now.best) told.push(t("{score} at its best", { score: headline(now.best) }));
+    if (now.samples) told.push(t("{count} samples per second", { count: whole(now.samples) }));
     parts.push(el("p", {}, told.join(" · ")));
-    if (now.steps) parts.push(el("progress", { max: now.steps, value: Math.min(now.step, now.steps), "aria-label": "steps done" }));
+    if (now.steps) parts.push(el("progress", { max: now.steps, value: Math.min(now.step, now.steps), "aria-label": t("steps done") }));
   }
   const detail = run.detail;
   if (detail && detail.verdict) parts.push(el("p", { class: "verdict", dir: "auto" }, detail.verdict));
@@ -565,29 +571,29 @@ function drawScores(run) {
     fit && isNumber(fit.seconds) ? `${fit.seconds.toFixed(1)} s` : "–", (fit && fit.reason) || "–"];
   };
   const rows = names.map((name) => cells(el("button", {
-    "aria-pressed": String(page.model === name), title: "show this model below", onclick: () => { page.model = name; page.picked = true; page.pair = null; drawDetail(run); },
+    "aria-pressed": String(page.model === name), title: t("show this model below"), onclick: () => { page.model = name; page.picked = true; page.pair = null; drawDetail(run); },
   }, name + (name === chosen ? " ★" : "")), models[name]));
   rows.push(...beside.map(([name, found]) => cells(`(${name})`, found)));
   const tests = Array.isArray(comparisons) ? comparisons : [];
   const told = tests.map((found) => {
     const [one, other] = found.pair.map((name) => titles[name] || name);
-    const why = found.significant ? "" : `; not shown to differ: ${found.why || "may be chance"}`;
+    const why = found.significant ? "" : t("; not shown to differ: {why}", { why: found.why || t("may be chance") });
     const p = isNumber(found.p_adjusted) ? found.p_adjusted : found.p_value;
     if (Array.isArray(found.only_right)) {
-      return `${one} against ${other}: right alone on ${whole(found.only_right[0])} and ${whole(found.only_right[1])} rows; ${found.test} ${chance(p)}${why}`;
+      return t("{one} against {other}: right alone on {first} and {second} rows; {test} {chance}", { one, other, first: whole(found.only_right[0]), second: whole(found.only_right[1]), test: found.test, chance: chance(p) }) + why;
     }
     const [a, b] = found.difference_interval || [];
-    return `${one} against ${other}: mean squared error lower by ${shown(found.difference)} (95 % interval ${shown(a)} to ${shown(b)}); ${chance(p)}${why}`;
+    return t("{one} against {other}: mean squared error lower by {difference} (95 % interval {low} to {high}); {chance}", { one, other, difference: shown(found.difference), low: shown(a), high: shown(b), chance: chance(p) }) + why;
   });
-  if (tests.length > 1) told.push(`p-values after Holm's correction for ${tests.length} comparisons`);
-  if (beside.length) told.push(`(${beside[0][0]}): the yardstick, boosted trees of scikit-learn on the same training rows; never chosen, not saved`);
-  told.push(...Object.values(yardstick || {}).filter((found) => found.why).map((found) => `no yardstick: ${found.why}`));
-  const held = names.some((name) => (models[name].valid || {}).by === "folds") ? "out of fold" : "validation, at its best";
-  const by = { folds: "by out-of-fold loss", validation: "by validation loss" }[(choice || {}).by];
-  fill("scores", names.length ? [el("h2", {}, "The line against the net"),
-    scroll(table(["model", ...(tested ? [folds ? `${folds} folds (95 % interval)` : "test (95 % interval)", ""] : []), el("th", { scope: "col", class: aside }, held), "fitted in", "stopped because"], rows), "scores"),
+  if (tests.length > 1) told.push(t("p-values after Holm's correction for {count} comparisons", { count: tests.length }));
+  if (beside.length) told.push(t("({name}): the yardstick, boosted trees of scikit-learn on the same training rows; never chosen, not saved", { name: beside[0][0] }));
+  told.push(...Object.values(yardstick || {}).filter((found) => found.why).map((found) => t("no yardstick: {why}", { why: found.why })));
+  const held = names.some((name) => (models[name].valid || {}).by === "folds") ? t("out of fold") : t("validation, at its best");
+  const by = { folds: t("★ chosen by out-of-fold loss"), validation: t("★ chosen by validation loss") }[(choice || {}).by];
+  fill("scores", names.length ? [el("h2", {}, t("The models")),
+    scroll(table([t("model"), ...(tested ? [folds ? t("{folds} folds (95 % interval)", { folds }) : t("test (95 % interval)"), ""] : []), el("th", { scope: "col", class: aside }, held), t("fitted in"), t("stopped because")], rows), t("scores")),
     ...told.map((text) => el("p", { class: "quiet", dir: "auto" }, text)),
-    chosen ? el("p", { class: "quiet" }, `★ chosen ${by || "as the first model"}; a model's name shows it in the panels below`) : null] : []);
+    chosen ? el("p", { class: "quiet" }, `${by || t("★ chosen as the first model")}; ${t("a model's name shows it in the panels below")}`) : null] : []);
 }
 
 function intervalOf(test) {
@@ -601,7 +607,7 @@ function intervalOf(test) {
 
 function bar([from, at, to], low, high, label) {
   const place = (value) => `${Math.max(0, Math.min(100, 100 * (value - low) / (high - low)))}%`;
-  if (to < low || from > high) return el("span", { class: "quiet" }, to < low ? "← further down" : "further up →");
+  if (to < low || from > high) return el("span", { class: "quiet" }, to < low ? t("← further down") : t("further up →"));
   return el("div", { class: "bar", role: "img", "aria-label": label },
     el("i", { style: { left: place(from), right: `calc(100% - ${place(to)})` } }), el("b", { style: { left: `calc(${place(at)} - 1px)` } }));
 }
@@ -613,22 +619,22 @@ function drawConfusion(run, test) {
   const { confusion, classes } = test;
   const codes = test.shown || classes.map((_, index) => index);
   const names = codes.map((code) => String(classes[code]));
-  const cut = codes.length < classes.length ? `, the ${codes.length} classes with the most errors of ${classes.length}` : "";
+  const cut = codes.length < classes.length ? t(", the {count} classes with the most errors of {all}", { count: codes.length, all: classes.length }) : "";
   const totals = codes.map((code) => (test.support || [])[code] || 1);
   const errors = Math.max(1e-9, ...confusion.flatMap((row, i) => row.map((n, j) => (i === j ? 0 : n / totals[i]))));
   const body = confusion.map((row, i) => el("tr", {}, el("th", { scope: "row", dir: "auto", title: names[i] }, names[i]), row.map((count, j) => {
     const share = count / totals[i];
     const alpha = count === 0 ? 0 : i === j ? 0.1 + 0.4 * share : 0.15 + 0.45 * share / errors;
     const selected = page.pair && page.pair[0] === names[i] && page.pair[1] === names[j];
+    const told = t("true {true}, predicted {predicted}: {count} rows, {share}", { true: names[i], predicted: names[j], count: whole(count), share: percent(share, 1) });
     return el("td", {
       role: "gridcell", tabindex: -1, "aria-selected": String(Boolean(selected)), "data-i": i, "data-j": j,
-      "aria-label": `true ${names[i]}, predicted ${names[j]}: ${count} rows, ${percent(share, 1)}`,
-      title: `true ${names[i]}, predicted ${names[j]}: ${whole(count)} rows, ${percent(share, 1)}`,
+      "aria-label": told, title: told,
       style: { background: alpha ? `rgb(var(--${i === j ? "cell" : "wrong"}) / ${alpha.toFixed(3)})` : "" },
     }, count ? [whole(count), el("small", {}, percent(share, share < 0.1 ? 1 : 0))] : "");
   })));
-  const grid = el("table", { class: "matrix", role: "grid", "aria-label": "confusion matrix" },
-    el("thead", {}, el("tr", {}, el("th", { title: "true classes down, predicted ones across" }, "true\u00a0\\ pred."), names.map((name) => el("th", { scope: "col", dir: "auto", title: name }, name)))),
+  const grid = el("table", { class: "matrix", role: "grid", "aria-label": t("confusion matrix") },
+    el("thead", {}, el("tr", {}, el("th", { title: t("true classes down, predicted ones across") }, t("true \\ pred.")), names.map((name) => el("th", { scope: "col", dir: "auto", title: name }, name)))),
     el("tbody", {}, body));
   const cells = [...grid.querySelectorAll("td")];
   const start = cells.find((cell) => cell.getAttribute("aria-selected") === "true") || cells[0];
@@ -652,9 +658,9 @@ function drawConfusion(run, test) {
     const next = grid.querySelector(`td[data-i="${Number(cell.dataset.i) + move[0]}"][data-j="${Number(cell.dataset.j) + move[1]}"]`);
     if (next) { cell.tabIndex = -1; next.tabIndex = 0; next.focus(); }
   });
-  $("confusion").replaceChildren(el("h2", {}, `Confusion matrix of ${page.model}${cut}`),
-    el("p", { class: "quiet" }, "test rows, and their share of the true class; a cell filters the mistakes below"),
-    scroll(grid, "confusion matrix"));
+  $("confusion").replaceChildren(el("h2", {}, t("Confusion matrix of {model}", { model: page.model }) + cut),
+    el("p", { class: "quiet" }, t("test rows, and their share of the true class; a cell filters the mistakes below")),
+    scroll(grid, t("confusion matrix")));
   $("confusion").hidden = false;
 }
 
@@ -663,9 +669,9 @@ function drawClasses(test) {
   const rated = (x) => el("td", { class: "n" }, el("span", { class: "share", style: { width: `${3 * x}rem` } }), isNumber(x) ? x.toFixed(3) : shown(x));
   const rows = test.classes.map((name, i) => [el("td", { dir: "auto" }, String(name)), rated(test.precision[i]), rated(test.recall[i]), rated(test.f1[i]), test.support[i]])
     .sort((a, b) => (drawClasses.byScore ? Number(a[3].textContent) - Number(b[3].textContent) : 0));
-  const toggle = el("button", { onclick: () => { drawClasses.byScore = !drawClasses.byScore; drawClasses(test); } }, drawClasses.byScore ? "in their order" : "lowest F1 first");
-  $("classes").replaceChildren(el("div", { class: "head" }, el("h2", {}, `Per class, ${page.model}`), toggle),
-    scroll(table(["class", "precision", "recall", "F1", "support"].map((text, i) => el("th", { scope: "col", class: i ? "n" : null }, text)), rows), "scores per class"));
+  const toggle = el("button", { onclick: () => { drawClasses.byScore = !drawClasses.byScore; drawClasses(test); } }, drawClasses.byScore ? t("in their order") : t("lowest F1 first"));
+  $("classes").replaceChildren(el("div", { class: "head" }, el("h2", {}, t("Class by class: {model}", { model: page.model })), toggle),
+    scroll(table([t("class"), t("precision"), t("recall"), "F1", t("support")].map((text, i) => el("th", { scope: "col", class: i ? "n" : null }, text)), rows), t("scores per class")));
   $("classes").hidden = false;
 }
 
@@ -680,29 +686,29 @@ function drawMistakes(panel, run) {
   if (drawMistakes.state !== state) { drawMistakes.state = state; drawMistakes.most = SHEET; }
   const part = kept.slice(0, drawMistakes.most);
   const again = () => drawMistakes(panel, run);
-  const sorts = el("select", { "aria-label": "order", onchange: (event) => { drawMistakes.by = event.target.value; again(); } },
-    [["sure", classifies ? "most confident first" : "largest first"], ...(classifies ? [["pair", "by pair"]] : []), ["row", "by row"]].map(
+  const sorts = el("select", { "aria-label": t("order"), onchange: (event) => { drawMistakes.by = event.target.value; again(); } },
+    [["sure", classifies ? t("most confident first") : t("largest first")], ...(classifies ? [["pair", t("by pair")]] : []), ["row", t("by row")]].map(
       ([key, text]) => el("option", { value: key, selected: (drawMistakes.by || "sure") === key }, text)));
-  const filter = page.pair ? el("p", { role: "status" }, `true ${page.pair[0]}, predicted ${page.pair[1]}: ${whole(kept.length)} shown `,
-    page.pair[0] === page.pair[1] ? "(these are right: no mistakes) " : "",
-    el("button", { onclick: () => { page.pair = null; drawDetail(run); again(); } }, "show all")) : null;
+  const filter = page.pair ? el("p", { role: "status" }, t("true {true}, predicted {predicted}: {count} shown ", { true: page.pair[0], predicted: page.pair[1], count: whole(kept.length) }),
+    page.pair[0] === page.pair[1] ? t("(these are right: no mistakes) ") : "",
+    el("button", { onclick: () => { page.pair = null; drawDetail(run); again(); } }, t("show all"))) : null;
   const probability = (i) => (classifies ? percent(columns.probability[i], 0) : "");
   let body;
   if (panel.pictures && panel.pictures.length) {
-    body = el("div", { class: "sheet" }, part.map((i) => el("figure", { title: `row ${columns.row[i]}: true ${columns.true[i]}, predicted ${columns.predicted[i]} ${probability(i)}` },
-      el("img", { src: panel.pictures[i].startsWith("data:image/") ? panel.pictures[i] : "data:,", alt: `row ${columns.row[i]}` }),
+    body = el("div", { class: "sheet" }, part.map((i) => el("figure", { title: t("row {row}: true {true}, predicted {predicted} {probability}", { row: columns.row[i], true: columns.true[i], predicted: columns.predicted[i], probability: probability(i) }) },
+      el("img", { src: panel.pictures[i].startsWith("data:image/") ? panel.pictures[i] : "data:,", alt: t("row {row}", { row: columns.row[i] }) }),
       el("figcaption", { dir: "auto" }, `${shown(columns.true[i])} → ${shown(columns.predicted[i])} ${probability(i)}`))));
   } else {
     const names = Object.keys(columns);
     body = scroll(table(names, part.map((i) => names.map((name) => name === "row" ? el("td", { class: "n" }, columns.row[i])
-      : name === "probability" ? el("td", { class: "n" }, likely(columns[name][i])) : shown(columns[name][i])))), "mistakes");
+      : name === "probability" ? el("td", { class: "n" }, likely(columns[name][i])) : shown(columns[name][i])))), t("mistakes"));
   }
-  const more = kept.length > part.length ? el("button", { onclick: () => { drawMistakes.most += 2 * SHEET; again(); } }, `show more (${whole(kept.length - part.length)})`) : null;
-  $("mistakes").replaceChildren(el("div", { class: "head" }, el("h2", { dir: "auto" }, panel.title || "Mistakes"), sorts), filter || "", body, more || "");
+  const more = kept.length > part.length ? el("button", { onclick: () => { drawMistakes.most += 2 * SHEET; again(); } }, t("show more ({count})", { count: whole(kept.length - part.length) })) : null;
+  $("mistakes").replaceChildren(el("div", { class: "head" }, el("h2", { dir: "auto" }, panel.title || t("Mistakes")), sorts), filter || "", body, more || "");
   $("mistakes").hidden = false;
 }
 
-const PARTS = [["batches", "making batches"], ["steps", "forward, backward, update"], ["evaluate", "evaluating"], ["record", "record and checkpoints"]];
+const PARTS = [["batches", t("making batches")], ["steps", t("forward, backward, update")], ["evaluate", t("evaluating")], ["record", t("record and checkpoints")]];
 
 // Where the seconds of each fit went.
 function drawSpent(run) {
@@ -714,8 +720,8 @@ function drawSpent(run) {
       el("td", {}, el("div", { class: "parts", "aria-hidden": "true" }, PARTS.map(([key], i) => el("i", { style: { width: `${100 * share(key)}%`, background: page.colors[i] } })))),
       ...PARTS.map(told)];
   });
-  const heads = ["model", "", ...PARTS.map(([, text], i) => el("th", { scope: "col", class: "n" }, text, el("span", { class: "swatch", style: { background: page.colors[i] } })))];
-  const made = rows.length ? [el("h3", {}, "Where the time goes"), scroll(table(heads, rows), "where the time goes")] : [];
+  const heads = [t("model"), "", ...PARTS.map(([, text], i) => el("th", { scope: "col", class: "n" }, text, el("span", { class: "swatch", style: { background: page.colors[i] } })))];
+  const made = rows.length ? [el("h3", {}, t("Where the time went")), scroll(table(heads, rows), t("Where the time went"))] : [];
   $("spent").replaceChildren(...made);
   if (rows.length) $("steps").hidden = false;
 }
@@ -726,12 +732,12 @@ function drawAbout(run) {
   const pairs = (entries) => el("dl", {}, entries.flatMap(([key, text]) => [el("dt", { dir: "auto" }, key), el("dd", { dir: "auto" }, typeof text === "object" && text !== null ? JSON.stringify(text) : shown(text))]));
   const flat = (found, most = 40) => Object.entries(found || {}).slice(0, most);
   const command = Array.isArray(about.command) ? about.command.map(String).join(" ") : "";
-  const made = [["command", command], ["seed", about.seed], ["device", about.device], ["threads", about.threads], ...flat(about.data), ["versions", about.versions && Object.entries(about.versions).map(([k, v]) => `${k} ${v}`).join(", ")],
-    ["machine", about.hardware && about.hardware.processor], ["git", about.git && about.git.commit && about.git.commit + (about.git.dirty ? ", with changes" : "")]].filter(([, text]) => text !== undefined && text !== null && text !== "");
+  const made = [[t("command"), command], [t("seed"), about.seed], [t("device"), about.device], [t("threads"), about.threads], ...flat(about.data), [t("versions"), about.versions && Object.entries(about.versions).map(([k, v]) => `${k} ${v}`).join(", ")],
+    [t("machine"), about.hardware && about.hardware.processor], ["git", about.git && about.git.commit && about.git.commit + (about.git.dirty ? t(", with changes") : "")]].filter(([, text]) => text !== undefined && text !== null && text !== "");
   const block = (title, content) => el("details", { "data-title": title, open: (drawAbout.open || {})[title], ontoggle: (event) => { drawAbout.open = { ...drawAbout.open, [title]: event.target.open }; } }, el("summary", {}, title), content);
-  $("about").replaceChildren(el("h2", {}, "How it was made"), ...[
-    facts.length ? block("recipe", pairs(facts)) : null, made.length ? block("data, code and machine", pairs(made)) : null,
-    findings.length ? block(`findings (${findings.length})`, el("ul", {}, findings.map((finding) => el("li", { dir: "auto" }, `${finding.severity}: ${finding.text}`)))) : null].filter(Boolean));
+  $("about").replaceChildren(el("h2", {}, t("Reproduce")), ...[
+    facts.length ? block(t("recipe"), pairs(facts)) : null, made.length ? block(t("data, code and machine"), pairs(made)) : null,
+    findings.length ? block(t("findings ({count})", { count: findings.length }), el("ul", {}, findings.map((finding) => el("li", { dir: "auto" }, `${finding.severity}: ${finding.text}`)))) : null].filter(Boolean));
   $("about").hidden = false;
 }
 
@@ -742,8 +748,8 @@ const seen = new IntersectionObserver((entries) => {
 }, { rootMargin: "200px" });
 
 const TITLES = {
-  mistakes: "Mistakes", calibration: "Calibration", residuals: "Predicted against true", weights: "Weights",
-  learning: "Would more data help?", data: "The data",
+  mistakes: t("Mistakes"), calibration: t("Calibration: can the probabilities be trusted?"), residuals: t("Predicted against true"), weights: t("Weights"),
+  learning: t("Would more data help?"), data: t("Training rows"),
 };
 const OPTIONAL = ["learning", "data"]; // where there is none there is nothing to say
 
@@ -756,7 +762,7 @@ function lazy(id, wanted, run, kind, show) {
   section.key = `${run.row.id} ${key}`;
   run.panels = run.panels || new Map();
   section.hidden = false;
-  section.replaceChildren(el("h2", {}, TITLES[kind]), el("p", { class: "quiet" }, "loading …"));
+  section.replaceChildren(el("h2", {}, TITLES[kind]), el("p", { class: "quiet" }, t("loading …")));
   const current = () => page.focus === run.row.id && page.model === model;
   section.wanted = async () => {
     section.wanted = null;
@@ -767,7 +773,7 @@ function lazy(id, wanted, run, kind, show) {
         if (kind === "weights" && !page.picked) which = "linear" in run.detail.models ? "linear" : "";
         const answer = await fetch(`panel?${new URLSearchParams({ id: run.row.id, kind, model: which })}`);
         panel = answer.ok ? await answer.json() : { problem: await answer.text() };
-      } catch { panel = { problem: "the viewer does not answer" }; }
+      } catch { panel = { problem: t("the viewer does not answer") }; }
       if (!panel.problem || OPTIONAL.includes(kind)) run.panels.set(key, panel);
     }
     if (!current()) return;
@@ -872,7 +878,7 @@ function drawWindow(card, told) {
       nearness.observe(card.body);
     } else if (told.kind === "pictures") {
       card.image = el("img", { alt: told.title });
-      card.slider = el("input", { type: "range", min: 1, step: 1, "aria-label": `pictures shown in ${told.title}`, oninput: () => {
+      card.slider = el("input", { type: "range", min: 1, step: 1, "aria-label": t("pictures shown in {title}", { title: told.title }), oninput: () => {
         card.place = Number(card.slider.value) - 1;
         showPicture(card);
       } });
@@ -909,8 +915,8 @@ function showPicture(card) {
   slider.max = pictures.length;
   slider.value = place + 1;
   slider.hidden = pictures.length < 2;
-  const told = [pictures.length > 1 ? `${place + 1} of ${pictures.length}` : null,
-    isNumber(picture.time) ? `after ${picture.time.toFixed(1)} s` : null, picture.caption].filter(Boolean).join(" · ");
+  const told = [pictures.length > 1 ? t("{shown} of {all}", { shown: place + 1, all: pictures.length }) : null,
+    isNumber(picture.time) ? t("after {seconds} s", { seconds: picture.time.toFixed(1) }) : null, picture.caption].filter(Boolean).join(" · ");
   slider.setAttribute("aria-valuetext", told);
   card.note.textContent = told;
 }
@@ -972,7 +978,7 @@ function loadPlotly() {
   requestAnimationFrame(() => setTimeout(() => { // after the table has been painted
     const script = el("script", { src: "plotly.js", async: true });
     script.onload = () => { mark("plotly"); ready.splice(0).forEach((work) => work()); draw("curves", "windows"); };
-    script.onerror = () => { $("waiting").textContent = "The script that draws the curves could not be loaded."; };
+    script.onerror = () => { $("waiting").textContent = t("The script that draws the curves could not be loaded."); };
     document.head.append(script);
   }, 0));
 }
@@ -1130,8 +1136,8 @@ function traces(drawn, axis, name, unit, smoothing) {
 
 function config(numbers) {
   const save = (format) => (node) => Plotly.downloadImage(node, { format, filename: "linnet" });
-  const more = [{ name: "save as SVG", icon: Plotly.Icons.camera, click: save("svg") }];
-  if (numbers()) more.push({ name: "save the numbers as CSV", icon: Plotly.Icons.disk, click: () => saveCsv(numbers()) });
+  const more = [{ name: t("save as SVG"), icon: Plotly.Icons.camera, click: save("svg") }];
+  if (numbers()) more.push({ name: t("save the numbers as CSV"), icon: Plotly.Icons.disk, click: () => saveCsv(numbers()) });
   return {
     displaylogo: false, responsive: false, typesetMath: false, modeBarButtonsToAdd: more,
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
@@ -1265,7 +1271,7 @@ function drawModels() {
   const names = new Set();
   for (const id of page.shown || []) for (const series of page.runs.get(id)?.series.values() || []) names.add(series.model);
   const select = $("models");
-  const options = [["auto", "automatic"], ["all", "all"], ...[...names].map((name) => [name, name])];
+  const options = [["auto", t("automatic")], ["all", t("all")], ...[...names].map((name) => [name, name])];
   if (select.options.length === options.length && options.every(([key], i) => select.options[i].value === key)) return;
   const held = select.value || "auto";
   select.replaceChildren(...options.map(([key, text]) => el("option", { value: key }, text)));
@@ -1302,7 +1308,7 @@ for (const [kind, on] of [["pointerover", true], ["focusin", true], ["pointerlea
 $("filter").addEventListener("input", () => { free.table = 0; draw("table"); });
 for (const id of ["env", "windows-log", "windows-smoothing"]) $(id).addEventListener("input", () => { free.windows = 0; draw("windows"); });
 for (const id of ["models", "axis", "log", "smoothing"]) $(id).addEventListener("input", () => { free.curves = 0; draw("curves"); });
-document.addEventListener("visibilitychange", () => { if (document.hidden) { disconnect(); say("paused while hidden"); } else connect(); });
+document.addEventListener("visibilitychange", () => { if (document.hidden) { disconnect(); say(t("paused while hidden")); } else connect(); });
 window.addEventListener("pagehide", disconnect);
 if (location.search) history.replaceState(null, "", location.pathname + location.hash); // the cookie holds the key now
 connect();
