@@ -211,6 +211,10 @@ class History:
         found = model if begin is None or begin.title is None else begin.title
         return cut(found, MAX_TITLE)
 
+    def titles(self) -> dict[str, str]:
+        """The titles of all models without their article, as in tables: "perceptron" of mlp."""
+        return {model: self.title(model).removeprefix("the ") for model in self.models}
+
     def series(self) -> dict[str, Parts]:
         """The curves of each model, as lists of equal length.
 

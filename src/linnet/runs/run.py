@@ -239,8 +239,8 @@ class Run:
         """Loss and accuracy, or RMSE, of training and validation; see ``linnet.figures.curves``."""
         from linnet.figures import curves
 
-        series = self._series()
-        return curves({self.name: series}, x=x, log=log, smoothing=smoothing)
+        series, titles = self._series(), self.history().titles()
+        return curves({self.name: series}, x=x, log=log, smoothing=smoothing, titles=titles)
 
     def learning_curve(self) -> Figure:
         """Validation loss and accuracy, or RMSE, by the number of training rows. Raises
