@@ -997,7 +997,7 @@ def test_a_panel_that_is_made_does_not_hold_the_server(
             ended.set()
         return b""
 
-    monkeypatch.setattr(panels, "compute", compute)
+    monkeypatch.setattr(panels.Maker, "compute", compute)
     found = site.until("tick")
     (id,) = (event["data"]["id"] for event in found if event["event"] == "run")
     answers: list[int] = []

@@ -4,12 +4,22 @@ wide its predictions are."""
 from __future__ import annotations
 
 import contextlib
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
 
 from linnet.core.html import Html, tag
 from linnet.core.text import figure, percent
 from linnet.errors import InputError, LinnetError
-from linnet.figures import dependence, dependence_pair, importance, intervals, slices, thresholds
+from linnet.figures import (
+    Figure,
+    dependence,
+    dependence_pair,
+    importance,
+    intervals,
+    slices,
+    thresholds,
+)
 from linnet.insight.claims import Chance
 from linnet.insight.slices import Slices
 from linnet.insight.thresholds import table as cuts_of
@@ -17,6 +27,8 @@ from linnet.runs import insights
 from linnet.runs.run import Run
 from linnet.show.report.document import Document
 from linnet.show.report.html import Fixed, table
+
+Item = TypeVar("Item")
 
 MOST_ROWS = 12
 """The most slices in the table of the worst."""
@@ -45,6 +57,69 @@ def found(run: Run) -> dict[str, Any] | str:
         return str(error)
 
 
+def drawn(run: Run, kind: str) -> Figure:
+    """One of the figures of this module, as the live page shows it. Raises ``InputError`` if the
+    run has none of this ``kind``."""
+    make = {
+        "dependence": _dependence, "importance": _importance, "intervals": _intervals,
+        "slices": _slices, "thresholds": _thresholds,
+    }[kind]  # fmt: skip
+    return make(run)
+
+
+def _kept(run: Run) -> dict[str, Any]:
+    """What the run keeps of its rows, or computes again; raises ``InputError`` if it cannot."""
+    kept = found(run)
+    if isinstance(kept, str):
+        raise InputError(kept)
+    return kept
+
+
+def _titled(run: Run, found: Mapping[str, Item]) -> dict[str, Item]:
+    """By the titles of the models, such as perceptron, in place of their names."""
+    titles = run.history().titles()
+    return {titles.get(name, name): each for name, each in found.items()}
+
+
+def _dependence(run: Run) -> Figure:
+    curves = _kept(run)["dependence"]
+    if not curves:
+        raise InputError("no column changes the predictions")
+    return dependence([replace(each, curves=_titled(run, each.curves)) for each in curves])
+
+
+def _importance(run: Run) -> Figure:
+    kept = _kept(run)
+    if not kept.get("importance"):
+        raise InputError(kept["why"].get("importance") or "not computed")
+    return importance(_titled(run, kept["importance"]))
+
+
+def _slices(run: Run) -> Figure:
+    told = _kept(run).get("slices", {}).get(run.chosen)
+    if not isinstance(told, Slices):
+        raise InputError("no slice has rows enough to be tested")
+    return slices(told, run.history().titles().get(run.chosen, run.chosen), MOST_ROWS)
+
+
+def _thresholds(run: Run) -> Figure:
+    y, p, _, _ = insights.positive(run, run.chosen)
+    return thresholds(cuts_of(y, p, thresholds=FINE), _chosen_at(_kept(run)))
+
+
+def _chosen_at(kept: Mapping[str, Any]) -> float | None:
+    """The chosen threshold."""
+    told = kept.get("threshold")
+    return None if told is None else float(told["choice"]["chosen"]["threshold"])
+
+
+def _intervals(run: Run) -> Figure:
+    plain = insights.calibration(run, run.chosen, scaled=False)
+    every = insights.coverage(run, run.chosen, scaled=not plain.classifies)
+    levels = [{"level": c.level, "share": c.share, "width": c.width, "size": c.size} for c in every]
+    return intervals(levels, "" if plain.classifies else ", ".join(plain.names))
+
+
 def thresholds_part(document: Document, run: Run, kept: dict[str, Any] | str) -> list[Html]:
     """For two classes: the curves, the table of thresholds, and the chosen one."""
     chosen = run.chosen
@@ -54,7 +129,7 @@ def thresholds_part(document: Document, run: Run, kept: dict[str, Any] | str) ->
     except LinnetError:  # of another task, or the test rows are of one class
         return []
     told = kept.get("threshold") if isinstance(kept, dict) else None
-    at = None if told is None else float(told["choice"]["chosen"]["threshold"])
+    at = _chosen_at(kept) if isinstance(kept, dict) else None
     rows = [
         [
             f"{cut.threshold:.3g}" + (" (chosen by F1)" if cut.threshold == at else ""),
@@ -92,7 +167,6 @@ def intervals_part(document: Document, run: Run) -> list[Html]:
         every = insights.coverage(run, chosen, scaled=not plain.classifies)
     except LinnetError as error:
         return [tag("h2", title), tag("p", str(error), class_="none")]
-    levels = [{"level": c.level, "share": c.share, "width": c.width, "size": c.size} for c in every]
     if plain.classifies:
         rows = [[percent(c.level), percent(c.share), c.size] for c in every]
         heads = ["asked", "held on other rows", "classes in a set, mean"]
@@ -119,10 +193,9 @@ def intervals_part(document: Document, run: Run) -> list[Html]:
             "larger: run.intervals(scaled=True).interval(prediction, 0.9)."
         )
     kept = [row for row, c in zip(rows, every, strict=False) if c.level in SHOWN_LEVELS]
-    unit = "" if plain.classifies else ", ".join(plain.names)
     notes = [tag("p", each, class_="none") for each in plain.notes]
     return [
-        document.figure(title, lambda: intervals(levels, unit)),
+        document.figure(title, lambda: _intervals(run)),
         tag("p", words, class_="none"),
         table(heads, kept, blocks=True),
         *notes,
@@ -157,7 +230,7 @@ def slices_part(document: Document, run: Run, kept: dict[str, Any] | str) -> lis
         "correction. Columns that the model does not know: linnet evaluate RUN DATA --by COLUMN."
     )
     return [
-        document.figure("For whom does it fail?", lambda: slices(told, run.chosen, MOST_ROWS)),
+        document.figure("For whom does it fail?", lambda: _slices(run)),
         tag("p", words, class_="none"),
         table(heads, rows, blocks=True),
     ]
@@ -171,7 +244,7 @@ def importance_part(document: Document, run: Run, kept: dict[str, Any] | str) ->
         return []
     if isinstance(kept, str) or not kept.get("importance"):
         return [tag("h2", title), tag("p", str(why or "not computed"), class_="none")]
-    parts = [document.figure(title, lambda: importance(kept["importance"]))]
+    parts = [document.figure(title, lambda: _importance(run))]
     grouped = [each.name for each in kept["importance"][run.chosen] if len(each.columns) > 1]
     if grouped:
         words = "Strongly correlated, so exchanged together: " + "; ".join(grouped) + "."
@@ -179,14 +252,15 @@ def importance_part(document: Document, run: Run, kept: dict[str, Any] | str) ->
     curves = kept["dependence"]
     if curves:
         title = "How do predictions depend on them?"
-        parts.append(document.figure(title, lambda: dependence(curves)))
+        parts.append(document.figure(title, lambda: _dependence(run)))
         if grouped:
             words = "Each changes alone here; the columns that are correlated with it stay."
             parts.append(tag("p", words, class_="none"))
     pair = kept["pair"]
     if pair is not None:
         head = "The two columns that interact most"
-        parts.append(document.figure(head, lambda: dependence_pair(pair)))
+        named = replace(pair, curves=_titled(run, pair.curves))
+        parts.append(document.figure(head, lambda: dependence_pair(named)))
     return parts
 
 

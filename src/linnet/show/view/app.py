@@ -103,6 +103,7 @@ class Page:
         self._held = 0
         self._panels: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
         self._computing = asyncio.Semaphore(1)
+        self._maker = panels.Maker()
         self._app = Starlette(
             routes=[
                 Route("/", self._file("page.html")),
@@ -116,6 +117,11 @@ class Page:
                 Route("/picture", self._picture),
             ]
         )
+
+    async def end(self) -> None:
+        """End the process that makes panels."""
+        self.ending = True
+        await self._maker.end()
 
     async def _do(self, work: Callable[..., Result], *given: Any) -> Result:
         """Do some work in the one thread."""
@@ -152,6 +158,8 @@ class Page:
         def detail() -> bytes:
             return files.dumps(run.detail()).encode()
 
+        if (run.row or {}).get("metric"):  # its panels will be asked for
+            await self._maker.begin()
         return _json(await self._do(detail))
 
     async def _windows(self, request: Request) -> Response:
@@ -209,7 +217,7 @@ class Page:
         _, kind, model, _ = key
         async with self._computing:
             if key not in self._panels:
-                self._panels[key] = await panels.compute(run, kind, model)
+                self._panels[key] = await self._maker.compute(run, kind, model)
                 while sum(map(len, self._panels.values())) > MAX_KEPT_BYTES:
                     self._panels.popitem(last=False)
 
