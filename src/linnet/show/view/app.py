@@ -48,7 +48,8 @@ QUIET_SECONDS = 10.0
 MAX_STREAMS = 32
 MAX_SHOWN = 50
 FIRST_SHOWN = 20
-"""A page that has not chosen runs gets the curves of this many: running runs, then the newest."""
+"""A page that has not chosen runs gets the curves of this many of one data set and task: running runs,
+then the newest."""
 
 MAX_SHARED_BYTES = 32 << 20
 """The most bytes of points of curves that are kept as they are sent, for the next page."""
@@ -410,11 +411,15 @@ def _json(content: bytes) -> Response:
 
 
 def _first(runs: Iterable[Follower]) -> list[str]:
+    """The runs of the same data and task as the newest, those that run before others."""
+
     def order(run: Follower) -> tuple[bool, str]:
         row = run.row or {}
         return row.get("state") == "running", str(row.get("created"))
 
-    return [run.id for run in sorted(runs, key=order, reverse=True)[:FIRST_SHOWN]]
+    found = sorted(runs, key=order, reverse=True)
+    alike = [run.id for run in found if run.group == found[0].group]
+    return alike[:FIRST_SHOWN]
 
 
 def _offsets(text: str) -> dict[str, int]:
@@ -431,7 +436,7 @@ def _now(run: Follower) -> bytes:
     state = (run.row or {}).get("state")
     now = run.now if state == "running" else {k: v for k, v in run.now.items() if k == "best"}
     about = {"id": run.id, "now": now, "version": run.version}
-    about |= {"epochs": run.units, "folds": run.folds}
+    about |= {"epochs": run.units, "folds": run.folds, "titles": run.titles}
     return _message("now", about)
 
 

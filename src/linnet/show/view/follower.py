@@ -161,7 +161,7 @@ class Follower:
             return {}
         model = shortened(fit.model)
         found: Json = {"model": model, "steps": fit.total, "step": fit.at, "epoch": fit.epoch}
-        found["title"] = _clip(self.history.title(fit.model))
+        found["title"] = _clip(self.history.title(fit.model).removeprefix("the "))
         if fit.begin is not None and fit.begin.members and fit.step is not None:
             found |= {"member": fit.step.member, "members": fit.begin.members}
         if fit.scores is not None:
@@ -170,7 +170,24 @@ class Follower:
             found["best"] = best
         if model in self.curves.samples:
             found["samples"] = self.curves.samples[model]
+        if (left := self._left(fit)) is not None:
+            found["left"] = left
         return found
+
+    def _left(self, fit: Fit) -> float | None:
+        """The seconds that the fit still takes if it goes on as before, and does not stop early."""
+        if not fit.total or not fit.at or fit.end is not None:
+            return None
+        pace = fit.seconds / fit.at
+        if self.began or not pace > 0:  # a resume starts the clock anew
+            rate = self.curves.samples.get(shortened(fit.model))
+            pace = self._batch / rate if rate and self._batch else math.nan
+        return number(pace * max(0, fit.total - fit.at)) if math.isfinite(pace) else None
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The titles of the models, such as perceptron."""
+        return {shortened(name): _clip(title) for name, title in self.history.titles().items()}
 
     @property
     def units(self) -> dict[str, float]:
@@ -191,6 +208,12 @@ class Follower:
                 found[shortened(fit.model)] = told
         return found
 
+    @property
+    def group(self) -> str:
+        """What it is about: runs of the same data, target and task can be compared."""
+        parts = [self._about.get("data"), self._facts.get("target"), self._facts.get("task")]
+        return " · ".join(_clip(part, 60) for part in parts if part)
+
     def look(self) -> None:
         """Update the row."""
         try:
@@ -208,6 +231,7 @@ class Follower:
             **{key: _clip(self._about.get(key)) for key in ("created", "data", "chosen")},
             **{key: self._about.get(key) for key in ("metric", "value", "interval")},
             "facts": self._facts,
+            "group": self.group,
             "windows": windows.size(self.path),
         }
         if row != self.row:
@@ -309,7 +333,7 @@ class Follower:
             "models": models,
             "yardstick": metrics.get("yardstick", _yardstick(self.history.yardstick)),
             "titles": {
-                name: _clip(self.history.title(name))
+                name: _clip(self.history.title(name).removeprefix("the "))
                 for name in [*models, *metrics.get("yardstick", {})]
             },
             **{key: metrics.get(key) for key in ("chosen", "choice", "comparisons", "verdict")},
@@ -392,7 +416,7 @@ def _scores(fit: Fit) -> Json:
     if best := _best(fit):
         found["valid"] = {**best, "by": "folds"} if fit.folded else best
     if fit.end is not None:
-        found["fit"] = {"reason": _clip(fit.end.reason, 2000)}
+        found["fit"] = {"reason": _clip(fit.end.reason, 2000), **_numbers({"seconds": fit.seconds})}
     if fit.test is not None:
         found["test"] = fit.test.test
     return found

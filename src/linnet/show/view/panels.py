@@ -111,7 +111,9 @@ def make(run: Run, kind: str, model: str) -> dict[str, Any]:
 
 def main() -> None:
     """Answer each question, a line on standard input, with a panel, a line on standard output."""
-    from linnet.figures import calibration  # noqa: F401  # ready before the first question
+    import sklearn.metrics  # noqa: F401  # what most panels need, before the first is asked for
+
+    from linnet.figures import calibration  # noqa: F401
     from linnet.fit import artifact  # noqa: F401
     from linnet.runs.run import Run
 

@@ -8,13 +8,18 @@ const STATES = ["running", "finished", "stopped", "failed", "crashed"];
 const MAX_COLUMNS = 12;   // of what differs between recipes
 const MAX_POINTS = 16000; // of all lines of a plot
 const MAX_SHOWN = 50;     // runs whose curves are asked for
+const FIRST_SHOWN = 20;   // of them, unless a person chooses
+const MAX_READ = 16;      // lines that one readout tells
+const FAR = 1.5;          // how many times the distance of its quartiles a value may be away from them
 const LONG = 24;          // characters of a name whose parts that all others have too are left out
 const NAME = 44;          // characters of a name that are shown
 const SHEET = 60;         // mistakes shown at a time
 
 const page = {
   runs: new Map(),      // id -> {row, now, version, epochs, folds, series, detail, asked}
-  shown: null,          // ids whose curves are drawn; null: not told yet
+  shown: null,          // ids whose curves are asked for; null: not told yet
+  picks: false,         // whether a person chose them; else they are those of the focus's data and task
+  kept: new Set(),      // ids that the filter keeps
   hidden: new Set(),    // "id model" of lines taken out by the legend
   focus: null,          // the run that is told of in full
   chosen: false,        // whether a person chose it
@@ -136,6 +141,9 @@ function table(headings, rows, props = {}) {
     el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map(cell)))));
 }
 
+// The title of a model, such as perceptron; its name while it is not known.
+const titleOf = (run, model) => run.titles[model] || (run.detail && run.detail.titles || {})[model] || model;
+
 const scroll = (what, label) => el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, what);
 const stateOf = (state) => STATES.includes(state) ? state : "unknown";
 const STATE_TEXTS = { running: t("running"), finished: t("finished"), stopped: t("stopped"), failed: t("failed"), crashed: t("crashed") };
@@ -165,11 +173,12 @@ function connect() {
   on("hello", (data) => {
     page.colors = data.colors;
     $("root").textContent = $("root").title = data.root;
-    document.title = `${data.root.split("/").pop()} · linnet`;
+    page.root = data.root.split("/").pop();
+    drawTitle();
   });
   on("shown", (data) => {
     page.shown = new Set(data.runs);
-    draw("table");
+    draw("table", "curves");
     if (!page.plotly && page.runs.size) loadPlotly();
   });
   on("run", takeRow);
@@ -214,12 +223,12 @@ function takeRow(row) {
   let run = page.runs.get(row.id);
   if (!run) {
     const fresh = Boolean(page.shown); // it has come while the page is open
-    run = { row, brief: row.name, now: {}, version: -1, epochs: {}, folds: {}, series: new Map(), detail: null, asked: -2, fresh };
+    run = { row, brief: row.name, now: {}, version: -1, epochs: {}, folds: {}, titles: {}, series: new Map(), detail: null, asked: -2, fresh };
     page.runs.set(row.id, run);
   }
   if (run.fresh && row.state) { // its first row may come before it has a state, and the next one when it has finished
     run.fresh = false;
-    if (!page.shown.has(row.id) && page.shown.size < MAX_SHOWN) {
+    if (page.picks && !page.shown.has(row.id) && page.shown.size < MAX_SHOWN && alike(run, page.runs.get(page.focus))) {
       page.shown.add(row.id);
       reconnect();
     }
@@ -236,6 +245,7 @@ function takeNow(data) {
   run.version = data.version;
   run.epochs = data.epochs || {};
   run.folds = data.folds || {};
+  run.titles = data.titles || {};
   draw("table", "run", "curves");
 }
 
@@ -288,6 +298,53 @@ function drawDue() {
   }
 }
 
+// How long something takes, as people say it.
+function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const two = (value) => String(value).padStart(2, "0");
+  if (hours) return t("{hours} h {minutes} min", { hours, minutes: two(minutes) });
+  return minutes ? t("{minutes} min {seconds} s", { minutes, seconds: two(whole % 60) }) : t("{seconds} s", { seconds: whole });
+}
+
+const far = ({ row, now }) => (row.state === "running" && now.steps ? Math.floor(100 * Math.min(1, now.step / now.steps)) : null);
+
+// The tab's title: how far the run is that is shown.
+function drawTitle() {
+  const run = page.runs.get(page.focus);
+  let text = `${page.root || ""} · linnet`;
+  if (run) {
+    const done = far(run);
+    const begin = done !== null ? `${done} % ` : ["failed", "crashed", "stopped"].includes(run.row.state) ? `${stateText(run.row.state)}: ` : "";
+    text = `${begin}${run.row.name} · linnet`;
+  }
+  if (document.title !== text) document.title = text;
+}
+
+// Whether two runs can be compared: they are of the same data, target and task.
+const alike = (one, other) => Boolean(one && other) && one.row.group === other.row.group;
+
+// Unless a person chose, what is drawn are the runs that are like the focus, and that the filter keeps.
+function follow() {
+  if (page.picks || !page.shown) return;
+  const order = (a, b) => (b.row.state === "running") - (a.row.state === "running") || String(b.row.created).localeCompare(String(a.row.created));
+  const kept = [...page.runs.values()].filter((run) => page.kept.has(run.row.id)).sort(order);
+  const focus = page.runs.get(page.focus);
+  const first = kept.some((run) => alike(run, focus)) ? focus : kept[0];
+  pick(kept.filter((run) => alike(run, first)).slice(0, FIRST_SHOWN).map((run) => run.row.id), false);
+}
+
+// Draw these runs and no others.
+function pick(ids, picks = true) {
+  page.picks = picks;
+  const wanted = new Set(ids.slice(0, MAX_SHOWN));
+  if (wanted.size === page.shown.size && ids.every((id) => page.shown.has(id))) return;
+  for (const id of page.shown) if (!wanted.has(id)) palette.delete(id);
+  page.shown = wanted;
+  reconnect();
+  draw("table", "curves");
+}
+
 // ---- the table of runs ---------------------------------------------------------------------------
 
 function scoreOf(run) {
@@ -309,16 +366,15 @@ function value(run, key) {
 }
 
 function differing(runs) {
-  const seen = new Map();
-  for (const run of runs) {
-    for (const key of Object.keys(run.row.facts || {})) if (!key.includes(".")) seen.set(key, seen.get(key) || new Set());
+  const groups = new Map();
+  for (const run of runs) groups.set(run.row.group, [...(groups.get(run.row.group) || []), run]);
+  const differ = new Set();
+  for (const group of groups.values()) {
+    const known = group.filter((run) => Object.keys(run.row.facts || {}).length);
+    const keys = new Set(known.flatMap((run) => Object.keys(run.row.facts)).filter((key) => !key.includes(".")));
+    for (const key of keys) if (new Set(known.map((run) => JSON.stringify(run.row.facts[key]))).size > 1) differ.add(key);
   }
-  const differ = [];
-  for (const [key, values] of seen) {
-    for (const run of runs) if (run.row.facts && Object.keys(run.row.facts).length) values.add(JSON.stringify(run.row.facts[key]));
-    if (values.size > 1) differ.push(key);
-  }
-  return differ;
+  return [...differ];
 }
 
 const SIGNS = {
@@ -362,34 +418,49 @@ function drawTable() {
   if (page.focus === null || !page.runs.has(page.focus) || !page.chosen) pickFocus(all);
   if (page.named !== all.length) brief(all.map((run) => run.row.name)).forEach((name, i) => { all[i].brief = cut(name, NAME); });
   page.named = all.length;
-  const differ = differing(all);
-  const keys = differ.filter((key) => key !== "data").slice(0, MAX_COLUMNS);
-  const data = new Set(all.map((run) => run.row.data)).size > 1 || all.length === 1;
+  const keys = differing(all).slice(0, MAX_COLUMNS);
   const kept = all.filter(filterOf($("filter").value)).sort(order);
+  page.kept = new Set(kept.map((run) => run.row.id));
+  follow();
+  drawTitle();
   $("count").textContent = all.length < 2 ? "" : t("{shown} of {all}", { shown: whole(kept.length), all: whole(all.length) });
+  $("picks").hidden = all.length < 2;
   const any = (key) => all.some((run) => !none(value(run, key)));
   const columns = [["name", t("run")], ...(any("score") ? [["score", t("score")]] : []), ["state", t("state")], ...(any("chosen") ? [["chosen", t("model")]] : []),
-    ...(data ? [["data", t("data")]] : []), ["created", t("made")], ...keys.map((key) => [key, key])];
-  const heads = [el("th", { scope: "col" }, el("span", { title: t("drawn among the curves") }, t("draw"))), ...columns.map(([key, text]) => {
-    const sorted = page.sort.key === key;
-    const right = kept.length && kept.every((run) => isNumber(value(run, key)) || none(value(run, key)));
-    return el("th", { scope: "col", class: right ? "n" : null, "aria-sort": sorted ? (page.sort.down ? "descending" : "ascending") : null },
-      el("button", { "data-key": `sort ${key}`, onclick: () => {
-        page.sort = { key, down: sorted ? !page.sort.down : key === "created" || key === "score" };
-        draw("table");
-      } }, text + (sorted ? (page.sort.down ? " ↓" : " ↑") : "")));
-  })];
-  const rows = kept.map((run) => rowOf(run, columns));
+    ["created", t("made")], ...keys.map((key) => [key, key])];
+  const heads = [el("th", { scope: "col" }, el("span", { title: t("drawn among the curves") }, t("draw"))), ...columns.map((column) => headOf(column, kept))];
+  const groups = new Map();
+  for (const run of kept) groups.set(run.row.group, [...(groups.get(run.row.group) || []), run]);
+  const newest = (runs) => runs.map((run) => String(run.row.created)).sort().at(-1);
+  const bodies = [...groups].sort(([, a], [, b]) => newest(b).localeCompare(newest(a))).map(([name, runs]) => el("tbody", {},
+    groups.size > 1 ? groupOf(name, runs, columns.length + 1) : null, runs.map((run) => rowOf(run, columns))));
   const active = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.key : null;
   const held = $("table").firstChild;
   const [left, top] = [$("table").scrollLeft, $("table").scrollTop];
-  const made = all.length ? el("table", {}, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows))
+  const made = all.length ? el("table", {}, el("thead", {}, el("tr", {}, heads)), bodies)
     : el("p", { class: "quiet" }, page.source ? t("No runs here yet; new runs appear automatically.") : "");
   if (held && held.isEqualNode(made)) return;
   $("table").replaceChildren(made);
   if (all.length) mark("shell");
   $("table").scrollTo(left, top);
   if (active) [...$("table").querySelectorAll("[data-key]")].find((node) => node.dataset.key === active)?.focus({ preventScroll: true });
+}
+
+function headOf([key, text], kept) {
+  const sorted = page.sort.key === key;
+  const right = kept.length && kept.every((run) => isNumber(value(run, key)) || none(value(run, key)));
+  return el("th", { scope: "col", class: right ? "n" : null, "aria-sort": sorted ? (page.sort.down ? "descending" : "ascending") : null },
+    el("button", { "data-key": `sort ${key}`, onclick: () => {
+      page.sort = { key, down: sorted ? !page.sort.down : key === "created" || key === "score" };
+      draw("table");
+    } }, text + (sorted ? (page.sort.down ? " ↓" : " ↑") : "")));
+}
+
+// The head of the runs of one data set and task.
+function groupOf(name, runs, width) {
+  return el("tr", { class: "group" }, el("th", { colspan: width, scope: "rowgroup", dir: "auto" },
+    el("span", { class: "stay" }, name || t("unknown data"), el("small", {}, ` ${t("runs: {count}", { count: whole(runs.length) })} `),
+      el("button", { "data-key": `group ${name}`, onclick: () => pick(runs.map((run) => run.row.id)) }, t("draw these")))));
 }
 
 function rowOf(run, columns) {
@@ -403,9 +474,8 @@ function rowOf(run, columns) {
       }, run.brief));
     }
     if (key === "state") {
-      const { now } = run;
-      const far = row.state === "running" && now.steps ? ` ${Math.floor(100 * Math.min(1, now.step / now.steps))} %` : "";
-      return el("td", { title: row.error || null }, el("span", { class: `state ${stateOf(row.state)}` }, stateText(row.state) + far));
+      const done = far(run);
+      return el("td", { title: row.error || null }, el("span", { class: `state ${stateOf(row.state)}` }, stateText(row.state) + (done === null ? "" : ` ${done} %`)));
     }
     if (key === "score") {
       const score = scoreOf(run);
@@ -414,18 +484,17 @@ function rowOf(run, columns) {
       const title = score.held === "test" ? t("test rows") : t("rows that were held out from training, not the test rows");
       return el("td", { class: "n", title }, text, score.held === "test" ? null : el("small", {}, ` ${t("validation")}`));
     }
+    if (key === "chosen") return el("td", { dir: "auto" }, none(row.chosen) ? "–" : titleOf(run, row.chosen));
     if (key === "created") return el("td", { title: row.created }, row.created ? row.created.slice(0, 16).replace("T", " ") : "–");
     const found = value(run, key);
     return el("td", { class: isNumber(found) ? "n" : null, dir: "auto", title: isNumber(found) ? null : found }, shown(found));
   });
   const box = el("input", {
     type: "checkbox", "data-key": `draw ${row.id}`, "aria-label": t("draw {name}", { name: row.name }), onchange: (event) => {
-      if (!page.shown) page.shown = new Set();
-      if (event.target.checked && page.shown.size < MAX_SHOWN) page.shown.add(row.id);
-      else { page.shown.delete(row.id); palette.delete(row.id); }
+      const others = [...page.shown || []].filter((id) => id !== row.id);
+      page.shown = page.shown || new Set();
+      pick(event.target.checked ? [...others, row.id] : others);
       event.target.checked = page.shown.has(row.id);
-      reconnect();
-      draw("table", "curves");
     },
   });
   box.checked = drawn;
@@ -452,10 +521,7 @@ function focusOn(id) {
   page.chosen = true;
   page.model = page.pair = page.picked = drawDetail.of = null;
   history.replaceState(null, "", `#${id}`);
-  if (page.shown && !page.shown.has(id) && page.shown.size < MAX_SHOWN) {
-    page.shown.add(id);
-    reconnect();
-  }
+  if (page.picks && !page.shown.has(id) && page.shown.size < MAX_SHOWN) pick([...page.shown, id]);
   draw("table", "run", "curves");
 }
 
@@ -490,10 +556,15 @@ function drawRun() {
     if (now.valid) told.push(t("validation {score} now", { score: headline(now.valid) }));
     if (now.best) told.push(t("{score} at its best", { score: headline(now.best) }));
     if (now.samples) told.push(t("{count} samples per second", { count: whole(now.samples) }));
+    const since = (Date.now() - Date.parse(row.created)) / 1000;
+    if (since > 0) told.push(t("{time} so far", { time: duration(since) }));
+    if (isNumber(now.left)) told.push(t("about {time} left for this model", { time: duration(now.left) }));
     parts.push(el("p", {}, told.join(" · ")));
     if (now.steps) parts.push(el("progress", { max: now.steps, value: Math.min(now.step, now.steps), "aria-label": t("steps done") }));
   }
   const detail = run.detail;
+  if (detail && Array.isArray(detail.tiles) && detail.tiles.length) parts.push(el("dl", { class: "tiles" }, detail.tiles.map(([name, told, more]) => el("div", {},
+    el("dt", {}, name), el("dd", { dir: "auto" }, told, more ? el("small", {}, more) : null)))));
   if (detail && detail.verdict) parts.push(el("p", { class: "verdict", dir: "auto" }, detail.verdict));
   if (detail && detail.problem) parts.push(el("p", { class: "problem" }, detail.problem));
   const warnings = detail ? detail.findings.filter((finding) => finding.severity !== "note") : [];
