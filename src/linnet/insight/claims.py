@@ -333,7 +333,7 @@ class Falls(Estimate):
         return tr("{value} (95 % interval: {low} to {high})", value=self.value, low=low, high=high)
 
 
-def within(form: str, **parts: str) -> str:
+def within(form: str, /, **parts: str) -> str:
     """``form`` with ``parts`` of it, which may be forms too, put at their names in braces."""
     for name, part in parts.items():
         form = form.replace(f"{{{name}}}", part)

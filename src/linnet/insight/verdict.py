@@ -315,7 +315,9 @@ def _no_better(tests: _Tests) -> list[Judgement]:
     own, constant = [tests.told(name) for name in tests.poor], tests.told(BASELINE)
     titles = [_title(name) for name in tests.poor]
     if len(titles) == 1:
-        form = tr("{models} is not better than the best constant: {own} against {constant} {where}.")
+        form = tr(
+            "{models} is not better than the best constant: {own} against {constant} {where}."
+        )
     else:
         form = tr(
             "neither {models} is better than the best constant: {own} against {constant} {where}."
