@@ -69,14 +69,14 @@ def judge(metrics: Mapping[str, Any], titles: Mapping[str, str]) -> list[Judgeme
     task = task_in(metrics["models"][BASELINE].get("test") or {})
     if task is None:
         return [*_untested(metrics, titles), *_chosen(metrics, titles, {}, ())]
-    tests = _Tests(metrics, titles, task)
-    found: dict[str, _Found] = {}
+    tests = Tests(metrics, titles, task)
+    found: dict[str, Found] = {}
     said: list[Judgement] = []
     for name in tests.models:
         if (comparison := between(tests.comparisons, name, LINE)) is None:
             continue
         first = not any("p" in sentence.evidence for sentence in said)
-        found[name] = _Found.of(tests, comparison, name, LINE, first)
+        found[name] = Found.of(tests, comparison, name, LINE, first)
         if not {LINE, name} <= set(tests.poor):
             said.append(_compared(tests, name, found[name]))
     if not found:
@@ -90,7 +90,7 @@ def judge(metrics: Mapping[str, Any], titles: Mapping[str, str]) -> list[Judgeme
     return [*said, *_chosen(metrics, titles, outcomes, tests.poor)]
 
 
-class _Tests:
+class Tests:
     """The scores of test rows: of ``models``, all but the constant. ``poor`` are the models whose
     scores are not better than the constant's; of the ``inaccurate`` ones only the probabilities
     are."""
@@ -119,6 +119,15 @@ class _Tests:
         """Whether the log loss of a model is lower than the constant's."""
         a, b = (number(self.scores[each].get("log_loss")) for each in (name, BASELINE))
         return a < b
+
+    def interval(self, name: str) -> tuple[float, float] | None:
+        """The 95 % interval of a model's headline score; None if it is not known."""
+        scores = self.scores.get(name, {})
+        ends = scores.get(f"{self.task.score}_interval") or ()
+        low, high = map(number, ends) if len(ends) == 2 else (math.nan, math.nan)
+        rests = scores.get("interval")
+        one = isinstance(rests, dict) and rests.get("units") == 1
+        return (low, high) if low <= high and not one else None
 
     def told(self, name: str) -> Told:
         """The headline score of a model."""
@@ -173,7 +182,7 @@ def _title(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
     """What the paired test shows of a model against ``other``, as figures of a sentence."""
 
     outcome: Kind
@@ -186,8 +195,8 @@ class _Found:
 
     @classmethod
     def of(
-        cls, tests: _Tests, comparison: Mapping[str, Any], model: str, other: str, first: bool
-    ) -> _Found:
+        cls, tests: Tests, comparison: Mapping[str, Any], model: str, other: str, first: bool
+    ) -> Found:
         """Of this comparison. If its figures contradict it, it shows nothing."""
         gained = gain(comparison, model)
         ends = [number(end) for end in gained.get("difference_interval") or ()]
@@ -206,7 +215,7 @@ class _Found:
         return cls(outcome, chance, _why(comparison, model, other), other, equal)
 
 
-def _compared(tests: _Tests, net: str, found: _Found) -> Judgement:
+def _compared(tests: Tests, net: str, found: Found) -> Judgement:
     """A net against the line."""
     own, line, chance = tests.told(net), tests.told(LINE), found.chance
     titles = {"net": _title(net), "line": _title(LINE)}
@@ -279,13 +288,13 @@ def reason(why: str) -> str:
     return {**few, "too few blocks": tr("too few blocks")}.get(why, why)
 
 
-def _yardstick(tests: _Tests, chosen: str, first: bool) -> list[Judgement]:
+def _yardstick(tests: Tests, chosen: str, first: bool) -> list[Judgement]:
     """Boosted trees against the chosen model, of which nothing good is said if it is not better
     than the constant."""
     comparison = between(tests.comparisons, YARDSTICK, chosen)
     if comparison is None or not tests.scores.get(YARDSTICK) or chosen not in tests.models:
         return []
-    found = _Found.of(tests, comparison, YARDSTICK, chosen, first)
+    found = Found.of(tests, comparison, YARDSTICK, chosen, first)
     own, title, other = tests.told(YARDSTICK), _title(YARDSTICK), _title(chosen)
     if found.equal or (found.outcome == "worse" and chosen in tests.poor + tests.inaccurate):
         form = tr("{trees}, the yardstick, have {own}.")
@@ -301,14 +310,14 @@ def _yardstick(tests: _Tests, chosen: str, first: bool) -> list[Judgement]:
     return [tests.say("yardstick", YARDSTICK, _sure(form, found.chance), own, found.chance)]
 
 
-def _score(tests: _Tests, name: str) -> Judgement:
+def _score(tests: Tests, name: str) -> Judgement:
     own, constant = tests.told(name), tests.told(BASELINE)
     form = tr("{model} has {own} {where}; the best constant has {constant}.")
     form = within(form, model=_title(name), own=own.form, constant=constant.form)
     return tests.say("score", name, form, own, constant)
 
 
-def _no_better(tests: _Tests) -> list[Judgement]:
+def _no_better(tests: Tests) -> list[Judgement]:
     """The models that are not better than the constant, in one sentence."""
     if not tests.poor:
         return []
@@ -339,7 +348,7 @@ def together(parts: Sequence[str], pair: str) -> str:
     return text
 
 
-def _inaccurate(tests: _Tests, name: str) -> Judgement:
+def _inaccurate(tests: Tests, name: str) -> Judgement:
     """A classifier that is right no more often than the constant, with better probabilities."""
     own, constant = tests.told(name), tests.told(BASELINE)
     losses = [
@@ -401,7 +410,7 @@ def _chosen(
 
 def _but(choice: Mapping[str, Any], other: str, *, against: bool, weak: bool) -> str:
     """What speaks against the chosen model, or how to use the ``other`` one."""
-    loss = _loss(choice)
+    loss = loss_of(choice)
     if against and weak:
         form = tr("; neither its {loss} nor its test score is better than the best constant's")
         return within(form, loss=loss)
@@ -418,7 +427,7 @@ def _because(
     choice: Mapping[str, Any], chosen: str, models: Sequence[str], losses: Mapping[str, float]
 ) -> str:
     """Why a model was chosen among several, by the rule of ``linnet.insight.choice``."""
-    loss, lowest = _loss(choice), choice.get("lowest")
+    loss, lowest = loss_of(choice), choice.get("lowest")
     if lowest in models and lowest != chosen:
         form = tr(
             ", the simpler model: its {loss} is within one standard error of that of {lowest}"
@@ -434,5 +443,6 @@ def _because(
     return ""
 
 
-def _loss(choice: Mapping[str, Any]) -> str:
+def loss_of(choice: Mapping[str, Any]) -> str:
+    """The loss by which a model was chosen."""
     return tr("out-of-fold loss") if choice.get("by") == "folds" else tr("validation loss")
