@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol, Self
 
 from linnet.core import events
 from linnet.core.events import MAX_WHOLE, Event, number
+from linnet.core.language import tr
 from linnet.core.text import cut
 
 MAX_TITLE = 80
@@ -212,8 +213,8 @@ class History:
         return cut(found, MAX_TITLE)
 
     def titles(self) -> dict[str, str]:
-        """The titles of all models without their article, as in tables: "perceptron" of mlp."""
-        return {model: self.title(model).removeprefix("the ") for model in self.models}
+        """The titles of all models as they stand alone, in the language in force: "perceptron"."""
+        return {model: tr(self.title(model)).removeprefix("the ") for model in self.models}
 
     def series(self) -> dict[str, Parts]:
         """The curves of each model, as lists of equal length.

@@ -128,9 +128,8 @@ def curves(
         if window := _window(own, scaled=scaled):
             ranges[f"yaxis{end}"] = window
         figure_layout[f"yaxis{end}"] = axis(
-            panel.title, anchor=f"x{end}", **({"type": "log", "dtick": "D2"} if scaled else {}),
-            **({"range": window} if window else {}),
-        )  # fmt: skip
+            panel.title, anchor=f"x{end}", **_scale(window, scaled=scaled)
+        )
     if ranges:
         figure_layout["updatemenus"] = [_switch(ranges)]
         figure_layout["margin"]["t"] += SWITCH
@@ -272,6 +271,17 @@ def _window(lines: Sequence[_Line], *, scaled: bool) -> list[float] | None:
         low, high = math.log10(low), math.log10(high)
     pad = 0.05 * (high - low) or 0.05 * abs(high) or 0.05
     return [round(float(low - pad), 6), round(float(high + pad), 6)]
+
+
+def _scale(window: list[float] | None, *, scaled: bool) -> Json:
+    """The type and the range of a vertical axis. On a log axis of a decade or more the ticks begin
+    with 1, 2 and 5; on a shorter one they are all that Plotly takes."""
+    found: Json = {"range": window} if window else {}
+    if scaled:
+        found["type"] = "log"
+        if window is None or window[1] - window[0] >= 1:
+            found["dtick"] = "D2"
+    return found
 
 
 def _usual(values: Array) -> tuple[float, float]:

@@ -9,7 +9,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from linnet.core.html import Html, data, join, tag
+from linnet.core.html import ICON, Html, data, join, tag
+from linnet.core.language import current, tr
 from linnet.errors import LinnetError
 from linnet.figures._style import MARGIN
 from linnet.figures.figure import CONFIG, Figure, plotly_script
@@ -20,7 +21,7 @@ POLICY = (
     "img-src data: blob:; base-uri 'none'; form-action 'none'"
 )
 
-STYLE, SCRIPT = (Path(__file__).with_name(f"report.{end}") for end in ("css", "js"))
+STYLE, SCRIPT, FILTER = map(Path(__file__).with_name, ("report.css", "figures.js", "filter.js"))
 WIDTH, COLOURS = 900, 32
 """The largest width and number of colours of a picture in a static report."""
 
@@ -39,11 +40,26 @@ class Document:
         self.numbers: dict[str, Any] = {}
         """The JSON in the page, for other programs."""
         self._figures: list[dict[str, Any]] = []
+        self._parts: list[tuple[str, str]] = []
+        self._heads = 0
+
+    def head(self, title: str) -> Html:
+        """The heading of a part, which the table of contents leads to."""
+        self._heads += 1
+        anchor = f"part{self._heads}"
+        self._parts.append((anchor, title))
+        return tag("h2", title, id=anchor)
+
+    def contents(self) -> Html:
+        """Links to the parts whose headings were made since the last time."""
+        parts, self._parts = self._parts, []
+        links = [tag("li", tag("a", title, href=f"#{anchor}")) for anchor, title in parts]
+        return tag("nav", tag("ol", *links), aria_label=tr("Contents"), class_="contents")
 
     def figure(self, title: str, make: Callable[[], Figure]) -> Html:
         """A figure under ``title``; the figure's own title becomes a paragraph, which can wrap. If
         the figure cannot be made, the paragraph says why."""
-        head = tag("h2", title)
+        head = self.head(title)
         try:
             figure = make()
         except LinnetError as error:
@@ -81,17 +97,22 @@ class Document:
             Html('<meta charset="utf-8">'),
             tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
             tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            tag("title", f"{title}: linnet"),
+            tag("title", f"{title} · linnet"),
+            Html(f'<link rel="icon" href="{ICON}">'),
             tag("style", style),
         ]
         scripts = [tag("script", data(self.numbers), type="application/json", id="numbers")]
+        if not self.static:
+            scripts.append(tag("script", Html(FILTER.read_text(encoding="utf-8"))))
         if self._figures:
             scripts += [
                 tag("script", data(self._figures), type="application/json", id="figures"),
                 tag("script", Html(plotly_script().replace("</script", "<\\/script"))),
                 tag("script", Html(SCRIPT.read_text(encoding="utf-8"))),
             ]
-        page = tag("html", tag("head", *head), tag("body", tag("main", body), *scripts), lang="en")
+        page = tag(
+            "html", tag("head", *head), tag("body", tag("main", body), *scripts), lang=current()
+        )
         return f"<!doctype html>\n{page}\n"
 
 

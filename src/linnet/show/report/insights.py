@@ -166,7 +166,7 @@ def intervals_part(document: Document, run: Run) -> list[Html]:
         plain = insights.calibration(run, chosen, scaled=False)
         every = insights.coverage(run, chosen, scaled=not plain.classifies)
     except LinnetError as error:
-        return [tag("h2", title), tag("p", str(error), class_="none")]
+        return [document.head(title), tag("p", str(error), class_="none")]
     if plain.classifies:
         rows = [[percent(c.level), percent(c.share), c.size] for c in every]
         heads = ["asked", "held on other rows", "classes in a set, mean"]
@@ -243,7 +243,7 @@ def importance_part(document: Document, run: Run, kept: dict[str, Any] | str) ->
     if run._manifest(run.chosen).schema_.example != "row":
         return []
     if isinstance(kept, str) or not kept.get("importance"):
-        return [tag("h2", title), tag("p", str(why or "not computed"), class_="none")]
+        return [document.head(title), tag("p", str(why or "not computed"), class_="none")]
     parts = [document.figure(title, lambda: _importance(run))]
     grouped = [each.name for each in kept["importance"][run.chosen] if len(each.columns) > 1]
     if grouped:

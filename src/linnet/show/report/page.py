@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 import os
 import shlex
 from collections.abc import Mapping, Sequence
@@ -14,6 +13,7 @@ from linnet.core import files
 from linnet.core.events import number
 from linnet.core.history import History
 from linnet.core.html import Html, join, put, tag
+from linnet.core.language import tr
 from linnet.core.text import likely, percent
 from linnet.errors import InputError, LinnetError
 from linnet.figures import Figure, curves
@@ -30,7 +30,7 @@ from linnet.runs.curve import read as read_curve
 from linnet.runs.run import Run
 from linnet.show.report import insights, windows
 from linnet.show.report.document import Document
-from linnet.show.report.html import Fixed, scroll, shown, table
+from linnet.show.report.html import Share, scroll, shown, table
 
 MANY_CLASSES = 40
 """With more classes, the confusion matrix is a figure and not a table."""
@@ -40,6 +40,9 @@ SMOOTHING = 0.7
 
 MAX_COLUMNS = 20
 """The most columns of a table that are shown beside a mistake."""
+
+MAX_MISTAKES, LEAST_MISTAKES = 96, 36
+"""The most mistakes in a report, and in a static one."""
 
 MAX_SHEET_BYTES = 100 << 10
 """The most bytes for the pictures of mistakes in a static report; if there are more, they are
@@ -82,50 +85,82 @@ class Page(Document):
         """The section about one run."""
         metrics, info, history = run.metrics, run.info, run.history()
         self.numbers[name] = metrics
-        chosen = run.chosen
-        scores = metrics["models"][chosen]
         parts = [
-            tag("h1", name),
-            tag("p", run.verdict, class_="verdict"),
-            self._reasons(run),
-            tag("h2", "The models"),
+            self.head(tr("The models")),
             _scores(metrics, history),
-            self.figure("Curves", lambda: run.curves(smoothing=SMOOTHING)),
-            _spent(history),
+            self.figure(tr("Curves"), lambda: run.curves(smoothing=SMOOTHING)),
         ]
         if windows.has(run.place):
             parts.append(windows.windows(self, run.place))
-        if (run.place / directory.LEARNING).is_file():
-            parts.append(self.figure("Would more data help?", run.learning_curve))
-            parts.append(_fewer_rows(run))
-        kept = insights.found(run)
-        test = scores.get("test")
-        classifies = task_in(test or {}) is CLASSES
-        if test and classifies:
-            parts += [tag("h2", f"Class by class: {history.title(chosen)}"), _classes(test)]
-            if len(test["classes"]) <= MANY_CLASSES:
-                parts.append(_confusion(test))
-            else:
-                parts.append(self.figure("Confusion", run.confusion))
-            title = "Calibration: can the probabilities be trusted?"
-            parts.append(self.figure(title, run.calibration))
-            parts += insights.thresholds_part(self, run, kept)
-        elif test:
-            parts.append(self.figure("Predicted against true", run.residuals))
-            parts.append(self.figure("Residuals", run.errors))
-        if test:
-            parts += insights.intervals_part(self, run)
-            what = "Mistakes" if classifies else "Largest errors"
-            parts.append(self._mistakes(run, what))
-            parts += insights.slices_part(self, run, kept)
-            parts += insights.importance_part(self, run, kept)
+        parts += self._tested(run)
         if LINE in metrics["models"]:
-            title = "Coefficients of the linear model"
+            title = tr("Coefficients of the linear model")
             parts.append(self.figure(title, lambda: run.weights(LINE)))
             parts += insights.penalties_part(self, run)
-        parts += [self.figure("Training rows", run.examples)]
-        parts += [_data(info), _again(run, info)]
-        return tag("section", *parts)
+        if (run.place / directory.LEARNING).is_file():
+            parts.append(self.figure(tr("Would more data help?"), run.learning_curve))
+            parts.append(_fewer_rows(run))
+        parts.append(self.figure(tr("Training rows"), run.examples))
+        parts.append(_pair(self._data(info), self._spent(history)))
+        parts.append(self._again(run, info))
+        return tag("section", *self._top(name, run), self.contents(), *parts)
+
+    def _top(self, name: str, run: Run) -> list[Html]:
+        """The head: what it is about, which model to use and how sure that is, and why."""
+        answer = run.answer()
+        told = [tag("h1", name), tag("p", _about(run), class_="none")]
+        if answer is not None:
+            tiles = [tag("div", tag("dt", what), tag("dd", text)) for what, text in answer.facts()]
+            told += [tag("dl", *tiles, class_="tiles")]
+            told += [tag("p", answer.sentence, class_="verdict"), tag("p", run.verdict)]
+        else:
+            told += [tag("p", run.verdict, class_="verdict")]
+        return [*told, self._reasons(run)]
+
+    def _tested(self, run: Run) -> list[Html]:
+        """What the test rows say of the chosen model."""
+        chosen, kept = run.chosen, insights.found(run)
+        test = run.metrics["models"][chosen].get("test")
+        if not test:
+            return []
+        title = run.history().titles().get(chosen, chosen)
+        parts: list[Html] = []
+        if classifies := task_in(test) is CLASSES:
+            parts.append(_pair(self._confusion(run, test), self._classes(title, test)))
+        else:
+            parts.append(
+                _pair(
+                    self.figure(tr("Predicted against true"), run.residuals),
+                    self.figure(tr("Residuals"), run.errors),
+                )
+            )
+        parts.append(self._mistakes(run, tr("Mistakes") if classifies else tr("Largest errors")))
+        if classifies:
+            what = tr("Calibration: can the probabilities be trusted?")
+            parts.append(self.figure(what, run.calibration))
+            parts += insights.thresholds_part(self, run, kept)
+        parts += insights.intervals_part(self, run)
+        parts += insights.slices_part(self, run, kept)
+        return parts + insights.importance_part(self, run, kept)
+
+    def _confusion(self, run: Run, test: dict[str, Any]) -> Html:
+        if "confusion" in test and len(test["classes"]) <= MANY_CLASSES:
+            return join([self.head(tr("Confusion matrix")), _confusion(test)])
+        return self.figure(tr("Confusion matrix"), run.confusion)
+
+    def _classes(self, title: str, test: dict[str, Any]) -> Html:
+        head = self.head(tr("Class by class: {model}", model=title))
+        return join([head, _classes(test)])
+
+    def _spent(self, history: History) -> Html:
+        found = _spent(history)
+        return join([self.head(tr("Where the time went")), found]) if found else Html()
+
+    def _data(self, info: dict[str, Any]) -> Html:
+        return join([self.head(tr("The data")), _data(info)])
+
+    def _again(self, run: Run, info: dict[str, Any]) -> Html:
+        return join([self.head(tr("Reproduce")), _again(run, info)])
 
     def comparison(self, runs: Mapping[str, Run]) -> Html:
         """The section that compares runs: their differences and their curves."""
@@ -134,27 +169,37 @@ class Page(Document):
             for key, values in differing([run.place for run in runs.values()])
         ]
         every = {name: run.history().series() for name, run in runs.items()}
+        titles = {
+            key: title for run in runs.values() for key, title in run.history().titles().items()
+        }
         return tag(
             "section",
-            tag("h1", "Comparison"),
-            table(["", *runs], rows),
-            self.figure("Curves", lambda: curves(every, smoothing=SMOOTHING)),
+            tag("h1", tr("Comparison")),
+            _best(runs),
+            self.head(tr("What differs")),
+            table(["", *runs], rows)
+            if rows
+            else tag("p", tr("Nothing: the recipes are the same.")),
+            self.figure(tr("Curves"), lambda: curves(every, smoothing=SMOOTHING, titles=titles)),
         )
 
     def _mistakes(self, run: Run, title: str) -> Html:
         """The mistakes of the chosen model: pictures, or rows of a table."""
+        head = self.head(title)
         try:
-            figure = run.mistakes()
+            figure = run.mistakes(count=MAX_MISTAKES if not self.static else LEAST_MISTAKES)
         except LinnetError as error:
-            return join([tag("h2", title), tag("p", str(error), class_="none")])
+            return join([head, tag("p", str(error), class_="none")])
+        if not figure.columns["row"]:
+            return join([head, tag("p", tr("No mistakes: every test row was predicted right."))])
         sources = [image["source"] for image in figure.layout.get("images", ())]
         if self.static and sum(map(len, sources)) > MAX_SHEET_BYTES:
+            self._parts.pop()
             return self.figure(title, lambda: figure)
-        # without mistakes, the words are an annotation of the figure
-        notes = figure.layout.get("annotations", ())
-        words = figure.title or " ".join(html.unescape(note["text"]) for note in notes)
         shown = _sheet(figure, sources) if sources else _rows(figure)
-        return join([tag("h2", title), tag("p", words, class_="none"), shown])
+        if not self.static:
+            shown = _filtered(figure, shown)
+        return join([head, tag("p", figure.title, class_="none"), shown])
 
     def _reasons(self, run: Run) -> Html:
         """The diagnosis, and the warnings of the doctor."""
@@ -165,6 +210,55 @@ class Page(Document):
             if finding.severity == "warning"
         ]
         return tag("ul", *found, class_="reasons") if found else Html()
+
+
+def _pair(*parts: Html) -> Html:
+    """Parts beside each other; one below the other where there is little room."""
+    return tag("div", *(tag("div", part) for part in parts if part), class_="pair")
+
+
+def _about(run: Run) -> str:
+    """What the run is about, when it was made, and how long it took."""
+    info, task = run.info, run.metrics["models"][run.chosen].get("test") or {}
+    known = task_in(task)
+    seconds = sum(number(each["fit"].get("seconds")) for each in run.metrics["models"].values())
+    parts = [
+        str(info.get("data", {}).get("name") or ""),
+        "" if known is None else known.name,
+        str(info.get("created") or "")[:16].replace("T", " "),
+        tr("fitted in {seconds} s", seconds=f"{seconds:,.1f}") if seconds > 0 else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _best(runs: Mapping[str, Run]) -> Html:
+    """The answer of each run, one below the other."""
+    found = {name: answer for name, run in runs.items() if (answer := run.answer()) is not None}
+    if not found:
+        return Html()
+    heads = [what for what, _ in next(iter(found.values())).facts()]
+    heads[2] = tr("gain")  # over the line in one run, over the constant in another
+    rows = []
+    for name, answer in found.items():
+        cells = [text for _, text in answer.facts()]
+        cells[2] = f"{cells[2]} ({answer.over})"
+        rows.append([name, *cells])
+    return table([tr("run"), *heads], rows, blocks=True)
+
+
+def _filtered(figure: Figure, shown: Html) -> Html:
+    """Mistakes with choices of the true and of the predicted class, and a button for CSV."""
+    columns = figure.columns
+    parts: list[Html] = []
+    if "probability" in columns:
+        for name in (tr("true"), tr("predicted")):
+            choice = tag("select", tag("option", tr("all")))
+            parts.append(tag("label", name, " ", choice))
+    count = f"{len(columns['row'])} / {len(columns['row'])}"
+    parts += [tag("output", count), tag("button", tr("save as CSV"), type="button")]
+    heads = files.dumps(list(columns)[:4])
+    bar = tag("p", *parts, class_="filter")
+    return tag("div", bar, shown, data_filter="", data_heads=heads)
 
 
 def _scores(metrics: dict[str, Any], history: History) -> Html:
@@ -278,7 +372,7 @@ def _spent(history: History) -> Html:
     ]  # fmt: skip
     if not rows:
         return Html()
-    return join([tag("h2", "Where the time went"), table(heads, rows, blocks=True)])
+    return table(heads, rows, blocks=True)
 
 
 def _log_loss(test: dict[str, Any] | None) -> str | None:
@@ -291,7 +385,7 @@ def _log_loss(test: dict[str, Any] | None) -> str | None:
 def _classes(test: dict[str, Any]) -> Html:
     keys = ("precision", "recall", "f1")
     rows = [
-        [str(label), *(Fixed(test[key][index]) for key in keys), test["support"][index]]
+        [str(label), *(Share(test[key][index]) for key in keys), test["support"][index]]
         for index, label in enumerate(test["classes"])
     ]
     return table(["class", *keys, "support"], rows)
@@ -341,7 +435,10 @@ def _sheet(figure: Figure, sources: list[str]) -> Html:
         told = f"row {row:,}: true {words}" + ("" if p is None else f", probability {p:.4f}")
         sure = "" if p is None else f" · {100 * p:.0f}\u00a0%"
         caption = tag("figcaption", words, sure, title=told)
-        made.append(tag("figure", tag("img", src=source, alt=told), caption))
+        cells = [str(row), str(_value(true)), str(_value(predicted))]
+        cells += [] if p is None else [f"{p:.6g}"]
+        picture = tag("img", src=source, alt=told, loading="lazy")
+        made.append(tag("figure", picture, caption, data_cells=files.dumps(cells)))
     return tag("div", *made, class_="sheet")
 
 
@@ -391,7 +488,7 @@ def _data(info: dict[str, Any]) -> Html:
         if about.get(key) is not None
     ]  # fmt: skip
     notes = [tag("li", note) for note in about.get("notes", [])]
-    return join([tag("h2", "The data"), table(["", ""], rows), tag("ul", *notes)])
+    return join([table(["", ""], rows), tag("ul", *notes) if notes else Html()])
 
 
 def _again(run: Run, info: dict[str, Any]) -> Html:
@@ -415,7 +512,6 @@ def _again(run: Run, info: dict[str, Any]) -> Html:
     recipe = files.read(run.place / directory.RECIPE).decode(errors="replace")
     return join(
         [
-            tag("h2", "Reproduce"),
             table(["", ""], rows),
             tag("details", tag("summary", "the whole recipe"), tag("pre", put(recipe))),
         ]

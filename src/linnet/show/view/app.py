@@ -48,8 +48,8 @@ QUIET_SECONDS = 10.0
 MAX_STREAMS = 32
 MAX_SHOWN = 50
 FIRST_SHOWN = 20
-"""A page that has not chosen runs gets the curves of this many of one data set and task: running runs,
-then the newest."""
+"""A page that has not chosen runs gets the curves of this many of one data set and task: running
+runs, then the newest."""
 
 MAX_SHARED_BYTES = 32 << 20
 """The most bytes of points of curves that are kept as they are sent, for the next page."""

@@ -15,6 +15,7 @@ from linnet.core import files
 from linnet.core.events import Event, Resume, Yardstick
 from linnet.core.files import Place
 from linnet.core.history import Fit, History, drop_undone
+from linnet.core.language import tr
 from linnet.errors import LinnetError
 from linnet.runs import archive, directory, events, query
 from linnet.show.view import windows
@@ -161,7 +162,7 @@ class Follower:
             return {}
         model = shortened(fit.model)
         found: Json = {"model": model, "steps": fit.total, "step": fit.at, "epoch": fit.epoch}
-        found["title"] = _clip(self.history.title(fit.model).removeprefix("the "))
+        found["title"] = self.titles.get(model, model)
         if fit.begin is not None and fit.begin.members and fit.step is not None:
             found |= {"member": fit.step.member, "members": fit.begin.members}
         if fit.scores is not None:
@@ -322,6 +323,10 @@ class Follower:
                 about = directory.read_info(path)
         except (LinnetError, OSError) as error:
             problem = str(error)
+        titles = {
+            name: _clip(self.history.title(name))
+            for name in [*metrics["models"], *metrics.get("yardstick", {})]
+        }
         models = {}
         for name, scores in metrics["models"].items():
             given = {key: value for key, value in scores.items() if isinstance(value, dict)}
@@ -332,11 +337,9 @@ class Follower:
             "id": self.id,
             "models": models,
             "yardstick": metrics.get("yardstick", _yardstick(self.history.yardstick)),
-            "titles": {
-                name: _clip(self.history.title(name).removeprefix("the "))
-                for name in [*models, *metrics.get("yardstick", {})]
-            },
-            **{key: metrics.get(key) for key in ("chosen", "choice", "comparisons", "verdict")},
+            "titles": {name: tr(title).removeprefix("the ") for name, title in titles.items()},
+            **{key: metrics.get(key) for key in ("chosen", "choice", "comparisons")},
+            **_answer(metrics, titles),
             "learning": (path / directory.LEARNING).is_file(),
             "findings": [
                 {
@@ -354,6 +357,17 @@ class Follower:
             "about": about,
             "problem": problem,
         }
+
+
+def _answer(metrics: Json, titles: Mapping[str, str]) -> Json:
+    """Which model to use, and the verdict, of a run that has ended."""
+    if "verdict" not in metrics:
+        return {}
+    from linnet.insight.answer import answer, spoken
+
+    told = answer(metrics, titles)
+    verdict = spoken(metrics, lambda: titles)
+    return {"answer": None if told is None else told.plain(), "verdict": verdict}
 
 
 MAX_CLASSES = 60

@@ -1,7 +1,10 @@
 "use strict";
 // The live page. Everything that comes from a run is put in as text, never as markup.
 
-const INK = "#7a7a7a";
+const DARK = matchMedia("(prefers-color-scheme: dark)");
+const ink = () => (DARK.matches ? "#c9d1d8" : "#444c54"); // of the text of figures
+const INK = "#7a7a7a";    // of their lines
+const MODEBAR = { bgcolor: "rgba(0,0,0,0)", color: "#7a7a7a", activecolor: "#1664c0" };
 const GRID = "rgba(128,128,128,0.25)";
 const BASELINE = "constant";
 const STATES = ["running", "finished", "stopped", "failed", "crashed"];
@@ -13,7 +16,7 @@ const MAX_READ = 16;      // lines that one readout tells
 const FAR = 1.5;          // how many times the distance of its quartiles a value may be away from them
 const LONG = 24;          // characters of a name whose parts that all others have too are left out
 const NAME = 44;          // characters of a name that are shown
-const SHEET = 60;         // mistakes shown at a time
+const SHEET = 36;         // mistakes shown at a time
 
 const page = {
   runs: new Map(),      // id -> {row, now, version, epochs, folds, series, detail, asked}
@@ -142,7 +145,8 @@ function table(headings, rows, props = {}) {
 }
 
 // The title of a model, such as perceptron; its name while it is not known.
-const titleOf = (run, model) => run.titles[model] || (run.detail && run.detail.titles || {})[model] || model;
+const titles = {}; // as the last run that tells them calls its models
+const titleOf = (run, model) => run.titles[model] || (run.detail && run.detail.titles || {})[model] || titles[model] || model;
 
 const scroll = (what, label) => el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, what);
 const stateOf = (state) => STATES.includes(state) ? state : "unknown";
@@ -246,6 +250,7 @@ function takeNow(data) {
   run.epochs = data.epochs || {};
   run.folds = data.folds || {};
   run.titles = data.titles || {};
+  Object.assign(titles, run.titles);
   draw("table", "run", "curves");
 }
 
@@ -426,7 +431,7 @@ function drawTable() {
   $("count").textContent = all.length < 2 ? "" : t("{shown} of {all}", { shown: whole(kept.length), all: whole(all.length) });
   $("picks").hidden = all.length < 2;
   const any = (key) => all.some((run) => !none(value(run, key)));
-  const columns = [["name", t("run")], ...(any("score") ? [["score", t("score")]] : []), ["state", t("state")], ...(any("chosen") ? [["chosen", t("model")]] : []),
+  const columns = [["name", t("run")], ["state", t("state")], ...(any("score") ? [["score", t("score")]] : []), ...(any("chosen") ? [["chosen", t("model")]] : []),
     ["created", t("made")], ...keys.map((key) => [key, key])];
   const heads = [el("th", { scope: "col" }, el("span", { title: t("drawn among the curves") }, t("draw"))), ...columns.map((column) => headOf(column, kept))];
   const groups = new Map();
@@ -542,7 +547,7 @@ function drawRun() {
   const run = page.runs.get(page.focus);
   for (const id of ["run", "scores"]) $(id).hidden = !run;
   if (!run) {
-    for (const id of ["confusion", "mistakes", "classes", "residuals", "calibration", "weights", "learning", "data", "about"]) $(id).hidden = true;
+    for (const id of ["confusion", "mistakes", "classes", "about", ...OF_RUN, "residuals", "calibration", "weights", "errors"]) $(id).hidden = true;
     return;
   }
   const { row, now } = run;
@@ -563,9 +568,12 @@ function drawRun() {
     if (now.steps) parts.push(el("progress", { max: now.steps, value: Math.min(now.step, now.steps), "aria-label": t("steps done") }));
   }
   const detail = run.detail;
-  if (detail && Array.isArray(detail.tiles) && detail.tiles.length) parts.push(el("dl", { class: "tiles" }, detail.tiles.map(([name, told, more]) => el("div", {},
-    el("dt", {}, name), el("dd", { dir: "auto" }, told, more ? el("small", {}, more) : null)))));
-  if (detail && detail.verdict) parts.push(el("p", { class: "verdict", dir: "auto" }, detail.verdict));
+  const answer = detail && detail.answer;
+  if (answer) {
+    parts.push(el("dl", { class: "tiles" }, answer.facts.map(([name, told]) => el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, told)))));
+    parts.push(el("p", { class: "verdict", dir: "auto" }, answer.sentence));
+  }
+  if (detail && detail.verdict) parts.push(el("p", { class: answer ? "quiet long" : "verdict", dir: "auto" }, detail.verdict));
   if (detail && detail.problem) parts.push(el("p", { class: "problem" }, detail.problem));
   const warnings = detail ? detail.findings.filter((finding) => finding.severity !== "note") : [];
   if (warnings.length) parts.push(el("ul", {}, warnings.map((finding) => el("li", { class: "warning", dir: "auto" }, (finding.model ? `${finding.model}: ` : "") + finding.text))));
@@ -611,21 +619,21 @@ function drawDetail(run) {
   drawScores(run);
   const test = page.model && detail.models[page.model] ? detail.models[page.model].test : null;
   drawConfusion(run, test);
-  drawClasses(test);
+  drawClasses(run, test);
   drawAbout(run);
   drawSpent(run);
   const done = run.row.state !== "running" && detail.chosen;
   lazy("mistakes", done && test, run, "mistakes", drawMistakes);
-  lazy("calibration", done && test && test.classes, run, "calibration", drawFigure);
-  lazy("residuals", done && test && !test.classes, run, "residuals", drawFigure);
-  lazy("weights", done, run, "weights", drawFigure);
-  lazy("learning", done && detail.learning, run, "learning", drawFigure);
-  lazy("data", done, run, "data", drawFigure);
+  const two = test && test.classes && test.classes.length === 2;
+  const figures = { calibration: test && test.classes, thresholds: two, roc: two, residuals: test && !test.classes, errors: test && !test.classes,
+    intervals: test, slices: test, importance: test, dependence: test, weights: true, penalties: "linear" in detail.models, learning: detail.learning, data: true };
+  for (const [kind, wanted] of Object.entries(figures)) lazy(kind, done && wanted, run, kind, drawFigure);
 }
 
 function drawScores(run) {
   const { models, comparisons, chosen, choice, yardstick, titles = {} } = run.detail;
   const names = Object.keys(models);
+  const open = run.row.state === "running"; // what is not there may come
   const beside = Object.entries(yardstick || {}).filter(([, found]) => found.test);
   const intervals = [...names.filter((name) => name !== BASELINE || names.length === 1).map((name) => models[name]), ...beside.map(([, found]) => found)]
     .map((found) => intervalOf(found.test)).filter(Boolean);
@@ -639,12 +647,12 @@ function drawScores(run) {
     const bounds = intervalOf(test);
     return [el("td", { dir: "auto" }, label), ...(tested ? [el("td", { class: "score" }, unbroken(headline(test))), bounds ? bar(bounds, low - pad, high + pad, headline(test)) : "–"] : []),
     el("td", { class: aside }, unbroken(headline(valid))),
-    fit && isNumber(fit.seconds) ? `${fit.seconds.toFixed(1)} s` : "–", (fit && fit.reason) || "–"];
+    fit && isNumber(fit.seconds) ? `${fit.seconds.toFixed(1)} s` : "–", (fit && fit.reason) || (open ? t("running …") : "–")];
   };
   const rows = names.map((name) => cells(el("button", {
     "aria-pressed": String(page.model === name), title: t("show this model below"), onclick: () => { page.model = name; page.picked = true; page.pair = null; drawDetail(run); },
-  }, name + (name === chosen ? " ★" : "")), models[name]));
-  rows.push(...beside.map(([name, found]) => cells(`(${name})`, found)));
+  }, titleOf(run, name) + (name === chosen ? " ★" : "")), models[name]));
+  rows.push(...beside.map(([name, found]) => cells(`(${titleOf(run, name)})`, found)));
   const tests = Array.isArray(comparisons) ? comparisons : [];
   const told = tests.map((found) => {
     const [one, other] = found.pair.map((name) => titles[name] || name);
@@ -657,7 +665,7 @@ function drawScores(run) {
     return t("{one} against {other}: mean squared error lower by {difference} (95 % interval {low} to {high}); {chance}", { one, other, difference: shown(found.difference), low: shown(a), high: shown(b), chance: chance(p) }) + why;
   });
   if (tests.length > 1) told.push(t("p-values after Holm's correction for {count} comparisons", { count: tests.length }));
-  if (beside.length) told.push(t("({name}): the yardstick, boosted trees of scikit-learn on the same training rows; never chosen, not saved", { name: beside[0][0] }));
+  if (beside.length) told.push(t("({name}): the yardstick, boosted trees of scikit-learn on the same training rows; never chosen, not saved", { name: titleOf(run, beside[0][0]) }));
   told.push(...Object.values(yardstick || {}).filter((found) => found.why).map((found) => t("no yardstick: {why}", { why: found.why })));
   const held = names.some((name) => (models[name].valid || {}).by === "folds") ? t("out of fold") : t("validation, at its best");
   const by = { folds: t("★ chosen by out-of-fold loss"), validation: t("★ chosen by validation loss") }[(choice || {}).by];
@@ -729,25 +737,29 @@ function drawConfusion(run, test) {
     const next = grid.querySelector(`td[data-i="${Number(cell.dataset.i) + move[0]}"][data-j="${Number(cell.dataset.j) + move[1]}"]`);
     if (next) { cell.tabIndex = -1; next.tabIndex = 0; next.focus(); }
   });
-  $("confusion").replaceChildren(el("h2", {}, t("Confusion matrix of {model}", { model: page.model }) + cut),
+  $("confusion").replaceChildren(el("h2", {}, t("Confusion matrix of {model}", { model: titleOf(run, page.model) }) + cut),
     el("p", { class: "quiet" }, t("test rows, and their share of the true class; a cell filters the mistakes below")),
     scroll(grid, t("confusion matrix")));
   $("confusion").hidden = false;
 }
 
-function drawClasses(test) {
+function drawClasses(run, test) {
   if (!test || !Array.isArray(test.classes) || !Array.isArray(test.f1)) { fill("classes", []); return; }
   const rated = (x) => el("td", { class: "n" }, el("span", { class: "share", style: { width: `${3 * x}rem` } }), isNumber(x) ? x.toFixed(3) : shown(x));
   const rows = test.classes.map((name, i) => [el("td", { dir: "auto" }, String(name)), rated(test.precision[i]), rated(test.recall[i]), rated(test.f1[i]), test.support[i]])
     .sort((a, b) => (drawClasses.byScore ? Number(a[3].textContent) - Number(b[3].textContent) : 0));
-  const toggle = el("button", { onclick: () => { drawClasses.byScore = !drawClasses.byScore; drawClasses(test); } }, drawClasses.byScore ? t("in their order") : t("lowest F1 first"));
-  $("classes").replaceChildren(el("div", { class: "head" }, el("h2", {}, t("Class by class: {model}", { model: page.model })), toggle),
+  const toggle = el("button", { onclick: () => { drawClasses.byScore = !drawClasses.byScore; drawClasses(run, test); } }, drawClasses.byScore ? t("in their order") : t("lowest F1 first"));
+  $("classes").replaceChildren(el("div", { class: "head" }, el("h2", {}, t("Class by class: {model}", { model: titleOf(run, page.model) })), toggle),
     scroll(table([t("class"), t("precision"), t("recall"), "F1", t("support")].map((text, i) => el("th", { scope: "col", class: i ? "n" : null }, text)), rows), t("scores per class")));
   $("classes").hidden = false;
 }
 
 function drawMistakes(panel, run) {
   const { columns } = panel;
+  if (!columns.row.length) {
+    $("mistakes").replaceChildren(el("h2", {}, t("Mistakes")), el("p", {}, t("No mistakes: every test row was predicted right.")));
+    return;
+  }
   const found = columns.row.map((_, index) => index);
   const classifies = Boolean(columns.probability);
   const kept = found.filter((i) => !page.pair || (String(columns.true[i]) === page.pair[0] && String(columns.predicted[i]) === page.pair[1]));
@@ -787,7 +799,7 @@ function drawSpent(run) {
     const total = PARTS.reduce((sum, [key]) => sum + Math.max(0, spent[key] || 0), 0) || 1e-9;
     const share = (key) => Math.max(0, spent[key] || 0) / total;
     const told = ([key]) => el("td", { class: "n" }, isNumber(spent[key]) ? `${spent[key].toFixed(2)} s (${percent(share(key), 1)})` : "–");
-    return [el("td", { dir: "auto" }, name),
+    return [el("td", { dir: "auto" }, titleOf(run, name)),
       el("td", {}, el("div", { class: "parts", "aria-hidden": "true" }, PARTS.map(([key], i) => el("i", { style: { width: `${100 * share(key)}%`, background: page.colors[i] } })))),
       ...PARTS.map(told)];
   });
@@ -820,15 +832,18 @@ const seen = new IntersectionObserver((entries) => {
 
 const TITLES = {
   mistakes: t("Mistakes"), calibration: t("Calibration: can the probabilities be trusted?"), residuals: t("Predicted against true"), weights: t("Weights"),
-  learning: t("Would more data help?"), data: t("Training rows"),
+  learning: t("Would more data help?"), data: t("Training rows"), errors: t("Residuals"),
+  roc: t("ROC, and precision against recall"), thresholds: t("Thresholds"), intervals: t("How sure is each prediction?"), slices: t("For whom does it fail?"),
+  importance: t("Which columns matter?"), dependence: t("How do predictions depend on them?"), penalties: t("The path of penalties of the line"),
 };
-const OPTIONAL = ["learning", "data"]; // where there is none there is nothing to say
+const OPTIONAL = ["learning", "data", "thresholds", "roc", "errors", "intervals", "slices", "importance", "dependence", "penalties"]; // where there is none there is nothing to say
+const OF_RUN = ["thresholds", "roc", "intervals", "slices", "importance", "dependence", "penalties", "learning", "data"]; // of the line and the chosen model, whichever is picked
 
 function lazy(id, wanted, run, kind, show) {
   const section = $(id);
   if (!wanted) { section.hidden = true; section.wanted = null; return; }
   const model = page.model;
-  const key = `${kind} ${model}${kind === "weights" && page.picked ? " picked" : ""}`;
+  const key = OF_RUN.includes(kind) ? kind : `${kind} ${model}${kind === "weights" && page.picked ? " picked" : ""}`;
   if (section.key === `${run.row.id} ${key}` && section.childNodes.length) { section.hidden = false; return; }
   section.key = `${run.row.id} ${key}`;
   run.panels = run.panels || new Map();
@@ -842,6 +857,7 @@ function lazy(id, wanted, run, kind, show) {
       try {
         let which = model; // unless a person picked a model, the weights are those that say most
         if (kind === "weights" && !page.picked) which = "linear" in run.detail.models ? "linear" : "";
+        if (OF_RUN.includes(kind)) which = "";
         const answer = await fetch(`panel?${new URLSearchParams({ id: run.row.id, kind, model: which })}`);
         panel = answer.ok ? await answer.json() : { problem: await answer.text() };
       } catch { panel = { problem: t("the viewer does not answer") }; }
@@ -857,20 +873,42 @@ function lazy(id, wanted, run, kind, show) {
 }
 
 function drawFigure(panel, run, section, kind) {
-  const place = el("div", { class: "figure" });
-  section.replaceChildren(el("h2", {}, TITLES[kind]), place);
+  const place = el("div", { class: "figure", role: "group", "aria-label": TITLES[kind] });
+  const { title, ...rest } = panel.layout;
+  const told = rest.annotations && kind === "data" ? "" : unescape((title && title.text) || "");
+  section.replaceChildren(el("h2", {}, TITLES[kind]), told ? el("p", { class: "quiet", dir: "auto" }, told) : "", place);
   whenPlotly(() => {
-    const layout = { ...panel.layout, dragmode: false };
-    const { xaxis, yaxis, margin, height } = layout;
-    const sheet = yaxis && yaxis.scaleanchor && xaxis.range && yaxis.range; // as high as its width makes it
-    const tall = sheet ? Math.abs((yaxis.range[1] - yaxis.range[0]) / (xaxis.range[1] - xaxis.range[0])) : 0;
-    place.fit = () => {
+    const draw = () => {
+      const layout = structuredClone({ ...(told ? rest : panel.layout), dragmode: false });
+      layout.font = { ...layout.font, color: ink() };
+      if (told && layout.margin.t === 48) { // it held the title alone
+        layout.margin.t = 20;
+        layout.height -= 28;
+      }
+      if (place.clientWidth < NARROW) stack(layout);
+      const { xaxis, yaxis, margin, height } = layout;
+      const sheet = !layout.xaxis2 && yaxis && yaxis.scaleanchor && xaxis.range && yaxis.range; // as high as its width makes it
+      const tall = sheet ? Math.abs((yaxis.range[1] - yaxis.range[0]) / (xaxis.range[1] - xaxis.range[0])) : 0;
       const width = place.clientWidth;
-      return { width, height: sheet ? Math.min(height, Math.round(tall * (width - margin.l - margin.r)) + margin.t + margin.b) : height };
+      Object.assign(layout, { width, height: sheet ? Math.min(height, Math.round(tall * (width - margin.l - margin.r)) + margin.t + margin.b) : height });
+      return Plotly.react(place, panel.data, layout, config(() => rowsOf(panel.data))).then(() => reachable(place));
     };
-    Plotly.newPlot(place, panel.data, { ...layout, ...place.fit() }, config(() => rowsOf(panel.data)));
-    reachable(place);
+    place.redraw = draw;
+    draw();
     sizes.observe(place);
+  });
+}
+
+// Panels beside each other: where there is little room one above the other.
+const NARROW = 620;
+function stack(layout) {
+  const ends = Object.keys(layout).filter((key) => key.startsWith("xaxis")).map((key) => key.slice(5));
+  if (ends.length < 2 || ends.some((end) => layout[`yaxis${end}`].domain)) return;
+  layout.height = 120 + 230 * ends.length;
+  ends.forEach((end, place) => {
+    layout[`xaxis${end}`].domain = [0, 1];
+    const top = 1 - place / (ends.length - 0.2);
+    layout[`yaxis${end}`].domain = [Math.max(0, top - 0.8 / (ends.length - 0.2)), top];
   });
 }
 
@@ -1022,15 +1060,15 @@ function plotWindow(card, told) {
     const marker = { color, ...trace.marker };
     if (smoothing > 0 && trace.mode.startsWith("lines") && trace.y.length > 2) {
       const raw = { ...trace, uid: `${uid}raw`, mode: "lines", line: { ...line, width: 1 }, opacity: 0.25, showlegend: false, hoverinfo: "skip" };
-      const numbers = trace.y.map((value) => (isNumber(value) ? value : 0));
-      return [raw, { ...trace, uid, mode: "lines", line, y: smooth(numbers, smoothing) }];
+      const series = { step: trace.x, value: trace.y.map((value) => (isNumber(value) ? value : 0)) };
+      return [raw, { ...trace, uid, mode: "lines", line, y: smooth({ starts: [] }, series, smoothing) }];
     }
     return [{ ...trace, uid, line, marker }];
   });
   const side = { gridcolor: GRID, zerolinecolor: GRID, linecolor: INK, automargin: true, exponentformat: "power", minexponent: 5 };
   const { xaxis, yaxis, ...more } = told.layout;
   const layout = {
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: INK, size: 12 }, hovermode: "closest", dragmode: "zoom",
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: ink(), size: 12 }, modebar: MODEBAR, hovermode: "closest", dragmode: "zoom",
     margin: { l: 45, r: 12, t: 8, b: 40 }, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, uirevision: style, ...more,
     xaxis: { ...side, ...xaxis, title: { ...xaxis.title, standoff: 6 } }, yaxis: { ...side, ...yaxis, title: { ...yaxis.title, standoff: 6 }, ...(log && told.kind === "lines" ? { type: "log", range: null } : {}) },
   };
@@ -1055,7 +1093,7 @@ function loadPlotly() {
 }
 
 function lines() {
-  const ids = page.shown ? [...page.shown].filter((id) => page.runs.has(id)) : [];
+  const ids = page.shown ? [...page.shown].filter((id) => page.runs.has(id) && page.kept.has(id)) : [];
   const choice = $("models").value || "auto";
   const found = [];
   for (const id of ids) {
@@ -1069,6 +1107,8 @@ function lines() {
   }
   found.forEach((line, index) => {
     line.key = `${line.id} ${line.model}`;
+    line.title = titleOf(line.run, line.model);
+    line.task = ["accuracy", "rmse"].find((name) => ["valid", "train"].some((part) => line.run.series.has(`${part} ${name} ${line.model}`))) || "";
     line.uid = `line${index}`;
     line.color = line.several && new Set(found.map((other) => other.model)).size <= ids.length ? colorOf(line.id) : page.colors[index % page.colors.length];
     line.get = (part, name) => line.run.series.get(`${part} ${name} ${line.model}`);
@@ -1093,7 +1133,8 @@ function light(key) {
   }
 }
 
-const AXES = { epoch: "epoch", step: "step", time: "time (s)" };
+const AXES = { epoch: t("epoch"), step: t("step"), time: t("time (s)") };
+const PART_TEXTS = { train: t("training"), valid: t("validation"), fold: t("out of fold") };
 
 function places(line, series, axis) {
   if (axis === "time") return series.time.map((time) => Math.max(0, time - line.first));
@@ -1155,54 +1196,78 @@ function nearest(series, step) {
   return at;
 }
 
-function traces(drawn, axis, name, unit, smoothing) {
+function traces(drawn, axis, plot, smoothing) {
+  const [, , name] = plot;
   const made = [];
   const levels = [];
+  const held = []; // what each line shows after its start
   const most = Math.max(60, Math.floor(MAX_POINTS / Math.max(1, drawn.length * (smoothing ? 3 : 2))));
+  const [thick, wide] = drawn.length > 6 ? [1.25, 1] : [2, 1.5];
   let [low, high] = [Infinity, -Infinity];
   for (const line of drawn) {
-    const who = label(line.several ? `${line.run.brief} · ${line.model}` : line.model, 60);
+    const who = label(line.several ? `${line.run.brief} · ${line.title}` : line.title, 60);
     const star = best(line);
     let count = 0;
     const uid = () => `${line.uid}n${count++}`;
     for (const part of ["train", "valid"]) {
       const series = line.get(part, name);
       if (!series || !series.value.length) continue;
-      const what = part === "train" ? "training" : line.folded ? "out of fold" : "validation";
+      const what = PART_TEXTS[part === "train" ? "train" : line.folded ? "fold" : "valid"];
+      const values = series.value.map(plot.of || ((value) => value));
       const trace = {
-        type: "scatter", mode: "lines", showlegend: false, name: who,
-        uid: uid(), line: { color: line.color, width: drawn.length > 6 ? 1.25 : 2, dash: part === "train" ? "solid" : "dash" },
-        hovertemplate: `${who}<br>${what}: %{y:.5g} at %{x:.6g}<extra></extra>`,
+        type: "scatter", mode: "lines", showlegend: false, name: `${who}, ${what}`,
+        uid: uid(), line: { color: line.color, width: thick, dash: part === "train" ? "solid" : "dash" }, hovertemplate: "%{y:,.4~r}",
       };
       if (axis === "epoch" && !line.unit.epoch) {
-        const at = star ? nearest(series, star.step) : series.value.length - 1;
-        levels.push({ ...trace, y: [unit * series.value[at], unit * series.value[at]], line: { ...trace.line, width: drawn.length > 6 ? 1 : 1.5, dash: part === "train" ? "dot" : "dashdot" }, hovertemplate: `${who}<br>${what}, level of its ${line.folded ? "end" : "best"}: %{y:.5g}<extra></extra>` });
+        const level = values[star ? nearest(series, star.step) : values.length - 1];
+        levels.push({ ...trace, y: [level, level], line: { ...trace.line, width: wide, dash: part === "train" ? "dot" : "dashdot" }, name: `${trace.name}, ${line.folded ? t("level of its end") : t("level of its best")}` });
+        held.push({ part, values: [level] });
         continue;
       }
-      const kept = thin(series.value.length, most, series.value);
+      const kept = thin(values.length, most, values);
       const pick = (list) => (kept ? kept.map((i) => list[i]) : list);
       const x = pick(places(line, series, axis));
-      const y = pick(series.value).map((value) => unit * value);
+      const y = pick(values);
       for (const place of x) { low = Math.min(low, place); high = Math.max(high, place); }
       if (x.length <= 30) Object.assign(trace, { mode: "lines+markers", marker: { size: x.length === 1 ? 8 : 4, color: line.color } });
+      let shown = values;
       if (smoothing > 0 && part === "train" && y.length > 1) { // smoothed before it is thinned
         made.push({ ...trace, uid: uid(), ...parted(line, x, y), opacity: 0.2, hoverinfo: "skip", hovertemplate: null, line: { ...trace.line, width: 1 } });
-        made.push({ ...trace, ...parted(line, x, pick(smooth(line, series, smoothing)).map((value) => unit * value)) });
+        shown = smooth(line, { step: series.step, value: values }, smoothing);
+        made.push({ ...trace, ...parted(line, x, pick(shown)) });
       } else made.push({ ...trace, ...parted(line, x, y) });
+      const later = shown.filter((_, i) => series.step[i] > startOf(line, series.step[i]));
+      held.push({ part, values: later.length ? later : shown });
     }
-    const held = line.get("valid", name);
-    if (star && held && !(axis === "epoch" && !line.unit.epoch)) {
-      const at = nearest(held, star.step);
-      const x = places(line, { step: [held.step[at]], time: [held.time[at]] }, axis);
+    const series = line.get("valid", name);
+    if (star && series && !(axis === "epoch" && !line.unit.epoch)) {
+      const at = nearest(series, star.step);
+      const x = places(line, { step: [series.step[at]], time: [series.time[at]] }, axis);
       made.push({
-        type: "scatter", mode: "markers", showlegend: false, uid: uid(), x, y: [unit * held.value[at]],
+        type: "scatter", mode: "markers", showlegend: false, uid: uid(), x, y: [series.value[at]].map(plot.of || ((value) => value)), name: who, hoverinfo: "skip",
         marker: { symbol: "star", size: drawn.length > 6 ? 9 : 12, color: line.color, line: { width: drawn.length > 6 ? 0.5 : 1, color: INK } },
-        hovertemplate: `${who}<br>${line.folded ? "kept" : "lowest validation loss"}<br>%{y:.5g} at %{x:.6g}<extra></extra>`,
       });
     }
   }
   if (low > high) [low, high] = [0, 1];
-  return [...levels.map((level) => ({ ...level, x: [low, high] })), ...made];
+  return { data: [...levels.map((level) => ({ ...level, x: [low, high] })), ...made], held };
+}
+
+// The range that leaves out the start and spikes: what is far from the quartiles (Tukey 1977).
+function usual(held, log) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const { values } of held) {
+    const sorted = values.filter((value) => !log || value > 0).sort((a, b) => a - b);
+    if (!sorted.length) continue;
+    const at = (share) => sorted[Math.round(share * (sorted.length - 1))];
+    const far = FAR * (at(0.75) - at(0.25));
+    const near = sorted.filter((value) => value >= at(0.25) - far && value <= at(0.75) + far);
+    [low, high] = [Math.min(low, near[0]), Math.max(high, near[near.length - 1])];
+  }
+  if (low > high) return null;
+  if (log) [low, high] = [Math.log10(low), Math.log10(high)];
+  const pad = 0.05 * (high - low) || 0.05 * Math.abs(high) || 0.05;
+  return [low - pad, high + pad];
 }
 
 function config(numbers) {
@@ -1250,13 +1315,29 @@ function numbersOf(name) {
   return rows;
 }
 
+// Where a plot is, its id, its value, its title; of which lines, how its values are shown, whether its axis may be logarithmic ("asked" or
+// "always") and whether it may be smoothed.
+const plot = (where, id, name, title, more = {}) => Object.assign([where, id, name, title], more);
+const ERROR = (value) => 100 * (1 - value);
 const PLOTS = [
-  // where, value, title, unit, may be logarithmic, may be smoothed
-  ["main-plots", "loss", "loss", 1, true, true], ["main-plots", "accuracy", "accuracy (%)", 100, false, false],
-  ["main-plots", "rmse", "RMSE (unit of the target)", 1, true, false],
-  ["step-plots", "samples", "samples per second", 1, false, false], ["step-plots", "lr", "learning rate", 1, true, false],
-  ["step-plots", "memory", "memory (MB)", 1e-6, false, false], ["step-plots", "gradient_max", "largest gradient entry", 1, true, true],
+  plot("main-plots", "loss", "loss", t("loss"), { log: "asked", smooth: true, untold: true }),
+  plot("main-plots", "log_loss", "loss", t("log loss (nats)"), { task: "accuracy", log: "asked", smooth: true }),
+  plot("main-plots", "squared", "loss", t("loss (half the squared error)"), { task: "rmse", log: "asked", smooth: true }),
+  plot("main-plots", "accuracy", "accuracy", t("error rate (%)"), { of: ERROR, log: "always" }),
+  plot("main-plots", "rmse", "rmse", t("RMSE (unit of the target)"), { log: "asked" }),
+  plot("step-plots", "samples", "samples", t("samples per second"), { side: { rangemode: "tozero", tickformat: "~s" } }),
+  plot("step-plots", "lr", "lr", t("learning rate"), { log: "asked" }),
+  plot("step-plots", "memory", "memory", t("memory (MB)"), { of: (value) => 1e-6 * value, side: { rangemode: "tozero", tickformat: "," } }),
+  plot("step-plots", "gradient_max", "gradient_max", t("largest gradient entry"), { log: "asked", smooth: true }),
 ];
+
+// The lines of a plot. Losses of classes and of numbers have axes of their own; what is not known yet goes with the others.
+function linesOf(plot, all) {
+  if (plot[2] !== "loss") return all;
+  const tasks = new Set(all.map((line) => line.task).filter(Boolean));
+  const [only] = tasks.size === 1 ? tasks : [null];
+  return all.filter((line) => (line.task || only || "") === (plot.task || ""));
+}
 
 function drawCurves() {
   const found = lines();
@@ -1270,42 +1351,56 @@ function drawCurves() {
   const drawn = found.filter((line) => !page.hidden.has(line.key));
   page.lines = drawn;
   const smoothing = Number($("smoothing").value);
-  const there = PLOTS.filter(([where, name]) => {
-    const has = found.some((line) => line.get("train", name) || line.get("valid", name));
-    place(where, `plot-${name}`, has);
+  const there = PLOTS.filter((plot) => {
+    const has = linesOf(plot, found).some((line) => line.get("train", plot[2]) || line.get("valid", plot[2]));
+    place(plot[0], `plot-${plot[1]}`, has);
     return has;
   });
   $("steps").hidden = !$("spent").childNodes.length && !there.some(([where]) => where === "step-plots");
-  const classifies = found.some((line) => line.get("valid", "accuracy") || line.get("train", "accuracy"));
   drawStrokes(drawn, axis, smoothing > 0);
-  for (const [, name, title, unit, logs, noisy] of there) {
-    if (!near.has(`plot-${name}`)) continue;
-    const side = { gridcolor: GRID, zerolinecolor: GRID, linecolor: INK, automargin: true };
-    const type = logs && $("log").checked ? "log" : "linear";
-    const layout = {
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: INK, size: 12 }, hovermode: "closest",
-      margin: { l: 50, r: 12, t: 30, b: 42 }, uirevision: `${axis} ${type}`, showlegend: false,
-      title: { text: name === "loss" && classifies ? "log loss (nats)" : title, x: 0, xref: "paper", font: { size: 13 } },
-      xaxis: { ...side, title: { text: AXES[axis], standoff: 6 } }, yaxis: { ...side, type, exponentformat: "power", minexponent: 5, ...(name === "samples" ? { rangemode: "tozero", tickformat: "~s" } : name === "memory" ? { rangemode: "tozero", tickformat: "," } : {}) },
-    };
-    Plotly.react($(`plot-${name}`), traces(drawn, axis, name, unit, noisy ? smoothing : 0), layout, config(() => numbersOf(name)));
-    reachable($(`plot-${name}`));
-  }
+  for (const plot of there) if (near.has(`plot-${plot[1]}`)) drawPlot(plot, linesOf(plot, drawn), axis, plot.smooth ? smoothing : 0);
+}
+
+function drawPlot(plot, drawn, axis, smoothing) {
+  const [where, id, name, title] = plot;
+  const { data, held } = traces(drawn, axis, plot, smoothing);
+  const rates = held.filter(({ part }) => part === "valid");
+  const positive = (rates.length ? rates : held).every(({ values }) => Math.min(...values.slice(-10000)) > 0);
+  const log = plot.log === "always" ? positive && held.length > 0 : Boolean(plot.log) && $("log").checked;
+  const range = where === "main-plots" && !$("all").checked ? usual(held, log) : null;
+  const side = { gridcolor: GRID, zerolinecolor: GRID, linecolor: INK, automargin: true };
+  const layout = {
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: ink(), size: 12 }, modebar: MODEBAR,
+    hovermode: data.length <= 2 * MAX_READ ? "x unified" : "closest", hoverdistance: -1, hoverlabel: { namelength: -1, font: { size: 11 } },
+    margin: { l: 50, r: 12, t: 30, b: 42 }, uirevision: `${axis} ${log} ${$("all").checked}`, showlegend: false,
+    title: { text: title, x: 0, xref: "paper", font: { size: 13 } },
+    xaxis: { ...side, title: { text: AXES[axis], standoff: 6 }, hoverformat: ".4~g" },
+    yaxis: { ...side, type: log ? "log" : "linear", exponentformat: "power", minexponent: 5, ...(log && !(range && range[1] - range[0] < 1) ? { dtick: "D2" } : {}), ...(plot.side || {}), ...(range ? { range } : {}) },
+  };
+  Plotly.react($(`plot-${id}`), data, layout, config(() => numbersOf(name)));
+  $(`plot-${id}`).setAttribute("aria-label", title);
+  reachable($(`plot-${id}`));
 }
 
 // What the strokes and colours of the curves mean.
 function drawStrokes(drawn, axis, smoothed) {
   const level = (line) => axis === "epoch" && !line.unit.epoch;
-  const told = [];
   const steep = drawn.filter((line) => !level(line));
   const [some, every] = [steep.some((line) => line.folded), steep.every((line) => line.folded)];
-  const held = every ? "out of fold" : some ? "validation or out of fold" : "validation";
-  const star = every ? "kept" : some ? "lowest validation loss or kept" : "lowest validation loss";
-  if (steep.length) told.push(`training solid${smoothed ? " (the loss is smoothed; the pale line is not)" : ""}, ${held} dashed, ★ ${star}`);
-  if (axis === "epoch" && steep.some((line) => line.starts.length)) told.push("each member of the net has a line of its own");
-  if (drawn.some(level)) told.push("models without epochs: a horizontal line at the loss of what is kept, training dotted, held-out rows dash-dotted");
-  if (new Set(drawn.map((line) => line.color)).size < drawn.length) told.push("there are more lines than colours: point at a name to show only its line");
-  $("strokes").textContent = told.join("; ");
+  const made = [];
+  if (steep.length) {
+    made.push(["solid", smoothed ? t("training (the loss is smoothed; the pale line is not)") : t("training")]);
+    made.push(["dash", every ? t("out of fold") : some ? t("validation or out of fold") : t("validation")]);
+    made.push(["star", every ? t("kept") : some ? t("lowest validation loss or kept") : t("lowest validation loss")]);
+  }
+  if (drawn.some(level)) {
+    made.push(["dot", t("without epochs: level of what is kept, training")]);
+    made.push(["dashdot", t("without epochs: level of what is kept, held-out rows")]);
+  }
+  const told = [];
+  if (axis === "epoch" && steep.some((line) => line.starts.length)) told.push(t("each member of the net has a line of its own"));
+  if (new Set(drawn.map((line) => line.color)).size < drawn.length) told.push(t("there are more lines than colours: point at a name to show only its line"));
+  $("strokes").replaceChildren(...made.map(([kind, text]) => el("span", { class: "stroke" }, el("span", { class: `sample ${kind}`, "aria-hidden": "true" }, kind === "star" ? "★" : null), text)), told.join("; "));
 }
 
 // Make room for a plot, in the order of PLOTS, or take it away.
@@ -1313,7 +1408,7 @@ function place(where, id, wanted) {
   const node = $(id);
   if (node && !wanted) { sizes.unobserve(node); nearness.unobserve(node); near.delete(id); Plotly.purge(node); node.remove(); }
   if (node || !wanted) return;
-  const made = el("div", { class: "plot", id });
+  const made = el("div", { class: "plot", id, role: "group" });
   const after = PLOTS.slice(PLOTS.findIndex((plot) => id === `plot-${plot[1]}`) + 1).map((plot) => `plot-${plot[1]}`);
   $(where).insertBefore(made, [...$(where).children].find((other) => after.includes(other.id)) || null);
   sizes.observe(made);
@@ -1333,8 +1428,8 @@ const nearness = new IntersectionObserver((entries) => {
 const sizes = new ResizeObserver((entries) => {
   for (const { target } of entries) {
     if (!target.querySelector(".main-svg") || !target.clientWidth) continue;
-    if (!target.fit) Plotly.Plots.resize(target);
-    else if (target.fit().width !== target.layout.width) Plotly.relayout(target, target.fit());
+    if (!target.redraw) Plotly.Plots.resize(target);
+    else if (target.clientWidth !== target.layout.width) target.redraw();
   }
 });
 
@@ -1342,7 +1437,7 @@ function drawModels() {
   const names = new Set();
   for (const id of page.shown || []) for (const series of page.runs.get(id)?.series.values() || []) names.add(series.model);
   const select = $("models");
-  const options = [["auto", t("automatic")], ["all", t("all")], ...[...names].map((name) => [name, name])];
+  const options = [["auto", t("automatic")], ["all", t("all")], ...[...names].map((name) => [name, titles[name] || name])];
   if (select.options.length === options.length && options.every(([key], i) => select.options[i].value === key)) return;
   const held = select.value || "auto";
   select.replaceChildren(...options.map(([key, text]) => el("option", { value: key }, text)));
@@ -1352,9 +1447,9 @@ function drawModels() {
 function drawLegend(found) {
   const made = el("div", {}, found.map((line) => el("button", {
     "data-key": line.key, "aria-pressed": String(!page.hidden.has(line.key)),
-    title: line.several ? `${line.run.row.name} · ${line.model}` : line.model,
+    title: line.several ? `${line.run.row.name} · ${line.title}` : line.title,
   }, el("span", { class: "swatch", style: { background: line.color } }),
-  line.several ? [el("bdi", {}, line.run.brief), " · "] : null, el("bdi", {}, line.model))));
+  line.several ? [el("bdi", {}, line.run.brief), " · "] : null, el("bdi", {}, line.title))));
   const legend = $("legend");
   const now = el("div");
   now.append(...[...legend.childNodes].map((node) => node.cloneNode(true)));
@@ -1376,9 +1471,18 @@ $("legend").addEventListener("click", (event) => {
 for (const [kind, on] of [["pointerover", true], ["focusin", true], ["pointerleave", false], ["focusout", false]]) {
   $("legend").addEventListener(kind, (event) => light(on ? event.target.closest("button")?.dataset.key : null));
 }
-$("filter").addEventListener("input", () => { free.table = 0; draw("table"); });
+$("filter").addEventListener("input", () => { free.table = free.curves = 0; draw("table", "curves"); });
+$("pick-one").addEventListener("click", () => page.focus && pick([page.focus]));
+$("pick-all").addEventListener("click", () => pick([...page.kept]));
+$("pick-none").addEventListener("click", () => pick([]));
+$("pick-like").addEventListener("click", () => { page.picks = false; draw("table", "curves"); });
 for (const id of ["env", "windows-log", "windows-smoothing"]) $(id).addEventListener("input", () => { free.windows = 0; draw("windows"); });
-for (const id of ["models", "axis", "log", "smoothing"]) $(id).addEventListener("input", () => { free.curves = 0; draw("curves"); });
+for (const id of ["models", "axis", "log", "all", "smoothing"]) $(id).addEventListener("input", () => { free.curves = 0; draw("curves"); });
+DARK.addEventListener("change", () => {
+  for (const node of document.querySelectorAll(".figure")) if (node.redraw) node.redraw();
+  for (const card of cards.values()) card.style = null;
+  draw("curves", "windows");
+});
 document.addEventListener("visibilitychange", () => { if (document.hidden) { disconnect(); say(t("paused while hidden")); } else connect(); });
 window.addEventListener("pagehide", disconnect);
 if (location.search) history.replaceState(null, "", location.pathname + location.hash); // the cookie holds the key now

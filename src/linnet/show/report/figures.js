@@ -1,9 +1,8 @@
 "use strict";
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const narrow = matchMedia("(max-width: 600px)");
 const figures = JSON.parse(document.getElementById("figures").textContent);
 
-// Panels beside each other: on a narrow screen one above the other.
+// Panels beside each other: where there is little room one above the other.
 function stack(figure) {
   const {data, layout} = figure;
   const axes = Object.keys(layout).filter((key) => key.startsWith("xaxis"));
@@ -26,8 +25,8 @@ function draw() {
     const place = document.getElementById("figure" + number);
     const {xaxis, yaxis, margin} = layout;
     layout.font = {color: ink};
-    if (narrow.matches) stack(figure);
-    if (yaxis && yaxis.scaleanchor && xaxis.range && yaxis.range) {
+    if (place.clientWidth < 620) stack(figure);
+    if (!layout.xaxis2 && yaxis && yaxis.scaleanchor && xaxis.range && yaxis.range) {
       const wide = Math.abs(xaxis.range[1] - xaxis.range[0]);
       const tall = Math.abs(yaxis.range[1] - yaxis.range[0]);
       const needed = (place.clientWidth - margin.l - margin.r) * tall / wide;
@@ -58,5 +57,6 @@ document.addEventListener("click", (event) => {
   Plotly.relayout(document.getElementById("figure" + figure), structuredClone(figures[figure].changes[change]));
 });
 dark.addEventListener("change", draw);
-narrow.addEventListener("change", draw);
+let width = innerWidth;
+addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; draw(); } });
 draw();
