@@ -13,9 +13,9 @@ from typing import Any, NamedTuple
 
 from linnet.core.language import LANGUAGES, current, tr
 from linnet.core.text import up
-from linnet.insight.claims import Chance, within
+from linnet.insight.claims import Chance, Folds, TestRows, within
 from linnet.insight.pairs import between, tested
-from linnet.insight.task import CLASSES, Told, task_in
+from linnet.insight.task import CLASSES, Told, folds_of, task_in
 from linnet.insight.verdict import Found, Tests, judge, loss_of, reason, together, verdict
 from linnet.networks import BASELINE, LINE
 
@@ -55,7 +55,7 @@ class Answer(NamedTuple):
         if self.rows == "–":
             return ""
         return tr(
-            "{score} {rows}; against the {model}: {gain} ({sure})",
+            "{score} on {rows}; against the {model}: {gain} ({sure})",
             score=self.score,
             rows=self.rows,
             model=self.over,
@@ -102,26 +102,32 @@ def _tested(metrics: Mapping[str, Any], tests: Tests) -> Answer:
         sentence = _line(nets)
     else:
         sentence = _alone(tests, chosen)
-    where, names = tests.where(), {name: tr(text) for name, text in tests.titles.items()}
-    better = [names[name] for name, found in nets.items() if found.outcome == "better"]
+    names = {name: tr(text) for name, text in tests.titles.items()}
     parts = {"model": names.get(chosen, chosen), "line": names.get(LINE, LINE), "loss": loss}
     parts["better"] = together(better, tr("{one} and {other}")) if better else ""
     parts["nets"] = (
         together([names[name] for name in nets], tr("{one} nor {other}")) if nets else ""
     )
     sentence = within(sentence, **parts)
-    rows = str(Told(where.form, where.figures)) if "{column}" not in where.form else ""
-    rows = rows or where.form.format_map({**where.figures, "column": tests.column()})
     return Answer(
         chosen,
         tr("none yet") if chosen in tests.poor else title(tests.titles, chosen),
         str(tests.told(chosen)),
         _gain(tests, chosen, over),
         title(tests.titles, over),
-        rows,
+        _rows(tests),
         _sure(tests, chosen) if over == LINE else _beside(tests, chosen),
         sentence[0].upper() + sentence[1:],
     )
+
+
+def _rows(tests: Tests) -> str:
+    """The rows of the test, or its folds; and the groups or blocks that count as independent."""
+    test = tests.scores[BASELINE]
+    folds, rows = Folds.of(folds_of(test) or None), TestRows.of(test.get("rows"))
+    told = str(folds or rows or "–")
+    units = tests.units()
+    return told if units is None else tr("{one}, {other}", one=told, other=units)
 
 
 def _net(found: Found) -> str:
