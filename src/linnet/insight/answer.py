@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from linnet.core.language import LANGUAGES, current, tr
-from linnet.core.text import up
+from linnet.core.text import figure, up
 from linnet.insight.claims import Chance, Folds, TestRows, within
 from linnet.insight.pairs import between, tested
 from linnet.insight.task import CLASSES, Told, folds_of, task_in
@@ -104,6 +104,7 @@ def _tested(metrics: Mapping[str, Any], tests: Tests) -> Answer:
         sentence = _alone(tests, chosen)
     names = {name: tr(text) for name, text in tests.titles.items()}
     parts = {"model": names.get(chosen, chosen), "line": names.get(LINE, LINE), "loss": loss}
+    better = [names[name] for name, found in nets.items() if found.outcome == "better"]
     parts["better"] = together(better, tr("{one} and {other}")) if better else ""
     parts["nets"] = (
         together([names[name] for name in nets], tr("{one} nor {other}")) if nets else ""
@@ -178,13 +179,14 @@ def _gain(tests: Tests, model: str, over: str) -> str:
     own, other = tests.score(model), tests.score(over)
     if tests.task is CLASSES:
         points = up(100 * (own - other))
-        if math.isnan(points):
+        if not math.isfinite(points):
             return "–"
         sign = "+" if points > 0 else MINUS if round(points, 2) < 0 else ""
         return tr("{number} points", number=f"{sign}{abs(points):.2f}")
-    if not (math.isfinite(own) and math.isfinite(other) and other > 0):
+    change = abs(100 * (own - other) / other) if other > 0 else math.nan
+    if not math.isfinite(change):
         return "–"
-    share = f"{abs(100 * (own - other) / other):.3g} %"
+    share = f"{figure(change, 3)} %"
     if own < other:
         return tr("RMSE lower by {number}", number=share)
     return tr("RMSE higher by {number}", number=share) if own > other else tr("equal")
@@ -207,7 +209,7 @@ def _beside(tests: Tests, model: str) -> str:
     """Whether the interval of a score leaves out the score of the constant; there is no paired test
     of the two."""
     constant = tests.score(BASELINE)
-    if math.isnan(constant) or tests.interval(model) is None:
+    if not math.isfinite(constant) or tests.interval(model) is None:
         return "–"
     score = tests.task.shown(constant)
     if _apart(tests, model):
