@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, NoReturn
 import typer
 
 from linnet.core import files, memory
+from linnet.core.language import current, language
 from linnet.core.text import cell, columns, numeric, say, width_of
 from linnet.errors import (
     DataError,
@@ -80,11 +81,19 @@ Plugin = Annotated[
         help="Allow a part of another package by its name; may be repeated.",
     ),
 ]
+Lang = Annotated[
+    str | None,
+    typer.Option(
+        metavar="en|zh",
+        help="The language of verdict, reasons, tables and pages; by default LINNET_LANG, or en.",
+    ),
+]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """``function`` as a command: linnet's own errors become one line and an exit code.
+    """``function`` as a command: linnet's own errors become one line and an exit code. If it has
+    the option ``lang``, that language is in force.
 
     The codes are 0: done, 1: the work failed, 2: the request or its input was wrong, 130: stopped
     by Ctrl-C.
@@ -94,7 +103,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
     def guarded(*args: Any, debug: bool = False, **options: Any) -> None:
         try:
             memory.require_space()
-            with warnings.catch_warnings():
+            with language(options.get("lang")), warnings.catch_warnings():
+                current()  # an unknown language is refused before anything is done
                 warnings.showwarning = _warn  # type: ignore[assignment]
                 function(*args, **options)
         except LinnetError as error:

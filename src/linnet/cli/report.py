@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from linnet.cli._output import Plugin, allow, command, set_threads
+from linnet.cli._output import Lang, Plugin, allow, command, set_threads
 from linnet.core.text import say
 
 
@@ -30,6 +30,7 @@ def report(
         ),
     ] = False,
     plugin: Plugin = None,
+    lang: Lang = None,
 ) -> None:
     """Write one offline HTML file: verdict, reasons, curves, mistakes."""
     allow(plugin)

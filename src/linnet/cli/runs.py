@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from linnet.cli._output import Json, command, print_json, print_table, set_threads
+from linnet.cli._output import Json, Lang, command, print_json, print_table, set_threads
 from linnet.core.text import say
 
 app = typer.Typer(help="Runs: list, show, compare, zip, repeat.", no_args_is_help=True)
@@ -81,7 +81,7 @@ def _local(created: str | None) -> str | None:
 
 @app.command("show")
 @command
-def show(run: OneRun, json: Json = False) -> None:
+def show(run: OneRun, lang: Lang = None, json: Json = False) -> None:
     """Show the scores and the verdict of one run."""
     from linnet.cli._scores import show as show_metrics
     from linnet.runs.run import Run

@@ -13,6 +13,7 @@ import typer
 from linnet.cli._output import (
     Group,
     Json,
+    Lang,
     NoHeader,
     OnBad,
     Plugin,
@@ -30,6 +31,7 @@ from linnet.cli._output import (
 )
 from linnet.cli._scores import show, show_sweep
 from linnet.cli._signals import ignored, interruptible
+from linnet.core.language import tr
 from linnet.core.text import say
 
 if TYPE_CHECKING:
@@ -124,6 +126,7 @@ def train(
         bool | None,
         typer.Option("--view/--no-view", help="Open the live page; by default at a terminal."),
     ] = None,
+    lang: Lang = None,
     json: Json = False,
 ) -> None:
     """Fit the best line, then a net, and test both on the same rows.
@@ -259,7 +262,7 @@ def _train(
     else:
         show(run)
         for claim in run.reasons():
-            say(f"why: {in_flags(str(claim))}")
+            say(tr("why: {text}", text=in_flags(str(claim))))
     if report:
         _report(run, quiet=json)
 
@@ -377,4 +380,4 @@ def _report(run: "Run", *, quiet: bool) -> None:
         say(f"warning: no report: {error}", error=True)
         return
     if not quiet:
-        say(f"report: {target}")
+        say(tr("report: {place}", place=target))

@@ -21,6 +21,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from linnet.core import events, files, memory, registry
+from linnet.core.language import LANGUAGES, language
 from linnet.core.limits import MAX_INFO, MAX_METRICS
 from linnet.core.parallel import SHARES, World
 from linnet.core.record import Event, Record
@@ -550,9 +551,10 @@ class Job:
         told = {name: told[name] for name in simplest([*told], LINE)}
         metrics["yardstick"] = self._yardstick(test, told)
         metrics["comparisons"] = compare(test, told, None if folds is None else folds.fold)
-        metrics["verdict"] = verdict(
-            metrics, {name: model.module.title for name, model in models.items()}
-        )
+        with language(LANGUAGES[0]):  # what is stored is not translated
+            metrics["verdict"] = verdict(
+                metrics, {name: model.module.title for name, model in models.items()}
+            )
         if any(isinstance(each, lineage.Untested) for each in self.ready.findings):
             metrics["verdict"] = lineage.UNTESTED
         return metrics

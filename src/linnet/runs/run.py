@@ -18,6 +18,7 @@ from linnet.core import files, registry
 from linnet.core.events import Plain
 from linnet.core.files import Place
 from linnet.core.history import History, Parts, join
+from linnet.core.language import language
 from linnet.core.text import figure
 from linnet.errors import DataError, InputError, LinnetError, ModelError, printable
 from linnet.fit import artifact
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from linnet.figures import Figure
     from linnet.figures._curves import Axis
     from linnet.fit.artifact import Manifest
+    from linnet.insight.answer import Answer
     from linnet.insight.conformal import Calibration
     from linnet.insight.dependence import Dependence
     from linnet.insight.diagnosis import Reasons
@@ -131,8 +133,29 @@ class Run:
 
     @property
     def verdict(self) -> str:
-        """Is the net better than the line? The answer in words."""
-        return self.scores.verdict
+        """Is the net better than the line? The answer in words, in the language in force
+        (``LINNET_LANG``)."""
+        from linnet.insight.answer import spoken
+
+        return spoken(self.metrics, self._titles)
+
+    def answer(self, lang: str | None = None) -> Answer | None:
+        """Which model to use, its score, what it gains and how sure that is; see
+        ``linnet.insight.answer``. ``lang`` is ``"en"`` or ``"zh"``, by default the language in
+        force (``LINNET_LANG``). None if the run's scores name no model of it."""
+        from linnet.insight.answer import answer
+
+        with language(lang):
+            return answer(self.metrics, self._titles())
+
+    def _titles(self) -> dict[str, str]:
+        """The title of each model, and of the yardstick."""
+        names = [*self.metrics["models"], *self.metrics.get("yardstick", {})]
+        try:
+            history = self.history()
+        except (LinnetError, OSError):  # the record is gone or damaged: call them by their names
+            return dict(zip(names, names, strict=True))
+        return {name: history.title(name) for name in names}
 
     @cached_property
     def model(self) -> Artifact:
@@ -212,9 +235,14 @@ class Run:
             self._history = about, events.history(path)
         return self._history[1]
 
-    def reasons(self) -> Reasons:
+    def reasons(self, lang: str | None = None) -> Reasons:
         """Diagnosis: why the models are not better, the most important reason first. The list is
-        printed as sentences."""
+        printed as sentences, in the language ``lang``: ``"en"`` or ``"zh"``, by default the
+        language in force (``LINNET_LANG``)."""
+        with language(lang):
+            return self._reasons()
+
+    def _reasons(self) -> Reasons:
         from linnet.insight.diagnosis import Predictions, Reasons, diagnose
 
         chosen, held = self.chosen, {}
@@ -252,8 +280,8 @@ class Run:
         """Loss and accuracy, or RMSE, of training and validation; see ``linnet.figures.curves``."""
         from linnet.figures import curves
 
-        series = self._series()
-        return curves({self.name: series}, x=x, log=log, smoothing=smoothing)
+        series, titles = self._series(), self.history().titles()
+        return curves({self.name: series}, x=x, log=log, smoothing=smoothing, titles=titles)
 
     def learning_curve(self) -> Figure:
         """Validation loss and accuracy, or RMSE, by the number of training rows. Raises
