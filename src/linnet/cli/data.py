@@ -191,7 +191,10 @@ def _print(facts: Mapping[str, Any], targets: Sequence[str]) -> None:
 
 def _print_columns(table: list[dict[str, Any]], targets: Sequence[str]) -> None:
     def short(value: Any) -> str:
-        return cut(figure(value, 6) if isinstance(value, float) else text(value), WIDTH, "...")
+        shown = figure(value, 6) if isinstance(value, float) else text(value)
+        if isinstance(value, (int, float)) and abs(value) < 10_000:
+            shown = shown.replace(",", "")  # it may be a year
+        return cut(shown, WIDTH, "...")
 
     print_table(
         ["column", "kind", "missing", "distinct", "range", "examples"],

@@ -241,8 +241,8 @@ class Schema(Closed):
         own, other = ("dark", "light") if self.ground[0] < self.ground[1] else ("light", "dark")
         return (
             f"{count:,} of {counted(rows, 'picture')} {'has' if rows == 1 else 'have'} a {other} "
-            f"edge, and the training pictures a {own} one: ground and ink may be the other way "
-            "round; if so, invert the pictures: linnet predict --invert, or 255 - x"
+            f"edge, and the training pictures a {own} one; if dark and light are swapped, add "
+            "--invert (in Python: invert=True, or 255 - x)"
         )
 
     def reading(self, reading: Reading) -> Reading:
