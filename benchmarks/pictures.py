@@ -209,7 +209,7 @@ class Camera:
             complain(f"{across} pixels wide")
         page.evaluate("scrollTo(0, 0)")
         self._picture(page, f"{what}-all", width, scheme, full_page=True)
-        for section in page.query_selector_all("main > section") if sections else []:
+        for section in page.query_selector_all("main section") if sections else []:
             if section.is_visible():
                 self._picture(section, f"{what}-{section.get_attribute('id')}", width, scheme)
         page.close()
@@ -224,7 +224,7 @@ class Camera:
 def settle(page: Any, seconds: float = 20) -> None:
     """Until the page no longer changes, and has all that it asked for."""
     script = """() => {
-        const parts = [...document.querySelectorAll("main > section")];
+        const parts = [...document.querySelectorAll("main section")];
         const waits = parts.some((part) => part.checkVisibility() && !part.textContent.trim());
         return waits || document.body.innerText.includes("loading …") ? Math.random() : [
             document.documentElement.scrollHeight, document.querySelectorAll("*").length,

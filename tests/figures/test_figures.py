@@ -104,12 +104,19 @@ def lines(figure: figures.Figure, axis: str = "y", dash: str = "") -> list[dict[
         for trace in figure.data
         if trace["yaxis"] == axis
         and "lines" in trace["mode"]
+        and trace["x"] != [None]
         and dash in ("", trace["line"]["dash"])
     ]
 
 
 def stars(figure: figures.Figure) -> list[dict[str, Any]]:
-    return [t for t in figure.data if t.get("marker", {}).get("symbol") == "star"]
+    found = [t for t in figure.data if t.get("marker", {}).get("symbol") == "star"]
+    return [star for star in found if star["x"] != [None]]
+
+
+def legend(figure: figures.Figure) -> list[str]:
+    """The samples of the legend."""
+    return [trace["name"] for trace in figure.data if trace.get("showlegend")]
 
 
 def texts(value: Any) -> list[str]:
@@ -249,14 +256,53 @@ def test_curves_are_loss_and_score_side_by_side_with_names() -> None:
     layout = figure.layout
     assert layout["xaxis"]["domain"][1] < layout["xaxis2"]["domain"][0]
     titles = [layout[key]["title"]["text"] for key in ("xaxis", "yaxis", "xaxis2", "yaxis2")]
-    assert titles == ["epoch", "log loss (nats)", "epoch", "accuracy (%)"]
+    assert titles == ["epoch", "log loss (nats)", "epoch", "error rate (%)"]
     (train,), (valid,) = lines(figure, dash="solid"), lines(figure, dash="dash")
     assert train["x"][:2] == [pytest.approx(1 / 30), pytest.approx(2 / 30)]  # within an epoch
     assert valid["x"] == [0, 1, 2, 3] and valid["y"] == [2, 1.5, 1, 1.5]
     assert train["line"]["color"] == valid["line"]["color"]
     (score,) = lines(figure, "y2")
-    assert score["y"] == [50, 65, 80, 95] and score["line"]["dash"] == "dash"
-    assert [t["name"] for t in figure.data if t.get("showlegend")] == ["mlp"]
+    assert score["y"] == [50, 35, 20, 5] and score["line"]["dash"] == "dash"
+    assert layout["yaxis2"]["type"] == "log" and "type" not in layout["yaxis"]
+    assert legend(figure) == ["mlp", "training", "validation", "lowest validation loss"]
+    named = figures.curves({"a": {"mlp": training()}}, titles={"mlp": "perceptron"})
+    assert [t["name"] for t in lines(named, "y2")] == ["perceptron, validation"]
+    assert layout["hovermode"] == "x unified"
+
+
+def test_the_start_and_spikes_are_outside_until_all_is_asked_for() -> None:
+    series = training(900, 30, fall=200)
+    series["train"]["loss"][500] = 1e6
+    series["valid"]["loss"][0] = 50.0
+    figure = figures.curves({"a": {"mlp": series}})
+    check(figure)
+    low, high = figure.layout["yaxis"]["range"]
+    ends = series["valid"]["loss"][1:], series["train"]["loss"][100:]
+    assert low < min(map(min, ends)) and high < 20
+    shut, every = figure.layout["updatemenus"][0]["buttons"]
+    assert shut["args"][0]["yaxis.range"] == [low, high]
+    assert every["args"][0]["yaxis.autorange"] is True
+    tame = {"train": {}, "valid": {"step": [1, 2, 3], "loss": [3.0, 2.0, 1.0]}}
+    whole = figures.curves({"a": {"mlp": tame}})
+    assert "updatemenus" not in whole.layout and "range" not in whole.layout["yaxis"]
+
+
+def test_an_error_rate_of_0_has_no_log_axis() -> None:
+    series = training()
+    series["valid"]["accuracy"] = [0.5, 0.9, 1.0, 1.0]
+    figure = figures.curves({"a": {"mlp": series}})
+    assert "type" not in figure.layout["yaxis2"] and stars(figure)[1]["y"] == [0]
+
+
+def test_losses_of_classes_and_of_numbers_have_axes_of_their_own() -> None:
+    runs = {"a": {"mlp": training()}, "b": {"mlp": training(score="rmse")}}
+    figure = figures.curves(runs)
+    check(figure)
+    titles = [figure.layout[f"yaxis{end}"]["title"]["text"] for end in ("", "2", "3", "4")]
+    assert titles[:2] == ["log loss (nats)", "loss (half the squared error)"]
+    assert titles[2:] == ["error rate (%)", "RMSE (unit of the target)"]
+    for axis, run in (("y", "a"), ("y2", "b"), ("y3", "a"), ("y4", "b")):
+        assert {t["name"].split(" ")[0] for t in lines(figure, axis)} == {run}
 
 
 def test_curves_of_numbers_have_their_rmse() -> None:
@@ -264,12 +310,11 @@ def test_curves_of_numbers_have_their_rmse() -> None:
     check(figure)
     assert figure.layout["yaxis2"]["title"]["text"].startswith("RMSE")
     assert figure.layout["yaxis"]["type"] == figure.layout["yaxis2"]["type"] == "log"
-    assert figures.curves({"a": {"mlp": training()}}, log=True).layout["yaxis2"].get("type") is None
 
 
 def test_the_best_epoch_is_marked_on_every_panel() -> None:
     figure = figures.curves({"a": {"mlp": training()}})
-    assert [(s["x"], s["y"]) for s in stars(figure)] == [([2], [1]), ([2], [80])]
+    assert [(s["x"], s["y"]) for s in stars(figure)] == [([2], [1]), ([2], [20])]
     assert stars(figure)[1]["text"] == ["epoch 2"]
 
 
@@ -283,11 +328,10 @@ def test_several_runs_have_their_real_names_and_colours() -> None:
     runs = {name: {"mlp": training(), "linear": path_of()} for name in ("first", "second")}
     figure = figures.curves(runs)
     check(figure)
-    named = [t for t in figure.data if t.get("showlegend")]
-    assert [t["name"] for t in named] == [
+    assert legend(figure)[:4] == [
         "first · mlp", "first · linear", "second · mlp", "second · linear"
     ]  # fmt: skip
-    assert len({t["line"]["color"] for t in named}) == 4
+    assert len({t["line"]["color"] for t in lines(figure)}) == 4
     assert figure.columns["run"].count("second") == figure.columns["run"].count("first") > 0
 
 
@@ -295,18 +339,18 @@ def test_models_beyond_the_colours_have_dashes_of_their_own() -> None:
     most = 2 * len(COLORS)
     figure = figures.curves({"a": {f"net {index}": training() for index in range(most)}})
     check(figure)
-    looks = {(t["line"]["color"], t["line"]["dash"]) for t in figure.data if "line" in t}
-    assert len(looks) == 2 * most
-    assert "dotted" in figure.title
+    looks = {(t["line"]["color"], t["line"]["dash"]) for t in lines(figure)}
+    assert len(looks) == 2 * most and figure.layout["hovermode"] == "closest"
+    assert "training (colours used again)" in legend(figure)
     few = figures.curves({"a": {f"net {index}": training() for index in range(len(COLORS))}})
-    assert {t["line"]["dash"] for t in few.data if "line" in t} == {"solid", "dash"}
-    assert "dotted" not in few.title
+    assert {t["line"]["dash"] for t in lines(few)} == {"solid", "dash"}
+    assert len(legend(few)) == len(COLORS) + 3
 
 
 def test_the_line_has_no_epochs_and_is_a_level_at_its_best() -> None:
     figure = figures.curves({"a": {"linear": path_of(), "mlp": training()}})
     check(figure)
-    level = [t for t in lines(figure) if t["name"] == "linear"]
+    level = [t for t in lines(figure) if t["name"].startswith("linear")]
     assert [t["x"] for t in level] == [[0, 3], [0, 3]]
     best = path_of()["train"]["loss"][5]  # where validation is best: the end of penalty 1
     assert level[0]["y"] == [pytest.approx(best)] * 2 and level[1]["y"] == [1, 1]
@@ -370,8 +414,8 @@ def test_the_baseline_is_left_out_beside_other_models() -> None:
     base: dict[str, dict[str, list[Any]]]
     base = {"train": {"step": [0], "epoch": [0], "loss": [2.3], "objective": [2.3]}, "valid": {}}
     both = figures.curves({"a": {"constant": base, "mlp": training()}})
-    assert {t["name"] for t in both.data} == {"mlp"}
-    assert figures.curves({"a": {"constant": base}}).data[0]["y"] == [2.3]
+    assert {t["name"] for t in lines(both)} == {"mlp, training", "mlp, validation"}
+    assert lines(figures.curves({"a": {"constant": base}}))[0]["y"] == [2.3]
 
 
 def test_smoothing_keeps_the_raw_line_in_the_shadow() -> None:
@@ -388,7 +432,10 @@ def test_what_is_no_mean_of_batches_is_not_smoothed() -> None:
     plain["net"]["train"]["accuracy"] = list(plain["net"]["train"]["loss"])
     rough, smooth = (figures.curves({"a": plain}, x="step", smoothing=s) for s in (0.0, 0.9))
     changed = [t["name"] for t in smooth.data if t not in rough.data]
-    assert changed == ["net", "net"]  # the raw line in the shadow, and the smoothed one
+    assert changed == [
+        "net, training",
+        "net, training, smoothed",
+    ]  # the raw line in the shadow, and the smoothed one
     assert all(t["yaxis"] == "y" for t in smooth.data if t not in rough.data)
 
 
@@ -716,10 +763,11 @@ def test_a_drawn_figure_has_the_same_numbers_and_axes() -> None:
     left, right = drawing.axes.values()
     for axes, key in ((left, "y"), (right, "y2")):
         drawn = [line for line in axes.get_lines() if line.get_linestyle() != "None"]
+        drawn = [line for line in drawn if np.isfinite(line.get_xdata()).any()]  # no samples
         for line, trace in zip(drawn, lines(figure, key), strict=True):
             assert list(line.get_xdata()) == trace["x"] and list(line.get_ydata()) == trace["y"]
         assert axes.get_xlabel() == "epoch"
-    assert (left.get_ylabel(), right.get_ylabel()) == ("log loss (nats)", "accuracy (%)")
+    assert (left.get_ylabel(), right.get_ylabel()) == ("log loss (nats)", "error rate (%)")
 
 
 def test_a_missing_package_is_named_with_its_command(
@@ -857,7 +905,7 @@ def test_a_run_of_a_table_shows_its_rows(make: Callable[..., linnet.Run]) -> Non
 
 def test_a_run_of_one_epoch_has_curves(make: Callable[..., linnet.Run]) -> None:
     figure = make("iris", "iris", epochs=1).curves()
-    (valid,) = [t for t in lines(figure, dash="dash") if t["name"] == "mlp"]
+    (valid,) = [t for t in lines(figure, dash="dash") if "perceptron" in t["name"]]
     assert valid["x"] == [0, 1]
     assert figure.layout["xaxis"]["title"]["text"] == "epoch"
 

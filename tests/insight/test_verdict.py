@@ -85,13 +85,13 @@ def test_numbers_of_the_verdict_are_for_people() -> None:
     assert certain(CLASSES, holms, 3, first=False) == "McNemar p = 0.06"
     # the line's squared errors less the net's: of a line whose error is 10
     found = {"difference": 9.0, "difference_interval": [-31.2, 29.98]}
-    told = "mean squared error 9 lower, 95 % interval 30 lower to 31.2 higher"
+    told = "mean squared error lower by 9, 95 % interval lower by 30 to higher by 31.2"
     assert certain(NUMBERS, found) == told
     found = {"difference": 9.0, "difference_interval": [2.0, 29.98]}
-    told = "mean squared error 9 lower, 95 % interval 2 to 30 lower"
+    told = "mean squared error lower by 9, 95 % interval 2 to 30"
     assert certain(NUMBERS, found) == told
     assert certain(NUMBERS, {"difference": 1, "difference_interval": [2, 3]}) == (
-        "mean squared error 1 lower"
+        "mean squared error lower by 1"
     )
 
 

@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -17,12 +18,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from helpers import Site, append_events, open_browser
+from helpers import ParsedPage, Site, append_events, open_browser
 from linnet.core import files
+from linnet.core.language import current, language
 from linnet.errors import LinnetWarning, WorkError
 from linnet.figures.colors import COLORS
 from linnet.runs import directory, events, writer
-from linnet.show.view import app, follower, launch, panels, server, wire
+from linnet.show.view import app, follower, launch, panels, server, wire, words
 from linnet.show.view.follower import Folder, Follower
 from linnet.show.view.series import BUCKETS, MAX_POINTS, Series
 
@@ -183,10 +185,27 @@ def test_every_answer_has_the_headers(site: Site) -> None:
 def test_the_page_holds_no_code_of_its_own_and_asks_nobody_else(site: Site) -> None:
     content = site.get("/")[2].decode()
     assert '<link rel="icon" href="data:,">' in content
-    assert "<style" not in content and "http" not in content and " on" not in content.lower()
+    parsed = ParsedPage(content)  # refuses handlers of events
+    assert "style" not in parsed.tags and "http" not in content
+    assert set(parsed.scripts) == {"words"} and json.loads(parsed.scripts["words"]) == {}
     scripts = site.get("/page.js")[2].decode() + site.get("/page.css")[2].decode()
     for word in ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "://"):
         assert word not in scripts, word
+
+
+def test_each_text_of_the_page_is_asked_of_the_language_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    script, page = ((app.STATIC / f"page.{end}").read_text() for end in ("js", "html"))
+    asked = re.findall(r'(?<![\w.])t\(("(?:[^"\\]|\\.)*")', script)
+    assert len(asked) == len(re.findall(r"(?<![\w.])t\(", script))  # literals alone
+    marked = {*words.MARK.findall(page)} - {"words", "language", "icon"}
+    assert sorted(words.texts()) == sorted({*map(json.loads, asked), *marked})
+    monkeypatch.setattr(words, "tr", lambda text: text.upper() if current() == "zh" else text)
+    with language("zh"):
+        made = words.translate(page)
+    assert '<html lang="zh">' in made and "<h2>RUNS</h2>" in made and "{{" not in made
+    assert json.loads(ParsedPage(made).scripts["words"])["loading …"] == "LOADING …"
 
 
 def test_the_script_for_figures_is_that_of_plotly(site: Site) -> None:
@@ -978,7 +997,7 @@ def test_a_panel_that_is_made_does_not_hold_the_server(
             ended.set()
         return b""
 
-    monkeypatch.setattr(panels, "compute", compute)
+    monkeypatch.setattr(panels.Maker, "compute", compute)
     found = site.until("tick")
     (id,) = (event["data"]["id"] for event in found if event["event"] == "run")
     answers: list[int] = []

@@ -1,13 +1,13 @@
 """The scores of runs in the terminal."""
 
-import math
 import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from linnet.cli._output import in_flags, print_json, print_table
 from linnet.core.events import number
-from linnet.core.text import percent, plural, say
+from linnet.core.language import tr, trn
+from linnet.core.text import percent, say
 
 if TYPE_CHECKING:
     from linnet.experiment.sweep import Trial
@@ -15,36 +15,50 @@ if TYPE_CHECKING:
 
 
 def show(run: "Run") -> None:
-    """Print a run: the models with their intervals, the verdict, why each stopped, the files."""
+    """Print a run: which model to use, the models with their intervals, the verdict, why each
+    stopped, the files."""
     from linnet.insight.choice import by_folds, words
     from linnet.insight.pairs import YARDSTICK_ABOUT
     from linnet.insight.task import basis, folds_of
 
     metrics = run.metrics
     models, beside = metrics["models"], metrics.get("yardstick", {})
+    if (answer := run.answer()) is not None and (line := answer.line()):
+        say(answer.sentence)
+        say(line)
     rows = [_row(name, scores, metrics["chosen"]) for name, scores in models.items()]
     folds = folds_of(models[metrics["chosen"]].get("test", {}))
-    tested = f"{folds} folds" if folds else "test"
     rows += [_row(f"({name})", scores, "") for name, scores in beside.items() if "fit" in scores]
-    held = "out of fold" if by_folds(metrics) else "validation"
-    print_table(["model", held, f"{tested} (95 % interval)", "fitted in"], rows)
-    say(metrics["verdict"])
+    tested = tr("test (95 % interval)")
+    if folds:
+        tested = tr("{folds} folds (95 % interval)", folds=folds)
+    held = tr("out of fold") if by_folds(metrics) else tr("validation")
+    print_table([tr("model"), held, tested, tr("fitted in")], rows)
+    say(run.verdict)
     say(f"* {words(metrics.get('choice') or {})}: {metrics['chosen']}")
     for name, scores in beside.items():
         if "why" in scores:
-            say(f"note: no yardstick ({name}): {scores['why']}")
+            say(tr("note: no yardstick ({name}): {why}", name=name, why=scores["why"]))
         else:
-            say(f"({name}): the yardstick, {YARDSTICK_ABOUT}")
+            say(tr("({name}): the yardstick, {what}", name=name, what=tr(YARDSTICK_ABOUT)))
     _decides(models[metrics["chosen"]].get("test", {}).get("decision"))
     _stopped(models)
     if (rests := basis(models[metrics["chosen"]].get("test", {}))) is not None:
-        say(f"note: {rests}")
+        say(tr("note: {text}", text=rests))
     about = run.info
     end = os.sep if run.path.is_dir() else ""
     for note in about["data"]["notes"]:
-        say(f"note: {in_flags(note)}")
-    threads = f"{about['threads']} {plural(about['threads'], 'thread')}"
-    say(f"on {about['device']}, {threads}; files: {run.path}{end}")
+        say(tr("note: {text}", text=in_flags(note)))
+    threads = trn("{n} thread", "{n} threads", about["threads"])
+    files = f"{run.path}{end}"
+    say(
+        tr(
+            "on {device}, {threads}; files: {files}",
+            device=about["device"],
+            threads=threads,
+            files=files,
+        )
+    )
 
 
 def _decides(told: Mapping[str, Any] | None) -> None:
@@ -54,8 +68,12 @@ def _decides(told: Mapping[str, Any] | None) -> None:
         return
     say(told["rule"])
     say(
-        f"by this threshold: {told['words']}; accuracy {percent(told['chosen']['accuracy'])} (all "
-        "scores above are of the more probable class)"
+        tr(
+            "by this threshold: {words}; accuracy {accuracy} (all scores above are of the more "
+            "probable class)",
+            words=told["words"],
+            accuracy=percent(told["chosen"]["accuracy"]),
+        )
     )
 
 
@@ -69,43 +87,46 @@ def _row(name: str, scores: Mapping[str, Any], chosen: str) -> list[str]:
     if valid and (task := task_in(valid)) is not None:
         held = task.shown(task.of(valid))
         if task.name == "classification":
-            held = f"loss {number(valid['loss']):.4f}, {held}"
+            held = tr("loss {loss}, {score}", loss=f"{number(valid['loss']):.4f}", score=held)
     mark = name + (" *" if name == chosen else "")
-    return [mark, held, headline(test) if test else "-", f"{scores['fit']['seconds']:.1f} s"]
+    seconds = tr("{number} s", number=f"{scores['fit']['seconds']:.1f}")
+    return [mark, held, headline(test) if test else "-", seconds]
 
 
 def _stopped(models: Mapping[str, Any]) -> None:
     """Print why each fit stopped, and how pictures were scaled."""
+    from linnet.insight.stopping import stopped
     from linnet.networks import BASELINE
 
     for name, scores in models.items():
-        gap = number(scores["fit"].get("gap"))
-        bound = f"; at most {gap:.1e} above the optimum" if 0 < gap < math.inf else ""
         if name != BASELINE:
-            say(f"{name} stopped: {scores['fit']['reason']}{bound}")
+            say(f"{name}: {stopped(scores['fit'], short=True)}")
     scaling: dict[str, Any] = next(
         (s["fit"]["scaling"] for s in models.values() if "scaling" in s["fit"]), {}
     )
     if "mean" in scaling:
         mean, deviation = scaling["mean"], scaling["deviation"]
-        say(f"pixels / 255 scaled by mean {mean:.4f} and deviation {deviation:.4f}")
+        told = {"mean": f"{mean:.4f}", "deviation": f"{deviation:.4f}"}
+        say(tr("pixels / 255 scaled by mean {mean} and deviation {deviation}", **told))
 
 
 def show_sweep(trials: "list[Trial]", *, json: bool) -> None:
     """Print the runs of a sweep, the lowest validation loss first, and the first one's scores."""
-    held = "out-of-fold" if trials[0].valid.get("by") == "folds" else "validation"
+    folded = trials[0].valid.get("by") == "folds"
+    loss = tr("out-of-fold loss") if folded else tr("validation loss")
+    score = tr("out-of-fold score") if folded else tr("validation score")
     if json:
         best, *others = trials
         print_json([_plain(best), *(_untested(_plain(trial)) for trial in others)])
     else:
         keys = list(trials[0].settings)
-        heads = [*keys, "chosen", f"{held} loss", f"{held} score", "files"]
+        heads = [*keys, tr("chosen"), loss, score, tr("files")]
         print_table(heads, [_cells(trial) for trial in trials])
     best = trials[0]
     if best.error is not None:
         raise best.error
     if not json and best.run is not None:
-        say(f"the run with the lowest {held} loss:")
+        say(tr("the run with the lowest {loss}:", loss=loss))
         show(best.run)
 
 
@@ -130,7 +151,7 @@ def _cells(trial: "Trial") -> list[Any]:
 
     values = [str(value) for value in trial.settings.values()]
     if trial.run is None:
-        return [*values, "diverged", None, None, "-"]
+        return [*values, tr("diverged"), None, None, "-"]
     task = task_in(trial.valid)
     score = None if task is None else task.shown(task.of(trial.valid))
     return [*values, trial.run.chosen, trial.valid.get("loss"), score, str(trial.run.path)]

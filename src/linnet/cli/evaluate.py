@@ -6,7 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
-from linnet.cli._output import Json, Plugin, allow, command, print_json, print_table, set_threads
+from linnet.cli._output import (
+    Json,
+    Lang,
+    Plugin,
+    allow,
+    command,
+    print_json,
+    print_table,
+    set_threads,
+)
+from linnet.core.language import tr, trn
 from linnet.core.text import say
 from linnet.data.table import Warned
 
@@ -24,6 +34,7 @@ def evaluate(
         typer.Option(help="Also score each value of this column; may be repeated."),
     ] = None,
     plugin: Plugin = None,
+    lang: Lang = None,
     json: Json = False,
 ) -> None:
     """Score a saved model, or all models of a run, on data."""
@@ -38,19 +49,20 @@ def evaluate(
         print_json(result)
         return
     rows = [[name, headline(scores["test"])] for name, scores in result["models"].items()]
-    print_table(["model", "score (95 % interval)"], rows)
+    print_table([tr("model"), tr("score (95 % interval)")], rows)
     for name, scores in result["models"].items():
         if (rule := scores["test"].get("decision")) is not None and name != BASELINE:
-            say(f"{name}, by its threshold: {rule['words']}")
+            say(tr("{model}, by its threshold: {words}", model=name, words=rule["words"]))
     for column in dict.fromkeys(by or ()):
         models = {name: each for name, each in result["models"].items() if name != BASELINE}
         models = models or result["models"]
-        print_table([column, "rows", *models], _slices(models, column))
+        print_table([column, tr("rows"), *models], _slices(models, column))
     about = result["data"]
-    say(f"{about['rows']:,} rows: {about['part']} of {about['name']}")
+    counted = trn("{n} row", "{n} rows", about["rows"])
+    say(tr("{rows}: {part} of {data}", rows=counted, part=about["part"], data=about["name"]))
     for note in about["notes"]:
         if not isinstance(note, Warned):  # it was a warning already
-            say(f"note: {note}")
+            say(tr("note: {text}", text=note))
 
 
 def _slices(models: Mapping[str, Mapping[str, Any]], column: str) -> list[list[Any]]:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from linnet.cli._output import Plugin, allow, command, set_threads
+from linnet.cli._output import Lang, Plugin, allow, command, set_threads
 from linnet.core.text import say
 
 
@@ -30,8 +30,9 @@ def report(
         ),
     ] = False,
     plugin: Plugin = None,
+    lang: Lang = None,
 ) -> None:
-    """Write one offline HTML file: verdict, reasons, curves, mistakes, how to repeat the run."""
+    """Write one offline HTML file: verdict, reasons, curves, mistakes."""
     allow(plugin)
     if learning_curve:
         _learn(runs)

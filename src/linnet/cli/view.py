@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from linnet.cli._output import command
+from linnet.cli._output import Lang, command
+from linnet.core.language import tr
 from linnet.core.text import say
 from linnet.errors import InputError
 
@@ -19,8 +20,12 @@ def view(
         int,
         typer.Option(min=0, max=65535, help="The port; by default one that belongs to the folder."),
     ] = 0,
+    lang: Lang = None,
 ) -> None:
-    """Show runs in a browser, finished and running ones; Ctrl-C ends it."""
+    """Show runs in a browser, finished and running ones.
+
+    Ctrl-C ends it.
+    """
     from linnet.runs.archive import run_place
 
     if not runs.is_dir() and run_place(runs) == runs:
@@ -33,5 +38,5 @@ def view(
     root = runs.resolve()
     with bind(root, port) as listener:
         token = token_of(root, listener.getsockname()[1])
-        say(f"live page: {address_of(listener, token)}")
+        say(tr("live page: {address}", address=address_of(listener, token)))
         serve(root, listener, token)

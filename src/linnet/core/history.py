@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol, Self
 
 from linnet.core import events
 from linnet.core.events import MAX_WHOLE, Event, number
+from linnet.core.language import tr
 from linnet.core.text import cut
 
 MAX_TITLE = 80
@@ -223,6 +224,10 @@ class History:
         begin = None if fit is None else fit.begin
         found = model if begin is None or begin.title is None else begin.title
         return cut(found, MAX_TITLE)
+
+    def titles(self) -> dict[str, str]:
+        """The titles of all models as they stand alone, in the language in force: "perceptron"."""
+        return {model: tr(self.title(model)).removeprefix("the ") for model in self.models}
 
     def series(self) -> dict[str, Parts]:
         """The curves of each model, as lists of equal length.

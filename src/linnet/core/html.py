@@ -9,6 +9,18 @@ from typing import Any
 
 from linnet.core import files
 
+ICON = (
+    "data:image/png;base64,"
+    "iVBORw0KGgoAAAANSUhEUgAAABgAAAAYBAMAAAASWSDLAAAAMFBMVEUVZMIWY70VZsHx9fsAAAD701VYkNIS"
+    "Y7wWZcaVuOKzqXTNuG4AAP8Af38VYr0VY7+A+gdxAAAAEHRSTlP+/kb/AP//IiL///8BAka0HaQUwwAAAPZJ"
+    "REFUeNpNkLFKw1AYRs9/b2gbEPNfhNJBIc5dCnZxEQcHkQZxcROcnDP7FIIvUN/AxVHo4OAkBZ10UDcX6Q1I"
+    "m5iGOLQFz/TBgTN8ksz2zveBtd/NKx5SljQHwUEuCkDt+xzLyuhPsL2cgt+wX+QAtLvTqVmJpAIDOIXOuAJi"
+    "FQS53hExBiKNJBqe1Qtzd4LdRZ2xWszK6q3Xj5/CwlBze9qzNwwXtfk93elFChJ7396yrx5BDEjCy5G6CAx0"
+    "xlVZ+tqDIbusPrShHrAq7nA0eS5AhBR1KAraDN4lq8ncBPi2n3NxYYswbPmGHa0/5guaofy/6g99ZlBT/l5b"
+    "FAAAAABJRU5ErkJggg=="
+)
+"""The icon of linnet's pages: a line and three points."""
+
 
 class Html(str):
     """Text that is already HTML; all other text is escaped when it is inserted."""

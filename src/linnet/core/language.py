@@ -33,8 +33,24 @@ def tr(text: str, /, **values: object) -> str:
     A text that the catalogue lacks stays English. Without ``values`` braces are left as they are.
     """
     language = current()
-    found = text if language == LANGUAGES[0] else _catalogue(language).gettext(text)
+    found = text
+    if text and language != LANGUAGES[0]:
+        found = _catalogue(language).gettext(text)
     return found.format(**values) if values else found
+
+
+def trn(one: str, many: str, count: int, /, **values: object) -> str:
+    """``one`` if the count is 1, else ``many``, in the language that is in force; both have the
+    place ``{n}`` for the count."""
+    language, found = current(), one if count == 1 else many
+    if language != LANGUAGES[0]:
+        found = _catalogue(language).ngettext(one, many, count)
+    return found.format(n=f"{count:,}", **values)
+
+
+def marked(text: str) -> str:
+    """``text`` itself; the catalogue gets it, for a ``tr`` elsewhere that does not name it."""
+    return text
 
 
 def current() -> str:

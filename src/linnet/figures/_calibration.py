@@ -17,6 +17,9 @@ from linnet.figures.plotly import text
 
 BINS = 15
 
+EDGES = [-0.02, 1.02]
+"""The range of an axis of probabilities, with room for the points at its ends."""
+
 
 @dataclass(frozen=True)
 class Reliability:
@@ -148,11 +151,10 @@ def calibration(
         },
         {
             "type": "bar", "x": short(((found.low + found.high) / 2)[filled]), "y": rows.tolist(),
-            "width": 0.9 / BINS, "marker": {"color": COLORS[0]}, "xaxis": "x", "yaxis": "y2",
+            "width": 0.9 / BINS, "marker": {"color": COLORS[0]}, "xaxis": "x2", "yaxis": "y2",
             **common,
         },
     ]  # fmt: skip
-    start = -0.02 if two else max(0.0, float(found.low[filled].min()) - 0.02)
     total = int(found.rows.sum())
     what = "" if two else " (over all classes)"
     title = f"ECE {found.error:.4f} · Brier score {score:.4f}{what} · {total:,} rows"
@@ -163,20 +165,15 @@ def calibration(
         "probability": _listed(found.probability), "accuracy": _listed(found.accuracy),
         "accuracy_low": _listed(low), "accuracy_high": _listed(high),
     }  # fmt: skip
+    words = f"P({text(classes[1], 24)})" if two else "probability of the predicted class"
+    share = f"share that is {text(classes[1], 24)}" if two else "share that is right"
     figure_layout = layout(
         title,
-        xaxis=axis(
-            f"P({text(classes[1], 24)})" if two else "probability of the predicted class",
-            range=[start, 1.02],
-            anchor="y2",
-        ),
-        yaxis=axis(
-            f"share that is {text(classes[1], 24)}" if two else "share that is right",
-            range=[-0.02, 1.02],
-            domain=[0.34, 1],
-        ),
-        yaxis2=axis("rows", domain=[0, 0.24], anchor="x"),
-        height=460,
+        xaxis=axis(words, range=EDGES, domain=[0, 0.5], anchor="y", constrain="domain"),
+        yaxis=axis(share, range=EDGES, anchor="x", scaleanchor="x", constrain="domain"),
+        xaxis2=axis(words, range=EDGES, domain=[0.62, 1], anchor="y2"),
+        yaxis2=axis("rows", anchor="x2"),
+        height=430,
         bargap=0,
     )
     away = {"xref": "x", "yref": "y", "xanchor": "right", "yanchor": "top", "font": {"size": 10}}

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from linnet.core.language import tr
 from linnet.errors import InputError
-from linnet.figures._style import Array, Json, axis, color, layout, numbers, short
+from linnet.figures._style import CLEAR, GRID, INK, Array, Json, axis, color, layout, numbers, short
 from linnet.figures.colors import COLORS
 from linnet.figures.figure import Figure
 from linnet.figures.plotly import text
@@ -32,6 +34,17 @@ FEW_POINTS = 30
 MAX_LABELLED = 3
 """Up to this many models, the best step is written at its star; else it shows on hover."""
 
+MAX_READ = 24
+"""Up to this many lines, one readout tells the values of all of them."""
+
+FAR = 1.5
+"""How many times the distance of its quartiles a value may be away from them."""
+
+STAR = "star"
+
+SWITCH = 36
+"""Pixels for the buttons above the panels."""
+
 GAP = 0.14
 """The space between panels, as a share of the figure."""
 
@@ -48,23 +61,29 @@ def curves(
     x: Axis = "epoch",
     log: bool = False,
     smoothing: float = 0.0,
+    titles: Mapping[str, str] | None = None,
 ) -> Figure:
-    """Loss and accuracy (or RMSE) of runs by name, side by side.
+    """Loss and error rate (or RMSE) of runs by name, side by side.
 
     Training is solid, validation dashed; if there are more models than colours, the others are
     dotted and dash-dotted. A star marks the lowest validation loss. The training loss is the mean
     over the steps, with dropout, as they were made. The training score is that of at most 2,000
-    training rows with the network at that time.
+    training rows with the network at that time. Losses of classes and of numbers are on axes of
+    their own.
+
+    The vertical axes leave out the start and spikes: values more than ``FAR`` times the distance
+    of a line's quartiles away from them (Tukey 1977). A button shows all. The error rate is on a
+    log axis, unless it is 0 somewhere.
 
     ``x`` is the horizontal axis. "time" is in seconds since the first event of the model's fit;
     "penalty" is the path of the line's penalties. A model without such values (the line has no
     epochs) is drawn as a horizontal line: its best loss and score. If no model has epochs, "epoch"
     means the penalty, or else the step.
 
-    ``log`` draws loss and RMSE on a log axis. ``smoothing``, from 0 to below 1, is the weight of
-    the past in an exponential mean of the training losses of a net, corrected for the bias of its
-    start; the raw line stays, faint. ``columns`` has a row for each event, with the times of the
-    events.
+    ``log`` draws loss and RMSE on a log axis too. ``smoothing``, from 0 to below 1, is the weight
+    of the past in an exponential mean of the training losses of a net, corrected for the bias of
+    its start; the raw line stays, faint. ``titles`` are the names of models in the figure, such as
+    "perceptron" for mlp. ``columns`` has a row for each event, with the times of the events.
     """
     if x not in TITLES:
         raise InputError(f'unknown axis x="{x}"; known: {", ".join(TITLES)}')
@@ -77,45 +96,200 @@ def curves(
         if model != BASELINE or len(series) == 1
     ]
     kind = _axis(found, x)
-    panels = ["loss"]
-    panels += [s for s in ("accuracy", "rmse") if any(s in c.valid or s in c.train for c in found)]
-    several = len(runs) > 1
-    titles = {
-        "loss": "log loss (nats)" if panels == ["loss", "accuracy"] else "loss",
-        "accuracy": "accuracy (%)",
-        "rmse": "RMSE (unit of the target)",
-    }
-    if panels == ["loss", "rmse"]:
-        titles["loss"] = "loss (half the squared error)"
-    data: list[Json] = []
     drawn = [curve.places(kind) for curve in found]
     reach = np.concatenate([np.empty(0), *(part for places in drawn for part in places.values())])
     reach = reach[np.isfinite(reach)]
     ends = (float(reach.min()), float(reach.max())) if len(reach) else (0.0, 1.0)
-    for index, (curve, places) in enumerate(zip(found, drawn, strict=True)):
-        data += _traces(curve, places, panels, index, ends, smoothing, several, len(found))
-    dotted = len(found) > len(COLORS)
-    solid, dashed = ("solid or dotted", "dashed or dash-dotted") if dotted else ("solid", "dashed")
-    held, star = "validation", "best"
-    if any(curve.folded for curve in found):
-        alone = all(curve.folded for curve in found)
-        held, star = "out of fold" if alone else "validation, or out of fold", "kept"
+    looks = _looks(found, titles or {}, several=len(runs) > 1)
+    panels = _panels(found)
+    lines: list[list[_Line]] = [[] for _ in panels]
+    stars: list[Json] = []
+    for curve, look, places in zip(found, looks, drawn, strict=True):
+        for panel, own in zip(panels, lines, strict=True):
+            if panel.task in (None, curve.task):
+                own += _lines(curve, look, panel, places, ends, smoothing)
+                stars += _star(curve, look, panel, places, last=panel is panels[-1])
+    data = [line.trace for own in lines for line in own]
+    samples = _samples(found, looks, starred=bool(stars))
     figure_layout = layout(
-        f"{solid}: training · {dashed}: {held} · ★ {star}",
-        height=400 + 10 * len(found),
-        hovermode="closest",
+        tr("Training and validation"), height=430 + 10 * len(found), hovermode=_hover(len(data))
     )
+    figure_layout["hoverdistance"] = -1  # also lines that have no point here
     width = (1 - GAP * (len(panels) - 1)) / len(panels)
-    for index, panel in enumerate(panels):
-        end = "" if index == 0 else str(index + 1)
-        left = index * (width + GAP)
+    ranges: Json = {}
+    for index, (panel, own) in enumerate(zip(panels, lines, strict=True)):
+        left, end = index * (width + GAP), panel.end
         logged = {"type": "log", "exponentformat": "power"} if kind == "penalty" else {}
         figure_layout[f"xaxis{end}"] = axis(
-            TITLES[kind], domain=[left, left + width], anchor=f"y{end}", **logged
+            TITLES[kind], domain=[left, left + width], anchor=f"y{end}", hoverformat=".4~g",
+            **logged,
+        )  # fmt: skip
+        scaled = panel.logarithmic(own, asked=log)
+        if window := _window(own, scaled=scaled):
+            ranges[f"yaxis{end}"] = window
+        figure_layout[f"yaxis{end}"] = axis(
+            panel.title, anchor=f"x{end}", **_scale(window, scaled=scaled)
         )
-        scaled = {"type": "log"} if log and panel != "accuracy" else {}
-        figure_layout[f"yaxis{end}"] = axis(titles[panel], anchor=f"x{end}", **scaled)
-    return Figure(data, figure_layout, _columns(found))
+    if ranges:
+        figure_layout["updatemenus"] = [_switch(ranges)]
+        figure_layout["margin"]["t"] += SWITCH
+    return Figure([*samples, *data, *stars], figure_layout, _columns(found))
+
+
+@dataclass(frozen=True)
+class _Panel:
+    """The axes of one value. ``task`` is the score of the curves whose loss is on them, None for
+    all; ``end`` the end of Plotly's names of the axes."""
+
+    name: str
+    title: str
+    task: str | None
+    end: str
+
+    def values(self, part: Mapping[str, list[Any]]) -> Array:
+        """The values of a part; for the accuracy the error rate in per cent."""
+        values = numbers(part.get(self.name, ()))
+        return 100.0 * (1.0 - values) if self.name == "accuracy" else values
+
+    def logarithmic(self, lines: Sequence[_Line], *, asked: bool) -> bool:
+        """Whether the vertical axis is logarithmic: the error rate, unless it is 0 for validation
+        rows somewhere. There what is 0 for training rows is below the axis."""
+        if self.name != "accuracy":
+            return asked
+        held = [line.typical for line in lines if line.part == "valid"] or [
+            one.typical for one in lines
+        ]
+        return bool(held) and min(float(values.min()) for values in held) > 0
+
+
+class _Look(NamedTuple):
+    """How the lines of a model look; ``name`` is text in Plotly's form."""
+
+    name: str
+    group: str
+    shade: str
+    dash: Mapping[str, str]
+    labelled: bool
+
+
+class _Line(NamedTuple):
+    """A line, its values after the start (or all, if there are no others), and its part."""
+
+    trace: Json
+    typical: Array
+    part: str
+
+
+def _panels(found: Sequence[_Curve]) -> list[_Panel]:
+    """The panels that have something to show: losses, then scores."""
+    tasks = list(dict.fromkeys(task for curve in found if (task := curve.task)))
+    losses = {
+        "accuracy": tr("log loss (nats)"),
+        "rmse": tr("loss (half the squared error)"),
+        "": tr("loss"),
+    }
+    scores = {"accuracy": tr("error rate (%)"), "rmse": tr("RMSE (unit of the target)")}
+    if len(tasks) > 1:
+        unknown = [""] if any(not curve.task for curve in found) else []
+        named = [("loss", losses[task], task) for task in (*tasks, *unknown)]
+    else:
+        named = [("loss", losses[tasks[0] if tasks else ""], None)]
+    named += [(task, scores[task], None) for task in ("accuracy", "rmse") if task in tasks]
+    return [_Panel(*each, str(i + 1) if i else "") for i, each in enumerate(named)]
+
+
+def _looks(found: Sequence[_Curve], titles: Mapping[str, str], *, several: bool) -> list[_Look]:
+    """How each curve looks."""
+    made = []
+    for index, curve in enumerate(found):
+        name = text(titles.get(curve.model, curve.model))
+        name = f"{text(curve.run)} · {name}" if several else name
+        dash = dict(zip(PARTS, DASHES[index // len(COLORS) % len(DASHES)], strict=True))
+        made.append(_Look(name, str(index), color(index), dash, len(found) <= MAX_LABELLED))
+    return made
+
+
+def _hover(lines: int) -> str:
+    """One readout for all lines; of very many lines only the nearest."""
+    return "x unified" if lines <= MAX_READ else "closest"
+
+
+def _switch(ranges: Mapping[str, list[float]]) -> Json:
+    """Two buttons: the ranges of the axes as they are, and all that there is."""
+    own = {f"{name}.range": window for name, window in ranges.items()}
+    every = {f"{name}.autorange": True for name in ranges}
+    return {
+        "type": "buttons", "direction": "right", "showactive": False, "x": 0, "xanchor": "left",
+        "y": 1, "yanchor": "bottom", "pad": {"b": 6}, "bgcolor": CLEAR, "bordercolor": GRID,
+        "buttons": [
+            {"method": "relayout", "label": tr("without start and spikes"), "args": [own]},
+            {"method": "relayout", "label": tr("show all"), "args": [every]},
+        ],
+    }  # fmt: skip
+
+
+def _samples(found: Sequence[_Curve], looks: Sequence[_Look], *, starred: bool) -> list[Json]:
+    """The legend: a sample of each model's line, then of each stroke."""
+    bare = {"type": "scatter", "x": [None], "y": [None], "hoverinfo": "skip", "showlegend": True}
+    made = [
+        {
+            **bare, "mode": "lines", "name": look.name, "legendgroup": look.group,
+            "line": {"color": look.shade, "width": 3, "dash": look.dash["train"]},
+        }
+        for look in looks
+    ]  # fmt: skip
+    folded = {curve.folded for curve in found}
+    held = tr("validation") if folded == {False} else tr("out of fold")
+    held = tr("validation or out of fold") if len(folded) > 1 else held
+    star = tr("lowest validation loss") if folded == {False} else tr("kept")
+    star = tr("lowest validation loss, or kept") if len(folded) > 1 else star
+    strokes = dict.fromkeys((look.dash["train"], look.dash["valid"]) for look in looks)
+    for index, pair in enumerate(strokes):
+        again = tr(" (colours used again)") if index else ""
+        for name, dash in zip((tr("training"), held), pair, strict=True):
+            line = {"color": INK, "width": 2, "dash": dash}
+            made.append({**bare, "mode": "lines", "name": name + again, "line": line})
+    if starred:
+        marker = {"symbol": STAR, "size": 11, "color": INK}
+        made.append({**bare, "mode": "markers", "name": star, "marker": marker})
+    return [{**one, "xaxis": "x", "yaxis": "y"} for one in made]
+
+
+def _window(lines: Sequence[_Line], *, scaled: bool) -> list[float] | None:
+    """The range of an axis that leaves out the start and spikes; None if that is nothing."""
+    held = [line.typical[line.typical > 0] if scaled else line.typical for line in lines]
+    held = [values for values in held if len(values)]
+    if not held:
+        return None
+    parts = [_usual(values) for values in held]
+    low, high = min(part[0] for part in parts), max(part[1] for part in parts)
+    every = [value for line in lines for value in line.trace["y"] if value is not None]
+    every = [value for value in every if value > 0 or not scaled]
+    if min(every) >= low and max(every) <= high:
+        return None
+    if scaled and low > 0:
+        low, high = math.log10(low), math.log10(high)
+    pad = 0.05 * (high - low) or 0.05 * abs(high) or 0.05
+    return [round(float(low - pad), 6), round(float(high + pad), 6)]
+
+
+def _scale(window: list[float] | None, *, scaled: bool) -> Json:
+    """The type and the range of a vertical axis. On a log axis of a decade or more the ticks begin
+    with 1, 2 and 5; on a shorter one they are all that Plotly takes."""
+    found: Json = {"range": window} if window else {}
+    if scaled:
+        found["type"] = "log"
+        if window is None or window[1] - window[0] >= 1:
+            found["dtick"] = "D2"
+    return found
+
+
+def _usual(values: Array) -> tuple[float, float]:
+    """The smallest and largest of the values that are not far from the quartiles."""
+    low, high = np.quantile(values, (0.25, 0.75))
+    far = FAR * (high - low)
+    near = values[(values >= low - far) & (values <= high + far)]
+    return float(near.min()), float(near.max())
 
 
 @dataclass(frozen=True)
@@ -156,9 +330,12 @@ class _Curve:
         return int(np.nanargmin(loss)) if np.isfinite(loss).any() else None
 
     @property
-    def star(self) -> str:
-        """What a star says of the weights there."""
-        return "kept" if self.folded else "least validation loss"
+    def task(self) -> str:
+        """The name of its score, which says what kind of loss it has; empty if it has none yet."""
+        has = [
+            score for score in ("accuracy", "rmse") if score in self.valid or score in self.train
+        ]
+        return has[0] if has else ""
 
     @property
     def folded(self) -> bool:
@@ -243,96 +420,93 @@ def _axis(found: list[_Curve], x: Axis) -> Axis:
     return x
 
 
-def _traces(
+def _lines(
     curve: _Curve,
+    look: _Look,
+    panel: _Panel,
     places: Mapping[str, Array],
-    panels: list[str],
-    index: int,
     ends: tuple[float, float],
     smoothing: float,
-    several: bool,
-    models: int,
-) -> list[Json]:
-    """The lines of one model, and its star, on every panel."""
-    name = text(curve.model)
-    name = f"{text(curve.run)} · {name}" if several else name
-    shade = color(index)
-    dash = dict(zip(PARTS, DASHES[index // len(COLORS) % len(DASHES)], strict=True))
+) -> list[_Line]:
+    """The lines of one model on a panel."""
     best = curve.best()
     level = not any(len(place) for place in places.values())
-    traces: list[Json] = []
-    named = False
-    for panel_index, panel in enumerate(panels):
-        end = "" if panel_index == 0 else str(panel_index + 1)
-        unit = 100.0 if panel == "accuracy" else 1.0
-        for part in PARTS:
-            values = numbers(curve.part(part).get(panel, ())) * unit
-            if level:
-                at, values = _level(curve, part, values, best, ends)
-            else:
-                at = places[part]
-            if len(at) != len(values):  # this part does not have the score
-                continue
-            kept = np.isfinite(at) & np.isfinite(values)
-            at, values = at[kept], values[kept]
-            if not len(at):
-                continue
-            order = np.argsort(at, kind="stable")
-            at, values = at[order], values[order]
-            what = PARTS[part] + (" (level of its best)" if level else "")
-            trace: Json = {
-                "type": "scatter",
-                "name": name,
-                "legendgroup": str(index),
-                "showlegend": not named,
-                "xaxis": f"x{end}",
-                "yaxis": f"y{end}",
-                "line": {
-                    "color": shade,
-                    "width": 2,
-                    "dash": dash[part],
-                },
-                "hovertemplate": what + "<br>%{x}: %{y:.5g}",
-            }
-            named = True
-            smooth = smoothing > 0 and part == "train" and panel == "loss" and len(values) > 1
-            smooth = smooth and not curve.solved and not level
-            if smooth:
-                shadow = {**trace, "showlegend": False, "opacity": 0.25, "hoverinfo": "skip"}
-                del shadow["hovertemplate"]
-                traces.append(shadow | _points(at, values, level))
-                values = smoothed(values, smoothing)
-                trace["hovertemplate"] = "smoothed " + trace["hovertemplate"]
-            traces.append(trace | _points(at, values, level))
-        if best is None or level or "step" not in curve.valid:
+    made: list[_Line] = []
+    for part in PARTS:
+        values, steps = panel.values(curve.part(part)), numbers(curve.part(part).get("step", ()))
+        if level:
+            at, values = _level(curve, part, values, best, ends)
+            steps = at
+        else:
+            at = places[part]
+        if not len(at) == len(values) == len(steps):  # this part does not have the score
             continue
-        score = numbers(curve.valid.get(panel, ()))
-        if best >= len(places["valid"]):  # a part of the record is missing
+        kept = np.isfinite(at) & np.isfinite(values)
+        at, values, steps = at[kept], values[kept], steps[kept]
+        if not len(at):
             continue
-        where = places["valid"][best]
-        if best < len(score) and np.isfinite(score[best]) and np.isfinite(where):
-            epoch = curve.valid.get("epoch", [None])[best] if not curve.solved else None
-            known = curve.penalties().get(curve.valid["step"][best])
-            words = f"epoch {epoch}" if epoch else f"step {curve.valid['step'][best]}"
-            words = f"penalty {known:g}" if known is not None else words
-            labelled = models <= MAX_LABELLED and panel == panels[-1]
-            star = {
-                "type": "scatter",
-                "name": name,
-                "legendgroup": str(index),
-                "showlegend": False,
-                "xaxis": f"x{end}",
-                "yaxis": f"y{end}",
-                "x": short(np.array([where]), 8),
-                "y": short(score[[best]] * unit),
-                "mode": "markers+text" if labelled else "markers",
-                "text": [words],
-                "textposition": "top center" if panel == "accuracy" else "bottom center",
-                "marker": {"symbol": "star", "size": 13, "color": shade},
-                "hovertemplate": f"{curve.star}: {words}<br>%{{x}}: %{{y:.5g}}",
-            }
-            traces.append(star)
-    return traces
+        order = np.argsort(at, kind="stable")
+        at, values, steps = at[order], values[order], steps[order]
+        what = (tr("training") if part == "train" else tr("validation")) + (
+            tr(" (level of its best)") if level else ""
+        )
+        trace: Json = {
+            "type": "scatter",
+            "name": f"{look.name}, {what}",
+            "legendgroup": look.group,
+            "showlegend": False,
+            "xaxis": f"x{panel.end}",
+            "yaxis": f"y{panel.end}",
+            "line": {"color": look.shade, "width": 2, "dash": look.dash[part]},
+            "hovertemplate": "%{y:,.4~r}",
+        }
+        smooth = smoothing > 0 and part == "train" and panel.name == "loss" and len(values) > 1
+        if smooth and not curve.solved and not level:
+            shadow = {**trace, "opacity": 0.25, "hoverinfo": "skip"}
+            del shadow["hovertemplate"]
+            made.append(_Line(shadow | _points(at, values, level), np.empty(0), part))
+            values = smoothed(values, smoothing)
+            trace["name"] += tr(", smoothed")
+        begun = values if level or not (steps > 0).any() else values[steps > 0]
+        made.append(_Line(trace | _points(at, values, level), begun, part))
+    return made
+
+
+def _star(
+    curve: _Curve, look: _Look, panel: _Panel, places: Mapping[str, Array], *, last: bool
+) -> list[Json]:
+    """The star where a model was best on a panel; with words on the ``last`` one."""
+    best = curve.best()
+    if best is None or "step" not in curve.valid:
+        return []
+    score = panel.values(curve.valid)
+    if best >= len(places["valid"]) or best >= len(score):  # a level; or the record lacks a part
+        return []
+    where = places["valid"][best]
+    if not (np.isfinite(score[best]) and np.isfinite(where)):
+        return []
+    epochs = () if curve.solved else curve.valid.get("epoch", ())
+    epoch = epochs[best] if best < len(epochs) else None
+    known = curve.penalties().get(curve.valid["step"][best])
+    words = f"epoch {epoch}" if epoch else f"step {curve.valid['step'][best]}"
+    words = f"penalty {known:g}" if known is not None else words
+    return [
+        {
+            "type": "scatter",
+            "name": look.name,
+            "legendgroup": look.group,
+            "showlegend": False,
+            "xaxis": f"x{panel.end}",
+            "yaxis": f"y{panel.end}",
+            "x": short(np.array([where]), 8),
+            "y": short(score[[best]]),
+            "mode": "markers+text" if look.labelled and last else "markers",
+            "text": [words],
+            "textposition": "top center",
+            "marker": {"symbol": STAR, "size": 13, "color": look.shade},
+            "hoverinfo": "skip",
+        }
+    ]
 
 
 def _level(

@@ -192,7 +192,9 @@ class _Drawing:
                     ticker.FuncFormatter(_minor) if few else ticker.NullFormatter()
                 )
             if "range" in plain:
-                getattr(axes, f"set_{side}lim")(*plain["range"])
+                ends = plain["range"]
+                ends = [10**end for end in ends] if plain.get("type") == "log" else ends
+                getattr(axes, f"set_{side}lim")(*ends)
             if plain.get("showgrid", True):
                 axes.grid(axis=side, color=INK, alpha=0.2, linewidth=0.6)
             axes.set_axisbelow(True)

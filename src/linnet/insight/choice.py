@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from linnet.core.language import tr
 from linnet.core.statistics import of_error
 
 if TYPE_CHECKING:
@@ -86,5 +87,8 @@ def by_folds(metrics: Mapping[str, Any]) -> bool:
 
 def words(choice: Mapping[str, Any]) -> str:
     """How a model was chosen, by ``metrics.json``: "chosen by validation loss"."""
-    by = {"folds": "by out-of-fold loss", "validation": "by validation loss"}
-    return f"chosen {by.get(str(choice.get('by')), 'as the first model')}"
+    if choice.get("by") == "folds":
+        return tr("chosen by out-of-fold loss")
+    if choice.get("by") == "validation":
+        return tr("chosen by validation loss")
+    return tr("chosen as the first model")

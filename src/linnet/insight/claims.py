@@ -13,8 +13,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, Self
 
+from linnet.core import language
 from linnet.core.events import number
-from linnet.core.text import counted, figure, percent, up
+from linnet.core.language import tr, trn
+from linnet.core.text import figure, percent, up
 
 ROUNDING = 1e-9
 """A value may be outside its interval by this share of it: the two are sums in another order."""
@@ -122,52 +124,62 @@ class Rows(Count):
     """A number of rows of which something is said: at least one."""
 
     least = 1.0
-    word: ClassVar[str] = "row"
 
     def __str__(self) -> str:
-        return counted(int(self.value), self.word)
+        return self.counted(int(self.value))
+
+    def counted(self, n: int) -> str:
+        """The number with what is counted."""
+        return trn("{n} row", "{n} rows", n)
 
 
 class Columns(Rows):
     """Columns of a table."""
 
-    word = "column"
+    def counted(self, n: int) -> str:
+        return trn("{n} column", "{n} columns", n)
 
 
 class ValidRows(Rows):
     """Validation rows."""
 
-    word = "validation row"
+    def counted(self, n: int) -> str:
+        return trn("{n} validation row", "{n} validation rows", n)
 
 
 class TestRows(Rows):
     """Test rows."""
 
-    word = "test row"
+    def counted(self, n: int) -> str:
+        return trn("{n} test row", "{n} test rows", n)
 
 
 class Folds(Rows):
     """Folds of a cross-validation."""
 
-    word = "fold"
+    def counted(self, n: int) -> str:
+        return trn("{n} fold", "{n} folds", n)
 
 
 class Groups(Rows):
     """Groups of rows."""
 
-    word = "group"
+    def counted(self, n: int) -> str:
+        return trn("{n} group", "{n} groups", n)
 
 
 class Blocks(Rows):
     """Blocks of time."""
 
-    word = "block"
+    def counted(self, n: int) -> str:
+        return trn("{n} block", "{n} blocks", n)
 
 
 class Comparisons(Rows):
     """Comparisons of two models."""
 
-    word = "comparison"
+    def counted(self, n: int) -> str:
+        return trn("{n} comparison", "{n} comparisons", n)
 
 
 class Change(Figure):
@@ -178,7 +190,11 @@ class Change(Figure):
         return figure(abs(self.value), 3)
 
     def __str__(self) -> str:
-        return f"{self.bare} {'higher' if self.value > 0 else 'lower'}" if self.value else "equal"
+        if not self.value:
+            return tr("equal")
+        if self.value > 0:
+            return tr("higher by {number}", number=self.bare)
+        return tr("lower by {number}", number=self.bare)
 
 
 class Share(Figure):
@@ -209,7 +225,7 @@ class Points(Figure):
         return f"{self.value:.1f}"
 
     def __str__(self) -> str:
-        return f"{self.bare} points"
+        return tr("{number} points", number=self.bare)
 
 
 class Fall(Figure):
@@ -223,7 +239,9 @@ class Fall(Figure):
         return f"{percents:.1f} %" if percents < 1000 else f"{figure(percents, 3)} %"
 
     def __str__(self) -> str:
-        return f"{'fell' if self.value >= 0 else 'rose'} by {self.bare}"
+        if self.value >= 0:
+            return tr("fell by {number}", number=self.bare)
+        return tr("rose by {number}", number=self.bare)
 
 
 class Chance(Share):
@@ -275,7 +293,8 @@ class Estimate:
             return found
 
     def __str__(self) -> str:
-        return f"{self.value} ({self.low.bare} to {self.high.bare})"
+        low, high = self.low.bare, self.high.bare
+        return tr("{value} ({low} to {high})", value=self.value, low=low, high=high)
 
     def plain(self, name: str) -> dict[str, float]:
         """The three numbers, by name."""
@@ -292,20 +311,33 @@ class Difference(Estimate):
     def __str__(self) -> str:
         low, high = self.low, self.high
         if low.value < 0 < high.value:
-            return f"{self.value}, 95 % interval {low} to {high}"
-        least, most = sorted((low, high), key=lambda end: abs(end.value))
-        return f"{self.value}, 95 % interval {least.bare} to {most}"
+            ends = str(low), str(high)
+        else:
+            least, most = sorted((low, high), key=lambda end: abs(end.value))
+            ends = least.bare, most.bare
+        return tr(
+            "{value}, 95 % interval {low} to {high}", value=self.value, low=ends[0], high=ends[1]
+        )
 
 
 class Falls(Estimate):
     """A ``Fall`` with its interval."""
 
     def __str__(self) -> str:
-        ends = [
-            f"{'a fall' if end.value >= 0 else 'a rise'} of {end.bare}"
+        low, high = (
+            tr("a fall of {number}", number=end.bare)
+            if end.value >= 0
+            else tr("a rise of {number}", number=end.bare)
             for end in (self.low, self.high)
-        ]
-        return f"{self.value} (95 % interval: {' to '.join(ends)})"
+        )
+        return tr("{value} (95 % interval: {low} to {high})", value=self.value, low=low, high=high)
+
+
+def within(form: str, /, **parts: str) -> str:
+    """``form`` with ``parts`` of it, which may be forms too, put at their names in braces."""
+    for name, part in parts.items():
+        form = form.replace(f"{{{name}}}", part)
+    return form
 
 
 @dataclass(frozen=True)
@@ -314,13 +346,15 @@ class Sentence:
 
     ``form`` has names in braces; they stand for the figures ``evidence`` and the texts ``names``.
     ``evidence`` may hold further figures on which the claim rests. ``text`` can hold names of
-    classes and models that users chose: escape it in HTML.
+    classes and models that users chose: escape it in HTML. A sentence stays in the ``language``
+    that was in force when it was made.
     """
 
     model: str
     form: str
     evidence: Mapping[str, Figure | Estimate] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
+    language: str = field(default_factory=language.current, kw_only=True)
 
     def __post_init__(self) -> None:
         if any(not isinstance(each, (Figure, Estimate)) for each in self.evidence.values()):
@@ -330,7 +364,8 @@ class Sentence:
     @property
     def text(self) -> str:
         """The sentence."""
-        text = self.form.format_map({**self.evidence, **self.names})
+        with language.language(self.language):
+            text = self.form.format_map({**self.evidence, **self.names})
         return text[0].upper() + text[1:]
 
     @property

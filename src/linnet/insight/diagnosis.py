@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from linnet.core.events import number
 from linnet.core.history import Fit, History
+from linnet.core.language import language, tr
 from linnet.core.statistics import Z, wilson
 from linnet.core.text import cut, listed
 from linnet.errors import printable
@@ -41,8 +42,10 @@ from linnet.insight.claims import (
     Size,
     TestRows,
     ValidRows,
+    within,
 )
-from linnet.insight.pairs import YARDSTICK, between
+from linnet.insight.pairs import YARDSTICK, YARDSTICK_TITLE, between
+from linnet.insight.verdict import together
 from linnet.networks import BASELINE, LINE
 
 Array = NDArray[np.float64]
@@ -148,7 +151,8 @@ class Claim(Sentence):
     rows: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.text}; {self.remedy}"
+        with language(self.language):
+            return tr("{one}; {other}", one=self.text, other=self.remedy)
 
     def __repr__(self) -> str:
         return f"Claim({self.model!r}, {self.cause!r}: {cut(self.text, 100)!r})"
@@ -158,7 +162,7 @@ class Reasons(list[Claim]):
     """Claims that are printed as sentences."""
 
     def __str__(self) -> str:
-        return "\n".join(f"- {printable(claim)}" for claim in self) or "no reason found"
+        return "\n".join(f"- {printable(claim)}" for claim in self) or tr("no reason found")
 
     __repr__ = __str__
 
@@ -290,7 +294,7 @@ class _Run:
         """A claim; ``{model}`` in its form is the model's title. None if a figure that the form
         names is not known; other figures that are not known are left out."""
         known = {name: figure for name, figure in evidence.items() if figure is not None}
-        titles = {"model": self.history.title(model), **(names or {})}
+        titles = {"model": tr(self.history.title(model)), **(names or {})}
         try:
             return Claim(model, form, known, titles, cause=cause, remedy=remedy, rows=tuple(rows))
         except KeyError:
@@ -443,29 +447,40 @@ def _rate_too_high(
     highest = float(finite.max()) if len(finite) else math.inf
     swing = net.swing()
     if error is not None and error.startswith("Diverged"):
-        how = "the loss was no longer finite after step {last step}"
+        how = tr("the loss was no longer finite after step {last step}")
     elif short is False:
         return None
     elif not math.isfinite(end):
-        how = "its training loss was not finite at the end"
+        how = tr("its training loss was not finite at the end")
     elif end > 1.1 * unit and (top > SPIKE * start or 0 < net.best < len(net.valid) - 1):
-        how = "its training loss is {training loss at the end}, but the best constant has "
-        how += "{loss of the constant}"
+        how = tr(
+            "its training loss is {training loss at the end}, but the best constant has {loss of "
+            "the constant}"
+        )
     elif top > SPIKE * start or (highest > 5 * start and end > 0.9 * unit):
-        how = "its training loss jumped to {highest training loss}, from {loss at the start} at "
-        how += "the start, and it ended at {training loss at the end}"
+        how = tr(
+            "its training loss jumped to {highest training loss}, from {loss at the start} at the "
+            "start, and it ended at {training loss at the end}"
+        )
     elif swing > SWING * unit:
-        how = "its validation loss goes up and down by {swing of the validation loss} from "
-        how += "evaluation to evaluation"
+        how = tr(
+            "its validation loss goes up and down by {swing of the validation loss} from "
+            "evaluation to evaluation"
+        )
     else:
         return None
     rate = Rough.of(rates.max()) if len(rates) else None
-    shown = "" if rate is None else " ({learning rate})"
+    form = tr("the learning rate of {model} ({learning rate}) is too high: {how}")
+    if rate is None:
+        form = tr("the learning rate of {model} is too high: {how}")
+    remedy = tr("try a tenth or a hundredth of it, or lr=find")
+    if not _find(run, net):
+        remedy = tr("try a tenth or a hundredth of it")
     return run.claim(
         "rate too high",
         net.name,
-        f"the learning rate of {{model}}{shown} is too high: {how}",
-        "try a tenth or a hundredth of it" + _or_find(run, net),
+        within(form, how=how),
+        remedy,
         {
             "learning rate": rate,
             "last step": Count.of(net.step[-1]),
@@ -478,8 +493,9 @@ def _rate_too_high(
     )
 
 
-def _or_find(run: _Run, net: _Curve) -> str:
-    return "" if run.setting(net.name, "lr") == "find" else ", or lr=find"
+def _find(run: _Run, net: _Curve) -> bool:
+    """Whether lr=find was not tried."""
+    return bool(run.setting(net.name, "lr") != "find")
 
 
 def _windows(values: Array, width: int) -> Array:
@@ -499,26 +515,34 @@ def _net_over_fits(run: _Run, net: _Curve, unit: float) -> Claim | None:
     apart = last - end > GAP * unit and last > 2 * end
     if rose:
         since = int(np.argmax(valid <= least + 0.02 * unit))
-        how = "has risen from {least validation loss} to {validation loss at the end}"
+        how = tr(
+            "its validation loss has risen from {least validation loss} to {validation loss at the "
+            "end}"
+        )
     else:
         since = int(np.argmax(valid - training > GAP / 2 * unit))
-        how = "stays at {validation loss at the end}"  # it may be lowest at the end
+        # it may be lowest at the end
+        how = tr("its validation loss stays at {validation loss at the end}")
     before = float(training[since])
     if not (rose or apart) or not end < min(last, before):
         return None
     known = rose and np.isfinite(epochs).all()
-    kept = (
-        " (the weights of epoch {best epoch} are kept)"
-        if net.fit and known and not net.members
-        else ""
+    form = tr(
+        "{model} over-fits: its training loss fell further, from {training loss then} to {training "
+        "loss at the end}, but {how}"
     )
-    when = " since epoch {epoch}" if known else ""
+    if known:
+        form = tr(
+            "{model} over-fits since epoch {epoch}: its training loss fell further, from {training "
+            "loss then} to {training loss at the end}, but {how}"
+        )
+    if net.fit and known and not net.members:
+        how = within(tr("{how} (the weights of epoch {best epoch} are kept)"), how=how)
     return run.claim(
         "over-fitting",
         net.name,
-        f"{{model}} over-fits{when}: its training loss fell further, from {{training loss then}} "
-        f"to {{training loss at the end}}, but its validation loss {how}{kept}",
-        f"try more rows, stronger dropout or weight_decay, {_shorter(net)}{_size(net, 'smaller')}",
+        within(form, how=how),
+        _regularise(net),
         {
             "epoch": Count.of(epochs[since]),
             "best epoch": Count.of(net.epoch[net.best]),
@@ -530,15 +554,25 @@ def _net_over_fits(run: _Run, net: _Curve, unit: float) -> Claim | None:
     )
 
 
-def _shorter(net: _Curve) -> str:
-    """Fewer epochs help a net whose last weights are kept."""
-    return "fewer epochs, or " if net.members else "or "
+def _regularise(net: _Curve) -> str:
+    """What helps a net that over-fits; fewer epochs, if its last weights are kept."""
+    smaller = _smaller(net)
+    if net.members:
+        return tr(
+            "try more rows, stronger dropout or weight_decay, fewer epochs, or {smaller}",
+            smaller=smaller,
+        )
+    return tr("try more rows, stronger dropout or weight_decay, or {smaller}", smaller=smaller)
 
 
-def _size(net: _Curve, how: Literal["smaller", "larger"]) -> str:
-    """The setting of the size of a net, in words."""
+def _smaller(net: _Curve) -> str:
     key = SIZES.get(net.name)
-    return f"a {how} network" if key is None else f"{how} {key}"
+    return tr("a smaller network") if key is None else tr("smaller {setting}", setting=key)
+
+
+def _larger(net: _Curve) -> str:
+    key = SIZES.get(net.name)
+    return tr("a larger network") if key is None else tr("larger {setting}", setting=key)
 
 
 def _warming(run: _Run, net: _Curve) -> Claim | None:
@@ -546,9 +580,12 @@ def _warming(run: _Run, net: _Curve) -> Claim | None:
     return run.claim(
         "stopped short",
         net.name,
-        "{model} stopped short, in its warm-up: its learning rate was still rising, to {learning "
-        "rate}, when training was stopped after epoch {epoch}, as the loss did not fall",
-        "set a larger patience, or a schedule and warmup that rise sooner",
+        tr(
+            "{model} stopped short, in its warm-up: its learning rate was still rising, to "
+            "{learning rate}, when training was stopped after epoch {epoch}, as the loss did not "
+            "fall"
+        ),
+        tr("set a larger patience, or a schedule and warmup that rise sooner"),
         {
             "learning rate": Rough.of(net.rate.max()),
             "epoch": Count.of(net.epoch[-1]),
@@ -577,15 +614,26 @@ def _unfinished(run: _Run, net: _Curve, unit: float, short: bool | None) -> Clai
         "loss of the constant": Number.of(unit),
     }
     if (came < HARDLY or end > unit) and last > first / 2 > 0 and end < start:
-        worse = " (the best constant has {loss of the constant})" if end > unit else ""
+        form = tr(
+            "the learning rate of {model} ({learning rate}) is too low: its validation loss fell "
+            "only from {validation loss at the start} to {validation loss at the end}, and it was "
+            "still falling at the end"
+        )
+        if end > unit:
+            form = tr(
+                "the learning rate of {model} ({learning rate}) is too low: its validation loss "
+                "fell only from {validation loss at the start} to {validation loss at the end} "
+                "(the best constant has {loss of the constant}), and it was still falling at the "
+                "end"
+            )
+        remedy = tr("try a rate ten or a hundred times as large, or lr=find")
+        if not _find(run, net):
+            remedy = tr("try a rate ten or a hundred times as large")
         return run.claim(
             "rate too low",
             net.name,
-            "the learning rate of {model} ({learning rate}) is too low: its validation loss fell "
-            "only from {validation loss at the start} to {validation loss at the end}"
-            + worse
-            + ", and it was still falling at the end",
-            "try a rate ten or a hundred times as large" + _or_find(run, net),
+            form,
+            remedy,
             {
                 **figures,
                 "fall in the first third": Number.of(first),
@@ -597,39 +645,55 @@ def _unfinished(run: _Run, net: _Curve, unit: float, short: bool | None) -> Clai
     below, more = _below(run, net.name, goal, end)
     figures |= more
     if tail > FALLING * (end - goal) and end < net.valid.min() + 0.02 * unit:
-        patience = net.fit is not None and net.fit.stopped in PATIENCE
+        form = tr(
+            "{model} stopped short, {below}: its validation loss was still falling, by {fall in "
+            "the last fifth} in the last fifth of training"
+        )
         return run.claim(
             "stopped short",
             net.name,
-            f"{{model}} stopped short, {below}: its validation loss was still falling, by {{fall "
-            "in the last fifth} in the last fifth of training",
-            f"give it {'a larger patience' if patience else 'more epochs'}, or a higher lr"
-            + (" (lr=find)" if _or_find(run, net) else ""),
+            within(form, below=below),
+            _longer(run, net),
             {**figures, "fall in the last fifth": Rough.of(tail)},
         )
     if end_training < goal:
         return None  # it fits the training rows well enough
     less = [
-        f"less {key}"
+        tr("less {setting}", setting=key)
         for key in ("weight_decay", "dropout")
         if run.setting(net.name, key) is None or run.setting(net.name, key) > 0
     ]
+    form = tr(
+        "{model} under-fits, {below}: its training loss ({training loss at the end}) is no lower "
+        "than the validation loss of the line ({validation loss of the line}), and its validation "
+        "loss ({validation loss at the end}) hardly falls any more"
+    )
     return run.claim(
         "under-fitting",
         net.name,
-        f"{{model}} under-fits, {below}: its training loss ({{training loss at the end}}) is no "
-        "lower than the validation loss of the line ({validation loss of the line}), and its "
-        "validation loss ({validation loss at the end}) hardly falls any more",
-        f"give it {' or '.join([_size(net, 'larger'), *less])}",
+        within(form, below=below),
+        tr("give it {what}", what=together([_larger(net), *less], tr("{one} or {other}"))),
         {**figures, "training loss at the end": Number.of(end_training)},
     )
+
+
+def _longer(run: _Run, net: _Curve) -> str:
+    """What helps a net that stopped short."""
+    patience = net.fit is not None and net.fit.stopped in PATIENCE
+    if _find(run, net):
+        if patience:
+            return tr("give it a larger patience, or a higher lr (lr=find)")
+        return tr("give it more epochs, or a higher lr (lr=find)")
+    if patience:
+        return tr("give it a larger patience, or a higher lr")
+    return tr("give it more epochs, or a higher lr")
 
 
 def _below(
     run: _Run, name: str, line: float, end: float
 ) -> tuple[str, dict[str, Figure | Estimate | None]]:
     """How much worse a net is than the line, in words and as figures: accuracy, RMSE or loss."""
-    for part, rows in (("test", "test"), ("valid", "validation")):
+    for part, rows in (("test", tr("test rows")), ("valid", tr("validation rows"))):
         theirs, own = (run.scores.get(model, {}).get(part) or {} for model in (LINE, name))
         for key, kind in (("accuracy", Share), ("rmse", Size)):
             a, b = kind.of(theirs.get(key)), kind.of(own.get(key))
@@ -640,15 +704,18 @@ def _below(
                 f"{part} {word} of the line": a,
                 f"{part} {word}": b,
             }
-            where = f"of the line on the {rows} rows"
+            form = ""
             if key == "accuracy" and a.value > b.value:
                 figures["points"] = Points.of(100 * (a.value - b.value))
-                words = f"at {{{part} accuracy}} accuracy, {{points}} below that {where}"
-                return words, figures
+                form = tr("at {score} accuracy, {points} below that of the line on the {rows}")
             if key == "rmse" and b.value > a.value:
                 figures["excess"] = Rough.of(b.value - a.value)
-                return f"at an RMSE of {{{part} RMSE}}, {{excess}} above that {where}", figures
-    words = "at a validation loss of {validation loss at the end}, {excess} above that of the line"
+                form = tr("at an RMSE of {score}, {excess} above that of the line on the {rows}")
+            if form:
+                return within(form, score=f"{{{part} {word}}}", rows=rows), figures
+    words = tr(
+        "at a validation loss of {validation loss at the end}, {excess} above that of the line"
+    )
     return words, {"excess": Rough.of(end - line)}
 
 
@@ -682,23 +749,32 @@ def _line(run: _Run) -> Claim | None:
         return run.claim(
             "under-fitting",
             LINE,
-            "{model} under-fits: its penalty ({penalty}) is too large: the training loss is "
-            "{training loss}, and the best constant has {loss of the constant}",
-            "try penalties below those that were tried"
+            tr(
+                "{model} under-fits: its penalty ({penalty}) is too large: the training loss is "
+                "{training loss}, and the best constant has {loss of the constant}"
+            ),
+            tr("try penalties below those that were tried")
             if several
-            else "try a smaller penalty, or penalty=auto",
+            else tr("try a smaller penalty, or penalty=auto"),
             figures,
         )
     if penalty >= penalties.max() and valid - train > GAP * unit and valid > 2 * train:
-        tried = ", with the largest of the penalties that were tried ({penalty})"
+        form = tr(
+            "{model} over-fits: its training loss is {training loss}, its validation loss "
+            "{validation loss}"
+        )
+        if several:
+            form = tr(
+                "{model} over-fits, with the largest of the penalties that were tried ({penalty}): "
+                "its training loss is {training loss}, its validation loss {validation loss}"
+            )
         return run.claim(
             "over-fitting",
             LINE,
-            f"{{model}} over-fits{tried if several else ''}: its training loss is {{training "
-            "loss}, its validation loss {validation loss}",
-            "try penalties above it, more rows or fewer columns"
+            form,
+            tr("try penalties above it, more rows or fewer columns")
             if several
-            else "try a larger penalty, or penalty=auto",
+            else tr("try a larger penalty, or penalty=auto"),
             figures,
         )
     gap = line.fit.gap
@@ -724,17 +800,24 @@ def _path(run: _Run) -> Claim | None:
     unit, loss = run.unit(line), line.valid[line.best]
     fell = line.valid[line.best - 1] - loss > STILL * unit
     if penalty == tried[-1] and abs(loss - unit) > STILL * unit:
-        end, other = "largest", "larger"
+        form = tr(
+            "the best penalty of {model} ({penalty}) is the largest of those that were tried: a "
+            "larger one may be better"
+        )
+        remedy = tr("try larger ones too (penalty=NUMBER,NUMBER)")
     elif penalty == tried[0] and fell:
-        end, other = "smallest", "smaller"
+        form = tr(
+            "the best penalty of {model} ({penalty}) is the smallest of those that were tried: a "
+            "smaller one may be better"
+        )
+        remedy = tr("try smaller ones too (penalty=NUMBER,NUMBER)")
     else:
         return None
     return run.claim(
         "penalty at the end",
         LINE,
-        f"the best penalty of {{model}} ({{penalty}}) is the {end} of those that were tried: a "
-        f"{other} one may be better",
-        f"try {other} ones too (penalty=NUMBER,NUMBER)",
+        form,
+        remedy,
         {"penalty": Plain.of(penalty), "validation loss": Number.of(loss)},
     )
 
@@ -747,13 +830,13 @@ def _stopped_line(
     if stopped == "separation":
         return None
     wide = run.setting(LINE, "dtype") == "float64"
-    remedy = "scale the columns" if wide else "compute in float64 (dtype=float64)"
+    remedy = tr("scale the columns") if wide else tr("compute in float64 (dtype=float64)")
     if stopped not in ("stuck", "rounding", "converged"):
-        remedy = "give it more steps (max_iter)"
+        remedy = tr("give it more steps (max_iter)")
     return run.claim(
         "stopped short",
         LINE,
-        "{model} stopped short: its objective is up to {gap} above the optimum",
+        tr("{model} stopped short: its objective is up to {gap} above the optimum"),
         remedy,
         {**figures, "gap": Rough.of(gap)},
     )
@@ -761,20 +844,23 @@ def _stopped_line(
 
 class _Error(NamedTuple):
     """The error of a model on the test rows: ``share`` is a number from 0, ``what`` its name,
-    ``word`` the name of its score, and ``score`` the score."""
+    ``word`` the name of its score, ``form`` its form in a sentence, and ``score`` the score."""
 
     share: float
     what: str
     word: str
+    form: str
     score: Figure
 
 
 def _error(test: Mapping[str, Any]) -> _Error | None:
     accuracy, r2 = Share.of(test.get("accuracy")), R2.of(test.get("r2"))
     if accuracy is not None:
-        return _Error(1 - accuracy.value, "test error", "accuracy", accuracy)
+        form = tr("accuracy {figure}")
+        return _Error(1 - accuracy.value, "test error", "accuracy", form, accuracy)
     if r2 is not None:
-        return _Error(1 - r2.value, "share of the test variance not explained", "R2", r2)
+        what = "share of the test variance not explained"
+        return _Error(1 - r2.value, what, "R2", "R2 {figure}", r2)
     return None
 
 
@@ -789,11 +875,14 @@ def _optimum(run: _Run, figures: Mapping[str, Figure | None], gap: float) -> Cla
         error = _error(run.test(name))
         if error is not None and run.better(name, LINE):
             better[name] = error
-    left = " (at most {gap} above it)" if gap else ""
-    form = (
-        f"{{model}} is at the optimum of its training loss{left}: more steps or "
-        f"another solver do not help; on the test rows it has {own.word} {{test {own.word}}}"
-    )
+    score = within(own.form, figure=f"{{test {own.word}}}")
+    form = tr("no line fits the training rows better; on the test rows {model} has {score}")
+    if gap:
+        form = tr(
+            "no line fits the training rows better: its training loss, with the penalty, is at "
+            "most {gap} above the lowest; on the test rows {model} has {score}"
+        )
+    form = within(form, score=score)
     evidence = {
         **figures,
         "gap": Bound.of(gap),
@@ -802,13 +891,14 @@ def _optimum(run: _Run, figures: Mapping[str, Figure | None], gap: float) -> Cla
     }
     name, least = min(better.items(), key=lambda item: item[1].share, default=("", own))
     if least.share < own.share / FAR_BETTER:
-        title = run.history.title(name)
+        title = tr(run.history.title(name))
         evidence |= {
             f"{least.word} of {name}": least.score,
             f"{least.what} of {name}": Size.of(least.share),
         }
-        form += f", and {{other}} has {{{least.word} of {name}}}"
-        remedy = f"use {title}"
+        form = within(tr("{form}, and {other} has {number}"), form=form)
+        form = within(form, number=f"{{{least.word} of {name}}}")
+        remedy = tr("use {model}", model=title)
         return run.claim(
             "line at its optimum", LINE, form, remedy, evidence, names={"other": title}
         )
@@ -817,7 +907,7 @@ def _optimum(run: _Run, figures: Mapping[str, Figure | None], gap: float) -> Cla
     if alone and trees is not None:
         return _beside_trees(run, own, trees, form, evidence)
     if alone and own.share > (MUCH_ERROR if own.what == "test error" else 1 - LOW_R2):
-        remedy = "try a net (model=mlp), or further columns"
+        remedy = tr("try a net (model=mlp), or further columns")
         return run.claim("line at its optimum", LINE, form, remedy, evidence)
     return None
 
@@ -833,11 +923,17 @@ def _beside_trees(
     known = {**evidence, f"{trees.word} of the trees": trees.score}
     told = f"{{{trees.word} of the trees}}"
     if run.better(YARDSTICK, LINE):
-        form += f", and boosted trees have {told}: it lacks interactions or steps"
-        return run.claim("line at its optimum", LINE, form, "try a net (model=mlp)", known)
+        more = tr("{form}, and boosted trees have {trees}: it lacks interactions or steps")
+        form = within(more, form=form, trees=told)
+        return run.claim("line at its optimum", LINE, form, tr("try a net (model=mlp)"), known)
     if own.share > (MUCH_ERROR if own.what == "test error" else 1 - LOW_R2):
-        form += f", and boosted trees are not shown to be better ({told}): a net may not be either"
-        return run.claim("line at its optimum", LINE, form, "try further columns or rows", known)
+        more = tr(
+            "{form}, and boosted trees are not shown to be better ({trees}): a net may not be "
+            "either"
+        )
+        form = within(more, form=form, trees=told)
+        remedy = tr("try further columns or rows")
+        return run.claim("line at its optimum", LINE, form, remedy, known)
     return None
 
 
@@ -848,20 +944,34 @@ def _trees(run: _Run, chosen: str) -> Claim | None:
     if not nets or own is None or trees is None or not run.better(YARDSTICK, chosen):
         return None
     who = [f"{{title of {name}}}" for name in (LINE, *nets) if name in run.models]
-    found = f"neither {' nor '.join(who)} has" if len(who) > 1 else f"{who[0]} has not"
+    form = tr(
+        "{trees} have {their score}, and {model} has {score}: there are interactions or steps in "
+        "the columns that {who} has not found"
+    )
+    if len(who) > 1:
+        form = tr(
+            "{trees} have {their score}, and {model} has {score}: there are interactions or steps "
+            "in the columns that neither {who} has found"
+        )
+    scores = {
+        "score": within(own.form, figure=f"{{test {own.word}}}"),
+        "their score": within(own.form, figure=f"{{{own.word} of the trees}}"),
+    }
     return run.claim(
         "trees are better",
         chosen,
-        f"boosted trees have {own.word} {{{own.word} of the trees}}, and {{model}} has "
-        f"{{test {own.word}}}: there are interactions or steps in the columns that {found} found",
-        "try more epochs, larger widths or more rows; or use boosted trees for these columns",
+        within(form, who=together(who, tr("{one} nor {other}")), **scores),
+        tr("try more epochs, larger widths or more rows; or use boosted trees for these columns"),
         {
             f"{own.word} of the trees": trees.score,
             f"test {own.word}": own.score,
             f"{own.what} of the trees": Size.of(trees.share),
             own.what: Size.of(own.share),
         },
-        names={f"title of {name}": run.history.title(name) for name in (LINE, *nets)},
+        names={
+            "trees": tr(YARDSTICK_TITLE),
+            **{f"title of {name}": tr(run.history.title(name)) for name in (LINE, *nets)},
+        },
     )
 
 
@@ -880,13 +990,17 @@ def _left_out(
         for kind, some in columns.items()
     }
     shown = ", ".join(f"{{{kind} columns}} ({kind})" for kind in columns)
-    verb, them = ("was", "it") if count == 1 else ("were", "them")
+    form = tr("{count} were left out, so no model has seen them: {columns}")
+    if count == 1:
+        form = tr("{count} was left out, so no model has seen it: {columns}")
     return run.claim(
         "columns left out",
         chosen,
-        f"{{count}} {verb} left out, so no model has seen {them}: {shown}",
-        "if one holds numbers, dates or categories, say so (columns.NAME=number, date or "
-        "category), and look at how its values are written",
+        within(form, columns=shown),
+        tr(
+            "if one holds numbers, dates or categories, say so (columns.NAME=number, date or "
+            "category), and look at how its values are written"
+        ),
         {"count": Columns.of(count)},
         names={f"{kind} columns": text for kind, text in names.items()},
     )
@@ -902,9 +1016,11 @@ def _no_places(run: _Run, chosen: str) -> Claim | None:
     return run.claim(
         "no net for pictures",
         nets[-1],
-        "{model} does not know which pixels are neighbours; on pictures a convolutional net (cnn) "
-        "often does better",
-        "try --model linear,cnn",
+        tr(
+            "{model} does not know which pixels are neighbours; on pictures a convolutional net "
+            "(cnn) often does better"
+        ),
+        tr("try --model linear,cnn"),
         {},
     )
 
@@ -942,18 +1058,29 @@ def _classes(run: _Run, model: str) -> Claim | None:
     }
     for code, label in zip(sorted(few), labels, strict=True):
         figures[f"recall of {label}"] = Share.of(test["recall"][code])
-    verb, whom = ("has", "its") if count == 1 else ("have", "their")
-    weights = run.setting(model, "class_weight") is None
+    form = tr(
+        "few classes cause the error of {model}: {classes} have {share of the mistakes} of the "
+        "mistakes with {share of the rows} of the test rows; {their error} of their rows are "
+        "predicted wrongly, {error of the other classes} of the others"
+    )
+    if count == 1:
+        form = tr(
+            "few classes cause the error of {model}: {classes} has {share of the mistakes} of the "
+            "mistakes with {share of the rows} of the test rows; {their error} of its rows are "
+            "predicted wrongly, {error of the other classes} of the others"
+        )
+    remedy = tr("look at these rows and their labels; try more of them")
+    if run.setting(model, "class_weight") is None:
+        remedy = tr(
+            "look at these rows and their labels; try more of them, or class_weight=balanced"
+        )
     return run.claim(
         "few classes",
         model,
-        f"few classes cause the error of {{model}}: {{classes}} {verb} {{share of the mistakes}} "
-        "of the mistakes with {share of the rows} of the test rows; {their error} of "
-        f"{whom} rows are predicted wrongly, {{error of the other classes}} of the others",
-        "look at these rows and their labels; try more of them"
-        + (", or class_weight=balanced" if weights else ""),
+        form,
+        remedy,
         figures,
-        names={"classes": " and ".join(labels)},
+        names={"classes": together(labels, tr("{one} and {other}"))},
     )
 
 
@@ -994,11 +1121,13 @@ def _labels(run: _Run, model: str, held: Predictions) -> Claim | None:
     return run.claim(
         "wrong labels",
         model,
-        "{suspicious rows} of {test rows} may be wrongly labelled: {model} is wrong in {error of "
-        "the more confident half} even of the half of the rows of which it is most confident "
-        "({error of the other half} of the others), where overlapping classes would cause almost "
-        "no mistakes",
-        "look at these rows and correct their labels, and those of the training rows",
+        tr(
+            "{suspicious rows} of {test rows} may be wrongly labelled: {model} is wrong in {error "
+            "of the more confident half} even of the half of the rows of which it is most "
+            "confident ({error of the other half} of the others), where overlapping classes would "
+            "cause almost no mistakes"
+        ),
+        tr("look at these rows and correct their labels, and those of the training rows"),
         {
             "suspicious rows": Count.of(len(rows)),
             "test rows": TestRows.of(len(y)),
@@ -1031,13 +1160,20 @@ def _parts(run: _Run, model: str, valid_rows: int | None) -> Claim | None:
     if not apart or math.erfc(z / math.sqrt(2)) > CHANCE:
         return None
     what = "accuracy" if isinstance(one.value, Share) else "RMSE"
+    form = tr(
+        "validation and test rows differ for {model}: {validation score} on {validation rows}, "
+        "{test score} on {test rows}, a larger difference than chance allows"
+    )
+    score = tr("accuracy {figure}") if what == "accuracy" else "RMSE {figure}"
+    scores = {
+        f"{part} score": within(score, figure=f"{{{part} {what}}}")
+        for part in ("validation", "test")
+    }
     return run.claim(
         "parts differ",
         model,
-        f"validation and test rows differ for {{model}}: {what} {{validation {what}}} on "
-        f"{{validation rows}}, {{test {what}}} on {{test rows}}, a larger difference than chance "
-        "allows",
-        "run linnet doctor; split the rows again, by group or time if they have one",
+        within(form, **scores),
+        tr("run linnet doctor; split the rows again, by group or time if they have one"),
         {
             f"validation {what}": one,
             f"test {what}": two,
@@ -1103,21 +1239,29 @@ def _prospect(run: _Run, model: str, changes: Sequence[Mapping[str, Any]]) -> Cl
     if last is None or longer is None:
         return None
     least = min(last.fall, longer.fall)
-    how = "for twice as many training rows its validation loss {fall} between {rows before} and "
-    how += "{rows}"
-    how += ", and {long fall} between {rows long before} and {rows}" if longer != last else ""
+    how = tr(
+        "for twice as many training rows its validation loss {fall} between {rows before} and "
+        "{rows}"
+    )
+    if longer != last:
+        how = tr(
+            "for twice as many training rows its validation loss {fall} between {rows before} and "
+            "{rows}, and {long fall} between {rows long before} and {rows}"
+        )
     cause: Prospect = "more rows unclear"
-    what, remedy = "it is not clear whether more data would help", "give it more validation rows"
+    form = tr("it is not clear whether more data would help {model}: {how}")
+    remedy = tr("give it more validation rows")
     if longer.low > 0 and least >= WORTH:
         cause = "more rows help"
-        what, remedy = "more data would help", "label or collect more rows"
+        form, remedy = tr("more data would help {model}: {how}"), tr("label or collect more rows")
     elif least < WORTH and min(last.high, longer.high) < MOST_WORTH:
         cause = "more rows hardly help"
-        what, remedy = "more data would hardly help", "try other columns or models"
+        form = tr("more data would hardly help {model}: {how}")
+        remedy = tr("try other columns or models")
     return run.claim(
         cause,
         model,
-        f"{what} {{model}}: {how}",
+        within(form, how=how),
         remedy,
         {
             "rows before": Count.of(last.before),

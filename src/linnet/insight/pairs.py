@@ -13,8 +13,9 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from linnet.core.events import number
+from linnet.core.language import marked, tr
 from linnet.core.statistics import CONFIDENCE
-from linnet.insight.claims import Chance, Comparisons
+from linnet.insight.claims import Chance, Comparisons, within
 from linnet.insight.task import CHANCE, Predicted, Scores, Task, Told, claimed, task_of
 
 if TYPE_CHECKING:
@@ -22,11 +23,13 @@ if TYPE_CHECKING:
 
     from linnet.data.dataset import Dataset
 
-YARDSTICK, YARDSTICK_TITLE = "trees", "boosted trees"
+YARDSTICK, YARDSTICK_TITLE = "trees", marked("boosted trees")
 """The name and the title of the yardstick (``linnet.insight.yardstick``), which is compared with
 the models and is none of them."""
 
-YARDSTICK_ABOUT = "boosted trees of scikit-learn on the same training rows; never chosen, not saved"
+YARDSTICK_ABOUT = marked(
+    "boosted trees of scikit-learn on the same training rows; never chosen, not saved"
+)
 
 
 def compare(
@@ -91,18 +94,24 @@ def certainty(task: Task, comparison: Mapping[str, Any], count: int, *, first: b
     p = Chance.of(comparison.get("p_adjusted" if count > 1 else "p_value"))
     if p is None or (size.form and count < 2):
         return size
-    test = "" if size.form else str(comparison.get("test", "McNemar"))
-    told = Told.of(test, "p", p) if test else Told("{p}", {"p": p})
+    form = "{figure}" if size.form else tested(comparison)
+    told = Told.of(form, "p", p)
     if count > 1 and first:
         many = {"comparisons": Comparisons(count)}
-        told = Told(
-            f"{told.form} after Holm's correction for {{comparisons}}", {**told.figures, **many}
-        )
+        form = within(tr("{p_value} after Holm's correction for {comparisons}"), p_value=told.form)
+        told = Told(form, {**told.figures, **many})
     return size.and_(told)
+
+
+def tested(comparison: Mapping[str, Any]) -> str:
+    """The form of a p-value with the name of its test."""
+    if comparison.get("test", "McNemar") == "McNemar":
+        return tr("McNemar {figure}")
+    return tr("paired t {figure}")
 
 
 def correction(comparisons: Sequence[Any]) -> str:
     """What the p-values of a run are, in words; empty if there is no more than one."""
     if len(comparisons) < 2:
         return ""
-    return f"p-values after Holm's correction for {len(comparisons)} comparisons"
+    return tr("p-values after Holm's correction for {count} comparisons", count=len(comparisons))

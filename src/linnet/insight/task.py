@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from linnet.core.events import number
+from linnet.core.language import tr
 from linnet.core.text import cut, figure, percent
-from linnet.insight.claims import R2, Change, Difference, Estimate, Figure, Share, Size
+from linnet.insight.claims import R2, Change, Difference, Estimate, Figure, Share, Size, within
 from linnet.insight.shares import MANY, by_rows, decided
 
 if TYPE_CHECKING:
@@ -43,13 +44,17 @@ class Told(NamedTuple):
     figures: Mapping[str, Figure | Estimate]
 
     @classmethod
-    def of(cls, word: str, name: str, figure: Figure | Estimate | None) -> Told:
-        """``word`` and the figure; nothing if it is not known."""
-        return cls("", {}) if figure is None else cls(f"{word} {{{name}}}", {name: figure})
+    def of(cls, form: str, name: str, figure: Figure | Estimate | None) -> Told:
+        """``form``, where the figure stands at ``{figure}``; nothing if it is not known."""
+        if figure is None:
+            return cls("", {})
+        return cls(within(form, figure=f"{{{name}}}"), {name: figure})
 
     def and_(self, other: Told) -> Told:
         """Both parts, with a comma."""
-        form = ", ".join(part for part in (self.form, other.form) if part)
+        form = self.form or other.form
+        if self.form and other.form:
+            form = within(tr("{one}, {other}"), one=self.form, other=other.form)
         return Told(form, {**self.figures, **other.figures})
 
     def __str__(self) -> str:
@@ -94,7 +99,11 @@ class Task(ABC):
 
     def headline(self, test: Mapping[str, Any]) -> str:
         """The headline score of test rows with its 95 % confidence interval, as text."""
-        return str(self.told(test)) or f"{self.title} not finite"
+        return str(self.told(test)) or self.unknown()
+
+    @abstractmethod
+    def unknown(self) -> str:
+        """That the headline score is not finite."""
 
     @abstractmethod
     def shown(self, score: float) -> str:
@@ -226,13 +235,16 @@ class Classes(Task):
 
     def told(self, test: Mapping[str, Any], of: str = "test") -> Told:
         found = Estimate.of(Share, test.get("accuracy"), _interval(test, "accuracy_interval"))
-        return Told.of("accuracy", f"{of} accuracy", found)
+        return Told.of(tr("accuracy {figure}"), f"{of} accuracy", found)
+
+    def unknown(self) -> str:
+        return tr("accuracy not finite")
 
     def shown(self, score: float) -> str:
         return percent(score)
 
     def words(self, score: float) -> str:
-        return f"accuracy {percent(score)}"
+        return tr("accuracy {number}", number=percent(score))
 
     def change(self, comparison: Mapping[str, Any]) -> Told:
         return Told("", {})
@@ -291,8 +303,11 @@ class Numbers(Task):
 
     def told(self, test: Mapping[str, Any], of: str = "test") -> Told:
         found = Estimate.of(Size, test.get("rmse"), _interval(test, "rmse_interval"))
-        error = Told.of("RMSE", f"{of} RMSE", found)
-        return error.and_(Told.of("R2", f"{of} R2", R2.of(test.get("r2"))))
+        error = Told.of("RMSE {figure}", f"{of} RMSE", found)
+        return error.and_(Told.of("R2 {figure}", f"{of} R2", R2.of(test.get("r2"))))
+
+    def unknown(self) -> str:
+        return tr("RMSE not finite")
 
     def shown(self, score: float) -> str:
         return f"RMSE {figure(score)}"
@@ -306,7 +321,7 @@ class Numbers(Task):
         more than all of it: that error is not certain either."""
         ends = [-number(end) for end in comparison.get("difference_interval") or ()][::-1]
         found = Difference.of(Change, -number(comparison.get("difference")), ends)
-        return Told.of("mean squared error", "difference", found)
+        return Told.of(tr("mean squared error {figure}"), "difference", found)
 
 
 def _interval(test: Mapping[str, Any], key: str) -> Any:
@@ -377,8 +392,20 @@ CLASSES, NUMBERS = Classes(), Numbers()
 def basis(test: Mapping[str, Any]) -> str | None:
     """On what the intervals and the paired tests of test scores rest, in words; None if each row is
     independent."""
-    told = [_by_folds(test), _by_units(test)]
-    return "; ".join(each for each in told if each is not None) or None
+    by_folds, by_units = _by_folds(test), _by_units(test)
+    if by_folds and by_units:
+        return tr("{one}; {other}", one=by_folds, other=by_units)
+    return by_folds or by_units
+
+
+def tested(test: object) -> str:
+    """Test scores in words, with the rows that they rest on: "accuracy 98.06 % (96.04 to 99.05) on
+    360 test rows"; "" where there are none."""
+    task = task_in(test) if isinstance(test, Mapping) else None
+    if not isinstance(test, Mapping) or task is None:
+        return ""
+    rows, what = test.get("rows"), "rows by folds" if folds_of(test) else "test rows"
+    return task.headline(test) + (f" on {rows:,} {what}" if isinstance(rows, int) else "")
 
 
 def folds_of(test: Mapping[str, Any]) -> int:
@@ -392,10 +419,12 @@ def _by_folds(test: Mapping[str, Any]) -> str | None:
     count = folds_of(test)
     if count < 2:
         return None
-    return (
-        f"each row is tested by models that were fitted without its fold, one of {count}, and the "
-        "models of the run are fitted to all rows; the 95 % intervals are "
-        f"{out_of_fold(count):.2g} times as wide as those of as many test rows"
+    return tr(
+        "each row is tested by models that were fitted without its fold, one of {count}, and the "
+        "models of the run are fitted to all rows; the 95 % intervals are {times} times as wide as "
+        "those of as many test rows",
+        count=count,
+        times=f"{out_of_fold(count):.2g}",
     )
 
 
@@ -405,13 +434,31 @@ def _by_units(test: Mapping[str, Any]) -> str | None:
         return None
     units, grouped = rests["units"], rests["by"] == "group"
     column = cut(repr(rests["column"]), 80, "...")
-    if units == 1:
-        one = f"one group of {column}" if grouped else f"one value of {column}"
-        return (
-            f"there is no 95 % interval: all these rows are of {one}, which says nothing of others"
+    if units == 1 and grouped:
+        return tr(
+            "there is no 95 % interval: all these rows are of one group of {column}, which says "
+            "nothing of others",
+            column=column,
         )
-    what = f"groups of {column}" if grouped else f"blocks of consecutive {column}"
-    return f"the 95 % intervals, and the tests, take {units:,} {what} as independent, not the rows"
+    if units == 1:
+        return tr(
+            "there is no 95 % interval: all these rows are of one value of {column}, which says "
+            "nothing of others",
+            column=column,
+        )
+    if grouped:
+        return tr(
+            "the 95 % intervals, and the tests, take {count} groups of {column} as independent, "
+            "not the rows",
+            count=f"{units:,}",
+            column=column,
+        )
+    return tr(
+        "the 95 % intervals, and the tests, take {count} blocks of consecutive {column} as "
+        "independent, not the rows",
+        count=f"{units:,}",
+        column=column,
+    )
 
 
 def task_of(objective: Objective) -> Task:

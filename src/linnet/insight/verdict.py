@@ -18,12 +18,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from linnet.core.events import number
+from linnet.core.language import tr
 from linnet.core.statistics import CONFIDENCE
 from linnet.core.text import cut
 from linnet.insight.choice import simplest
-from linnet.insight.claims import Blocks, Folds, Groups, Number, Sentence, TestRows
+from linnet.insight.claims import Blocks, Folds, Groups, Number, Sentence, TestRows, within
 from linnet.insight.pairs import YARDSTICK, YARDSTICK_TITLE, between, certainty, gain
-from linnet.insight.task import Task, Told, folds_of, task_in
+from linnet.insight.task import CHANCE, Task, Told, folds_of, task_in
 from linnet.networks import BASELINE, LINE
 
 Kind = Literal[
@@ -52,7 +53,15 @@ class Judgement(Sentence):
 def verdict(metrics: Mapping[str, Any], titles: Mapping[str, str]) -> str:
     """One or more sentences on the models in ``metrics.json``; ``titles`` gives each model's
     title."""
-    return " ".join(map(str, judge(metrics, titles)))
+    return joined(judge(metrics, titles))
+
+
+def joined(sentences: Sequence[Sentence]) -> str:
+    """Sentences one after the other."""
+    text = str(sentences[0]) if sentences else ""
+    for sentence in sentences[1:]:
+        text = tr("{one} {other}", one=text, other=sentence)
+    return text
 
 
 def judge(metrics: Mapping[str, Any], titles: Mapping[str, str]) -> list[Judgement]:
@@ -60,14 +69,14 @@ def judge(metrics: Mapping[str, Any], titles: Mapping[str, str]) -> list[Judgeme
     task = task_in(metrics["models"][BASELINE].get("test") or {})
     if task is None:
         return [*_untested(metrics, titles), *_chosen(metrics, titles, {}, ())]
-    tests = _Tests(metrics, titles, task)
-    found: dict[str, _Found] = {}
+    tests = Tests(metrics, titles, task)
+    found: dict[str, Found] = {}
     said: list[Judgement] = []
     for name in tests.models:
         if (comparison := between(tests.comparisons, name, LINE)) is None:
             continue
         first = not any("p" in sentence.evidence for sentence in said)
-        found[name] = _Found.of(tests, comparison, name, LINE, first)
+        found[name] = Found.of(tests, comparison, name, LINE, first)
         if not {LINE, name} <= set(tests.poor):
             said.append(_compared(tests, name, found[name]))
     if not found:
@@ -81,7 +90,7 @@ def judge(metrics: Mapping[str, Any], titles: Mapping[str, str]) -> list[Judgeme
     return [*said, *_chosen(metrics, titles, outcomes, tests.poor)]
 
 
-class _Tests:
+class Tests:
     """The scores of test rows: of ``models``, all but the constant. ``poor`` are the models whose
     scores are not better than the constant's; of the ``inaccurate`` ones only the probabilities
     are."""
@@ -111,39 +120,60 @@ class _Tests:
         a, b = (number(self.scores[each].get("log_loss")) for each in (name, BASELINE))
         return a < b
 
+    def interval(self, name: str) -> tuple[float, float] | None:
+        """The 95 % interval of a model's headline score; None if it is not known."""
+        scores = self.scores.get(name, {})
+        ends = scores.get(f"{self.task.score}_interval") or ()
+        low, high = map(number, ends) if len(ends) == 2 else (math.nan, math.nan)
+        rests = scores.get("interval")
+        one = isinstance(rests, dict) and rests.get("units") == 1
+        return (low, high) if low <= high and not one else None
+
     def told(self, name: str) -> Told:
         """The headline score of a model."""
         told = self.task.told(self.scores[name], name)
-        return told if told.form else Told(f"{self.task.title} not finite", {})
+        return told if told.form else Told(self.task.unknown(), {})
 
     def say(self, kind: Kind, model: str, form: str, *parts: Told) -> Judgement:
-        """A sentence on the test rows with the figures of its parts."""
-        test, names = self.scores[BASELINE], _names(self.titles)
-        rows = Told.of("on", "test rows", TestRows.of(test.get("rows")))
-        if folds_of(test):
-            rows = Told.of("by cross-validation over", "folds", Folds.of(folds_of(test)))
-        where, units = rows.form or "on the test rows", self.units()
-        if units.form:
-            where += f" in {units.form}"
-            names["column"] = cut(repr(test["interval"].get("column")), 80, "...")
-        form = form.replace("on the test rows", where)
-        every = (rows, units, *parts)
-        figures = {name: figure for part in every for name, figure in part.figures.items()}
-        return Judgement(model, form, figures, names, kind)
+        """A sentence on the test rows, which stand at ``{where}``, with the figures of its
+        parts."""
+        names, where = _names(self.titles), self.where()
+        if self.by() is not None:
+            names["column"] = self.column()
+        figures = {n: figure for part in (where, *parts) for n, figure in part.figures.items()}
+        return Judgement(model, within(form, where=where.form), figures, names, kind)
 
-    def units(self) -> Told:
-        """The groups, or blocks of time, that count as independent, if single rows do not."""
-        rests = self.scores[BASELINE].get("interval")
-        if not isinstance(rests, dict) or rests.get("by") not in UNITS:
-            return Told("", {})
-        units = UNITS[rests["by"]].of(rests.get("units"))
+    def where(self) -> Told:
+        """On which rows the models were tested, and what of them counts as independent."""
+        test = self.scores[BASELINE]
+        if folds_of(test):
+            folds = Folds.of(folds_of(test))
+            rows = Told.of(tr("by cross-validation over {figure}"), "folds", folds)
+        else:
+            rows = Told.of(tr("on {figure}"), "test rows", TestRows.of(test.get("rows")))
+        form, units = rows.form or tr("on the test rows"), self.units()
         if units is None:
-            return Told("", {})
-        return Told("{units} of {column}", {"units": units})
+            return Told(form, rows.figures)
+        form = within(tr("{where} in {units} of {column}"), where=form)
+        return Told(form, {**rows.figures, "units": units})
+
+    def by(self) -> str | None:
+        """Whether groups or blocks of time count as independent: "group", "time" or None."""
+        rests = self.scores[BASELINE].get("interval")
+        return rests["by"] if isinstance(rests, dict) and rests.get("by") in UNITS else None
+
+    def column(self) -> str:
+        """The column of the groups or times."""
+        return cut(repr(self.scores[BASELINE]["interval"].get("column")), 80, "...")
+
+    def units(self) -> Groups | Blocks | None:
+        """The groups, or blocks of time, that count as independent, if single rows do not."""
+        by = self.by()
+        return None if by is None else UNITS[by].of(self.scores[BASELINE]["interval"].get("units"))
 
 
 def _names(titles: Mapping[str, str]) -> dict[str, str]:
-    return {f"title of {name}": title for name, title in titles.items()}
+    return {f"title of {name}": tr(title) for name, title in titles.items()}
 
 
 def _title(name: str) -> str:
@@ -152,7 +182,7 @@ def _title(name: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Found:
+class Found:
     """What the paired test shows of a model against ``other``, as figures of a sentence."""
 
     outcome: Kind
@@ -165,8 +195,8 @@ class _Found:
 
     @classmethod
     def of(
-        cls, tests: _Tests, comparison: Mapping[str, Any], model: str, other: str, first: bool
-    ) -> _Found:
+        cls, tests: Tests, comparison: Mapping[str, Any], model: str, other: str, first: bool
+    ) -> Found:
         """Of this comparison. If its figures contradict it, it shows nothing."""
         gained = gain(comparison, model)
         ends = [number(end) for end in gained.get("difference_interval") or ()]
@@ -185,91 +215,165 @@ class _Found:
         return cls(outcome, chance, _why(comparison, model, other), other, equal)
 
 
-def _compared(tests: _Tests, net: str, found: _Found) -> Judgement:
+def _compared(tests: Tests, net: str, found: Found) -> Judgement:
     """A net against the line."""
     own, line, chance = tests.told(net), tests.told(LINE), found.chance
-    titles = _title(net), _title(LINE)
+    titles = {"net": _title(net), "line": _title(LINE)}
     if found.equal:
-        form = f"{titles[0]} is not better than {titles[1]}: both have {own.form} on the test rows."
-        return tests.say("not shown", net, form, own)
-    verb = {"better": "is better", "worse": "is worse", "not shown": "is not shown to be better"}
-    form = f"{titles[0]} {verb[found.outcome]} than {titles[1]}: {own.form} against {line.form} "
-    form += "on the test rows" + (f" ({chance.form})." if chance.form else ".")
-    if found.outcome == "not shown":
-        form += f" {found.why}."
-    return tests.say(found.outcome, net, form, own, line, chance)
+        form = tr("{net} is not better than {line}: both have {own} {where}.")
+        return tests.say("not shown", net, within(form, **titles, own=own.form), own)
+    if found.outcome == "better":
+        form = tr("{net} is better than {line}: {own} against {other} {where}{how_sure}.")
+    elif found.outcome == "worse":
+        form = tr("{net} is worse than {line}: {own} against {other} {where}{how_sure}.")
+    else:
+        form = tr(
+            "{net} is not shown to be better than {line}: {own} against {other} {where}"
+            "{how_sure}. {why}."
+        )
+    form = within(form, **titles, own=own.form, other=line.form, why=found.why)
+    return tests.say(found.outcome, net, _sure(form, chance), own, line, chance)
+
+
+def _sure(form: str, chance: Told) -> str:
+    """``form`` with how certain it is in brackets, at ``{how_sure}``."""
+    told = within(tr(" ({chance})"), chance=chance.form) if chance.form else ""
+    return within(form, how_sure=told)
 
 
 def _why(comparison: Mapping[str, Any], model: str, other: str) -> str:
-    """Why a difference is not shown."""
+    """Why a difference is not shown, as a sentence without its point."""
     why = str(comparison.get("why", ""))
-    what = "The difference" if model != YARDSTICK else f"The difference from {_title(other)}"
+    yardstick = model == YARDSTICK
     if why.startswith("too few "):
-        return f"There are {why} for a claim"
-    if why.startswith("rests on one "):
-        return f"{what} {why}"
+        return _few(why)
     if why == "errors are not finite":
-        return "Some errors are not finite"
-    return f"{what} may be chance"
+        return tr("Some errors are not finite")
+    if why.startswith("rests on one "):
+        form = tr("The difference from {other} {why}") if yardstick else tr("The difference {why}")
+        return within(form, other=_title(other), why=_one(why))
+    form = tr("The difference from {other} may be chance")
+    return within(form, other=_title(other)) if yardstick else tr("The difference may be chance")
 
 
-def _yardstick(tests: _Tests, chosen: str, first: bool) -> list[Judgement]:
+def _few(why: str) -> str:
+    unit = why.removeprefix("too few ")
+    if unit == "rows":
+        return tr("There are too few rows for a claim")
+    if unit == "groups":
+        return tr("There are too few groups for a claim")
+    if unit == "blocks":
+        return tr("There are too few blocks for a claim")
+    return f"There are {why} for a claim"
+
+
+def _one(why: str) -> str:
+    unit = why.removeprefix("rests on one ")
+    if unit == "row":
+        return tr("rests on one row")
+    if unit == "group":
+        return tr("rests on one group")
+    return tr("rests on one block") if unit == "block" else why
+
+
+def reason(why: str) -> str:
+    """Why a comparison shows no difference, as a phrase in the language that is in force."""
+    if why == CHANCE:
+        return tr("may be chance")
+    if why == "errors are not finite":
+        return tr("errors are not finite")
+    if why.startswith("rests on one "):
+        return _one(why)
+    few = {"too few rows": tr("too few rows"), "too few groups": tr("too few groups")}
+    return {**few, "too few blocks": tr("too few blocks")}.get(why, why)
+
+
+def _yardstick(tests: Tests, chosen: str, first: bool) -> list[Judgement]:
     """Boosted trees against the chosen model, of which nothing good is said if it is not better
     than the constant."""
     comparison = between(tests.comparisons, YARDSTICK, chosen)
     if comparison is None or not tests.scores.get(YARDSTICK) or chosen not in tests.models:
         return []
-    found = _Found.of(tests, comparison, YARDSTICK, chosen, first)
+    found = Found.of(tests, comparison, YARDSTICK, chosen, first)
     own, title, other = tests.told(YARDSTICK), _title(YARDSTICK), _title(chosen)
-    form = f"{title}, the yardstick, have {own.form}"
     if found.equal or (found.outcome == "worse" and chosen in tests.poor + tests.inaccurate):
-        return [tests.say("yardstick", YARDSTICK, f"{form}.", own)]
-    if found.outcome == "not shown":
-        form += f"; {found.why[0].lower()}{found.why[1:]}"
+        form = tr("{trees}, the yardstick, have {own}.")
+        return [tests.say("yardstick", YARDSTICK, within(form, trees=title, own=own.form), own)]
+    if found.outcome == "better":
+        form = tr("{trees}, the yardstick, have {own}: better than {other}{how_sure}.")
+    elif found.outcome == "worse":
+        form = tr("{trees}, the yardstick, have {own}: worse than {other}{how_sure}.")
     else:
-        form += f": {found.outcome} than {other}"
-    form += f" ({found.chance.form})." if found.chance.form else "."
-    return [tests.say("yardstick", YARDSTICK, form, own, found.chance)]
+        form = tr("{trees}, the yardstick, have {own}; {why}{how_sure}.")
+    why = f"{found.why[0].lower()}{found.why[1:]}"
+    form = within(form, trees=title, own=own.form, other=other, why=why)
+    return [tests.say("yardstick", YARDSTICK, _sure(form, found.chance), own, found.chance)]
 
 
-def _score(tests: _Tests, name: str) -> Judgement:
+def _score(tests: Tests, name: str) -> Judgement:
     own, constant = tests.told(name), tests.told(BASELINE)
-    form = f"{_title(name)} has {own.form} on the test rows; the best constant has {constant.form}."
+    form = tr("{model} has {own} {where}; the best constant has {constant}.")
+    form = within(form, model=_title(name), own=own.form, constant=constant.form)
     return tests.say("score", name, form, own, constant)
 
 
-def _no_better(tests: _Tests) -> list[Judgement]:
+def _no_better(tests: Tests) -> list[Judgement]:
     """The models that are not better than the constant, in one sentence."""
     if not tests.poor:
         return []
     own, constant = [tests.told(name) for name in tests.poor], tests.told(BASELINE)
     titles = [_title(name) for name in tests.poor]
-    who = f"{titles[0]} is not" if len(titles) == 1 else f"neither {' nor '.join(titles)} is"
-    form = f"{who} better than the best constant: {' and '.join(each.form for each in own)} "
-    form += f"against {constant.form} on the test rows."
+    if len(titles) == 1:
+        form = tr(
+            "{models} is not better than the best constant: {own} against {constant} {where}."
+        )
+    else:
+        form = tr(
+            "neither {models} is better than the best constant: {own} against {constant} {where}."
+        )
+    form = within(
+        form,
+        models=together(titles, tr("{one} nor {other}")),
+        own=together([each.form for each in own], tr("{one} and {other}")),
+        constant=constant.form,
+    )
     return [tests.say("no better", tests.poor[0], form, *own, constant)]
 
 
-def _inaccurate(tests: _Tests, name: str) -> Judgement:
+def together(parts: Sequence[str], pair: str) -> str:
+    """All parts by the form of a pair: ``{one} and {other}``."""
+    text = parts[0]
+    for part in parts[1:]:
+        text = within(pair, one=text, other=part)
+    return text
+
+
+def _inaccurate(tests: Tests, name: str) -> Judgement:
     """A classifier that is right no more often than the constant, with better probabilities."""
     own, constant = tests.told(name), tests.told(BASELINE)
     losses = [
-        Told.of("", f"{each} log loss", Number.of(tests.scores[each].get("log_loss")))
+        Told.of("{figure}", f"{each} log loss", Number.of(tests.scores[each].get("log_loss")))
         for each in (name, BASELINE)
     ]
-    form = (
-        f"{_title(name)} is not more accurate than the best constant, which always predicts the "
-        f"most frequent class: {own.form} against {constant.form} on the test rows; but its "
-        f"probabilities are better: log loss{losses[0].form} against{losses[1].form}."
+    form = tr(
+        "{model} is not more accurate than the best constant, which always predicts the most "
+        "frequent class: {own} against {constant} {where}; but its probabilities are better{by}."
     )
+    by = tr(": log loss {loss} against {other}")
+    by = within(by, loss=losses[0].form, other=losses[1].form)
+    by = by if all(each.form for each in losses) else ""
+    form = within(form, model=_title(name), own=own.form, constant=constant.form, by=by)
     return tests.say("no better", name, form, own, constant, *losses)
 
 
 def _untested(metrics: Mapping[str, Any], titles: Mapping[str, str]) -> list[Judgement]:
-    form = "no rows were kept for a test, so no score is claimed"
+    form = tr("No rows were kept for a test, so no score is claimed.")
     if not any(each.get("valid") for each in metrics["models"].values()):
-        form += "; the models were fitted on all rows"
-    return [Judgement(BASELINE, f"{form}.", {}, _names(titles), "no test")]
+        form = tr(
+            "No rows were kept for a test, so no score is claimed; the models were fitted on all "
+            "rows."
+        )
+    return [Judgement(BASELINE, form, {}, _names(titles), "no test")]
 
 
 def _chosen(
@@ -280,6 +384,7 @@ def _chosen(
 ) -> list[Judgement]:
     """Whose predictions are used, and why; nothing if there is one model, and it is good."""
     chosen, models = str(metrics.get("chosen")), [m for m in metrics["models"] if m != BASELINE]
+    choice = metrics.get("choice") or {}
     losses = {
         name: number((each.get("valid") or {}).get("loss"))
         for name, each in metrics["models"].items()
@@ -294,38 +399,50 @@ def _chosen(
         other = LINE
     elif chosen == LINE:
         other = next((name for name, outcome in outcomes.items() if outcome == "better"), "")
-    form = f"predictions {'still ' if other or against else ''}come from {_title(chosen)}"
-    if len(models) > 1:
-        form += _because(metrics.get("choice") or {}, chosen, models, losses)
-    loss = _loss(metrics.get("choice") or {})
+    still = bool(other or against)
+    form = tr("predictions still come from {model}{because}{but}.")
+    form = form if still else tr("predictions come from {model}{because}{but}.")
+    because = _because(choice, chosen, models, losses) if len(models) > 1 else ""
+    but = _but(choice, other, against=against, weak=weak)
+    form = within(form, because=because, but=but, model=_title(chosen))
+    return [Judgement(chosen, form, {}, _names(titles), "chosen")]
+
+
+def _but(choice: Mapping[str, Any], other: str, *, against: bool, weak: bool) -> str:
+    """What speaks against the chosen model, or how to use the ``other`` one."""
+    loss = loss_of(choice)
     if against and weak:
-        form += f"; neither its {loss} nor its test score is better than the best constant's"
-    elif against:
-        form += "; its test score gives no reason to use them"
-    elif weak:
-        form += f"; its {loss} is not better than the best constant's"
-    elif other:
-        form += f"; to use {_title(other)}: --model {other}"
-    return [Judgement(chosen, f"{form}.", {}, _names(titles), "chosen")]
+        form = tr("; neither its {loss} nor its test score is better than the best constant's")
+        return within(form, loss=loss)
+    if against:
+        return tr("; its test score gives no reason to use them")
+    if weak:
+        return within(tr("; its {loss} is not better than the best constant's"), loss=loss)
+    if not other:
+        return ""
+    return within(tr("; to use {other}: --model {name}"), other=_title(other), name=other)
 
 
 def _because(
     choice: Mapping[str, Any], chosen: str, models: Sequence[str], losses: Mapping[str, float]
 ) -> str:
     """Why a model was chosen among several, by the rule of ``linnet.insight.choice``."""
-    loss, lowest = _loss(choice), choice.get("lowest")
+    loss, lowest = loss_of(choice), choice.get("lowest")
     if lowest in models and lowest != chosen:
-        return f", the simpler model: its {loss} is within one standard error of that of " + _title(
-            str(lowest)
+        form = tr(
+            ", the simpler model: its {loss} is within one standard error of that of {lowest}"
         )
+        return within(form, loss=loss, lowest=_title(str(lowest)))
     if lowest == chosen and chosen != simplest(models, LINE)[0]:
-        return f", because its {loss} is the lowest, by more than one standard error"
+        form = tr(", because its {loss} is the lowest, by more than one standard error")
+        return within(form, loss=loss)
     if lowest == chosen or all(losses[chosen] <= losses[name] for name in models):
-        return f", because its {loss} is the lowest"
+        return within(tr(", because its {loss} is the lowest"), loss=loss)
     if all(math.isnan(losses[name]) for name in models):
-        return ", the first model: there are no validation rows to choose by"
+        return tr(", the first model: there are no validation rows to choose by")
     return ""
 
 
-def _loss(choice: Mapping[str, Any]) -> str:
-    return "out-of-fold loss" if choice.get("by") == "folds" else "validation loss"
+def loss_of(choice: Mapping[str, Any]) -> str:
+    """The loss by which a model was chosen."""
+    return tr("out-of-fold loss") if choice.get("by") == "folds" else tr("validation loss")

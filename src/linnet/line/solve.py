@@ -411,5 +411,5 @@ class SolveConstant(Method):
         value = self.problem.over_pieces([part[0] for part in parts])
         gradient = self.problem.over_pieces([part[1] for part in parts])
         values = {"loss": value, "objective": value, "gradient_max": gradient[-1].abs().max()}
-        reason = Reason("converged: the best constant has a closed form", "converged")
+        reason = Reason("exact (the mean, or the share of each class)", "converged")
         yield Step(0, {**values, "converged": 1.0, "gap": 0.0}, complete=True, reason=reason)

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from linnet.core.language import marked
 from linnet.networks.activations import ACTIVATIONS, draw_all
 from linnet.networks.base import Network
 from linnet.networks.scaling import Rescaling, Scaling
@@ -22,7 +23,7 @@ class CNN(Network):
     For regression the last layer rescales the outputs, which are deviations from the target's mean.
     """
 
-    title = "the convolutional net"
+    title = marked("the convolutional net")
     takes = "picture"
     defaults: ClassVar[Mapping[str, Any]] = {"batch_norm": True}
     norm_rate = 5.0

@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor, nn
 
+from linnet.core.language import marked
 from linnet.networks.base import Network
 from linnet.networks.specs import ConstantSpec
 
@@ -10,7 +11,7 @@ from linnet.networks.specs import ConstantSpec
 class Constant(Network):
     """One bias per output; the inputs are not used."""
 
-    title = "the constant"
+    title = marked("the constant")
     convex = True
     method = "linnet.line.solve:begin_constant"
     folded = "linnet.line.folds:Folds"

@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from linnet.core.language import marked
 from linnet.data.coded import Coded
 from linnet.errors import InputError
 from linnet.networks.base import Network
@@ -50,7 +51,7 @@ class Custom(Network):
     the names of the module within, so that a file of one can be loaded by the other.
     """
 
-    title = "your network"
+    title = marked("your network")
     own = True
 
     class Spec(NetworkSpec):

@@ -5,6 +5,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from linnet.core.language import marked
 from linnet.networks.base import Network
 from linnet.networks.first import affine
 from linnet.networks.scaling import Scaling
@@ -14,7 +15,7 @@ from linnet.networks.specs import LinearSpec
 class Linear(Network):
     """``raw = flatten(scaling(x)) @ weight.T + bias``."""
 
-    title = "the line"
+    title = marked("the line")
     convex = True
     method = "linnet.line.solve:begin"
     folded = "linnet.line.folds:Folds"

@@ -6,6 +6,7 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
+from linnet.core.language import marked
 from linnet.networks.activations import ACTIVATIONS, draw_all
 from linnet.networks.base import Network
 from linnet.networks.embedding import Periodic, embedding
@@ -24,7 +25,7 @@ class MLP(Network):
     outputs, which are deviations from the target's mean.
     """
 
-    title = "the perceptron"
+    title = marked("the perceptron")
     update = "linnet.net.perceptron:Perceptron"
     captured = True
     weights = "hidden.0.weight", "picture"

@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from linnet.core import files
 from linnet.core.files import Place
+from linnet.core.language import marked
 from linnet.core.text import counted
 from linnet.data.dataset import Dataset
 from linnet.data.fingerprints import fingerprints
@@ -43,7 +44,7 @@ from linnet.runs import directory
 from linnet.runs.resume import DIVIDING, recipe_of
 from linnet.runs.run import Run
 
-UNTESTED = (
+UNTESTED = marked(
     "The weights that this run starts from have seen every row that was set aside for the test: no "
     "score is claimed. Test it on other rows: linnet evaluate RUN DATA."
 )

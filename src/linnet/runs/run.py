@@ -18,8 +18,9 @@ from linnet.core import files, registry
 from linnet.core.events import Plain
 from linnet.core.files import Place
 from linnet.core.history import History, Parts, join
+from linnet.core.language import language
 from linnet.core.text import figure
-from linnet.errors import DataError, InputError, LinnetError, ModelError
+from linnet.errors import DataError, InputError, LinnetError, ModelError, printable
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
 from linnet.insight.task import MAX_CONFUSION
@@ -33,11 +34,11 @@ if TYPE_CHECKING:
 
     from linnet.data.column import Column
     from linnet.data.dataset import Dataset
-    from linnet.data.schema import Schema
     from linnet.data.split import Split
     from linnet.figures import Figure
     from linnet.figures._curves import Axis
     from linnet.fit.artifact import Manifest
+    from linnet.insight.answer import Answer
     from linnet.insight.conformal import Calibration
     from linnet.insight.dependence import Dependence
     from linnet.insight.diagnosis import Reasons
@@ -76,7 +77,13 @@ class Run:
             _ = self.metrics
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r})"
+        from linnet.insight.task import tested
+
+        told = ""
+        with contextlib.suppress(LinnetError, OSError):  # what is wrong is raised where it is used
+            told = f", {self.state}"
+            told = f", {self.chosen}: {tested(self.metrics['models'][self.chosen].get('test'))}"
+        return printable(f"Run({str(self.path)!r}{told.removesuffix(': ')})")
 
     @property
     def name(self) -> str:
@@ -126,13 +133,41 @@ class Run:
 
     @property
     def verdict(self) -> str:
-        """Is the net better than the line? The answer in words."""
-        return self.scores.verdict
+        """Is the net better than the line? The answer in words, in the language in force
+        (``LINNET_LANG``)."""
+        from linnet.insight.answer import spoken
+
+        return spoken(self.metrics, self._titles)
+
+    def answer(self, lang: str | None = None) -> Answer | None:
+        """Which model to use, its score, what it gains and how sure that is; see
+        ``linnet.insight.answer``. ``lang`` is ``"en"`` or ``"zh"``, by default the language in
+        force (``LINNET_LANG``). None if the run's scores name no model of it."""
+        from linnet.insight.answer import answer
+
+        with language(lang):
+            return answer(self.metrics, self._titles())
+
+    def _titles(self) -> dict[str, str]:
+        """The title of each model, and of the yardstick."""
+        names = [*self.metrics["models"], *self.metrics.get("yardstick", {})]
+        try:
+            history = self.history()
+        except (LinnetError, OSError):  # the record is gone or damaged: call them by their names
+            return dict(zip(names, names, strict=True))
+        return {name: history.title(name) for name in names}
 
     @cached_property
     def model(self) -> Artifact:
-        """The chosen model."""
-        return self.models[self.chosen]
+        """The chosen model; of a run with a network of your own, which was given to ``train`` or to
+        ``Run``, that network, whichever model was chosen."""
+        own = self._network is not None and OWN in self.scores.models
+        return self.models[OWN if own else self.chosen]
+
+    def score(self, x: Any, y: Any) -> float:
+        """Accuracy or R2 of ``model`` on other rows: ``run.model.score(x, y)``. The scores on the
+        run's own test rows, with intervals, are in ``scores``."""
+        return self.model.score(x, y)
 
     @cached_property
     def models(self) -> dict[str, Artifact]:
@@ -213,9 +248,14 @@ class Run:
             self._history = about, events.history(path)
         return self._history[1]
 
-    def reasons(self) -> Reasons:
+    def reasons(self, lang: str | None = None) -> Reasons:
         """Diagnosis: why the models are not better, the most important reason first. The list is
-        printed as sentences."""
+        printed as sentences, in the language ``lang``: ``"en"`` or ``"zh"``, by default the
+        language in force (``LINNET_LANG``)."""
+        with language(lang):
+            return self._reasons()
+
+    def _reasons(self) -> Reasons:
         from linnet.insight.diagnosis import Predictions, Reasons, diagnose
 
         chosen, held = self.chosen, {}
@@ -253,8 +293,8 @@ class Run:
         """Loss and accuracy, or RMSE, of training and validation; see ``linnet.figures.curves``."""
         from linnet.figures import curves
 
-        series = self._series()
-        return curves({self.name: series}, x=x, log=log, smoothing=smoothing)
+        series, titles = self._series(), self.history().titles()
+        return curves({self.name: series}, x=x, log=log, smoothing=smoothing, titles=titles)
 
     def learning_curve(self) -> Figure:
         """Validation loss and accuracy, or RMSE, by the number of training rows. Raises

@@ -229,8 +229,9 @@ class CurvesDisplay(_Display):
                 f"{type(estimator).__name__} has no record of its fit; expected an estimator of "
                 "linnet that was fitted in this process"
             )
-        series = {type(estimator).__name__: History.of(map(of, history)).series()}
-        return cls(curves(series, x=x, log=log, smoothing=smoothing)).plot(ax=ax)
+        record = History.of(map(of, history))
+        series, titles = {type(estimator).__name__: record.series()}, record.titles()
+        return cls(curves(series, x=x, log=log, smoothing=smoothing, titles=titles)).plot(ax=ax)
 
     @classmethod
     def from_run(

@@ -9,7 +9,8 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-from linnet.core.html import Html, data, join, tag
+from linnet.core.html import ICON, Html, data, join, tag
+from linnet.core.language import current, tr
 from linnet.errors import LinnetError
 from linnet.figures._style import MARGIN
 from linnet.figures.figure import CONFIG, Figure, plotly_script
@@ -20,7 +21,7 @@ POLICY = (
     "img-src data: blob:; base-uri 'none'; form-action 'none'"
 )
 
-STYLE = Path(__file__).with_name("report.css")
+STYLE, SCRIPT, FILTER = map(Path(__file__).with_name, ("report.css", "figures.js", "filter.js"))
 WIDTH, COLOURS = 900, 32
 """The largest width and number of colours of a picture in a static report."""
 
@@ -39,15 +40,31 @@ class Document:
         self.numbers: dict[str, Any] = {}
         """The JSON in the page, for other programs."""
         self._figures: list[dict[str, Any]] = []
+        self._parts: list[tuple[str, str]] = []
+        self._heads = 0
+
+    def head(self, title: str) -> Html:
+        """The heading of a part, which the table of contents leads to."""
+        self._heads += 1
+        anchor = f"part{self._heads}"
+        self._parts.append((anchor, title))
+        return tag("h2", title, id=anchor)
+
+    def contents(self) -> Html:
+        """Links to the parts whose headings were made since the last time."""
+        parts, self._parts = self._parts, []
+        links = [tag("li", tag("a", title, href=f"#{anchor}")) for anchor, title in parts]
+        return tag("nav", tag("ol", *links), aria_label=tr("Contents"), class_="contents")
 
     def figure(self, title: str, make: Callable[[], Figure]) -> Html:
         """A figure under ``title``; the figure's own title becomes a paragraph, which can wrap. If
         the figure cannot be made, the paragraph says why."""
-        head = tag("h2", title)
+        head = self.head(title)
         try:
             figure = make()
         except LinnetError as error:
             return join([head, tag("p", str(error), class_="none")])
+        buttons, figure = _switch(figure)
         if figure.layout.get("margin", {}).get("t") == MARGIN["t"]:  # it holds only the title
             told = tag("p", figure.title, class_="none") if figure.title else ""
             head = join([head, told])
@@ -64,7 +81,14 @@ class Document:
             return join([head, scroll(tag("img", src=source, alt=title, class_=kind), "drawn")])
         self._figures.append({**figure.plain(), "config": CONFIG})
         number = len(self._figures) - 1
-        return join([head, tag("div", class_="figure", id=f"figure{number}")])
+        changes = [
+            tag("button", one["label"], type="button", data_figure=number, data_change=index)
+            for index, one in enumerate(buttons)
+        ]
+        self._figures[-1]["changes"] = [one["args"][0] for one in buttons]
+        row = tag("p", *changes, class_="switch") if changes else Html()
+        place = tag("div", class_="figure", id=f"figure{number}", role="group", aria_label=title)
+        return join([head, row, place])
 
     def page(self, title: str, body: Html) -> str:
         """The page as one HTML file."""
@@ -73,63 +97,34 @@ class Document:
             Html('<meta charset="utf-8">'),
             tag("meta", http_equiv="Content-Security-Policy", content=POLICY),
             tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-            tag("title", f"{title}: linnet"),
+            tag("title", f"{title} · linnet"),
+            Html(f'<link rel="icon" href="{ICON}">'),
             tag("style", style),
         ]
         scripts = [tag("script", data(self.numbers), type="application/json", id="numbers")]
+        if not self.static:
+            scripts.append(tag("script", Html(FILTER.read_text(encoding="utf-8"))))
         if self._figures:
             scripts += [
                 tag("script", data(self._figures), type="application/json", id="figures"),
                 tag("script", Html(plotly_script().replace("</script", "<\\/script"))),
-                tag("script", Html(DRAW)),
+                tag("script", Html(SCRIPT.read_text(encoding="utf-8"))),
             ]
-        page = tag("html", tag("head", *head), tag("body", tag("main", body), *scripts), lang="en")
+        page = tag(
+            "html", tag("head", *head), tag("body", tag("main", body), *scripts), lang=current()
+        )
         return f"<!doctype html>\n{page}\n"
 
 
-DRAW = """
-"use strict";
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const narrow = matchMedia("(max-width: 600px)");
-const figures = JSON.parse(document.getElementById("figures").textContent);
-
-// Panels beside each other: on a narrow screen one above the other.
-function stack(figure) {
-  const {data, layout} = figure;
-  const axes = Object.keys(layout).filter((key) => key.startsWith("xaxis"));
-  const ends = axes.map((key) => key.slice(5));
-  if (ends.length < 2 || ends.some((end) => layout["yaxis" + end].domain)) return;
-  layout.height = 120 + 230 * ends.length;
-  ends.forEach((end, place) => {
-    layout["xaxis" + end].domain = [0, 1];
-    const top = 1 - place / (ends.length - 0.2);
-    layout["yaxis" + end].domain = [Math.max(0, top - 0.8 / (ends.length - 0.2)), top];
-  });
-  for (const trace of data) if (trace.mode === "markers+text") trace.mode = "markers";
-}
-
-function draw() {
-  const ink = dark.matches ? "#dddddd" : "#222222";
-  figures.forEach((plain, number) => {
-    const figure = structuredClone(plain);
-    const layout = figure.layout;
-    const place = document.getElementById("figure" + number);
-    const {xaxis, yaxis, margin} = layout;
-    layout.font = {color: ink};
-    if (narrow.matches) stack(figure);
-    if (yaxis && yaxis.scaleanchor && xaxis.range && yaxis.range) {
-      const wide = Math.abs(xaxis.range[1] - xaxis.range[0]);
-      const tall = Math.abs(yaxis.range[1] - yaxis.range[0]);
-      const needed = (place.clientWidth - margin.l - margin.r) * tall / wide;
-      layout.height = Math.min(layout.height, needed + margin.t + margin.b);
-    }
-    Plotly.react(place, figure.data, layout, figure.config);
-  });
-}
-dark.addEventListener("change", draw);
-narrow.addEventListener("change", draw);
-draw();
-"""
+def _switch(figure: Figure) -> tuple[list[dict[str, Any]], Figure]:
+    """The buttons of a figure, which a page shows above it, and the figure without them."""
+    menus = figure.layout.get("updatemenus", ())
+    if not menus:
+        return [], figure
+    bare = {key: value for key, value in figure.layout.items() if key != "updatemenus"}
+    bare["height"] = bare["height"] - (bare["margin"]["t"] - MARGIN["t"])
+    bare["margin"] = {**bare["margin"], "t": MARGIN["t"]}
+    return menus[0]["buttons"], replace(figure, layout=bare)
 
 
 def _small(png: bytes) -> bytes:

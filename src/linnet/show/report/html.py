@@ -16,6 +16,10 @@ class Fixed(float):
     """A proportion that is always shown with four decimals."""
 
 
+class Share(Fixed):
+    """A proportion with a bar of its length."""
+
+
 def table(
     headings: Sequence[Any],
     rows: Iterable[Sequence[Any]],
@@ -34,7 +38,13 @@ def table(
         tag(
             "tr",
             *(
-                tag("td", shown(one), class_=_kind(one), data_head=heading if blocks else None)
+                tag(
+                    "td",
+                    _bar(one),
+                    shown(one),
+                    class_=_kind(one),
+                    data_head=heading if blocks else None,
+                )
                 for one, heading in row
             ),
         )
@@ -42,6 +52,12 @@ def table(
     ]
     whole = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *body))
     return scroll(whole, "blocks" if blocks else "")
+
+
+def _bar(value: Any) -> Html:
+    if not isinstance(value, Share) or not 0 <= value <= 1:
+        return Html()
+    return tag("span", class_="share", style=f"width:{3 * value:.2f}rem")
 
 
 def scroll(inner: Html, kind: str = "") -> Html:

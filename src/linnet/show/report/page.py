@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import html
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ from linnet.core import files
 from linnet.core.events import number
 from linnet.core.history import History
 from linnet.core.html import Html, join, put, tag
+from linnet.core.language import language, tr
 from linnet.core.text import likely, percent
 from linnet.errors import InputError, LinnetError
 from linnet.figures import Figure, curves
@@ -21,8 +20,9 @@ from linnet.insight.choice import by_folds
 from linnet.insight.claims import Chance
 from linnet.insight.diagnosis import typical_probability
 from linnet.insight.pairs import YARDSTICK, YARDSTICK_ABOUT, YARDSTICK_TITLE, correction
-from linnet.insight.task import CLASSES, NUMBERS, basis, folds_of, task_in
-from linnet.insight.verdict import headline
+from linnet.insight.stopping import stopped
+from linnet.insight.task import CHANCE, CLASSES, NUMBERS, basis, folds_of, task_in
+from linnet.insight.verdict import headline, reason, together
 from linnet.networks import BASELINE, LINE
 from linnet.runs import directory
 from linnet.runs.compare import differing
@@ -30,7 +30,7 @@ from linnet.runs.curve import read as read_curve
 from linnet.runs.run import Run
 from linnet.show.report import insights, windows
 from linnet.show.report.document import Document
-from linnet.show.report.html import Fixed, scroll, shown, table
+from linnet.show.report.html import Share, scroll, shown, table
 
 MANY_CLASSES = 40
 """With more classes, the confusion matrix is a figure and not a table."""
@@ -41,16 +41,27 @@ SMOOTHING = 0.7
 MAX_COLUMNS = 20
 """The most columns of a table that are shown beside a mistake."""
 
+MAX_MISTAKES, LEAST_MISTAKES = 96, 36
+"""The most mistakes in a report, and in a static one."""
+
 MAX_SHEET_BYTES = 100 << 10
 """The most bytes for the pictures of mistakes in a static report; if there are more, they are
 drawn as one picture."""
 
 
-def write(runs: Sequence[Path], out: Path, *, static: bool = False) -> None:
+def write(
+    runs: Sequence[Path], out: Path, *, static: bool = False, lang: str | None = None
+) -> None:
     """Write one HTML file about the runs, which any browser can open offline.
 
-    ``static``: pictures without scripts, small enough for an e-mail.
+    ``static``: pictures without scripts, small enough for an e-mail. ``lang``: its language, "en"
+    or "zh"; by default the one in force (``LINNET_LANG``).
     """
+    with language(lang):
+        _write(runs, out, static=static)
+
+
+def _write(runs: Sequence[Path], out: Path, *, static: bool) -> None:
     if not runs:
         raise InputError("name a run to report on")
     report = Page(static=static)
@@ -82,50 +93,82 @@ class Page(Document):
         """The section about one run."""
         metrics, info, history = run.metrics, run.info, run.history()
         self.numbers[name] = metrics
-        chosen = run.chosen
-        scores = metrics["models"][chosen]
         parts = [
-            tag("h1", name),
-            tag("p", run.verdict, class_="verdict"),
-            self._reasons(run),
-            tag("h2", "The models"),
+            self.head(tr("The models")),
             _scores(metrics, history),
-            self.figure("Curves", lambda: run.curves(smoothing=SMOOTHING)),
-            _spent(history),
+            self.figure(tr("Curves"), lambda: run.curves(smoothing=SMOOTHING)),
         ]
         if windows.has(run.place):
             parts.append(windows.windows(self, run.place))
-        if (run.place / directory.LEARNING).is_file():
-            parts.append(self.figure("Would more data help?", run.learning_curve))
-            parts.append(_fewer_rows(run))
-        kept = insights.found(run)
-        test = scores.get("test")
-        classifies = task_in(test or {}) is CLASSES
-        if test and classifies:
-            parts += [tag("h2", f"Class by class: {history.title(chosen)}"), _classes(test)]
-            if len(test["classes"]) <= MANY_CLASSES:
-                parts.append(_confusion(test))
-            else:
-                parts.append(self.figure("Confusion", run.confusion))
-            title = "Calibration: can the probabilities be trusted?"
-            parts.append(self.figure(title, run.calibration))
-            parts += insights.thresholds_part(self, run, kept)
-        elif test:
-            parts.append(self.figure("Predicted against true", run.residuals))
-            parts.append(self.figure("Residuals", run.errors))
-        if test:
-            parts += insights.intervals_part(self, run)
-            what = "Mistakes" if classifies else "Largest errors"
-            parts.append(self._mistakes(run, what))
-            parts += insights.slices_part(self, run, kept)
-            parts += insights.importance_part(self, run, kept)
+        parts += self._tested(run)
         if LINE in metrics["models"]:
-            title = "Coefficients of the linear model"
+            title = tr("Coefficients of the linear model")
             parts.append(self.figure(title, lambda: run.weights(LINE)))
             parts += insights.penalties_part(self, run)
-        parts += [self.figure("Training rows", run.examples)]
-        parts += [_data(info), _again(run, info)]
-        return tag("section", *parts)
+        if (run.place / directory.LEARNING).is_file():
+            parts.append(self.figure(tr("Would more data help?"), run.learning_curve))
+            parts.append(_fewer_rows(run))
+        parts.append(self.figure(tr("Training rows"), run.examples))
+        parts.append(_pair(self._data(info), self._spent(history)))
+        parts.append(self._again(run, info))
+        return tag("section", *self._top(name, run), self.contents(), *parts)
+
+    def _top(self, name: str, run: Run) -> list[Html]:
+        """The head: what it is about, which model to use and how sure that is, and why."""
+        answer = run.answer()
+        told = [tag("h1", name), tag("p", _about(run), class_="none")]
+        if answer is not None:
+            tiles = [tag("div", tag("dt", what), tag("dd", text)) for what, text in answer.facts()]
+            told += [tag("dl", *tiles, class_="tiles")]
+            told += [tag("p", answer.sentence, class_="verdict"), tag("p", run.verdict)]
+        else:
+            told += [tag("p", run.verdict, class_="verdict")]
+        return [*told, self._reasons(run)]
+
+    def _tested(self, run: Run) -> list[Html]:
+        """What the test rows say of the chosen model."""
+        chosen, kept = run.chosen, insights.found(run)
+        test = run.metrics["models"][chosen].get("test")
+        if not test:
+            return []
+        title = run.history().titles().get(chosen, chosen)
+        parts: list[Html] = []
+        if classifies := task_in(test) is CLASSES:
+            parts.append(_pair(self._confusion(run, test), self._classes(title, test)))
+        else:
+            parts.append(
+                _pair(
+                    self.figure(tr("Predicted against true"), run.residuals),
+                    self.figure(tr("Residuals"), run.errors),
+                )
+            )
+        parts.append(self._mistakes(run, tr("Mistakes") if classifies else tr("Largest errors")))
+        if classifies:
+            what = tr("Calibration: can the probabilities be trusted?")
+            parts.append(self.figure(what, run.calibration))
+            parts += insights.thresholds_part(self, run, kept)
+        parts += insights.intervals_part(self, run)
+        parts += insights.slices_part(self, run, kept)
+        return parts + insights.importance_part(self, run, kept)
+
+    def _confusion(self, run: Run, test: dict[str, Any]) -> Html:
+        if "confusion" in test and len(test["classes"]) <= MANY_CLASSES:
+            return join([self.head(tr("Confusion matrix")), _confusion(test)])
+        return self.figure(tr("Confusion matrix"), run.confusion)
+
+    def _classes(self, title: str, test: dict[str, Any]) -> Html:
+        head = self.head(tr("Class by class: {model}", model=title))
+        return join([head, _classes(test)])
+
+    def _spent(self, history: History) -> Html:
+        found = _spent(history)
+        return join([self.head(tr("Where the time went")), found]) if found else Html()
+
+    def _data(self, info: dict[str, Any]) -> Html:
+        return join([self.head(tr("The data")), _data(info)])
+
+    def _again(self, run: Run, info: dict[str, Any]) -> Html:
+        return join([self.head(tr("Reproduce")), _again(run, info)])
 
     def comparison(self, runs: Mapping[str, Run]) -> Html:
         """The section that compares runs: their differences and their curves."""
@@ -134,37 +177,97 @@ class Page(Document):
             for key, values in differing([run.place for run in runs.values()])
         ]
         every = {name: run.history().series() for name, run in runs.items()}
+        titles = {
+            key: title for run in runs.values() for key, title in run.history().titles().items()
+        }
         return tag(
             "section",
-            tag("h1", "Comparison"),
-            table(["", *runs], rows),
-            self.figure("Curves", lambda: curves(every, smoothing=SMOOTHING)),
+            tag("h1", tr("Comparison")),
+            _best(runs),
+            self.head(tr("What differs")),
+            table(["", *runs], rows)
+            if rows
+            else tag("p", tr("Nothing: the recipes are the same.")),
+            self.figure(tr("Curves"), lambda: curves(every, smoothing=SMOOTHING, titles=titles)),
         )
 
     def _mistakes(self, run: Run, title: str) -> Html:
         """The mistakes of the chosen model: pictures, or rows of a table."""
+        head = self.head(title)
         try:
-            figure = run.mistakes()
+            figure = run.mistakes(count=MAX_MISTAKES if not self.static else LEAST_MISTAKES)
         except LinnetError as error:
-            return join([tag("h2", title), tag("p", str(error), class_="none")])
+            return join([head, tag("p", str(error), class_="none")])
+        if not figure.columns["row"]:
+            return join([head, tag("p", tr("No mistakes: every test row was predicted right."))])
         sources = [image["source"] for image in figure.layout.get("images", ())]
         if self.static and sum(map(len, sources)) > MAX_SHEET_BYTES:
+            self._parts.pop()
             return self.figure(title, lambda: figure)
-        # without mistakes, the words are an annotation of the figure
-        notes = figure.layout.get("annotations", ())
-        words = figure.title or " ".join(html.unescape(note["text"]) for note in notes)
         shown = _sheet(figure, sources) if sources else _rows(figure)
-        return join([tag("h2", title), tag("p", words, class_="none"), shown])
+        if not self.static:
+            shown = _filtered(figure, shown)
+        return join([head, tag("p", figure.title, class_="none"), shown])
 
     def _reasons(self, run: Run) -> Html:
         """The diagnosis, and the warnings of the doctor."""
         found = [tag("li", str(claim)) for claim in run.reasons()]
         found += [
-            tag("li", f"{'data' if finding.model is None else finding.model}: {finding.text}")
+            tag("li", f"{tr('data') if finding.model is None else finding.model}: {finding.text}")
             for finding in run.history().findings
             if finding.severity == "warning"
         ]
         return tag("ul", *found, class_="reasons") if found else Html()
+
+
+def _pair(*parts: Html) -> Html:
+    """Parts beside each other; one below the other where there is little room."""
+    return tag("div", *(tag("div", part) for part in parts if part), class_="pair")
+
+
+def _about(run: Run) -> str:
+    """What the run is about, when it was made, and how long it took."""
+    info, task = run.info, run.metrics["models"][run.chosen].get("test") or {}
+    known = task_in(task)
+    kinds = {"classification": tr("classification"), "regression": tr("regression")}
+    seconds = sum(number(each["fit"].get("seconds")) for each in run.metrics["models"].values())
+    parts = [
+        str(info.get("data", {}).get("name") or ""),
+        "" if known is None else kinds[known.name],
+        str(info.get("created") or "")[:16].replace("T", " "),
+        tr("fitted in {seconds} s", seconds=f"{seconds:,.1f}") if seconds > 0 else "",
+    ]
+    return " · ".join(part for part in parts if part)
+
+
+def _best(runs: Mapping[str, Run]) -> Html:
+    """The answer of each run, one below the other."""
+    found = {name: answer for name, run in runs.items() if (answer := run.answer()) is not None}
+    if not found:
+        return Html()
+    heads = [what for what, _ in next(iter(found.values())).facts()]
+    heads[2] = tr("gain")  # over the line in one run, over the constant in another
+    rows = []
+    for name, answer in found.items():
+        cells = [text for _, text in answer.facts()]
+        cells[2] = f"{cells[2]} ({answer.over})"
+        rows.append([name, *cells])
+    return table([tr("run"), *heads], rows, blocks=True)
+
+
+def _filtered(figure: Figure, shown: Html) -> Html:
+    """Mistakes with choices of the true and of the predicted class, and a button for CSV."""
+    columns = figure.columns
+    parts: list[Html] = []
+    if "probability" in columns:
+        for name in (tr("true"), tr("predicted")):
+            choice = tag("select", tag("option", tr("all")))
+            parts.append(tag("label", name, " ", choice))
+    count = f"{len(columns['row'])} / {len(columns['row'])}"
+    parts += [tag("output", count), tag("button", tr("save as CSV"), type="button")]
+    heads = files.dumps(list(columns)[:4])
+    bar = tag("p", *parts, class_="filter")
+    return tag("div", bar, shown, data_filter="", data_heads=heads)
 
 
 def _scores(metrics: dict[str, Any], history: History) -> Html:
@@ -174,40 +277,45 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
     for name, scores in every_scores.items():
         valid, test, fit = scores.get("valid", {}), scores.get("test"), scores["fit"]
         held = percent(valid["accuracy"]) if "accuracy" in valid else valid.get("rmse")
-        mark = " (chosen)" if name == metrics["chosen"] else ""
-        mark = " (yardstick)" if name in beside else mark
-        gap = number(fit.get("gap"))
+        title = tr(history.title(name)).removeprefix("the ")
+        if name == metrics["chosen"]:
+            title = tr("{model} (chosen)", model=title)
+        elif name in beside:
+            title = tr("{model} (yardstick)", model=title)
         rows.append(
             [
-                f"{history.title(name).removeprefix('the ')}{mark}",
+                title,
                 headline(test) if test else None,
                 _log_loss(test),
                 held,
                 valid.get("loss"),
-                fit.get("reason", "–")
-                + (f"; at most {gap:.1e} above the optimum" if 0 < gap < inf else ""),
-                f"{fit['seconds']:.1f} s",
+                stopped(fit),
+                tr("{seconds} s", seconds=f"{fit['seconds']:.1f}"),
             ]
         )
     folds = folds_of(next(iter(metrics["models"].values())).get("test") or {})
-    tested = f"{folds} folds" if folds else "test"
+    tested = tr("test (95 % interval)")
+    if folds:
+        tested = tr("{folds} folds (95 % interval)", folds=folds)
     heads = [
-        "model", f"{tested} (95 % interval)", "test log loss (typical probability)", "validation",
-        "validation loss", "why it stopped", "fitted in",
+        tr("model"), tested, tr("test log loss (typical probability)"), tr("validation"),
+        tr("validation loss"), tr("why it stopped"), tr("fitted in"),
     ]  # fmt: skip
     if by_folds(metrics):
-        heads[3:5] = ["out of fold", "out-of-fold loss"]
+        heads[3:5] = [tr("out of fold"), tr("out-of-fold loss")]
     if all(row[2] is None for row in rows):  # regression
         heads, *rows = [[*row[:2], *row[3:]] for row in (heads, *rows)]
     every = [_own(scores.get("test")) for scores in every_scores.values()]
     names = list(dict.fromkeys(name for own in every for name in own))
-    heads[2:2] = [f"test {name}" for name in names]
+    heads[2:2] = [tr("test {score}", score=name) for name in names]
     for row, own in zip(rows, every, strict=True):
         row[2:2] = [own.get(name) for name in names]
     rests = basis(next(iter(metrics["models"].values())).get("test", {}))
     told = [rests] if rests else []
-    told += [f"no yardstick: {each['why']}" for each in _beside(metrics) if "why" in each]
-    told += [f"the yardstick is {YARDSTICK_ABOUT}"] if beside else []
+    told += [
+        tr("no yardstick: {why}", why=each["why"]) for each in _beside(metrics) if "why" in each
+    ]
+    told += [tr("the yardstick is {what}", what=tr(YARDSTICK_ABOUT))] if beside else []
     notes = [tag("p", text, class_="none") for text in told]
     return join([table(heads, rows, blocks=True), *notes, _pairs(metrics, history)])
 
@@ -222,24 +330,30 @@ def _pairs(metrics: Mapping[str, Any], history: History) -> Html:
     comparisons = metrics.get("comparisons", [])
     if not comparisons:
         return Html()
-    titles = {name: history.title(name).removeprefix("the ") for name in metrics["models"]}
-    titles |= dict.fromkeys(metrics.get("yardstick", {}), YARDSTICK_TITLE)
+    titles = {name: tr(history.title(name)).removeprefix("the ") for name in metrics["models"]}
+    titles |= dict.fromkeys(metrics.get("yardstick", {}), tr(YARDSTICK_TITLE))
     rows = []
     for each in comparisons:
-        better, why = each.get("better"), each.get("why")
-        result = f"{titles.get(better, better)} is better" if each["significant"] else None
-        result = f"{titles[better]} are better" if better == YARDSTICK and result else result
+        better, why = each.get("better"), reason(str(each.get("why") or CHANCE))
+        result = tr("not shown: {why}", why=why)
+        if each["significant"] and better == YARDSTICK:
+            result = tr("{trees} are better", trees=titles[better])
+        elif each["significant"]:
+            result = tr("{model} is better", model=titles.get(better, better))
         p = Chance.of(each.get("p_adjusted", each.get("p_value")))
         rows.append(
             [
-                " against ".join(titles.get(name, name) for name in each["pair"]),
+                together(
+                    [titles.get(name, name) for name in each["pair"]], tr("{one} against {other}")
+                ),
                 _advantage(each),
                 None if p is None else str(p).removeprefix("p ").removeprefix("= "),
-                result or f"not shown: {why or 'may be chance'}",
+                result,
             ]
         )
-    test = comparisons[0].get("test", "")
-    heads = ["pair", "difference", f"p ({test})", "result"]
+    mcnemar = comparisons[0].get("test", "McNemar") == "McNemar"
+    p = tr("p (McNemar)") if mcnemar else tr("p (paired t)")
+    heads = [tr("pair"), tr("difference"), p, tr("result")]
     words = correction(comparisons)
     note = tag("p", words, class_="none") if words else Html()
     return join([table(heads, rows, blocks=True), note])
@@ -249,7 +363,7 @@ def _advantage(comparison: Mapping[str, Any]) -> str | None:
     """By how much the first of a pair is ahead."""
     if "only_right" in comparison:
         one, other = comparison["only_right"]
-        return f"right alone on {one:,} and {other:,} rows"
+        return tr("right alone on {one} and {other} rows", one=f"{one:,}", other=f"{other:,}")
     return str(NUMBERS.change(comparison)) or None
 
 
@@ -268,17 +382,22 @@ def _spent(history: History) -> Html:
         parts = (fit.spent.batches, fit.spent.steps, fit.spent.evaluate, fit.spent.record)
         seconds = [part if isinstance(part, float) else None for part in parts]
         total = sum(s for s in seconds if s is not None) or 1.0
-        told = [None if s is None else f"{s:.2f} s ({100 * s / total:.1f} %)" for s in seconds]
+        told = [
+            None
+            if s is None
+            else tr("{seconds} s ({share} %)", seconds=f"{s:.2f}", share=f"{100 * s / total:.1f}")
+            for s in seconds
+        ]
         memory = fit.spent.memory
         held = None if memory is None else f"{memory / 1e6:,.0f} MB"
-        rows.append([history.title(model).removeprefix("the "), *told, held])
+        rows.append([tr(history.title(model)).removeprefix("the "), *told, held])
     heads = [
-        "model", "making batches", "forward, backward, update", "evaluating",
-        "record and checkpoints", "memory",
+        tr("model"), tr("making batches"), tr("forward, backward, update"), tr("evaluating"),
+        tr("record and checkpoints"), tr("memory"),
     ]  # fmt: skip
     if not rows:
         return Html()
-    return join([tag("h2", "Where the time went"), table(heads, rows, blocks=True)])
+    return table(heads, rows, blocks=True)
 
 
 def _log_loss(test: dict[str, Any] | None) -> str | None:
@@ -291,10 +410,11 @@ def _log_loss(test: dict[str, Any] | None) -> str | None:
 def _classes(test: dict[str, Any]) -> Html:
     keys = ("precision", "recall", "f1")
     rows = [
-        [str(label), *(Fixed(test[key][index]) for key in keys), test["support"][index]]
+        [str(label), *(Share(test[key][index]) for key in keys), test["support"][index]]
         for index, label in enumerate(test["classes"])
     ]
-    return table(["class", *keys, "support"], rows)
+    heads = [tr("class"), tr("precision"), tr("recall"), "F1", tr("support")]
+    return table(heads, rows)
 
 
 def _confusion(test: dict[str, Any]) -> Html:
@@ -309,7 +429,13 @@ def _confusion(test: dict[str, Any]) -> Html:
     for i, (label, counts) in enumerate(zip(labels, test["confusion"], strict=True)):
         cells = []
         for j, (count, share) in enumerate(zip(counts, shares[i], strict=True)):
-            told = f"true {label}, predicted {labels[j]}: {count:,} rows, {100 * share:.1f} %"
+            told = tr(
+                "true {true}, predicted {predicted}: {count} rows, {share}",
+                true=label,
+                predicted=labels[j],
+                count=f"{count:,}",
+                share=f"{100 * share:.1f} %",
+            )
             part = tag("small", f"{100 * share:.{1 if share < 0.1 else 0}f} %")
             shade = f"--share:{share if i == j else share / most:.3f}"
             cells.append(
@@ -323,9 +449,11 @@ def _confusion(test: dict[str, Any]) -> Html:
             )
         rows.append(tag("tr", tag("th", label, scope="row", title=label), *cells))
     heads = (tag("th", label, scope="col", title=label) for label in labels)
-    head = tag("tr", tag("th", "true \\ pred."), *heads)
+    head = tag("tr", tag("th", tr("true \\ pred.")), *heads)
     inner = tag("table", tag("thead", head), tag("tbody", *rows), class_="confusion")
-    words = "Test rows by true class (down) and predicted one (across); share of the true class."
+    words = tr(
+        "Test rows by true class (down) and predicted one (across); share of the true class."
+    )
     return join([tag("p", words, class_="none"), scroll(inner)])
 
 
@@ -338,10 +466,14 @@ def _sheet(figure: Figure, sources: list[str]) -> Html:
         sources, columns["row"], columns["true"], columns["predicted"], chances, strict=True
     ):
         words = f"{_value(true)} → {_value(predicted)}"
-        told = f"row {row:,}: true {words}" + ("" if p is None else f", probability {p:.4f}")
+        told = tr("row {row}: true {words}", row=f"{row:,}", words=words)
+        told += "" if p is None else tr(", probability {number}", number=f"{p:.4f}")
         sure = "" if p is None else f" · {100 * p:.0f}\u00a0%"
         caption = tag("figcaption", words, sure, title=told)
-        made.append(tag("figure", tag("img", src=source, alt=told), caption))
+        cells = [str(row), str(_value(true)), str(_value(predicted))]
+        cells += [] if p is None else [f"{p:.6g}"]
+        picture = tag("img", src=source, alt=told, loading="lazy")
+        made.append(tag("figure", picture, caption, data_cells=files.dumps(cells)))
     return tag("div", *made, class_="sheet")
 
 
@@ -366,17 +498,19 @@ def _fewer_rows(run: Run) -> Html:
     if curve is None:
         return Html()
     drawn = {
-        "random": "drawn at random",
-        "classes": "drawn class by class",
-        "groups": "drawn by whole groups",
-        "latest": "the latest",
+        "random": tr("drawn at random"),
+        "classes": tr("drawn class by class"),
+        "groups": tr("drawn by whole groups"),
+        "latest": tr("the latest"),
     }[curve.drawn]
-    held = "validation rows"
+    held = tr("validation rows")
     if run.info.get("data", {}).get("folds"):
-        held = "training rows of one fold, which none of these fits has"
-    words = (
-        f"Fitted again on fewer training rows, {drawn}, with the same number of steps. Each part "
-        f"contains the smaller ones. Scored on the {held}; the test rows are not used."
+        held = tr("training rows of one fold, which none of these fits has")
+    words = tr(
+        "Fitted again on fewer training rows, {drawn}, with the same number of steps. Each part "
+        "contains the smaller ones. Scored on the {held}; the test rows are not used.",
+        drawn=drawn,
+        held=held,
     )
     notes = tag("ul", *(tag("li", note) for note in curve.notes)) if curve.notes else Html()
     return join([tag("p", words, class_="none"), notes])
@@ -384,14 +518,17 @@ def _fewer_rows(run: Run) -> Html:
 
 def _data(info: dict[str, Any]) -> Html:
     about = info.get("data", {})
+    names = {
+        "name": tr("name"), "place": tr("place"), "rows": tr("rows"),
+        "train_rows": tr("training rows"), "folds": tr("folds"),
+        "valid_rows": tr("validation rows"), "test_rows": tr("test rows"),
+        "fingerprint": tr("fingerprint"), "split": tr("split"),
+    }  # fmt: skip
     rows = [
-        [key.replace("_", " "), str(shown(about[key]))]
-        for key in ("name", "place", "rows", "train_rows", "folds", "valid_rows", "test_rows",
-                    "fingerprint", "split")
-        if about.get(key) is not None
-    ]  # fmt: skip
+        [name, str(shown(about[key]))] for key, name in names.items() if about.get(key) is not None
+    ]
     notes = [tag("li", note) for note in about.get("notes", [])]
-    return join([tag("h2", "The data"), table(["", ""], rows), tag("ul", *notes)])
+    return join([table(["", ""], rows), tag("ul", *notes) if notes else Html()])
 
 
 def _again(run: Run, info: dict[str, Any]) -> Html:
@@ -400,23 +537,23 @@ def _again(run: Run, info: dict[str, Any]) -> Html:
     git, hardware = info.get("git") or {}, info.get("hardware", {})
     state = git.get("commit")
     if git.get("dirty"):
-        state = f"{state}, with changes (sha256 {git.get('changes')})"
+        state = tr("{code}, with changes (sha256 {hash})", code=state, hash=git.get("changes"))
     versions = ", ".join(f"{k} {v}" for k, v in info.get("versions", {}).items())
+    threads = tr("{count} threads", count=hardware.get("threads"))
     rows: list[list[Any]] = [
-        ["repeat", f"linnet runs repeat {shlex.quote(str(run.path))}"],
-        ["command", command],
-        ["made", info.get("created")],
-        ["seed", str(info.get("seed"))],
-        ["versions", versions],
-        ["code", state],
-        ["machine", f"{hardware.get('processor')}, {hardware.get('threads')} threads"],
-        ["device", info.get("device")],
+        [tr("repeat"), f"linnet runs repeat {shlex.quote(str(run.path))}"],
+        [tr("command"), command],
+        [tr("made"), info.get("created")],
+        [tr("seed"), str(info.get("seed"))],
+        [tr("versions"), versions],
+        [tr("code"), state],
+        [tr("machine"), f"{hardware.get('processor')}, {threads}"],
+        [tr("device"), info.get("device")],
     ]
     recipe = files.read(run.place / directory.RECIPE).decode(errors="replace")
     return join(
         [
-            tag("h2", "Reproduce"),
             table(["", ""], rows),
-            tag("details", tag("summary", "the whole recipe"), tag("pre", put(recipe))),
+            tag("details", tag("summary", tr("the whole recipe")), tag("pre", put(recipe))),
         ]
     )

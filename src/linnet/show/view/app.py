@@ -24,7 +24,7 @@ from linnet.core import files
 from linnet.figures import plotly
 from linnet.figures.colors import COLORS
 from linnet.runs.directory import LEARNING, METRICS
-from linnet.show.view import panels
+from linnet.show.view import panels, words
 from linnet.show.view.follower import MAX_MESSAGE_BYTES, Folder, Follower
 from linnet.show.view.follower import message as _message
 from linnet.show.view.series import Key, Point, Series
@@ -48,7 +48,8 @@ QUIET_SECONDS = 10.0
 MAX_STREAMS = 32
 MAX_SHOWN = 50
 FIRST_SHOWN = 20
-"""A page that has not chosen runs gets the curves of this many: running runs, then the newest."""
+"""A page that has not chosen runs gets the curves of this many of one data set and task: running
+runs, then the newest."""
 
 MAX_SHARED_BYTES = 32 << 20
 """The most bytes of points of curves that are kept as they are sent, for the next page."""
@@ -103,6 +104,7 @@ class Page:
         self._held = 0
         self._panels: OrderedDict[tuple[Any, ...], bytes] = OrderedDict()
         self._computing = asyncio.Semaphore(1)
+        self._maker = panels.Maker()
         self._app = Starlette(
             routes=[
                 Route("/", self._file("page.html")),
@@ -117,6 +119,11 @@ class Page:
             ]
         )
 
+    async def end(self) -> None:
+        """End the process that makes panels."""
+        self.ending = True
+        await self._maker.end()
+
     async def _do(self, work: Callable[..., Result], *given: Any) -> Result:
         """Do some work in the one thread."""
         return await asyncio.get_running_loop().run_in_executor(self._worker, work, *given)
@@ -128,6 +135,8 @@ class Page:
     @staticmethod
     def _file(name: str) -> Any:
         content = (STATIC / name).read_bytes()
+        if name.endswith(".html"):
+            content = words.translate(content.decode()).encode()
 
         async def answer(request: Request) -> Response:
             return Response(content, media_type=KINDS[Path(name).suffix])
@@ -150,6 +159,8 @@ class Page:
         def detail() -> bytes:
             return files.dumps(run.detail()).encode()
 
+        if (run.row or {}).get("metric"):  # its panels will be asked for
+            await self._maker.begin()
         return _json(await self._do(detail))
 
     async def _windows(self, request: Request) -> Response:
@@ -207,7 +218,7 @@ class Page:
         _, kind, model, _ = key
         async with self._computing:
             if key not in self._panels:
-                self._panels[key] = await panels.compute(run, kind, model)
+                self._panels[key] = await self._maker.compute(run, kind, model)
                 while sum(map(len, self._panels.values())) > MAX_KEPT_BYTES:
                     self._panels.popitem(last=False)
 
@@ -400,11 +411,15 @@ def _json(content: bytes) -> Response:
 
 
 def _first(runs: Iterable[Follower]) -> list[str]:
+    """The runs of the same data and task as the newest, those that run before others."""
+
     def order(run: Follower) -> tuple[bool, str]:
         row = run.row or {}
         return row.get("state") == "running", str(row.get("created"))
 
-    return [run.id for run in sorted(runs, key=order, reverse=True)[:FIRST_SHOWN]]
+    found = sorted(runs, key=order, reverse=True)
+    alike = [run.id for run in found if run.group == found[0].group]
+    return alike[:FIRST_SHOWN]
 
 
 def _offsets(text: str) -> dict[str, int]:
@@ -421,7 +436,7 @@ def _now(run: Follower) -> bytes:
     state = (run.row or {}).get("state")
     now = run.now if state == "running" else {k: v for k, v in run.now.items() if k == "best"}
     about = {"id": run.id, "now": now, "version": run.version}
-    about |= {"epochs": run.units, "folds": run.folds}
+    about |= {"epochs": run.units, "folds": run.folds, "titles": run.titles}
     return _message("now", about)
 
 

@@ -15,6 +15,7 @@ from linnet.core import files
 from linnet.core.events import Event, Resume, Yardstick
 from linnet.core.files import Place
 from linnet.core.history import Fit, History, drop_undone
+from linnet.core.language import tr
 from linnet.errors import LinnetError
 from linnet.runs import archive, directory, events, query
 from linnet.show.view import windows
@@ -161,7 +162,7 @@ class Follower:
             return {}
         model = shortened(fit.model)
         found: Json = {"model": model, "steps": fit.total, "step": fit.at, "epoch": fit.epoch}
-        found["title"] = _clip(self.history.title(fit.model))
+        found["title"] = self.titles.get(model, model)
         if fit.begin is not None and fit.begin.members and fit.step is not None:
             found |= {"member": fit.step.member, "members": fit.begin.members}
         if fit.scores is not None:
@@ -170,7 +171,24 @@ class Follower:
             found["best"] = best
         if model in self.curves.samples:
             found["samples"] = self.curves.samples[model]
+        if (left := self._left(fit)) is not None:
+            found["left"] = left
         return found
+
+    def _left(self, fit: Fit) -> float | None:
+        """The seconds that the fit still takes if it goes on as before, and does not stop early."""
+        if not fit.total or not fit.at or fit.end is not None:
+            return None
+        pace = fit.seconds / fit.at
+        if self.began or not pace > 0:  # a resume starts the clock anew
+            rate = self.curves.samples.get(shortened(fit.model))
+            pace = self._batch / rate if rate and self._batch else math.nan
+        return number(pace * max(0, fit.total - fit.at)) if math.isfinite(pace) else None
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """The titles of the models, such as perceptron."""
+        return {shortened(name): _clip(title) for name, title in self.history.titles().items()}
 
     @property
     def units(self) -> dict[str, float]:
@@ -191,6 +209,12 @@ class Follower:
                 found[shortened(fit.model)] = told
         return found
 
+    @property
+    def group(self) -> str:
+        """What it is about: runs of the same data, target and task can be compared."""
+        parts = [self._about.get("data"), self._facts.get("target"), self._facts.get("task")]
+        return " · ".join(_clip(part, 60) for part in parts if part)
+
     def look(self) -> None:
         """Update the row."""
         try:
@@ -208,6 +232,7 @@ class Follower:
             **{key: _clip(self._about.get(key)) for key in ("created", "data", "chosen")},
             **{key: self._about.get(key) for key in ("metric", "value", "interval")},
             "facts": self._facts,
+            "group": self.group,
             "windows": windows.size(self.path),
         }
         if row != self.row:
@@ -298,6 +323,10 @@ class Follower:
                 about = directory.read_info(path)
         except (LinnetError, OSError) as error:
             problem = str(error)
+        titles = {
+            name: _clip(self.history.title(name))
+            for name in [*metrics["models"], *metrics.get("yardstick", {})]
+        }
         models = {}
         for name, scores in metrics["models"].items():
             given = {key: value for key, value in scores.items() if isinstance(value, dict)}
@@ -308,11 +337,9 @@ class Follower:
             "id": self.id,
             "models": models,
             "yardstick": metrics.get("yardstick", _yardstick(self.history.yardstick)),
-            "titles": {
-                name: _clip(self.history.title(name))
-                for name in [*models, *metrics.get("yardstick", {})]
-            },
-            **{key: metrics.get(key) for key in ("chosen", "choice", "comparisons", "verdict")},
+            "titles": {name: tr(title).removeprefix("the ") for name, title in titles.items()},
+            **{key: metrics.get(key) for key in ("chosen", "choice", "comparisons")},
+            **_answer(metrics, titles),
             "learning": (path / directory.LEARNING).is_file(),
             "findings": [
                 {
@@ -330,6 +357,17 @@ class Follower:
             "about": about,
             "problem": problem,
         }
+
+
+def _answer(metrics: Json, titles: Mapping[str, str]) -> Json:
+    """Which model to use, and the verdict, of a run that has ended."""
+    if "verdict" not in metrics:
+        return {}
+    from linnet.insight.answer import answer, spoken
+
+    told = answer(metrics, titles)
+    verdict = spoken(metrics, lambda: titles)
+    return {"answer": None if told is None else told.plain(), "verdict": verdict}
 
 
 MAX_CLASSES = 60
@@ -392,7 +430,7 @@ def _scores(fit: Fit) -> Json:
     if best := _best(fit):
         found["valid"] = {**best, "by": "folds"} if fit.folded else best
     if fit.end is not None:
-        found["fit"] = {"reason": _clip(fit.end.reason, 2000)}
+        found["fit"] = {"reason": _clip(fit.end.reason, 2000), **_numbers({"seconds": fit.seconds})}
     if fit.test is not None:
         found["test"] = fit.test.test
     return found

@@ -16,6 +16,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from linnet.core import files
+from linnet.core.language import VARIABLE, current
 from linnet.data.known import cache
 from linnet.errors import LinnetError, LinnetWarning, WorkError
 
@@ -54,6 +55,7 @@ def start(root: str | os.PathLike[str], *, pid: int | None = None, port: int = 0
                 [sys.executable, "-P", "-m", "linnet.show.view", *words],
                 stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
                 pass_fds=(listener.fileno(),), start_new_session=True,
+                env={**os.environ, VARIABLE: current()},
             )  # fmt: skip
         assert process.stdin is not None
         with process.stdin as pipe:  # not an argument, which other users may read

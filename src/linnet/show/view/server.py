@@ -55,6 +55,7 @@ async def _serve(
         await server.serve(sockets=[listener])
     finally:
         watch.cancel()
+        await page.end()
 
 
 async def _watch(server: uvicorn.Server, page: Page, pid: int | None, idle: bool) -> None:

@@ -1,20 +1,28 @@
 "use strict";
 // The live page. Everything that comes from a run is put in as text, never as markup.
 
-const INK = "#7a7a7a";
+const DARK = matchMedia("(prefers-color-scheme: dark)");
+const ink = () => (DARK.matches ? "#c9d1d8" : "#444c54"); // of the text of figures
+const INK = "#7a7a7a";    // of their lines
+const MODEBAR = { bgcolor: "rgba(0,0,0,0)", color: "#7a7a7a", activecolor: "#1664c0" };
 const GRID = "rgba(128,128,128,0.25)";
 const BASELINE = "constant";
 const STATES = ["running", "finished", "stopped", "failed", "crashed"];
 const MAX_COLUMNS = 12;   // of what differs between recipes
 const MAX_POINTS = 16000; // of all lines of a plot
 const MAX_SHOWN = 50;     // runs whose curves are asked for
+const FIRST_SHOWN = 20;   // of them, unless a person chooses
+const MAX_READ = 16;      // lines that one readout tells
+const FAR = 1.5;          // how many times the distance of its quartiles a value may be away from them
 const LONG = 24;          // characters of a name whose parts that all others have too are left out
 const NAME = 44;          // characters of a name that are shown
-const SHEET = 60;         // mistakes shown at a time
+const SHEET = 36;         // mistakes shown at a time
 
 const page = {
   runs: new Map(),      // id -> {row, now, version, epochs, folds, series, detail, asked}
-  shown: null,          // ids whose curves are drawn; null: not told yet
+  shown: null,          // ids whose curves are asked for; null: not told yet
+  picks: false,         // whether a person chose them; else they are those of the focus's data and task
+  kept: new Set(),      // ids that the filter keeps
   hidden: new Set(),    // "id model" of lines taken out by the legend
   focus: null,          // the run that is told of in full
   chosen: false,        // whether a person chose it
@@ -32,6 +40,10 @@ const page = {
 // ---- elements, as text -------------------------------------------------------------------------
 
 const $ = (id) => document.getElementById(id);
+
+// A text of the page in its language, with values at its {placeholders}. The texts are those of words.py.
+const WORDS = JSON.parse($("words").textContent);
+const t = (text, values = {}) => (WORDS[text] ?? text).replace(/\{(\w+)\}/g, (all, name) => (name in values ? values[name] : all));
 
 function el(tag, props = {}, ...children) {
   const node = document.createElement(tag);
@@ -57,7 +69,7 @@ const percent = (value, digits = 2) => `${up(100 * value).toFixed(digits)} %`;
 
 function shown(value) {
   if (none(value)) return "–";
-  if (value === true || value === false) return value ? "yes" : "no";
+  if (value === true || value === false) return value ? t("yes") : t("no");
   if (!isNumber(value)) return Array.isArray(value) ? value.map(shown).join(", ") : String(value);
   return figure(value);
 }
@@ -74,7 +86,7 @@ function headline(scores) {
   if (!scores) return "–";
   if (isNumber(scores.accuracy)) {
     const [low, high] = scores.accuracy_interval || [];
-    return `accuracy ${percent(scores.accuracy)}` + (isNumber(low) ? ` (${up(100 * low).toFixed(2)} to ${up(100 * high).toFixed(2)})` : "");
+    return `${t("accuracy")} ${percent(scores.accuracy)}` + (isNumber(low) ? ` (${t("{low} to {high}", { low: up(100 * low).toFixed(2), high: up(100 * high).toFixed(2) })})` : "");
   }
   if (isNumber(scores.rmse)) {
     const [low, high] = scores.rmse_interval || [];
@@ -132,8 +144,14 @@ function table(headings, rows, props = {}) {
     el("tbody", {}, rows.map((cells) => el("tr", {}, cells.map(cell)))));
 }
 
+// The title of a model, such as perceptron; its name while it is not known.
+const titles = {}; // as the last run that tells them calls its models
+const titleOf = (run, model) => run.titles[model] || (run.detail && run.detail.titles || {})[model] || titles[model] || model;
+
 const scroll = (what, label) => el("div", { class: "scroll", tabindex: 0, role: "region", "aria-label": label }, what);
 const stateOf = (state) => STATES.includes(state) ? state : "unknown";
+const STATE_TEXTS = { running: t("running"), finished: t("finished"), stopped: t("stopped"), failed: t("failed"), crashed: t("crashed") };
+const stateText = (state) => STATE_TEXTS[state] || state || t("unreadable");
 
 // ---- the stream --------------------------------------------------------------------------------
 
@@ -150,20 +168,21 @@ function connect() {
   const on = (kind, work) => source.addEventListener(kind, (event) => {
     if (source === page.source) work(JSON.parse(event.data), event);
   });
-  source.onopen = () => say("live");
+  source.onopen = () => say(t("live"));
   source.onerror = () => {
     if (source !== page.source) return;
-    say("the viewer does not answer; trying again");
+    say(t("the viewer does not answer; trying again"));
     if (source.readyState === EventSource.CLOSED) setTimeout(() => source === page.source && connect(), 2000);
   };
   on("hello", (data) => {
     page.colors = data.colors;
     $("root").textContent = $("root").title = data.root;
-    document.title = `${data.root.split("/").pop()} · linnet`;
+    page.root = data.root.split("/").pop();
+    drawTitle();
   });
   on("shown", (data) => {
     page.shown = new Set(data.runs);
-    draw("table");
+    draw("table", "curves");
     if (!page.plotly && page.runs.size) loadPlotly();
   });
   on("run", takeRow);
@@ -208,12 +227,12 @@ function takeRow(row) {
   let run = page.runs.get(row.id);
   if (!run) {
     const fresh = Boolean(page.shown); // it has come while the page is open
-    run = { row, brief: row.name, now: {}, version: -1, epochs: {}, folds: {}, series: new Map(), detail: null, asked: -2, fresh };
+    run = { row, brief: row.name, now: {}, version: -1, epochs: {}, folds: {}, titles: {}, series: new Map(), detail: null, asked: -2, fresh };
     page.runs.set(row.id, run);
   }
   if (run.fresh && row.state) { // its first row may come before it has a state, and the next one when it has finished
     run.fresh = false;
-    if (!page.shown.has(row.id) && page.shown.size < MAX_SHOWN) {
+    if (page.picks && !page.shown.has(row.id) && page.shown.size < MAX_SHOWN && alike(run, page.runs.get(page.focus))) {
       page.shown.add(row.id);
       reconnect();
     }
@@ -230,6 +249,8 @@ function takeNow(data) {
   run.version = data.version;
   run.epochs = data.epochs || {};
   run.folds = data.folds || {};
+  run.titles = data.titles || {};
+  Object.assign(titles, run.titles);
   draw("table", "run", "curves");
 }
 
@@ -282,6 +303,53 @@ function drawDue() {
   }
 }
 
+// How long something takes, as people say it.
+function duration(seconds) {
+  const whole = Math.max(0, Math.round(seconds));
+  const [hours, minutes] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60];
+  const two = (value) => String(value).padStart(2, "0");
+  if (hours) return t("{hours} h {minutes} min", { hours, minutes: two(minutes) });
+  return minutes ? t("{minutes} min {seconds} s", { minutes, seconds: two(whole % 60) }) : t("{seconds} s", { seconds: whole });
+}
+
+const far = ({ row, now }) => (row.state === "running" && now.steps ? Math.floor(100 * Math.min(1, now.step / now.steps)) : null);
+
+// The tab's title: how far the run is that is shown.
+function drawTitle() {
+  const run = page.runs.get(page.focus);
+  let text = `${page.root || ""} · linnet`;
+  if (run) {
+    const done = far(run);
+    const begin = done !== null ? `${done} % ` : ["failed", "crashed", "stopped"].includes(run.row.state) ? `${stateText(run.row.state)}: ` : "";
+    text = `${begin}${run.row.name} · linnet`;
+  }
+  if (document.title !== text) document.title = text;
+}
+
+// Whether two runs can be compared: they are of the same data, target and task.
+const alike = (one, other) => Boolean(one && other) && one.row.group === other.row.group;
+
+// Unless a person chose, what is drawn are the runs that are like the focus, and that the filter keeps.
+function follow() {
+  if (page.picks || !page.shown) return;
+  const order = (a, b) => (b.row.state === "running") - (a.row.state === "running") || String(b.row.created).localeCompare(String(a.row.created));
+  const kept = [...page.runs.values()].filter((run) => page.kept.has(run.row.id)).sort(order);
+  const focus = page.runs.get(page.focus);
+  const first = kept.some((run) => alike(run, focus)) ? focus : kept[0];
+  pick(kept.filter((run) => alike(run, first)).slice(0, FIRST_SHOWN).map((run) => run.row.id), false);
+}
+
+// Draw these runs and no others.
+function pick(ids, picks = true) {
+  page.picks = picks;
+  const wanted = new Set(ids.slice(0, MAX_SHOWN));
+  if (wanted.size === page.shown.size && ids.every((id) => page.shown.has(id))) return;
+  for (const id of page.shown) if (!wanted.has(id)) palette.delete(id);
+  page.shown = wanted;
+  reconnect();
+  draw("table", "curves");
+}
+
 // ---- the table of runs ---------------------------------------------------------------------------
 
 function scoreOf(run) {
@@ -303,16 +371,15 @@ function value(run, key) {
 }
 
 function differing(runs) {
-  const seen = new Map();
-  for (const run of runs) {
-    for (const key of Object.keys(run.row.facts || {})) if (!key.includes(".")) seen.set(key, seen.get(key) || new Set());
+  const groups = new Map();
+  for (const run of runs) groups.set(run.row.group, [...(groups.get(run.row.group) || []), run]);
+  const differ = new Set();
+  for (const group of groups.values()) {
+    const known = group.filter((run) => Object.keys(run.row.facts || {}).length);
+    const keys = new Set(known.flatMap((run) => Object.keys(run.row.facts)).filter((key) => !key.includes(".")));
+    for (const key of keys) if (new Set(known.map((run) => JSON.stringify(run.row.facts[key]))).size > 1) differ.add(key);
   }
-  const differ = [];
-  for (const [key, values] of seen) {
-    for (const run of runs) if (run.row.facts && Object.keys(run.row.facts).length) values.add(JSON.stringify(run.row.facts[key]));
-    if (values.size > 1) differ.push(key);
-  }
-  return differ;
+  return [...differ];
 }
 
 const SIGNS = {
@@ -356,34 +423,49 @@ function drawTable() {
   if (page.focus === null || !page.runs.has(page.focus) || !page.chosen) pickFocus(all);
   if (page.named !== all.length) brief(all.map((run) => run.row.name)).forEach((name, i) => { all[i].brief = cut(name, NAME); });
   page.named = all.length;
-  const differ = differing(all);
-  const keys = differ.filter((key) => key !== "data").slice(0, MAX_COLUMNS);
-  const data = new Set(all.map((run) => run.row.data)).size > 1 || all.length === 1;
+  const keys = differing(all).slice(0, MAX_COLUMNS);
   const kept = all.filter(filterOf($("filter").value)).sort(order);
-  $("count").textContent = all.length < 2 ? "" : `${whole(kept.length)} of ${whole(all.length)}`;
+  page.kept = new Set(kept.map((run) => run.row.id));
+  follow();
+  drawTitle();
+  $("count").textContent = all.length < 2 ? "" : t("{shown} of {all}", { shown: whole(kept.length), all: whole(all.length) });
+  $("picks").hidden = all.length < 2;
   const any = (key) => all.some((run) => !none(value(run, key)));
-  const columns = [["name", "run"], ...(any("score") ? [["score", "score"]] : []), ["state", "state"], ...(any("chosen") ? [["chosen", "model"]] : []),
-    ...(data ? [["data", "data"]] : []), ["created", "made"], ...keys.map((key) => [key, key])];
-  const heads = [el("th", { scope: "col" }, el("span", { title: "drawn among the curves" }, "draw")), ...columns.map(([key, text]) => {
-    const sorted = page.sort.key === key;
-    const right = kept.length && kept.every((run) => isNumber(value(run, key)) || none(value(run, key)));
-    return el("th", { scope: "col", class: right ? "n" : null, "aria-sort": sorted ? (page.sort.down ? "descending" : "ascending") : null },
-      el("button", { "data-key": `sort ${key}`, onclick: () => {
-        page.sort = { key, down: sorted ? !page.sort.down : key === "created" || key === "score" };
-        draw("table");
-      } }, text + (sorted ? (page.sort.down ? " ↓" : " ↑") : "")));
-  })];
-  const rows = kept.map((run) => rowOf(run, columns));
+  const columns = [["name", t("run")], ["state", t("state")], ...(any("score") ? [["score", t("score")]] : []), ...(any("chosen") ? [["chosen", t("model")]] : []),
+    ["created", t("made")], ...keys.map((key) => [key, key])];
+  const heads = [el("th", { scope: "col" }, el("span", { title: t("drawn among the curves") }, t("draw"))), ...columns.map((column) => headOf(column, kept))];
+  const groups = new Map();
+  for (const run of kept) groups.set(run.row.group, [...(groups.get(run.row.group) || []), run]);
+  const newest = (runs) => runs.map((run) => String(run.row.created)).sort().at(-1);
+  const bodies = [...groups].sort(([, a], [, b]) => newest(b).localeCompare(newest(a))).map(([name, runs]) => el("tbody", {},
+    groups.size > 1 ? groupOf(name, runs, columns.length + 1) : null, runs.map((run) => rowOf(run, columns))));
   const active = document.activeElement && document.activeElement.dataset ? document.activeElement.dataset.key : null;
   const held = $("table").firstChild;
   const [left, top] = [$("table").scrollLeft, $("table").scrollTop];
-  const made = all.length ? el("table", {}, el("thead", {}, el("tr", {}, heads)), el("tbody", {}, rows))
-    : el("p", { class: "quiet" }, page.source ? "No runs here yet; new runs appear automatically." : "");
+  const made = all.length ? el("table", {}, el("thead", {}, el("tr", {}, heads)), bodies)
+    : el("p", { class: "quiet" }, page.source ? t("No runs here yet; new runs appear automatically.") : "");
   if (held && held.isEqualNode(made)) return;
   $("table").replaceChildren(made);
   if (all.length) mark("shell");
   $("table").scrollTo(left, top);
   if (active) [...$("table").querySelectorAll("[data-key]")].find((node) => node.dataset.key === active)?.focus({ preventScroll: true });
+}
+
+function headOf([key, text], kept) {
+  const sorted = page.sort.key === key;
+  const right = kept.length && kept.every((run) => isNumber(value(run, key)) || none(value(run, key)));
+  return el("th", { scope: "col", class: right ? "n" : null, "aria-sort": sorted ? (page.sort.down ? "descending" : "ascending") : null },
+    el("button", { "data-key": `sort ${key}`, onclick: () => {
+      page.sort = { key, down: sorted ? !page.sort.down : key === "created" || key === "score" };
+      draw("table");
+    } }, text + (sorted ? (page.sort.down ? " ↓" : " ↑") : "")));
+}
+
+// The head of the runs of one data set and task.
+function groupOf(name, runs, width) {
+  return el("tr", { class: "group" }, el("th", { colspan: width, scope: "rowgroup", dir: "auto" },
+    el("span", { class: "stay" }, name || t("unknown data"), el("small", {}, ` ${t("runs: {count}", { count: whole(runs.length) })} `),
+      el("button", { "data-key": `group ${name}`, onclick: () => pick(runs.map((run) => run.row.id)) }, t("draw these")))));
 }
 
 function rowOf(run, columns) {
@@ -397,29 +479,27 @@ function rowOf(run, columns) {
       }, run.brief));
     }
     if (key === "state") {
-      const { now } = run;
-      const far = row.state === "running" && now.steps ? ` ${Math.floor(100 * Math.min(1, now.step / now.steps))} %` : "";
-      return el("td", { title: row.error || null }, el("span", { class: `state ${stateOf(row.state)}` }, (row.state || "unreadable") + far));
+      const done = far(run);
+      return el("td", { title: row.error || null }, el("span", { class: `state ${stateOf(row.state)}` }, stateText(row.state) + (done === null ? "" : ` ${done} %`)));
     }
     if (key === "score") {
       const score = scoreOf(run);
       if (score.name === null) return el("td", { class: "n" }, "–");
       const text = score.name === "accuracy" ? percent(score.value) : `${score.name === "rmse" ? "RMSE" : score.name} ${shown(score.value)}`;
-      const title = score.held === "test" ? "test rows" : "rows that were held out from training, not the test rows";
-      return el("td", { class: "n", title }, text, score.held === "test" ? null : el("small", {}, " validation"));
+      const title = score.held === "test" ? t("test rows") : t("rows that were held out from training, not the test rows");
+      return el("td", { class: "n", title }, text, score.held === "test" ? null : el("small", {}, ` ${t("validation")}`));
     }
+    if (key === "chosen") return el("td", { dir: "auto" }, none(row.chosen) ? "–" : titleOf(run, row.chosen));
     if (key === "created") return el("td", { title: row.created }, row.created ? row.created.slice(0, 16).replace("T", " ") : "–");
     const found = value(run, key);
     return el("td", { class: isNumber(found) ? "n" : null, dir: "auto", title: isNumber(found) ? null : found }, shown(found));
   });
   const box = el("input", {
-    type: "checkbox", "data-key": `draw ${row.id}`, "aria-label": `draw ${row.name}`, onchange: (event) => {
-      if (!page.shown) page.shown = new Set();
-      if (event.target.checked && page.shown.size < MAX_SHOWN) page.shown.add(row.id);
-      else { page.shown.delete(row.id); palette.delete(row.id); }
+    type: "checkbox", "data-key": `draw ${row.id}`, "aria-label": t("draw {name}", { name: row.name }), onchange: (event) => {
+      const others = [...page.shown || []].filter((id) => id !== row.id);
+      page.shown = page.shown || new Set();
+      pick(event.target.checked ? [...others, row.id] : others);
       event.target.checked = page.shown.has(row.id);
-      reconnect();
-      draw("table", "curves");
     },
   });
   box.checked = drawn;
@@ -446,10 +526,7 @@ function focusOn(id) {
   page.chosen = true;
   page.model = page.pair = page.picked = drawDetail.of = null;
   history.replaceState(null, "", `#${id}`);
-  if (page.shown && !page.shown.has(id) && page.shown.size < MAX_SHOWN) {
-    page.shown.add(id);
-    reconnect();
-  }
+  if (page.picks && !page.shown.has(id) && page.shown.size < MAX_SHOWN) pick([...page.shown, id]);
   draw("table", "run", "curves");
 }
 
@@ -470,25 +547,33 @@ function drawRun() {
   const run = page.runs.get(page.focus);
   for (const id of ["run", "scores"]) $(id).hidden = !run;
   if (!run) {
-    for (const id of ["confusion", "mistakes", "classes", "residuals", "calibration", "weights", "learning", "data", "about"]) $(id).hidden = true;
+    for (const id of ["confusion", "mistakes", "classes", "about", ...OF_RUN, "residuals", "calibration", "weights", "errors"]) $(id).hidden = true;
     return;
   }
   const { row, now } = run;
   const parts = [el("div", { class: "head" }, named("h2", row.name),
-    el("span", { class: `state ${stateOf(row.state)}` }, row.state || "unreadable"))];
+    el("span", { class: `state ${stateOf(row.state)}` }, stateText(row.state)))];
   if (row.error) parts.push(el("p", { class: "problem", dir: "auto" }, row.error));
-  if (row.state === "crashed") parts.push(el("p", { class: "problem" }, "Its process has ended unexpectedly; the files that it wrote are kept."));
+  if (row.state === "crashed") parts.push(el("p", { class: "problem" }, t("Its process has ended unexpectedly; the files that it wrote are kept.")));
   if (row.state === "running" && now.model) {
-    const told = [now.title || now.model, now.steps ? `step ${whole(now.step)} of ${whole(now.steps)}` : `step ${whole(now.step || 0)}`];
-    if (now.epoch) told.push((now.members ? `member ${(now.member || 0) + 1} of ${now.members}, ` : "") + `epoch ${now.epoch}`);
-    if (now.valid) told.push(`validation ${headline(now.valid)} now`);
-    if (now.best) told.push(`${headline(now.best)} at its best`);
-    if (now.samples) told.push(`${whole(now.samples)} samples per second`);
+    const told = [now.title || now.model, now.steps ? t("step {step} of {steps}", { step: whole(now.step), steps: whole(now.steps) }) : t("step {step}", { step: whole(now.step || 0) })];
+    if (now.epoch) told.push((now.members ? t("member {member} of {members}, ", { member: (now.member || 0) + 1, members: now.members }) : "") + t("epoch {epoch}", { epoch: now.epoch }));
+    if (now.valid) told.push(t("validation {score} now", { score: headline(now.valid) }));
+    if (now.best) told.push(t("{score} at its best", { score: headline(now.best) }));
+    if (now.samples) told.push(t("{count} samples per second", { count: whole(now.samples) }));
+    const since = (Date.now() - Date.parse(row.created)) / 1000;
+    if (since > 0) told.push(t("{time} so far", { time: duration(since) }));
+    if (isNumber(now.left)) told.push(t("about {time} left for this model", { time: duration(now.left) }));
     parts.push(el("p", {}, told.join(" · ")));
-    if (now.steps) parts.push(el("progress", { max: now.steps, value: Math.min(now.step, now.steps), "aria-label": "steps done" }));
+    if (now.steps) parts.push(el("progress", { max: now.steps, value: Math.min(now.step, now.steps), "aria-label": t("steps done") }));
   }
   const detail = run.detail;
-  if (detail && detail.verdict) parts.push(el("p", { class: "verdict", dir: "auto" }, detail.verdict));
+  const answer = detail && detail.answer;
+  if (answer) {
+    parts.push(el("dl", { class: "tiles" }, answer.facts.map(([name, told]) => el("div", {}, el("dt", {}, name), el("dd", { dir: "auto" }, told)))));
+    parts.push(el("p", { class: "verdict", dir: "auto" }, answer.sentence));
+  }
+  if (detail && detail.verdict) parts.push(el("p", { class: answer ? "quiet long" : "verdict", dir: "auto" }, detail.verdict));
   if (detail && detail.problem) parts.push(el("p", { class: "problem" }, detail.problem));
   const warnings = detail ? detail.findings.filter((finding) => finding.severity !== "note") : [];
   if (warnings.length) parts.push(el("ul", {}, warnings.map((finding) => el("li", { class: "warning", dir: "auto" }, (finding.model ? `${finding.model}: ` : "") + finding.text))));
@@ -534,21 +619,21 @@ function drawDetail(run) {
   drawScores(run);
   const test = page.model && detail.models[page.model] ? detail.models[page.model].test : null;
   drawConfusion(run, test);
-  drawClasses(test);
+  drawClasses(run, test);
   drawAbout(run);
   drawSpent(run);
   const done = run.row.state !== "running" && detail.chosen;
   lazy("mistakes", done && test, run, "mistakes", drawMistakes);
-  lazy("calibration", done && test && test.classes, run, "calibration", drawFigure);
-  lazy("residuals", done && test && !test.classes, run, "residuals", drawFigure);
-  lazy("weights", done, run, "weights", drawFigure);
-  lazy("learning", done && detail.learning, run, "learning", drawFigure);
-  lazy("data", done, run, "data", drawFigure);
+  const two = test && test.classes && test.classes.length === 2;
+  const figures = { calibration: test && test.classes, thresholds: two, roc: two, residuals: test && !test.classes, errors: test && !test.classes,
+    intervals: test, slices: test, importance: test, dependence: test, weights: true, penalties: "linear" in detail.models, learning: detail.learning, data: true };
+  for (const [kind, wanted] of Object.entries(figures)) lazy(kind, done && wanted, run, kind, drawFigure);
 }
 
 function drawScores(run) {
   const { models, comparisons, chosen, choice, yardstick, titles = {} } = run.detail;
   const names = Object.keys(models);
+  const open = run.row.state === "running"; // what is not there may come
   const beside = Object.entries(yardstick || {}).filter(([, found]) => found.test);
   const intervals = [...names.filter((name) => name !== BASELINE || names.length === 1).map((name) => models[name]), ...beside.map(([, found]) => found)]
     .map((found) => intervalOf(found.test)).filter(Boolean);
@@ -562,32 +647,32 @@ function drawScores(run) {
     const bounds = intervalOf(test);
     return [el("td", { dir: "auto" }, label), ...(tested ? [el("td", { class: "score" }, unbroken(headline(test))), bounds ? bar(bounds, low - pad, high + pad, headline(test)) : "–"] : []),
     el("td", { class: aside }, unbroken(headline(valid))),
-    fit && isNumber(fit.seconds) ? `${fit.seconds.toFixed(1)} s` : "–", (fit && fit.reason) || "–"];
+    fit && isNumber(fit.seconds) ? `${fit.seconds.toFixed(1)} s` : "–", (fit && fit.reason) || (open ? t("running …") : "–")];
   };
   const rows = names.map((name) => cells(el("button", {
-    "aria-pressed": String(page.model === name), title: "show this model below", onclick: () => { page.model = name; page.picked = true; page.pair = null; drawDetail(run); },
-  }, name + (name === chosen ? " ★" : "")), models[name]));
-  rows.push(...beside.map(([name, found]) => cells(`(${name})`, found)));
+    "aria-pressed": String(page.model === name), title: t("show this model below"), onclick: () => { page.model = name; page.picked = true; page.pair = null; drawDetail(run); },
+  }, titleOf(run, name) + (name === chosen ? " ★" : "")), models[name]));
+  rows.push(...beside.map(([name, found]) => cells(`(${titleOf(run, name)})`, found)));
   const tests = Array.isArray(comparisons) ? comparisons : [];
   const told = tests.map((found) => {
     const [one, other] = found.pair.map((name) => titles[name] || name);
-    const why = found.significant ? "" : `; not shown to differ: ${found.why || "may be chance"}`;
+    const why = found.significant ? "" : t("; not shown to differ: {why}", { why: found.why || t("may be chance") });
     const p = isNumber(found.p_adjusted) ? found.p_adjusted : found.p_value;
     if (Array.isArray(found.only_right)) {
-      return `${one} against ${other}: right alone on ${whole(found.only_right[0])} and ${whole(found.only_right[1])} rows; ${found.test} ${chance(p)}${why}`;
+      return t("{one} against {other}: right alone on {first} and {second} rows; {test} {chance}", { one, other, first: whole(found.only_right[0]), second: whole(found.only_right[1]), test: found.test, chance: chance(p) }) + why;
     }
     const [a, b] = found.difference_interval || [];
-    return `${one} against ${other}: mean squared error lower by ${shown(found.difference)} (95 % interval ${shown(a)} to ${shown(b)}); ${chance(p)}${why}`;
+    return t("{one} against {other}: mean squared error lower by {difference} (95 % interval {low} to {high}); {chance}", { one, other, difference: shown(found.difference), low: shown(a), high: shown(b), chance: chance(p) }) + why;
   });
-  if (tests.length > 1) told.push(`p-values after Holm's correction for ${tests.length} comparisons`);
-  if (beside.length) told.push(`(${beside[0][0]}): the yardstick, boosted trees of scikit-learn on the same training rows; never chosen, not saved`);
-  told.push(...Object.values(yardstick || {}).filter((found) => found.why).map((found) => `no yardstick: ${found.why}`));
-  const held = names.some((name) => (models[name].valid || {}).by === "folds") ? "out of fold" : "validation, at its best";
-  const by = { folds: "by out-of-fold loss", validation: "by validation loss" }[(choice || {}).by];
-  fill("scores", names.length ? [el("h2", {}, "The line against the net"),
-    scroll(table(["model", ...(tested ? [folds ? `${folds} folds (95 % interval)` : "test (95 % interval)", ""] : []), el("th", { scope: "col", class: aside }, held), "fitted in", "stopped because"], rows), "scores"),
+  if (tests.length > 1) told.push(t("p-values after Holm's correction for {count} comparisons", { count: tests.length }));
+  if (beside.length) told.push(t("({name}): the yardstick, boosted trees of scikit-learn on the same training rows; never chosen, not saved", { name: titleOf(run, beside[0][0]) }));
+  told.push(...Object.values(yardstick || {}).filter((found) => found.why).map((found) => t("no yardstick: {why}", { why: found.why })));
+  const held = names.some((name) => (models[name].valid || {}).by === "folds") ? t("out of fold") : t("validation, at its best");
+  const by = { folds: t("★ chosen by out-of-fold loss"), validation: t("★ chosen by validation loss") }[(choice || {}).by];
+  fill("scores", names.length ? [el("h2", {}, t("The models")),
+    scroll(table([t("model"), ...(tested ? [folds ? t("{folds} folds (95 % interval)", { folds }) : t("test (95 % interval)"), ""] : []), el("th", { scope: "col", class: aside }, held), t("fitted in"), t("stopped because")], rows), t("scores")),
     ...told.map((text) => el("p", { class: "quiet", dir: "auto" }, text)),
-    chosen ? el("p", { class: "quiet" }, `★ chosen ${by || "as the first model"}; a model's name shows it in the panels below`) : null] : []);
+    chosen ? el("p", { class: "quiet" }, `${by || t("★ chosen as the first model")}; ${t("a model's name shows it in the panels below")}`) : null] : []);
 }
 
 function intervalOf(test) {
@@ -601,7 +686,7 @@ function intervalOf(test) {
 
 function bar([from, at, to], low, high, label) {
   const place = (value) => `${Math.max(0, Math.min(100, 100 * (value - low) / (high - low)))}%`;
-  if (to < low || from > high) return el("span", { class: "quiet" }, to < low ? "← further down" : "further up →");
+  if (to < low || from > high) return el("span", { class: "quiet" }, to < low ? t("← further down") : t("further up →"));
   return el("div", { class: "bar", role: "img", "aria-label": label },
     el("i", { style: { left: place(from), right: `calc(100% - ${place(to)})` } }), el("b", { style: { left: `calc(${place(at)} - 1px)` } }));
 }
@@ -613,22 +698,22 @@ function drawConfusion(run, test) {
   const { confusion, classes } = test;
   const codes = test.shown || classes.map((_, index) => index);
   const names = codes.map((code) => String(classes[code]));
-  const cut = codes.length < classes.length ? `, the ${codes.length} classes with the most errors of ${classes.length}` : "";
+  const cut = codes.length < classes.length ? t(", the {count} classes with the most errors of {all}", { count: codes.length, all: classes.length }) : "";
   const totals = codes.map((code) => (test.support || [])[code] || 1);
   const errors = Math.max(1e-9, ...confusion.flatMap((row, i) => row.map((n, j) => (i === j ? 0 : n / totals[i]))));
   const body = confusion.map((row, i) => el("tr", {}, el("th", { scope: "row", dir: "auto", title: names[i] }, names[i]), row.map((count, j) => {
     const share = count / totals[i];
     const alpha = count === 0 ? 0 : i === j ? 0.1 + 0.4 * share : 0.15 + 0.45 * share / errors;
     const selected = page.pair && page.pair[0] === names[i] && page.pair[1] === names[j];
+    const told = t("true {true}, predicted {predicted}: {count} rows, {share}", { true: names[i], predicted: names[j], count: whole(count), share: percent(share, 1) });
     return el("td", {
       role: "gridcell", tabindex: -1, "aria-selected": String(Boolean(selected)), "data-i": i, "data-j": j,
-      "aria-label": `true ${names[i]}, predicted ${names[j]}: ${count} rows, ${percent(share, 1)}`,
-      title: `true ${names[i]}, predicted ${names[j]}: ${whole(count)} rows, ${percent(share, 1)}`,
+      "aria-label": told, title: told,
       style: { background: alpha ? `rgb(var(--${i === j ? "cell" : "wrong"}) / ${alpha.toFixed(3)})` : "" },
     }, count ? [whole(count), el("small", {}, percent(share, share < 0.1 ? 1 : 0))] : "");
   })));
-  const grid = el("table", { class: "matrix", role: "grid", "aria-label": "confusion matrix" },
-    el("thead", {}, el("tr", {}, el("th", { title: "true classes down, predicted ones across" }, "true\u00a0\\ pred."), names.map((name) => el("th", { scope: "col", dir: "auto", title: name }, name)))),
+  const grid = el("table", { class: "matrix", role: "grid", "aria-label": t("confusion matrix") },
+    el("thead", {}, el("tr", {}, el("th", { title: t("true classes down, predicted ones across") }, t("true \\ pred.")), names.map((name) => el("th", { scope: "col", dir: "auto", title: name }, name)))),
     el("tbody", {}, body));
   const cells = [...grid.querySelectorAll("td")];
   const start = cells.find((cell) => cell.getAttribute("aria-selected") === "true") || cells[0];
@@ -652,25 +737,29 @@ function drawConfusion(run, test) {
     const next = grid.querySelector(`td[data-i="${Number(cell.dataset.i) + move[0]}"][data-j="${Number(cell.dataset.j) + move[1]}"]`);
     if (next) { cell.tabIndex = -1; next.tabIndex = 0; next.focus(); }
   });
-  $("confusion").replaceChildren(el("h2", {}, `Confusion matrix of ${page.model}${cut}`),
-    el("p", { class: "quiet" }, "test rows, and their share of the true class; a cell filters the mistakes below"),
-    scroll(grid, "confusion matrix"));
+  $("confusion").replaceChildren(el("h2", {}, t("Confusion matrix of {model}", { model: titleOf(run, page.model) }) + cut),
+    el("p", { class: "quiet" }, t("test rows, and their share of the true class; a cell filters the mistakes below")),
+    scroll(grid, t("confusion matrix")));
   $("confusion").hidden = false;
 }
 
-function drawClasses(test) {
+function drawClasses(run, test) {
   if (!test || !Array.isArray(test.classes) || !Array.isArray(test.f1)) { fill("classes", []); return; }
   const rated = (x) => el("td", { class: "n" }, el("span", { class: "share", style: { width: `${3 * x}rem` } }), isNumber(x) ? x.toFixed(3) : shown(x));
   const rows = test.classes.map((name, i) => [el("td", { dir: "auto" }, String(name)), rated(test.precision[i]), rated(test.recall[i]), rated(test.f1[i]), test.support[i]])
     .sort((a, b) => (drawClasses.byScore ? Number(a[3].textContent) - Number(b[3].textContent) : 0));
-  const toggle = el("button", { onclick: () => { drawClasses.byScore = !drawClasses.byScore; drawClasses(test); } }, drawClasses.byScore ? "in their order" : "lowest F1 first");
-  $("classes").replaceChildren(el("div", { class: "head" }, el("h2", {}, `Per class, ${page.model}`), toggle),
-    scroll(table(["class", "precision", "recall", "F1", "support"].map((text, i) => el("th", { scope: "col", class: i ? "n" : null }, text)), rows), "scores per class"));
+  const toggle = el("button", { onclick: () => { drawClasses.byScore = !drawClasses.byScore; drawClasses(run, test); } }, drawClasses.byScore ? t("in their order") : t("lowest F1 first"));
+  $("classes").replaceChildren(el("div", { class: "head" }, el("h2", {}, t("Class by class: {model}", { model: titleOf(run, page.model) })), toggle),
+    scroll(table([t("class"), t("precision"), t("recall"), "F1", t("support")].map((text, i) => el("th", { scope: "col", class: i ? "n" : null }, text)), rows), t("scores per class")));
   $("classes").hidden = false;
 }
 
 function drawMistakes(panel, run) {
   const { columns } = panel;
+  if (!columns.row.length) {
+    $("mistakes").replaceChildren(el("h2", {}, t("Mistakes")), el("p", {}, t("No mistakes: every test row was predicted right.")));
+    return;
+  }
   const found = columns.row.map((_, index) => index);
   const classifies = Boolean(columns.probability);
   const kept = found.filter((i) => !page.pair || (String(columns.true[i]) === page.pair[0] && String(columns.predicted[i]) === page.pair[1]));
@@ -680,29 +769,29 @@ function drawMistakes(panel, run) {
   if (drawMistakes.state !== state) { drawMistakes.state = state; drawMistakes.most = SHEET; }
   const part = kept.slice(0, drawMistakes.most);
   const again = () => drawMistakes(panel, run);
-  const sorts = el("select", { "aria-label": "order", onchange: (event) => { drawMistakes.by = event.target.value; again(); } },
-    [["sure", classifies ? "most confident first" : "largest first"], ...(classifies ? [["pair", "by pair"]] : []), ["row", "by row"]].map(
+  const sorts = el("select", { "aria-label": t("order"), onchange: (event) => { drawMistakes.by = event.target.value; again(); } },
+    [["sure", classifies ? t("most confident first") : t("largest first")], ...(classifies ? [["pair", t("by pair")]] : []), ["row", t("by row")]].map(
       ([key, text]) => el("option", { value: key, selected: (drawMistakes.by || "sure") === key }, text)));
-  const filter = page.pair ? el("p", { role: "status" }, `true ${page.pair[0]}, predicted ${page.pair[1]}: ${whole(kept.length)} shown `,
-    page.pair[0] === page.pair[1] ? "(these are right: no mistakes) " : "",
-    el("button", { onclick: () => { page.pair = null; drawDetail(run); again(); } }, "show all")) : null;
+  const filter = page.pair ? el("p", { role: "status" }, t("true {true}, predicted {predicted}: {count} shown ", { true: page.pair[0], predicted: page.pair[1], count: whole(kept.length) }),
+    page.pair[0] === page.pair[1] ? t("(these are right: no mistakes) ") : "",
+    el("button", { onclick: () => { page.pair = null; drawDetail(run); again(); } }, t("show all"))) : null;
   const probability = (i) => (classifies ? percent(columns.probability[i], 0) : "");
   let body;
   if (panel.pictures && panel.pictures.length) {
-    body = el("div", { class: "sheet" }, part.map((i) => el("figure", { title: `row ${columns.row[i]}: true ${columns.true[i]}, predicted ${columns.predicted[i]} ${probability(i)}` },
-      el("img", { src: panel.pictures[i].startsWith("data:image/") ? panel.pictures[i] : "data:,", alt: `row ${columns.row[i]}` }),
+    body = el("div", { class: "sheet" }, part.map((i) => el("figure", { title: t("row {row}: true {true}, predicted {predicted} {probability}", { row: columns.row[i], true: columns.true[i], predicted: columns.predicted[i], probability: probability(i) }) },
+      el("img", { src: panel.pictures[i].startsWith("data:image/") ? panel.pictures[i] : "data:,", alt: t("row {row}", { row: columns.row[i] }) }),
       el("figcaption", { dir: "auto" }, `${shown(columns.true[i])} → ${shown(columns.predicted[i])} ${probability(i)}`))));
   } else {
     const names = Object.keys(columns);
     body = scroll(table(names, part.map((i) => names.map((name) => name === "row" ? el("td", { class: "n" }, columns.row[i])
-      : name === "probability" ? el("td", { class: "n" }, likely(columns[name][i])) : shown(columns[name][i])))), "mistakes");
+      : name === "probability" ? el("td", { class: "n" }, likely(columns[name][i])) : shown(columns[name][i])))), t("mistakes"));
   }
-  const more = kept.length > part.length ? el("button", { onclick: () => { drawMistakes.most += 2 * SHEET; again(); } }, `show more (${whole(kept.length - part.length)})`) : null;
-  $("mistakes").replaceChildren(el("div", { class: "head" }, el("h2", { dir: "auto" }, panel.title || "Mistakes"), sorts), filter || "", body, more || "");
+  const more = kept.length > part.length ? el("button", { onclick: () => { drawMistakes.most += 2 * SHEET; again(); } }, t("show more ({count})", { count: whole(kept.length - part.length) })) : null;
+  $("mistakes").replaceChildren(el("div", { class: "head" }, el("h2", { dir: "auto" }, panel.title || t("Mistakes")), sorts), filter || "", body, more || "");
   $("mistakes").hidden = false;
 }
 
-const PARTS = [["batches", "making batches"], ["steps", "forward, backward, update"], ["evaluate", "evaluating"], ["record", "record and checkpoints"]];
+const PARTS = [["batches", t("making batches")], ["steps", t("forward, backward, update")], ["evaluate", t("evaluating")], ["record", t("record and checkpoints")]];
 
 // Where the seconds of each fit went.
 function drawSpent(run) {
@@ -710,12 +799,12 @@ function drawSpent(run) {
     const total = PARTS.reduce((sum, [key]) => sum + Math.max(0, spent[key] || 0), 0) || 1e-9;
     const share = (key) => Math.max(0, spent[key] || 0) / total;
     const told = ([key]) => el("td", { class: "n" }, isNumber(spent[key]) ? `${spent[key].toFixed(2)} s (${percent(share(key), 1)})` : "–");
-    return [el("td", { dir: "auto" }, name),
+    return [el("td", { dir: "auto" }, titleOf(run, name)),
       el("td", {}, el("div", { class: "parts", "aria-hidden": "true" }, PARTS.map(([key], i) => el("i", { style: { width: `${100 * share(key)}%`, background: page.colors[i] } })))),
       ...PARTS.map(told)];
   });
-  const heads = ["model", "", ...PARTS.map(([, text], i) => el("th", { scope: "col", class: "n" }, text, el("span", { class: "swatch", style: { background: page.colors[i] } })))];
-  const made = rows.length ? [el("h3", {}, "Where the time goes"), scroll(table(heads, rows), "where the time goes")] : [];
+  const heads = [t("model"), "", ...PARTS.map(([, text], i) => el("th", { scope: "col", class: "n" }, text, el("span", { class: "swatch", style: { background: page.colors[i] } })))];
+  const made = rows.length ? [el("h3", {}, t("Where the time went")), scroll(table(heads, rows), t("Where the time went"))] : [];
   $("spent").replaceChildren(...made);
   if (rows.length) $("steps").hidden = false;
 }
@@ -726,12 +815,12 @@ function drawAbout(run) {
   const pairs = (entries) => el("dl", {}, entries.flatMap(([key, text]) => [el("dt", { dir: "auto" }, key), el("dd", { dir: "auto" }, typeof text === "object" && text !== null ? JSON.stringify(text) : shown(text))]));
   const flat = (found, most = 40) => Object.entries(found || {}).slice(0, most);
   const command = Array.isArray(about.command) ? about.command.map(String).join(" ") : "";
-  const made = [["command", command], ["seed", about.seed], ["device", about.device], ["threads", about.threads], ...flat(about.data), ["versions", about.versions && Object.entries(about.versions).map(([k, v]) => `${k} ${v}`).join(", ")],
-    ["machine", about.hardware && about.hardware.processor], ["git", about.git && about.git.commit && about.git.commit + (about.git.dirty ? ", with changes" : "")]].filter(([, text]) => text !== undefined && text !== null && text !== "");
+  const made = [[t("command"), command], [t("seed"), about.seed], [t("device"), about.device], [t("threads"), about.threads], ...flat(about.data), [t("versions"), about.versions && Object.entries(about.versions).map(([k, v]) => `${k} ${v}`).join(", ")],
+    [t("machine"), about.hardware && about.hardware.processor], ["git", about.git && about.git.commit && about.git.commit + (about.git.dirty ? t(", with changes") : "")]].filter(([, text]) => text !== undefined && text !== null && text !== "");
   const block = (title, content) => el("details", { "data-title": title, open: (drawAbout.open || {})[title], ontoggle: (event) => { drawAbout.open = { ...drawAbout.open, [title]: event.target.open }; } }, el("summary", {}, title), content);
-  $("about").replaceChildren(el("h2", {}, "How it was made"), ...[
-    facts.length ? block("recipe", pairs(facts)) : null, made.length ? block("data, code and machine", pairs(made)) : null,
-    findings.length ? block(`findings (${findings.length})`, el("ul", {}, findings.map((finding) => el("li", { dir: "auto" }, `${finding.severity}: ${finding.text}`)))) : null].filter(Boolean));
+  $("about").replaceChildren(el("h2", {}, t("Reproduce")), ...[
+    facts.length ? block(t("recipe"), pairs(facts)) : null, made.length ? block(t("data, code and machine"), pairs(made)) : null,
+    findings.length ? block(t("findings ({count})", { count: findings.length }), el("ul", {}, findings.map((finding) => el("li", { dir: "auto" }, `${finding.severity}: ${finding.text}`)))) : null].filter(Boolean));
   $("about").hidden = false;
 }
 
@@ -742,21 +831,24 @@ const seen = new IntersectionObserver((entries) => {
 }, { rootMargin: "200px" });
 
 const TITLES = {
-  mistakes: "Mistakes", calibration: "Calibration", residuals: "Predicted against true", weights: "Weights",
-  learning: "Would more data help?", data: "The data",
+  mistakes: t("Mistakes"), calibration: t("Calibration: can the probabilities be trusted?"), residuals: t("Predicted against true"), weights: t("Weights"),
+  learning: t("Would more data help?"), data: t("Training rows"), errors: t("Residuals"),
+  roc: t("ROC, and precision against recall"), thresholds: t("Thresholds"), intervals: t("How sure is each prediction?"), slices: t("For whom does it fail?"),
+  importance: t("Which columns matter?"), dependence: t("How do predictions depend on them?"), penalties: t("The path of penalties of the line"),
 };
-const OPTIONAL = ["learning", "data"]; // where there is none there is nothing to say
+const OPTIONAL = ["learning", "data", "thresholds", "roc", "errors", "intervals", "slices", "importance", "dependence", "penalties"]; // where there is none there is nothing to say
+const OF_RUN = ["thresholds", "roc", "intervals", "slices", "importance", "dependence", "penalties", "learning", "data"]; // of the line and the chosen model, whichever is picked
 
 function lazy(id, wanted, run, kind, show) {
   const section = $(id);
   if (!wanted) { section.hidden = true; section.wanted = null; return; }
   const model = page.model;
-  const key = `${kind} ${model}${kind === "weights" && page.picked ? " picked" : ""}`;
+  const key = OF_RUN.includes(kind) ? kind : `${kind} ${model}${kind === "weights" && page.picked ? " picked" : ""}`;
   if (section.key === `${run.row.id} ${key}` && section.childNodes.length) { section.hidden = false; return; }
   section.key = `${run.row.id} ${key}`;
   run.panels = run.panels || new Map();
   section.hidden = false;
-  section.replaceChildren(el("h2", {}, TITLES[kind]), el("p", { class: "quiet" }, "loading …"));
+  section.replaceChildren(el("h2", {}, TITLES[kind]), el("p", { class: "quiet" }, t("loading …")));
   const current = () => page.focus === run.row.id && page.model === model;
   section.wanted = async () => {
     section.wanted = null;
@@ -765,9 +857,10 @@ function lazy(id, wanted, run, kind, show) {
       try {
         let which = model; // unless a person picked a model, the weights are those that say most
         if (kind === "weights" && !page.picked) which = "linear" in run.detail.models ? "linear" : "";
+        if (OF_RUN.includes(kind)) which = "";
         const answer = await fetch(`panel?${new URLSearchParams({ id: run.row.id, kind, model: which })}`);
         panel = answer.ok ? await answer.json() : { problem: await answer.text() };
-      } catch { panel = { problem: "the viewer does not answer" }; }
+      } catch { panel = { problem: t("the viewer does not answer") }; }
       if (!panel.problem || OPTIONAL.includes(kind)) run.panels.set(key, panel);
     }
     if (!current()) return;
@@ -780,20 +873,42 @@ function lazy(id, wanted, run, kind, show) {
 }
 
 function drawFigure(panel, run, section, kind) {
-  const place = el("div", { class: "figure" });
-  section.replaceChildren(el("h2", {}, TITLES[kind]), place);
+  const place = el("div", { class: "figure", role: "group", "aria-label": TITLES[kind] });
+  const { title, ...rest } = panel.layout;
+  const told = rest.annotations && kind === "data" ? "" : unescape((title && title.text) || "");
+  section.replaceChildren(el("h2", {}, TITLES[kind]), told ? el("p", { class: "quiet", dir: "auto" }, told) : "", place);
   whenPlotly(() => {
-    const layout = { ...panel.layout, dragmode: false };
-    const { xaxis, yaxis, margin, height } = layout;
-    const sheet = yaxis && yaxis.scaleanchor && xaxis.range && yaxis.range; // as high as its width makes it
-    const tall = sheet ? Math.abs((yaxis.range[1] - yaxis.range[0]) / (xaxis.range[1] - xaxis.range[0])) : 0;
-    place.fit = () => {
+    const draw = () => {
+      const layout = structuredClone({ ...(told ? rest : panel.layout), dragmode: false });
+      layout.font = { ...layout.font, color: ink() };
+      if (told && layout.margin.t === 48) { // it held the title alone
+        layout.margin.t = 20;
+        layout.height -= 28;
+      }
+      if (place.clientWidth < NARROW) stack(layout);
+      const { xaxis, yaxis, margin, height } = layout;
+      const sheet = !layout.xaxis2 && yaxis && yaxis.scaleanchor && xaxis.range && yaxis.range; // as high as its width makes it
+      const tall = sheet ? Math.abs((yaxis.range[1] - yaxis.range[0]) / (xaxis.range[1] - xaxis.range[0])) : 0;
       const width = place.clientWidth;
-      return { width, height: sheet ? Math.min(height, Math.round(tall * (width - margin.l - margin.r)) + margin.t + margin.b) : height };
+      Object.assign(layout, { width, height: sheet ? Math.min(height, Math.round(tall * (width - margin.l - margin.r)) + margin.t + margin.b) : height });
+      return Plotly.react(place, panel.data, layout, config(() => rowsOf(panel.data))).then(() => reachable(place));
     };
-    Plotly.newPlot(place, panel.data, { ...layout, ...place.fit() }, config(() => rowsOf(panel.data)));
-    reachable(place);
+    place.redraw = draw;
+    draw();
     sizes.observe(place);
+  });
+}
+
+// Panels beside each other: where there is little room one above the other.
+const NARROW = 620;
+function stack(layout) {
+  const ends = Object.keys(layout).filter((key) => key.startsWith("xaxis")).map((key) => key.slice(5));
+  if (ends.length < 2 || ends.some((end) => layout[`yaxis${end}`].domain)) return;
+  layout.height = 120 + 230 * ends.length;
+  ends.forEach((end, place) => {
+    layout[`xaxis${end}`].domain = [0, 1];
+    const top = 1 - place / (ends.length - 0.2);
+    layout[`yaxis${end}`].domain = [Math.max(0, top - 0.8 / (ends.length - 0.2)), top];
   });
 }
 
@@ -872,7 +987,7 @@ function drawWindow(card, told) {
       nearness.observe(card.body);
     } else if (told.kind === "pictures") {
       card.image = el("img", { alt: told.title });
-      card.slider = el("input", { type: "range", min: 1, step: 1, "aria-label": `pictures shown in ${told.title}`, oninput: () => {
+      card.slider = el("input", { type: "range", min: 1, step: 1, "aria-label": t("pictures shown in {title}", { title: told.title }), oninput: () => {
         card.place = Number(card.slider.value) - 1;
         showPicture(card);
       } });
@@ -909,8 +1024,8 @@ function showPicture(card) {
   slider.max = pictures.length;
   slider.value = place + 1;
   slider.hidden = pictures.length < 2;
-  const told = [pictures.length > 1 ? `${place + 1} of ${pictures.length}` : null,
-    isNumber(picture.time) ? `after ${picture.time.toFixed(1)} s` : null, picture.caption].filter(Boolean).join(" · ");
+  const told = [pictures.length > 1 ? t("{shown} of {all}", { shown: place + 1, all: pictures.length }) : null,
+    isNumber(picture.time) ? t("after {seconds} s", { seconds: picture.time.toFixed(1) }) : null, picture.caption].filter(Boolean).join(" · ");
   slider.setAttribute("aria-valuetext", told);
   card.note.textContent = told;
 }
@@ -945,15 +1060,15 @@ function plotWindow(card, told) {
     const marker = { color, ...trace.marker };
     if (smoothing > 0 && trace.mode.startsWith("lines") && trace.y.length > 2) {
       const raw = { ...trace, uid: `${uid}raw`, mode: "lines", line: { ...line, width: 1 }, opacity: 0.25, showlegend: false, hoverinfo: "skip" };
-      const numbers = trace.y.map((value) => (isNumber(value) ? value : 0));
-      return [raw, { ...trace, uid, mode: "lines", line, y: smooth(numbers, smoothing) }];
+      const series = { step: trace.x, value: trace.y.map((value) => (isNumber(value) ? value : 0)) };
+      return [raw, { ...trace, uid, mode: "lines", line, y: smooth({ starts: [] }, series, smoothing) }];
     }
     return [{ ...trace, uid, line, marker }];
   });
   const side = { gridcolor: GRID, zerolinecolor: GRID, linecolor: INK, automargin: true, exponentformat: "power", minexponent: 5 };
   const { xaxis, yaxis, ...more } = told.layout;
   const layout = {
-    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: INK, size: 12 }, hovermode: "closest", dragmode: "zoom",
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: ink(), size: 12 }, modebar: MODEBAR, hovermode: "closest", dragmode: "zoom",
     margin: { l: 45, r: 12, t: 8, b: 40 }, legend: { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 }, uirevision: style, ...more,
     xaxis: { ...side, ...xaxis, title: { ...xaxis.title, standoff: 6 } }, yaxis: { ...side, ...yaxis, title: { ...yaxis.title, standoff: 6 }, ...(log && told.kind === "lines" ? { type: "log", range: null } : {}) },
   };
@@ -972,13 +1087,13 @@ function loadPlotly() {
   requestAnimationFrame(() => setTimeout(() => { // after the table has been painted
     const script = el("script", { src: "plotly.js", async: true });
     script.onload = () => { mark("plotly"); ready.splice(0).forEach((work) => work()); draw("curves", "windows"); };
-    script.onerror = () => { $("waiting").textContent = "The script that draws the curves could not be loaded."; };
+    script.onerror = () => { $("waiting").textContent = t("The script that draws the curves could not be loaded."); };
     document.head.append(script);
   }, 0));
 }
 
 function lines() {
-  const ids = page.shown ? [...page.shown].filter((id) => page.runs.has(id)) : [];
+  const ids = page.shown ? [...page.shown].filter((id) => page.runs.has(id) && page.kept.has(id)) : [];
   const choice = $("models").value || "auto";
   const found = [];
   for (const id of ids) {
@@ -992,6 +1107,8 @@ function lines() {
   }
   found.forEach((line, index) => {
     line.key = `${line.id} ${line.model}`;
+    line.title = titleOf(line.run, line.model);
+    line.task = ["accuracy", "rmse"].find((name) => ["valid", "train"].some((part) => line.run.series.has(`${part} ${name} ${line.model}`))) || "";
     line.uid = `line${index}`;
     line.color = line.several && new Set(found.map((other) => other.model)).size <= ids.length ? colorOf(line.id) : page.colors[index % page.colors.length];
     line.get = (part, name) => line.run.series.get(`${part} ${name} ${line.model}`);
@@ -1016,7 +1133,8 @@ function light(key) {
   }
 }
 
-const AXES = { epoch: "epoch", step: "step", time: "time (s)" };
+const AXES = { epoch: t("epoch"), step: t("step"), time: t("time (s)") };
+const PART_TEXTS = { train: t("training"), valid: t("validation"), fold: t("out of fold") };
 
 function places(line, series, axis) {
   if (axis === "time") return series.time.map((time) => Math.max(0, time - line.first));
@@ -1078,60 +1196,84 @@ function nearest(series, step) {
   return at;
 }
 
-function traces(drawn, axis, name, unit, smoothing) {
+function traces(drawn, axis, plot, smoothing) {
+  const [, , name] = plot;
   const made = [];
   const levels = [];
+  const held = []; // what each line shows after its start
   const most = Math.max(60, Math.floor(MAX_POINTS / Math.max(1, drawn.length * (smoothing ? 3 : 2))));
+  const [thick, wide] = drawn.length > 6 ? [1.25, 1] : [2, 1.5];
   let [low, high] = [Infinity, -Infinity];
   for (const line of drawn) {
-    const who = label(line.several ? `${line.run.brief} · ${line.model}` : line.model, 60);
+    const who = label(line.several ? `${line.run.brief} · ${line.title}` : line.title, 60);
     const star = best(line);
     let count = 0;
     const uid = () => `${line.uid}n${count++}`;
     for (const part of ["train", "valid"]) {
       const series = line.get(part, name);
       if (!series || !series.value.length) continue;
-      const what = part === "train" ? "training" : line.folded ? "out of fold" : "validation";
+      const what = PART_TEXTS[part === "train" ? "train" : line.folded ? "fold" : "valid"];
+      const values = series.value.map(plot.of || ((value) => value));
       const trace = {
-        type: "scatter", mode: "lines", showlegend: false, name: who,
-        uid: uid(), line: { color: line.color, width: drawn.length > 6 ? 1.25 : 2, dash: part === "train" ? "solid" : "dash" },
-        hovertemplate: `${who}<br>${what}: %{y:.5g} at %{x:.6g}<extra></extra>`,
+        type: "scatter", mode: "lines", showlegend: false, name: `${who}, ${what}`,
+        uid: uid(), line: { color: line.color, width: thick, dash: part === "train" ? "solid" : "dash" }, hovertemplate: "%{y:,.4~r}",
       };
       if (axis === "epoch" && !line.unit.epoch) {
-        const at = star ? nearest(series, star.step) : series.value.length - 1;
-        levels.push({ ...trace, y: [unit * series.value[at], unit * series.value[at]], line: { ...trace.line, width: drawn.length > 6 ? 1 : 1.5, dash: part === "train" ? "dot" : "dashdot" }, hovertemplate: `${who}<br>${what}, level of its ${line.folded ? "end" : "best"}: %{y:.5g}<extra></extra>` });
+        const level = values[star ? nearest(series, star.step) : values.length - 1];
+        levels.push({ ...trace, y: [level, level], line: { ...trace.line, width: wide, dash: part === "train" ? "dot" : "dashdot" }, name: `${trace.name}, ${line.folded ? t("level of its end") : t("level of its best")}` });
+        held.push({ part, values: [level] });
         continue;
       }
-      const kept = thin(series.value.length, most, series.value);
+      const kept = thin(values.length, most, values);
       const pick = (list) => (kept ? kept.map((i) => list[i]) : list);
       const x = pick(places(line, series, axis));
-      const y = pick(series.value).map((value) => unit * value);
+      const y = pick(values);
       for (const place of x) { low = Math.min(low, place); high = Math.max(high, place); }
       if (x.length <= 30) Object.assign(trace, { mode: "lines+markers", marker: { size: x.length === 1 ? 8 : 4, color: line.color } });
+      let shown = values;
       if (smoothing > 0 && part === "train" && y.length > 1) { // smoothed before it is thinned
         made.push({ ...trace, uid: uid(), ...parted(line, x, y), opacity: 0.2, hoverinfo: "skip", hovertemplate: null, line: { ...trace.line, width: 1 } });
-        made.push({ ...trace, ...parted(line, x, pick(smooth(line, series, smoothing)).map((value) => unit * value)) });
+        shown = smooth(line, { step: series.step, value: values }, smoothing);
+        made.push({ ...trace, ...parted(line, x, pick(shown)) });
       } else made.push({ ...trace, ...parted(line, x, y) });
+      const later = shown.filter((_, i) => series.step[i] > startOf(line, series.step[i]));
+      held.push({ part, values: later.length ? later : shown });
     }
-    const held = line.get("valid", name);
-    if (star && held && !(axis === "epoch" && !line.unit.epoch)) {
-      const at = nearest(held, star.step);
-      const x = places(line, { step: [held.step[at]], time: [held.time[at]] }, axis);
+    const series = line.get("valid", name);
+    if (star && series && !(axis === "epoch" && !line.unit.epoch)) {
+      const at = nearest(series, star.step);
+      const x = places(line, { step: [series.step[at]], time: [series.time[at]] }, axis);
       made.push({
-        type: "scatter", mode: "markers", showlegend: false, uid: uid(), x, y: [unit * held.value[at]],
+        type: "scatter", mode: "markers", showlegend: false, uid: uid(), x, y: [series.value[at]].map(plot.of || ((value) => value)), name: who, hoverinfo: "skip",
         marker: { symbol: "star", size: drawn.length > 6 ? 9 : 12, color: line.color, line: { width: drawn.length > 6 ? 0.5 : 1, color: INK } },
-        hovertemplate: `${who}<br>${line.folded ? "kept" : "lowest validation loss"}<br>%{y:.5g} at %{x:.6g}<extra></extra>`,
       });
     }
   }
   if (low > high) [low, high] = [0, 1];
-  return [...levels.map((level) => ({ ...level, x: [low, high] })), ...made];
+  return { data: [...levels.map((level) => ({ ...level, x: [low, high] })), ...made], held };
+}
+
+// The range that leaves out the start and spikes: what is far from the quartiles (Tukey 1977).
+function usual(held, log) {
+  let [low, high] = [Infinity, -Infinity];
+  for (const { values } of held) {
+    const sorted = values.filter((value) => !log || value > 0).sort((a, b) => a - b);
+    if (!sorted.length) continue;
+    const at = (share) => sorted[Math.round(share * (sorted.length - 1))];
+    const far = FAR * (at(0.75) - at(0.25));
+    const near = sorted.filter((value) => value >= at(0.25) - far && value <= at(0.75) + far);
+    [low, high] = [Math.min(low, near[0]), Math.max(high, near[near.length - 1])];
+  }
+  if (low > high) return null;
+  if (log) [low, high] = [Math.log10(low), Math.log10(high)];
+  const pad = 0.05 * (high - low) || 0.05 * Math.abs(high) || 0.05;
+  return [low - pad, high + pad];
 }
 
 function config(numbers) {
   const save = (format) => (node) => Plotly.downloadImage(node, { format, filename: "linnet" });
-  const more = [{ name: "save as SVG", icon: Plotly.Icons.camera, click: save("svg") }];
-  if (numbers()) more.push({ name: "save the numbers as CSV", icon: Plotly.Icons.disk, click: () => saveCsv(numbers()) });
+  const more = [{ name: t("save as SVG"), icon: Plotly.Icons.camera, click: save("svg") }];
+  if (numbers()) more.push({ name: t("save the numbers as CSV"), icon: Plotly.Icons.disk, click: () => saveCsv(numbers()) });
   return {
     displaylogo: false, responsive: false, typesetMath: false, modeBarButtonsToAdd: more,
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
@@ -1173,13 +1315,29 @@ function numbersOf(name) {
   return rows;
 }
 
+// Where a plot is, its id, its value, its title; of which lines, how its values are shown, whether its axis may be logarithmic ("asked" or
+// "always") and whether it may be smoothed.
+const plot = (where, id, name, title, more = {}) => Object.assign([where, id, name, title], more);
+const ERROR = (value) => 100 * (1 - value);
 const PLOTS = [
-  // where, value, title, unit, may be logarithmic, may be smoothed
-  ["main-plots", "loss", "loss", 1, true, true], ["main-plots", "accuracy", "accuracy (%)", 100, false, false],
-  ["main-plots", "rmse", "RMSE (unit of the target)", 1, true, false],
-  ["step-plots", "samples", "samples per second", 1, false, false], ["step-plots", "lr", "learning rate", 1, true, false],
-  ["step-plots", "memory", "memory (MB)", 1e-6, false, false], ["step-plots", "gradient_max", "largest gradient entry", 1, true, true],
+  plot("main-plots", "loss", "loss", t("loss"), { log: "asked", smooth: true, untold: true }),
+  plot("main-plots", "log_loss", "loss", t("log loss (nats)"), { task: "accuracy", log: "asked", smooth: true }),
+  plot("main-plots", "squared", "loss", t("loss (half the squared error)"), { task: "rmse", log: "asked", smooth: true }),
+  plot("main-plots", "accuracy", "accuracy", t("error rate (%)"), { of: ERROR, log: "always" }),
+  plot("main-plots", "rmse", "rmse", t("RMSE (unit of the target)"), { log: "asked" }),
+  plot("step-plots", "samples", "samples", t("samples per second"), { side: { rangemode: "tozero", tickformat: "~s" } }),
+  plot("step-plots", "lr", "lr", t("learning rate"), { log: "asked" }),
+  plot("step-plots", "memory", "memory", t("memory (MB)"), { of: (value) => 1e-6 * value, side: { rangemode: "tozero", tickformat: "," } }),
+  plot("step-plots", "gradient_max", "gradient_max", t("largest gradient entry"), { log: "asked", smooth: true }),
 ];
+
+// The lines of a plot. Losses of classes and of numbers have axes of their own; what is not known yet goes with the others.
+function linesOf(plot, all) {
+  if (plot[2] !== "loss") return all;
+  const tasks = new Set(all.map((line) => line.task).filter(Boolean));
+  const [only] = tasks.size === 1 ? tasks : [null];
+  return all.filter((line) => (line.task || only || "") === (plot.task || ""));
+}
 
 function drawCurves() {
   const found = lines();
@@ -1193,42 +1351,56 @@ function drawCurves() {
   const drawn = found.filter((line) => !page.hidden.has(line.key));
   page.lines = drawn;
   const smoothing = Number($("smoothing").value);
-  const there = PLOTS.filter(([where, name]) => {
-    const has = found.some((line) => line.get("train", name) || line.get("valid", name));
-    place(where, `plot-${name}`, has);
+  const there = PLOTS.filter((plot) => {
+    const has = linesOf(plot, found).some((line) => line.get("train", plot[2]) || line.get("valid", plot[2]));
+    place(plot[0], `plot-${plot[1]}`, has);
     return has;
   });
   $("steps").hidden = !$("spent").childNodes.length && !there.some(([where]) => where === "step-plots");
-  const classifies = found.some((line) => line.get("valid", "accuracy") || line.get("train", "accuracy"));
   drawStrokes(drawn, axis, smoothing > 0);
-  for (const [, name, title, unit, logs, noisy] of there) {
-    if (!near.has(`plot-${name}`)) continue;
-    const side = { gridcolor: GRID, zerolinecolor: GRID, linecolor: INK, automargin: true };
-    const type = logs && $("log").checked ? "log" : "linear";
-    const layout = {
-      paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: INK, size: 12 }, hovermode: "closest",
-      margin: { l: 50, r: 12, t: 30, b: 42 }, uirevision: `${axis} ${type}`, showlegend: false,
-      title: { text: name === "loss" && classifies ? "log loss (nats)" : title, x: 0, xref: "paper", font: { size: 13 } },
-      xaxis: { ...side, title: { text: AXES[axis], standoff: 6 } }, yaxis: { ...side, type, exponentformat: "power", minexponent: 5, ...(name === "samples" ? { rangemode: "tozero", tickformat: "~s" } : name === "memory" ? { rangemode: "tozero", tickformat: "," } : {}) },
-    };
-    Plotly.react($(`plot-${name}`), traces(drawn, axis, name, unit, noisy ? smoothing : 0), layout, config(() => numbersOf(name)));
-    reachable($(`plot-${name}`));
-  }
+  for (const plot of there) if (near.has(`plot-${plot[1]}`)) drawPlot(plot, linesOf(plot, drawn), axis, plot.smooth ? smoothing : 0);
+}
+
+function drawPlot(plot, drawn, axis, smoothing) {
+  const [where, id, name, title] = plot;
+  const { data, held } = traces(drawn, axis, plot, smoothing);
+  const rates = held.filter(({ part }) => part === "valid");
+  const positive = (rates.length ? rates : held).every(({ values }) => Math.min(...values.slice(-10000)) > 0);
+  const log = plot.log === "always" ? positive && held.length > 0 : Boolean(plot.log) && $("log").checked;
+  const range = where === "main-plots" && !$("all").checked ? usual(held, log) : null;
+  const side = { gridcolor: GRID, zerolinecolor: GRID, linecolor: INK, automargin: true };
+  const layout = {
+    paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)", font: { color: ink(), size: 12 }, modebar: MODEBAR,
+    hovermode: data.length <= 2 * MAX_READ ? "x unified" : "closest", hoverdistance: -1, hoverlabel: { namelength: -1, font: { size: 11 } },
+    margin: { l: 50, r: 12, t: 30, b: 42 }, uirevision: `${axis} ${log} ${$("all").checked}`, showlegend: false,
+    title: { text: title, x: 0, xref: "paper", font: { size: 13 } },
+    xaxis: { ...side, title: { text: AXES[axis], standoff: 6 }, hoverformat: ".4~g" },
+    yaxis: { ...side, type: log ? "log" : "linear", exponentformat: "power", minexponent: 5, ...(log && !(range && range[1] - range[0] < 1) ? { dtick: "D2" } : {}), ...(plot.side || {}), ...(range ? { range } : {}) },
+  };
+  Plotly.react($(`plot-${id}`), data, layout, config(() => numbersOf(name)));
+  $(`plot-${id}`).setAttribute("aria-label", title);
+  reachable($(`plot-${id}`));
 }
 
 // What the strokes and colours of the curves mean.
 function drawStrokes(drawn, axis, smoothed) {
   const level = (line) => axis === "epoch" && !line.unit.epoch;
-  const told = [];
   const steep = drawn.filter((line) => !level(line));
   const [some, every] = [steep.some((line) => line.folded), steep.every((line) => line.folded)];
-  const held = every ? "out of fold" : some ? "validation or out of fold" : "validation";
-  const star = every ? "kept" : some ? "lowest validation loss or kept" : "lowest validation loss";
-  if (steep.length) told.push(`training solid${smoothed ? " (the loss is smoothed; the pale line is not)" : ""}, ${held} dashed, ★ ${star}`);
-  if (axis === "epoch" && steep.some((line) => line.starts.length)) told.push("each member of the net has a line of its own");
-  if (drawn.some(level)) told.push("models without epochs: a horizontal line at the loss of what is kept, training dotted, held-out rows dash-dotted");
-  if (new Set(drawn.map((line) => line.color)).size < drawn.length) told.push("there are more lines than colours: point at a name to show only its line");
-  $("strokes").textContent = told.join("; ");
+  const made = [];
+  if (steep.length) {
+    made.push(["solid", smoothed ? t("training (the loss is smoothed; the pale line is not)") : t("training")]);
+    made.push(["dash", every ? t("out of fold") : some ? t("validation or out of fold") : t("validation")]);
+    made.push(["star", every ? t("kept") : some ? t("lowest validation loss or kept") : t("lowest validation loss")]);
+  }
+  if (drawn.some(level)) {
+    made.push(["dot", t("without epochs: level of what is kept, training")]);
+    made.push(["dashdot", t("without epochs: level of what is kept, held-out rows")]);
+  }
+  const told = [];
+  if (axis === "epoch" && steep.some((line) => line.starts.length)) told.push(t("each member of the net has a line of its own"));
+  if (new Set(drawn.map((line) => line.color)).size < drawn.length) told.push(t("there are more lines than colours: point at a name to show only its line"));
+  $("strokes").replaceChildren(...made.map(([kind, text]) => el("span", { class: "stroke" }, el("span", { class: `sample ${kind}`, "aria-hidden": "true" }, kind === "star" ? "★" : null), text)), told.join("; "));
 }
 
 // Make room for a plot, in the order of PLOTS, or take it away.
@@ -1236,7 +1408,7 @@ function place(where, id, wanted) {
   const node = $(id);
   if (node && !wanted) { sizes.unobserve(node); nearness.unobserve(node); near.delete(id); Plotly.purge(node); node.remove(); }
   if (node || !wanted) return;
-  const made = el("div", { class: "plot", id });
+  const made = el("div", { class: "plot", id, role: "group" });
   const after = PLOTS.slice(PLOTS.findIndex((plot) => id === `plot-${plot[1]}`) + 1).map((plot) => `plot-${plot[1]}`);
   $(where).insertBefore(made, [...$(where).children].find((other) => after.includes(other.id)) || null);
   sizes.observe(made);
@@ -1256,8 +1428,8 @@ const nearness = new IntersectionObserver((entries) => {
 const sizes = new ResizeObserver((entries) => {
   for (const { target } of entries) {
     if (!target.querySelector(".main-svg") || !target.clientWidth) continue;
-    if (!target.fit) Plotly.Plots.resize(target);
-    else if (target.fit().width !== target.layout.width) Plotly.relayout(target, target.fit());
+    if (!target.redraw) Plotly.Plots.resize(target);
+    else if (target.clientWidth !== target.layout.width) target.redraw();
   }
 });
 
@@ -1265,7 +1437,7 @@ function drawModels() {
   const names = new Set();
   for (const id of page.shown || []) for (const series of page.runs.get(id)?.series.values() || []) names.add(series.model);
   const select = $("models");
-  const options = [["auto", "automatic"], ["all", "all"], ...[...names].map((name) => [name, name])];
+  const options = [["auto", t("automatic")], ["all", t("all")], ...[...names].map((name) => [name, titles[name] || name])];
   if (select.options.length === options.length && options.every(([key], i) => select.options[i].value === key)) return;
   const held = select.value || "auto";
   select.replaceChildren(...options.map(([key, text]) => el("option", { value: key }, text)));
@@ -1275,9 +1447,9 @@ function drawModels() {
 function drawLegend(found) {
   const made = el("div", {}, found.map((line) => el("button", {
     "data-key": line.key, "aria-pressed": String(!page.hidden.has(line.key)),
-    title: line.several ? `${line.run.row.name} · ${line.model}` : line.model,
+    title: line.several ? `${line.run.row.name} · ${line.title}` : line.title,
   }, el("span", { class: "swatch", style: { background: line.color } }),
-  line.several ? [el("bdi", {}, line.run.brief), " · "] : null, el("bdi", {}, line.model))));
+  line.several ? [el("bdi", {}, line.run.brief), " · "] : null, el("bdi", {}, line.title))));
   const legend = $("legend");
   const now = el("div");
   now.append(...[...legend.childNodes].map((node) => node.cloneNode(true)));
@@ -1299,10 +1471,19 @@ $("legend").addEventListener("click", (event) => {
 for (const [kind, on] of [["pointerover", true], ["focusin", true], ["pointerleave", false], ["focusout", false]]) {
   $("legend").addEventListener(kind, (event) => light(on ? event.target.closest("button")?.dataset.key : null));
 }
-$("filter").addEventListener("input", () => { free.table = 0; draw("table"); });
+$("filter").addEventListener("input", () => { free.table = free.curves = 0; draw("table", "curves"); });
+$("pick-one").addEventListener("click", () => page.focus && pick([page.focus]));
+$("pick-all").addEventListener("click", () => pick([...page.kept]));
+$("pick-none").addEventListener("click", () => pick([]));
+$("pick-like").addEventListener("click", () => { page.picks = false; draw("table", "curves"); });
 for (const id of ["env", "windows-log", "windows-smoothing"]) $(id).addEventListener("input", () => { free.windows = 0; draw("windows"); });
-for (const id of ["models", "axis", "log", "smoothing"]) $(id).addEventListener("input", () => { free.curves = 0; draw("curves"); });
-document.addEventListener("visibilitychange", () => { if (document.hidden) { disconnect(); say("paused while hidden"); } else connect(); });
+for (const id of ["models", "axis", "log", "all", "smoothing"]) $(id).addEventListener("input", () => { free.curves = 0; draw("curves"); });
+DARK.addEventListener("change", () => {
+  for (const node of document.querySelectorAll(".figure")) if (node.redraw) node.redraw();
+  for (const card of cards.values()) card.style = null;
+  draw("curves", "windows");
+});
+document.addEventListener("visibilitychange", () => { if (document.hidden) { disconnect(); say(t("paused while hidden")); } else connect(); });
 window.addEventListener("pagehide", disconnect);
 if (location.search) history.replaceState(null, "", location.pathname + location.hash); // the cookie holds the key now
 connect();
