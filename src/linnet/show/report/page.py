@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping, Sequence
-from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from linnet.insight.choice import by_folds
 from linnet.insight.claims import Chance
 from linnet.insight.diagnosis import typical_probability
 from linnet.insight.pairs import YARDSTICK, YARDSTICK_ABOUT, YARDSTICK_TITLE, correction
+from linnet.insight.stopping import stopped
 from linnet.insight.task import CLASSES, NUMBERS, basis, folds_of, task_in
 from linnet.insight.verdict import headline
 from linnet.networks import BASELINE, LINE
@@ -42,7 +42,7 @@ MAX_COLUMNS = 20
 """The most columns of a table that are shown beside a mistake."""
 
 MAX_MISTAKES, LEAST_MISTAKES = 96, 36
-"""The most mistakes in a report, and in a static one."""
+"""The most mistakes in a report; and in a static one, or of numbers."""
 
 MAX_SHEET_BYTES = 100 << 10
 """The most bytes for the pictures of mistakes in a static report; if there are more, they are
@@ -187,7 +187,8 @@ class Page(Document):
         """The mistakes of the chosen model: pictures, or rows of a table."""
         head = self.head(title)
         try:
-            figure = run.mistakes(count=MAX_MISTAKES if not self.static else LEAST_MISTAKES)
+            many = not self.static and "accuracy" in run.metrics["models"][run.chosen]["test"]
+            figure = run.mistakes(count=MAX_MISTAKES if many else LEAST_MISTAKES)
         except LinnetError as error:
             return join([head, tag("p", str(error), class_="none")])
         if not figure.columns["row"]:
@@ -270,7 +271,6 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
         held = percent(valid["accuracy"]) if "accuracy" in valid else valid.get("rmse")
         mark = " (chosen)" if name == metrics["chosen"] else ""
         mark = " (yardstick)" if name in beside else mark
-        gap = number(fit.get("gap"))
         rows.append(
             [
                 f"{history.title(name).removeprefix('the ')}{mark}",
@@ -278,8 +278,7 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
                 _log_loss(test),
                 held,
                 valid.get("loss"),
-                fit.get("reason", "–")
-                + (f"; at most {gap:.1e} above the optimum" if 0 < gap < inf else ""),
+                stopped(fit, short=True),
                 f"{fit['seconds']:.1f} s",
             ]
         )
