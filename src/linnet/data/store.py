@@ -51,7 +51,10 @@ FORMAT = 1
 HEADER = "store.json"
 
 BUCKET = 1 << 27
-"""The bytes of encoded rows that are shuffled together."""
+"""The bytes of encoded rows that are shuffled together, ..."""
+
+MOST_BUCKETS = 256
+"""... or more, if there would be more buckets than this: each is up to three open files."""
 
 COLUMNS = 1 << 27
 """The bytes of columns that are in memory together, while means and categories are learnt."""
@@ -459,7 +462,7 @@ class _Writer:
     def __init__(self, plan: _Plan, place: Path, seed: int) -> None:
         self.plan, self.place, self.seed = plan, place, seed
         self.rows = plan.rows
-        self.buckets = max(1, -(-self.rows[0] * plan.bytes // BUCKET))
+        self.buckets = min(MOST_BUCKETS, max(1, -(-self.rows[0] * plan.bytes // BUCKET)))
         self.arrays: dict[str, tuple[str, list[int]]] = {}
         self.places: list[int] = []
         self.seen: list[tuple[Array, Array, Array]] = []

@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -120,9 +121,10 @@ class Pieces(Files):
         ]
         several.compare(self.place, self._parts, [each.scan.columns for each in read])
         texts = {name for each in read for name in each.holding("text")}
-        declared = {**own.columns, **dict.fromkeys(texts, "text")}
+        mixed = {name for each in read for name in texts & each.holding("number")}
+        declared = {**own.columns, **dict.fromkeys(mixed, "text")}
         for index, each in enumerate(read):
-            if texts & each.holding("number"):
+            if mixed & each.holding("number"):
                 shutil.rmtree(each.folder)
                 again = own.model_copy(update={"columns": declared})
                 read[index] = _File.of(each.scan.path, again, each.folder)
@@ -194,7 +196,7 @@ class _File:
             if (count := min(end, self.scan.rows) - start) > 0:
                 yield start, count
 
-    @property
+    @cached_property
     def _starts(self) -> list[int]:
         return list(accumulate(self.scan.sizes, initial=0))
 
