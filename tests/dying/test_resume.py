@@ -380,7 +380,7 @@ def test_a_run_starts_from_the_weights_of_another(tmp_path: Path, whole: linnet.
     both = next(
         t
         for t in run.curves().data
-        if t.get("line", {}).get("dash") == "dash" and t["name"] == "mlp"
+        if t.get("line", {}).get("dash") == "dash" and t["name"] == "perceptron, validation"
     )
     best = before["fit"]["best_epoch"]
     assert len(one["loss"]) == 5 and max(both["x"]) == pytest.approx(best + 2)

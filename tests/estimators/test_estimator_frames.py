@@ -129,7 +129,7 @@ def test_what_is_left_out_is_told_and_so_are_unknown_categories(name: str, frame
         model = clone(LINES[name]).fit(frame(X), Y)
     assert model.get_feature_names_out().tolist() == ["a", *NAMES[3:6]]
     other = X.head(3).assign(colour=["red", "pink", "blue"])
-    with pytest.warns(LinnetWarning, match=r"'colour' has 1 rows of unknown"):
+    with pytest.warns(LinnetWarning, match=r"'colour' has 1 row of unknown"):
         assert np.isfinite(model.predict(frame(other))).all()
     with pytest.raises(InputError, match="give a data frame"):
         model.predict(X.to_numpy())

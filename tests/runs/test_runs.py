@@ -366,7 +366,7 @@ def later(path: Path) -> None:
     content = path.read_bytes()
     changed = content
     for mark in (b'"format": 1', b'"format":1', b'\\"format\\":1'):
-        changed = changed.replace(mark, mark[:-1] + b"7", 1)
+        changed = changed.replace(mark, mark[:-1] + b"7")
     assert changed != content and len(changed) == len(content)
     path.write_bytes(changed)
 
