@@ -121,13 +121,20 @@ def test_the_path_of_penalties_marks_the_chosen_one() -> None:
     assert figure.columns == {
         "penalty": [0.1, 1, 10], "loss": [0.6, 0.5, 0.7], "chosen": [False, True, False],
     }  # fmt: skip
-    assert figure.data[1]["marker"]["symbol"] == "star"
-    coefficients = NUMBERS.normal(size=(3, 4))
-    names = ["a", "b", EVIL[0], "d"]
+    assert figure.data[1]["x"] == [1, 1] and figure.data[1]["line"]["dash"] == "dot"
+    coefficients = NUMBERS.normal(size=(3, 12))
+    coefficients[2, 0], coefficients[:, 7], coefficients[:, 8] = np.nan, [0, 9, 0], [99, 0, 99]
+    names = ["a", "b", EVIL[0], *"cdefghijk"]
     figure = shown(
-        figures.penalties([10, 1, 0.1], [0.7, 0.5, 0.6], 1, coefficients=coefficients, names=names)
+        figures.penalties(
+            [10, 1, 0.1], [0.7, 0.5, 0.6], 1, coefficients=coefficients, names=names, folds=True
+        )
     )
-    assert figure.columns["coefficient a"] == coefficients[::-1, 0].tolist()
+    assert figure.columns["coefficient a"] == [None, *coefficients[1::-1, 0].tolist()]
+    lines = [each for each in figure.data if each["xaxis"] == "x2" and each["mode"] == "lines"]
+    named = [each["name"] for each in lines if each["showlegend"]]
+    assert len(lines) == 12 + 1 and len(named) == 8 and named[0] == "g" and "h" not in named
+    assert "means over the folds" in figure.title
     for wrong in ([1.0], [1.0, 0.0]):
         with pytest.raises(InputError, match="two penalties or more, each above 0"):
             figures.penalties(wrong, [1.0] * len(wrong), None)

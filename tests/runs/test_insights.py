@@ -2,6 +2,7 @@
 keeps it."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -133,10 +134,45 @@ def test_residuals_and_penalties(run: linnet.Run, numbers: linnet.Run) -> None:
     star = path.columns["chosen"].index(True)
     assert path.columns["penalty"][star] == pytest.approx(chosen)
     assert path.columns["loss"][star] == min(path.columns["loss"])
+    model = run.models["linear"]
+    weights = model.module.state_dict()["linear.weight"][0].tolist()
+    shown = [path.columns[f"coefficient {name}"][star] for name in model.schema.columns]
+    assert shown == pytest.approx(weights, rel=1e-5)
+    assert len(path.columns) == 3 + len(weights)
     folded = numbers.penalties()
+    assert "means over the folds" in folded.title and len(folded.columns) == 3 + 10
+    at = folded.columns["chosen"].index(True)
+    whole = numbers.models["linear"].module.state_dict()["linear.weight"][0].tolist()
+    means = [folded.columns[f"coefficient {name}"][at] for name in numbers.model.schema.columns]
+    assert means == pytest.approx(whole, rel=0.3, abs=3)  # other rows, nearly the same
     assert sum(folded.columns["chosen"]) == 1 and "out-of-fold" in folded.title
     with pytest.raises(InputError, match=r"errors\(\) is for numbers"):
         run.errors()
+
+
+def test_a_path_without_coefficients_shows_the_loss(run: linnet.Run, tmp_path: Path) -> None:
+    """As of an earlier linnet; and values that make no sense are passed over."""
+    whole = insights.penalties(run)
+    assert whole.coefficients is not None and np.isfinite(whole.coefficients).all()
+    lines = (run.path / "events.jsonl").read_text().splitlines()
+    path = [json.loads(line) for line in lines if '"coefficients"' in line]
+    assert {each["penalty"] for each in path} == set(whole.penalty) and len(path) > 2
+    other = shutil.copytree(run.path, tmp_path / "run")
+    wrong: list[Any] = [
+        {"places": [0] * 5}, {"places": ["0", 1, 2, 3, 4]}, {"places": [0, 1, 2, 3, 10**9]},
+        {"coefficients": [0.0]}, {"coefficients": ["NaN"] * 5}, {"coefficients": [1e308] * 5},
+        {"penalty": -1.0}, {"penalty": "Infinity"}, {"total": 10**6}, {"total": None},
+        {"places": list(range(10**4)), "coefficients": [1.0] * 10**4, "total": 10**4},
+    ]  # fmt: skip
+    for change in ({}, *wrong):
+        kept = [line for line in lines if '"coefficients"' not in line]
+        if change:
+            kept += [json.dumps({**each, **change}) for each in path]
+        (other / "events.jsonl").write_text("\n".join(kept) + "\n")
+        found = insights.penalties(linnet.Run(other))
+        assert (found.penalty, found.loss) == (whole.penalty, whole.loss)
+        assert found.coefficients is None, change
+        assert len(linnet.Run(other).penalties().columns) == 3
 
 
 def test_what_a_task_does_not_have_is_refused(

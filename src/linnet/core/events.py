@@ -23,6 +23,9 @@ MAX_WHOLE = 2**53
 
 LARGEST = 1e300
 
+MAX_COEFFICIENTS = 128
+"""The most coefficients of an event: those of a usual table."""
+
 NOT_FINITE = ("NaN", "Infinity", "-Infinity")
 """Numbers that are not finite, as texts in strict JSON."""
 
@@ -150,6 +153,35 @@ class Evaluate(Event):
     member: int | None = _of(int)
     valid: Mapping[str, Any] | None = _of(dict)
     train: Mapping[str, Any] | None = _of(dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Coefficients(Event):
+    """The coefficients of a convex ``model`` at a ``penalty`` of its path, after a ``step``: of all
+    ``total`` the ``coefficients`` of the largest amounts, and the ``places`` of these. The place of
+    the coefficient of a column for an output is output * columns + column."""
+
+    _kind: ClassVar[str] = "coefficients"
+
+    model: str | None = _of(str)
+    step: int | None = _of(int)
+    penalty: float | None = _kept(is_number, default=None)
+    total: int | None = _of(int)
+    places: Sequence[int] | None = _of(list)
+    coefficients: Sequence[float] | None = _of(list)
+
+    @property
+    def sound(self) -> bool:
+        """Whether the values fit each other: as many different places below ``total`` as finite
+        coefficients, at most ``MAX_COEFFICIENTS``, and a penalty above 0."""
+        places, found, total = self.places or (), self.coefficients or (), self.total or 0
+        return (
+            0 < len(places) == len(found) <= MAX_COEFFICIENTS
+            and all(type(place) is int and 0 <= place < total <= MAX_WHOLE for place in places)
+            and len(set(places)) == len(places)
+            and all(type(one) in (int, float) and -LARGEST <= one <= LARGEST for one in found)
+            and 0 < number(self.penalty) <= LARGEST
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -356,8 +388,8 @@ Drawn = Line | Heatmap | Image | Text
 KINDS: dict[str, type[Event]] = {
     made._kind: made
     for made in (
-        Start, Begin, Step, Evaluate, Spent, Finding, Fit, Fold, Test, Yardstick, Diverged, Resume,
-        End, Line, Scatter, Bar, Heatmap, Image, Text, Close,
+        Start, Begin, Step, Evaluate, Coefficients, Spent, Finding, Fit, Fold, Test, Yardstick,
+        Diverged, Resume, End, Line, Scatter, Bar, Heatmap, Image, Text, Close,
     )
 }  # fmt: skip
 """The classes, by kind."""

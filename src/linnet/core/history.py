@@ -23,6 +23,9 @@ MAX_TITLE = 80
 
 MAX_FITS = 1_000
 MAX_FINDINGS = 10_000
+MAX_PENALTIES = 100
+"""The most penalties of a path whose coefficients are kept."""
+
 MAX_NAMES = 200
 """The most names of values of a fit: a column is as long as the fit, whoever made up its name."""
 
@@ -71,6 +74,9 @@ class Fit:
     """The number of steps of an epoch. Steps within an epoch give a larger ratio of steps to
     epochs, so the smallest ratio is the exact one."""
 
+    path: dict[float, events.Coefficients] = field(default_factory=dict)
+    """The coefficients at each penalty of a path, by the penalty, as they were first written."""
+
     last: float = math.nan
     """The time of the last event of the fit itself, in seconds."""
 
@@ -114,6 +120,11 @@ class Fit:
             self.epoch = epochs[-1]
             lengths = [at / epoch for at, epoch in zip(steps, epochs, strict=True) if at and epoch]
             self.unit = min(self.unit, min(lengths, default=math.inf))
+
+    def trace(self, event: events.Coefficients) -> None:
+        """Add the coefficients at a penalty; values that make no sense are passed over."""
+        if event.sound and len(self.path) < MAX_PENALTIES:
+            self.path.setdefault(number(event.penalty), event)
 
     def judge(self, event: events.Evaluate) -> None:
         """Add scores of validation rows."""
@@ -180,6 +191,8 @@ class History:
                 self._steps([event])
             case events.Evaluate(model=str(model)):
                 self._evaluate(self._fit(model), event)
+            case events.Coefficients(model=str(model)):
+                self._fit(model).trace(event)
             case events.Begin(model=str(model)):
                 self._fit(model, event)
             case events.Finding():

@@ -137,6 +137,13 @@ class Schema(Closed):
         return tuple(str(label) for label in self.classes)
 
     @property
+    def outputs(self) -> tuple[str, ...]:
+        """The name of each output of a line: a class (of two, the second) or a target."""
+        if self.task == "regression":
+            return self.targets
+        return self.names if len(self.classes) > 2 else self.names[1:]
+
+    @property
     def tabular(self) -> bool:
         """Whether the examples come from tables, by the names of columns."""
         return bool(self.fields) or (self.example == "picture" and bool(self.columns))

@@ -25,6 +25,9 @@ MAX_BARS = 20
 MAX_LINES = 5
 """The most classes, or values of a second column, with a line of their own."""
 
+MAX_NAMED = 8
+"""The most coefficients with a name and a colour of their own."""
+
 MAX_POINTS = 5_000
 """The most residuals that are points."""
 
@@ -32,6 +35,8 @@ BINS = 40
 
 GAP = 0.12
 """The space between panels, as a share of the figure."""
+
+PALE = "#80808080"
 
 DASHES = ("solid", "dot", "dash", "dashdot")
 
@@ -488,10 +493,12 @@ def penalties(
     folds: bool = False,
     coefficients: Array | None = None,
     names: Sequence[str] = (),
+    unit: str = "per deviation",
 ) -> Figure:
     """The path of penalties of the line: its validation loss (or that of the folds) by the penalty,
-    the chosen one marked, and where they are known its ``coefficients`` (penalties, columns) with
-    their ``names``.
+    the chosen one marked, and where they are known its ``coefficients`` (penalties, coefficients)
+    in their ``unit``, with their ``names``: the ``MAX_NAMED`` largest at the chosen penalty in
+    colour, NaN where one is not known.
 
     ``columns``: ``penalty``, ``loss``, ``chosen``, and the coefficients by name.
     """
@@ -500,8 +507,7 @@ def penalties(
     if len(at) < 2 or len(at) != len(value) or (at <= 0).any():
         raise InputError("a path has two penalties or more, each above 0, with a loss each")
     word = "out-of-fold" if folds else "validation"
-    several = coefficients is not None
-    width = (1 - GAP) / 2 if several else 1.0
+    width = (1 - GAP) / 2 if coefficients is not None else 1.0
     data: list[Json] = [
         {
             "type": "scatter", "mode": "lines+markers", "name": f"{word} loss", "x": short(at),
@@ -512,40 +518,56 @@ def penalties(
     ]  # fmt: skip
     title = f"Loss by penalty, {len(at)} penalties"
     mark = at == chosen if chosen is not None else np.zeros(len(at), bool)
-    if mark.any():
-        title += f" · the star: {figure(float(chosen or 0))}, chosen by {word} loss"
-        data.append(
-            {
-                "type": "scatter", "mode": "markers", "x": short(at[mark]), "y": short(value[mark]),
-                "marker": {"color": color(1), "size": 14, "symbol": "star"}, "showlegend": False,
-                "xaxis": "x", "yaxis": "y", "hoverinfo": "skip",
-            }
-        )  # fmt: skip
     scale = {"type": "log", "exponentformat": "power", "dtick": 1}
     figure_layout = layout(
         title, height=380, hovermode="closest",
         xaxis=axis("penalty", domain=[0, width], anchor="y", **scale),
         yaxis=axis(f"{word} loss", anchor="x"),
     )  # fmt: skip
+    if mark.any():
+        title += f" · dotted: {figure(float(chosen or 0))}, chosen by {word} loss"
+        ends = float(value.min()), float(value.max())
+        data.append(_upright(float(chosen or 0), ends, xaxis="x", yaxis="y"))
     columns: dict[str, list[Any]] = {
         "penalty": at.tolist(), "loss": value.tolist(), "chosen": mark.tolist(),
     }  # fmt: skip
     if coefficients is not None:
         own = np.asarray(coefficients, np.float64)[order]
-        most = np.argsort(-np.abs(own).max(0), kind="stable")[:MAX_BARS]
         figure_layout["xaxis2"] = axis("penalty", domain=[width + GAP, 1], anchor="y2", **scale)
-        figure_layout["yaxis2"] = axis("coefficient per deviation", anchor="x2")
-        data += [
-            {
-                "type": "scatter", "mode": "lines", "name": text(names[column]), "x": short(at),
-                "y": short(own[:, column]), "line": {"color": color(index), "width": 1.5},
-                "showlegend": len(most) <= 8, "xaxis": "x2", "yaxis": "y2",
-                "hovertemplate": "%{y:.4g}",
-            }
-            for index, column in enumerate(most.tolist())
-        ]  # fmt: skip
-        columns |= {f"coefficient {name}": own[:, i].tolist() for i, name in enumerate(names)}
+        head = "mean coefficient" if folds else "coefficient"
+        figure_layout["yaxis2"] = axis(f"{head} ({unit})", anchor="x2")
+        title += "; coefficients: means over the folds" if folds else ""
+        told = np.abs(np.nan_to_num(own))
+        data += _coefficients(at, own, names, told[mark][0] if mark.any() else told.max(0))
+        if mark.any():
+            ends = min(0.0, float(np.nanmin(own))), max(0.0, float(np.nanmax(own)))
+            data.append(_upright(float(chosen or 0), ends, xaxis="x2", yaxis="y2"))
+        for column, name in enumerate(names):
+            columns[f"coefficient {name}"] = [
+                None if np.isnan(one) else float(one) for one in own[:, column]
+            ]
+    figure_layout["title"]["text"] = title
     return Figure(data, figure_layout, columns)
+
+
+def _coefficients(at: Array, own: Array, names: Sequence[str], sizes: Array) -> list[Json]:
+    """Coefficients (penalties, coefficients) by the penalty: those of the largest ``sizes``
+    (coefficients,) named, in colour, above the others in grey."""
+    order = np.argsort(-sizes, kind="stable").tolist()
+    named = order[:MAX_NAMED]
+    common = {
+        "type": "scatter", "mode": "lines", "x": short(at), "xaxis": "x2", "yaxis": "y2",
+        "hovertemplate": "penalty %{x:.3g}: %{y:.4g}",
+    }  # fmt: skip
+    return [
+        {
+            **common, "name": text(names[column], 32), "y": short(own[:, column]),
+            "showlegend": column in named,
+            "line": {"color": color(named.index(column)), "width": 2}
+            if column in named else {"color": PALE, "width": 1},
+        }
+        for column in (*reversed(order[MAX_NAMED:]), *named)
+    ]  # fmt: skip
 
 
 def intervals(levels: Sequence[Mapping[str, Any]], unit: str = "") -> Figure:

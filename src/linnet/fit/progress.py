@@ -92,6 +92,27 @@ class Progress:
                 )
             )
 
+    def trace(self, step: Step) -> None:
+        """Write the largest coefficients at a solved penalty of a path, if it is one."""
+        if step.reason is None or "penalty" not in step.values or not self.record.writes:
+            return
+        found = self.method.coefficients()
+        if found is None:
+            return
+        every = found.flatten()
+        most = min(len(every), events.MAX_COEFFICIENTS)
+        places = every.abs().topk(most).indices.sort().values
+        self.record.write(
+            events.Coefficients(
+                model=self.model,
+                step=self.index,
+                penalty=number(step.values["penalty"]),
+                total=len(every),
+                places=places.tolist(),
+                coefficients=[float(f"{one:.6g}") for one in every[places].tolist()],
+            )
+        )
+
     def judge(self, step: Step, valid: dict[str, float], train: dict[str, float]) -> None:
         """Add the scores of a complete step: of validation rows and of some training rows.
 

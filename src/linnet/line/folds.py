@@ -116,6 +116,12 @@ class Folds(Method):
             found[own] = self._raws[_least(losses, ~own)][own]
         return found
 
+    def coefficients(self) -> Tensor | None:
+        """While the paths are walked, the mean over the folds."""
+        every = [one.coefficients() for one in self._members]
+        found = [one for one in every if one is not None]
+        return torch.stack(found).mean(0) if found and self._whole is None else None
+
     def watch(self) -> dict[str, float]:
         return {} if self._whole is None else self._whole.watch()
 

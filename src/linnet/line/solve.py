@@ -157,6 +157,10 @@ class Solve(Method):
     def restore(self, state: Mapping[str, Any]) -> None:
         self._restored = dict(state)
 
+    def coefficients(self) -> Tensor | None:
+        several = len(self.penalties) > 1
+        return self.network.linear.weight.detach() if several else None
+
     @torch.inference_mode()
     def __iter__(self) -> Iterator[Step]:
         restored = self._restored or {}

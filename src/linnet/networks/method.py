@@ -58,6 +58,11 @@ class Method(ABC):
         those of ``scored``."""
         return None
 
+    def coefficients(self) -> Tensor | None:
+        """Of a convex fit along a path of penalties, the coefficients (outputs, columns) after a
+        complete step; None of other fits, and where the step is at no penalty of the path."""
+        return None
+
     def steps_of(self, rows: int) -> int | None:
         """The number of steps of the same fit to so many rows, if it is known."""
         return None

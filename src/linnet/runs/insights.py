@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -20,6 +20,7 @@ from linnet.runs import directory
 from linnet.runs.curve import belongs
 
 if TYPE_CHECKING:
+    from linnet.core.events import Coefficients
     from linnet.core.history import History
     from linnet.data.dataset import Dataset
     from linnet.fit.artifact import Artifact, Manifest
@@ -74,6 +75,9 @@ SHOWN = 3
 """The most important columns whose dependence is kept."""
 
 MOST_SLICES = 100
+
+MOST_COEFFICIENTS = 100
+"""The most coefficients of a path of penalties that are shown."""
 
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
@@ -261,15 +265,34 @@ def _told(
     return y, found["p"], list(test.classes), by, fold
 
 
-def penalties(run: Run) -> tuple[list[float], list[float], float | None, bool]:
-    """The path of penalties of the line: each penalty with its validation loss (or that of the
-    folds), the chosen one, and whether it was chosen by folds. Raises ``InputError`` without a
-    path."""
+@dataclass(frozen=True)
+class Penalties:
+    """The path of penalties of a line: each ``penalty`` with the mean ``loss`` of validation rows,
+    or with ``folds`` that of training rows out of fold, and the ``chosen`` penalty.
+
+    ``coefficients`` (penalties, coefficients) have the ``names`` of their columns, of several
+    outputs "column (output)"; with folds they are the means over the folds' fits. The ``unit`` is
+    that of one coefficient. Of many coefficients those of the largest amounts are kept, and NaN is
+    in place of the others. They are None if the run has not recorded them.
+    """
+
+    penalty: tuple[float, ...]
+    loss: tuple[float, ...]
+    chosen: float | None
+    folds: bool
+    coefficients: Array | None = None
+    names: tuple[str, ...] = ()
+    unit: str = ""
+
+
+def penalties(run: Run) -> Penalties:
+    """The path of penalties of the line. Raises ``InputError`` without a path."""
     fit = run.history().models.get(LINE)
     if fit is None:
         raise InputError(f"{run.path} has no line")
     steps, held = fit.table("step"), fit.table("valid")
     at = dict(zip(steps.get("step", []), steps.get("penalty", []), strict=True))
+    at |= {each.step: penalty for penalty, each in fit.path.items()}
     path: dict[float, float] = {}
     for step, loss in zip(held.get("step", []), held.get("loss", []), strict=True):
         penalty = at.get(step)
@@ -281,7 +304,47 @@ def penalties(run: Run) -> tuple[list[float], list[float], float | None, bool]:
     near = None
     if isinstance(chosen, float):
         near = min(path, key=lambda each: abs(np.log(each / chosen)) if chosen > 0 else each)
-    return list(path), list(path.values()), near, fit.folded
+    found = Penalties(tuple(path), tuple(path.values()), near, fit.folded)
+    try:
+        return _with_coefficients(run, found, [fit.path.get(each) for each in path])
+    except (LinnetError, OSError):  # the names are in the model's file: without it the loss alone
+        return found
+
+
+def _with_coefficients(
+    run: Run, found: Penalties, every: Sequence[Coefficients | None]
+) -> Penalties:
+    """The path with its coefficients, as far as the record has them; those of another number than
+    the model's are passed over."""
+    from math import prod
+
+    manifest = run._manifest(LINE)
+    schema = manifest.schema_
+    outputs, columns = schema.outputs, prod(schema.shape)
+    kept = {
+        row: dict(zip(each.places or (), each.coefficients or (), strict=True))
+        for row, each in enumerate(every)
+        if each is not None
+        and each.total == len(outputs) * columns == len(outputs) * len(schema.columns)
+    }
+    if not kept:
+        return found
+    largest: dict[int, float] = {}
+    for own in kept.values():
+        for place, value in own.items():
+            largest[place] = max(abs(value), largest.get(place, 0.0))
+    places = sorted(sorted(largest, key=lambda place: -largest[place])[:MOST_COEFFICIENTS])
+    values = np.array(
+        [[kept.get(row, {}).get(place, np.nan) for place in places] for row in range(len(every))]
+    )
+    several = len(outputs) > 1
+    names = tuple(
+        schema.columns[place % columns] + (f" ({outputs[place // columns]})" if several else "")
+        for place in places
+    )
+    unit = "log-odds" if schema.task == "classification" else "unit of the target"
+    unit += " per deviation" if manifest.network.get("scale") != "none" else ""
+    return replace(found, coefficients=values, names=names, unit=unit)
 
 
 # the file

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
     from linnet.data.column import Column
     from linnet.data.dataset import Dataset
-    from linnet.data.schema import Schema
     from linnet.figures import Figure
     from linnet.figures._curves import Axis
     from linnet.fit.artifact import Manifest
@@ -390,13 +389,18 @@ class Run:
         return errors(found["y"], found["prediction"], targets[0])
 
     def penalties(self) -> Figure:
-        """The path of penalties of the line: its validation loss by the penalty, with the chosen
-        one. Raises ``InputError`` if one penalty alone was fitted."""
+        """The path of penalties of the line: its validation loss and its coefficients by the
+        penalty, with the chosen one; its ``columns`` are the numbers. A run of an earlier linnet
+        has not recorded the coefficients. Raises ``InputError`` if one penalty alone was
+        fitted."""
         from linnet.figures import penalties
         from linnet.runs import insights
 
-        at, loss, chosen, folds = insights.penalties(self)
-        return penalties(at, loss, chosen, folds=folds)
+        path = insights.penalties(self)
+        return penalties(
+            path.penalty, path.loss, path.chosen, folds=path.folds,
+            coefficients=path.coefficients, names=path.names, unit=path.unit,
+        )  # fmt: skip
 
     def mistakes(self, model: str | None = None, data: Any = None, count: int = 36) -> Figure:
         """The test rows that the chosen model, or ``model``, predicted wrongly, the most confident
@@ -472,7 +476,7 @@ class Run:
         weight = self._weight(name, tensor)
         schema = manifest.schema_
         if name == LINE:
-            outputs = _outputs(schema)
+            outputs = schema.outputs
             if weight.shape != (len(outputs), prod(schema.shape)):
                 raise ModelError(f"{self.path}: {name} has weights of shape {weight.shape}")
             if picture:
@@ -723,13 +727,6 @@ def _shown_tensor(manifest: artifact.Manifest) -> str | None:
         return None
     tensor, examples = manifest.shown
     return tensor if examples in ("any", manifest.schema_.example) else None
-
-
-def _outputs(schema: Schema) -> tuple[str, ...]:
-    """The name of each output of a line: a class (of two, the second) or a target."""
-    if schema.task == "regression":
-        return schema.targets
-    return schema.names if len(schema.classes) > 2 else schema.names[1:]
 
 
 def _shown(column: Column, value: float) -> str:
