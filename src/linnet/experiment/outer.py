@@ -42,6 +42,7 @@ from linnet.networks import BASELINE, LINE
 from linnet.networks import find as find_network
 from linnet.objectives import choose
 from linnet.objectives import find as find_objective
+from linnet.runs import directory
 
 OUTER = 5
 """The outer folds of ``test=folds``. Ten would train on nine tenths of the rows, in twice the
@@ -111,10 +112,11 @@ class Outer:
         fold = inner.drawn(data.take(split.train), recipe) if several else None
         return Prepared(data, recipe, split._asdict(), [], fold)
 
-    def test(self, number: int, record: Record | None = None) -> Tested:
+    def test(self, number: int, record: Record | None = None, models: Path | None = None) -> Tested:
         """Fit all models, and the yardstick, to the other folds; predict the rows of this one.
 
-        ``record`` gets one event for each model; the steps of these fits are not written.
+        ``record`` gets one event for each model; the steps of these fits are not written. Line and
+        net are kept in the folder ``models``, if there is one.
         """
         record = record or Record()
         ready = self.ready(number)
@@ -126,6 +128,8 @@ class Outer:
             for name in self._models:
                 model = fit(only(ready.recipe, name), train, chooses, world=world)
                 raws[name] = evaluation.predict_raw(model.module, test.x)
+                if models is not None and name != BASELINE:
+                    model.save(models / directory.model_of(number, name))
                 record.write(self._event(name, number))
             trees = measured(ready)
         if trees.raw is None:
@@ -145,16 +149,23 @@ class Outer:
         return Tested(raws, sum(one.seconds for one in every.values()))
 
     def tested(
-        self, record: Record | None = None, folder: Path | None = None, owner: Owner | None = None
+        self,
+        record: Record | None = None,
+        folder: Path | None = None,
+        owner: Owner | None = None,
+        models: Path | None = None,
     ) -> Tested:
         """Test each fold. With a ``folder``, each is kept there when it is done, in the name of
-        ``owner``, and one that is there already is not fitted again."""
+        ``owner``, and one that is there already is not fitted again. The models of all folds are
+        kept in the folder ``models``."""
         every = {}
+        if models is not None:
+            files.make_folder(models)
         for number in range(self.count):
             path = None if folder is None else folder / f"fold-{number}.safetensors"
             found = None if path is None else _kept(path, owner or Owner())
             if found is None:
-                found = self.test(number, record)
+                found = self.test(number, record, models)
                 if path is not None:
                     _keep(path, found, owner or Owner())
             elif record is not None:

@@ -40,6 +40,7 @@ from linnet.fit.fit import fit, heed
 from linnet.fit.prepare import Prepared, prepare
 from linnet.fit.recipe import AUTO, FOLDS, Recipe
 from linnet.fit.resolve import only
+from linnet.fit.room import MAX_PREDICTIONS
 from linnet.insight import evaluation
 from linnet.insight.choice import simplest
 from linnet.insight.pairs import YARDSTICK, YARDSTICK_TITLE, compare
@@ -49,6 +50,7 @@ from linnet.insight.verdict import verdict
 from linnet.integrations import sinks
 from linnet.networks import BASELINE, LINE, OWN
 from linnet.networks import find as find_network
+from linnet.networks.mean import Mean
 from linnet.objectives import choose
 from linnet.objectives import find as find_objective
 from linnet.objectives.base import Objective
@@ -458,7 +460,9 @@ class Job:
                 saves.save(
                     {"model": None, "events": self.record.count, "seconds": self.record.seconds}
                 )
-                self.tested = self.folds.tested(self.record, saves.folder, self.owner)
+                self.tested = self.folds.tested(
+                    self.record, saves.folder, self.owner, self.path / directory.FOLDS
+                )
             return models
         except Interrupted as error:
             again = self._again
@@ -594,18 +598,21 @@ class Job:
         return {**scores, "fit": {**model.manifest.fit, **made}}
 
     def _keep_held(self, models: dict[str, Artifact]) -> None:
-        """Of two classes save the predictions of the rows by which models are chosen, validation
-        rows or training rows out of fold: a threshold is chosen by them, also when the data is
-        gone."""
+        """Save the predictions of the rows by which models are chosen, validation rows or training
+        rows out of fold: of two classes, because a threshold is chosen by them, and of nets that
+        are the mean of networks by fold, because CV+ rests on them. Both then need no data."""
         names = [name for name in models if name != BASELINE]
         folds = all(models[name].held is not None for name in names)
         rows = self.ready.parts["train" if folds else "valid"]
         data = self.ready.data.take(rows)
-        if not len(data) or data.soft or len(data.schema.classes) != 2:
+        outputs = len(data.schema.classes) or len(data.schema.targets)
+        if not len(data) or data.soft or len(data) * outputs > MAX_PREDICTIONS:
             return
+        if outputs != 2 or not data.schema.classes:
+            names = [name for name in names if isinstance(models[name].module, Mean)]
         folder = self.path / directory.HELD
-        folder.mkdir(exist_ok=True)
         for name in names:
+            folder.mkdir(exist_ok=True)
             model = models[name]
             raw = model.held if folds else evaluation.predict_raw(model.module, data.x)
             assert raw is not None

@@ -16,9 +16,9 @@ class is in the set of its rows as often as is asked.
 
 With folds there are no such rows, but each row has a prediction without its fold. ``cv_plus`` is
 the CV+ of Barber, Candès, Ramdas and Tibshirani (2021, "Predictive inference with the jackknife+",
-Annals of Statistics 49, 486-507), which needs the models of all folds for a new row. Where these
-are gone, ``numbers`` and ``classes`` take out-of-fold predictions in place of held-out ones; this
-is their "CV": it holds as often in practice, and has no guarantee.
+Annals of Statistics 49, 486-507), which needs the models of all folds for a new row:
+``CrossCalibration``. Where these are gone, ``numbers`` and ``classes`` take out-of-fold predictions
+in place of held-out ones; this is their "CV": it holds as often in practice, and has no guarantee.
 """
 
 from __future__ import annotations
@@ -46,6 +46,9 @@ KNOTS = 10
 """The most predictions at which the scale of residuals is known."""
 
 MIN_ROWS_A_KNOT = 20
+
+MOST_PAIRS = 4_000_000
+"""The most pairs of a training row and a new row that CV+ looks at at once: 32 MB."""
 
 TIME = (
     "the rows are in time, so new rows are not exchangeable with those that calibrate: how often "
@@ -385,6 +388,105 @@ def _notes(by: str | None, fold: Array | None) -> tuple[str, ...]:
     return tuple(([told[by]] if by in told else []) + ([] if fold is None else [FOLDS]))
 
 
+@dataclass(frozen=True)
+class CrossCalibration:
+    """What turns the predictions of the models of all folds for a new row into CV+ intervals or
+    sets.
+
+    ``y`` are the numbers (rows, targets) or the class codes (rows,) of the training rows, ``held``
+    their predictions (rows, targets) or probabilities (rows, classes) without their ``fold``
+    (rows,), from 0; ``names`` the targets or classes. Of new rows exchangeable with these n, and
+    models chosen without them, at least 2 level - 1 - sqrt(2/n) are inside (Barber et al.,
+    theorem 4); in practice about ``level``. Raises ``InputError`` if the parts do not fit.
+    """
+
+    y: Array
+    held: Array
+    fold: Array
+    names: tuple[str, ...]
+    classifies: bool
+    by: Literal["group", "time"] | None = None
+    """How rows depend on each other."""
+
+    def __post_init__(self) -> None:
+        shape = self.held.shape
+        fits = len(shape) == 2 and shape[1] == len(self.names) and shape[0] > 0
+        fits = fits and self.y.shape == (shape[:1] if self.classifies else shape)
+        fits = fits and self.fold.shape == shape[:1]
+        if not fits or not np.array_equal(np.unique(self.fold), np.arange(self.folds)):
+            raise InputError("numbers, out-of-fold predictions and folds do not fit each other")
+        if not np.isfinite(self.held).all() or not np.isfinite(self.y).all():
+            raise InputError("a number or an out-of-fold prediction is not finite")
+        if self.classifies and (self.y.min() < 0 or self.y.max() >= len(self.names)):
+            raise InputError("a class code is unknown")
+
+    @property
+    def folds(self) -> int:
+        """The number of folds."""
+        return int(self.fold.max()) + 1 if len(self.fold) else 0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What does not hold."""
+        return _notes(self.by, None)
+
+    def _check(self, new: Array) -> None:
+        if new.ndim != 3 or len(new) != self.folds or new.shape[2] != len(self.names):
+            raise InputError(
+                f"the predictions of new rows are {new.shape}; expected (folds, rows, outputs): "
+                f"({self.folds}, rows, {len(self.names)})"
+            )
+
+    def interval(self, new: Array, level: float) -> tuple[Array, Array]:
+        """The lower and the upper end, (rows, targets) each, by the predictions ``new`` (folds,
+        rows, targets) of the model without each fold. Raises ``InputError`` for classes, and below
+        the number of rows at which an interval exists."""
+        if self.classifies:
+            raise InputError("this calibration is for classes: it makes sets, not intervals")
+        self._check(new)
+        step = max(1, MOST_PAIRS // len(self.y))
+        low, high = np.empty(new.shape[1:]), np.empty(new.shape[1:])
+        for target in range(len(self.names)):
+            own, held = self.y[:, target], self.held[:, target]
+            for start in range(0, new.shape[1], step):
+                part = slice(start, start + step)
+                low[part, target], high[part, target] = cv_plus(
+                    own, held, self.fold, new[:, part, target], level
+                )
+        return low, high
+
+    def sets(self, new: Array, level: float, *, by_class: bool = True) -> Sets:
+        """The sets of classes by the probabilities ``new`` (folds, rows, classes) of the model
+        without each fold.
+
+        With s = 1 - p as the score of a class, and k(i) the fold of training row i, class c is in
+        the set if more than (1 - level)(n + 1) - 1 of n training rows have a score of at least
+        s(new row, c) of the model without k(i) (Romano, Sesia and Candès 2020, "Classification with
+        valid and adaptive coverage", NeurIPS 33, section 2.3). ``by_class``: n are the rows of c.
+        """
+        if not self.classifies:
+            raise InputError("this calibration is for numbers: it makes intervals, not sets")
+        _check(level)
+        self._check(new)
+        if rank(len(self.y), level) > len(self.y):
+            raise InputError(_too_few(len(self.y), level))
+        inside = np.empty(new.shape[1:], bool)
+        always = []
+        scores = 1 - self.held[np.arange(len(self.y)), self.y]
+        for code, name in enumerate(self.names):
+            own = self.y == code if by_class else np.ones(len(self.y), bool)
+            least = _exact((1 - level) * (int(own.sum()) + 1) - 1)
+            if least < 0:
+                always.append(name)
+            counts = np.zeros(new.shape[1], np.int64)
+            for number in range(self.folds):
+                held = np.sort(scores[own & (self.fold == number)])
+                counts += len(held) - np.searchsorted(held, 1 - new[number, :, code], side="left")
+            inside[:, code] = counts > least
+        mean = new.mean(0)
+        return Sets(inside, np.logical_not(inside.any(1)), mean.argmax(1), tuple(always))
+
+
 def cv_plus(y: Array, held: Array, fold: Array, new: Array, level: float) -> tuple[Array, Array]:
     """The CV+ interval of new rows: the lower and the upper end, (new rows,) each.
 
@@ -392,7 +494,8 @@ def cv_plus(y: Array, held: Array, fold: Array, new: Array, level: float) -> tup
     their ``fold`` (rows,), and ``new`` (folds, new rows) those of the new rows by the model without
     each fold. The ends are the floor((1 - level)(n + 1))-th smallest of ``new[fold] - residual``
     and the ceil(level (n + 1))-th smallest of ``new[fold] + residual``. The interval holds with at
-    least 2 level - 1, and in practice about ``level``. Raises ``InputError`` if these do not exist.
+    least 2 level - 1 - sqrt(2/n), and in practice about ``level``. Raises ``InputError`` if they do
+    not exist.
     """
     _check(level)
     residuals = np.abs(y - held)

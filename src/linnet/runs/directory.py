@@ -45,6 +45,13 @@ LEARNING = "learning_curve.json"
 PREDICTIONS, HELD = "predictions", "held"
 """The folders of predictions of test rows, and of the rows that chose: validation rows, or training
 rows out of fold."""
+FOLDS = "folds"
+"""The folder of the models that test a run with ``test=folds``, each fitted without one fold."""
+
+
+def model_of(fold: int, model: str) -> str:
+    """The name of the file of a model in ``FOLDS``; ``fold`` is the one that it has not seen."""
+    return f"{model}-{fold}.safetensors"
 
 
 def create(out: Path | None, data: str, model: str) -> Path:

@@ -13,8 +13,8 @@ import numpy as np
 
 from linnet.core import files
 from linnet.core.files import Place
-from linnet.core.limits import Limit
-from linnet.errors import InputError, LinnetError
+from linnet.core.limits import MAX_FOLDS, Limit
+from linnet.errors import DataError, InputError, LinnetError
 from linnet.networks import LINE
 from linnet.runs import directory
 from linnet.runs.curve import belongs
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from linnet.core.history import History
     from linnet.data.dataset import Dataset
     from linnet.fit.artifact import Artifact, Manifest
-    from linnet.insight.conformal import Calibration, Coverage
+    from linnet.insight.conformal import Calibration, Coverage, CrossCalibration, Sets
     from linnet.insight.dependence import Dependence
-    from linnet.insight.importance import Importances
+    from linnet.insight.importance import Importances, Part
     from linnet.insight.slices import Slices
     from linnet.insight.thresholds import Choice, Costs, Curves, Tested
     from linnet.runs.validation import Metrics, Test
@@ -79,6 +79,10 @@ MOST_SLICES = 100
 MOST_COEFFICIENTS = 100
 """The most coefficients of a path of penalties that are shown."""
 
+MANY_CLASSES = (
+    "{classes:,} classes: a run keeps the largest probabilities alone, and a set needs all of them"
+)
+
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
@@ -90,24 +94,84 @@ def models_of(run: Run) -> list[str]:
 
 
 def test_rows(run: Run, data: Any = None) -> Dataset:
-    """The run's test rows, encoded by the chosen model, read again from the run's source or from
-    ``data``. Raises ``InputError`` if the run has none, ``DataError`` if it is not its data."""
+    """The rows that test the run, encoded by the chosen model, read again from the run's source or
+    from ``data``: its test rows, or with ``test=folds`` all rows. Raises ``InputError`` if the run
+    has none, ``DataError`` if it is not its data."""
     rows = run.split()["test"]
-    if not len(rows):
+    if not len(rows) and _fold(run, run.chosen) is None:
         raise InputError(
             f"{run.path} has no test rows, and rows that taught the models say little of them: "
             "train with test=0.2"
         )
-    return run.draft(data).take(rows).conform(run.model.schema)
+    draft = run.draft(data)
+    return (draft.take(rows) if len(rows) else draft).conform(run.model.schema)
 
 
-def importance(run: Run, model: str, rows: Dataset) -> Importances:
-    """The permutation importance of a model's columns."""
+def _fold(run: Run, model: str) -> Array | None:
+    """The fold of each row of a run with ``test=folds``; None of other runs."""
+    if not (run.place / directory.PREDICTIONS / f"{model}.parquet").is_file():
+        return None
+    fold = run._predictions(model).get("fold")
+    return None if fold is None else _checked(fold)
+
+
+def _checked(fold: Array) -> Array:
+    """Folds (rows,) that are whole numbers from 0, without a gap."""
+    if fold.dtype.kind not in "iu" or not len(fold) or int(fold.max()) >= MAX_FOLDS:
+        raise InputError(f"the column fold does not hold whole numbers from 0 to {MAX_FOLDS - 1}")
+    if not np.array_equal(np.unique(fold), np.arange(int(fold.max()) + 1)):
+        raise InputError("the column fold does not name each fold from 0 to the last")
+    return fold.astype(np.int64)
+
+
+def fold_models(run: Run, model: str, folds: int) -> list[Artifact]:
+    """The model of each fold of a run with ``test=folds``, fitted without it. Raises ``InputError``
+    if the run has not kept them, as one of an earlier linnet."""
+    from linnet.fit import artifact
+
+    every = [run.place / directory.FOLDS / directory.model_of(k, model) for k in range(folds)]
+    if not all(place.is_file() for place in every):
+        raise InputError(
+            f"{run.path}: its {directory.FOLDS}/ does not hold the model of each fold, which alone "
+            "has not seen its rows: train it again with test=folds"
+        )
+    return [artifact.load(place) for place in every]
+
+
+def _parts(run: Run, model: str, rows: Dataset, data: Any) -> list[Part]:
+    """The rows that test a model, each by the model that it has not taught: all by one, or with
+    ``test=folds`` each fold by its own."""
+    from linnet.insight.importance import Part
+
+    fold = _fold(run, model)
+    if fold is None or len(run.split()["test"]):
+        found = run.models[model]
+        return [Part(found.module, rows.conform(found.schema), np.arange(len(rows)))]
+    if len(fold) != len(rows):
+        raise DataError(f"{run.path}: its predictions are of {len(fold):,} rows, not {len(rows):,}")
+    import torch
+
+    draft, parts = run.draft(data), []
+    for number, found in enumerate(fold_models(run, model, int(fold.max()) + 1)):
+        own = np.flatnonzero(fold == number)
+        part = draft.take(torch.from_numpy(own)).conform(found.schema)
+        parts.append(Part(found.module, part, own))
+    return parts
+
+
+def importance(run: Run, model: str, rows: Dataset, data: Any = None) -> Importances:
+    """The permutation importance of a model's columns. With ``test=folds`` each fold exchanges
+    values among its own rows, and the model that has not seen it predicts them."""
     from linnet.insight.importance import importance as work
+    from linnet.insight.importance import over_folds
 
     found = run.models[model]
     seed = found.manifest.recipe.get("seed")
-    return work(found.module, found.objective, rows, seed=seed if isinstance(seed, int) else 0)
+    seed = seed if isinstance(seed, int) else 0
+    parts = _parts(run, model, rows, data)
+    if len(parts) == 1:
+        return work(found.module, found.objective, rows, seed=seed)
+    return over_folds(parts, found.objective, rows, seed=seed)
 
 
 def dependence(run: Run, columns: Sequence[str], rows: Dataset) -> Dependence:
@@ -126,15 +190,18 @@ def dependence(run: Run, columns: Sequence[str], rows: Dataset) -> Dependence:
     return work(models, rows.x, schema, grids)
 
 
-def slices(run: Run, model: str, rows: Dataset) -> Slices:
-    """The scores of a model by slice of the test rows, the worst first."""
-    from linnet.insight.evaluation import predict_raw
+def slices(run: Run, model: str, rows: Dataset, data: Any = None) -> Slices:
+    """The scores of a model by slice of the test rows, the worst first; with ``test=folds`` of all
+    rows, each predicted by the model that has not seen its fold."""
+    from linnet.core.statistics import out_of_fold
+    from linnet.insight.importance import predicted
     from linnet.insight.slices import cuts_of
     from linnet.insight.slices import slices as work
 
-    found = run.models[model]
-    raw = predict_raw(found.module, rows.x)
-    return work(found.objective, raw, rows, cuts_of(rows.x, found.schema))
+    found, parts = run.models[model], _parts(run, model, rows, data)
+    raw = predicted(parts, len(rows))
+    spread = 1.0 if len(parts) == 1 else out_of_fold(len(parts))
+    return work(found.objective, raw, rows, cuts_of(rows.x, found.schema), spread)
 
 
 @dataclass(frozen=True)
@@ -222,6 +289,81 @@ def calibration(run: Run, model: str, *, scaled: bool) -> Calibration:
     return conformal.numbers(y, told, targets, scaled=scaled, by=by, fold=fold)
 
 
+@dataclass(frozen=True)
+class CvPlus:
+    """CV+ intervals, or sets, of new examples by the model of each fold; see
+    ``linnet.insight.conformal.CrossCalibration``, which says how often they hold."""
+
+    calibration: CrossCalibration
+    models: tuple[Artifact, ...]
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What does not hold."""
+        return self.calibration.notes
+
+    def _told(self, x: Any) -> Array:
+        """What each model says of new examples, (folds, rows, outputs)."""
+        if self.calibration.classifies:
+            return np.stack([model.predict_proba(x) for model in self.models])
+        every = np.stack([np.asarray(model.predict(x)) for model in self.models])
+        return every.reshape(*every.shape[:2], -1)
+
+    def interval(self, x: Any, level: float) -> tuple[Array, Array]:
+        """The lower and the upper end for examples such as a model's ``predict`` takes, (rows,) or
+        (rows, targets)."""
+        low, high = self.calibration.interval(self._told(x), level)
+        return (low[:, 0], high[:, 0]) if low.shape[1] == 1 else (low, high)
+
+    def sets(self, x: Any, level: float, *, by_class: bool = True) -> Sets:
+        """The sets of classes for examples such as a model's ``predict`` takes."""
+        return self.calibration.sets(self._told(x), level, by_class=by_class)
+
+
+def cv_plus(run: Run, model: str) -> CvPlus:
+    """The CV+ of a model: with ``test=folds`` by the models that test the run, else by the members
+    of a net that was fitted by folds. Raises ``InputError`` where these are not kept."""
+    from linnet.insight.conformal import CrossCalibration
+
+    fold, test = _fold(run, model), run.scores.models[model].test
+    if fold is not None and not len(run.split()["test"]):
+        found = run._predictions(model)
+        models = fold_models(run, model, int(fold.max()) + 1)
+    else:
+        found, models = _members(run, model)
+        fold = _checked(found["fold"])
+    schema = models[0].schema
+    classifies = schema.task == "classification"
+    if classifies and "top" in found:
+        raise InputError(MANY_CLASSES.format(classes=len(schema.classes)))
+    if len(models) != int(fold.max()) + 1:
+        raise InputError(f"{run.path}: {len(models)} models for {int(fold.max()) + 1} folds")
+    names = schema.names if classifies else schema.targets
+    y, held = found["y"], found["p" if classifies else "prediction"]
+    if classifies:
+        places = {str(label): code for code, label in enumerate(schema.classes)}
+        y = np.array([places.get(str(label), -1) for label in y.tolist()])
+    else:
+        y, held = (np.asarray(each, np.float64).reshape(len(each), -1) for each in (y, held))
+    by = None if test is None or test.interval is None else test.interval.by
+    return CvPlus(CrossCalibration(y, held, fold, tuple(names), classifies, by), tuple(models))
+
+
+def _members(run: Run, model: str) -> tuple[dict[str, Array], list[Artifact]]:
+    """The out-of-fold predictions of a net that was fitted by folds, and its members."""
+    from linnet.networks.mean import Mean
+
+    kept = (run.place / directory.HELD / f"{model}.parquet").is_file()
+    found = run._predictions(model, directory.HELD) if kept else {}
+    network = run.models[model].module
+    if not isinstance(network, Mean) or "fold" not in found:
+        raise InputError(
+            f'{run.path}: CV+ needs the models of all folds, and those of "{model}" are not kept: '
+            "intervals() has what test rows calibrate; or train with test=folds"
+        )
+    return found, [replace(run.models[model], module=each) for each in network.each]
+
+
 def coverage(run: Run, model: str, *, scaled: bool) -> list[Coverage]:
     """How often such intervals, calibrated by half of the rows, hold on the other half, for each
     of ``LEVELS`` that has rows enough."""
@@ -256,10 +398,7 @@ def _told(
     if test.classes is None:
         return found["y"], found["prediction"], None, by, fold
     if "top" in found:
-        raise InputError(
-            f"{len(test.classes):,} classes: a run keeps the largest probabilities alone, and a "
-            "set needs all of them"
-        )
+        raise InputError(MANY_CLASSES.format(classes=len(test.classes)))
     places = {label: code for code, label in enumerate(test.classes)}
     y = np.array([places.get(label, -1) for label in found["y"].tolist()])
     return y, found["p"], list(test.classes), by, fold
@@ -321,6 +460,8 @@ def _with_coefficients(
     manifest = run._manifest(LINE)
     schema = manifest.schema_
     outputs, columns = schema.outputs, prod(schema.shape)
+    if len(schema.columns) != columns:
+        return found
     kept = {
         row: dict(zip(each.places or (), each.coefficients or (), strict=True))
         for row, each in enumerate(every)
@@ -360,7 +501,7 @@ def collect(run: Run, data: Any = None) -> dict[str, Any]:
     told: dict[str, Any] = {"format": FORMAT, "of": belongs(run.place), "why": {}}
     try:
         rows = test_rows(run, data)
-        found = {name: importance(run, name, rows) for name in models_of(run)}
+        found = {name: importance(run, name, rows, data) for name in models_of(run)}
     except LinnetError as error:
         return {**told, "why": {"importance": str(error)}}
     told["importance"] = {name: each.plain() for name, each in found.items()}
@@ -375,7 +516,9 @@ def collect(run: Run, data: Any = None) -> dict[str, Any]:
         if pair is not None:
             told["pair"] = dependence(run, pair.columns, rows).plain()
             told["strength"] = pair.strength
-    told["slices"] = {name: slices(run, name, rows).plain(MOST_SLICES) for name in models_of(run)}
+    told["slices"] = {
+        name: slices(run, name, rows, data).plain(MOST_SLICES) for name in models_of(run)
+    }
     try:
         told["threshold"] = threshold(run, chosen, "f1", EQUAL, data).plain()
     except LinnetError as error:

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from linnet.insight.diagnosis import Reasons
     from linnet.insight.importance import Importances
     from linnet.insight.slices import Slices
-    from linnet.runs.insights import Threshold
+    from linnet.runs.insights import CvPlus, Threshold
     from linnet.runs.validation import Metrics, Test, Yardstick
 
     Array = np.ndarray[Any, Any]
@@ -317,12 +317,15 @@ class Run:
         rows grows when the values of a column are exchanged among them, with 95 % intervals, the
         most important first; see ``linnet.insight.importance``.
 
-        The test rows are read again from the run's source or from ``data``. Raises ``InputError``
-        for pictures, and if the run has no test rows; ``DataError`` if it is not the run's data.
+        The test rows are read again from the run's source or from ``data``; with ``test=folds`` all
+        rows, and the model that has not seen a fold predicts its rows. Raises ``InputError`` for
+        pictures, and if the run has no test rows, or has not kept the models of its folds;
+        ``DataError`` if it is not the run's data.
         """
         from linnet.runs import insights
 
-        return insights.importance(self, self._named(model), insights.test_rows(self, data))
+        rows = insights.test_rows(self, data)
+        return insights.importance(self, self._named(model), rows, data)
 
     def dependence(self, *columns: str, data: Any = None) -> Dependence:
         """How the mean prediction changes with the value of a column, or of two, by the line and by
@@ -338,7 +341,7 @@ class Run:
         ``importance``."""
         from linnet.runs import insights
 
-        return insights.slices(self, self._named(model), insights.test_rows(self, data))
+        return insights.slices(self, self._named(model), insights.test_rows(self, data), data)
 
     def threshold(
         self,
@@ -374,6 +377,18 @@ class Run:
         from linnet.runs import insights
 
         return insights.calibration(self, self._named(model), scaled=scaled)
+
+    def cv_plus(self, model: str | None = None) -> CvPlus:
+        """Intervals, or sets, of the chosen model, or of ``model``, by the models of its folds
+        (CV+): with ``test="folds"`` those that test the run, else the members of a net with
+        ``folds``. ``run.cv_plus().interval(x, 0.9)`` are the ends for examples such as
+        ``run.model.predict`` takes, ``.sets(x, 0.9)`` the sets of classes. At least 2 level - 1 of
+        new rows are inside, in practice about ``level``; see
+        ``linnet.insight.conformal.CrossCalibration``. Raises ``InputError`` where the models of the
+        folds are not kept."""
+        from linnet.runs import insights
+
+        return insights.cv_plus(self, self._named(model))
 
     def errors(self, model: str | None = None) -> Figure:
         """The residuals of the test rows of a regression: by the prediction, and as a histogram,
