@@ -359,9 +359,37 @@ def run_seeds(folder: Path) -> list[Files]:
                  "points": {"mlp": [point, {**point, "rows": 8}]}, "changes": {"mlp": [change]},
                  "notes": ["a note"]}  # fmt: skip
         seed["learning_curve.json"] = json.dumps(curve).encode()
+        seed["insight.json"] = json.dumps({"format": 1, "of": sha, **_insight()}).encode()
         seed["visdom-main.jsonl"] = _visdom()
         seeds.append(seed)
     return seeds
+
+
+def _insight() -> dict[str, Any]:
+    """Of each part of the file what the report draws, for a table and for both models."""
+    both = ("linear", "mlp")
+    column = {"columns": ["a", "b"], "loss": 0.5, "interval": [0.25, 0.75], "score": 0.1,
+              "p_value": 0.01, "p_adjusted": 0.02, "significant": True, "why": None}  # fmt: skip
+    every = {"measure": "log loss", "base": 0.5, "score": "accuracy", "rows": 20, "repeats": 5,
+             "columns": [column, {**column, "columns": ["c"]}],
+             "units": {"by": "group", "column": "c", "units": 4}}  # fmt: skip
+    one = {"columns": ["a"], "values": [[0.5, 1.5]], "ordered": [True], "outputs": ["yes"],
+           "curves": {name: [[0.25, 0.75]] for name in both}, "rows": 20,
+           "classifies": True}  # fmt: skip
+    curves = {name: [[[0.25, 0.5], [0.5, 0.75]]] for name in both}
+    two = {**one, "columns": ["a", "b"], "values": [[0.5, 1.5], ["u", "v"]],
+           "ordered": [True, False], "curves": curves}  # fmt: skip
+    part = {"column": "a", "value": "u", "rows": 30, "score": 0.5, "interval": [0.25, 0.75],
+            "rest": 0.75, "excess": 0.25, "excess_interval": [0.1, 0.4], "p_value": 0.01,
+            "p_adjusted": 0.02, "worse": True}  # fmt: skip
+    parts = {"score": "accuracy", "whole": 0.7, "rows": 60, "tested": 1,
+             "slices": [part, {"column": "a", "value": "v", "rows": 3, "score": 0.5,
+                               "interval": [0.1, 0.9], "why": "too few rows"}]}  # fmt: skip
+    threshold = {"by_rows": "validation", "words": "words", "test": {},
+                 "choice": {"rows": 20, "chosen": {"threshold": 0.5}}}  # fmt: skip
+    return {"why": {"pair": "a text"}, "importance": dict.fromkeys(both, every),
+            "dependence": [one], "pair": two, "slices": dict.fromkeys(both, parts),
+            "threshold": threshold}  # fmt: skip
 
 
 def _visdom() -> bytes:
@@ -493,7 +521,7 @@ def _each(*calls: Callable[[], object]) -> None:
 
 def read_run(place: Path) -> object:
     """What lists, compares and opens runs."""
-    from linnet.runs import directory, query
+    from linnet.runs import directory, insights, query
     from linnet.runs.compare import differing
     from linnet.runs.curve import read as read_curve
     from linnet.runs.run import Run
@@ -503,6 +531,8 @@ def read_run(place: Path) -> object:
         _each(
             lambda: run.chosen and run.verdict, lambda: run.state, lambda: run.info, run.split,
             run.data_place, lambda: run._predictions(run.chosen), lambda: run.name,
+            lambda: insights.read(run.place), lambda: insights.penalties(run), run.cv_plus,
+            run.threshold, run.intervals,
         )  # fmt: skip
 
     _each(

@@ -1,6 +1,7 @@
 """Conformal intervals and sets against their formulas, MAPIE's, and how often they hold."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,15 @@ import pytest
 
 from linnet.errors import InputError
 from linnet.insight import conformal
-from linnet.insight.conformal import LEVELS, Calibration, Scale, coverage, cv_plus, rows_needed
+from linnet.insight.conformal import (
+    LEVELS,
+    Calibration,
+    CrossCalibration,
+    Scale,
+    coverage,
+    cv_plus,
+    rows_needed,
+)
 
 
 class Identity:
@@ -137,6 +146,13 @@ def test_it_equals_mapie_by_folds() -> None:
             if method == "plus":
                 own = np.stack([model.predict(new) for model in models])
                 low, high = cv_plus(y, held, fold, own, level)
+                both = CrossCalibration(
+                    np.stack([y, -y], 1), np.stack([held, -held], 1), fold, ("y", "minus"), False
+                )
+                every = both.interval(np.stack([own, -own], 2), level)
+                for end, one in zip(every, (low, high), strict=True):
+                    assert np.array_equal(end[:, 0], one)
+                assert np.array_equal(-every[0][:, 1], high)
             else:
                 found = conformal.numbers(y, held, ["y"], fold=fold)
                 assert found.notes == (conformal.FOLDS,)
@@ -145,6 +161,72 @@ def test_it_equals_mapie_by_folds() -> None:
             assert np.abs(high - ends[:, 1, 0]).max() < 1e-10
     with pytest.raises(InputError, match="needs 99 rows"):
         cv_plus(y, held, fold, own, 0.99)
+
+
+@pytest.mark.parametrize("rows", [60, 101, 200])
+def test_sets_by_folds_equal_mapies(rows: int) -> None:
+    """MAPIE asks for (1 - level)(n - 1) scores, the theorem for more than (1 - level)(n + 1) - 1:
+    the same whole number but for some n, where its sets are smaller. Here they are the same."""
+    classification = pytest.importorskip("mapie.classification")
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import PredefinedSplit
+
+    numbers = np.random.default_rng(3)
+    y = numbers.choice(3, rows, p=[0.5, 0.3, 0.2])
+    x, new = np.eye(3)[y] + numbers.normal(size=(rows, 3)), numbers.normal(size=(25, 3))
+    fold = np.arange(rows) % 4
+    models = [LogisticRegression().fit(x[fold != k], y[fold != k]) for k in range(4)]
+    p = np.stack([model.predict_proba(x) for model in models])
+    found = CrossCalibration(y, p[fold, np.arange(rows)], fold, tuple("abc"), True)
+    own = np.stack([model.predict_proba(new) for model in models])
+    for level in (0.7, 0.8, 0.9, 0.95):
+        least = (1 - level) * (rows + 1) - 1
+        assert np.ceil(round((1 - level) * (rows - 1), 9)) == np.floor(round(least, 9)) + 1
+        theirs = classification.CrossConformalClassifier(
+            LogisticRegression(), confidence_level=level, conformity_score="lac",
+            cv=PredefinedSplit(fold),
+        ).fit_conformalize(x, y)  # fmt: skip
+        _, sets = theirs.predict_set(new, agg_scores="crossval")
+        assert np.array_equal(found.sets(own, level, by_class=False).inside, sets[:, :, 0])
+
+
+def test_sets_by_folds_of_each_class() -> None:
+    """As sums over all training rows of a class, and always a class of too few rows."""
+    y, p = chances(200)
+    y = np.where(y == 2, np.where(np.arange(200) < 30, 2, 0), y)
+    fold, (_, new) = np.arange(200) % 5, chances(90, seed=1)
+    every = np.stack([np.roll(new, k, axis=0) for k in range(5)])
+    found = CrossCalibration(y, p, fold, tuple("abc"), True)
+    for level in (0.6, 0.9):
+        sets = found.sets(every, level)
+        for code in range(3):
+            own = np.flatnonzero(y == code)
+            scores = 1 - p[own, code]
+            counts = (scores[:, None] >= 1 - every[fold[own]][:, :, code]).sum(0)
+            few = len(own) < rows_needed(level)
+            right = np.full(90, True) if few else counts > (1 - level) * (len(own) + 1) - 1 + 1e-9
+            assert np.array_equal(sets.inside[:, code], right)
+            assert ("abc"[code] in sets.always) == few
+    assert (y == 2).sum() < 9 and sets.always == ("c",)
+
+
+def test_what_does_not_fit_has_no_sets_by_folds() -> None:
+    y, p = chances(40)
+    fold = np.arange(40) % 4
+    found = CrossCalibration(y, p, fold, tuple("abc"), True, "time")
+    assert found.folds == 4 and found.notes == (conformal.TIME,)
+    with pytest.raises(InputError, match=r"expected \(folds, rows, outputs\): \(4, rows, 3\)"):
+        found.sets(np.zeros((3, 5, 3)), 0.9)
+    with pytest.raises(InputError, match="needs 99 rows"):
+        found.sets(np.zeros((4, 5, 3)), 0.99)
+    with pytest.raises(InputError, match="makes sets, not intervals"):
+        found.interval(np.zeros((4, 5, 3)), 0.9)
+    for wrong in (
+        {"fold": fold + 1}, {"fold": fold[1:]}, {"y": y - 1}, {"held": p[:, :2]},
+        {"held": p * np.nan}, {"names": ("a",)}, {"classifies": False},
+    ):  # fmt: skip
+        with pytest.raises(InputError):
+            replace(found, **wrong)
 
 
 def test_intervals_hold_as_often_as_is_asked() -> None:

@@ -11,6 +11,8 @@ from sklearn.inspection import partial_dependence, permutation_importance
 from sklearn.metrics import log_loss
 
 import linnet
+from linnet.core.randomness import derive
+from linnet.core.statistics import OUT_OF_FOLD_PAIR
 from linnet.data.coded import Coded
 from linnet.data.dataset import Dataset
 from linnet.data.read import read_draft
@@ -19,7 +21,15 @@ from linnet.errors import InputError
 from linnet.insight.dependence import Model, dependence, grid, strongest_pair
 from linnet.insight.evaluation import predict_raw
 from linnet.insight.fields import alike, association, exchanged, fields_of, fixed
-from linnet.insight.importance import Importances, _roles, importance, permutations, terms
+from linnet.insight.importance import (
+    Importances,
+    Part,
+    _roles,
+    importance,
+    over_folds,
+    permutations,
+    terms,
+)
 
 QUICK: dict[str, Any] = {"echo": False, "epochs": 5, "yardstick": "none"}
 
@@ -162,6 +172,32 @@ def test_the_interval_counts_a_row_in_both_roles() -> None:
         low, high = of_mean(growth.mean(0))
         usual += low <= 2 <= high
     assert held >= 180 and usual <= 174
+
+
+def test_each_fold_exchanges_values_among_its_own_rows(diabetes: Any) -> None:
+    """With one network for all folds it is the importance by such permutations, but for wider
+    intervals."""
+    model, data = diabetes
+    fold = np.arange(len(data)) % 3
+    parts = [
+        Part(model.module, data.take(torch.from_numpy(own)), own)
+        for own in (np.flatnonzero(fold == number) for number in range(3))
+    ]
+    found = over_folds(parts, model.objective, data, repeats=4)
+    orders = np.empty((4, len(data)), np.int64)
+    for number, part in enumerate(parts):
+        orders[:, part.rows] = part.rows[permutations(len(part.rows), 4, derive(0, "fold", number))]
+    alone = importance(model.module, model.objective, data, orders=orders)
+    assert [each.name for each in found] == [each.name for each in alone]
+    for one, other in zip(found, alone, strict=True):
+        assert one.loss == pytest.approx(other.loss, abs=1e-9)
+        assert one.score == pytest.approx(other.score, abs=1e-9)
+        wide = np.diff(one.interval) / np.diff(other.interval)
+        assert wide == pytest.approx(OUT_OF_FOLD_PAIR, rel=0.05)
+    few = over_folds(parts, model.objective, data, most=30)
+    assert 27 <= few.rows <= 30 and few.base != found.base
+    with pytest.raises(InputError, match="two rows or more of each fold"):
+        over_folds(parts, model.objective, data, most=3)
 
 
 def test_two_copies_of_a_column_are_one_group() -> None:

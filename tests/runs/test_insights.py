@@ -3,6 +3,7 @@ keeps it."""
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,16 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> linnet.Run:
     return linnet.train(
         str(folder / "table.csv"), target="y", epochs=3, widths=[8], folds=1, yardstick="none",
         columns={"hour": "number"}, out=folder / "run", echo=False,
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folds(tmp_path_factory: pytest.TempPathFactory) -> linnet.Run:
+    folder = tmp_path_factory.mktemp("folds")
+    table().write_csv(folder / "table.csv")
+    return linnet.train(
+        str(folder / "table.csv"), target="y", model="linear", test="folds", folds=1, penalty=0.01,
+        columns={"hour": "number"}, yardstick="none", out=folder / "run", echo=False,
     )  # fmt: skip
 
 
@@ -126,6 +137,53 @@ def test_intervals_are_those_of_the_test_rows(run: linnet.Run, numbers: linnet.R
     assert len(shares) >= 5 and shares == sorted(shares)
 
 
+def test_with_test_folds_each_row_is_judged_by_a_model_that_has_not_seen_it(
+    folds: linnet.Run, tmp_path: Path
+) -> None:
+    kept = folds._predictions("linear")
+    fold, test = kept["fold"], folds.metrics["models"]["linear"]["test"]
+    models = insights.fold_models(folds, "linear", 5)
+    for number, model in enumerate(models):
+        told = model.predict_proba(table().filter(pl.Series(fold == number)))
+        assert told == pytest.approx(kept["p"][fold == number], abs=1e-6)
+    found = folds.importance()
+    assert found.rows == ROWS and found.base == pytest.approx(test["log_loss"])
+    assert found["x"].significant and {each.name for each in found} == {"x", "hour", "kind"}
+    parts = folds.slices()
+    assert parts.whole == pytest.approx(test["accuracy"]) and parts.rows == ROWS
+    assert folds.dependence("hour").rows == ROWS
+    assert folds.intervals().notes == (conformal.FOLDS,)
+    sets, p = folds.cv_plus(), np.stack([each.predict_proba(table()) for each in models])
+    y = (kept["y"] == "yes").astype(int)
+    own = conformal.CrossCalibration(y, kept["p"], fold, ("no", "yes"), True)
+    assert np.array_equal(sets.sets(table(), 0.9).inside, own.sets(p, 0.9).inside)
+    assert sets.notes == ()
+    plain = insights.collect(folds)
+    assert plain["why"] == {} and plain["importance"]["linear"] == found.plain()
+    other = shutil.copytree(folds.path, tmp_path / "run")
+    (other / "folds" / "linear-3.safetensors").unlink()
+    for call in (linnet.Run(other).importance, linnet.Run(other).slices, linnet.Run(other).cv_plus):
+        with pytest.raises(InputError, match="folds/ does not hold the model of each fold"):
+            call()
+    assert linnet.Run(other).dependence("hour").rows == ROWS
+
+
+def test_cv_plus_by_the_members_of_a_net(tmp_path: Path) -> None:
+    run = linnet.train(
+        "diabetes", model="mlp", folds=3, epochs=2, widths=[4], out=tmp_path / "run", echo=False,
+        yardstick="none",
+    )  # fmt: skip
+    held = pl.read_parquet(run.path / "held" / "mlp.parquet")
+    x = linnet.read("diabetes").x.numpy()
+    low, high = run.cv_plus("mlp").interval(x[:7], 0.9)
+    mean = run.models["mlp"]
+    new = np.stack([replace(mean, module=each).predict(x[:7]) for each in mean.module.each])
+    ends = conformal.cv_plus(
+        *(held[name].to_numpy() for name in ("y", "prediction", "fold")), new, 0.9
+    )
+    assert np.array_equal(low, ends[0]) and np.array_equal(high, ends[1]) and len(low) == 7
+
+
 def test_residuals_and_penalties(run: linnet.Run, numbers: linnet.Run) -> None:
     test = numbers.metrics["models"]["linear"]["test"]
     assert f"MAE {test['mae']:.4g}" in numbers.errors().title
@@ -176,7 +234,7 @@ def test_a_path_without_coefficients_shows_the_loss(run: linnet.Run, tmp_path: P
 
 
 def test_what_a_task_does_not_have_is_refused(
-    run: linnet.Run, numbers: linnet.Run, tmp_path: Path
+    run: linnet.Run, numbers: linnet.Run, folds: linnet.Run, tmp_path: Path
 ) -> None:
     with pytest.raises(InputError, match="a threshold is for classes"):
         numbers.threshold()
@@ -188,12 +246,16 @@ def test_what_a_task_does_not_have_is_refused(
     digits = linnet.train("digits", model="linear", out=tmp_path / "d", echo=False, penalty=1.0)
     with pytest.raises(InputError, match="takes pictures; importance"):
         digits.importance()
-    folds = linnet.train(
-        "iris", model="linear", test="folds", out=tmp_path / "f", echo=False, penalty=0.1
-    )
+    none = shutil.copytree(folds.path, tmp_path / "none")
+    held = none / "predictions" / "linear.parquet"
+    pl.read_parquet(held).drop("fold").write_parquet(held)
     with pytest.raises(InputError, match="has no test rows, and rows that taught"):
-        folds.importance()
-    assert folds.intervals().notes == (conformal.FOLDS,)
+        linnet.Run(none).importance()
+    pl.read_parquet(held).with_columns(fold=pl.lit(3)).write_parquet(held)
+    with pytest.raises(InputError, match="does not name each fold from 0 to the last"):
+        linnet.Run(none).cv_plus()
+    with pytest.raises(InputError, match=r'those of "linear" are not kept: intervals\(\) has'):
+        numbers.cv_plus()
 
 
 def test_the_report_keeps_what_it_needs_of_the_rows(run: linnet.Run, tmp_path: Path) -> None:

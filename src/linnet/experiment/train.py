@@ -608,8 +608,9 @@ class Job:
         outputs = len(data.schema.classes) or len(data.schema.targets)
         if not len(data) or data.soft or len(data) * outputs > MAX_PREDICTIONS:
             return
-        if outputs != 2 or not data.schema.classes:
-            names = [name for name in names if isinstance(models[name].module, Mean)]
+        if len(data.schema.classes) != 2:
+            means = self.folds is None
+            names = [n for n in names if means and isinstance(models[n].module, Mean)]
         folder = self.path / directory.HELD
         for name in names:
             folder.mkdir(exist_ok=True)

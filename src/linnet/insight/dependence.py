@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from linnet.core.events import LARGEST
 from linnet.core.text import figure
 from linnet.errors import InputError
 from linnet.insight.evaluation import predict_raw
 from linnet.insight.fields import Field, fields_of, fixed, named
+from linnet.insight.plain import count, real, true, word, words
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -101,16 +103,29 @@ class Dependence:
 
     @classmethod
     def parse(cls, plain: Mapping[str, Any]) -> Dependence:
-        """From ``plain``."""
-        return cls(
-            tuple(plain["columns"]),
-            tuple(tuple(each) for each in plain["values"]),
-            tuple(plain["ordered"]),
-            tuple(plain["outputs"]),
-            {name: np.array(curve, np.float64) for name, curve in plain["curves"].items()},
-            int(plain["rows"]),
-            bool(plain["classifies"]),
+        """From ``plain``, which may come from anyone; raises ``ValueError`` or another error of
+        values if it is none."""
+        columns, ordered = words(plain["columns"]), tuple(map(true, plain["ordered"]))
+        values = tuple(
+            tuple(map(real if numbers else word, each))
+            for numbers, each in zip(ordered, plain["values"], strict=True)
         )
+        outputs = words(plain["outputs"])
+        shape = (len(outputs), *map(len, values))
+        curves = {
+            word(name): np.array(curve, np.float64) for name, curve in plain["curves"].items()
+        }
+        if not len(columns) == len(values) <= 2 or not curves or 0 in shape:
+            raise ValueError("a dependence on no column, or of no model")
+        for curve in curves.values():
+            if curve.shape != shape or not np.isfinite(curve).all():
+                raise ValueError(f"a curve of the shape {curve.shape}; expected {shape}")
+            if not (np.abs(curve) <= LARGEST).all():
+                raise ValueError("a mean prediction that is too large")
+        return cls(
+            columns, values, ordered, outputs, curves, count(plain["rows"]),
+            true(plain["classifies"]),
+        )  # fmt: skip
 
 
 class Model(NamedTuple):

@@ -31,6 +31,7 @@ from linnet.errors import InputError
 from linnet.insight.evaluation import predict_raw
 from linnet.insight.fields import Field, alike, exchanged, fields_of
 from linnet.insight.pairs import holm
+from linnet.insight.plain import count, pair, real, true, word, words
 from linnet.insight.shares import by_rows
 from linnet.insight.task import CHANCE, task_of
 
@@ -140,19 +141,28 @@ class Importances:
 
     @classmethod
     def parse(cls, plain: dict[str, Any]) -> Importances:
-        """From ``plain``."""
+        """From ``plain``, which may come from anyone; raises ``ValueError`` or another error of
+        values if it is none."""
         found = []
         for each in plain["columns"]:
-            low, high = map(float, each["interval"])
             loss, score, p, adjusted = (
-                float(each[key]) for key in ("loss", "score", "p_value", "p_adjusted")
+                real(each[key]) for key in ("loss", "score", "p_value", "p_adjusted")
             )
-            why = None if each.get("why") is None else str(each["why"])
-            names = tuple(map(str, each["columns"]))
-            shown = bool(each["significant"])
-            found.append(Importance(names, loss, (low, high), score, p, adjusted, shown, why))
-        told = {key: plain[key] for key in ("measure", "base", "score", "rows", "repeats")}
-        return cls(tuple(found), units=plain.get("units"), **told)
+            why = None if each.get("why") is None else word(each["why"])
+            names, ends = words(each["columns"]), pair(each["interval"])
+            shown = true(each["significant"])
+            found.append(Importance(names, loss, ends, score, p, adjusted, shown, why))
+        units = plain.get("units")
+        if units is not None:
+            by = word(units["by"], "group", "time")
+            units = {"by": by, "column": word(units["column"]), "units": count(units["units"])}
+        if not found:
+            raise ValueError("no column has an importance")
+        return cls(
+            tuple(found), word(plain["measure"], "log loss", "squared error"), real(plain["base"]),
+            word(plain["score"], "accuracy", "rmse"), count(plain["rows"]),
+            count(plain["repeats"]), units,
+        )  # fmt: skip
 
 
 class Part(NamedTuple):

@@ -23,6 +23,7 @@ from linnet.errors import InputError
 from linnet.insight.claims import Chance
 from linnet.insight.fields import Field, fields_of
 from linnet.insight.pairs import holm
+from linnet.insight.plain import count, pair, real, true, word
 from linnet.insight.shares import decided
 from linnet.insight.task import CHANCE
 
@@ -129,24 +130,25 @@ class Slices:
 
     @classmethod
     def parse(cls, plain: Mapping[str, Any]) -> Slices:
-        """From ``plain``."""
+        """From ``plain``, which may come from anyone; raises ``ValueError`` or another error of
+        values if it is none."""
+        kinds: dict[str, Any] = {
+            "column": word, "value": word, "why": word, "rows": count, "worse": true,
+            "interval": pair, "excess_interval": pair,
+        }  # fmt: skip
 
         def one(each: Mapping[str, Any]) -> Slice:
-            told: dict[str, Any] = {}
-            for key in Slice._fields:
-                if key not in each:
-                    continue
-                if key in ("interval", "excess_interval"):
-                    low, high = map(float, each[key])
-                    told[key] = low, high
-                elif key in ("column", "value", "why"):
-                    told[key] = str(each[key])
-                else:
-                    told[key] = each[key] if key in ("rows", "worse") else float(each[key])
-            return Slice(**{**told, "rows": int(told["rows"]), "worse": bool(told["worse"])})
+            known = [key for key in Slice._fields if key in each]
+            found = Slice(**{key: kinds.get(key, real)(each[key]) for key in known})
+            tested = [found.rest, found.excess, found.excess_interval, found.p_value]
+            if len({value is None for value in (*tested, found.p_adjusted)}) != 1:
+                raise ValueError("a slice with a part of a test")
+            return found
 
-        told = {key: plain[key] for key in ("score", "whole", "rows", "tested")}
-        return cls(tuple(map(one, plain["slices"])), **told)
+        return cls(
+            tuple(map(one, plain["slices"])), word(plain["score"], "accuracy", "rmse"),
+            real(plain["whole"]), count(plain["rows"]), count(plain["tested"]),
+        )  # fmt: skip
 
 
 def cuts_of(x: Tensor, schema: Schema) -> list[Cut]:

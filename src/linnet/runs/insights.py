@@ -538,7 +538,7 @@ def read(place: Place) -> dict[str, Any] | None:
         return None
     try:
         return parsed(plain)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
             f"{path}: expected what linnet report writes ({error!r}); remove it, and it is made "
             "again"
@@ -549,6 +549,7 @@ def parsed(plain: Mapping[str, Any]) -> dict[str, Any]:
     """``collect``'s content with objects in place of dicts."""
     from linnet.insight.dependence import Dependence
     from linnet.insight.importance import Importances
+    from linnet.insight.plain import count, real, word
     from linnet.insight.slices import Slices
 
     told = plain.get("threshold")
@@ -556,14 +557,14 @@ def parsed(plain: Mapping[str, Any]) -> dict[str, Any]:
         choice = told["choice"]
         told = {
             "choice": {
-                "rows": int(choice["rows"]),
-                "chosen": {"threshold": float(choice["chosen"]["threshold"])},
+                "rows": count(choice["rows"]),
+                "chosen": {"threshold": real(choice["chosen"]["threshold"])},
             },
-            "by_rows": str(told["by_rows"]),
-            "words": str(told["words"]),
+            "by_rows": word(told["by_rows"], "validation", "out-of-fold"),
+            "words": word(told["words"]),
         }
     return {
-        "why": {str(name): str(words) for name, words in plain.get("why", {}).items()},
+        "why": {name: word(words) for name, words in plain.get("why", {}).items()},
         "threshold": told,
         "importance": {k: Importances.parse(v) for k, v in plain.get("importance", {}).items()},
         "dependence": [Dependence.parse(each) for each in plain.get("dependence", [])],
