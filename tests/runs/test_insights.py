@@ -168,6 +168,43 @@ def test_with_test_folds_each_row_is_judged_by_a_model_that_has_not_seen_it(
     assert linnet.Run(other).dependence("hour").rows == ROWS
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"drop": "p"}, {"drop": "y"}, {"p": [1.0]}, {"p": "high"}, {"p": [0.5, float("nan")]},
+        {"fold": -1}, {"fold": "one"}, {"fold": 2**40}, {"y": 7}, {"row": 0.5},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_predictions_of_rows_that_chose_are_refused_by_name(
+    folds: linnet.Run, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    """``held/`` and ``predictions/`` may come from anyone."""
+    other = shutil.copytree(folds.path, tmp_path / "run")
+    for folder in ("held", "predictions"):
+        path = other / folder / "linear.parquet"
+        frame = pl.read_parquet(folds.path / "predictions" / "linear.parquet")
+        if "drop" in change:
+            frame = frame.drop(change["drop"])
+        else:
+            frame = frame.with_columns(**{name: pl.lit(value) for name, value in change.items()})
+        path.parent.mkdir(exist_ok=True)
+        frame.write_parquet(path)
+    calls = [linnet.Run(other).cv_plus, linnet.Run(other).slices]
+    calls += [linnet.Run(other).threshold] if "fold" not in change else []
+    refused = 0
+    for call in calls:
+        try:
+            call()
+        except InputError as error:
+            refused += 1
+            assert len(str(error)) < 1000
+    assert refused
+    (other / "held" / "linear.parquet").write_bytes(b"PAR1")
+    with pytest.raises((InputError, DataError), match=r"linear\.parquet"):
+        linnet.Run(other)._predictions("linear", "held")
+
+
 def test_cv_plus_by_the_members_of_a_net(tmp_path: Path) -> None:
     run = linnet.train(
         "diabetes", model="mlp", folds=3, epochs=2, widths=[4], out=tmp_path / "run", echo=False,
