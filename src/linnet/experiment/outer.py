@@ -127,9 +127,9 @@ class Outer:
         with _quiet(number, self.count):
             for name in self._models:
                 model = fit(only(ready.recipe, name), train, chooses, world=world)
-                raws[name] = evaluation.predict_raw(model.module, test.x)
                 if models is not None and name != BASELINE:
                     model.save(models / directory.model_of(number, name))
+                raws[name] = evaluation.predict_raw(model.module, test.x)
                 record.write(self._event(name, number))
             trees = measured(ready)
         if trees.raw is None:

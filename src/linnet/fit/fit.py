@@ -105,8 +105,6 @@ def fit(
                 with progress.spent.on("evaluate"), _seeded(network, recipe.seed, step.index):
                     scores = scorer.scores()
                 progress.judge(step, *scores)
-                if train.schema.example == "row":
-                    progress.trace(step)
                 if progress.stale:
                     break
             if checkpoints is not None and checkpoints.due(step):

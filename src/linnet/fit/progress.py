@@ -92,7 +92,7 @@ class Progress:
                 )
             )
 
-    def trace(self, step: Step) -> None:
+    def _trace(self, step: Step) -> None:
         """Write the largest coefficients at a solved penalty of a path, if it is one."""
         if step.reason is None or "penalty" not in step.values or not self.record.writes:
             return
@@ -129,6 +129,7 @@ class Progress:
                     train=train,
                 )
             )
+        self._trace(step)
         if self.index:
             self.record.write(self.spent.event(self.model, self.index, self.method))
         loss = valid.get("loss", -float(self.index))

@@ -158,7 +158,7 @@ class Solve(Method):
         self._restored = dict(state)
 
     def coefficients(self) -> Tensor | None:
-        several = len(self.penalties) > 1
+        several = len(self.penalties) > 1 and len(self.network.spec.inputs) == 1  # no picture
         return self.network.linear.weight.detach() if several else None
 
     @torch.inference_mode()

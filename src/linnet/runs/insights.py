@@ -584,4 +584,8 @@ def keep(run: Run) -> None:
 def found(run: Run) -> dict[str, Any]:
     """What ``insight.json`` keeps; if there is none, it is computed."""
     kept = read(run.place)
-    return parsed(collect(run)) if kept is None else kept
+    if kept is None:
+        return parsed(collect(run))
+    if run.chosen not in kept["importance"]:
+        raise InputError(f"{run.path / FILE} is of other models than the run; remove it")
+    return kept

@@ -169,7 +169,7 @@ def importance_part(document: Document, run: Run, kept: dict[str, Any] | str) ->
     why = kept if isinstance(kept, str) else kept["why"].get("importance")
     if run._manifest(run.chosen).schema_.example != "row":
         return []
-    if isinstance(kept, str) or run.chosen not in kept["importance"]:
+    if isinstance(kept, str) or not kept.get("importance"):
         return [tag("h2", title), tag("p", str(why or "not computed"), class_="none")]
     parts = [document.figure(title, lambda: importance(kept["importance"]))]
     grouped = [each.name for each in kept["importance"][run.chosen] if len(each.columns) > 1]
