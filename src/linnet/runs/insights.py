@@ -79,10 +79,6 @@ MOST_SLICES = 100
 MOST_COEFFICIENTS = 100
 """The most coefficients of a path of penalties that are shown."""
 
-MANY_CLASSES = (
-    "{classes:,} classes: a run keeps the largest probabilities alone, and a set needs all of them"
-)
-
 LEVELS = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99)
 
 
@@ -226,7 +222,21 @@ def positive(run: Run, model: str) -> tuple[Array, Array, Array | None, str]:
     if len(classes) != 2:
         raise InputError(f"a threshold is for two classes, and this run has {len(classes)}")
     found = run._predictions(model)
-    return found["y"] == classes[1], found["p"][:, 1], found.get("group"), str(classes[1])
+    p = _probabilities(run, found, 2)
+    return found["y"] == classes[1], p[:, 1], found.get("group"), str(classes[1])
+
+
+def _probabilities(run: Run, found: Mapping[str, Array], classes: int) -> Array:
+    """The probabilities (rows, classes) among predictions."""
+    if "top" in found:
+        raise InputError(
+            f"{classes:,} classes: a run keeps the largest probabilities alone, and a set needs "
+            "all of them"
+        )
+    p = found.get("p")
+    if p is None or p.shape[1] != classes:
+        raise InputError(f"{run.path}: its predictions do not hold {classes} probabilities a row")
+    return p
 
 
 def roc(run: Run) -> dict[str, Curves]:
@@ -334,19 +344,24 @@ def cv_plus(run: Run, model: str) -> CvPlus:
         fold = _checked(found["fold"])
     schema = models[0].schema
     classifies = schema.task == "classification"
-    if classifies and "top" in found:
-        raise InputError(MANY_CLASSES.format(classes=len(schema.classes)))
     if len(models) != int(fold.max()) + 1:
         raise InputError(f"{run.path}: {len(models)} models for {int(fold.max()) + 1} folds")
     names = schema.names if classifies else schema.targets
-    y, held = found["y"], found["p" if classifies else "prediction"]
     if classifies:
         places = {str(label): code for code, label in enumerate(schema.classes)}
-        y = np.array([places.get(str(label), -1) for label in y.tolist()])
+        y = np.array([places.get(str(label), -1) for label in found["y"].tolist()])
+        held = _probabilities(run, found, len(names))
     else:
-        y, held = (np.asarray(each, np.float64).reshape(len(each), -1) for each in (y, held))
+        y, held = (_numbers(run, found[name]) for name in ("y", "prediction"))
     by = None if test is None or test.interval is None else test.interval.by
     return CvPlus(CrossCalibration(y, held, fold, tuple(names), classifies, by), tuple(models))
+
+
+def _numbers(run: Run, values: Array) -> Array:
+    """Numbers (rows,) or (rows, targets) as (rows, targets)."""
+    if values.dtype.kind not in "iuf" or values.ndim > 2:
+        raise InputError(f"{run.path}: the columns y and prediction do not hold numbers")
+    return np.asarray(values, np.float64).reshape(len(values), -1)
 
 
 def _members(run: Run, model: str) -> tuple[dict[str, Array], list[Artifact]]:
@@ -397,11 +412,9 @@ def _told(
     fold = found.get("fold")
     if test.classes is None:
         return found["y"], found["prediction"], None, by, fold
-    if "top" in found:
-        raise InputError(MANY_CLASSES.format(classes=len(test.classes)))
     places = {label: code for code, label in enumerate(test.classes)}
     y = np.array([places.get(label, -1) for label in found["y"].tolist()])
-    return y, found["p"], list(test.classes), by, fold
+    return y, _probabilities(run, found, len(test.classes)), list(test.classes), by, fold
 
 
 @dataclass(frozen=True)
