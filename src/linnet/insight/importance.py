@@ -219,7 +219,7 @@ def over_folds(
     its own rows. Columns are grouped by ``data``, the rows as the model of all rows sees them.
 
     The standard errors are ``OUT_OF_FOLD_PAIR`` times as large as those of as many test rows: so
-    the intervals hold the importance for the line that is fitted to all rows in 94 to 99 %, and lie
+    the intervals hold the importance for the line that is fitted to all rows in 93 to 99 %, and lie
     above 0 for at most 1 % of columns of noise (50 and 200 rows; ``benchmarks/importance.py
     folds``). Raises ``InputError`` for pictures and for a part of fewer than two rows.
     """
