@@ -13,6 +13,7 @@ import pytest
 
 import linnet
 from helpers import ParsedPage
+from linnet import figures
 from linnet.errors import DataError, InputError
 from linnet.insight import conformal
 from linnet.insight.evaluation import predict_raw
@@ -151,6 +152,7 @@ def test_with_test_folds_each_row_is_judged_by_a_model_that_has_not_seen_it(
     assert found["x"].significant and {each.name for each in found} == {"x", "hour", "kind"}
     parts = folds.slices()
     assert parts.whole == pytest.approx(test["accuracy"]) and parts.rows == ROWS
+    assert parts.folds == found.folds == 5
     assert folds.dependence("hour").rows == ROWS
     assert folds.intervals().notes == (conformal.FOLDS,)
     sets, p = folds.cv_plus(), np.stack([each.predict_proba(table()) for each in models])
@@ -160,6 +162,9 @@ def test_with_test_folds_each_row_is_judged_by_a_model_that_has_not_seen_it(
     assert sets.notes == ()
     plain = insights.collect(folds)
     assert plain["why"] == {} and plain["importance"]["linear"] == found.plain()
+    kept = insights.parsed(plain)
+    assert kept["importance"]["linear"] == found and kept["slices"]["linear"].folds == 5
+    assert "each predicted without its fold" in figures.importance(kept["importance"]).title
     other = shutil.copytree(folds.path, tmp_path / "run")
     (other / "folds" / "linear-3.safetensors").unlink()
     for call in (linnet.Run(other).importance, linnet.Run(other).slices, linnet.Run(other).cv_plus):
