@@ -3,6 +3,7 @@ keeps it."""
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from linnet.insight import conformal
 from linnet.insight.evaluation import predict_raw
 from linnet.insight.importance import importance
 from linnet.insight.thresholds import choose
+from linnet.networks.mean import Mean
 from linnet.runs import insights
 from linnet.show.report.page import write
 
@@ -195,7 +197,7 @@ def test_predictions_of_rows_that_chose_are_refused_by_name(
             frame = frame.with_columns(**{name: pl.lit(value) for name, value in change.items()})
         path.parent.mkdir(exist_ok=True)
         frame.write_parquet(path)
-    calls = [linnet.Run(other).cv_plus, linnet.Run(other).slices]
+    calls: list[Callable[[], object]] = [linnet.Run(other).cv_plus, linnet.Run(other).slices]
     calls += [linnet.Run(other).threshold] if "fold" not in change else []
     refused = 0
     for call in calls:
@@ -219,10 +221,10 @@ def test_cv_plus_by_the_members_of_a_net(tmp_path: Path) -> None:
     x = linnet.read("diabetes").x.numpy()
     low, high = run.cv_plus("mlp").interval(x[:7], 0.9)
     mean = run.models["mlp"]
+    assert isinstance(mean.module, Mean)
     new = np.stack([replace(mean, module=each).predict(x[:7]) for each in mean.module.each])
-    ends = conformal.cv_plus(
-        *(held[name].to_numpy() for name in ("y", "prediction", "fold")), new, 0.9
-    )
+    y, prediction, fold = (held[name].to_numpy() for name in ("y", "prediction", "fold"))
+    ends = conformal.cv_plus(y, prediction, fold, new, 0.9)
     assert np.array_equal(low, ends[0]) and np.array_equal(high, ends[1]) and len(low) == 7
 
 
