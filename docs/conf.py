@@ -128,8 +128,8 @@ nitpick_ignore_regex = [
     ("py:class", r"linnet\.(data\.(column|split)\.\w+|objectives\.base\.(Score|Target))"),
     ("py:class", r"linnet\.(networks\.linear\.Linear|runs\.curve\.LearningCurve)"),
     ("py:class", r"Tensor|Array|Axis|Interval|World|Split|Finding|Column|Manifest|Mapping\[str"),
-    ("py:class", r"Metrics|Reason|Scores|Yardstick|Codes|Path"),
-    ("py:class", r"Importances|Dependence|Slices|Curves|Cut|CvPlus|Threshold|Calibration"),
+    ("py:class", r"Metrics|Reason|Scores|Yardstick|Codes|Path|CvPlus"),
+    ("py:class", r"Importances|Dependence|Slices|Curves|Cut|Threshold|Calibration"),
     ("py:class", r"Decision|Sets"),
     ("py:class", r"linnet\.(line\.triangle\.Triangle|data\.pictures\.ground\.Layout)"),
 ]

@@ -3,6 +3,7 @@ keeps it."""
 
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,11 +14,13 @@ import pytest
 
 import linnet
 from helpers import ParsedPage
+from linnet import figures
 from linnet.errors import DataError, InputError
 from linnet.insight import conformal
 from linnet.insight.evaluation import predict_raw
 from linnet.insight.importance import importance
 from linnet.insight.thresholds import choose
+from linnet.networks.mean import Mean
 from linnet.runs import insights
 from linnet.show.report.page import write
 
@@ -151,6 +154,7 @@ def test_with_test_folds_each_row_is_judged_by_a_model_that_has_not_seen_it(
     assert found["x"].significant and {each.name for each in found} == {"x", "hour", "kind"}
     parts = folds.slices()
     assert parts.whole == pytest.approx(test["accuracy"]) and parts.rows == ROWS
+    assert parts.folds == found.folds == 5
     assert folds.dependence("hour").rows == ROWS
     assert folds.intervals().notes == (conformal.FOLDS,)
     sets, p = folds.cv_plus(), np.stack([each.predict_proba(table()) for each in models])
@@ -160,6 +164,9 @@ def test_with_test_folds_each_row_is_judged_by_a_model_that_has_not_seen_it(
     assert sets.notes == ()
     plain = insights.collect(folds)
     assert plain["why"] == {} and plain["importance"]["linear"] == found.plain()
+    kept = insights.parsed(plain)
+    assert kept["importance"]["linear"] == found and kept["slices"]["linear"].folds == 5
+    assert "each predicted without its fold" in figures.importance(kept["importance"]).title
     other = shutil.copytree(folds.path, tmp_path / "run")
     (other / "folds" / "linear-3.safetensors").unlink()
     for call in (linnet.Run(other).importance, linnet.Run(other).slices, linnet.Run(other).cv_plus):
@@ -190,7 +197,7 @@ def test_predictions_of_rows_that_chose_are_refused_by_name(
             frame = frame.with_columns(**{name: pl.lit(value) for name, value in change.items()})
         path.parent.mkdir(exist_ok=True)
         frame.write_parquet(path)
-    calls = [linnet.Run(other).cv_plus, linnet.Run(other).slices]
+    calls: list[Callable[[], object]] = [linnet.Run(other).cv_plus, linnet.Run(other).slices]
     calls += [linnet.Run(other).threshold] if "fold" not in change else []
     refused = 0
     for call in calls:
@@ -214,10 +221,10 @@ def test_cv_plus_by_the_members_of_a_net(tmp_path: Path) -> None:
     x = linnet.read("diabetes").x.numpy()
     low, high = run.cv_plus("mlp").interval(x[:7], 0.9)
     mean = run.models["mlp"]
+    assert isinstance(mean.module, Mean)
     new = np.stack([replace(mean, module=each).predict(x[:7]) for each in mean.module.each])
-    ends = conformal.cv_plus(
-        *(held[name].to_numpy() for name in ("y", "prediction", "fold")), new, 0.9
-    )
+    y, prediction, fold = (held[name].to_numpy() for name in ("y", "prediction", "fold"))
+    ends = conformal.cv_plus(y, prediction, fold, new, 0.9)
     assert np.array_equal(low, ends[0]) and np.array_equal(high, ends[1]) and len(low) == 7
 
 

@@ -70,7 +70,7 @@ def importance(found: Mapping[str, Importances]) -> Figure:
         data.append(_intervals([each.interval for each in own], at))
     title = (
         f"Growth of the {last.measure} when the values of a column are exchanged, 95 % intervals · "
-        f"{last.rows:,} test rows"
+        f"{_rows(last.rows, last.folds)}"
     )
     if len(last) > len(shown):
         title += f" · the {len(shown)} largest of {len(last)}"
@@ -102,6 +102,11 @@ def importance(found: Mapping[str, Importances]) -> Figure:
     )  # fmt: skip
 
 
+def _rows(rows: int, folds: int) -> str:
+    """So many test rows, or rows of a cross-validation."""
+    return f"{rows:,} rows, each predicted without its fold" if folds else f"{rows:,} test rows"
+
+
 def _intervals(intervals: Sequence[tuple[float, float]], at: Sequence[float]) -> Json:
     """Intervals (low, high) as horizontal lines at the heights ``at``."""
     x = [end for low, high in intervals for end in (low, high, np.nan)]
@@ -131,7 +136,7 @@ def dependence(found: Sequence[Dependence]) -> Figure:
     width = (1 - GAP * (len(found) - 1)) / len(found)
     first = found[0]
     figure_layout = layout(
-        f"Mean prediction of {first.rows:,} test rows, all with the same value of a column",
+        f"Mean prediction of {first.rows:,} rows, all with the same value of a column",
         height=400, hovermode="closest",
     )  # fmt: skip
     data: list[Json] = []
@@ -188,7 +193,7 @@ def dependence_pair(found: Dependence) -> Figure:
     width = (1 - GAP * (len(found.curves) - 1)) / len(found.curves)
     one, other = found.columns
     figure_layout = layout(
-        f"Mean prediction by {text(one)} and {text(other)}, {found.rows:,} test rows",
+        f"Mean prediction by {text(one)} and {text(other)}, {found.rows:,} rows",
         height=400, hovermode="closest",
     )  # fmt: skip
     places, ticks = _places(found.values[0], ordered=found.ordered[0])
@@ -286,7 +291,7 @@ def slices(found: Slices, model: str = "", most: int = MAX_BARS) -> Figure:
         )  # fmt: skip
     data.append(_upright(unit * found.whole, (-0.5, len(shown) - 0.5)))
     told = percent(found.whole) if accuracy else figure(found.whole)
-    title = f"Worst of {found.tested} slices of {found.rows:,} test rows"
+    title = f"Worst of {found.tested} slices of {_rows(found.rows, found.folds)}"
     title += f", {text(model)}" if model else ""
     title += f" · dotted: all rows, {'accuracy' if accuracy else 'RMSE'} {told}"
     ticks = {"tickvals": places, "ticktext": labels, "range": [len(shown) - 0.5, -0.5]}

@@ -84,7 +84,8 @@ class Importances:
 
     ``measure`` is "log loss" (nats) or "squared error" (unit of the target, squared), ``base`` its
     mean on the rows as they are; ``score`` is "accuracy" or "rmse". ``units`` says on what the
-    intervals rest, if not on independent rows.
+    intervals rest, if not on independent rows. ``folds`` is the number of folds, if each row is
+    predicted without its own; else 0.
     """
 
     columns: tuple[Importance, ...]
@@ -94,6 +95,7 @@ class Importances:
     rows: int
     repeats: int
     units: dict[str, Any] | None = None
+    folds: int = 0
 
     def __iter__(self) -> Any:
         return iter(self.columns)
@@ -137,6 +139,7 @@ class Importances:
         """As a dict for JSON; ``Importances.parse`` is the inverse."""
         told = {key: getattr(self, key) for key in ("measure", "base", "score", "rows", "repeats")}
         units = {} if self.units is None else {"units": self.units}
+        units |= {"folds": self.folds} if self.folds else {}
         return {**told, **units, "columns": [each.plain() for each in self.columns]}
 
     @classmethod
@@ -161,7 +164,7 @@ class Importances:
         return cls(
             tuple(found), word(plain["measure"], "log loss", "squared error"), real(plain["base"]),
             word(plain["score"], "accuracy", "rmse"), count(plain["rows"]),
-            count(plain["repeats"]), units,
+            count(plain["repeats"]), units, count(plain.get("folds", 0)),
         )  # fmt: skip
 
 
@@ -277,7 +280,7 @@ def _of_parts(
     every.sort(key=lambda each: -each.loss)
     return Importances(
         tuple(every), judge.measure, float(base.mean()), judge.score, len(data), len(orders),
-        None if units is None else units.facts(),
+        None if units is None else units.facts(), len(parts) if len(parts) > 1 else 0,
     )  # fmt: skip
 
 

@@ -94,13 +94,15 @@ class Slices:
     """The slices of all rows, the worst first: by the lower end of the interval of the excess.
 
     ``score`` is "accuracy" or "rmse"; ``whole`` that of all ``rows``; ``tested`` the number of
-    slices with a test, for which Holm's correction is."""
+    slices with a test, for which Holm's correction is. ``folds`` is the number of folds, if each
+    row is predicted without its own; else 0."""
 
     slices: tuple[Slice, ...]
     score: str
     whole: float
     rows: int
     tested: int
+    folds: int = 0
 
     def __iter__(self) -> Any:
         return iter(self.slices)
@@ -134,6 +136,7 @@ class Slices:
     def plain(self, most: int | None = None) -> dict[str, Any]:
         """As a dict for JSON, with the ``most`` worst slices; ``Slices.parse`` is the inverse."""
         told = {key: getattr(self, key) for key in ("score", "whole", "rows", "tested")}
+        told |= {"folds": self.folds} if self.folds else {}
         return {**told, "slices": [each.plain() for each in self.slices[:most]]}
 
     @classmethod
@@ -156,6 +159,7 @@ class Slices:
         return cls(
             tuple(map(one, plain["slices"])), word(plain["score"], "accuracy", "rmse"),
             real(plain["whole"]), count(plain["rows"]), count(plain["tested"]),
+            count(plain.get("folds", 0)),
         )  # fmt: skip
 
 

@@ -201,8 +201,10 @@ def slices(run: Run, model: str, rows: Dataset, data: Any = None) -> Slices:
 
     found, parts = run.models[model], _parts(run, model, rows, data)
     raw = predicted(parts, len(rows))
-    spread = 1.0 if len(parts) == 1 else out_of_fold(len(parts))
-    return work(found.objective, raw, rows, cuts_of(rows.x, found.schema), spread)
+    folds = len(parts) if len(parts) > 1 else 0
+    spread = out_of_fold(folds) if folds else 1.0
+    told = work(found.objective, raw, rows, cuts_of(rows.x, found.schema), spread)
+    return replace(told, folds=folds)
 
 
 @dataclass(frozen=True)
