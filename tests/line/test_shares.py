@@ -25,7 +25,7 @@ from linnet.networks.linear import Linear
 from linnet.objectives.logistic import Logistic
 from linnet.objectives.softmax import Softmax
 from linnet.objectives.squared import Squared
-from ranks import one_thread, together
+from ranks import one_thread, sampling, together
 
 CASES = [
     "squares", "narrow", "weights", "logistic", "softmax", "newton", "wide", "few", "constant",
@@ -80,10 +80,10 @@ def method_of(world: World, name: str, count: int, penalties: list[float]) -> so
 
 def solved(world: World, name: str, count: int) -> dict[str, Any]:
     """The fit of a case with so many shares; this rank has its rows alone."""
-    solving.SAMPLE = 400 if name == "sampled" else 6_000
-    method = method_of(world, name, count, [case(name)[-1]["alpha"]])
-    network, problem = method.network, method.whole
-    *_, last = method
+    with sampling(400 if name == "sampled" else solving.SAMPLE):
+        method = method_of(world, name, count, [case(name)[-1]["alpha"]])
+        network, problem = method.network, method.whole
+        *_, last = method
     assert last.reason is not None and last.reason.converged
     found = torch.cat([network.linear.weight.T, network.linear.bias[None]]).detach()
     known = certify(problem, found)

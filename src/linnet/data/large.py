@@ -25,7 +25,8 @@ NUMBERS = 1 << 20
 """About how many numbers of a few columns are read at once."""
 
 TOGETHER = 16
-"""Summaries are merged when there are this many, as each merging sorts the values of all."""
+"""Summaries are merged when there are this many, as each merging sorts the values of all; at once
+if the values are too many to be kept."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,6 +132,6 @@ def _summaries(
                 large.append(name)
                 continue
             found[name].append(Summary.of(without(series, reading.missing)))
-            if len(found[name]) == TOGETHER:
+            if len(found[name]) == TOGETHER or found[name][0].unique is None:
                 found[name] = [reduce(add, found[name])]
     return {name: reduce(add, found[name]) for name in names if name not in large}, large

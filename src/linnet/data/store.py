@@ -476,9 +476,12 @@ class _Writer:
                 self._scatter(start, arrays, part, scatter, rest)
         self._gather()
         plan = self.plan
-        seen = [np.concatenate(each) for each in zip(*self.seen, strict=True)]
-        for name, array in zip(("seen_x", "seen_y", "seen_part"), seen, strict=True):
-            files.write(self.place / f"{name}.bin", np.ascontiguousarray(array).tobytes())
+        seen = zip(*self.seen, strict=True)
+        for name, arrays in zip(("seen_x", "seen_y", "seen_part"), seen, strict=True):
+            with files.fresh(self.place / f"{name}.bin") as out:
+                for array in arrays:
+                    out.write(np.ascontiguousarray(array).data)
+                files.flush(out)
         return {
             "format": FORMAT,
             "name": plan.name,
@@ -487,7 +490,10 @@ class _Writer:
             "rows": dict(zip(PARTS, self.rows, strict=True)),
             "arrays": self.arrays,
             "places": self.places,
-            "seen": {"schema": plan.draft.plain(), "rows": len(seen[0])},
+            "seen": {
+                "schema": plan.draft.plain(),
+                "rows": sum(len(part) for *_, part in self.seen),
+            },
         }
 
     def _encoded(self) -> Iterator[tuple[int, dict[str, Array], Array]]:

@@ -378,7 +378,8 @@ def _samples(problem: LinearProblem) -> Callable[[int, bool], LinearProblem]:
     def parts(rows: int, last: bool) -> LinearProblem:
         each = [round(rows * (len(order) / problem.rows)) for order in orders]
         if count > 1:
-            each = [some // ALIGNED * ALIGNED for some in each]
+            each = [max(some // ALIGNED, 1) * ALIGNED for some in each]
+            each = [min(some, len(order)) for some, order in zip(each, orders, strict=True)]
         starts = [
             len(order) - some if last else 0 for order, some in zip(orders, each, strict=True)
         ]
