@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import linnet
+from linnet.cli import app
 from linnet.data import store
 from linnet.errors import DataError, InputError, LinnetError, RecipeError
 from linnet.fit.settings import read_recipe
@@ -105,6 +106,15 @@ def test_a_store_is_chosen_where_the_rows_would_not_fit(
     monkeypatch.setattr(store, "fits", lambda _: False)
     run = trained(place, tmp_path / "run", target="number", drop="label", model="linear")
     assert read_recipe(run.path / "recipe.toml")["store"] == str(tmp_path / "linnet" / "store")
+
+
+def test_the_command_line_takes_the_folder(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["train", str(place), "--target", "label", "--store", str(tmp_path / "s")]
+    app([*words, "--print-recipe"], standalone_mode=False)
+    assert f'store = "{tmp_path / "s"}"' in capsys.readouterr().out
+    assert len(list((tmp_path / "s").iterdir())) == 1
 
 
 @pytest.mark.parametrize(
