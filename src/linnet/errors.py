@@ -141,9 +141,17 @@ class Interrupted(WorkError):
 
 
 class LostRank(WorkError):
-    """One of the processes that train together has ended, or does not answer."""
+    """One of the processes that train together has ended, or does not answer.
+
+    ``killed`` are the numbers of the ranks that have ended.
+    """
 
     exit_code = 2
+    killed: Sequence[int] = ()
+
+    def add(self, words: str) -> None:
+        """Add words to the message."""
+        self.args = (f"{self}; {words}",)
 
 
 class FetchError(WorkError):

@@ -62,7 +62,7 @@ def case(name: str) -> tuple[Any, Solver, Any, Tensor, Tensor | None, dict[str, 
     return Squared(), LeastSquares(), held, torch.from_numpy(raw[:, :1]), weight, settings
 
 
-def solved(world: World, name: str, count: int) -> dict[str, Any]:
+def method_of(world: World, name: str, count: int, penalties: list[float]) -> solving.Solve:
     """The fit of a case with so many shares; this rank has its rows alone."""
     objective, solver, x, y, weight, settings = case(name)
     shares = world.shares(len(y), count)
@@ -73,9 +73,15 @@ def solved(world: World, name: str, count: int) -> dict[str, Any]:
         lengths=[part.stop - part.start for part in shares], count=count, **settings,
     )  # fmt: skip
     network = Linear(Linear.Spec(inputs=(x.shape[1],), outputs=settings["outputs"], scale="none"))
-    method = solving.Solve(
-        network.double(), problem, solver, penalties=[settings["alpha"]], tol=1e-9, max_iter=500
+    return solving.Solve(
+        network.double(), problem, solver, penalties=penalties, tol=1e-9, max_iter=500
     )
+
+
+def solved(world: World, name: str, count: int) -> dict[str, Any]:
+    """The fit of a case with so many shares; this rank has its rows alone."""
+    method = method_of(world, name, count, [case(name)[-1]["alpha"]])
+    network, problem = method.network, method.whole
     with sampling(400 if name == "sampled" else solving.SAMPLE):
         *_, last = method
     assert last.reason is not None and last.reason.converged
@@ -93,8 +99,27 @@ def every(world: World, count: int) -> dict[str, dict[str, Any]]:
     return {name: solved(world, name, count) for name in CASES}
 
 
+def both(world: World) -> dict[str, Any]:
+    """What the tests of two ranks want to know, in one start of them."""
+    return {
+        "every": every(world, 8),
+        "resumed": resumed(world, 8),
+        "ill": ill(world, 2),
+        "separable": separable(world),
+        "broken": broken(world),
+    }
+
+
+@pytest.fixture(scope="module")
+def pair() -> list[dict[str, Any]]:
+    """What each of two ranks has found."""
+    return together(2, both)
+
+
 @pytest.mark.multiprocess
-def test_the_same_shares_give_the_same_bits_on_one_two_three_and_four_ranks() -> None:
+def test_the_same_shares_give_the_same_bits_on_one_two_three_and_four_ranks(
+    pair: list[dict[str, Any]],
+) -> None:
     with one_thread():
         one, plain = every(World(), 8), every(World(), 1)
     for name, found in one.items():
@@ -102,10 +127,38 @@ def test_the_same_shares_give_the_same_bits_on_one_two_three_and_four_ranks() ->
         assert torch.allclose(found["theta"], plain[name]["theta"], rtol=close, atol=close), name
         assert found["gap"] is not None and plain[name]["gap"] is not None, name
     for size in (2, 3, 4):
-        for rank, found in enumerate(together(size, every, 8)):
+        many = together(size, every, 8) if size > 2 else [found["every"] for found in pair]
+        for rank, found in enumerate(many):
             for name in CASES:
                 assert torch.equal(found[name]["theta"], one[name]["theta"]), (name, size, rank)
                 assert found[name] | {"theta": 0} == one[name] | {"theta": 0}, (name, size, rank)
+
+
+def resumed(world: World, count: int) -> dict[str, list[Tensor]]:
+    """The coefficients at the end of a path of penalties: without a stop, and from the states after
+    some steps, in the midst of a penalty and at its end."""
+    found = {}
+    for name in ("logistic", "softmax", "newton"):
+        whole = method_of(world, name, count, [1.0, 0.01])
+        states = [whole.state() for _ in whole]
+        found[name] = [whole.network.linear.weight.detach()]
+        for number in (1, 2, len(states) // 2, len(states) - 2):
+            again = method_of(world, name, count, [1.0, 0.01])
+            again.restore(states[number])
+            list(again)
+            found[name].append(again.network.linear.weight.detach())
+    return found
+
+
+@pytest.mark.multiprocess
+def test_a_line_on_ranks_goes_on_to_the_same_bits(pair: list[dict[str, Any]]) -> None:
+    """A checkpoint then holds the coefficients at the start of a penalty."""
+    with one_thread():
+        one = resumed(World(), 8)
+    for found in (one, *(each["resumed"] for each in pair)):
+        for name, (whole, *again) in found.items():
+            assert torch.equal(whole, one[name][0]), name
+            assert all(torch.equal(each, whole) for each in again), name
 
 
 def ill(world: World, count: int) -> list[tuple[float, float, float]]:
@@ -136,12 +189,14 @@ def ill(world: World, count: int) -> list[tuple[float, float, float]]:
 
 
 @pytest.mark.multiprocess
-def test_ill_conditioned_least_squares_is_as_accurate_on_two_ranks() -> None:
+def test_ill_conditioned_least_squares_is_as_accurate_on_two_ranks(
+    pair: list[dict[str, Any]],
+) -> None:
     """Each rank's triangle, gathered, is factorised once more; second moments alone were off by
     9e-3 and by 1e3."""
     plain = ill(World(), 1)
     assert [rank for _, rank, _ in plain] == [20, 20, 19]
-    for found in together(2, ill, 2):
+    for found in (each["ill"] for each in pair):
         for (error, rank, apart), (before, known, _) in zip(found, plain, strict=True):
             assert error <= max(10 * before, 1e-12) and rank == known and apart == 0.0
 
@@ -196,9 +251,9 @@ def separable(world: World) -> list[str]:
 
 
 @pytest.mark.multiprocess
-def test_separation_of_some_rows_is_found_on_two_ranks() -> None:
+def test_separation_of_some_rows_is_found_on_two_ranks(pair: list[dict[str, Any]]) -> None:
     assert separable(World()) == ["separation", "converged"]
-    assert together(2, separable) == [["separation", "converged"]] * 2
+    assert [each["separable"] for each in pair] == [["separation", "converged"]] * 2
 
 
 def broken(world: World) -> str:
@@ -214,8 +269,8 @@ def broken(world: World) -> str:
 
 
 @pytest.mark.multiprocess
-def test_a_number_that_one_rank_has_is_an_error_on_all() -> None:
-    first, second = together(2, broken)
+def test_a_number_that_one_rank_has_is_an_error_on_all(pair: list[dict[str, Any]]) -> None:
+    first, second = (each["broken"] for each in pair)
     assert "column 1: a number is missing" in first and first == second
 
 

@@ -281,8 +281,7 @@ def _on_ranks(
                 _help(tried[0], out, {**options, "world": world})
     except LinnetError as error:
         error.silent = error.silent if isinstance(error, LostRank) else error.silent or not lead
-        if not error.silent:
-            parallel.said()
+        parallel.told(error)
         _leave_at_once(error.exit_code)
         raise
 

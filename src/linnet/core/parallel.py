@@ -7,6 +7,7 @@ import math
 import os
 import platform
 import re
+import signal
 import tempfile
 import threading
 import time
@@ -42,6 +43,9 @@ ones."""
 
 ROLL_SECONDS = 2.0
 """When a rank is lost, the others have this long to say that they are there."""
+
+KILLED = "was lost: killed, perhaps for want of memory, or its machine is gone"
+"""What ranks say of one that has ended; a launcher on its machine knows the signal."""
 
 ORPHAN_SECONDS = 1.0
 """How often a rank looks whether its launcher lives."""
@@ -274,10 +278,10 @@ class World:
             found.silent = not self.lead or bool(word.get("told"))
             return found
         names = [self._name(rank) for rank in missing] or [f"one of {self.size} ranks"]
-        why = "was lost: killed, perhaps for want of memory, or its machine is gone"
-        if any(word in str(error).lower() for word in ("timed out", "timeout")):
-            why = f"has not answered for {timeout():g} s"
+        silent = any(word in str(error).lower() for word in ("timed out", "timeout"))
+        why = f"has not answered for {timeout():g} s" if silent else KILLED
         lost = LostRank(f"{' and '.join(names)} {why}")
+        lost.killed = () if silent else missing
         lost.silent = self.rank != min(here)
         return lost
 
@@ -310,17 +314,21 @@ class World:
 
     def _name(self, rank: int) -> str:
         """A rank with its host and process, as far as they are known."""
-        where = f" ({self.names[rank]})" if self.names else ""
-        return f"rank {rank} of {self.size}{where}"
+        return _named(rank, self.size, self.names[rank] if self.names else "")
 
     def _named(self) -> World:
         """The same ranks, which know each other's names."""
         return replace(self, names=tuple(self._told(_who())))
 
 
-def _who() -> str:
-    """This process, as the others name it."""
-    return f"host {platform.node()}, process {os.getpid()}"
+def _named(rank: int, size: int, where: str) -> str:
+    """A rank in words."""
+    return f"rank {rank} of {size}{f' ({where})' if where else ''}"
+
+
+def _who(process: int | None = None) -> str:
+    """A process of this machine, by default this one, as the others name it."""
+    return f"host {platform.node()}, process {process or os.getpid()}"
 
 
 def _gone(name: str) -> bool:
@@ -514,33 +522,57 @@ def launch(count: int, argv: Sequence[str]) -> int:
         try:
             elastic_launch(config, sys.executable)("-P", "-m", "linnet", *argv)
         except ChildFailedError as error:
-            return _ended(error.failures, count, said=told.exists())
+            return _ended(error.failures, count, told)
         except SignalException as error:
             return 128 + int(error.sigval)
     return 0
 
 
 TOLD = "LINNET_TOLD"
-"""The variable with the file that a rank makes when it has told why the ranks end."""
+"""The variable with the file in which a rank notes that it has told why the ranks end, or what the
+launcher shall tell."""
 
 
-def said() -> None:
-    """Note, for the launcher, that this rank has told why the ranks end."""
-    if TOLD in os.environ:
-        with suppress(OSError):
-            Path(os.environ[TOLD]).touch()
+def told(error: LinnetError) -> None:
+    """Note, for the launcher, that this rank tells the ``error`` by which the ranks end; that a
+    rank was killed is left to the launcher, which knows by which signal."""
+    if TOLD not in os.environ or error.silent:
+        return
+    killed = error.killed if isinstance(error, LostRank) else ()
+    words = {"text": str(error), "ranks": list(killed)} if killed else {}
+    with suppress(OSError):
+        Path(os.environ[TOLD]).write_text(json.dumps(words))
+        error.silent = bool(killed)
 
 
-def _ended(failures: dict[int, Any], count: int, *, said: bool) -> int:
+def _ended(failures: dict[int, Any], count: int, told: Path) -> int:
     """The exit code of ranks that failed; prints which were lost if no rank has told."""
     from linnet.core.text import say
 
     codes = {rank: failure.exitcode for rank, failure in sorted(failures.items())}
     killed = {rank: -code for rank, code in codes.items() if code < 0}
-    if not said and killed:
-        each = [f"rank {rank} (signal {number})" for rank, number in killed.items()]
-        say(f"error: {' and '.join(each)} of {count} lost: killed, or out of memory", error=True)
+    asked = [rank for rank, number in killed.items() if number != signal.SIGTERM] or list(killed)
+    words: dict[str, Any] = {"ranks": asked}  # the launcher ends the others by SIGTERM
+    if told.exists():
+        words = json.loads(told.read_text())
+    if words.get("ranks"):
+        lost = [rank for rank in words["ranks"] if rank in failures]
+        where = [_named(rank, count, _who(failures[rank].pid)) for rank in lost]
+        text = words.get("text", f"{' and '.join(where)} {KILLED}")
+        say(
+            f"error: {_by_signals(text, {killed[rank] for rank in lost if rank in killed})}",
+            error=True,
+        )
     return max([code for code in codes.values() if code > 0], default=LostRank.exit_code)
+
+
+def _by_signals(text: str, numbers: set[int]) -> str:
+    """Words about ranks that were killed, with the signals that did it where they are known."""
+    if not numbers:
+        return text
+    names = " and ".join(f"signal {number}" for number in sorted(numbers))
+    perhaps = ", perhaps for want of memory" if signal.SIGKILL in numbers else ""
+    return text.replace(KILLED, f"was lost: killed by {names}{perhaps}")
 
 
 def watch_launcher(stop: Callable[[], None]) -> None:

@@ -475,9 +475,8 @@ class Job:
         try:
             yield
         except LostRank as error:
-            lost = LostRank(f"{error}; go on with: {self._again}")
-            lost.silent = error.silent
-            raise lost from error
+            error.add(f"go on with: {self._again}")
+            raise
 
     @property
     def _again(self) -> str:

@@ -96,21 +96,22 @@ def fit(
             if fold is None
             else FoldScorer(method, objective, train, fold, world, record)
         )
-        for step in heeding(method, checkpoints):
-            progress.add(step)
-            if recipe.log_every.due(step) and step.values:
-                progress.write(step)
-            if step.complete:
-                progress.losses.check()
-                with progress.spent.on("evaluate"), _seeded(network, recipe.seed, step.index):
-                    scores = scorer.scores()
-                progress.judge(step, *scores)
-                if progress.stale:
-                    break
-            if checkpoints is not None and checkpoints.due(step):
-                progress.losses.look()
-                with progress.spent.on("record"):
-                    checkpoints.save(progress.plain())
+        with progress.told():
+            for step in heeding(method, checkpoints):
+                progress.add(step)
+                if recipe.log_every.due(step) and step.values:
+                    progress.write(step)
+                if step.complete:
+                    progress.losses.check()
+                    with progress.spent.on("evaluate"), _seeded(network, recipe.seed, step.index):
+                        scores = scorer.scores()
+                    progress.judge(step, *scores)
+                    if progress.stale:
+                        break
+                if checkpoints is not None and checkpoints.due(step):
+                    progress.losses.look()
+                    with progress.spent.on("record"):
+                        checkpoints.save(progress.plain())
         made = _finish(recipe, network, objective, train, scorer, progress)
         held = scorer.held()
         if held is None:

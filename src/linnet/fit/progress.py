@@ -15,7 +15,7 @@ from torch import nn
 from linnet.core import events, memory
 from linnet.core.record import Reason, Record, Step
 from linnet.data.batches import Batches
-from linnet.errors import Diverged
+from linnet.errors import Diverged, LostRank
 from linnet.networks.method import Method
 
 WATCHED, WATCH_EVERY = 100, 50
@@ -69,6 +69,15 @@ class Progress:
     def stale(self) -> bool:
         """Whether early stopping is due."""
         return self.best.stale >= self.method.patience
+
+    @contextmanager
+    def told(self) -> Iterator[None]:
+        """A block in which the error of a lost rank says after which step the fit stopped."""
+        try:
+            yield
+        except LostRank as error:
+            error.add(f"{self.model} stopped after step {self.index:,}")
+            raise
 
     def add(self, step: Step) -> None:
         """Add a step."""
