@@ -1,9 +1,11 @@
 """Several processes give what one gives."""
 
+import os
 import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import sklearn.datasets
@@ -12,8 +14,9 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 import linnet
+from linnet.core import parallel
 from linnet.core.parallel import ENOUGH, World, choose_device, threads_for
-from linnet.errors import RecipeError, WorkError
+from linnet.errors import DataError, LostRank, RecipeError, WorkError
 from linnet.line import solve as solving
 from linnet.line.certificate import certify
 from linnet.line.lbfgs import LBFGS
@@ -144,3 +147,53 @@ def test_a_run_says_how_many_threads_each_model_took(tmp_path: Path) -> None:
     )
     assert wide.metrics["models"]["mlp"]["fit"]["threads"] == 2
     assert wide.metrics["models"]["constant"]["fit"]["threads"] == 1
+
+
+def test_where_ranks_cannot_be_they_are_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = World(rank=1, size=2)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: True)
+    with pytest.raises(RecipeError, match="device mps has no ranks: use device=cpu"):
+        pair.on("mps")
+    assert World().on("mps").device.type == "mps"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setenv("LOCAL_RANK", "1")
+    monkeypatch.setenv("LOCAL_WORLD_SIZE", "2")
+    with pytest.raises(RecipeError, match="2 ranks on this machine want a CUDA device each"):
+        pair.on("cuda")
+    for refused in (parallel.refuse_ranks, lambda: parallel.launch(2, ["train", "digits"])):
+        with (
+            monkeypatch.context() as patch,
+            pytest.raises(WorkError, match="do not work on Windows"),
+        ):
+            patch.setattr(os, "name", "nt")
+            refused()
+
+
+def test_killed_ranks_are_told_by_the_launcher_with_their_signals(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ended = {0: SimpleNamespace(exitcode=2, pid=11), 1: SimpleNamespace(exitcode=-9, pid=12)}
+    words = tmp_path / "told"
+    assert parallel._ended(ended, 2, words) == 2
+    line = capsys.readouterr().err
+    assert "process 12) was lost: killed by signal 9, perhaps for want of memory\n" in line
+    ended[0].exitcode = -15  # the launcher ends those that are left
+    assert parallel._ended(ended, 2, words) == 2
+    assert "process 11" not in capsys.readouterr().err
+
+    monkeypatch.setenv(parallel.TOLD, str(words))
+    lost = LostRank(f"rank 1 of 2 (host a) {parallel.KILLED}")
+    lost.killed = [1]
+    lost.add("mlp stopped after step 1,240")
+    parallel.told(lost)
+    assert lost.silent
+    ended[1].exitcode = -11
+    parallel._ended(ended, 2, words)
+    assert capsys.readouterr().err == (
+        "error: rank 1 of 2 (host a) was lost: killed by signal 11; mlp stopped after step 1,240\n"
+    )
+    other = DataError("told by a rank")
+    parallel.told(other)
+    assert not other.silent and parallel._ended(ended, 2, words) == 2
+    assert capsys.readouterr().err == ""

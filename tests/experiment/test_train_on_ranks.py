@@ -24,11 +24,14 @@ SETTINGS: dict[str, Any] = {
 
 
 class Net(nn.Module):
-    """A module of one's own with dropout."""
+    """A module of one's own with batch norm, and with dropout of numbers and of channels."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.Linear(6, 12), nn.Dropout(0.3), nn.Tanh(), nn.Linear(12, 3))
+        self.layers = nn.Sequential(
+            nn.Linear(6, 12), nn.BatchNorm1d(12), nn.Dropout(0.3, inplace=True), nn.Tanh(),
+            nn.Unflatten(1, (4, 3)), nn.Dropout1d(0.2), nn.Flatten(), nn.Linear(12, 3),
+        )  # fmt: skip
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         raw: torch.Tensor = self.layers(x)

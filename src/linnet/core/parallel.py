@@ -499,6 +499,7 @@ def launch(count: int, argv: Sequence[str]) -> int:
     It is torchrun's own launcher, at 127.0.0.1. The ranks share the cores. What they print goes to
     the terminal; this process prints only what no rank could say.
     """
+    refuse_ranks()
     import logging
     import sys
 
@@ -506,7 +507,6 @@ def launch(count: int, argv: Sequence[str]) -> int:
     from torch.distributed.elastic.multiprocessing.errors import ChildFailedError
     from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
-    refuse_ranks()
     logging.disable(logging.CRITICAL)  # what failed is told in words
     for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):
         os.environ.setdefault(name, str(max(1, cores() // count)))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from time import perf_counter
@@ -106,22 +106,18 @@ class Together:
     def layers(self, network: nn.Module) -> Iterator[None]:
         """A block in which the layers of ``network`` that know of other rows, or draw, do so for
         the whole batch."""
-        handles = []
-        norms: list[Any] = [module for module in network.modules() if type(module) in NORMS]
-        for norm in norms:
-            norm.forward = partial(self._normed, norm)
-        for module in network.modules():
-            if type(module) is nn.Dropout and 0 < module.p < 1:
-                held: list[Tensor] = []
-                handles.append(module.register_forward_pre_hook(_remember(held)))
-                handles.append(module.register_forward_hook(self._redraw(held)))
+        norms = [module for module in network.modules() if type(module) in NORMS]
+        drops = [module for module in network.modules() if type(module) in DROPOUTS]
+        each: Any
+        for each in norms:
+            each.forward = partial(self._normed, each)
+        for each in drops:
+            each.forward = partial(self._dropped, each)
         try:
             yield
         finally:
-            for handle in handles:
-                handle.remove()
-            for norm in norms:
-                del norm.forward  # that of its class is back
+            for each in norms + drops:
+                del each.forward  # that of its class is back
 
     def _normed(self, norm: Any, x: Tensor) -> Tensor:
         """The batch norm of ``x`` (rows, channels, ...), by the moments of the whole batch."""
@@ -151,17 +147,19 @@ class Together:
             result = result * norm.weight.reshape(shape) + norm.bias.reshape(shape)
         return result
 
-    def _redraw(self, held: list[Tensor]) -> Callable[[Any, Any, Any], Tensor | None]:
-        def after(module: nn.Dropout, args: tuple[Tensor], output: Tensor) -> Tensor | None:
-            if not module.training:
-                return None
-            _put(args[0], held.pop())
-            return args[0] * self.mask(args[0], 1 - module.p)
-
-        return after
+    def _dropped(self, dropout: Any, x: Tensor) -> Tensor:
+        """The dropout of ``x`` (rows, ...): of single numbers, or of whole channels."""
+        if not (dropout.training and 0 < dropout.p < 1):
+            plain: Tensor = type(dropout).forward(dropout, x)
+            return plain
+        channels = type(dropout) is not nn.Dropout
+        like = x[(slice(None), slice(None), *[slice(1)] * (x.dim() - 2))] if channels else x
+        return x * self.mask(like, 1 - dropout.p)
 
 
 NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 
 
 class _Sum(torch.autograd.Function):
@@ -179,23 +177,6 @@ class _Sum(torch.autograd.Function):
         together: Together = ctx.together
         whole = together.world.sum(gradient * together.factor)
         return whole / together.factor if together.factor else torch.zeros_like(whole), None
-
-
-def _remember(held: list[Tensor]) -> Callable[[Any, Any], None]:
-    def before(module: nn.Dropout, args: tuple[Tensor]) -> None:
-        if module.training:
-            cuda = args[0].device.type == "cuda"
-            held.append(torch.cuda.get_rng_state() if cuda else torch.get_rng_state())
-
-    return before
-
-
-def _put(x: Tensor, state: Tensor) -> None:
-    """Set the random generator of the device of ``x``."""
-    if x.device.type == "cuda":
-        torch.cuda.set_rng_state(state)
-    else:
-        torch.set_rng_state(state)
 
 
 class Parts(Batches):
