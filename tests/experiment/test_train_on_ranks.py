@@ -29,8 +29,8 @@ class Net(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(6, 12), nn.BatchNorm1d(12), nn.Dropout(0.3, inplace=True), nn.Tanh(),
-            nn.Unflatten(1, (4, 3)), nn.Dropout1d(0.2), nn.Flatten(), nn.Linear(12, 3),
+            nn.Linear(6, 12, bias=False), nn.BatchNorm1d(12), nn.Dropout(0.3, inplace=True),
+            nn.Tanh(), nn.Unflatten(1, (4, 3)), nn.Dropout1d(0.2), nn.Flatten(), nn.Linear(12, 3),
         )  # fmt: skip
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:

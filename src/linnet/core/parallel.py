@@ -184,11 +184,14 @@ class World:
             return value
         return float(self.same(torch.tensor(value, dtype=torch.float64, device=self.device)))
 
-    def gather(self, value: torch.Tensor) -> torch.Tensor:
-        """The rows (rows, ...) of all ranks, one rank after the other."""
+    def gather(self, value: torch.Tensor, lengths: Sequence[int] | None = None) -> torch.Tensor:
+        """The rows (rows, ...) of all ranks, one rank after the other; ``lengths`` are their
+        numbers, if all ranks know them."""
         if self.size == 1:
             return value
-        lengths = [int(n) for n in self._all(torch.tensor([len(value)], device=value.device))]
+        if lengths is None:
+            own = torch.tensor([len(value)], device=value.device)
+            lengths = [int(length) for length in self._all(own)]
         room = value.new_zeros((max(lengths), *value.shape[1:]))
         room[: len(value)] = value
         parts = self._all(room)

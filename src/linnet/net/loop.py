@@ -121,6 +121,9 @@ class Train(Method):
         self.update = choose_update(network, loss, self.optimizer, settings, batches.size, together)
         self.schedule: Schedule = lookup(SCHEDULES, settings.schedule, "schedule")
         self.plateau = Plateau(settings)
+        searches = isinstance(self.optimizer, torch.optim.LBFGS)  # draws the same several times
+        known = type(network).__module__.startswith("linnet.networks.") and not network.own
+        self._turns = known and not searches and batches.data.x.device.type == "cpu"
         self.index = 0
         """How many steps are done."""
 
@@ -239,6 +242,8 @@ class Train(Method):
                 else:
                     with borrowed(restored=device.type != "cuda"):
                         seed(derive(self.seed, "dropout", index))
+                        if self.together is not None and self._turns:
+                            self.together.draw(self.seed, index, self.batches.sizes)
                         shown, total, rows = self.update(x, y, weight)
                 self.index = index = index + 1
                 last = batch == per_epoch

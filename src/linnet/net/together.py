@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from time import perf_counter
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from linnet.core.parallel import World
+from linnet.core.randomness import generator
 from linnet.data.batches import Batches
 from linnet.errors import RecipeError
 from linnet.net.norms import batch_norms
@@ -20,14 +24,51 @@ Rows = Tensor | float
 """The sum of weights of a batch."""
 
 
+@dataclass(frozen=True)
+class _Mask:
+    """A mask of dropout: the shape of a row, the share that is kept, and whether channels are last
+    in memory, in whose order it is drawn."""
+
+    shape: tuple[int, ...]
+    keep: float
+    last: bool
+
+    @property
+    def format(self) -> torch.memory_format:
+        return torch.channels_last if self.last else torch.contiguous_format
+
+    def bytes(self, rows: int) -> int:
+        """How many bytes the bits of so many rows take."""
+        return -(-rows * math.prod(self.shape) // 8)
+
+    def draw(self, rows: int, draws: torch.Generator) -> Tensor:
+        """The bits (bytes,) of so many rows, in the order of memory."""
+        whole = torch.empty((rows, *self.shape), dtype=torch.bool, memory_format=self.format)
+        whole.bernoulli_(self.keep, generator=draws)
+        flat = whole.permute(0, 2, 3, 1) if self.last else whole
+        return torch.from_numpy(np.packbits(flat.reshape(-1).numpy()))
+
+    def taken(self, bits: Tensor, rows: slice) -> Tensor:
+        """The mask (rows, ...) of some rows, from the bits of all."""
+        each = math.prod(self.shape)
+        first, end = rows.start * each, rows.stop * each
+        held = np.unpackbits(bits[first // 8 : -(-end // 8)].numpy())[first % 8 :][: end - first]
+        mask = torch.from_numpy(held)
+        if not self.last:
+            return mask.reshape(-1, *self.shape)
+        channels, *sides = self.shape
+        return mask.reshape(-1, *sides, channels).permute(0, 3, 1, 2)
+
+
 class Together:
     """What the ranks of ``world`` share of a step.
 
     Which rows make a batch does not depend on the ranks; each takes a consecutive part of it. The
     gradients of the parts are weighted by their rows and added, as one sum a step, so the step is
     that of one process but for rounding. A rank for which no row is left takes the first one, and
-    counts it for nothing. Dropout draws for the whole batch on every rank; a batch norm has the
-    mean and the variance of the whole batch, for two sums more on the way forward, and two back.
+    counts it for nothing. Dropout draws for the whole batch, on every rank or by turns (``draw``);
+    a batch norm has the mean and the variance of the whole batch, for two sums more on the way
+    forward, and two back.
     """
 
     def __init__(self, world: World, network: nn.Module, *, mean: bool) -> None:
@@ -47,6 +88,12 @@ class Together:
         """Whether they count."""
         self.factor = 1.0
         """By what the gradient of the loss of this rank counts in that of the whole batch."""
+        self._masks: list[_Mask] | None = None
+        """The masks of a step, in their order; None before the first one."""
+        self._drawn: dict[int, list[Tensor]] = {}
+        """Their bits for some of the next steps."""
+        self._bits: Iterator[Tensor] | None = None
+        """Those of this step that are left."""
 
     def part(self, rows: int) -> slice:
         """The rows of this rank of a batch of ``rows``."""
@@ -91,14 +138,41 @@ class Together:
             gradient.copy_(part.reshape(gradient.shape))
         return shown, total, rows
 
+    def draw(self, seed: int, index: int, sizes: Sequence[int]) -> None:
+        """Have the masks of the step ``index``, which are those of the first step but for the rows;
+        ``sizes`` are the rows of the batches of an epoch.
+
+        A generator of the CPU cannot skip the rows of others. So each rank draws for all of them,
+        but for one of the next steps, and they send each other the bits.
+        """
+        if self._masks is None:
+            self._masks = []
+            return
+        if index not in self._drawn:
+            steps = range(index, index + self.world.size)
+            rows = [sizes[step % len(sizes)] for step in steps]
+            draws = generator(seed, "dropout", steps[self.world.rank])
+            own = [mask.draw(rows[self.world.rank], draws) for mask in self._masks]
+            lengths = [[mask.bytes(count) for mask in self._masks] for count in rows]
+            every = self.world.gather(torch.cat(own), [sum(each) for each in lengths])
+            parts = every.split([length for each in lengths for length in each])
+            self._drawn = {
+                step: list(parts[number * len(own) : (number + 1) * len(own)])
+                for number, step in enumerate(steps)
+            }
+        self._bits = iter(self._drawn[index])
+
     def mask(self, a: Tensor, keep: float) -> Tensor:
         """What dropout multiplies the numbers ``a`` (rows, ...) of this rank with: the part of what
         one process draws for the whole batch."""
-        kind = torch.contiguous_format
-        if a.dim() == 4 and not a.is_contiguous():
-            kind = torch.channels_last
+        last = a.dim() == 4 and not a.is_contiguous()
+        made = _Mask(tuple(a.shape[1:]), keep, last)
+        if self._bits is not None:
+            return made.taken(next(self._bits), self.own).to(a.dtype).div_(keep)
+        if self._masks is not None:
+            self._masks.append(made)
         whole = torch.empty(
-            (self.rows, *a.shape[1:]), dtype=a.dtype, device=a.device, memory_format=kind
+            (self.rows, *made.shape), dtype=a.dtype, device=a.device, memory_format=made.format
         )
         return whole.bernoulli_(keep).div_(keep)[self.own]
 
