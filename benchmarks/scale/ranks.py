@@ -37,10 +37,11 @@ NET: dict[str, Any] = {
 }  # fmt: skip
 
 CASES: dict[str, tuple[int, int, int, dict[str, Any]]] = {
-    "squares": (400_000, 200, 0, LINE),
+    "squares": (500_000, 250, 0, LINE),
     "logistic": (300_000, 150, 2, LINE),
-    "softmax": (150_000, 60, 5, LINE),
-    "net": (120_000, 60, 5, {**NET, "epochs": 6, "patience": 6, "dropout": 0.2}),
+    "softmax": (300_000, 150, 8, LINE),
+    "net": (120_000, 60, 5, {**NET, "epochs": 12, "patience": 12, "dropout": 0.0}),
+    "dropout": (120_000, 60, 5, {**NET, "epochs": 10, "patience": 10, "dropout": 0.2}),
 }
 """Rows, inputs, classes (0: a number), and the recipe."""
 

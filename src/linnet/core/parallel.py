@@ -151,9 +151,14 @@ class World:
         if self.size == 1:
             return value
         value = value.clone()
-        with self._together():
-            dist.all_reduce(value)
+        self.add(value)
         return value
+
+    def add(self, value: torch.Tensor) -> None:
+        """Replace ``value`` by its sum over all ranks."""
+        if self.size > 1:
+            with self._together():
+                dist.all_reduce(value)
 
     def most(self, value: torch.Tensor) -> torch.Tensor:
         """The largest of each number over all ranks."""

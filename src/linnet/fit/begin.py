@@ -80,8 +80,9 @@ def begin(
     training continues from it.
     """
     (name,) = recipe.model
-    y = None if objective.classifies else train.y.double().reshape(len(train), -1)
-    network.start(train.x, y, train.weight, generator(recipe.seed, "weights", name))
+    if world.lead:  # the others are told
+        y = None if objective.classifies else train.y.double().reshape(len(train), -1)
+        network.start(train.x, y, train.weight, generator(recipe.seed, "weights", name))
     if not isinstance(recipe.scaling, str):
         for layer in network.children():
             if isinstance(layer, Scaling):

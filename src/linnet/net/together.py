@@ -121,21 +121,20 @@ class Together:
     ) -> tuple[Tensor, Tensor, Rows]:
         """Replace the gradients by those of the whole batch, and return the ``sums`` of an update
         over it."""
-        shown, total, rows = sums
         gradients = [p.grad for p in parameters if p.grad is not None]
-        last = torch.stack(
-            [torch.as_tensor(each).to(gradients[0]) for each in (shown, total, rows)]
-        )
-        factor = last[2] if self.mean else torch.ones_like(last[2])
-        flat = torch.cat([*[each.reshape(-1) for each in gradients]]) * factor
-        flat = torch.cat([flat, last])
-        flat = self.world.sum(flat if self.counts else torch.zeros_like(flat))
-        shown, total, rows = flat[-3:].unbind()
+        last = [torch.as_tensor(each).to(gradients[0]).reshape(1) for each in sums]
+        flat = torch.cat([*(each.reshape(-1) for each in gradients), *last])
+        if not self.counts:
+            flat.zero_()
+        elif self.mean:
+            flat[:-3].mul_(last[2])
+        self.world.add(flat)
+        shown, total, rows = flat[-3:].clone().unbind()
         if self.mean:
-            flat = flat / rows
+            flat[:-3].div_(rows)
         parts = flat[:-3].split([each.numel() for each in gradients])
         for gradient, part in zip(gradients, parts, strict=True):
-            gradient.copy_(part.reshape(gradient.shape))
+            gradient.copy_(part.view_as(gradient))
         return shown, total, rows
 
     def draw(self, seed: int, index: int, sizes: Sequence[int]) -> None:

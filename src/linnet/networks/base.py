@@ -58,7 +58,8 @@ class Network(nn.Module, ABC):
     ) -> None:
         """Compute the scaling from the training rows ``x`` (and for regression from the targets
         ``y`` (rows, outputs)), weighted by ``weight`` (rows,); draw initial weights from
-        ``generator``."""
+        ``generator``. It sets parameters and buffers alone: of several ranks the first does it, and
+        sends them to the others."""
 
     @property
     def units(self) -> Tensor | None:
