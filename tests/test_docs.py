@@ -40,7 +40,9 @@ from linnet.objectives import OBJECTIVES
 
 DOCS = ROOT / "docs"
 
-SKIPPED: dict[tuple[str, str], str] = {}
+SKIPPED: dict[tuple[str, str], str] = {
+    ("docs/scale.md", "ray.train"): "needs Ray: tests/experiment/test_train_on_ray.py runs it",
+}
 """Blocks that cannot run: the page, words of the block, and why."""
 
 NOT_RUN = {

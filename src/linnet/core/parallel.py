@@ -439,10 +439,8 @@ def ranks() -> Iterator[World]:
         yield World()
         return
     refuse_ranks()
-    from torch.distributed.rendezvous import rendezvous
-
     limit = timedelta(seconds=timeout())
-    found, rank, size = next(rendezvous("env://", timeout=limit))
+    found, rank, size = _met(limit)
     backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
     again = found.add(f"linnet/{rank}", 1)  # torchrun's restarts share a store
     store = _under(f"linnet/{again}", found)
@@ -464,6 +462,20 @@ def ranks() -> Iterator[World]:
     finally:
         with suppress(RuntimeError):
             dist.destroy_process_group()
+
+
+def _met(limit: timedelta) -> tuple[Any, int, int]:
+    """The store in which the ranks meet, the number of this one, and how many there are."""
+    from torch.distributed.rendezvous import rendezvous
+
+    if MEET not in os.environ:
+        store, rank, size = next(rendezvous("env://", timeout=limit))
+        return store, rank, size
+    made: Any = dist  # torch does not tell types of it
+    rank, size = int(os.environ["RANK"]), int(os.environ["WORLD_SIZE"])
+    store = made.FileStore(os.environ[MEET], size)
+    store.set_timeout(limit)
+    return store, rank, size
 
 
 def _joined_group() -> World:
@@ -504,8 +516,9 @@ def launch(count: int, argv: Sequence[str]) -> int:
     """Run ``python -m linnet`` with ``argv`` in ``count`` processes on this machine, and return the
     exit code.
 
-    It is torchrun's own launcher, at 127.0.0.1. The ranks share the cores. What they print goes to
-    the terminal; this process prints only what no rank could say.
+    It is torchrun's own launcher. The ranks share the cores. They meet in files and talk at
+    127.0.0.1, so no other machine reaches them. What they print goes to the terminal; this process
+    prints only what no rank could say.
     """
     refuse_ranks()
     import logging
@@ -518,13 +531,16 @@ def launch(count: int, argv: Sequence[str]) -> int:
     logging.disable(logging.CRITICAL)  # what failed is told in words
     for name in ("OMP_NUM_THREADS", "POLARS_MAX_THREADS"):
         os.environ.setdefault(name, str(max(1, cores() // count)))
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
+    os.environ["TORCH_DISABLE_SHARE_RDZV_TCP_STORE"] = "1"  # it would listen on all interfaces
     with tempfile.TemporaryDirectory(prefix="linnet") as folder:
         told = Path(folder) / "told"
-        os.environ[TOLD] = str(told)
+        os.environ |= {TOLD: str(told), MEET: str(Path(folder) / "ranks")}
         config = LaunchConfig(
             run_id=str(os.getpid()), min_nodes=1, max_nodes=1,
             nproc_per_node=count, max_restarts=0, rdzv_backend="c10d",
-            rdzv_endpoint="127.0.0.1:0", local_addr="127.0.0.1", monitor_interval=0.1,
+            rdzv_endpoint=str(Path(folder) / "launcher"), rdzv_configs={"store_type": "file"},
+            local_addr="127.0.0.1", monitor_interval=0.1,
             logs_specs=DefaultLogsSpecs(log_dir=folder),
         )  # fmt: skip
         try:
@@ -535,6 +551,9 @@ def launch(count: int, argv: Sequence[str]) -> int:
             return 128 + int(error.sigval)
     return 0
 
+
+MEET = "LINNET_MEET"
+"""The variable with the file in which ranks of linnet's own launcher meet."""
 
 TOLD = "LINNET_TOLD"
 """The variable with the file in which a rank notes that it has told why the ranks end, or what the
