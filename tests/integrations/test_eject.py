@@ -429,6 +429,7 @@ def test_every_setting_is_written_or_refused() -> None:
     written = {key for settings in NETS.values() for key in settings} | set(SMALL)
     written |= {"channels", "momentum", "gamma", "average_decay"}
     refused = {"recompute_norm", "precision", "embedding"}
+    refused |= {"decide", "costs"}
     refused |= {"embedding_size", "bins", "frequencies", "sigma"}  # of an embedding
     left = set(Recipe.model_fields) - data - line - written - refused
     assert left <= {"dampening", "betas"}, left

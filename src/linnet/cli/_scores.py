@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from linnet.cli._output import in_flags, print_json, print_table
 from linnet.core.events import number
-from linnet.core.text import plural, say
+from linnet.core.text import percent, plural, say
 
 if TYPE_CHECKING:
     from linnet.experiment.sweep import Trial
@@ -35,6 +35,7 @@ def show(run: "Run") -> None:
             say(f"note: no yardstick ({name}): {scores['why']}")
         else:
             say(f"({name}): the yardstick, {YARDSTICK_ABOUT}")
+    _decides(models[metrics["chosen"]].get("test", {}).get("decision"))
     _stopped(models)
     if (rests := basis(models[metrics["chosen"]].get("test", {}))) is not None:
         say(f"note: {rests}")
@@ -44,6 +45,18 @@ def show(run: "Run") -> None:
         say(f"note: {in_flags(note)}")
     threads = f"{about['threads']} {plural(about['threads'], 'thread')}"
     say(f"on {about['device']}, {threads}; files: {run.path}{end}")
+
+
+def _decides(told: Mapping[str, Any] | None) -> None:
+    """Print by what threshold the chosen model decides between two classes, and how good that
+    is."""
+    if told is None:
+        return
+    say(told["rule"])
+    say(
+        f"by this threshold: {told['words']}; accuracy {percent(told['chosen']['accuracy'])} (all "
+        "scores above are of the more probable class)"
+    )
 
 
 def _row(name: str, scores: Mapping[str, Any], chosen: str) -> list[str]:

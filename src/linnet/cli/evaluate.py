@@ -39,6 +39,9 @@ def evaluate(
         return
     rows = [[name, headline(scores["test"])] for name, scores in result["models"].items()]
     print_table(["model", "score (95 % interval)"], rows)
+    for name, scores in result["models"].items():
+        if (rule := scores["test"].get("decision")) is not None and name != BASELINE:
+            say(f"{name}, by its threshold: {rule['words']}")
     for column in dict.fromkeys(by or ()):
         models = {name: each for name, each in result["models"].items() if name != BASELINE}
         models = models or result["models"]

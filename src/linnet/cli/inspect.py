@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from linnet.cli._output import Json, command, print_json, print_table, text
-from linnet.core.text import say
+from linnet.core.text import percent, say
 
 
 @command
@@ -40,6 +40,13 @@ def inspect(
         say(f"predicts: {', '.join(schema.targets)}, one of {', '.join(schema.names)}")
     else:
         say(f"predicts: {', '.join(schema.targets)}")
+    if manifest.decision is not None:
+        say(f"{manifest.decision.words(schema.names[1])}")
+    if manifest.calibration is not None:
+        found = manifest.calibrated()
+        what = "sets of classes" if found.classifies else "intervals"
+        rows = sum(found.rows) if found.classifies else found.rows[0]
+        say(f"{what}: calibrated by {rows:,} rows, up to {percent(found.highest)}")
     say(f"data: {manifest.data.get('name')}, {text(manifest.data.get('train_rows'))} training rows")
     test = manifest.scores.get("test")
     if isinstance(test, dict):

@@ -83,7 +83,8 @@ def evaluate(
     }
     for name, each in models.items():
         raw = evaluation.predict_raw(each.module, chosen.x)
-        scores = {"test": evaluation.score(each.objective, raw, chosen)}
+        tested = evaluation.score(each.objective, raw, chosen, decision=each.decision)
+        scores = {"test": tested}
         if by:
             scores["slices"] = slices(each.objective, raw, chosen, cuts).plain()
         result["models"][name] = scores

@@ -1,4 +1,5 @@
-"""What a run does once its models are fitted: the choice, and the yardstick."""
+"""What a run does once its models are fitted: the choice, thresholds, calibration, and the
+yardstick."""
 
 from __future__ import annotations
 
@@ -8,14 +9,18 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from linnet.data.dataset import Dataset
+from linnet.data.schema import Schema
 from linnet.data.weights import weigh, weighty
 from linnet.fit.artifact import Artifact
 from linnet.fit.prepare import Prepared
-from linnet.insight import evaluation, yardstick
+from linnet.insight import conformal, evaluation, yardstick
 from linnet.insight.choice import Choice, choose, simplest
+from linnet.insight.decision import ARGMAX, Decision
+from linnet.insight.decision import choose as threshold
 from linnet.insight.pairs import YARDSTICK
-from linnet.insight.shares import by_rows
+from linnet.insight.shares import MANY, by_rows
 from linnet.networks import BASELINE, LINE
+from linnet.objectives.base import Objective
 
 
 def chosen(models: Mapping[str, Artifact], ready: Prepared) -> tuple[str, dict[str, Any]]:
@@ -84,3 +89,37 @@ def measured(ready: Prepared) -> Measured:
         scores["valid"] = trees.measure(valid)
     scores["fit"] = {"seconds": round(trees.seconds, 3), "threads": trees.threads}
     return Measured(trees, raw, scores)
+
+
+def decision(model: Artifact, ready: Prepared) -> Decision | None:
+    """The rule by which a fitted model calls one of two classes, by the rows that chose it:
+    validation rows, or training rows out of fold; None if it is the more probable one."""
+    recipe = ready.recipe
+    if recipe.decide == ARGMAX:
+        return None
+    folds = ready.fold is not None
+    data = ready.data.take(ready.parts["train" if folds else "valid"])
+    raw = model.held if folds else evaluation.predict_raw(model.module, data.x)
+    assert raw is not None
+    return threshold(recipe.decide, recipe.costs, model.objective, raw, data, folds=folds)
+
+
+def calibration(
+    schema: Schema, objective: Objective, raw: Tensor, test: Dataset, fold: Tensor | None
+) -> dict[str, Any] | None:
+    """What makes intervals or sets of a model's predictions, by raw predictions (rows, outputs) of
+    the rows that test it, which chose nothing; as ``Run.intervals`` makes it. None of very many
+    classes, and of predictions that are not finite."""
+    if len(schema.classes) > MANY or not raw.isfinite().all():
+        return None
+    units = test.units()
+    by = None if units is None else units.by
+    folds = None if fold is None else fold.numpy()
+    if objective.classifies:
+        p = objective.probabilities(raw).numpy()
+        found = conformal.classes(test.codes.numpy(), p, schema.names, by=by, fold=folds)
+    else:
+        numbers = objective.mean(raw).numpy()
+        y = test.y.double().reshape(numbers.shape).numpy()
+        found = conformal.numbers(y, numbers, schema.targets, by=by, fold=folds)
+    return found.plain()

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import torch
@@ -26,7 +27,7 @@ from linnet.data.dataset import Dataset
 from linnet.data.fingerprints import copies
 from linnet.data.split import MIN_ROWS_TO_HOLD_OUT, Split, folds
 from linnet.errors import Diverged, LinnetWarning, ModelError, RecipeError
-from linnet.experiment.measured import Measured, measured
+from linnet.experiment.measured import Measured, decision, measured
 from linnet.fit import artifact
 from linnet.fit import folds as inner
 from linnet.fit.checkpoint import Owner
@@ -36,6 +37,7 @@ from linnet.fit.recipe import FOLDS, Recipe
 from linnet.fit.resolve import only
 from linnet.insight import evaluation
 from linnet.insight.choice import simplest
+from linnet.insight.decision import ARGMAX, Decision
 from linnet.insight.pairs import YARDSTICK, compare
 from linnet.insight.task import Predicted, Scores
 from linnet.networks import BASELINE, LINE
@@ -48,12 +50,28 @@ OUTER = 5
 time."""
 
 
+CUTS = "cuts."
+"""How the names of thresholds begin in the file of a fold."""
+
+
 class Tested(NamedTuple):
     """The raw predictions (rows, outputs) of the rows of some folds by model, with the yardstick's
-    under its own name, and the seconds of the yardstick's fits."""
+    under its own name, and the seconds of the yardstick's fits. If a threshold decides between two
+    classes, ``cuts`` has for each model that of each row, (rows,), which the other folds chose."""
 
     raws: Mapping[str, Tensor]
     seconds: float = 0.0
+    cuts: Mapping[str, Tensor] = MappingProxyType({})
+
+    def decision(self, name: str, recipe: Recipe) -> Decision | None:
+        """The rule of a model: the mean of its thresholds."""
+        cuts = self.cuts.get(name)
+        if cuts is None or recipe.decide == ARGMAX:
+            return None
+        return Decision(
+            by=recipe.decide, costs=recipe.costs or (1.0, 1.0), threshold=float(cuts.mean()),
+            rows=len(cuts), of="out-of-fold",
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -121,28 +139,41 @@ class Outer:
         train, valid, test = (ready.data.take(rows) for rows in ready.parts.values())
         chooses = valid if ready.fold is None else ready.fold
         world = World(device=torch.device(ready.recipe.device))
-        raws = {}
+        raws, cuts = {}, {}
         with _quiet(number, self.count):
             for name in self._models:
                 model = fit(only(ready.recipe, name), train, chooses, world=world)
                 raws[name] = evaluation.predict_raw(model.module, test.x)
+                cuts[name] = decision(model, ready)
                 record.write(self._event(name, number))
             trees = measured(ready)
-        if trees.raw is None:
-            return Tested(raws)
-        return Tested({**raws, YARDSTICK: trees.raw}, trees.scores["fit"]["seconds"])
+        seconds = 0.0
+        if trees.raw is not None:
+            raws[YARDSTICK], seconds = trees.raw, trees.scores["fit"]["seconds"]
+        return Tested(raws, seconds, {
+            name: torch.full((len(test),), cut.threshold, dtype=torch.float64)
+            for name, cut in cuts.items() if cut is not None
+        })  # fmt: skip
 
     def joined(self, every: Mapping[int, Tested]) -> Tested:
         """The predictions of all rows from those of each fold. A model that is missing in a fold is
         left out."""
-        names = [name for name in every[0].raws if all(name in one.raws for one in every.values())]
-        raws = {}
-        for name in names:
-            first = every[0].raws[name]
-            raws[name] = first.new_empty((len(self.fold), *first.shape[1:]))
-            for number, one in every.items():
-                raws[name][self.fold == number] = one.raws[name]
-        return Tested(raws, sum(one.seconds for one in every.values()))
+
+        def whole(parts: Mapping[int, Mapping[str, Tensor]]) -> dict[str, Tensor]:
+            found = {}
+            for name, first in parts[0].items():
+                if all(name in part for part in parts.values()):
+                    found[name] = first.new_empty((len(self.fold), *first.shape[1:]))
+                    for number, part in parts.items():
+                        found[name][self.fold == number] = part[name]
+            return found
+
+        seconds = sum(one.seconds for one in every.values())
+        raws, cuts = (
+            whole({number: getattr(one, key) for number, one in every.items()})
+            for key in ("raws", "cuts")
+        )
+        return Tested(raws, seconds, cuts)
 
     def tested(
         self, record: Record | None = None, folder: Path | None = None, owner: Owner | None = None
@@ -197,7 +228,14 @@ def scored(tested: Tested, outer: Outer, data: Dataset) -> Scored:
     """Score the predictions of all rows of ``data``."""
     objective = find_objective(outer.recipe.objective)
     scores = {
-        name: evaluation.score(objective, raw, data, outer.fold)
+        name: evaluation.score(
+            objective,
+            raw,
+            data,
+            outer.fold,
+            tested.decision(name, outer.recipe),
+            tested.cuts.get(name),
+        )
         for name, raw in tested.raws.items()
     }
     trees = scores.pop(YARDSTICK, None)
@@ -237,6 +275,7 @@ def _keep(path: Path, tested: Tested, owner: Owner) -> None:
     """Write the predictions of a fold."""
     raws = {name: raw.contiguous() for name, raw in tested.raws.items()}
     plain: dict[str, Any] = {"of": owner.plain(), "seconds": tested.seconds, "provenance": {}}
+    raws |= {f"{CUTS}{name}": cuts for name, cuts in tested.cuts.items()}
     content = {name: artifact.bytes_of(raw) for name, raw in raws.items()}
     plain["provenance"] = {"sha256": artifact.digest(plain, content)}
     files.make_folder(path.parent)
@@ -254,6 +293,8 @@ def _kept(path: Path, owner: Owner) -> Tested | None:
         made = plain["provenance"]["sha256"]
         if plain["of"] != owner.plain() or artifact.digest(plain, parts) != made:
             return None
-        return Tested(artifact.tensors_of(entries, parts), float(plain["seconds"]))
+        found = artifact.tensors_of(entries, parts)
+        cuts = {name.removeprefix(CUTS): found.pop(name) for name in entries if CUTS in name}
+        return Tested(found, float(plain["seconds"]), cuts)
     except (ModelError, OSError, KeyError, TypeError, ValueError):
         return None

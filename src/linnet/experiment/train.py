@@ -31,7 +31,7 @@ from linnet.data.schema import Schema
 from linnet.data.table import Warned
 from linnet.errors import DataError, Diverged, InputError, Interrupted, LostRank, RecipeError
 from linnet.experiment import outer
-from linnet.experiment.measured import chosen, measured
+from linnet.experiment.measured import calibration, chosen, decision, measured
 from linnet.experiment.outer import OUTER, Outer, Tested
 from linnet.fit import checkpoint
 from linnet.fit.artifact import Artifact, decide
@@ -51,7 +51,6 @@ from linnet.networks import BASELINE, LINE, OWN
 from linnet.networks import find as find_network
 from linnet.objectives import choose
 from linnet.objectives import find as find_objective
-from linnet.objectives.base import Objective
 from linnet.runs import directory, lineage, provenance
 from linnet.runs.events import read_all
 from linnet.runs.resume import (
@@ -536,6 +535,7 @@ class Job:
         folds, tested = self.folds, self.tested
         test = self.ready.data.take(self.ready.parts["test"]) if folds is None else self.ready.data
         best, choice = chosen(models, self.ready)
+        models = {name: _decides(model, self.ready) for name, model in models.items()}
         self._keep_held(models)
         metrics: dict[str, Any] = {"format": directory.FORMAT, "chosen": best, "choice": choice}
         metrics["models"] = {}
@@ -575,21 +575,24 @@ class Job:
             schema = self.ready.data.schema
             objective = find_objective(choose(schema))
             told[YARDSTICK] = Predicted(objective, found.raw)
-            self._keep(YARDSTICK, schema, objective, found.raw, test)
+            self._keep(YARDSTICK, schema, told[YARDSTICK], test)
         return {YARDSTICK: found.scores}
 
     def _score(self, model: Artifact, raw: Tensor | None, test: Dataset) -> dict[str, Any]:
         """Score a model and save it together with its scores."""
         name, scores = model.manifest.model, dict(model.manifest.scores)
+        calibrated, cut = None, None if self.tested is None else self.tested.cuts.get(name)
         if raw is not None:
             fold = None if self.folds is None else self.folds.fold
-            tested = evaluation.score(model.objective, raw, test, fold)
+            tested = evaluation.score(model.objective, raw, test, fold, model.decision, cut)
             scores["test"] = tested
+            calibrated = calibration(model.schema, model.objective, raw, test, fold)
             self.record.write(events.Test(model=name, test=tested))
-        model = _complete(model, scores, self.facts)
+        model = _complete(model, scores, self.facts, calibrated)
         model.save(self.path / f"{name}.safetensors")
         if raw is not None:
-            self._keep(name, model.schema, model.objective, raw, test)
+            told = Predicted(model.objective, raw)
+            self._keep(name, model.schema, told, test, model.manifest.cut if cut is None else cut)
         made = {key: model.manifest.provenance[key] for key in ("seconds", "threads")}
         return {**scores, "fit": {**model.manifest.fit, **made}}
 
@@ -610,18 +613,24 @@ class Job:
             raw = model.held if folds else evaluation.predict_raw(model.module, data.x)
             assert raw is not None
             fold = self.ready.fold if folds else None
-            content = _predictions(model.schema, model.objective, raw, data, rows, fold)
+            told, cut = Predicted(model.objective, raw), model.manifest.cut
+            content = _predictions(model.schema, told, data, rows, fold, cut)
             files.write(folder / f"{name}.parquet", content)
 
     def _keep(
-        self, name: str, schema: Schema, objective: Objective, raw: Tensor, test: Dataset
+        self,
+        name: str,
+        schema: Schema,
+        told: Predicted,
+        test: Dataset,
+        cut: float | Tensor | None = None,
     ) -> None:
         """Save the predictions of the test rows."""
         folder = self.path / directory.PREDICTIONS
         folder.mkdir(exist_ok=True)
         fold = None if self.folds is None else self.folds.fold
         rows = self.ready.parts["test"] if fold is None else torch.arange(len(test))
-        content = _predictions(schema, objective, raw, test, rows, fold)
+        content = _predictions(schema, told, test, rows, fold, cut)
         files.write(folder / f"{name}.parquet", content)
 
 
@@ -683,13 +692,26 @@ def _start(origin: lineage.Origin | None, name: str) -> dict[str, Tensor] | None
     return dict(origin.run.models[name].module.state_dict())
 
 
-def _complete(model: Artifact, scores: dict[str, Any], facts: dict[str, Any]) -> Artifact:
-    """The artifact with its scores, the facts about its data, and the versions and the platform."""
+def _decides(model: Artifact, ready: Prepared) -> Artifact:
+    """The artifact with the rule by which it calls one of two classes, if there is one."""
+    manifest = model.manifest.model_copy(update={"decision": decision(model, ready)})
+    return replace(model, manifest=manifest)
+
+
+def _complete(
+    model: Artifact,
+    scores: dict[str, Any],
+    facts: dict[str, Any],
+    calibrated: dict[str, Any] | None,
+) -> Artifact:
+    """The artifact with its scores, its calibration, the facts about its data, and the versions and
+    the platform."""
     made = {"created": directory.now(), **provenance.versions(), "platform": platform.platform()}
     manifest = model.manifest.model_copy(
         update={
             "scores": scores,
             "data": facts,
+            "calibration": calibrated,
             "provenance": {**model.manifest.provenance, **made},
         }
     )
@@ -698,11 +720,11 @@ def _complete(model: Artifact, scores: dict[str, Any], facts: dict[str, Any]) ->
 
 def _predictions(
     schema: Schema,
-    objective: Objective,
-    raw: Tensor,
+    told: Predicted,
     test: Dataset,
     rows: Tensor,
     fold: Tensor | None,
+    cut: float | Tensor | None,
 ) -> bytes:
     """Parquet with the columns ``row``, ``y``, ``prediction`` and, for classes, ``p``: a list of
     probabilities for each row (of many classes, see ``insight.shares.kept``); ``group`` is the
@@ -710,10 +732,10 @@ def _predictions(
     of the fold whose models predicted the row, if there are no test rows."""
     import polars
 
+    objective, raw = told
     classifies = objective.classifies
     truth = schema.decode(test.codes) if classifies else test.y.numpy()
-    decision = decide(schema, objective, raw)
-    columns = {"row": rows.numpy(), "y": truth, "prediction": decision}
+    columns = {"row": rows.numpy(), "y": truth, "prediction": decide(schema, *told, cut)}
     if classifies:
         columns |= kept(objective, raw, test.codes)
     units = test.units()

@@ -12,10 +12,11 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
-from pydantic import ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue, field_validator
 
 from linnet.core import files
 from linnet.core.closed import Closed
@@ -24,11 +25,15 @@ from linnet.core.limits import MAX_HEADER, MAX_MANIFEST
 from linnet.data.reading import Again, Reading
 from linnet.data.schema import Schema
 from linnet.errors import InputError, ModelError, WorkError, printable
+from linnet.insight.conformal import Calibration
+from linnet.insight.decision import Decision
+from linnet.insight.shares import MANY
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
 
+    from linnet.insight.conformal import Sets
     from linnet.networks.base import Network
     from linnet.objectives.base import Objective, Target
 
@@ -89,6 +94,32 @@ class Manifest(Closed):
     scores: dict[str, JsonValue]
     data: dict[str, JsonValue]
     provenance: dict[str, JsonValue]
+    decision: Decision | None = None
+    """The rule by which one of two classes is called; None: the more probable one."""
+    calibration: dict[str, JsonValue] | None = None
+    """What makes intervals or sets of predictions (``linnet.insight.conformal.Calibration``)."""
+
+    @field_validator("calibration")
+    @classmethod
+    def _calibrates(cls, value: dict[str, JsonValue] | None) -> dict[str, JsonValue] | None:
+        if value is not None:
+            Calibration.parse(value)
+        return value
+
+    @property
+    def cut(self) -> float | None:
+        """The threshold of the second of two classes, if there is one."""
+        return None if self.decision is None else self.decision.threshold
+
+    def calibrated(self) -> Calibration:
+        """What makes intervals or sets of predictions; raises ``InputError`` if the model has
+        none."""
+        if self.calibration is None:
+            why = "it was tested on no rows (train with test=0.2), or predicts no finite numbers"
+            if len(self.schema_.classes) > MANY:
+                why = f"it has more than {MANY} classes"
+            raise InputError(f"the model has no calibration of intervals: {why}")
+        return Calibration.parse(self.calibration)
 
     def __repr_args__(self) -> Iterator[tuple[str, Any]]:
         yield from (("model", self.model), ("objective", self.objective), ("dtype", self.dtype))
@@ -133,8 +164,34 @@ class Artifact:
         return predict_raw(self.module, self.schema.encode(x))
 
     def predict(self, x: Any) -> np.ndarray[Any, Any]:
-        """Labels (rows,), or numbers (rows,) or (rows, targets), of one example or a batch."""
+        """Labels (rows,), or numbers (rows,) or (rows, targets), of one example or a batch. The
+        label is the most probable class, or that of ``decision``, if the recipe asked for one."""
         return self.decide(self.raw(x))
+
+    @property
+    def decision(self) -> Decision | None:
+        """Of two classes the rule by which one is called, if it is not the more probable one."""
+        return self.manifest.decision
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What makes intervals or sets of predictions, calibrated by the rows that tested the
+        model; that of ``Run.intervals``. Raises ``InputError`` if the model has none."""
+        return self.manifest.calibrated()
+
+    def predict_interval(
+        self, x: Any, level: float = 0.9
+    ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """The lower and the upper end, each (rows,) or (rows, targets), of intervals that hold with
+        the probability ``level``; see ``linnet.insight.conformal``. Raises ``InputError`` for
+        classes, and if too few rows calibrate the level."""
+        return self.calibration.interval(self.predict(x), level)
+
+    def predict_set(self, x: Any, level: float = 0.9) -> Sets:
+        """The sets of classes that hold the true one with the probability ``level``: ``inside``
+        (rows, classes) is true for the classes of each set. Raises ``InputError`` for numbers, and
+        if too few rows calibrate the level."""
+        return self.calibration.sets(self.predict_proba(x), level)
 
     def predict_proba(self, x: Any) -> np.ndarray[Any, Any]:
         """The probability of each class, (rows, classes), of one example or a batch."""
@@ -144,7 +201,7 @@ class Artifact:
 
     def decide(self, raw: Tensor) -> np.ndarray[Any, Any]:
         """Turn raw predictions (rows, outputs) into labels or numbers."""
-        return decide(self.schema, self.objective, raw)
+        return decide(self.schema, self.objective, raw, self.manifest.cut)
 
     def layers(self) -> list[dict[str, Any]]:
         """Each layer's name, kind, output shape, and counts of all and of trainable parameters."""
@@ -170,12 +227,15 @@ class Artifact:
         files.write(Path(path), save(tensors, {"linnet": text}))
 
 
-def decide(schema: Schema, objective: Objective, raw: Tensor) -> np.ndarray[Any, Any]:
-    """Turn raw predictions (rows, outputs) into labels or numbers."""
+def decide(
+    schema: Schema, objective: Objective, raw: Tensor, cut: float | Tensor | None = None
+) -> np.ndarray[Any, Any]:
+    """Turn raw predictions (rows, outputs) into labels or numbers; ``cut`` as in
+    ``insight.shares.decided``."""
     if objective.classifies:
         from linnet.insight.shares import decided
 
-        return schema.decode(decided(objective, raw))
+        return schema.decode(decided(objective, raw, cut))
     numbers = objective.mean(raw).cpu().numpy()
     return numbers[:, 0] if numbers.shape[1] == 1 else numbers
 
@@ -290,6 +350,14 @@ class Opened:
                 f"{path}: the network takes {manifest.network.get('inputs')}, the schema gives "
                 f"{list(schema.shape)}"
             )
+        if manifest.decision is not None and len(schema.classes) != 2:
+            raise ModelError(
+                f"{path}: a threshold decides between two classes; it has {len(schema.classes)}"
+            )
+        if manifest.calibration is not None:
+            found, names = manifest.calibrated(), schema.names or schema.targets
+            if found.names != names or found.classifies != bool(schema.classes):
+                raise ModelError(f"{path}: its calibration is not that of its classes or targets")
 
     def parts(self, wanted: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[str, memoryview]:
         """The bytes of each tensor, which must have the ``wanted`` dtypes and shapes, by name, and

@@ -16,6 +16,7 @@ from linnet.core.every import Every, EveryEpochs, EverySeconds
 from linnet.core.registry import known
 from linnet.data.reading import Reading
 from linnet.errors import RecipeError
+from linnet.insight.decision import ARGMAX, Cost
 from linnet.line.settings import LineSettings
 from linnet.net.settings import NetSettings
 from linnet.networks import BASELINE, LINE, NETWORKS
@@ -72,6 +73,12 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
         Several(alone=False),
     ] = None
 
+    decide: Literal["argmax", "f1", "cost"] = ARGMAX
+    """How one of two classes is called: the more probable one, or by the threshold of the second
+    class's probability that has the largest F1, or the smallest mean cost, on validation rows or
+    out of fold."""
+    costs: Annotated[tuple[Cost, Cost] | None, Several(alone=False)] = None
+    """What a false positive and a false negative cost, for ``decide="cost"``."""
     yardstick: Literal["auto", "trees", "none"] = "auto"
     """What the scores on the test rows are compared with; it is no model of the run."""
 
@@ -89,7 +96,17 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
             raise ValueError("a model is named twice")
         if self.objective != "auto":
             known(OBJECTIVES, self.objective, "objective", OBJECTIVE_GROUP)
+        self._check_costs()
         return self
+
+    def _check_costs(self) -> None:
+        if (self.decide == "cost") != (self.costs is not None):
+            raise ValueError(
+                "decide=cost needs what a false positive and a false negative cost, such as "
+                "costs=1,5; no other rule takes costs"
+            )
+        if self.costs is not None and not any(self.costs):
+            raise ValueError("one of the costs is above 0")
 
     @property
     def nets(self) -> tuple[str, ...]:

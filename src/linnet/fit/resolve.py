@@ -18,6 +18,7 @@ from linnet.fit.folds import FEW
 from linnet.fit.recipe import AUTO as ANY
 from linnet.fit.recipe import FOLDS, Recipe
 from linnet.insight import yardstick
+from linnet.insight.decision import ARGMAX
 from linnet.insight.pairs import YARDSTICK
 from linnet.line import GROUP, SOLVERS
 from linnet.line import choose as choose_solver
@@ -273,6 +274,8 @@ def resolve(recipe: Recipe, data: Dataset, split: Split) -> Recipe:
     check(case)
     found = {key: auto(case) for key, auto in AUTO.items() if getattr(recipe, key) == "auto"}
     found["batch_size"] = case.size
+    if recipe.decide != ARGMAX:
+        _check_decision(case, data)
     held = len(split.valid) or case.folds > 1 or case.tested
     if not held and LINE in recipe.model:
         found["model"] = (LINE,)  # no rows could show that a net is better
@@ -341,6 +344,23 @@ def check(case: Case) -> None:
         for key in ("label_smoothing", "class_weight"):
             if getattr(recipe, key):
                 raise RecipeError(f"{key} goes with classes; this is regression")
+
+
+def _check_decision(case: Case, data: Dataset) -> None:
+    """Refuse a threshold where there are not two classes, or no rows to choose it by."""
+    recipe, schema, split = case.recipe, case.schema, case.split
+    asked = f"decide={recipe.decide}"
+    if len(schema.classes) != 2 or data.soft:
+        what = "numbers" if schema.task == "regression" else f"{len(schema.classes):,} classes"
+        what = "probabilities as targets" if data.soft else what
+        raise RecipeError(f"{asked} is a threshold between two classes, and this data has {what}")
+    if not len(split.valid) and case.folds < 2:
+        raise RecipeError(f"{asked} needs rows to choose a threshold by: give valid=0.2")
+    rows = split.train if case.folds > 1 else split.valid
+    if len(data.codes[rows].unique()) < 2:
+        raise RecipeError(f"{asked}: all rows to choose a threshold by are of one class")
+    if isinstance(recipe.class_weight, tuple) and 0 in recipe.class_weight:
+        raise RecipeError(f"{asked} needs rows of both classes: a class_weight of 0 leaves one out")
 
 
 def _check_table(case: Case) -> None:

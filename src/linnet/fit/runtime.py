@@ -11,6 +11,7 @@ import os
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from linnet.data.schema import Schema
     from linnet.fit.artifact import Artifact
+    from linnet.insight.conformal import Calibration
 
 Array = np.ndarray[Any, Any]
 Engine = Literal["numpy", "torch"]
@@ -91,6 +93,12 @@ class Runtime:
         self.tensors = tensors
         """Gives the tensors in the model's file, by name."""
         self._encoder: Encoder | None = None
+        self._cut = manifest.cut
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What makes intervals or sets of answers; raises ``InputError`` if the model has none."""
+        return self.manifest.calibrated()
 
     @property
     def sha256(self) -> str:
@@ -188,7 +196,9 @@ class Runtime:
             return Answers(numbers.tolist(), None, encoded.notes)
         p = self._link.probabilities(raw)
         classes = self.schema.classes
-        labels = [classes[code] for code in p.argmax(1).tolist()]
+        cut = self._cut
+        codes = p.argmax(1) if cut is None else (p[:, 1] >= cut).astype(np.int64)
+        labels = [classes[code] for code in codes.tolist()]
         return Answers(labels, p, encoded.notes)
 
     def terms(self, encoded: Encoded) -> list[Term] | None:

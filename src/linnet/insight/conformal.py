@@ -146,6 +146,11 @@ class Calibration:
         """Whether it makes sets of classes, and not intervals."""
         return self.kind in ("classes", "by class")
 
+    @property
+    def highest(self) -> float:
+        """The highest level that enough rows calibrate; 0 if there is none."""
+        return max((LEVELS[len(each) - 1] for each in self.thresholds if each), default=0.0)
+
     def level(self, asked: float) -> float:
         """The level of ``LEVELS`` that is used for ``asked``: itself, or the next one above.
 

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from linnet.core import memory
 from linnet.core.parallel import World, threads_for
 from linnet.data.dataset import Dataset
+from linnet.insight.decision import Decision, second
 from linnet.insight.shares import by_rows
-from linnet.insight.task import Scores, task_of
+from linnet.insight.task import Scores, spread_of, task_of
 from linnet.networks.base import Network
 from linnet.objectives.base import Objective
 
@@ -84,10 +85,29 @@ def measure_raw(objective: Objective, raw: Tensor, data: Dataset) -> dict[str, f
     return {"loss": mean.item(), task.score: task.measure(objective, raw, data)}
 
 
-def score(objective: Objective, raw: Tensor, data: Dataset, fold: Tensor | None = None) -> Scores:
+def score(
+    objective: Objective,
+    raw: Tensor,
+    data: Dataset,
+    fold: Tensor | None = None,
+    decision: Decision | None = None,
+    cut: Tensor | None = None,
+) -> Scores:
     """All scores of raw predictions (rows, outputs) against the targets of ``data``; the headline
     score has a 95 % confidence interval. If ``data`` is divided by group or time, it rests on the
     groups, or on blocks of consecutive times, and ``interval`` says on how many. ``fold`` (rows,)
     are the folds of out-of-fold predictions: ``by`` is then "folds", and ``folds`` has the headline
-    score of each."""
-    return task_of(objective).test(objective, raw, data, fold)
+    score of each.
+
+    ``decision`` is the rule by which a model gives labels, if that is not the most probable class:
+    ``decision`` among the scores says what its threshold does. All other scores are those of the
+    most probable class, as of any model. ``cut`` (rows,) are the thresholds of the rows' folds, if
+    it is tested by folds."""
+    found = task_of(objective).test(objective, raw, data, fold)
+    if decision is not None:
+        units, y, p = data.units(), data.codes.numpy() == 1, second(objective, raw)
+        groups = None if units is None else units.codes
+        at = decision.threshold if cut is None else cut.numpy()
+        told = decision.test(y, p, at, groups, spread_of(fold))
+        found["decision"] = {"rule": decision.words(data.schema.names[1]), **told}
+    return found

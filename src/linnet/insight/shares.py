@@ -39,9 +39,15 @@ def by_rows(function: Callable[..., Tensor], raw: Tensor, *others: Tensor) -> Te
     return torch.cat([function(*(each[at : at + step] for each in every)) for at in starts])
 
 
-def decided(objective: Objective, raw: Tensor) -> Tensor:
-    """The code of the most probable class of each row, (rows,)."""
-    return by_rows(lambda part: objective.probabilities(part).argmax(1), raw)
+def decided(objective: Objective, raw: Tensor, cut: float | Tensor | None = None) -> Tensor:
+    """The code of the most probable class of each row, (rows,); with ``cut``, one or (rows,), the
+    second of two classes where its probability is at least that."""
+    import torch
+
+    if cut is None:
+        return by_rows(lambda part: objective.probabilities(part).argmax(1), raw)
+    cuts = torch.as_tensor(cut, dtype=torch.float64, device=raw.device).expand(len(raw))
+    return by_rows(lambda part, own: (objective.probabilities(part)[:, 1] >= own).long(), raw, cuts)
 
 
 def top(objective: Objective, raw: Tensor) -> tuple[Array, Array]:

@@ -152,6 +152,7 @@ class Classes(Task):
             "folds",
             "accuracy",
             "accuracy_interval",
+            "decision",
             "interval",
             "log_loss",
             "rows",
@@ -190,7 +191,7 @@ class Classes(Task):
         return {
             **_by_fold(fold, lambda own: float(right[own].mean())),
             "accuracy": int(right.sum()) / len(codes),
-            "accuracy_interval": list(of_share(right, _codes(units), _spread(fold))),
+            "accuracy_interval": list(of_share(right, _codes(units), spread_of(fold))),
             **_rests(units),
             "log_loss": loss.mean().item(),
             "rows": len(codes),
@@ -262,7 +263,7 @@ class Numbers(Task):
         y = data.y.double().reshape(raw.shape).numpy()
         predicted = objective.mean(raw).numpy()
         errors = ((predicted - y) ** 2).mean(axis=1)
-        units, spread = data.units(), _spread(fold)
+        units, spread = data.units(), spread_of(fold)
         interval = of_size(errors, _codes(units), spread=spread)
         return {
             **_by_fold(fold, lambda own: float(np.sqrt(errors[own].mean()))),
@@ -331,7 +332,7 @@ def _paired(differences: Tensor, data: Dataset, fold: Tensor | None) -> Scores:
     }
 
 
-def _spread(fold: Tensor | None) -> float:
+def spread_of(fold: Tensor | None) -> float:
     """By how much the standard errors of out-of-fold rows are larger."""
     from linnet.core.statistics import out_of_fold
 

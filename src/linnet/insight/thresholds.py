@@ -94,15 +94,16 @@ class Cut(NamedTuple):
         return {**self._asdict(), **more}
 
 
-def cut_at(y: Array, p: Array, threshold: float, costs: Costs = EQUAL) -> Cut:
+def cut_at(y: Array, p: Array, threshold: float | Array, costs: Costs = EQUAL) -> Cut:
     """What a threshold does to rows: ``y`` (rows,) is true or 1 for positive rows, ``p`` (rows,)
-    their probability of it."""
+    their probability of it. Of a threshold for each row, (rows,), the mean is named."""
     y, p = _checked(y, p)
     called = p >= threshold
     right, wrong = int((called & y).sum()), int((called & ~y).sum())
     missed = int((~called & y).sum())
     cost = (costs.false_positive * wrong + costs.false_negative * missed) / len(y)
-    return Cut(float(threshold), right, wrong, missed, len(y) - right - wrong - missed, cost)
+    at = float(np.mean(threshold))
+    return Cut(at, right, wrong, missed, len(y) - right - wrong - missed, cost)
 
 
 def table(
@@ -209,12 +210,13 @@ class Tested(NamedTuple):
 def score(
     y: Array,
     p: Array,
-    threshold: float,
+    threshold: float | Array,
     costs: Costs = EQUAL,
     groups: Array | None = None,
     spread: float = 1.0,
 ) -> Tested:
-    """The scores of a threshold on rows that did not choose it, (rows,) each.
+    """The scores of a threshold, one or one for each row, on rows that did not choose it, (rows,)
+    each.
 
     F1 is a ratio of two sums over rows, 2 TP and 2 TP + FP + FN; its interval is that of such a
     ratio (``linnet.core.statistics``), over ``groups`` (rows,) if rows depend on each other.

@@ -291,7 +291,7 @@ def collect(run: Run, data: Any = None) -> dict[str, Any]:
     """The content of ``insight.json``: all that needs the rows themselves. What there cannot be is
     left out, and ``why`` says so, by its name."""
     from linnet.insight.dependence import Model, strongest_pair
-    from linnet.insight.thresholds import EQUAL
+    from linnet.insight.thresholds import EQUAL, Costs
 
     chosen = run.chosen
     told: dict[str, Any] = {"format": FORMAT, "of": belongs(run.place), "why": {}}
@@ -314,7 +314,9 @@ def collect(run: Run, data: Any = None) -> dict[str, Any]:
             told["strength"] = pair.strength
     told["slices"] = {name: slices(run, name, rows).plain(MOST_SLICES) for name in models_of(run)}
     try:
-        told["threshold"] = threshold(run, chosen, "f1", EQUAL, data).plain()
+        rule = run.model.decision
+        by, costs = ("f1", EQUAL) if rule is None else (rule.by, Costs(*rule.costs))
+        told["threshold"] = threshold(run, chosen, by, costs, data).plain()
     except LinnetError as error:
         told["why"]["threshold"] = str(error)
     return told
@@ -350,6 +352,7 @@ def parsed(plain: Mapping[str, Any]) -> dict[str, Any]:
         choice = told["choice"]
         told = {
             "choice": {
+                "by": "cost" if choice["by"] == "cost" else "f1",
                 "rows": int(choice["rows"]),
                 "chosen": {"threshold": float(choice["chosen"]["threshold"])},
             },

@@ -70,6 +70,31 @@ class Rests(_Open):
     units: Annotated[int, Field(ge=1, le=MAX_WHOLE)]
 
 
+class Counts(_Open):
+    """What one threshold does to rows."""
+
+    threshold: Annotated[float, Field(ge=0, le=2)]
+    accuracy: Share
+    f1: Share
+    cost: Annotated[float, Field(ge=0, le=LARGEST)]
+
+
+class Decided(_Open):
+    """What the threshold of a model's labels does to test rows, beside what 0.5 does."""
+
+    by: Literal["f1", "cost"]
+    chosen: Counts
+    half: Counts
+    rule: str
+    words: str
+
+
+if TYPE_CHECKING:
+    MaybeDecided = Decided | None
+else:
+    MaybeDecided = Decided
+
+
 class Test(_Open):
     """Scores of test rows: for classes those with ``accuracy``, for numbers those with ``rmse``."""
 
@@ -87,6 +112,9 @@ class Test(_Open):
     f1: list[Share] | None = None
     support: list[Number] | None = None
     confusion: list[list[Whole]] | None = None
+    decision: MaybeDecided = None
+    """If a threshold decides between two classes, what it does; the scores beside it are of the
+    more probable class."""
     rmse: Number | None = None
     rmse_interval: tuple[Number, Number] | None = None
     mae: Number | None = None

@@ -69,6 +69,11 @@ def eject(
             f"of them of categories: above {WIDE:,} linnet computes with their codes, in no plain "
             "way; train with fewer categories (max_categories=...)"
         )
+    if artifact.decision is not None:
+        raise InputError(
+            f"{run.path}: eject cannot write decide={recipe.decide}, a threshold that is chosen "
+            "after the fit; train with decide=argmax, which gives the same weights"
+        )
     threads = artifact.manifest.provenance.get("threads")  # of this fit
     reader, weighted, soft = _reader(run, recipe, artifact.schema, encoded, data)
     spec: Any = artifact.manifest.network

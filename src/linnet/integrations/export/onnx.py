@@ -82,12 +82,20 @@ def build(model: Artifact, where: str = "the model") -> Any:
         "linnet": described(manifest),
         "classes": list(schema.classes),
         "inputs": [each.plain() for each in given],
-        "outputs": [{"name": name, "about": OUTPUTS[name.rstrip("_")]} for name in names],
+        "outputs": [{"name": name, "about": _about(model, name.rstrip("_"))} for name in names],
     }
     for key, note in notes.items():
         _note(made, key, note)
     checker.check_model(made)
     return made
+
+
+def _about(model: Artifact, name: str) -> str:
+    """What an output is, in words."""
+    if name == "label" and model.decision is not None:
+        second, cut = model.schema.names[1], model.decision.threshold
+        return f"{second!r} where its probability is at least {cut:.9g}, else the other class"
+    return OUTPUTS[name]
 
 
 def described(manifest: Manifest) -> dict[str, Any]:
@@ -143,7 +151,14 @@ def _answer(graph: Graph, model: Artifact, value: str, names: list[str]) -> None
         shares = graph.joined(both)
     else:
         shares = graph.node("Softmax", value, axis=1)
-    best = graph.node("ArgMax", shares, axis=1, keepdims=0)
+    cut = model.manifest.cut
+    if cut is None:
+        best = graph.node("ArgMax", shares, axis=1, keepdims=0)
+    else:
+        one = graph.constant(np.array(1, np.int64))
+        second = graph.node("Gather", shares, one, axis=1)
+        at = graph.constant(np.array(cut, np.float64))
+        best = graph.cast(graph.node("GreaterOrEqual", second, at), "int64")
     kind = {"text": "text", "int": "int64", "float": "float64", "bool": "bool"}[
         str(schema.class_kind)
     ]

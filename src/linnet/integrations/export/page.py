@@ -205,6 +205,7 @@ def _about(model: Runtime, number: int) -> dict[str, Any]:
         "chosen": number == 0,
         "kind": about.model,
         "objective": about.objective,
+        "cut": about.cut,
         "spec": about.network,
         "dtype": about.dtype,
         "tensors": [[name, array.size] for name, array in _tensors(model).items()],

@@ -47,7 +47,8 @@ Predict = Callable[[Feed], Answer]
 class Parity:
     """How well two models agree: on how many ``held`` rows of the ``part`` of the run, and how many
     ``made`` ones, the ``largest`` difference, and its ``limit``. ``ties`` are rows with another
-    label, whose two most probable classes are closer than the limit. ``why`` says why there are no
+    label, whose two most probable classes are closer than the limit, or whose probability is so
+    close to the threshold. ``why`` says why there are no
     held-out rows. ``by`` is what computed the exported model."""
 
     held: int
@@ -147,8 +148,12 @@ class _Compared:
             return count
         self._worse(np.abs(found - expected))
         other = np.array([one != two for one, two in zip(labels, given or [], strict=True)], bool)
-        two = np.sort(expected[other], axis=1)[:, -2:]
-        close = two[:, 1] - two[:, 0] <= self.limit
+        cut = self.model.manifest.cut
+        if cut is None:
+            two = np.sort(expected[other], axis=1)[:, -2:]
+            close = two[:, 1] - two[:, 0] <= self.limit
+        else:
+            close = np.abs(expected[other, 1] - cut) <= self.limit
         self.ties += int(close.sum())
         self.wrong += int((~close).sum())
         return count

@@ -55,9 +55,10 @@ def thresholds_part(document: Document, run: Run, kept: dict[str, Any] | str) ->
         return []
     told = kept.get("threshold") if isinstance(kept, dict) else None
     at = None if told is None else float(told["choice"]["chosen"]["threshold"])
+    by = "F1" if told is None or told["choice"]["by"] == "f1" else "mean cost"
     rows = [
         [
-            f"{cut.threshold:.3g}" + (" (chosen by F1)" if cut.threshold == at else ""),
+            f"{cut.threshold:.3g}" + (f" (chosen by {by})" if cut.threshold == at else ""),
             *(Fixed(getattr(cut, key)) for key in ("precision", "recall", "f1", "accuracy")),
             cut.false_positive, cut.false_negative,
         ]
@@ -67,14 +68,16 @@ def thresholds_part(document: Document, run: Run, kept: dict[str, Any] | str) ->
     words = f"A row counts as {positive} if its probability is at least the threshold."
     if told is not None:
         words += (
-            f" Chosen by F1 on {told['choice']['rows']:,} {told['by_rows']} rows, once tested: "
+            f" Chosen by {by} on {told['choice']['rows']:,} {told['by_rows']} rows, once tested: "
             f"{told['words']}. Another cost of the two mistakes has another threshold: "
             'run.threshold(by="cost", costs=(1, 5)).'
         )
     return (
         [
             document.figure("ROC, and precision against recall", run.roc),
-            document.figure("Thresholds", lambda: thresholds(cuts_of(y, p, thresholds=FINE), at)),
+            document.figure(
+                "Thresholds", lambda: thresholds(cuts_of(y, p, thresholds=FINE), at, by)
+            ),
             tag("p", words, class_="none"),
             table(heads, rows, blocks=True),
         ]

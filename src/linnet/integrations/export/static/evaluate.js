@@ -304,6 +304,10 @@ function probabilities(objective, raw) {
   return parts.map((value) => value / sum);
 }
 
+// The number of the class that a model gives: of the most probable one, or of two the second where its
+// probability is at least the model's threshold `cut`.
+const called = ({ p, cut }) => (cut == null ? p.indexOf(Math.max(...p)) : Number(p[1] >= cut));
+
 // ---- a row of a table --------------------------------------------------------------------------------
 
 const MAX_FLOAT = 3.4028234663852886e38; // of float32

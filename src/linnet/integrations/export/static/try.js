@@ -22,7 +22,7 @@ const line = models.find((model) => model.line);
 // Answers of the models in this page: [{p: of each class, or null; raw: numbers}].
 const computed = (x) => models.map((model) => {
   const raw = Array.from(model.predict(x));
-  return { p: probabilities(model.objective, raw), raw };
+  return { p: probabilities(model.objective, raw), raw, cut: model.cut };
 });
 
 // Answers of the server, in the same form; and its terms of the line.
@@ -39,11 +39,11 @@ async function asked(body, signal) {
   }
   const found = new Map(content.models.map((each) => [each.name, each]));
   return {
-    answers: models.map(({ name }) => {
+    answers: models.map(({ name, cut }) => {
       const each = found.get(name);
       if (!each) return null;
       const numbers = [each.prediction].flat();
-      return { p: each.probabilities && schema.classes.map((label) => each.probabilities[label] ?? 0), raw: numbers };
+      return { p: each.probabilities && schema.classes.map((label) => each.probabilities[label] ?? 0), raw: numbers, cut };
     }),
     terms: content.terms && content.terms.map(({ name, terms: found_ }) => ({ name, terms: outputs(found_) })),
     notes: [...new Set(content.models.flatMap((each) => each.notes || []))],
@@ -149,7 +149,7 @@ const best = (p) => p.indexOf(Math.max(...p));
 // A model's answer in words: what is read out.
 function words(model, answer) {
   if (!answer) return "";
-  if (answer.p) return `${visible(schema.classes[best(answer.p)])}, ${likely(answer.p[best(answer.p)])}`;
+  if (answer.p) return `${visible(schema.classes[called(answer)])}, ${likely(answer.p[called(answer)])}`;
   return schema.targets.map((target, i) => `${visible(target)} ${figure(answer.raw[i])}`).join(", ");
 }
 
@@ -158,7 +158,7 @@ function showCard(card, answer) {
     card.says.replaceChildren("–");
     fill(card, []);
   } else if (answer.p) {
-    const top = best(answer.p), { classes } = schema;
+    const top = called(answer), { classes } = schema;
     card.says.replaceChildren(named("span", classes[top]), " ", el("small", {}, likely(answer.p[top])));
     if (classes.length <= FEW) {
       fill(card, classes.map((label, i) => [label, answer.p[i], likely(answer.p[i])]));
@@ -254,7 +254,7 @@ function pixels(x, answer, output, label) {
   }
   const [, height, width] = schema.shape, { classes, targets } = schema;
   let values = pixelTerms(line, schema, x, classes.length === 2 ? 0 : output);
-  if (classes.length === 2 && best(answer.p) === 0) {
+  if (classes.length === 2 && called(answer) === 0) {
     values = values.map((value) => -value);
     label = `${visible(targets[0])} = ${visible(classes[0])}`;
   }
