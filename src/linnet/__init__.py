@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from linnet.estimators.logistic import LogisticRegression
     from linnet.estimators.mlp import MLPClassifier, MLPRegressor
     from linnet.experiment.cross_validate import cross_validate
+    from linnet.experiment.predict import predict
     from linnet.experiment.sweep import sweep
     from linnet.experiment.train import train
     from linnet.fit.artifact import Artifact
@@ -45,6 +46,7 @@ __all__ = [
     "eject",
     "export",
     "load",
+    "predict",
     "ranks",
     "read",
     "sweep",
@@ -67,6 +69,7 @@ _HOMES = {
     "eject": "linnet.integrations.eject.eject",
     "export": "linnet.integrations.export.export",
     "load": "linnet.runs.run",
+    "predict": "linnet.experiment.predict",
     "ranks": "linnet.core.parallel",
     "read": "linnet.data.read",
     "sweep": "linnet.experiment.sweep",

@@ -183,6 +183,18 @@ FAULTS: dict[str, tuple[Edit, str]] = {
     ),
     "classes too few": (manifest_with(schema__classes=[0, 1, 2]), "10 outputs; expected 3"),
     "class twice": (manifest_with(schema__classes=[0] * 10), "a class is listed twice"),
+    "a threshold for ten classes": (
+        manifest_with(decision={
+            "by": "f1", "costs": [1.0, 1.0], "threshold": 0.3, "rows": 9, "of": "validation"
+        }), "a threshold decides between two classes; it has 10"
+    ),
+    "strange calibration": (manifest_with(calibration__kind="guess"), "unknown kind 'guess'"),
+    "falling calibration": (
+        manifest_with(calibration__thresholds=[[0.5, 0.4]] * 10), "the thresholds do not rise"
+    ),
+    "calibration of others": (
+        manifest_with(calibration__names=list("abcdefghij")), "is not that of its classes"
+    ),
     "false layers": (manifest_with(layers=[]), "its table of layers is not that of its network"),
     "not finite": (nan, "not finite"),
 }  # fmt: skip

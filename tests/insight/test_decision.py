@@ -1,4 +1,4 @@
-"""A threshold as the rule of a model's labels: chosen on rows that taught nothing, kept in its file,
+"""A threshold as the rule of labels: chosen on rows that taught nothing, kept in the model's file,
 the same wherever the model predicts."""
 
 import json
@@ -139,7 +139,7 @@ def test_what_is_no_threshold_is_refused(run: linnet.Run, tmp_path: Path) -> Non
         ({"decide": "cost", "costs": (0, 0)}, "above 0"), ({"decide": "median"}, "argmax"),
     ):  # fmt: skip
         with pytest.raises(RecipeError, match=words):
-            Recipe(**{}).override(settings)
+            Recipe().override(settings)
     for data, settings, words in (
         ("iris", {}, "this data has 3 classes"), ("diabetes", {}, "this data has numbers"),
         (table(), {"target": "y", "folds": 1, "valid": 0}, "needs rows to choose a threshold by"),

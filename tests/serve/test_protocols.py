@@ -397,6 +397,39 @@ def test_mlflow_splits_of_rows_without_names(iris: Path) -> None:
         assert all(each == found[0] for each in found)
 
 
+# ---- intervals and sets
+
+
+def test_intervals_are_those_of_the_model(site: Here, table: Path) -> None:
+    model = load(table)
+    plain = site.ask("/predict", ROWS).json
+    found = site.ask("/predict?interval=0.8", ROWS).json
+    sets = model.predict_set(ROWS, 0.8)
+    names = model.schema.names
+    expected = [[names[code] for code in np.flatnonzero(row)] for row in sets.inside]
+    assert [row.pop("set") for row in found["predictions"]] == expected
+    assert found["predictions"] == plain["predictions"]
+    assert found["notes"] == [*plain["notes"], *model.calibration.notes, *sets.notes]
+    named = site.ask("/models/table/predict?interval=0.8", as_csv(ROWS), **CSV).json
+    assert [row["set"] for row in named["predictions"]] == expected
+    rows = [{"a": 3, "b": 1}, {"a": 0, "b": 4}]
+    whole = site.ask("/models/numbers/predict?interval=0.5", rows).json["predictions"]
+    for row in whole:
+        assert set(row["interval"]) == set(row["prediction"])
+        for name, (low, high) in row["interval"].items():
+            assert low < row["prediction"][name] < high
+
+
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [("x", "expected a level"), ("", "expected a level"), ("1", "between 0 and 1"),
+     ("nan", "between 0 and 1"), ("0.9999", "largest level"), ("0.999", "needs 999 rows")],
+)  # fmt: skip
+def test_a_level_that_cannot_be_is_refused(site: Here, level: str, words: str) -> None:
+    answer = site.ask(f"/predict?interval={level}", ROWS[:1])
+    assert answer.status == 422 and words in answer.json["error"]
+
+
 # ---- what describes the server
 
 
@@ -410,6 +443,7 @@ def test_openapi_has_the_models_own_columns(site: Here) -> None:
     )
     assert row["properties"]["member"]["type"] == ["boolean", "null"]
     assert row["properties"]["since"]["format"] == "date"
+    assert found["paths"]["/predict"]["post"]["parameters"][0]["name"] == "interval"
     for path, methods in found["paths"].items():
         for method in methods:
             assert site.ask(path, method=method.upper()).status not in (404, 405), path

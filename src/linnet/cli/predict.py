@@ -13,6 +13,7 @@ from linnet.cli._output import (
     allow,
     command,
     fits,
+    names,
     print_json,
     print_table,
     set_threads,
@@ -53,6 +54,16 @@ def predict(
             "probable ones) to a .csv, .parquet or .json file."
         ),
     ] = None,
+    interval: Annotated[
+        float | None,
+        typer.Option(
+            help="A level such as 0.9: add low and high (of classes: set), which hold so often."
+        ),
+    ] = None,
+    keep: Annotated[
+        str | None,
+        typer.Option(help="Columns of the data to put in front, as they are: id,name."),
+    ] = None,
     invert: Annotated[
         bool, typer.Option("--invert", help="Swap dark and light in all pictures.")
     ] = False,
@@ -69,13 +80,14 @@ def predict(
 
     data = inputs[0] if len(inputs) == 1 else _pictures(inputs)
     numbers, found = _numbers(rows), None
+    more: dict[str, Any] = {"interval": interval, "keep": names(keep) or ()}
     if part == "all":
-        found = few(run, data, model=model, rows=numbers, invert=invert)
+        found = few(run, data, model=model, rows=numbers, invert=invert, **more)
     if found is None:
         set_threads()
         from linnet.experiment.predict import predict
 
-        found = predict(run, data, model=model, part=part, rows=numbers, invert=invert)
+        found = predict(run, data, model=model, part=part, rows=numbers, invert=invert, **more)
     for note in found.notes:
         if not isinstance(note, Warned):  # it was a warning already
             say(f"note: {note}", error=True)
@@ -86,8 +98,12 @@ def predict(
         print_json(_files(found) if found.files else _plain(columns))
     else:
         shown = len(found.row) if rows is not None or len(inputs) > 1 else 20
-        plain = ("row", "file", "y", "prediction")
-        known = {k: v[:shown] for k, v in columns.items() if k.partition("_")[0] in plain}
+        plain = ("row", "file", "y", "prediction", "low", "high", "set")
+        known = {
+            k: v[:shown]
+            for k, v in columns.items()
+            if k in found.kept or k.partition("_")[0] in plain
+        }
         shares = None if found.p is None else found.p[:shown]
         if found.top is not None and shares is not None:
             print_table(*_two(known, found.top[:shown], shares))
@@ -97,7 +113,7 @@ def predict(
             say(f"the first {shown} of {len(found.row):,} rows; --out FILE.csv writes them all")
 
 
-def _print(columns: dict[str, Any], shares: Any, names: Sequence[str]) -> None:
+def _print(columns: dict[str, Any], shares: Any, classes: Sequence[str]) -> None:
     """Print predictions as a table. ``shares`` (rows, classes) are the probabilities: all of them
     where the terminal is wide enough, else the two largest."""
     import numpy as np
@@ -107,17 +123,17 @@ def _print(columns: dict[str, Any], shares: Any, names: Sequence[str]) -> None:
     def rows(columns: dict[str, list[Any]]) -> list[tuple[Any, ...]]:
         return list(zip(*columns.values(), strict=True))
 
-    known = {name: column.tolist() for name, column in columns.items()}
+    known = {name: [*map(_joined, column.tolist())] for name, column in columns.items()}
     if shares is None:
         print_table(list(known), rows(known))
         return
-    every = {f"p_{name}": list(map(likely, p)) for name, p in zip(names, shares.T, strict=True)}
+    every = {f"p_{name}": list(map(likely, p)) for name, p in zip(classes, shares.T, strict=True)}
     table = {**known, **every}
     if fits(list(table), rows(table)):
         print_table(list(table), rows(table))
         return
     order = (-shares).argsort(1, kind="stable")[:, :2]
-    best = np.array(names, object)[order]
+    best = np.array(classes, object)[order]
     print_table(*_two(columns, best, np.take_along_axis(shares, order, 1)))
 
 
@@ -128,7 +144,7 @@ def _two(
     their ``shares``."""
     from linnet.core.text import likely
 
-    table = {name: column.tolist() for name, column in columns.items()}
+    table = {name: [*map(_joined, column.tolist())] for name, column in columns.items()}
     table["probability"] = list(map(likely, shares[:, 0]))
     table["runner-up"] = classes[:, 1].tolist()
     table["its probability"] = list(map(likely, shares[:, 1]))
@@ -211,10 +227,17 @@ def _csv(columns: dict[str, Any]) -> bytes:
 
 
 def _harmless(value: Any) -> Any:
-    """Text that no spreadsheet runs: some run a formula also after spaces."""
+    """Text that no spreadsheet runs: some run a formula also after spaces. A set of classes becomes
+    text."""
+    value = _joined(value)
     return (
         f"'{value}" if isinstance(value, str) and value.lstrip(" ").startswith(FORMULA) else value
     )
+
+
+def _joined(value: Any) -> Any:
+    """A set of classes as text."""
+    return "; ".join(value) if isinstance(value, list) else value
 
 
 def _parquet(columns: dict[str, Any]) -> bytes:

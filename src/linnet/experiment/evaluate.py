@@ -9,19 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from linnet.core.later import polars as pl
-from linnet.core.registry import suggest
 from linnet.core.text import counted
 from linnet.data import kinds
 from linnet.data.dataset import Dataset
-from linnet.data.read import read_raw
-from linnet.data.reading import Again, Reading
-from linnet.data.table import Table
-from linnet.errors import InputError, LinnetWarning
-from linnet.experiment.predict import for_model, is_run, part_rows
+from linnet.errors import LinnetWarning
+from linnet.experiment.predict import for_model, is_run, part_rows, raw_columns
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
 from linnet.insight import evaluation
@@ -101,7 +96,7 @@ def _cuts(
         return []
     own = {cut.column: cut for cut in cuts_of(dataset.x[rows], model.schema)}
     others = {name for name in by if name not in own}
-    read = _columns(others, data, model, dataset) if others else {}
+    read = raw_columns(sorted(others), data, model, dataset) if others else {}
     found = []
     for name in dict.fromkeys(by):
         if name in own:
@@ -119,27 +114,6 @@ def _cuts(
             texts = [None if gone else word for word, gone in zip(words, absent, strict=True)]
             found.append(by_texts(name, texts))
     return found
-
-
-def _columns(names: set[str], data: Any, model: Artifact, dataset: Dataset) -> dict[str, pl.Series]:
-    """Columns of the table ``data`` that the model does not know, as they were read, for the rows
-    of ``dataset``; raises ``InputError`` if there is no such column."""
-    recipe = model.manifest.recipe
-    reading = Again.parse({k: recipe[k] for k in Reading.model_fields if k in recipe}, "recipe")
-    table = read_raw(data, reading.model_copy(update={"columns": {}, "drop": ()}))
-    known = list(table.columns) if isinstance(table, Table) else list(model.schema.columns)
-    for name in names:
-        if not isinstance(table, Table) or name not in table.columns:
-            raise InputError(f'{dataset.name} has no column "{name}"; {suggest(name, known)}')
-    assert isinstance(table, Table)
-    kept = torch.arange(len(table))
-    if len(table) != len(dataset):  # rows without a target are left out
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            y = for_model(model, data, labelled=False).y
-        lost = y.reshape(len(y), -1).isnan().any(1) if y.is_floating_point() else y < 0
-        kept = (~lost).nonzero().flatten()
-    return {name: table.columns[name].gather(kept.numpy()) for name in names}
 
 
 def _alone(model: Artifact, data: Dataset) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from linnet.data.table import warn_of
 from linnet.data.text.csv import Csv
 from linnet.data.text.reader import read_text
 from linnet.errors import InputError, LinnetWarning
+from linnet.experiment.kept import as_text, as_written, check_columns
 from linnet.experiment.predictions import Predictions
 from linnet.fit import runtime
 from linnet.fit.artifact import reading_of
@@ -39,8 +41,10 @@ def few(
     data: str | list[str],
     *,
     model: str | None = None,
-    rows: tuple[int, ...] | None = None,
+    rows: Sequence[int] | None = None,
     invert: bool = False,
+    interval: float | None = None,
+    keep: Sequence[str] = (),
 ) -> Predictions | None:
     """What ``linnet.experiment.predict.predict`` gives for files of pictures, or for a small text
     file without the target, of a model that NumPy computes; None for anything else.
@@ -53,10 +57,25 @@ def few(
     loaded = runtime.quick(archive.model_place(Path(place), model))
     if loaded is None or len(loaded.schema.classes) > MANY:
         return None
+    calibration = None if interval is None else loaded.calibration
     if pictures is not None:
-        return _of_pictures(loaded, pictures, rows, invert)
-    assert table is not None
-    return None if invert else _of_table(loaded, table, rows)
+        found: Predictions | None = _of_pictures(loaded, pictures, rows, invert)
+        check_columns(keep, (), "the data", [path.name for path in pictures])
+    else:
+        assert table is not None
+        found = None if invert else _of_table(loaded, table, rows)
+    if found is None:
+        return None
+    if calibration is not None and interval is not None:
+        found = found.within(calibration, interval)
+    return found if table is None or not keep else _keeping(found, loaded, table, keep)
+
+
+def _keeping(found: Predictions, model: Runtime, path: Path, keep: Sequence[str]) -> Predictions:
+    """The predictions with columns of the table, which is read once more, as text."""
+    table = read_text(path, as_text(reading_of(model.manifest), keep))
+    check_columns(keep, table.columns, table.name)
+    return found.keeping({name: as_written(table.columns[name].gather(found.row)) for name in keep})
 
 
 def _pictures(data: str | list[str]) -> list[Path] | None:
@@ -77,7 +96,7 @@ def _table(data: str | list[str]) -> Path | None:
 
 
 def _of_pictures(
-    model: Runtime, paths: list[Path], rows: tuple[int, ...] | None, invert: bool
+    model: Runtime, paths: list[Path], rows: Sequence[int] | None, invert: bool
 ) -> Predictions:
     takes_files(model.schema)
     found = read_files(paths, paths[0].parent, reading_of(model.manifest))
@@ -90,7 +109,7 @@ def _of_pictures(
     return _predictions(model, x, of_path(paths[0].parent.name), rows, notes, names)
 
 
-def _of_table(model: Runtime, path: Path, rows: tuple[int, ...] | None) -> Predictions | None:
+def _of_table(model: Runtime, path: Path, rows: Sequence[int] | None) -> Predictions | None:
     schema = model.schema
     if not schema.tabular:
         return None
@@ -114,7 +133,7 @@ def known(schema: Schema) -> list[str]:
 
 
 def _predictions(
-    model: Runtime, x: Any, name: str, rows: tuple[int, ...] | None, notes: Any, names: list[str]
+    model: Runtime, x: Any, name: str, rows: Sequence[int] | None, notes: Any, names: list[str]
 ) -> Predictions:
     """The predictions of some rows; ``name`` is that of the data."""
     numbers = np.arange(len(x))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import warnings
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from linnet.core.later import polars as pl
 from linnet.core.text import listed, of_path
 from linnet.data import BUILTIN, zipped
 from linnet.data.dataset import Dataset
@@ -20,10 +23,11 @@ from linnet.data.pictures import folder
 from linnet.data.pictures.files import read_files, takes_files
 from linnet.data.pictures.ground import blank
 from linnet.data.read import read_draft, read_raw
-from linnet.data.reading import Again
+from linnet.data.reading import Again, Reading
 from linnet.data.schema import Schema
 from linnet.data.table import Table, warn_of
 from linnet.errors import DataError, InputError
+from linnet.experiment.kept import as_text, as_written, check_columns
 from linnet.experiment.predictions import Predictions
 from linnet.fit.artifact import Artifact, reading_of
 from linnet.insight import evaluation
@@ -41,15 +45,23 @@ def predict(
     *,
     model: str | None = None,
     part: str = "all",
-    rows: tuple[int, ...] | None = None,
+    rows: Sequence[int] | None = None,
     invert: bool = False,
+    interval: float | None = None,
+    keep: Sequence[str] = (),
 ) -> Predictions:
-    """The chosen model's predictions for the rows of a data set; ``rows`` are numbers within
-    ``part``.
+    """The predictions of the chosen model of a run, or of ``model``, or of a model file, for the
+    rows of a data set.
 
-    ``data`` may also be a list of paths of pictures, or a folder or a zip of pictures that are in
-    no folders of classes, or in others than the model's. ``invert`` swaps dark and light in all
-    pictures.
+    ``part`` is "all", or "train" or "test" of the run's own data or of data that names its parts;
+    ``rows`` are numbers within it. ``data`` may also be a list of paths of pictures, or a folder or
+    a zip of pictures that are in no folders of classes, or in others than the model's. ``invert``
+    swaps dark and light in all pictures.
+
+    ``interval`` is a level such as 0.9: predictions then have intervals, or sets of classes, that
+    hold with this probability (``linnet.insight.conformal``), calibrated by the rows that tested
+    the model; raises ``InputError`` if these are too few. ``keep`` names columns of a table that go
+    with the predictions, as they are written in the data.
     """
     each = load(place, model)
     dataset = for_model(each, data, labelled=part != "all", invert=invert)
@@ -64,14 +76,48 @@ def predict(
         numbers = numbers[torch.tensor(rows, dtype=torch.int64)]
     chosen = dataset.take(numbers)
     facts = (each.schema.names, dataset.notes, chosen.files)
+    calibration = None if interval is None else each.calibration
+    kept = {}
+    if keep:
+        read = raw_columns(keep, data, each, dataset, text=True)
+        kept = {name: as_written(series.gather(numbers.numpy())) for name, series in read.items()}
     if len(each.schema.classes) > MANY:
         found = [top(each.objective, raw) for _, raw in evaluation.raw_parts(each.module, chosen.x)]
         codes, p = (np.concatenate(part) for part in zip(*found, strict=True))
         best = each.schema.decode(torch.from_numpy(codes))
-        return Predictions(numbers, _labels(each, chosen), best[:, 0], p, *facts, top=best)
+        labels = _labels(each, chosen)
+        return Predictions(numbers, labels, best[:, 0], p, *facts, top=best).keeping(kept)
     raw = evaluation.predict_raw(each.module, chosen.x)
     shares = each.objective.probabilities(raw).numpy() if each.objective.classifies else None
-    return Predictions(numbers, _labels(each, chosen), each.decide(raw), shares, *facts)
+    found = Predictions(numbers, _labels(each, chosen), each.decide(raw), shares, *facts)
+    if calibration is not None and interval is not None:
+        found = found.within(calibration, interval)
+    return found.keeping(kept)
+
+
+def raw_columns(
+    names: Sequence[str], data: Any, model: Artifact, dataset: Dataset, *, text: bool = False
+) -> dict[str, pl.Series]:
+    """Columns of the table ``data``, also such that the model does not know, for the rows of
+    ``dataset``: as they are read, or as ``text``. Raises ``InputError`` if there is no such
+    column."""
+    recipe = model.manifest.recipe
+    reading = Again.parse({k: recipe[k] for k in Reading.model_fields if k in recipe}, "recipe")
+    table: Dataset | Table = dataset
+    if model.schema.tabular:
+        table = read_raw(data, as_text(reading, names if text else ()))
+    if not isinstance(table, Table):
+        check_columns(names, model.schema.columns, dataset.name, dataset.files)
+        raise InputError(f"{dataset.name} is no table, whose columns could be taken")
+    check_columns(names, table.columns, dataset.name)
+    kept = torch.arange(len(table))
+    if len(table) != len(dataset):  # rows without a target are left out
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            y = for_model(model, data, labelled=False).y
+        lost = y.reshape(len(y), -1).isnan().any(1) if y.is_floating_point() else y < 0
+        kept = (~lost).nonzero().flatten()
+    return {name: table.columns[name].gather(kept.numpy()) for name in names}
 
 
 def for_model(

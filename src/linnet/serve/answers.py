@@ -61,6 +61,23 @@ def answers(runtime: Runtime, encoded: Encoded, block: int, flag: Flag) -> Answe
     return Answers(prediction, p, encoded.notes)
 
 
+def surely(runtime: Runtime, found: Answers, level: float) -> tuple[list[Any], list[str]]:
+    """For each row the interval of its number (with several targets, of each), or the set of its
+    classes, which hold with the probability ``level``; and notes. Raises ``InputError`` if the
+    model has no calibration, or too few rows calibrate it."""
+    calibration, about = runtime.calibration, facts(runtime)
+    notes = list(calibration.notes)
+    if found.p is not None:
+        sets = calibration.sets(found.p, level)
+        names = about.names
+        inside = [[names[code] for code in np.flatnonzero(row).tolist()] for row in sets.inside]
+        return inside, [*notes, *sets.notes]
+    ends = np.stack(calibration.interval(np.array(found.prediction), level), -1).tolist()
+    if len(about.targets) > 1:
+        return [dict(zip(about.targets, each, strict=True)) for each in ends], notes
+    return ends, notes
+
+
 def told(runtime: Runtime, found: Answers) -> list[dict[str, Any]]:
     """For each row its prediction, and its probabilities by the names of classes: of more than
     ``MANY`` classes the most probable ones."""

@@ -165,7 +165,7 @@ class Service:
                 reply = place.reply()
             else:
                 held = self._hold(headers)
-                reply = await self._computed(place, headers, receive)
+                reply = await self._computed(place, headers, receive, scope["query_string"])
         except Refused as refused:
             reply = _error(path, refused)
         except LinnetError as error:
@@ -231,7 +231,9 @@ class Service:
             "at once",
         )
 
-    async def _computed(self, place: Place, headers: Headers, receive: Receive) -> Reply:
+    async def _computed(
+        self, place: Place, headers: Headers, receive: Receive, query: bytes
+    ) -> Reply:
         """The answer of a model: here, or in a thread, if it takes more than a moment."""
         kind, parameters = media(headers.get(b"content-type", b"").decode("latin-1"))
         if v2.BINARY.encode() in headers:
@@ -239,7 +241,7 @@ class Service:
         content = await self._content(receive)
         model, job = place.model, place.job
         assert model is not None and job is not None
-        body = Body(content, kind, parameters)
+        body = Body(content, kind, parameters, query)
         if model.light and len(content) <= INLINE_BYTES and kind == JSON:
             quick = QUICK.set(True)
             try:

@@ -24,11 +24,13 @@ ALL = (JSON, CSV, *PICTURES, MULTIPART)
 
 @dataclass(frozen=True)
 class Body:
-    """The content of a request, and the type and the parameters in its ``Content-Type``."""
+    """The content of a request, the type and the parameters in its ``Content-Type``, and what
+    stands behind the ``?`` of its address."""
 
     content: bytes
     type: str
     parameters: Mapping[str, str]
+    query: bytes = b""
 
 
 def media(header: str) -> tuple[str, dict[str, str]]:

@@ -37,6 +37,7 @@ MOST_EXAMPLE = 2000
 
 PATHS = (
     ("POST /predict", "the default model: JSON, CSV, a PNG or JPEG file, or a form with files"),
+    ("POST /predict?interval=0.9", "the same with intervals, or sets of classes"),
     ("POST /models/NAME/predict", "the model NAME"),
     ("GET /models", "the models"),
     ("POST /v2/models/NAME/infer", "the Open Inference Protocol, tensors in JSON"),

@@ -97,6 +97,7 @@ def _predict(model: Model, what: str) -> Json:
         JSON: {"schema": _reference(f"{model.name}.answer")}}}  # fmt: skip
     return {
         "summary": f"Predict with {what}: {schema.words}.",
+        "parameters": [_LEVEL],
         "requestBody": {"required": True, "content": content},
         "responses": {"200": answer, **_errors()},
     }
@@ -185,6 +186,16 @@ def _answer(model: Model) -> Json:
             "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1},
             "description": f"by class: {listed(schema.names, MOST_CATEGORIES)}",
         }
+        row["properties"]["set"] = {
+            "type": "array",
+            "items": {"type": "string"},
+            "description": "the classes of the set, if interval asks for one",
+        }
+    else:
+        ends: Json = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
+        if len(schema.targets) > 1:
+            ends = {"type": "object", "properties": dict.fromkeys(schema.targets, ends)}
+        row["properties"]["interval"] = ends
     return {
         "type": "object",
         "properties": {
@@ -208,6 +219,16 @@ def _prediction(schema: Schema) -> Json:
         found["enum"] = list(schema.classes)
     return found
 
+
+_LEVEL: Json = {
+    "name": "interval",
+    "in": "query",
+    "required": False,
+    "description": "A level: with each prediction comes an interval, or a set of classes, that "
+    "holds with this probability.",
+    "schema": {"type": "number", "exclusiveMinimum": 0, "exclusiveMaximum": 1},
+    "example": 0.9,
+}
 
 _COMMON: Json = {
     "error": {

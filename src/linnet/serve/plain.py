@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import parse_qsl
 
 from linnet.core.text import literal
 from linnet.fit.runtime import Runtime
 from linnet.networks import LINE
-from linnet.serve.answers import answers, dumps, told
+from linnet.serve.answers import answers, dumps, surely, told
 from linnet.serve.inputs import Body, encoded
 from linnet.serve.limits import Limits
 from linnet.serve.models import Model, Models
@@ -26,16 +27,30 @@ TITLES = {
 
 def predict(model: Model, body: Body, limits: Limits, flag: Flag) -> bytes:
     """The answer to ``POST /predict``: the same form for one row and for many."""
-    runtime = model.runtime
+    runtime, level = model.runtime, level_of(body.query)
     found = answers(runtime, encoded(runtime, body, limits), model.block, flag)
-    return dumps(
-        {
-            "model": model.name,
-            "sha256": model.sha256,
-            "predictions": told(runtime, found),
-            "notes": list(found.notes),
-        }
-    )
+    predictions, notes = told(runtime, found), list(found.notes)
+    if level is not None:
+        sure, more = surely(runtime, found, level)
+        key = "interval" if found.p is None else "set"
+        for row, each in zip(predictions, sure, strict=True):
+            row[key] = each
+        notes += more
+    answer = {"model": model.name, "sha256": model.sha256, "predictions": predictions}
+    return dumps({**answer, "notes": notes})
+
+
+def level_of(query: bytes) -> float | None:
+    """The level in ``?interval=0.9``; raises ``Refused`` for what is no number."""
+    if not query:
+        return None
+    given = dict(parse_qsl(query.decode("latin-1"), keep_blank_values=True)).get("interval")
+    if given is None:
+        return None
+    try:
+        return float(given)
+    except ValueError:
+        raise Refused(422, f"interval is {literal(given)}; expected a level, such as 0.9") from None
 
 
 def attempt(model: Model, body: Body, limits: Limits, flag: Flag) -> bytes:
