@@ -142,7 +142,7 @@ def test_columns_are_kept_as_they_are_written(place: Path) -> None:
     frame = table(1).with_columns(pl.int_range(ROWS).alias("number"), pl.lit(None).alias("gone"))
     kept = linnet.predict(place / "size", frame, part="all", keep=["number", "gone"]).kept
     assert kept["number"].tolist() == list(range(ROWS)) and set(kept["gone"]) == {None}
-    test = linnet.predict(place / "size", place / "t.csv", part="test", keep=["id"])
+    test = linnet.predict(linnet.Run(place / "size"), place / "t.csv", part="test", keep=["id"])
     assert test.kept["id"].tolist() == [table()["id"][row] for row in test.row.tolist()]
 
 

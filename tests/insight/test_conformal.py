@@ -234,6 +234,7 @@ def test_a_calibration_is_stored_as_it_is() -> None:
         assert len(json.dumps(plain)) < 8_000
         for key, value in (
             ("thresholds", [[2.0, 1.0]]), ("kind", "wide"), ("levels", [0.9]), ("rows", []),
+            ("rows", [10**400] * len(found.rows)), ("rows", [5] * len(found.rows)),
             ("thresholds", [["x"]]), ("format", 2), ("scales", [{"at": [1], "size": [0]}]),
         ):  # fmt: skip
             with pytest.raises(InputError, match="calibration of intervals cannot be read"):

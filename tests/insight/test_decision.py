@@ -126,25 +126,29 @@ def test_with_folds_each_fold_is_decided_by_the_others(tmp_path: Path) -> None:
     told = run.metrics["models"]["linear"]["test"]["decision"]
     right = ((kept["y"] == "yes") & (kept["prediction"] == "yes")).sum()
     assert told["chosen"]["true_positive"] == right
-    fold = outer.Tested({"linear": torch.zeros(3, 1)}, 1.0, {"linear": torch.full((3,), 0.25)})
-    outer._keep(tmp_path / "fold.safetensors", fold, Owner())  # as a run that is resumed reads it
+    one = outer.Tested({"linear": torch.zeros(3, 1)}, 1.0, {"linear": torch.full((3,), 0.25)})
+    outer._keep(tmp_path / "fold.safetensors", one, Owner())  # as a run that is resumed reads it
     found = outer._kept(tmp_path / "fold.safetensors", Owner())
     assert found is not None and found.cuts["linear"].tolist() == [0.25] * 3
     assert list(found.raws) == ["linear"]
 
 
 def test_what_is_no_threshold_is_refused(run: linnet.Run, tmp_path: Path) -> None:
-    for settings, words in (
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"decide": "cost"}, "costs=1,5"), ({"costs": (1, 2)}, "costs=1,5"),
         ({"decide": "cost", "costs": (0, 0)}, "above 0"), ({"decide": "median"}, "argmax"),
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for settings, words in wrong:
         with pytest.raises(RecipeError, match=words):
             Recipe().override(settings)
-    for data, settings, words in (
+    other = Recipe(decide="cost", costs=(1, 5)).override({"decide": "argmax"})
+    assert other.costs is None  # costs go with their rule
+    asked: list[tuple[Any, dict[str, Any], str]] = [
         ("iris", {}, "this data has 3 classes"), ("diabetes", {}, "this data has numbers"),
         (table(), {"target": "y", "folds": 1, "valid": 0}, "needs rows to choose a threshold by"),
         (table(), {"target": "y", "class_weight": (0, 1)}, "leaves one out"),
-    ):  # fmt: skip
+    ]  # fmt: skip
+    for data, settings, words in asked:
         with pytest.raises(RecipeError, match=words):
             linnet.train(data, decide="f1", out=tmp_path / "r", echo=False, **settings)
 

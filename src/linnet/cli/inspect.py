@@ -45,8 +45,8 @@ def inspect(
     if manifest.calibration is not None:
         found = manifest.calibrated()
         what = "sets of classes" if found.classifies else "intervals"
-        rows = sum(found.rows) if found.classifies else found.rows[0]
-        say(f"{what}: calibrated by {rows:,} rows, up to {percent(found.highest)}")
+        count = sum(found.rows) if found.classifies else found.rows[0]
+        say(f"{what}: calibrated by {count:,} rows, up to {percent(found.highest)}")
     say(f"data: {manifest.data.get('name')}, {text(manifest.data.get('train_rows'))} training rows")
     test = manifest.scores.get("test")
     if isinstance(test, dict):

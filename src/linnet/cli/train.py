@@ -188,14 +188,15 @@ def _settings(
     settings |= {**given, **({"columns": columns} if columns else {})}
     if resume is None and parent is None:
         return settings
+    from linnet.fit.recipe import merged
     from linnet.runs.archive import run_place
     from linnet.runs.lineage import inherited
     from linnet.runs.resume import recipe_of
 
     if resume is not None:
-        return {**recipe_of(resume).plain(), **settings}
+        return merged(recipe_of(resume).plain(), settings)
     assert parent is not None
-    return {**inherited(recipe_of(run_place(parent))), **settings}
+    return merged(inherited(recipe_of(run_place(parent))), settings)
 
 
 def _quiet() -> None:

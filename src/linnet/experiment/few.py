@@ -75,7 +75,8 @@ def _keeping(found: Predictions, model: Runtime, path: Path, keep: Sequence[str]
     """The predictions with columns of the table, which is read once more, as text."""
     table = read_text(path, as_text(reading_of(model.manifest), keep))
     check_columns(keep, table.columns, table.name)
-    return found.keeping({name: as_written(table.columns[name].gather(found.row)) for name in keep})
+    rows = np.asarray(found.row)
+    return found.keeping({name: as_written(table.columns[name].gather(rows)) for name in keep})
 
 
 def _pictures(data: str | list[str]) -> list[Path] | None:

@@ -94,14 +94,14 @@ def measured(ready: Prepared) -> Measured:
 def decision(model: Artifact, ready: Prepared) -> Decision | None:
     """The rule by which a fitted model calls one of two classes, by the rows that chose it:
     validation rows, or training rows out of fold; None if it is the more probable one."""
-    recipe = ready.recipe
-    if recipe.decide == ARGMAX:
+    by = ready.recipe.decide
+    if by == ARGMAX:
         return None
     folds = ready.fold is not None
     data = ready.data.take(ready.parts["train" if folds else "valid"])
     raw = model.held if folds else evaluation.predict_raw(model.module, data.x)
     assert raw is not None
-    return threshold(recipe.decide, recipe.costs, model.objective, raw, data, folds=folds)
+    return threshold(by, ready.recipe.costs, model.objective, raw, data, folds=folds)
 
 
 def calibration(

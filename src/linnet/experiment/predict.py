@@ -40,7 +40,7 @@ PATH = (str, os.PathLike)
 
 
 def predict(
-    place: str | os.PathLike[str],
+    run: Run | str | os.PathLike[str],
     data: Any,
     *,
     model: str | None = None,
@@ -50,7 +50,7 @@ def predict(
     interval: float | None = None,
     keep: Sequence[str] = (),
 ) -> Predictions:
-    """The predictions of the chosen model of a run, or of ``model``, or of a model file, for the
+    """The predictions of the chosen model of a run, or of ``model``, or of that in a file, for the
     rows of a data set.
 
     ``part`` is "all", or "train" or "test" of the run's own data or of data that names its parts;
@@ -63,6 +63,7 @@ def predict(
     the model; raises ``InputError`` if these are too few. ``keep`` names columns of a table that go
     with the predictions, as they are written in the data.
     """
+    place = run.path if isinstance(run, Run) else run
     each = load(place, model)
     dataset = for_model(each, data, labelled=part != "all", invert=invert)
     numbers, part = part_rows(dataset, Path(place), each, part)
@@ -89,10 +90,10 @@ def predict(
         return Predictions(numbers, labels, best[:, 0], p, *facts, top=best).keeping(kept)
     raw = evaluation.predict_raw(each.module, chosen.x)
     shares = each.objective.probabilities(raw).numpy() if each.objective.classifies else None
-    found = Predictions(numbers, _labels(each, chosen), each.decide(raw), shares, *facts)
+    made = Predictions(numbers, _labels(each, chosen), each.decide(raw), shares, *facts)
     if calibration is not None and interval is not None:
-        found = found.within(calibration, interval)
-    return found.keeping(kept)
+        made = made.within(calibration, interval)
+    return made.keeping(kept)
 
 
 def raw_columns(

@@ -32,6 +32,12 @@ AUTO = "auto"
 """The models that suit the data: ``resolve`` names them."""
 
 
+def merged(before: dict[str, Any], settings: dict[str, Any]) -> dict[str, Any]:
+    """Plain settings, and others in their place; costs go with the rule that takes them."""
+    other = settings.get("decide", "cost") != "cost"
+    return {**before, **({"costs": None} if other else {}), **settings}
+
+
 class Watching(Closed):
     """What is written while a model is fitted; these settings change no result."""
 
@@ -125,7 +131,7 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
 
     def override(self, settings: dict[str, Any], source: str = "recipe") -> Recipe:
         """This recipe with other values of some settings."""
-        return Recipe.make({**self.plain(), **settings}, source)
+        return Recipe.make(merged(self.plain(), settings), source)
 
     def toml(self) -> str:
         """The recipe as TOML; keys without a value are left out."""

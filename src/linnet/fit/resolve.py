@@ -355,7 +355,9 @@ def _check_decision(case: Case, data: Dataset) -> None:
         what = "probabilities as targets" if data.soft else what
         raise RecipeError(f"{asked} is a threshold between two classes, and this data has {what}")
     if not len(split.valid) and case.folds < 2:
-        raise RecipeError(f"{asked} needs rows to choose a threshold by: give valid=0.2")
+        raise RecipeError(
+            f"{asked} needs rows to choose a threshold by: give valid=0.2, or decide=argmax"
+        )
     rows = split.train if case.folds > 1 else split.valid
     if len(data.codes[rows].unique()) < 2:
         raise RecipeError(f"{asked}: all rows to choose a threshold by are of one class")

@@ -253,14 +253,22 @@ def _check_whole(found: Calibration) -> None:
             raise ValueError("a threshold is not finite")
         if list(each) != sorted(each):
             raise ValueError("the thresholds do not rise")
+    for rows, each in zip(found.rows, found.thresholds, strict=True):
+        if not 0 <= rows < 1 << 53 or len(each) != len(_ranks(rows)):
+            raise ValueError(f"expected the thresholds of {rows} rows")
     for scale in found.scales:
-        numbers = (*scale.at, *scale.size)
-        if len(scale.at) != len(scale.size) or not scale.at or len(scale.at) > KNOTS:
-            raise ValueError("a scale has no sizes for its predictions")
-        if not all(map(math.isfinite, numbers)) or min(scale.size) <= 0:
-            raise ValueError("a scale is not above 0")
-        if list(scale.at) != sorted(scale.at):
-            raise ValueError("the predictions of a scale do not rise")
+        _check_scale(scale)
+
+
+def _check_scale(scale: Scale) -> None:
+    """Raise ``ValueError`` if it is no scale."""
+    numbers = (*scale.at, *scale.size)
+    if len(scale.at) != len(scale.size) or not scale.at or len(scale.at) > KNOTS:
+        raise ValueError("a scale has no sizes for its predictions")
+    if not all(map(math.isfinite, numbers)) or min(scale.size) <= 0:
+        raise ValueError("a scale is not above 0")
+    if list(scale.at) != sorted(scale.at):
+        raise ValueError("the predictions of a scale do not rise")
 
 
 @dataclass(frozen=True)
@@ -306,8 +314,12 @@ class Sets:
 def _kept(scores: Array) -> tuple[float, ...]:
     """The thresholds of scores (rows,) at ``LEVELS``, as far as they exist."""
     ordered = np.sort(scores)
-    ranks = [rank(len(scores), level) for level in LEVELS]
-    return tuple(float(ordered[number - 1]) for number in ranks if number <= len(scores))
+    return tuple(float(ordered[number - 1]) for number in _ranks(len(scores)))
+
+
+def _ranks(rows: int) -> list[int]:
+    """The ranks of the thresholds at ``LEVELS``, as far as they exist."""
+    return [number for level in LEVELS if (number := rank(rows, level)) <= rows]
 
 
 def numbers(

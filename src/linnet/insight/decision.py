@@ -4,7 +4,7 @@ where its probability is at least a threshold, which rows have chosen that taugh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 from pydantic import Field
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray[Any, Any]
 
-ARGMAX = "argmax"
+ARGMAX: Final = "argmax"
 """The rule of the most probable class."""
 
 By = Literal["f1", "cost"]

@@ -315,7 +315,8 @@ def collect(run: Run, data: Any = None) -> dict[str, Any]:
     told["slices"] = {name: slices(run, name, rows).plain(MOST_SLICES) for name in models_of(run)}
     try:
         rule = run.model.decision
-        by, costs = ("f1", EQUAL) if rule is None else (rule.by, Costs(*rule.costs))
+        by: Literal["f1", "cost"] = "f1" if rule is None else rule.by
+        costs = EQUAL if rule is None else Costs(*rule.costs)
         told["threshold"] = threshold(run, chosen, by, costs, data).plain()
     except LinnetError as error:
         told["why"]["threshold"] = str(error)
