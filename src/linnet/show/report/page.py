@@ -177,7 +177,7 @@ class Page(Document):
             tag("h1", tr("Comparison")),
             _best(runs),
             self.head(tr("What differs")),
-            table(["", *runs], rows)
+            table([tr("setting"), *runs], rows)
             if rows
             else tag("p", tr("Nothing: the recipes are the same.")),
             self.figure(tr("Curves"), lambda: curves(every, smoothing=SMOOTHING, titles=titles)),
@@ -419,7 +419,7 @@ def _confusion(test: dict[str, Any]) -> Html:
     head = tag("tr", tag("th", "true \\ pred."), *heads)
     inner = tag("table", tag("thead", head), tag("tbody", *rows), class_="confusion")
     words = "Test rows by true class (down) and predicted one (across); share of the true class."
-    return join([tag("p", words, class_="none"), scroll(inner)])
+    return join([tag("p", words, class_="none"), scroll(inner, label=tr("Confusion matrix"))])
 
 
 def _sheet(figure: Figure, sources: list[str]) -> Html:
