@@ -128,18 +128,23 @@ def _page(
     from linnet.data.dataset import Dataset
     from linnet.data.draft import features
     from linnet.figures import Figure, distributions, look, variables
+    from linnet.figures._data import columns_of
     from linnet.insight.checks.doctor import examine
     from linnet.show.report.data import place, write
 
-    def figure() -> Figure:
-        if isinstance(rows, Dataset):
-            return look(rows)
+    goal = None
+    if isinstance(rows, Dataset):
+        columns, goal, _ = columns_of(rows)
+    else:
         fields, records = features(rows, recipe)
         columns, left = variables(fields, records.numpy())
-        return distributions(columns, left_out=left)
+
+    def figure() -> Figure:
+        return look(rows) if isinstance(rows, Dataset) else distributions(columns, left_out=left)
 
     target = out or place(str(facts["name"]))
-    write(facts, figure, examine(rows) if isinstance(rows, Dataset) else [], target)
+    findings = examine(rows) if isinstance(rows, Dataset) else []
+    write(facts, figure, findings, target, columns=columns, target=goal)
     say(f"page: {target}", error=True)
     if sys.stdout.isatty() and _has_screen():
         import webbrowser

@@ -189,6 +189,7 @@ def _panels(found: Sequence[_Curve]) -> list[_Panel]:
         "": tr("loss"),
     }
     scores = {"accuracy": tr("error rate (%)"), "rmse": tr("RMSE (unit of the target)")}
+    named: list[tuple[str, str, str | None]]
     if len(tasks) > 1:
         unknown = [""] if any(not curve.task for curve in found) else []
         named = [("loss", losses[task], task) for task in (*tasks, *unknown)]

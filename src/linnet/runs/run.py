@@ -392,7 +392,9 @@ class Run:
         from linnet.figures import roc
         from linnet.runs import insights
 
-        return roc(insights.roc(self), insights.positive(self, self.chosen)[3])
+        titles = self.history().titles()
+        found = {titles.get(name, name): each for name, each in insights.roc(self).items()}
+        return roc(found, insights.positive(self, self.chosen)[3])
 
     def intervals(self, model: str | None = None, *, scaled: bool = False) -> Calibration:
         """What turns predictions of the chosen model, or of ``model``, into intervals or sets that
@@ -443,15 +445,16 @@ class Run:
         if classes is not None:
             y, prediction = _codes(y, classes), _codes(prediction, classes)
         every = worst(y, prediction, p if classes is not None else None)
+        called = self.history().titles().get(name, name)
         chosen = every[: max(count, 0)]
         number = len(found["row"])
         if classes is None:
-            title = f"The largest errors of {number:,} test rows, {name}"
+            title = f"The largest errors of {number:,} test rows, {called}"
         elif not len(every):
-            title = f"No mistakes in {number:,} test rows, {name}"
+            title = f"No mistakes in {number:,} test rows, {called}"
         else:
             share = f"{len(chosen):,} of " if len(chosen) < len(every) else ""
-            title = f"{share}{len(every):,} mistakes in {number:,} test rows, {name}"
+            title = f"{share}{len(every):,} mistakes in {number:,} test rows, {called}"
         shown: dict[str, Any] = {}
         if len(chosen):
             try:
