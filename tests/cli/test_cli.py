@@ -81,7 +81,7 @@ def test_inspect_shows_the_layers(work: Path) -> None:
     manifest = answer("inspect", "d/linear.safetensors", cwd=work)
     assert sum(layer["parameters"] for layer in manifest["layers"]) == 650
     shown = command("inspect", "d", cwd=work).stdout
-    assert "total" in shown and "one of 0, 1, 2" in shown
+    assert "total" in shown and "10 classes: 0 to 9" in shown
 
 
 def test_predict_rows_of_a_data_set(work: Path) -> None:
