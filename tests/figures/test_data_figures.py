@@ -322,14 +322,15 @@ def test_the_page_tells_what_the_command_prints(tmp_path: Path) -> None:
     policy = re.search('Content-Security-Policy" content="([^"]*)', out.read_text())
     assert policy and "default-src &#x27;none&#x27;" in policy[1]
     assert json.loads(page.scripts["numbers"])["counts"] == [25, 26]
-    assert len(figures_of(page)) == 1
+    assert len(figures_of(page)) == 4  # also with the target, with each other, what is missing
 
 
 def test_a_table_without_a_target_is_shown_too(tmp_path: Path) -> None:
     pl.DataFrame({"a": [1.5, 2, 3], "b": ["x", "y", "x"]}).write_csv(tmp_path / "t.csv")
     out = tmp_path / "page.html"
     show(str(tmp_path / "t.csv"), "--out", str(out))
-    assert len(figures_of(parsed(out))) == 1
+    assert len(figures_of(parsed(out))) == 2
+    assert "Nothing is missing." in parsed(out).words
     pl.DataFrame({"a": ["some long words here", "and others there"]}).write_csv(tmp_path / "u.csv")
     show(str(tmp_path / "u.csv"), "--out", str(out))
     assert "no column is left" in " ".join(parsed(out).words)
@@ -422,7 +423,7 @@ def test_associations_are_what_their_names_say() -> None:
     whole = ((number.values - number.values.mean()) ** 2).sum()
     assert ratio.measure == "correlation ratio" and ratio == _association.association(kind, number)
     assert ratio.value == pytest.approx(np.sqrt(between / whole))
-    counts = np.zeros((3, 3))
+    counts = np.zeros((3, 3), np.int64)
     np.add.at(counts, (kind.values.astype(int), again.values.astype(int)), 1)
     from scipy.stats.contingency import association
 
