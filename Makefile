@@ -1,16 +1,28 @@
 # Every target sets up what it needs in .venv; nothing outside this folder is touched.
+# CPU=1 takes PyTorch's build without CUDA, as pytorch.org gives it: 0.2 GB to fetch instead of 3 GB.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
+CPU ?=
 
-.PHONY: demo test soak fuzz lint audit bench pictures readme docs lessons clean
+.PHONY: demo test soak fuzz lint audit bench pictures readme words docs notebooks lessons clean
 
-$(VENV)/ready: pyproject.toml constraints.txt
+$(VENV)/light: pyproject.toml constraints.txt
+	@echo 'Setting up linnet in $(VENV): PyTorch, polars, scikit-learn and about 40 smaller packages.'
+	@echo 'PyTorch for Linux comes with CUDA: about 3 GB to fetch, 6 GB on disk. Without an NVIDIA GPU,'
+	@echo 'stop this (Ctrl-C) and give: make CPU=1 $(or $(MAKECMDGOALS),demo)   (0.4 GB to fetch, 1.2 GB on disk)'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
-	touch $@
+	$(if $(CPU),$(PIP) torch --index-url https://download.pytorch.org/whl/cpu)
+	$(PIP) --no-compile --editable .
+	@touch $@
 
-demo: $(VENV)/ready  ## the main job, end to end, on data that ships with scikit-learn
+$(VENV)/ready: $(VENV)/light
+	@echo 'Adding what tests, checks and benchmarks need: about 0.5 GB to fetch, 1.3 GB on disk.'
+	$(PIP) --quiet --editable '.[dev]'
+	@touch $@
+
+demo: $(VENV)/light  ## the main job, end to end, on data that ships with scikit-learn
 	rm -rf runs/demo
 	$(BIN)/linnet train digits --out runs/demo
 	$(BIN)/linnet inspect runs/demo
@@ -31,7 +43,7 @@ lint: $(VENV)/ready
 	$(BIN)/mypy
 
 audit: $(VENV)/ready  ## whether an advisory concerns a pinned version; without a network it is skipped, and says so
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt 'pip-audit>=2.9'
+	$(PIP) --quiet 'pip-audit>=2.9'
 	$(BIN)/python -m pytest -m '' -k known_to_be_vulnerable tests/test_environment.py
 
 bench: $(VENV)/ready  ## the quick form of every benchmark
@@ -47,18 +59,23 @@ pictures: $(VENV)/ready  ## the live page, the report and the page on data, to l
 readme: $(VENV)/ready  ## the pictures in the README, from a run on MNIST: docs/pictures
 	$(BIN)/python benchmarks/readme.py
 
+words: $(VENV)/ready  ## the catalogues of strings from the code: src/linnet/core/words/*/LC_MESSAGES/linnet.po
+	$(BIN)/python docs/words.py
+
 docs: $(VENV)/ready  ## the site, the lessons run: docs/_build/html/index.html; DOCS_FLAGS="-D nb_execution_mode=off" runs none
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[docs]'
+	$(PIP) --quiet --editable '.[docs]'
 	$(BIN)/python docs/commands.py
 	$(BIN)/python -m sphinx -b html -W --keep-going -d docs/_build/doctrees $(DOCS_FLAGS) docs docs/_build/html
 
 $(VENV)/lessons: $(VENV)/ready
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lessons]'
-	$(BIN)/jupytext-config --settings-file $(VENV)/etc/jupyter/labconfig/default_setting_overrides.json set-default-viewer markdown myst
+	$(PIP) --quiet --editable '.[lessons]'
 	touch $@
 
-lessons: $(VENV)/lessons  ## docs/lessons as notebooks in JupyterLab; LESSONS_FLAGS=--no-browser starts the server alone
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/jupyter lab --ServerApp.root_dir=docs/lessons $(LESSONS_FLAGS)
+notebooks: $(VENV)/ready  ## docs/lessons as .ipynb for any Jupyter or Colab: notebooks/
+	$(BIN)/python docs/notebooks.py
+
+lessons: $(VENV)/lessons notebooks  ## the same in JupyterLab; LESSONS_FLAGS=--no-browser starts the server alone
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/jupyter lab --ServerApp.root_dir=notebooks $(LESSONS_FLAGS)
 
 clean:
 	rm -rf $(VENV) runs pictures docs/_build .mypy_cache .pytest_cache .ruff_cache

@@ -1,4 +1,5 @@
-"""Write docs/cli.md, the whole command line, from the program itself: python docs/commands.py"""
+"""Write docs/cli.md, the whole command line, and the tables in docs/reference/recipe.md from the
+program itself: python docs/commands.py"""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,8 +8,10 @@ from typing import Any, get_type_hints
 import typer.main
 
 from linnet.cli import app
+from linnet.fit.keys import PARTS, keys
 
 PAGE = Path(__file__).with_name("cli.md")
+RECIPE = Path(__file__).with_name("reference") / "recipe.md"
 
 PIPE = "\\|"
 """A bar within a cell of a table."""
@@ -33,6 +36,7 @@ def section(command: Any, name: str) -> Iterator[str]:
     kinds = get_type_hints(command.callback) if command.callback else {}
     level = "#" * (1 + len(name.split()))
     yield f"\n{level} {name}\n\n{prose(command.help)}\n"
+    examples = (command.epilog or "").replace("\b\n", "")
     arguments = [each for each in command.params if each.param_type_name == "argument"]
     options = [each for each in command.params if each.param_type_name == "option"]
     words = ["[OPTIONS]"] if options else []
@@ -48,6 +52,8 @@ def section(command: Any, name: str) -> Iterator[str]:
         yield "\n| argument or option | what it says |\n|---|---|\n"
         for left, right in rows:
             yield f"| {left.replace('|', PIPE)} | {prose(right)} |\n"
+    if examples:
+        yield f"\n```text\n{examples.strip()}\n```\n"
     for word, each in below.items():
         yield from section(each, f"{name} {word}")
 
@@ -80,5 +86,22 @@ def prose(text: str | None) -> str:
     return kept
 
 
+def recipe(text: str) -> str:
+    """The page on recipes, ``text``, with its tables made anew: each part's stands below a comment
+    with the name of the part, up to the next empty line."""
+    for part, title in PARTS.items():
+        rows = [each for each in keys() if each.part == title]
+        table = "| key | default | takes | what it says |\n|---|---|---|---|\n" + "".join(
+            f"| `{key.name}` | {f'`{key.default}`' if key.default else ''} | {key.takes} "
+            f"| {key.says.replace('``', '`')} |\n"
+            for key in rows
+        )
+        mark = f"<!-- {part.__name__} -->\n"
+        before, after = text.split(mark)
+        text = f"{before}{mark}{table}\n{after.split(chr(10) * 2, 1)[1]}"
+    return text
+
+
 if __name__ == "__main__":
     PAGE.write_text(page(), "utf-8")
+    RECIPE.write_text(recipe(RECIPE.read_text("utf-8")), "utf-8")

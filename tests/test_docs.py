@@ -32,7 +32,9 @@ from helpers import ROOT, command
 from linnet.cli import app
 from linnet.data import SOURCES
 from linnet.errors import LinnetWarning
+from linnet.fit.keys import keys
 from linnet.fit.recipe import Recipe
+from linnet.fit.settings import read_settings
 from linnet.integrations.sinks import SINKS
 from linnet.line import SOLVERS
 from linnet.networks import NETWORKS
@@ -46,6 +48,7 @@ SKIPPED: dict[tuple[str, str], str] = {}
 NOT_RUN = {
     "linnet data fetch": "uses the network",
     "linnet view": "serves until it is stopped",
+    "linnet serve": "serves until it is stopped",
     "linnet train --resume": "the run that stands for RUN has finished",
     "linnet train DATA --view": "opens a page in a browser",
     "--to": "needs the service's package",
@@ -121,13 +124,18 @@ def having(*languages: str) -> list[str]:
 # what is in it
 
 
-def test_the_command_line_is_up_to_date() -> None:
+def generator() -> ModuleType:
+    """docs/commands.py."""
     place = importlib.util.spec_from_file_location("commands", DOCS / "commands.py")
     assert place is not None and place.loader is not None
     module = importlib.util.module_from_spec(place)
     place.loader.exec_module(module)
+    return module
+
+
+def test_the_command_line_is_up_to_date() -> None:
     written = (DOCS / "cli.md").read_text("utf-8")
-    assert written == module.page(), "run: python docs/commands.py"
+    assert written == generator().page(), "run: python docs/commands.py"
     for words, known in leaves():
         assert f"# linnet {' '.join(words)}\n" in written
         for parameter in known.params:
@@ -186,15 +194,16 @@ def test_every_public_name_is_in_the_reference(module: str) -> None:
         assert value.__doc__
 
 
-def test_every_setting_of_a_recipe_is_told_with_its_default() -> None:
+def test_every_setting_of_a_recipe_is_told() -> None:
+    """In one place, the docstring below its field, from which page and command are made."""
+    told = {key.name: key for key in keys()}
+    assert list(told) == list(dict.fromkeys(told)) and told.keys() == Recipe.model_fields.keys()
+    for key in told.values():
+        assert key.takes and len(key.says) > 5 and key.says.endswith("."), key
+        if key.default:
+            assert Recipe.make(read_settings([f"{key.name}={key.default}"])) == Recipe()
     text = (DOCS / "reference" / "recipe.md").read_text("utf-8")
-    rows = re.findall(r"^\| `(\w+)` \| ([^|]+) \| [^|]+ \|$", text, re.MULTILINE)
-    told = {key: default.strip() for key, default in rows}
-    assert len(rows) == len(told)
-    real = Recipe().plain()
-    assert told == {
-        key: "none" if value is None else json.dumps(value) for key, value in real.items()
-    }
+    assert generator().recipe(text) == text, "run: python docs/commands.py"
 
 
 def test_the_site_has_every_page() -> None:

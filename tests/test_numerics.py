@@ -198,7 +198,7 @@ def test_what_has_not_converged_is_told_everywhere(tmp_path: Path) -> None:
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     words = "not converged: 2 steps (max_iter) were not enough"
-    assert f"linear stopped: {words}" in done.stdout and "raise max_iter" in done.stdout
+    assert f"linear: {words}" in done.stdout and "raise max_iter" in done.stdout
     assert "above the optimum" in done.stdout
     run = linnet.Run(tmp_path / "r")
     facts = run.metrics["models"]["linear"]["fit"]

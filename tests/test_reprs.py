@@ -59,13 +59,14 @@ def test_records_of_a_run_are_lines(run: linnet.Run) -> None:
     one_line(predict(run.path, "digits"))
     for trial in sweep("iris", model="linear", seed=[0, 1], out=run.path.parent / "s"):
         one_line(trial)
-    one_line(run)
+    told = one_line(run)
+    assert str(run.path) in told and f", {run.chosen}: accuracy " in told and "test rows" in told
 
 
 def test_data_is_a_line(wide: Path) -> None:
-    assert repr(linnet.read("iris")) == "Dataset('iris', 150 rows: 4 columns, for class: 3 classes)"
+    assert repr(linnet.read("iris")) == "Dataset('iris', 150 rows x 4, 3 classes)"
     data = linnet.read(str(wide), target="price")
-    assert "60 rows" in one_line(data) and "for price" in repr(data)
+    assert "60 rows" in one_line(data) and "target price" in repr(data)
     one_line(data.schema, 800)
     one_line(data.learn(data.split(test=0.2, valid=0.2, seed=0).train))
     assert "60 rows" in one_line(read_raw(str(wide), Reading(target=("price",))))

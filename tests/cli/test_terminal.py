@@ -1,5 +1,6 @@
 """What the commands show at a terminal of 80 columns."""
 
+import json
 import re
 from pathlib import Path
 from shlex import split
@@ -12,6 +13,7 @@ import linnet
 from helpers import command, seen
 from linnet.cli._output import in_flags, print_table
 from linnet.core.text import likely
+from linnet.fit.recipe import Recipe
 
 
 @pytest.fixture(scope="module")
@@ -67,11 +69,17 @@ def test_ordinary_numbers_are_written_out(work: Path) -> None:
         assert not re.search(r"\d[.\d]*e\+", text), text
         assert re.search(r"\d\d,\d\d\d", text) or words[1] == "compare"
     report = (work / run / "report.html").read_text()
-    section = report[report.index("Largest errors") :]
+    section = report[report.index("Largest errors</h2>") :]
     rows = re.findall(r"<tr>.*?</tr>", section[: section.index("</table>")])
     cells = [re.sub("<[^>]+>", " ", row) for row in rows[1:4]]
     assert all(re.search(r"\d\d\d,\d\d\d", row) and "e+" not in row for row in cells)
     assert all(re.search(r" (19|20)\d\d ", row) for row in cells)  # a year has no comma
+
+
+def test_a_model_file_is_described_in_few_words(work: Path) -> None:
+    text = shown("inspect", "runs/digits-auto-1", cwd=work)
+    assert "predicts: digit (10 classes: 0 to 9)" in text
+    assert "predicts: price" in shown("inspect", "runs/houses-auto-1", cwd=work)
 
 
 @pytest.mark.parametrize("words", [["runs", "list"], ["runs", "show", "runs/digits-auto-1"]])
@@ -186,6 +194,29 @@ def test_remedies_can_be_typed(tmp_path: Path) -> None:
 def test_all_kinds_of_value_of_a_setting_are_told(setting: str, words: str, tmp_path: Path) -> None:
     lines = shown("train", "iris", "--set", setting, "--no-view", cwd=tmp_path, code=2)
     assert words in " ".join(lines)
+
+
+def test_settings_are_listed_with_default_values_and_words(tmp_path: Path) -> None:
+    lines = shown("recipe", cwd=tmp_path)
+    told = {line.split("=")[0].split()[0] for line in lines if " takes " in line}
+    assert told == set(Recipe.model_fields)
+    text = " ".join(" ".join(shown("recipe", "lr", "test", cwd=tmp_path)).split())
+    assert text.startswith("lr=auto takes auto, find or a number above 0 The learning rate; find:")
+    assert "test=0.2 takes folds or a number above 0" in text and "`" not in text
+    assert 'did you mean "epochs"?' in " ".join(shown("recipe", "epoch", cwd=tmp_path, code=2))
+    (key,) = json.loads(command("recipe", "size", "--json", cwd=tmp_path).stdout)["keys"]
+    assert (key["default"], key["takes"]) == ("", "such as 64 or 48x64")
+
+
+def test_help_has_examples_and_whole_sentences(tmp_path: Path) -> None:
+    text = shown("train", "--help", cwd=tmp_path)
+    examples = [line.split() for line in text if line.startswith("    linnet train ")]
+    assert len(examples) == 3
+    assert any("linnet recipe" in line for line in text)
+    for words in ([], ["runs"], ["data"]):  # a command's first sentence fits beside its name
+        assert not any(
+            "..." in line and "Usage" not in line for line in shown(*words, "-h", cwd=tmp_path)
+        )
 
 
 def test_a_script_is_written_whole_or_not_at_all(work: Path) -> None:

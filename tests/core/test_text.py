@@ -65,7 +65,7 @@ def test_probabilities(share: float, text: str) -> None:
 
 def test_figures_of_sentences_are_written_alike() -> None:
     assert str(Estimate(Size(18574.0), Size(17000.5), Size(20100.0))) == "18,574 (17,001 to 20,100)"
-    assert str(Change(-123456.0)) == "123,456 lower"
+    assert str(Change(-123456.0)) == "lower by 123,456"
     assert fixed(12345678.9) == "12,345,679" and fixed(0.25) == "0.2500"
     # what a page's JavaScript shows: it rounds a tie up, and a p-value is often one
     assert str(Chance(0.0625)) == "p = 0.063" and str(Chance(0.1875)) == "p = 0.19"

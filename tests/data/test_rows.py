@@ -211,8 +211,8 @@ def test_notes_count_rows() -> None:
     for repeated in (1, 10):
         *_, notes = ENCODER.encode(rows * repeated)
         assert notes == (
-            f"the column 'plain' has {3 * repeated} missing values, which no column marks: imputed "
-            "with the mean of training",
+            f"the column 'plain' has {3 * repeated} missing values where training had none: "
+            "imputed with the mean of training",
             f"the column 'text' has {3 * repeated} rows of unknown categories, treated as no "
             "category (all zeros)",
             f"the column 'rare' has {repeated} rows of unknown categories, treated as rare ones",

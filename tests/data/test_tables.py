@@ -143,7 +143,7 @@ def test_kinds_are_declared_and_columns_dropped() -> None:
     assert found["level"] == "number" and found["name"] == "category" and "open" not in found
     with pytest.raises(DataError, match="row 0, column 'colour': 'red' is not a number"):
         kinds(frame(), columns={"colour": "number"})
-    with pytest.raises(DataError, match="'colour': 'red' is no date, but the column is decl"):
+    with pytest.raises(DataError, match="'colour': 'red' is not a date, but the column is decl"):
         kinds(frame(colour=["red"] * 100 + ["blue"] * 100), columns={"colour": "date"})
     with pytest.raises(DataError, match='did you mean "colour"'):
         kinds(frame(), columns={"color": "category"})
@@ -676,7 +676,7 @@ def test_estimators_take_any_frame(kind: str, tmp_path: Path) -> None:
         type(model).load(tmp_path / "m.safetensors"),
     ):
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".*missing values, which no column marks")
+            warnings.filterwarnings("ignore", ".*missing values where training had none")
             assert (again.predict(x) == model.predict(x)).all()
     assert "colour=red" in model.artifact_.schema.columns
     with pytest.raises(InputError, match="give a data frame with 'number'"):

@@ -138,7 +138,10 @@ def test_every_door_reads_the_same(tmp_path: Path) -> None:
         ([*map(str, range(90)), "broken"], "'broken' is not a number, but 119 of .* 120|'broken'"),
         ([f"1/{1 + n % 12}/2024" for n in range(90)], "--set dates=dmy or --set dates=mdy"),
         ([f"{1 + n % 9}-{1 + n % 12}-{10 + n % 9}" for n in range(90)], "dates=dmy or --set dat"),
-        ([f"{3 + n % 9}/30/2024" for n in range(90)] + ["soon"], "'soon' is no date like the oth"),
+        (
+            [f"{3 + n % 9}/30/2024" for n in range(90)] + ["soon"],
+            "'soon' is not a date like the oth",
+        ),
     ],
 )
 def test_what_is_ambiguous_is_refused_with_the_setting(texts: list[str], message: str) -> None:

@@ -89,7 +89,7 @@ def test_a_killed_rank_is_named_and_the_run_goes_on_to_the_same_bits(place: Path
         assert "was lost: killed" in line and "Traceback" not in done.stderr
         if not (path / directory.RECIPE).is_file():
             continue
-        assert f"go on with: linnet train --resume {path.name} --ranks 2" in line
+        assert f"continue with: linnet train --resume {path.name} --ranks 2" in line
         again = train(place, "--resume", path.name, "--no-report", "--no-view")
         assert again.returncode == 0, (rank, at, again.stderr)
         check_same(place / "whole", path)
@@ -163,7 +163,7 @@ def test_ctrl_c_saves_and_stops_all_ranks(place: Path) -> None:
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
     assert err.count("saving, then stopping") == 1
-    assert err.count("continue with: linnet train --resume run --ranks 2") == 1
+    assert err.count("Continue with: linnet train --resume run --ranks 2") == 1
     assert "Traceback" not in err
     assert directory.state_of(place / "run")[0] == "stopped"
     assert len(every) >= 2 and not any(lives(pid) for pid in every)

@@ -177,7 +177,7 @@ class Asked(checkpoint.Stop):
 
 
 def stopped(path: Path, count: int = 60, **more: Any) -> Path:
-    with pytest.raises(Interrupted, match="continue with: linnet train --resume") as told:
+    with pytest.raises(Interrupted, match="Continue with: linnet train --resume") as told:
         linnet.train("digits", out=path, stop=Asked(count), **{**FAST, **more})
     assert told.value.exit_code == 143
     assert directory.state_of(path)[0] == "stopped"

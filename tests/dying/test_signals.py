@@ -35,7 +35,7 @@ def test_a_signal_saves_says_how_to_go_on_and_loses_no_bit(
         at_event(patch, 100, "step", lambda: os.kill(os.getpid(), number))
         done = command("train", "digits", *SMALL_NET, "--out", "my run", cwd=tmp_path)
     assert done.returncode == 128 + number and done.stdout == ""
-    assert "error: stopped; continue with: linnet train --resume 'my run'" in done.stderr
+    assert "\nstopped and saved. Continue with: linnet train --resume 'my run'" in done.stderr
     assert state_of(tmp_path / "my run") == "stopped"
     again = command("train", "--resume", "my run", "--no-report", cwd=tmp_path)
     assert again.returncode == 0, again.stderr
@@ -53,7 +53,7 @@ def test_a_signal_before_there_is_a_run_leaves_none(
         "linnet.experiment.train.prepare", lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)
     )
     done = command("train", "digits", *SMALL_NET, "--out", "r", cwd=tmp_path)
-    assert (done.returncode, done.stderr) == (143, "error: stopped\n")
+    assert (done.returncode, done.stderr) == (143, "stopped\n")
     assert list(tmp_path.iterdir()) == []
 
 

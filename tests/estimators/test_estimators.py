@@ -643,7 +643,7 @@ def test_impossible_settings_are_named(name: str, settings: dict[str, Any], mess
 @classifiers
 def test_unknown_classes_to_validate_with_are_named(name: str) -> None:
     X, y = rows(name)
-    with pytest.raises(ValueError, match=r"u.*no class of y"):
+    with pytest.raises(ValueError, match=r"u.*not among the classes of y"):
         new(name).fit(X, y, X_val=X[:2], y_val=["r", "u"])
 
 

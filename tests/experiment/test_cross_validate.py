@@ -234,7 +234,7 @@ def test_a_run_that_stops_among_the_folds_goes_on_to_the_same(
 
     monkeypatch.setattr(Outer, "test", stops)
     place, out = run.path.parent / "table.csv", tmp_path / "run"
-    with pytest.raises(Interrupted, match="continue with: linnet train --resume"):
+    with pytest.raises(Interrupted, match="Continue with: linnet train --resume"):
         linnet.train(place, target="y", test="folds", out=out, **QUICK)
     spoiled = out / "checkpoints" / "fold-1.safetensors"
     content = bytearray(spoiled.read_bytes())

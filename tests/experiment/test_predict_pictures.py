@@ -133,7 +133,7 @@ def test_what_cannot_be_predicted_is_refused_by_name(model: Path, tmp_path: Path
     (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic")
     for places, words in (
         ([good, tmp_path / "gone.png"], "there is no picture"),
-        ([good, tmp_path / "t.csv"], "is no picture; give pictures, or one data set"),
+        ([good, tmp_path / "t.csv"], "is not a picture; give pictures, or one data set"),
         ([tmp_path / "gone.png"], "there is no file, folder or data set"),
         ([tmp_path / "photo.heic"], "linnet does not read .heic: convert it to PNG"),
     ):

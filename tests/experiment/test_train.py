@@ -172,6 +172,7 @@ def test_too_few_rows_are_all_fitted_and_no_score_is_claimed(rows: int, tmp_path
     assert "no score is claimed" in run.verdict
     assert all("test" not in scores for scores in run.metrics["models"].values())
     assert run.model.predict([[4.0]]) == pytest.approx(8.0, abs=1e-9)
+    assert run.score([[4.0], [5.0]], [8.0, 10.0]) == pytest.approx(1)
 
 
 def test_two_targets_at_once(tmp_path: Path) -> None:

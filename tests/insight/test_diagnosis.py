@@ -460,7 +460,10 @@ def test_the_line_at_its_optimum_where_a_net_does_far_better() -> None:
         diagnose(events, compared(metrics, "mlp", "net", 1e-50)), "line at its optimum", "linear"
     )
     assert "its training loss, with the penalty, is at most 1e-07 above the lowest" in claim.text
-    assert "on the test rows it has accuracy 60.00 %, and the perceptron has 96.00 %" in claim.text
+    assert (
+        "on the test rows the line has accuracy 60.00 %, and the perceptron has 96.00 %"
+        in claim.text
+    )
     assert claim.figures["gap"] == 1e-7
     assert claim.figures["test error of mlp"] == pytest.approx(0.04)
     near = compared(scores(linear=0.94, mlp=0.96), "mlp", "net", 0.01)

@@ -310,7 +310,7 @@ REFUSED = {
     "tensorbord": (2, 'unknown sink "tensorbord"; did you mean "tensorboard"?'),
     "memory,xyz": (2, 'unknown sink "xyz"; known: '),
     **{
-        name: (1, f'the sink "{name}" needs the package {package}: pip install "linnet[{name}]"')
+        name: (2, f'the sink "{name}" needs the package {package}: pip install "linnet[{name}]"')
         for name, package in PACKAGES.items()
     },
 }
@@ -324,7 +324,7 @@ def test_a_run_that_cannot_be_logged_is_refused_before_anything_is_read(
         monkeypatch.setitem(sys.modules, package, None)
     code, words = REFUSED[to]
     for given in (to, to.split(","), ["memory", to]):
-        with pytest.raises((RecipeError, WorkError), match=re.escape(words)):
+        with pytest.raises(InputError, match=re.escape(words)):
             linnet.train("no such data", to=given, out=tmp_path / "r")
     done = command("train", "no such data", "--to", to, columns=80, terminal=True, cwd=tmp_path)
     assert done.returncode == code and words in " ".join(seen(done.stderr))

@@ -19,7 +19,7 @@ import linnet
 from helpers import command, events_of
 from linnet.core.registry import lookup
 from linnet.data.dataset import Dataset
-from linnet.errors import Blocked, InputError, LinnetWarning, ModelError, RecipeError
+from linnet.errors import Blocked, DataError, InputError, LinnetWarning, ModelError, RecipeError
 from linnet.experiment.evaluate import evaluate
 from linnet.fit.artifact import read_manifest
 from linnet.fit.begin import build
@@ -421,7 +421,7 @@ def test_an_edited_file_is_refused_before_the_module_takes_it(
 
 def test_a_network_for_a_file_of_linnets_own_is_refused(tmp_path: Path) -> None:
     run = linnet.train("digits", model="mlp", out=tmp_path / "run", widths=[8], epochs=1)
-    with pytest.raises(ModelError, match="a mlp is built from the file; network= is too much"):
+    with pytest.raises(ModelError, match="a mlp is built from the file alone; leave out network="):
         linnet.load(run.path, "mlp", network=sequential())
 
 
@@ -1129,6 +1129,18 @@ def test_parameters_beside_layers_are_counted(tmp_path: Path) -> None:
 def test_auto_and_a_network_are_the_line_and_the_network(tmp_path: Path) -> None:
     run = linnet.train("digits", network=sequential(), model="auto", out=tmp_path / "run", **FAST)
     assert list(run.metrics["models"]) == ["constant", "linear", "custom"]
+    assert run.model.manifest.model == "custom"  # what was given, whichever model was chosen
+    assert linnet.Run(run.path).chosen in ("linear", "custom")
+    data, rows = linnet.read("digits"), run.split()["test"]
+    for name, model in run.models.items():
+        test = run.scores.models[name].test
+        assert test is not None
+        assert model.score(data.x[rows], data.y[rows]) == pytest.approx(test.accuracy)
+    assert run.score(data.x[rows], data.y[rows]) == run.model.score(data.x[rows], data.y[rows])
+    with pytest.raises(DataError, match="the label 11 is not among the classes"):
+        run.score(data.x[:1], [11])
+    with pytest.raises(DataError, match=r"y has the shape \(2,\)"):
+        run.score(data.x[:1], [1, 1])
 
 
 def test_an_earlier_run_does_not_take_back_a_module(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def stopped(tmp_path: Path) -> Path:
         done = command(
             "train", "digits", *NET, "--model", "mlp", "--no-view", "--out", tmp_path / "r"
         )
-    assert done.returncode == 130 and "continue with" in done.stderr
+    assert done.returncode == 130 and "Continue with" in done.stderr
     return tmp_path / "r"
 
 
@@ -104,6 +104,21 @@ def test_a_fit_by_folds_tells_the_member(monkeypatch: pytest.MonkeyPatch) -> Non
     )
 
 
+def test_a_script_tells_one_line_for_each_model(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    for number, echo in enumerate((None, False)):
+        linnet.train("iris", model="linear", echo=echo, out=tmp_path / str(number))
+        out, err = capfd.readouterr()
+        lines = err.splitlines()
+        assert out == "" and len(lines) == (2 if echo is None else 0)
+        if lines:
+            assert re.fullmatch(r"constant: converged · val 33\.33 % · \d\.\d s", lines[0])
+            assert lines[1].startswith("linear: converged · val 9")
+    linnet.cross_validate("iris", model="linear")
+    assert capfd.readouterr().err == "fold 5 of 5: linear\n"
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_resumed_run_shows_its_progress(stopped: Path, terminal: bool) -> None:
     done = command("train", "--resume", stopped, "--no-view", terminal=terminal, columns=80)
@@ -127,7 +142,7 @@ def test_events_of_a_fit_whose_begin_is_unknown_are_shown(monkeypatch: pytest.Mo
 def test_progress_is_seen_where_somebody_can_see_it(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    linnet.train("iris", model="linear", out=tmp_path / "piped")
+    linnet.train("iris", model="linear", echo=False, out=tmp_path / "piped")
     assert capfd.readouterr() == ("", "")
     for echo, told in ((None, True), (False, False)):
         screen = Screen()

@@ -92,7 +92,7 @@ def hold_numbers(run: Path, place: str, folder: Path) -> None:
             continue
         keys = ("precision", "recall", "f1")
         for row, label, *numbers, support in zip(
-            found.table("class", *keys),
+            found.table("class", "precision", "recall", "F1"),
             test["classes"],
             *(test[key] for key in keys),
             test["support"],

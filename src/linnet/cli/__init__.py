@@ -16,6 +16,7 @@ from linnet.cli import (
     export,
     inspect,
     predict,
+    recipe,
     report,
     runs,
     serve,
@@ -27,12 +28,15 @@ from linnet.cli import (
 app = typer.Typer(
     name="linnet",
     help="From a line to a net: regression and classification that you can trust.",
+    epilog="Begin with: linnet train digits",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # its boxes leave little room for words
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command("train")(train.train)
+app.command("train", epilog=train.EXAMPLES)(train.train)
+app.command("recipe")(recipe.recipe)
 app.command("evaluate")(evaluate.evaluate)
 app.command("predict")(predict.predict)
 app.command("doctor")(doctor.doctor)

@@ -56,7 +56,7 @@ def module_of(given: str | None) -> "nn.Module | None":
     if not isinstance(found, nn.Module):
         names = [each for each in vars(module) if not each.startswith("_")]
         raise InputError(
-            f"--network {given}: {name} is {type(found).__name__}, and no nn.Module; the file has "
-            f"{', '.join(names[:20])}"
+            f"--network {given}: {name} is a {type(found).__name__}, not an nn.Module; the file "
+            f"has {', '.join(names[:20])}"
         )
     return found

@@ -18,40 +18,68 @@ import typer
 from linnet.core import files, memory
 from linnet.core.language import current, language
 from linnet.core.text import cell, columns, numeric, say, width_of
-from linnet.errors import DataError, LinnetError, LinnetWarning, RecipeError, WorkError, printable
+from linnet.errors import (
+    DataError,
+    Interrupted,
+    LinnetError,
+    LinnetWarning,
+    RecipeError,
+    WorkError,
+    printable,
+)
 
 Json = Annotated[bool, typer.Option("--json", help="Print strict JSON.")]
 Target = Annotated[
     str | None,
-    typer.Option(help="The column to predict, or several columns of numbers: apples,oranges."),
+    typer.Option(
+        metavar="COLUMN",
+        help="The column to predict, or several columns of numbers: apples,oranges.",
+    ),
 ]
 Task = Annotated[
     str | None,
-    typer.Option(help="classification or regression; by default decided from the target."),
+    typer.Option(
+        metavar="TASK", help="classification or regression; by default decided from the target."
+    ),
 ]
 SplitColumn = Annotated[
     str | None,
-    typer.Option("--split-column", help="A column with train, valid or test for each row."),
+    typer.Option(
+        "--split-column", metavar="COLUMN", help="A column with train, valid or test for each row."
+    ),
 ]
 Group = Annotated[
-    str | None, typer.Option(help="A column of groups: all rows of a group stay in one part.")
+    str | None,
+    typer.Option(
+        metavar="COLUMN", help="A column of groups: all rows of a group stay in one part."
+    ),
 ]
 Time = Annotated[
-    str | None, typer.Option(help="Time column: train on the past, test on the latest rows.")
+    str | None,
+    typer.Option(metavar="COLUMN", help="Time column: train on the past, test on the latest rows."),
 ]
 NoHeader = Annotated[
     bool, typer.Option("--no-header", help="The first line is data; columns are c0, c1, ...")
 ]
 OnBad = Annotated[
-    str | None, typer.Option(help="fail or skip: what to do with an invalid row or picture.")
+    str | None,
+    typer.Option(metavar="fail|skip", help="What to do with an invalid row or picture."),
 ]
 Setting = Annotated[
     list[str] | None,
-    typer.Option("--set", help="A recipe key, as key=value; may be repeated."),
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="A setting, such as epochs=5; may be repeated. linnet recipe lists all keys.",
+    ),
 ]
 Plugin = Annotated[
     list[str] | None,
-    typer.Option("--plugin", help="Allow a part of another package by its name; may be repeated."),
+    typer.Option(
+        "--plugin",
+        metavar="NAME",
+        help="Allow a part of another package by its name; may be repeated.",
+    ),
 ]
 Lang = Annotated[
     str | None,
@@ -82,6 +110,8 @@ def command(function: Callable[..., None]) -> Callable[..., None]:
         except LinnetError as error:
             if error.silent:  # another process tells it
                 raise typer.Exit(error.exit_code) from None
+            if isinstance(error, Interrupted):
+                _fail(str(error), error.exit_code, debug)
             told = isinstance(error, (DataError, RecipeError, WorkError))
             _fail(f"error: {in_flags(str(error)) if told else error}", error.exit_code, debug)
         except KeyboardInterrupt:

@@ -77,7 +77,7 @@ def show(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Show counts per class, shape, dtype, range, mean and standard deviation; columns and kinds.
+    """Show how linnet reads data: columns, kinds, classes, ranges.
 
     For a table it shows each column: its kind, the number of missing and of different values.
     --view writes a page with the same facts, samples of each class or the distribution of each
@@ -203,7 +203,10 @@ def _print(facts: Mapping[str, Any], targets: Sequence[str]) -> None:
 
 def _print_columns(table: list[dict[str, Any]], targets: Sequence[str]) -> None:
     def short(value: Any) -> str:
-        return cut(figure(value, 6) if isinstance(value, float) else text(value), WIDTH, "...")
+        shown = figure(value, 6) if isinstance(value, float) else text(value)
+        if isinstance(value, (int, float)) and abs(value) < 10_000:
+            shown = shown.replace(",", "")  # it may be a year
+        return cut(shown, WIDTH, "...")
 
     print_table(
         ["column", "kind", "missing", "distinct", "range", "examples"],
@@ -232,7 +235,7 @@ def fetch(
         Path | None, typer.Option(help="A folder to put it in; by default the user's cache.")
     ] = None,
 ) -> None:
-    """Download a data set and check it: the only command that uses the network."""
+    """Download a known data set and check it."""
     from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TransferSpeedColumn
 
     from linnet.data.fetch import fetch as download

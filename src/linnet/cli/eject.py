@@ -30,7 +30,10 @@ def eject(
         Path | None, typer.Option(help="Write the script to this file; by default it is printed.")
     ] = None,
 ) -> None:
-    """Write a script that trains the model again with torch and numpy, and without linnet."""
+    """Write a script that trains the model again without linnet.
+
+    The script needs torch and numpy alone.
+    """
     from linnet.core import files
     from linnet.integrations.eject.eject import eject as write
 

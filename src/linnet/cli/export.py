@@ -33,7 +33,10 @@ def export(
     plugin: Plugin = None,
     json: Json = False,
 ) -> None:
-    """Write the model, from raw columns or pixels to probabilities, for use without linnet."""
+    """Write the model to a file for use without linnet.
+
+    The file takes raw columns or pixels, and gives probabilities.
+    """
     allow(plugin)
     from linnet.integrations.export import PACKAGES
     from linnet.integrations.export.export import exported, require

@@ -1,12 +1,16 @@
 """``linnet inspect``."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from linnet.cli._output import Json, command, print_json, print_table, text
-from linnet.core.text import say
+from linnet.core.text import counted, listed, say
+
+MOST = 20
+"""The most classes that are named."""
 
 
 @command
@@ -36,10 +40,12 @@ def inspect(
         if field.ends is not None:
             low, high = (f"{end:.6g}" for end in field.ends)
             say(f"{field.name}: numbers below {low} or above {high} are far and count as missing")
+    what = ", ".join(schema.targets)
     if schema.task == "classification":
-        say(f"predicts: {', '.join(schema.targets)}, one of {', '.join(schema.names)}")
-    else:
-        say(f"predicts: {', '.join(schema.targets)}")
+        shown = f"{schema.names[0]} to {schema.names[-1]}" if _follow(schema.classes) else ""
+        shown = shown or listed(schema.names, MOST)
+        what += f" ({counted(len(schema.names), 'class')}: {shown})"
+    say(f"predicts: {what}")
     say(f"data: {manifest.data.get('name')}, {text(manifest.data.get('train_rows'))} training rows")
     test = manifest.scores.get("test")
     if isinstance(test, dict):
@@ -61,3 +67,9 @@ def inspect(
         [total, "", "", sum(x.parameters for x in layers), sum(x.trainable for x in layers)]
     )
     print_table(["layer", "kind", "output", "parameters", "trainable"], rows)
+
+
+def _follow(classes: Sequence[Any]) -> bool:
+    """Whether the classes are three or more whole numbers, each one more than the one before."""
+    whole = len(classes) > 2 and all(type(each) is int for each in classes)
+    return whole and list(classes) == list(range(classes[0], classes[0] + len(classes)))

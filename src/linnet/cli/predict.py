@@ -141,7 +141,7 @@ def _pictures(inputs: list[str]) -> list[str]:
 
     for name in inputs:
         if not name.lower().endswith(PICTURES):
-            raise InputError(f"{name} is no picture; give pictures, or one data set")
+            raise InputError(f"{name} is not a picture; give pictures, or one data set")
     return inputs
 
 

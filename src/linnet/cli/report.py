@@ -32,7 +32,7 @@ def report(
     plugin: Plugin = None,
     lang: Lang = None,
 ) -> None:
-    """Write one offline HTML file: verdict, reasons, curves, mistakes, how to repeat the run."""
+    """Write one offline HTML file: verdict, reasons, curves, mistakes."""
     allow(plugin)
     if learning_curve:
         _learn(runs)

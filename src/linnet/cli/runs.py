@@ -37,7 +37,7 @@ def list_runs(
     ] = None,
     json: Json = False,
 ) -> None:
-    """List the runs in a folder, oldest first, with the chosen models' validation scores.
+    """List the runs in a folder, oldest first, with validation scores.
 
     Test scores are in runs show: a run that is chosen by its test score looks better than it is.
     """
@@ -99,7 +99,7 @@ def compare(
     runs: Annotated[list[Path], typer.Argument(help="Two runs or more.", metavar="RUN RUN...")],
     json: Json = False,
 ) -> None:
-    """Show the differences between the recipes of runs, and their scores side by side."""
+    """Show how the recipes of runs differ, and their scores."""
     from linnet.runs.compare import compare as beside
 
     rows = beside(*runs)
@@ -123,7 +123,10 @@ def pack(
     ] = None,
     notebook: Annotated[Path | None, typer.Option(help="A notebook or script to include.")] = None,
 ) -> None:
-    """Pack a whole run into one zip: models, scores, record, recipe, exact requirements."""
+    """Pack a whole run into one zip.
+
+    It holds models, scores, record, recipe and exact requirements.
+    """
     from linnet.runs import archive
 
     target = out or run.resolve().with_name(run.resolve().name + ".zip")

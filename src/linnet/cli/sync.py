@@ -27,7 +27,10 @@ def sync(
         typer.Option("--option", help="A setting of the service, as key=value; may be repeated."),
     ] = None,
 ) -> None:
-    """Send a run's record to a service, and continue where the last call stopped."""
+    """Send a run's record to a service such as TensorBoard or MLflow.
+
+    It continues where the last call stopped.
+    """
     from linnet.errors import InputError
     from linnet.integrations.sinks import follower
 

@@ -38,6 +38,17 @@ if TYPE_CHECKING:
     from linnet.experiment.sweep import Trial
     from linnet.runs.run import Run
 
+EXAMPLES = """\b
+Examples:
+  linnet train digits
+  linnet train prices.csv --target price --set drop=id --set epochs=20
+  linnet train PHOTOS --model linear,cnn --set size=64
+
+\b
+linnet recipe lists every key of --set, with its default, its values and what
+it says; linnet recipe lr shows one.
+"""
+
 
 @command
 def train(
@@ -52,29 +63,39 @@ def train(
     time: Time = None,
     on_bad: OnBad = None,
     model: Annotated[
-        str | None, typer.Option(help="auto (the line and a net), or names: linear, mlp, cnn.")
+        str | None,
+        typer.Option(metavar="NAMES", help="auto (the line and a net), or names: linear,mlp,cnn."),
     ] = None,
-    seed: Annotated[int | None, typer.Option(help="Fixes all randomness.")] = None,
-    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda, cuda:1, mps.")] = None,
+    seed: Annotated[
+        int | None, typer.Option(metavar="NUMBER", help="Fixes all randomness.")
+    ] = None,
+    device: Annotated[
+        str | None, typer.Option(metavar="NAME", help="auto, cpu, cuda, cuda:1, mps.")
+    ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The run's folder; by default a new one in runs/.")
+        Path | None,
+        typer.Option(metavar="FOLDER", help="The run's folder; by default a new one in runs/."),
     ] = None,
     setting: Setting = None,
     plugin: Plugin = None,
     config: Annotated[
-        Path | None, typer.Option(help="A recipe in TOML; flags override it.")
+        Path | None, typer.Option(metavar="FILE", help="A recipe in TOML; flags override it.")
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Continue a run that was stopped or killed.")
+        Path | None, typer.Option(metavar="RUN", help="Continue a run that was stopped or killed.")
     ] = None,
     allow: Annotated[
         list[str] | None,
-        typer.Option(help="With --resume: continue even if this differs: seed, threads, lr, ..."),
+        typer.Option(
+            metavar="KEY",
+            help="With --resume: continue even if this differs: seed, threads, lr, ...",
+        ),
     ] = None,
     parent: Annotated[
         Path | None,
         typer.Option(
             "--from",
+            metavar="RUN",
             help="Start a new run from the weights of this one; it is tested on no row that they "
             "have seen.",
         ),
@@ -84,13 +105,17 @@ def train(
     ] = False,
     to: Annotated[
         list[str] | None,
-        typer.Option(help="Also log to: tensorboard, mlflow, wandb, trackio, visdom; may repeat."),
+        typer.Option(
+            metavar="NAME",
+            help="Also log to: tensorboard, mlflow, wandb, trackio, visdom; may be repeated.",
+        ),
     ] = None,
     ranks: Annotated[
         int | None,
         typer.Option(
             min=1,
             max=4096,
+            metavar="NUMBER",
             help="Train with so many processes on this machine; with torchrun leave it out.",
         ),
     ] = None,
@@ -104,9 +129,9 @@ def train(
     lang: Lang = None,
     json: Json = False,
 ) -> None:
-    """Fit the best line, then a net; test both on the same rows; save everything.
+    """Fit the best line, then a net, and test both on the same rows.
 
-    Ctrl-C once saves, stops and says how to continue; Ctrl-C twice stops at once.
+    Everything is saved. Ctrl-C once saves, stops and says how to continue; twice stops at once.
     """
     from linnet.core import registry
     from linnet.errors import InputError

@@ -22,7 +22,10 @@ def view(
     ] = 0,
     lang: Lang = None,
 ) -> None:
-    """Show runs in a browser, finished and running ones; Ctrl-C ends it."""
+    """Show runs in a browser, finished and running ones.
+
+    Ctrl-C ends it.
+    """
     from linnet.runs.archive import run_place
 
     if not runs.is_dir() and run_place(runs) == runs:

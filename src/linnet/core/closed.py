@@ -138,7 +138,7 @@ def explain(invalid: ValidationError, model: type[BaseModel]) -> str:
     If a key allows several types of value, this is the error of the type nearest to the value.
     """
     if invalid.error_count() > MAX_FAULTS:
-        return f"{invalid.error_count():,} faults, so it is no file that linnet wrote"
+        return f"{invalid.error_count():,} faults, so linnet did not write this file"
     errors = invalid.errors(include_url=False)
     first = errors[0]
     if any(map(_is_kind, first["loc"][1:])) and not isinstance(first["input"], str):

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
-from pydantic import PlainSerializer, PlainValidator
+from pydantic import PlainSerializer, PlainValidator, WithJsonSchema
 
 from linnet.core.record import Step
 from linnet.core.text import plural
@@ -78,5 +78,9 @@ def _in(*units: str) -> PlainValidator:
 
 
 _AS_GIVEN = PlainSerializer(Every.plain)
-EveryEpochs = Annotated[Every, _in("steps", "epochs"), _AS_GIVEN]
-EverySeconds = Annotated[Every, _in("steps", "seconds"), _AS_GIVEN]
+EveryEpochs = Annotated[
+    Every, _in("steps", "epochs"), _AS_GIVEN, WithJsonSchema({"examples": [500, "3 epochs"]})
+]
+EverySeconds = Annotated[
+    Every, _in("steps", "seconds"), _AS_GIVEN, WithJsonSchema({"examples": [500, "30s"]})
+]

@@ -26,7 +26,7 @@ import numpy as np
 from linnet.core import memory
 from linnet.core.later import polars as pl
 from linnet.core.randomness import drawn
-from linnet.core.text import literal
+from linnet.core.text import counted, literal
 from linnet.data import far, forms, written
 from linnet.data.codes import WIDE, Codes
 from linnet.data.column import Column
@@ -390,13 +390,15 @@ def unknown(columns: Sequence[Column], rows: Array) -> list[str]:
         absent = 0 if column.missing else int(np.isnan(values).sum())
         if unseen:
             rule = "treated as rare ones" if column.other else "treated as no category (all zeros)"
-            found.append(f"{column.name!r} has {unseen:,} rows of unknown categories, {rule}")
+            these = counted(unseen, "row")
+            found.append(f"{column.name!r} has {these} of unknown categories, {rule}")
         if absent:
             rule = "treated as no category (all zeros)"
             if column.kind != "category":
                 rule = "mean" if column.ends is None else "median"
                 rule = f"imputed with the {rule} of training"
             found.append(
-                f"{column.name!r} has {absent:,} missing values, which no column marks: {rule}"
+                f"{column.name!r} has {counted(absent, 'missing value')} where training had none: "
+                f"{rule}"
             )
     return found

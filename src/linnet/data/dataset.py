@@ -62,7 +62,12 @@ class Dataset:
         return len(self.x)
 
     def __repr__(self) -> str:
-        return printable(f"Dataset({self.name!r}, {len(self):,} rows: {self.schema.words})")
+        about, shape = self.schema, " x ".join(map(str, self.schema.shape))
+        many = f"pictures of {shape}" if about.example == "picture" else f"rows x {about.wide}"
+        told = f"{len(about.classes):,} classes"
+        if about.task == "regression":
+            told = f"target {listed(about.targets, 3)}" if about.targets else "no target"
+        return printable(f"Dataset({self.name!r}, {len(self):,} {many}, {told})")
 
     @property
     def soft(self) -> bool:

@@ -269,8 +269,8 @@ class _Column:
                 return asked
             raise self._error(
                 self._first(values["text"].filter(~fits[asked])),
-                f"is no number with the decimal mark {asked!r}, which decimal= sets; correct it, "
-                f"or --set columns.{self.name}=category if the column does not hold numbers",
+                f"is not a number with the decimal mark {asked!r}, which decimal= sets; correct "
+                f"it, or --set columns.{self.name}=category if the column does not hold numbers",
             )
         doubtful = values.filter(values["marked"] & ~values["plain"])
         if len(good) == 2 and len(doubtful):
@@ -404,7 +404,7 @@ class _Column:
                     f"may have {' or '.join(names[order] for order in fit)} first, as may all "
                     "other values of the column; "
                     f"{' or '.join(f'--set dates={order}' for order in fit)}, "
-                    f"or --set columns.{self.name}=category if it is no date",
+                    f"or --set columns.{self.name}=category if it is not a date",
                 )
 
     def _about(
@@ -440,7 +440,7 @@ class _Column:
     def _no_date(self, texts: pl.Series) -> DataError:
         return self._error(
             self._first(texts),
-            "is no date, but the column is declared a date; expected dates such as 2024-12-31, "
+            "is not a date, but the column is declared a date; expected dates such as 2024-12-31, "
             "31.12.2024 23:59 or Dec 31, 2024; correct it, or declare the column otherwise "
             f"(columns.{self.name}=text)",
         )
@@ -448,7 +448,7 @@ class _Column:
     def _odd_date(self, value: str, good: int, present: int) -> DataError:
         return self._error(
             value,
-            f"is no date like the others, but {good:,} of the column's {present:,} values are; "
+            f"is not a date like the others, but {good:,} of the column's {present:,} values are; "
             "correct it, or declare the column text "
             f"(columns.{self.name}=text)",
         )

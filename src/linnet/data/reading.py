@@ -37,7 +37,7 @@ filled, with what is over cut off on both sides."""
 Size = Annotated[
     str,
     BeforeValidator(lambda value: str(value) if type(value) is int else value),
-    Field(pattern=r"^([1-9][0-9]{0,3}(x[1-9][0-9]{0,3})?)?$"),
+    Field(pattern=r"^([1-9][0-9]{0,3}(x[1-9][0-9]{0,3})?)?$", examples=["64", "48x64"]),
 ]
 """Height and width, as ``48x64``, or the side of a square; "" is as the pictures are."""
 
@@ -53,43 +53,64 @@ def sides(size: str) -> tuple[int, int] | None:
 class Reading(Closed):
     """What to read, and how. Names of columns are exact.
 
-    ``classes`` keeps only the rows of these classes; ``positive`` predicts one class against all
-    others. ``size`` is the size to which pictures are scaled, ``48x64`` (height and width) or
-    ``64``; ``fit`` says how.
-
-    The fields below ``task`` are for tables only. ``missing`` are more values that mean missing.
-    ``decimal`` is the decimal mark of numbers in text, ``dates`` the order of year, month and day;
-    "auto" finds the one that fits all values of a column. ``separator`` and ``encoding`` are for
-    text files; "auto" detects them. So are ``skip``, the number of lines to leave out at the
-    beginning, and ``comment``, the character with which lines begin that are left out.
-    ``pictures`` says that the other columns of a row are the pixels of a picture, as ``28x28``
-    (height and width) or ``3x32x32`` (channels first). ``split``, ``group`` and ``time`` name the
-    column that splits the rows: by its values train, valid and test; with each group in one part;
-    with the training rows before all others in time.
+    The fields from ``task`` on are for tables only, those from ``separator`` on for text files.
     """
 
     target: Annotated[tuple[str, ...] | None, Several()] = None
+    """The column to predict, or several columns of numbers."""
     classes: Annotated[tuple[Label, ...] | None, Several()] = None
+    """Keep only the rows of these classes."""
     positive: Label | None = None
+    """Predict this class against all others."""
     on_bad: Literal["fail", "skip"] = "fail"
+    """What to do with an invalid row or picture."""
     size: Size = ""
+    """The size to which pictures are scaled: the side of a square, or height and width; without
+    it they stay as they are."""
     fit: Fit = "pad"
+    """How a picture of another shape comes to this size: ``pad`` repeats its edges beside it,
+    ``crop`` cuts off what is over."""
     task: Literal["auto", "classification", "regression"] = "auto"
+    """What the target is; ``auto``: decided from its values."""
     columns: dict[str, Kind] = Field(default_factory=dict)
+    """The kind of a column, where another one was found: ``--set columns.NAME=category``."""
     drop: Names = ()
+    """Columns that are left out."""
     missing: Names = ()
+    """More values that mean missing."""
     max_categories: Annotated[int, Field(ge=2, le=10_000)] = 100
+    """One-hot encoding: the most columns for the categories of one column; the rarest
+    categories share one."""
     split: str | None = None
+    """The column that assigns each row to train, valid or test."""
     group: str | None = None
+    """The column of groups: all rows of one group stay in one part."""
     time: str | None = None
+    """The time column: train on the past, test on the latest rows."""
     header: bool = True
+    """Whether the first line of a text file holds the column names."""
     separator: Literal["auto"] | Annotated[str, Field(min_length=1, max_length=1)] = "auto"
+    """The character between the values of a text file; ``auto``: detected."""
     decimal: Literal["auto", ".", ","] = "auto"
+    """The decimal mark of numbers in text, the other one separates thousands; ``auto``: what
+    fits all values of a column."""
     dates: Literal["auto", "ymd", "dmy", "mdy"] = "auto"
+    """The order of year, month and day of dates in text; ``auto``: what fits all values of a
+    column."""
     encoding: str = "auto"
+    """The encoding of a text file, such as utf-8, gbk or cp1252; ``auto``: detected."""
     skip: Annotated[int, Field(ge=0, le=1_000_000)] = 0
-    comment: Annotated[str, Field(pattern=r"^[!-~]?$")] = ""
-    pictures: Annotated[str, Field(pattern=r"^([1-9][0-9]{0,3}(x[1-9][0-9]{0,3}){1,2})?$")] = ""
+    """How many lines at the beginning of a text file are left out, whatever they hold."""
+    comment: Annotated[str, Field(pattern=r"^[!-~]?$", examples=["#"])] = ""
+    """A character, such as #: the lines of a text file that begin with it are left out."""
+    pictures: Annotated[
+        str,
+        Field(
+            pattern=r"^([1-9][0-9]{0,3}(x[1-9][0-9]{0,3}){1,2})?$", examples=["28x28", "3x32x32"]
+        ),
+    ] = ""
+    """The columns are the pixels of pictures of this size: height and width, or channels,
+    height and width."""
 
     @property
     def empty(self) -> frozenset[str]:

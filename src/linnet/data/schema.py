@@ -124,12 +124,18 @@ class Schema(Closed):
 
     @property
     def words(self) -> str:
-        """What is known and what is predicted: "4 columns, for class: 3 classes"."""
+        """What is known and what is predicted: "4 columns; predicts species (3 classes)"."""
         shape = " x ".join(map(str, self.shape))
-        count = sum(field.used for field in self.fields) or self.shape[0]
-        takes = f"pictures of {shape}" if self.example == "picture" else counted(count, "column")
-        told = f": {len(self.classes):,} classes" if self.task == "classification" else ""
-        return f"{takes}, for {listed(self.targets, 3)}{told}"
+        takes = (
+            f"pictures of {shape}" if self.example == "picture" else counted(self.wide, "column")
+        )
+        many = f" ({len(self.classes):,} classes)" if self.task == "classification" else ""
+        return f"{takes}; predicts {listed(self.targets, 3)}{many}"
+
+    @property
+    def wide(self) -> int:
+        """How many columns an example is made from."""
+        return sum(field.used for field in self.fields) or self.shape[0]
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -235,8 +241,8 @@ class Schema(Closed):
         own, other = ("dark", "light") if self.ground[0] < self.ground[1] else ("light", "dark")
         return (
             f"{count:,} of {counted(rows, 'picture')} {'has' if rows == 1 else 'have'} a {other} "
-            f"edge, and the training pictures a {own} one: ground and ink may be the other way "
-            "round; if so, invert the pictures: linnet predict --invert, or 255 - x"
+            f"edge, and the training pictures a {own} one; if dark and light are swapped, add "
+            "--invert (in Python: invert=True, or 255 - x)"
         )
 
     def reading(self, reading: Reading) -> Reading:

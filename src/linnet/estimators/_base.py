@@ -436,8 +436,8 @@ class Classifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         unknown = self.classes_[codes] != y
         if unknown.any():
             raise InputError(
-                f"{name} holds {_item(y[unknown][0])!r}, which is no class of y: `y` has classes "
-                f"not in `self.classes_`, {self.classes_.tolist()}"
+                f"{name} holds {_item(y[unknown][0])!r}, which is not among the classes of y: `y` "
+                f"has classes not in `self.classes_`, {self.classes_.tolist()}"
             )
         return torch.from_numpy(codes.astype(np.int64))
 
@@ -608,7 +608,7 @@ def _soft(y: Any) -> Array | None:
         )
     soft = soft.astype(np.float64)
     if not (soft >= 0).all() or not (np.abs(soft.sum(1) - 1) <= SOFT).all():
-        raise InputError("y has two dimensions, but its rows are no probabilities that sum to 1")
+        raise InputError("y has two dimensions, but its rows are not probabilities that sum to 1")
     return soft
 
 

@@ -153,7 +153,7 @@ class LogisticRegression(Explained, Classifier):
             )
         if self.penalty is None and self.C != 1:
             warnings.warn(
-                f"penalty=None: there is no penalty, so C={self.C} means nothing",
+                f"penalty=None: there is no penalty, so C={self.C} has no effect",
                 LinnetWarning,
                 stacklevel=3,
             )

@@ -321,7 +321,7 @@ class _Perceptron(Estimator):
             )
         if self.early_stopping and self.solver == "lbfgs":
             warnings.warn(
-                'early_stopping means nothing to the solver "lbfgs", which has no epochs',
+                'early_stopping has no effect with the solver "lbfgs", which has no epochs',
                 LinnetWarning,
                 stacklevel=4,
             )

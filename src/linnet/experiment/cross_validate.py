@@ -132,7 +132,7 @@ def cross_validate(
     recipe = Recipe() if recipe is None else recipe
     if not isinstance(recipe, Recipe):
         raise RecipeError(
-            f"the second argument is a {type(recipe).__name__}; expected a Recipe: give arrays "
+            f"the second argument is a {type(recipe).__name__}; expected a Recipe. Give arrays "
             'together, cross_validate((X, y)), and the target of a table by name, target="y"'
         )
     if type(folds) is not int:

@@ -94,12 +94,14 @@ def train(
     arrays, or a torch data set or loader; ``settings`` are keys of the recipe, such as
     ``model="linear"`` or ``epochs=5``. ``network`` is a module of your own, trained in place as the
     model "custom", beside the line: it takes scaled examples, pictures as (rows, channels, height,
-    width), and returns raw predictions, without softmax. ``run.models["custom"]`` is its model;
-    ``run.model`` is the one with the lowest validation loss, which may be the line. ``out`` is the
-    directory of the run, by default the next free one in ``runs/``. Progress is shown in a
-    notebook, as a table that changes in place, and in a terminal, as bars; ``echo=False`` switches
-    it off. ``echo=True`` shows it elsewhere too, as lines on standard error. If ``echo`` is a
-    function, it is called with every event of the record.
+    width), and returns raw predictions, without softmax. It is then ``run.model``; the chosen
+    model, which may be the line, is ``run.models[run.chosen]``. ``out`` is the directory of the
+    run, by default the next free one in ``runs/``.
+
+    Progress is shown in a notebook, as a table that changes in place, and in a terminal, as bars;
+    elsewhere each model is told in one line on standard error when it is fitted. ``echo=False``
+    switches this off, ``echo=True`` tells a line every few seconds. If ``echo`` is a function, it
+    is called with every event of the record.
 
     ``to`` names sinks to which the run is also logged, each by a separate process: "tensorboard",
     "mlflow", "wandb", "trackio", "visdom". A sink that is unknown, or whose package is missing, is
@@ -327,8 +329,8 @@ def _named(recipe: Recipe, network: nn.Module | None, settings: Mapping[str, Any
     """The recipe with the settings, and with the user's own module among its models."""
     if not isinstance(recipe, Recipe):
         raise RecipeError(
-            f"the second argument is a {type(recipe).__name__}; expected a Recipe: give arrays "
-            'together, train((X, y)), and the target of a table by name, target="y"'
+            f"the second argument is a {type(recipe).__name__}; expected a Recipe. Give arrays "
+            'together: train((X, y)); name the target of a table: train(table, target="y")'
         )
     if network is not None and OWN not in recipe.model:
         settings = {**settings, "model": _with_own(recipe, settings)}
@@ -462,8 +464,8 @@ class Job:
                 self.tested = self.folds.tested(self.record, saves.folder, self.owner)
             return models
         except Interrupted as error:
-            again = self._again
-            raise Interrupted(error.signal, f"stopped; continue with: {again}") from error
+            told = f"stopped and saved. Continue with: {self._again}"
+            raise Interrupted(error.signal, told) from error
         except Diverged as error:
             if not self.world.lead:
                 raise
@@ -476,7 +478,7 @@ class Job:
         try:
             yield
         except LostRank as error:
-            lost = LostRank(f"{error}; go on with: {self._again}")
+            lost = LostRank(f"{error}; continue with: {self._again}")
             lost.silent = error.silent
             raise lost from error
 

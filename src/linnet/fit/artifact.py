@@ -23,7 +23,7 @@ from linnet.core.files import Place
 from linnet.core.limits import MAX_HEADER, MAX_MANIFEST
 from linnet.data.reading import Again, Reading
 from linnet.data.schema import Schema
-from linnet.errors import InputError, ModelError, WorkError, printable
+from linnet.errors import DataError, InputError, ModelError, WorkError, printable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -110,16 +110,12 @@ class Artifact:
     weights that the row's fold has not taught; it is in no file."""
 
     def __repr__(self) -> str:
-        from linnet.insight.task import folds_of, task_in
+        from linnet.insight.task import tested
 
-        about, test = self.manifest, self.manifest.scores.get("test")
+        about = self.manifest
         words = f"{about.model!r} of {about.data.get('name')}: {self.schema.words}"
-        if isinstance(test, dict) and (task := task_in(test)) is not None:
-            words += f"; {task.headline(test)}"
-            rows = test.get("rows")
-            what = "rows by folds" if folds_of(test) else "test rows"
-            words += f" on {rows:,} {what}" if isinstance(rows, int) else ""
-        return printable(f"Artifact({words})")
+        scores = tested(about.scores.get("test"))
+        return printable(f"Artifact({words}{f'; {scores}' if scores else ''})")
 
     @property
     def schema(self) -> Schema:
@@ -141,6 +137,22 @@ class Artifact:
         if not self.objective.classifies:
             raise InputError(f"{self.manifest.model} predicts numbers; use predict")
         return self.objective.probabilities(self.raw(x)).cpu().numpy()
+
+    def score(self, x: Any, y: Any) -> float:
+        """Accuracy of the labels that are predicted for examples ``x``, with true labels ``y``
+        (rows,); or R2 of numbers ``y``, (rows,) or (rows, targets), of several targets the mean: as
+        scikit-learn's estimators have it. Raises ``DataError`` for an unknown label."""
+        import numpy as np
+
+        predicted, true = self.predict(x), np.asarray(y)
+        if self.schema.task == "regression":
+            from sklearn.metrics import r2_score
+
+            return float(r2_score(true, predicted))
+        if true.shape != predicted.shape:
+            raise DataError(f"y has the shape {true.shape}; expected {predicted.shape}: labels")
+        codes = self.schema.encode_labels(true)
+        return float((codes == self.schema.encode_labels(predicted)).double().mean())
 
     def decide(self, raw: Tensor) -> np.ndarray[Any, Any]:
         """Turn raw predictions (rows, outputs) into labels or numbers."""
@@ -234,7 +246,9 @@ def load(path: str | os.PathLike[str] | Place, network: nn.Module | None = None)
     opened.check(objective)
     spec = manifest.network
     if network is not None and not find_network(manifest.model).own:
-        raise ModelError(f"{path}: a {manifest.model} is built from the file; network= is too much")
+        raise ModelError(
+            f"{path}: a {manifest.model} is built from the file alone; leave out network="
+        )
     with torch.device("meta"):
         empty = build(manifest.model, spec, manifest.dtype, source, network)
     wanted = {

@@ -35,10 +35,11 @@ class Watching(Closed):
     """What is written while a model is fitted; these settings change no result."""
 
     log_every: EveryEpochs = Every()
-    """Which steps are written; "auto": each of the first hundred, then every tenth."""
+    """How often a line is written to the record, in steps or epochs; ``auto``: for each of the
+    first hundred steps, then for every tenth."""
     checkpoint_every: EverySeconds = Every()
-    """How often a checkpoint is written; "auto": at the end of an epoch, but at most every 5
-    seconds, and at least every 30."""
+    """How often a checkpoint is written, in steps or seconds; ``auto``: at the first end of an
+    epoch after 5 seconds, and at the latest after 30."""
 
 
 class Recipe(Watching, NetSettings, LineSettings, Reading):
@@ -50,30 +51,51 @@ class Recipe(Watching, NetSettings, LineSettings, Reading):
 
     # data
     data: str | None = None
+    """The data: a known name, a file, a folder."""
     test: Literal["folds"] | Annotated[int | float, Field(gt=0)] = 0.2
+    """The test rows, as a share or a number; not used if the data has its own test part.
+    ``folds``: each row is tested once, by models that learned from other rows."""
     valid: Literal["auto"] | Annotated[int | float, Field(ge=0)] = "auto"
+    """The validation rows, as a share or a number; ``auto``: a fifth of the rest, at most
+    10,000; with ``folds`` none."""
     folds: Literal["auto"] | Annotated[int, Field(ge=1, le=100)] = "auto"
+    """The number of folds of the training rows, each held out once; 1: one validation part
+    instead. ``auto``: 5 for tables with fewer than 5,000 training rows, else 1; 1 also for
+    pictures, with ``time``, and where ``valid`` or ``patience`` is set."""
     store: str | None = None
-    """The folder for encoded rows that do not fit into memory (``linnet.data.store``). If it is
+    """The folder for encoded rows of Parquet data larger than memory (docs/scale.md). If it is
     named, it is used for any Parquet data; if not, where the rows would not fit, it is in the
     user's cache."""
     # all models
     model: Annotated[tuple[str, ...], Several(), Field(min_length=1)] = (AUTO,)
+    """The models, several with commas; ``custom`` is a module of your own. ``auto``: ``linear`` and
+    ``mlp``, for pictures in colour or of 32 pixels a side and more ``linear`` and ``cnn``."""
     objective: str = "auto"
+    """The loss; ``auto``: the first of these that suits the target."""
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    """Fixes all randomness."""
     device: str = "auto"
+    """Where the nets are trained: cpu, cuda, cuda:1, mps; ``auto``: CUDA where there is one,
+    else the CPU."""
     dtype: Literal["auto", "float32", "float64"] = "auto"
+    """The number format; ``auto``: the data's."""
     scaling: Annotated[
         Literal["auto", "none", "pixel", "standard"] | tuple[float, Annotated[float, Field(gt=0)]],
         Several(alone=False),
     ] = "auto"
+    """How inputs are scaled: ``pixel`` (one mean and deviation), ``standard`` (standardises
+    each column), or a mean and a deviation; ``auto``: ``pixel`` for pictures, ``standard`` for
+    tables."""
     class_weight: Annotated[
         Literal["balanced"] | tuple[Annotated[float, Field(ge=0)], ...] | None,
         Several(alone=False),
     ] = None
+    """A weight for each class; ``balanced``: by how rare it is."""
 
     yardstick: Literal["auto", "trees", "none"] = "auto"
-    """What the scores on the test rows are compared with; it is no model of the run."""
+    """What the scores on the test rows are compared with: ``trees``, scikit-learn's boosted
+    trees, or nothing; ``auto``: ``trees`` for tables with test rows, if they take no more than
+    minutes. It is no model of the run."""
 
     @field_validator("model", mode="before")
     @classmethod

@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from linnet.core.language import LANGUAGES, current, tr
-from linnet.core.text import up
-from linnet.insight.claims import Chance, within
+from linnet.core.text import figure, up
+from linnet.insight.claims import Chance, Folds, TestRows, within
 from linnet.insight.pairs import between, tested
-from linnet.insight.task import CLASSES, Told, task_in
+from linnet.insight.task import CLASSES, Told, folds_of, task_in
 from linnet.insight.verdict import Found, Tests, judge, loss_of, reason, together, verdict
 from linnet.networks import BASELINE, LINE
 
@@ -55,7 +55,7 @@ class Answer(NamedTuple):
         if self.rows == "–":
             return ""
         return tr(
-            "{score} {rows}; against the {model}: {gain} ({sure})",
+            "{score} on {rows}; against the {model}: {gain} ({sure})",
             score=self.score,
             rows=self.rows,
             model=self.over,
@@ -102,26 +102,33 @@ def _tested(metrics: Mapping[str, Any], tests: Tests) -> Answer:
         sentence = _line(nets)
     else:
         sentence = _alone(tests, chosen)
-    where, names = tests.where(), {name: tr(text) for name, text in tests.titles.items()}
-    better = [names[name] for name, found in nets.items() if found.outcome == "better"]
+    names = {name: tr(text) for name, text in tests.titles.items()}
     parts = {"model": names.get(chosen, chosen), "line": names.get(LINE, LINE), "loss": loss}
+    better = [names[name] for name, found in nets.items() if found.outcome == "better"]
     parts["better"] = together(better, tr("{one} and {other}")) if better else ""
     parts["nets"] = (
         together([names[name] for name in nets], tr("{one} nor {other}")) if nets else ""
     )
     sentence = within(sentence, **parts)
-    rows = str(Told(where.form, where.figures)) if "{column}" not in where.form else ""
-    rows = rows or where.form.format_map({**where.figures, "column": tests.column()})
     return Answer(
         chosen,
         tr("none yet") if chosen in tests.poor else title(tests.titles, chosen),
         str(tests.told(chosen)),
         _gain(tests, chosen, over),
         title(tests.titles, over),
-        rows,
+        _rows(tests),
         _sure(tests, chosen) if over == LINE else _beside(tests, chosen),
         sentence[0].upper() + sentence[1:],
     )
+
+
+def _rows(tests: Tests) -> str:
+    """The rows of the test, or its folds; and the groups or blocks that count as independent."""
+    test = tests.scores[BASELINE]
+    folds, rows = Folds.of(folds_of(test) or None), TestRows.of(test.get("rows"))
+    told = str(folds or rows or "–")
+    units = tests.units()
+    return told if units is None else tr("{one}, {other}", one=told, other=units)
 
 
 def _net(found: Found) -> str:
@@ -172,13 +179,14 @@ def _gain(tests: Tests, model: str, over: str) -> str:
     own, other = tests.score(model), tests.score(over)
     if tests.task is CLASSES:
         points = up(100 * (own - other))
-        if math.isnan(points):
+        if not math.isfinite(points):
             return "–"
         sign = "+" if points > 0 else MINUS if round(points, 2) < 0 else ""
         return tr("{number} points", number=f"{sign}{abs(points):.2f}")
-    if not (math.isfinite(own) and math.isfinite(other) and other > 0):
+    change = abs(100 * (own - other) / other) if other > 0 else math.nan
+    if not math.isfinite(change):
         return "–"
-    share = f"{abs(100 * (own - other) / other):.3g} %"
+    share = f"{figure(change, 3)} %"
     if own < other:
         return tr("RMSE lower by {number}", number=share)
     return tr("RMSE higher by {number}", number=share) if own > other else tr("equal")
@@ -201,7 +209,7 @@ def _beside(tests: Tests, model: str) -> str:
     """Whether the interval of a score leaves out the score of the constant; there is no paired test
     of the two."""
     constant = tests.score(BASELINE)
-    if math.isnan(constant) or tests.interval(model) is None:
+    if not math.isfinite(constant) or tests.interval(model) is None:
         return "–"
     score = tests.task.shown(constant)
     if _apart(tests, model):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from linnet.core.language import tr
 from linnet.core.statistics import CONFIDENCE, Paired, of_share, of_size, paired
 from linnet.core.text import figure, percent
 from linnet.data.column import MISSING
@@ -111,16 +112,23 @@ class Slices:
         """The slices that are significantly worse than the rest."""
         return tuple(each for each in self.slices if each.worse)
 
-    def words(self, each: Slice) -> str:
-        """The score of a slice with its interval, and whether it is worse than the rest."""
+    def told(self, each: Slice) -> str:
+        """The score of a slice with its interval."""
         low, high = each.interval
         if self.score == "accuracy":
-            told = f"{percent(each.score)} ({100 * low:.2f} to {100 * high:.2f})"
+            value, ends = percent(each.score), (f"{100 * low:.2f}", f"{100 * high:.2f}")
         else:
-            told = f"{figure(each.score)} ({figure(low)} to {figure(high)})"
+            value, ends = figure(each.score), (figure(low), figure(high))
+        return tr("{value} ({low} to {high})", value=value, low=ends[0], high=ends[1])
+
+    def words(self, each: Slice) -> str:
+        """The score of a slice with its interval, and whether it is worse than the rest."""
+        told = self.told(each)
         if each.why == "too few rows":
-            return f"{told}; too few rows"
-        return f"{told}; worse, {Chance.of(each.p_adjusted)}" if each.worse else told
+            return tr("{one}; {other}", one=told, other=tr("too few rows"))
+        if not each.worse:
+            return told
+        return tr("{score}; worse, {chance}", score=told, chance=Chance.of(each.p_adjusted))
 
     def plain(self, most: int | None = None) -> dict[str, Any]:
         """As a dict for JSON, with the ``most`` worst slices; ``Slices.parse`` is the inverse."""

@@ -397,6 +397,16 @@ def basis(test: Mapping[str, Any]) -> str | None:
     return by_folds or by_units
 
 
+def tested(test: object) -> str:
+    """Test scores in words, with the rows that they rest on: "accuracy 98.06 % (96.04 to 99.05) on
+    360 test rows"; "" where there are none."""
+    task = task_in(test) if isinstance(test, Mapping) else None
+    if not isinstance(test, Mapping) or task is None:
+        return ""
+    rows, what = test.get("rows"), "rows by folds" if folds_of(test) else "test rows"
+    return task.headline(test) + (f" on {rows:,} {what}" if isinstance(rows, int) else "")
+
+
 def folds_of(test: Mapping[str, Any]) -> int:
     """The number of folds of a cross-validation, if test scores are of one; else 0."""
     return len(test.get("folds") or ()) if test.get("by") == "folds" else 0

@@ -307,7 +307,7 @@ def collect(run: Run, data: Any = None) -> dict[str, Any]:
     if top:
         shown = [dependence(run, [name], rows).plain() for name in top[:SHOWN]]
         told["dependence"] = shown
-        model = Model(run.model.module, run.model.objective)
+        model = Model(run.models[chosen].module, run.models[chosen].objective)
         pair = strongest_pair(model, rows.x, run.model.schema, top)
         if pair is not None:
             told["pair"] = dependence(run, pair.columns, rows).plain()

@@ -20,7 +20,7 @@ from linnet.core.files import Place
 from linnet.core.history import History, Parts, join
 from linnet.core.language import language
 from linnet.core.text import figure
-from linnet.errors import DataError, InputError, LinnetError, ModelError
+from linnet.errors import DataError, InputError, LinnetError, ModelError, printable
 from linnet.fit import artifact
 from linnet.fit.artifact import Artifact
 from linnet.insight.task import MAX_CONFUSION
@@ -77,7 +77,13 @@ class Run:
             _ = self.metrics
 
     def __repr__(self) -> str:
-        return f"Run({str(self.path)!r})"
+        from linnet.insight.task import tested
+
+        told = ""
+        with contextlib.suppress(LinnetError, OSError):  # what is wrong is raised where it is used
+            told = f", {self.state}"
+            told = f", {self.chosen}: {tested(self.metrics['models'][self.chosen].get('test'))}"
+        return printable(f"Run({str(self.path)!r}{told.removesuffix(': ')})")
 
     @property
     def name(self) -> str:
@@ -153,8 +159,15 @@ class Run:
 
     @cached_property
     def model(self) -> Artifact:
-        """The chosen model."""
-        return self.models[self.chosen]
+        """The chosen model; of a run with a network of your own, which was given to ``train`` or to
+        ``Run``, that network, whichever model was chosen."""
+        own = self._network is not None and OWN in self.scores.models
+        return self.models[OWN if own else self.chosen]
+
+    def score(self, x: Any, y: Any) -> float:
+        """Accuracy or R2 of ``model`` on other rows: ``run.model.score(x, y)``. The scores on the
+        run's own test rows, with intervals, are in ``scores``."""
+        return self.model.score(x, y)
 
     @cached_property
     def models(self) -> dict[str, Artifact]:

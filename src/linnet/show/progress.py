@@ -1,5 +1,5 @@
-"""Progress of a fit: a bar in a terminal, a table that changes in place in a notebook, or else a
-line every few seconds. All show the same events in the same words."""
+"""Progress of a fit: a bar in a terminal, a table that changes in place in a notebook, a line for
+each model in a script, or a line every few seconds. All show the same events in the same words."""
 
 from __future__ import annotations
 
@@ -41,17 +41,18 @@ def shown(
     echo: Echo | bool | None, address: str | None = None, past: Sequence[Event] = ()
 ) -> AbstractContextManager[Echo | None]:
     """The receiver of the events. If ``echo`` is a function, it is ``echo`` itself; for True it is
-    a display, for False there is none, and for None it is a display if somebody can see it: in a
-    notebook, or where standard error is a terminal.
+    a display, for False there is none. For None it is a display in a notebook and where standard
+    error is a terminal, and elsewhere one line for each model.
 
     ``address`` is the address of a live page, which is shown. ``past`` are the events so far of a
     record that is resumed.
     """
     here = in_notebook()
-    if callable(echo) or not (here or sys.stderr.isatty() if echo is None else echo):
+    lines = echo is None and not here and not sys.stderr.isatty()
+    if lines or callable(echo) or echo is False:
         if address is not None:
             say(f"live page: {address}", error=True)
-        return nullcontext(echo if callable(echo) else None)
+        return Brief(past) if lines else nullcontext(echo if callable(echo) else None)
     return Notebook(address, past) if here else Terminal(address, past)
 
 
@@ -282,6 +283,29 @@ class Terminal(_Display):
         elif isinstance(event, Step) and "penalty" not in event.values:
             done = event.step
         bars.update(self._line, brief(fit, event), done, ended=ended)
+
+
+class Brief(_Display):
+    """Tells one line for each model on standard error, when its fit ends; of a cross-validation one
+    every few seconds. Python prints the warnings."""
+
+    def __enter__(self) -> Self:
+        self._printed = time.monotonic()
+        return self
+
+    def _end(self, error: BaseException | None) -> None:
+        pass
+
+    def __call__(self, line: Plain) -> None:
+        event, fit = self._take(line)
+        with suppress(OSError):  # a closed pipe: the fit continues
+            if isinstance(event, Ended) and fit is not None:
+                say(f"{fit.model}: {brief(fit, event)} · {_seconds(fit)}", error=True)
+            elif isinstance(event, Fold):
+                late = time.monotonic() - self._printed >= SECONDS_BETWEEN_LINES
+                if late or event.done == event.fits:
+                    self._printed = time.monotonic()
+                    say(tested(event), error=True)
 
 
 class Notebook(_Display):

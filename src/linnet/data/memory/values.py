@@ -38,7 +38,7 @@ def as_array(value: Any, what: str) -> Array:
         try:
             array = np.char.decode(array, "utf-8")
         except UnicodeDecodeError:
-            raise DataError(f"{what}: holds bytes that are no text in UTF-8") from None
+            raise DataError(f"{what}: holds bytes that are not text in UTF-8") from None
     if array.dtype.kind not in "buifUT":
         raise DataError(f"{what}: holds {array.dtype}; expected {_wanted(array)}")
     return array

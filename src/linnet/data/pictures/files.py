@@ -108,7 +108,8 @@ def _scaled(
         f"the first, {of_path(path)}, is {first[0]} x {first[1]}"
     )
     if isinstance(reading, Again) and not reading.scaled:
-        return (Warned(what, "none was in training, so prepare them as those were"),)
+        advice = "the training pictures were not scaled, so prepare these as those were"
+        return (Warned(what, advice),)
     return (what,)
 
 

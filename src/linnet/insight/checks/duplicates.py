@@ -107,7 +107,7 @@ def _across(data: Dataset, split: Split, group: Array, first: Array) -> list[Fin
             )
             why += "there is too good"
         elif chance:
-            why = "with such values independent rows may repeat as often"
+            why = "rows with so few possible values are often equal by chance"
         else:
             why = "a model may have memorised them, so its score there is too good"
         share = "" if few else f" ({100 * count / len(rows):.0f} %)"

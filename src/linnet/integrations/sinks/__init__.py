@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from linnet.core.registry import lookup, others
-from linnet.errors import RecipeError, WorkError
+from linnet.errors import InputError, RecipeError
 
 if TYPE_CHECKING:
     from linnet.integrations.sinks.base import Sink
@@ -34,7 +34,7 @@ def named(to: str | Sequence[str] | None) -> tuple[str, ...]:
     """The sinks in ``to``: a name, several with commas between them, or a list of names.
 
     So a run that cannot be logged is refused before it begins: raises ``RecipeError`` for a sink
-    that is unknown, and ``WorkError`` for one whose package is missing.
+    that is unknown, and ``InputError`` for one whose package is missing.
     """
     parts = [to] if isinstance(to, str) else list(to or ())
     if not all(isinstance(part, str) for part in parts):
@@ -46,7 +46,7 @@ def named(to: str | Sequence[str] | None) -> tuple[str, ...]:
         except ModuleNotFoundError as error:  # of another package's sink
             absent = str(error.name)
         if absent is not None:
-            raise WorkError(missing(name, absent))
+            raise InputError(missing(name, absent))
     return names
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from linnet.core.html import Html, tag
+from linnet.core.language import tr, trn
 from linnet.core.text import figure, percent
 from linnet.errors import InputError, LinnetError
 from linnet.figures import (
@@ -23,6 +24,7 @@ from linnet.figures import (
 from linnet.insight.claims import Chance
 from linnet.insight.slices import Slices
 from linnet.insight.thresholds import table as cuts_of
+from linnet.insight.verdict import reason
 from linnet.runs import insights
 from linnet.runs.run import Run
 from linnet.show.report.document import Document
@@ -132,24 +134,33 @@ def thresholds_part(document: Document, run: Run, kept: dict[str, Any] | str) ->
     at = _chosen_at(kept) if isinstance(kept, dict) else None
     rows = [
         [
-            f"{cut.threshold:.3g}" + (" (chosen by F1)" if cut.threshold == at else ""),
+            f"{cut.threshold:.3g}" + (tr(" (chosen by F1)") if cut.threshold == at else ""),
             *(Fixed(getattr(cut, key)) for key in ("precision", "recall", "f1", "accuracy")),
             cut.false_positive, cut.false_negative,
         ]
         for cut in cuts_of(y, p, thresholds=tuple(sorted({*ROUGH, *([] if at is None else [at])})))
     ]  # fmt: skip
-    heads = ["threshold", "precision", "recall", "F1", "accuracy", "false +", "false -"]
-    words = f"A row counts as {positive} if its probability is at least the threshold."
+    heads = [
+        tr("threshold"), tr("precision"), tr("recall"), "F1", tr("accuracy"), tr("false +"),
+        tr("false -"),
+    ]  # fmt: skip
+    words = tr(
+        "A row counts as {name} if its probability is at least the threshold.", name=positive
+    )
     if told is not None:
-        words += (
-            f" Chosen by F1 on {told['choice']['rows']:,} {told['by_rows']} rows, once tested: "
-            f"{told['words']}. Another cost of the two mistakes has another threshold: "
-            'run.threshold(by="cost", costs=(1, 5)).'
+        words += tr(
+            " Chosen by F1 on {count} {which} rows, once tested: {result}. Another cost of the two "
+            'mistakes has another threshold: run.threshold(by="cost", costs=(1, 5)).',
+            count=f"{told['choice']['rows']:,}",
+            which=tr("validation") if told["by_rows"] == "validation" else tr("out-of-fold"),
+            result=told["words"],
         )
     return (
         [
-            document.figure("ROC, and precision against recall", run.roc),
-            document.figure("Thresholds", lambda: thresholds(cuts_of(y, p, thresholds=FINE), at)),
+            document.figure(tr("ROC, and precision against recall"), run.roc),
+            document.figure(
+                tr("Thresholds"), lambda: thresholds(cuts_of(y, p, thresholds=FINE), at)
+            ),
             tag("p", words, class_="none"),
             table(heads, rows, blocks=True),
         ]
@@ -160,7 +171,7 @@ def thresholds_part(document: Document, run: Run, kept: dict[str, Any] | str) ->
 
 def intervals_part(document: Document, run: Run) -> list[Html]:
     """How wide prediction intervals, or sets of classes, are, and how often they hold."""
-    title = "How sure is each prediction?"
+    title = tr("How sure is each prediction?")
     chosen = run.chosen
     try:
         plain = insights.calibration(run, chosen, scaled=False)
@@ -169,8 +180,8 @@ def intervals_part(document: Document, run: Run) -> list[Html]:
         return [document.head(title), tag("p", str(error), class_="none")]
     if plain.classifies:
         rows = [[percent(c.level), percent(c.share), c.size] for c in every]
-        heads = ["asked", "held on other rows", "classes in a set, mean"]
-        words = (
+        heads = [tr("asked"), tr("held on other rows"), tr("classes in a set, mean")]
+        words = tr(
             "Sets of classes that hold the true one with the probability asked for, class by class "
             "(conformal prediction): run.intervals().sets(p, 0.9)."
         )
@@ -186,8 +197,10 @@ def intervals_part(document: Document, run: Run) -> list[Html]:
                     None if other is None else other.width,
                 ]
             )  # fmt: skip
-        heads = ["asked", "held", "width", "held, scaled", "mean width, scaled"]
-        words = (
+        heads = [
+            tr("asked"), tr("held"), tr("width"), tr("held, scaled"), tr("mean width, scaled"),
+        ]  # fmt: skip
+        words = tr(
             "Intervals that hold the true number with the probability asked for (conformal "
             "prediction), of one width, or scaled: wider where residuals of such predictions are "
             "larger: run.intervals(scaled=True).interval(prediction, 0.9)."
@@ -214,23 +227,31 @@ def slices_part(document: Document, run: Run, kept: dict[str, Any] | str) -> lis
     accuracy = told.score == "accuracy"
     rows = [
         [
-            f"{each.column}: {each.value}", each.rows, told.words(each).split(";")[0],
+            f"{each.column}: {each.value}", each.rows, told.told(each),
             percent(each.rest or 0) if accuracy else figure(each.rest or 0),
             None if each.p_adjusted is None else Chance(each.p_adjusted).bare.removeprefix("= "),
-            "worse than the rest" if each.worse else f"not shown: {each.why}",
+            tr("worse than the rest")
+            if each.worse
+            else tr("not shown: {why}", why=reason(str(each.why))),
         ]
         for each in worst
     ]  # fmt: skip
-    score = "accuracy" if accuracy else "RMSE"
-    heads = ["slice", "rows", f"{score} (95 % interval)", "all other rows", "p (Holm)", "result"]
-    number = len(told.worse)
-    words = (
-        f"{number} of {told.tested} slices of at least 30 rows "
-        f"{'is' if number == 1 else 'are'} significantly worse than all other rows, after Holm's "
-        "correction. Columns that the model does not know: linnet evaluate RUN DATA --by COLUMN."
+    score = tr("accuracy (95 % interval)") if accuracy else tr("RMSE (95 % interval)")
+    heads = [
+        tr("slice"), tr("rows"), score, tr("all other rows"), tr("p (Holm)"), tr("result"),
+    ]  # fmt: skip
+    words = trn(
+        "{n} of {tested} slices of at least 30 rows is significantly worse than all other rows, "
+        "after Holm's correction. Columns that the model does not know: linnet evaluate RUN DATA "
+        "--by COLUMN.",
+        "{n} of {tested} slices of at least 30 rows are significantly worse than all other rows, "
+        "after Holm's correction. Columns that the model does not know: linnet evaluate RUN DATA "
+        "--by COLUMN.",
+        len(told.worse),
+        tested=told.tested,
     )
     return [
-        document.figure("For whom does it fail?", lambda: _slices(run)),
+        document.figure(tr("For whom does it fail?"), lambda: _slices(run)),
         tag("p", words, class_="none"),
         table(heads, rows, blocks=True),
     ]
@@ -238,27 +259,29 @@ def slices_part(document: Document, run: Run, kept: dict[str, Any] | str) -> lis
 
 def importance_part(document: Document, run: Run, kept: dict[str, Any] | str) -> list[Html]:
     """Which columns matter, and how predictions depend on them."""
-    title = "Which columns matter?"
+    title = tr("Which columns matter?")
     why = kept if isinstance(kept, str) else kept["why"].get("importance")
     if run._manifest(run.chosen).schema_.example != "row":
         return []
     if isinstance(kept, str) or not kept.get("importance"):
-        return [document.head(title), tag("p", str(why or "not computed"), class_="none")]
+        return [document.head(title), tag("p", str(why or tr("not computed")), class_="none")]
     parts = [document.figure(title, lambda: _importance(run))]
     grouped = [each.name for each in kept["importance"][run.chosen] if len(each.columns) > 1]
     if grouped:
-        words = "Strongly correlated, so exchanged together: " + "; ".join(grouped) + "."
+        words = tr(
+            "Strongly correlated, so exchanged together: {columns}.", columns="; ".join(grouped)
+        )
         parts.append(tag("p", words, class_="none"))
     curves = kept["dependence"]
     if curves:
-        title = "How do predictions depend on them?"
+        title = tr("How do predictions depend on them?")
         parts.append(document.figure(title, lambda: _dependence(run)))
         if grouped:
-            words = "Each changes alone here; the columns that are correlated with it stay."
+            words = tr("Each changes alone here; the columns that are correlated with it stay.")
             parts.append(tag("p", words, class_="none"))
     pair = kept["pair"]
     if pair is not None:
-        head = "The two columns that interact most"
+        head = tr("The two columns that interact most")
         named = replace(pair, curves=_titled(run, pair.curves))
         parts.append(document.figure(head, lambda: dependence_pair(named)))
     return parts
@@ -270,4 +293,4 @@ def penalties_part(document: Document, run: Run) -> list[Html]:
         made = run.penalties()
     except InputError:
         return []
-    return [document.figure("The path of penalties of the line", lambda: made)]
+    return [document.figure(tr("The path of penalties of the line"), lambda: made)]

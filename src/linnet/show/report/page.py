@@ -12,7 +12,7 @@ from linnet.core import files
 from linnet.core.events import number
 from linnet.core.history import History
 from linnet.core.html import Html, join, put, tag
-from linnet.core.language import tr
+from linnet.core.language import language, tr
 from linnet.core.text import likely, percent
 from linnet.errors import InputError, LinnetError
 from linnet.figures import Figure, curves
@@ -21,8 +21,8 @@ from linnet.insight.claims import Chance
 from linnet.insight.diagnosis import typical_probability
 from linnet.insight.pairs import YARDSTICK, YARDSTICK_ABOUT, YARDSTICK_TITLE, correction
 from linnet.insight.stopping import stopped
-from linnet.insight.task import CLASSES, NUMBERS, basis, folds_of, task_in
-from linnet.insight.verdict import headline
+from linnet.insight.task import CHANCE, CLASSES, NUMBERS, basis, folds_of, task_in
+from linnet.insight.verdict import headline, reason, together
 from linnet.networks import BASELINE, LINE
 from linnet.runs import directory
 from linnet.runs.compare import differing
@@ -49,11 +49,19 @@ MAX_SHEET_BYTES = 100 << 10
 drawn as one picture."""
 
 
-def write(runs: Sequence[Path], out: Path, *, static: bool = False) -> None:
+def write(
+    runs: Sequence[Path], out: Path, *, static: bool = False, lang: str | None = None
+) -> None:
     """Write one HTML file about the runs, which any browser can open offline.
 
-    ``static``: pictures without scripts, small enough for an e-mail.
+    ``static``: pictures without scripts, small enough for an e-mail. ``lang``: its language, "en"
+    or "zh"; by default the one in force (``LINNET_LANG``).
     """
+    with language(lang):
+        _write(runs, out, static=static)
+
+
+def _write(runs: Sequence[Path], out: Path, *, static: bool) -> None:
     if not runs:
         raise InputError("name a run to report on")
     report = Page(static=static)
@@ -206,7 +214,7 @@ class Page(Document):
         """The diagnosis, and the warnings of the doctor."""
         found = [tag("li", str(claim)) for claim in run.reasons()]
         found += [
-            tag("li", f"{'data' if finding.model is None else finding.model}: {finding.text}")
+            tag("li", f"{tr('data') if finding.model is None else finding.model}: {finding.text}")
             for finding in run.history().findings
             if finding.severity == "warning"
         ]
@@ -222,10 +230,11 @@ def _about(run: Run) -> str:
     """What the run is about, when it was made, and how long it took."""
     info, task = run.info, run.metrics["models"][run.chosen].get("test") or {}
     known = task_in(task)
+    kinds = {"classification": tr("classification"), "regression": tr("regression")}
     seconds = sum(number(each["fit"].get("seconds")) for each in run.metrics["models"].values())
     parts = [
         str(info.get("data", {}).get("name") or ""),
-        "" if known is None else known.name,
+        "" if known is None else kinds[known.name],
         str(info.get("created") or "")[:16].replace("T", " "),
         tr("fitted in {seconds} s", seconds=f"{seconds:,.1f}") if seconds > 0 else "",
     ]
@@ -269,38 +278,45 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
     for name, scores in every_scores.items():
         valid, test, fit = scores.get("valid", {}), scores.get("test"), scores["fit"]
         held = percent(valid["accuracy"]) if "accuracy" in valid else valid.get("rmse")
-        mark = " (chosen)" if name == metrics["chosen"] else ""
-        mark = " (yardstick)" if name in beside else mark
+        title = tr(history.title(name)).removeprefix("the ")
+        if name == metrics["chosen"]:
+            title = tr("{model} (chosen)", model=title)
+        elif name in beside:
+            title = tr("{model} (yardstick)", model=title)
         rows.append(
             [
-                f"{history.title(name).removeprefix('the ')}{mark}",
+                title,
                 headline(test) if test else None,
                 _log_loss(test),
                 held,
                 valid.get("loss"),
                 stopped(fit, short=True),
-                f"{fit['seconds']:.1f} s",
+                tr("{seconds} s", seconds=f"{fit['seconds']:.1f}"),
             ]
         )
     folds = folds_of(next(iter(metrics["models"].values())).get("test") or {})
-    tested = f"{folds} folds" if folds else "test"
+    tested = tr("test (95 % interval)")
+    if folds:
+        tested = tr("{folds} folds (95 % interval)", folds=folds)
     heads = [
-        "model", f"{tested} (95 % interval)", "test log loss (typical probability)", "validation",
-        "validation loss", "why it stopped", "fitted in",
+        tr("model"), tested, tr("test log loss (typical probability)"), tr("validation"),
+        tr("validation loss"), tr("why it stopped"), tr("fitted in"),
     ]  # fmt: skip
     if by_folds(metrics):
-        heads[3:5] = ["out of fold", "out-of-fold loss"]
+        heads[3:5] = [tr("out of fold"), tr("out-of-fold loss")]
     if all(row[2] is None for row in rows):  # regression
         heads, *rows = [[*row[:2], *row[3:]] for row in (heads, *rows)]
     every = [_own(scores.get("test")) for scores in every_scores.values()]
     names = list(dict.fromkeys(name for own in every for name in own))
-    heads[2:2] = [f"test {name}" for name in names]
+    heads[2:2] = [tr("test {score}", score=name) for name in names]
     for row, own in zip(rows, every, strict=True):
         row[2:2] = [own.get(name) for name in names]
     rests = basis(next(iter(metrics["models"].values())).get("test", {}))
     told = [rests] if rests else []
-    told += [f"no yardstick: {each['why']}" for each in _beside(metrics) if "why" in each]
-    told += [f"the yardstick is {YARDSTICK_ABOUT}"] if beside else []
+    told += [
+        tr("no yardstick: {why}", why=each["why"]) for each in _beside(metrics) if "why" in each
+    ]
+    told += [tr("the yardstick is {what}", what=tr(YARDSTICK_ABOUT))] if beside else []
     notes = [tag("p", text, class_="none") for text in told]
     return join([table(heads, rows, blocks=True), *notes, _pairs(metrics, history)])
 
@@ -315,24 +331,30 @@ def _pairs(metrics: Mapping[str, Any], history: History) -> Html:
     comparisons = metrics.get("comparisons", [])
     if not comparisons:
         return Html()
-    titles = {name: history.title(name).removeprefix("the ") for name in metrics["models"]}
-    titles |= dict.fromkeys(metrics.get("yardstick", {}), YARDSTICK_TITLE)
+    titles = {name: tr(history.title(name)).removeprefix("the ") for name in metrics["models"]}
+    titles |= dict.fromkeys(metrics.get("yardstick", {}), tr(YARDSTICK_TITLE))
     rows = []
     for each in comparisons:
-        better, why = each.get("better"), each.get("why")
-        result = f"{titles.get(better, better)} is better" if each["significant"] else None
-        result = f"{titles[better]} are better" if better == YARDSTICK and result else result
+        better, why = each.get("better"), reason(str(each.get("why") or CHANCE))
+        result = tr("not shown: {why}", why=why)
+        if each["significant"] and better == YARDSTICK:
+            result = tr("{trees} are better", trees=titles[better])
+        elif each["significant"]:
+            result = tr("{model} is better", model=titles.get(better, better))
         p = Chance.of(each.get("p_adjusted", each.get("p_value")))
         rows.append(
             [
-                " against ".join(titles.get(name, name) for name in each["pair"]),
+                together(
+                    [titles.get(name, name) for name in each["pair"]], tr("{one} against {other}")
+                ),
                 _advantage(each),
                 None if p is None else str(p).removeprefix("p ").removeprefix("= "),
-                result or f"not shown: {why or 'may be chance'}",
+                result,
             ]
         )
-    test = comparisons[0].get("test", "")
-    heads = ["pair", "difference", f"p ({test})", "result"]
+    mcnemar = comparisons[0].get("test", "McNemar") == "McNemar"
+    p = tr("p (McNemar)") if mcnemar else tr("p (paired t)")
+    heads = [tr("pair"), tr("difference"), p, tr("result")]
     words = correction(comparisons)
     note = tag("p", words, class_="none") if words else Html()
     return join([table(heads, rows, blocks=True), note])
@@ -342,7 +364,7 @@ def _advantage(comparison: Mapping[str, Any]) -> str | None:
     """By how much the first of a pair is ahead."""
     if "only_right" in comparison:
         one, other = comparison["only_right"]
-        return f"right alone on {one:,} and {other:,} rows"
+        return tr("right alone on {one} and {other} rows", one=f"{one:,}", other=f"{other:,}")
     return str(NUMBERS.change(comparison)) or None
 
 
@@ -361,13 +383,18 @@ def _spent(history: History) -> Html:
         parts = (fit.spent.batches, fit.spent.steps, fit.spent.evaluate, fit.spent.record)
         seconds = [part if isinstance(part, float) else None for part in parts]
         total = sum(s for s in seconds if s is not None) or 1.0
-        told = [None if s is None else f"{s:.2f} s ({100 * s / total:.1f} %)" for s in seconds]
+        told = [
+            None
+            if s is None
+            else tr("{seconds} s ({share} %)", seconds=f"{s:.2f}", share=f"{100 * s / total:.1f}")
+            for s in seconds
+        ]
         memory = fit.spent.memory
         held = None if memory is None else f"{memory / 1e6:,.0f} MB"
-        rows.append([history.title(model).removeprefix("the "), *told, held])
+        rows.append([tr(history.title(model)).removeprefix("the "), *told, held])
     heads = [
-        "model", "making batches", "forward, backward, update", "evaluating",
-        "record and checkpoints", "memory",
+        tr("model"), tr("making batches"), tr("forward, backward, update"), tr("evaluating"),
+        tr("record and checkpoints"), tr("memory"),
     ]  # fmt: skip
     if not rows:
         return Html()
@@ -387,7 +414,8 @@ def _classes(test: dict[str, Any]) -> Html:
         [str(label), *(Share(test[key][index]) for key in keys), test["support"][index]]
         for index, label in enumerate(test["classes"])
     ]
-    return table(["class", *keys, "support"], rows)
+    heads = [tr("class"), tr("precision"), tr("recall"), "F1", tr("support")]
+    return table(heads, rows)
 
 
 def _confusion(test: dict[str, Any]) -> Html:
@@ -402,7 +430,13 @@ def _confusion(test: dict[str, Any]) -> Html:
     for i, (label, counts) in enumerate(zip(labels, test["confusion"], strict=True)):
         cells = []
         for j, (count, share) in enumerate(zip(counts, shares[i], strict=True)):
-            told = f"true {label}, predicted {labels[j]}: {count:,} rows, {100 * share:.1f} %"
+            told = tr(
+                "true {true}, predicted {predicted}: {count} rows, {share}",
+                true=label,
+                predicted=labels[j],
+                count=f"{count:,}",
+                share=f"{100 * share:.1f} %",
+            )
             part = tag("small", f"{100 * share:.{1 if share < 0.1 else 0}f} %")
             shade = f"--share:{share if i == j else share / most:.3f}"
             cells.append(
@@ -416,9 +450,11 @@ def _confusion(test: dict[str, Any]) -> Html:
             )
         rows.append(tag("tr", tag("th", label, scope="row", title=label), *cells))
     heads = (tag("th", label, scope="col", title=label) for label in labels)
-    head = tag("tr", tag("th", "true \\ pred."), *heads)
+    head = tag("tr", tag("th", tr("true \\ pred.")), *heads)
     inner = tag("table", tag("thead", head), tag("tbody", *rows), class_="confusion")
-    words = "Test rows by true class (down) and predicted one (across); share of the true class."
+    words = tr(
+        "Test rows by true class (down) and predicted one (across); share of the true class."
+    )
     return join([tag("p", words, class_="none"), scroll(inner, label=tr("Confusion matrix"))])
 
 
@@ -431,7 +467,8 @@ def _sheet(figure: Figure, sources: list[str]) -> Html:
         sources, columns["row"], columns["true"], columns["predicted"], chances, strict=True
     ):
         words = f"{_value(true)} → {_value(predicted)}"
-        told = f"row {row:,}: true {words}" + ("" if p is None else f", probability {p:.4f}")
+        told = tr("row {row}: true {words}", row=f"{row:,}", words=words)
+        told += "" if p is None else tr(", probability {number}", number=f"{p:.4f}")
         sure = "" if p is None else f" · {100 * p:.0f}\u00a0%"
         caption = tag("figcaption", words, sure, title=told)
         cells = [str(row), str(_value(true)), str(_value(predicted))]
@@ -462,17 +499,19 @@ def _fewer_rows(run: Run) -> Html:
     if curve is None:
         return Html()
     drawn = {
-        "random": "drawn at random",
-        "classes": "drawn class by class",
-        "groups": "drawn by whole groups",
-        "latest": "the latest",
+        "random": tr("drawn at random"),
+        "classes": tr("drawn class by class"),
+        "groups": tr("drawn by whole groups"),
+        "latest": tr("the latest"),
     }[curve.drawn]
-    held = "validation rows"
+    held = tr("validation rows")
     if run.info.get("data", {}).get("folds"):
-        held = "training rows of one fold, which none of these fits has"
-    words = (
-        f"Fitted again on fewer training rows, {drawn}, with the same number of steps. Each part "
-        f"contains the smaller ones. Scored on the {held}; the test rows are not used."
+        held = tr("training rows of one fold, which none of these fits has")
+    words = tr(
+        "Fitted again on fewer training rows, {drawn}, with the same number of steps. Each part "
+        "contains the smaller ones. Scored on the {held}; the test rows are not used.",
+        drawn=drawn,
+        held=held,
     )
     notes = tag("ul", *(tag("li", note) for note in curve.notes)) if curve.notes else Html()
     return join([tag("p", words, class_="none"), notes])
@@ -480,12 +519,15 @@ def _fewer_rows(run: Run) -> Html:
 
 def _data(info: dict[str, Any]) -> Html:
     about = info.get("data", {})
+    names = {
+        "name": tr("name"), "place": tr("place"), "rows": tr("rows"),
+        "train_rows": tr("training rows"), "folds": tr("folds"),
+        "valid_rows": tr("validation rows"), "test_rows": tr("test rows"),
+        "fingerprint": tr("fingerprint"), "split": tr("split"),
+    }  # fmt: skip
     rows = [
-        [key.replace("_", " "), str(shown(about[key]))]
-        for key in ("name", "place", "rows", "train_rows", "folds", "valid_rows", "test_rows",
-                    "fingerprint", "split")
-        if about.get(key) is not None
-    ]  # fmt: skip
+        [name, str(shown(about[key]))] for key, name in names.items() if about.get(key) is not None
+    ]
     notes = [tag("li", note) for note in about.get("notes", [])]
     return join([table(["", ""], rows), tag("ul", *notes) if notes else Html()])
 
@@ -496,22 +538,23 @@ def _again(run: Run, info: dict[str, Any]) -> Html:
     git, hardware = info.get("git") or {}, info.get("hardware", {})
     state = git.get("commit")
     if git.get("dirty"):
-        state = f"{state}, with changes (sha256 {git.get('changes')})"
+        state = tr("{code}, with changes (sha256 {hash})", code=state, hash=git.get("changes"))
     versions = ", ".join(f"{k} {v}" for k, v in info.get("versions", {}).items())
+    threads = tr("{count} threads", count=hardware.get("threads"))
     rows: list[list[Any]] = [
-        ["repeat", f"linnet runs repeat {shlex.quote(str(run.path))}"],
-        ["command", command],
-        ["made", info.get("created")],
-        ["seed", str(info.get("seed"))],
-        ["versions", versions],
-        ["code", state],
-        ["machine", f"{hardware.get('processor')}, {hardware.get('threads')} threads"],
-        ["device", info.get("device")],
+        [tr("repeat"), f"linnet runs repeat {shlex.quote(str(run.path))}"],
+        [tr("command"), command],
+        [tr("made"), info.get("created")],
+        [tr("seed"), str(info.get("seed"))],
+        [tr("versions"), versions],
+        [tr("code"), state],
+        [tr("machine"), f"{hardware.get('processor')}, {threads}"],
+        [tr("device"), info.get("device")],
     ]
     recipe = files.read(run.place / directory.RECIPE).decode(errors="replace")
     return join(
         [
             table(["", ""], rows),
-            tag("details", tag("summary", "the whole recipe"), tag("pre", put(recipe))),
+            tag("details", tag("summary", tr("the whole recipe")), tag("pre", put(recipe))),
         ]
     )

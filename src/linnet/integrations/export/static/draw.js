@@ -126,7 +126,7 @@ function pictures(place, changed) {
       Object.assign(state, { strokes: [], active: null, shown: page, photo: { data, width: page.width, height: page.height } });
       tell();
     } catch {
-      notes.replaceChildren(el("li", { class: "problem" }, "This file is no picture that the browser can read: give a PNG or a JPEG."));
+      notes.replaceChildren(el("li", { class: "problem" }, "The browser cannot read this file as a picture: give a PNG or a JPEG."));
     }
   }
 
