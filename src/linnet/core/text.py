@@ -54,7 +54,7 @@ def width_of(stream: IO[str]) -> int:
 
 def wrapped(text: str, width: int, indent: int = 0) -> list[str]:
     """``text`` in lines of at most ``width`` columns of a terminal, broken between words, but not
-    before a %; lines after the first begin with ``indent`` spaces. Chinese is broken between any two
+    before a %; lines after the first begin with ``indent`` spaces. Chinese is broken between
     characters, but not before a mark that ends something.
 
     A longer word, such as an address or a path, has a line of its own, and is not broken.
