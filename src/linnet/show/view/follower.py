@@ -419,11 +419,12 @@ def _numbers(values: Mapping[str, Any] | None) -> dict[str, float]:
 
 
 def _best(fit: Fit) -> dict[str, float]:
-    """The scores with the lowest validation loss, without the start; empty if there are none. Those
-    of one member of a mean are not the model's."""
+    """The scores with the lowest validation loss, without the start unless nothing followed (the
+    constant); empty if there are none. Those of one member of a mean are not the model's."""
     if fit.best is not None and fit.best.member is not None:
         return {}
-    scores = _numbers(fit.best.valid) if fit.best is not None and fit.best.step else {}
+    counts = fit.best is not None and (fit.best.step or fit.end is not None)
+    scores = _numbers(fit.best.valid) if fit.best is not None and counts else {}
     return scores if "loss" in scores else {}
 
 
