@@ -127,19 +127,26 @@ def _page(
     """Write the page, print its path, and open it if there is a terminal and a screen."""
     from linnet.data.dataset import Dataset
     from linnet.data.draft import features
-    from linnet.figures import Figure, distributions, look, variables
+    from linnet.errors import LinnetError
+    from linnet.figures import Figure, Variable, distributions, look, variables
     from linnet.figures._data import columns_of
     from linnet.insight.checks.doctor import examine
     from linnet.show.report.data import place, write
 
-    goal = None
+    columns: list[Variable] = []
+    goal, left, wrong = None, [], None
     if isinstance(rows, Dataset):
-        columns, goal, _ = columns_of(rows)
+        columns, goal, left = columns_of(rows)
     else:
-        fields, records = features(rows, recipe)
-        columns, left = variables(fields, records.numpy())
+        try:
+            fields, records = features(rows, recipe)
+            columns, left = variables(fields, records.numpy())
+        except LinnetError as error:  # the page says it in place of the figure
+            wrong = error
 
     def figure() -> Figure:
+        if wrong is not None:
+            raise wrong
         return look(rows) if isinstance(rows, Dataset) else distributions(columns, left_out=left)
 
     target = out or place(str(facts["name"]))

@@ -219,13 +219,14 @@ def associations(columns: Sequence[Variable], *, seed: int = 0) -> Figure:
     title = tr("correlation of numbers, Cramér's V of categories, correlation ratio of both")
     if count < len(columns):
         title += tr(" · the first {count} of {all}", count=count, all=f"{len(columns):,}")
-    side = 150 + max(200, min(700, 30 * count))
+    side = 150 + max(200, min(760, (48 if count <= 12 else 30) * count))
     keys = ("column", "other", "association", "measure")
     return Figure(
         [heat],
         layout(
             title, height=side,
-            xaxis=axis(tr("column"), range=[-0.5, count - 0.5], constrain="domain", **ticks),
+            xaxis=axis(tr("column"), range=[-0.5, count - 0.5], constrain="domain",
+                       constraintoward="left", **ticks),
             yaxis=axis(
                 tr("column"), range=[count - 0.5, -0.5], scaleanchor="x", constrain="domain",
                 **ticks,
@@ -253,7 +254,8 @@ def absent(columns: Sequence[Variable]) -> Figure:
     z = [[float(np.isnan(one.values[begin:end]).mean()) for begin, end in spans] for one in shown]
     names = [f"{text(one.name, 20)} · {percent(shares[one.name])}" for one in shown]
     heat: Json = {
-        "type": "heatmap", "zmin": 0, "zmax": 1, "colorscale": [[0, "#00000000"], [1, COLORS[0]]],
+        "type": "heatmap", "zmin": 0, "zmax": 1,
+        "colorscale": [[0, f"{COLORS[0]}00"], [1, f"{COLORS[0]}ff"]],
         "z": [[round(value, 4) for value in line] for line in z], "xgap": 0, "ygap": 2,
         "x": [round((begin + end) / 2, 1) for begin, end in spans],
         "colorbar": {"title": {"text": tr("share missing")}, "thickness": 12},
@@ -287,12 +289,12 @@ def absent(columns: Sequence[Variable]) -> Figure:
 
 
 def described(column: Variable, found: Association | None) -> list[Any]:
-    """Cells for a table of columns: mean, deviation, quartiles with the median, zeros, and how it
-    goes with the target."""
+    """Cells for a table of columns: mean, quartiles with the median, zeros, and how it goes with
+    the target."""
     told = statistics(column)
-    cells: list[Any] = [None, None, None, None]
+    cells: list[Any] = [None, None, None]
     if told:
         quartiles = [told["low"], told["median"], told["high"]]
-        cells = [told["mean"], told["deviation"], quartiles, percent(told["zeros"])]
+        cells = [told["mean"], quartiles, percent(told["zeros"])]
     known = found is not None and np.isfinite(found.value)
     return [*cells, f"{found.value:.3f} ({found.measure})" if known and found else None]

@@ -138,13 +138,13 @@ def _columns(
 
     by_name = {one.name: one for one in columns[:MAX_DESCRIBED]}
     every = facts.get("table") or [{"name": name, "kind": "number"} for name in by_name]
-    more = [tr("mean"), tr("deviation"), tr("quartiles and median"), tr("zeros")]
+    more = [tr("mean"), tr("quartiles and median"), tr("zeros")]
     more += [tr("with the target")] if found else []
     rows = []
     for column in every:
         name = column["name"]
-        own = described(by_name[name], found.get(name)) if name in by_name else [None] * 5
-        own[2] = None if own[2] is None else " · ".join(map(value, own[2]))
+        own = described(by_name[name], found.get(name)) if name in by_name else [None] * 4
+        own[1] = None if own[1] is None else " · ".join(map(figure, own[1]))
         first = [name, "target" if name in facts.get("targets", ()) else column["kind"]]
         if "table" in facts:
             ends = " to ".join(map(value, column["range"])) if column["range"] else None

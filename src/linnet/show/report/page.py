@@ -185,7 +185,7 @@ class Page(Document):
             tag("h1", tr("Comparison")),
             _best(runs),
             self.head(tr("What differs")),
-            table(["", *runs], rows)
+            table([tr("setting"), *runs], rows)
             if rows
             else tag("p", tr("Nothing: the recipes are the same.")),
             self.figure(tr("Curves"), lambda: curves(every, smoothing=SMOOTHING, titles=titles)),
@@ -455,7 +455,7 @@ def _confusion(test: dict[str, Any]) -> Html:
     words = tr(
         "Test rows by true class (down) and predicted one (across); share of the true class."
     )
-    return join([tag("p", words, class_="none"), scroll(inner)])
+    return join([tag("p", words, class_="none"), scroll(inner, label=tr("Confusion matrix"))])
 
 
 def _sheet(figure: Figure, sources: list[str]) -> Html:
