@@ -434,9 +434,7 @@ def _target(
     if series.dtype.is_temporal():
         raise DataError(f"{table.name}: the target {series.name!r} holds dates; expected classes")
     notes += _spelled_alike(series, reading, table)
-    counts = series.value_counts().sort(series.name)
-    values = counts[series.name]
-    values = values.cast(pl.String) if values.dtype == pl.Enum else values
+    values, counts = _counted(series)
     if len(values) < 2:
         raise DataError(
             f"{table.name}: the target {series.name!r} has one class, "
@@ -447,7 +445,7 @@ def _target(
             f"{table.name}: the target {series.name!r} has {len(values):,} classes; at most "
             f"{MAX_CLASSES:,} (MAX_CLASSES)"
         )
-    single = int((counts["count"] == 1).sum())
+    single = int((counts == 1).sum())
     if single * 2 > len(values) and len(values) > 2:
         raise DataError(
             f"{table.name}: {single:,} of the {len(values):,} classes of {series.name!r} have one "
@@ -455,12 +453,36 @@ def _target(
             "regression?"
         )
     labels, kind = _labels(values)
-    codes = series.replace_strict(values, list(range(len(values))), return_dtype=pl.Int16)
+    codes = _codes_among(series, values)
     if single:
         told = f"{single:,} of {len(values):,} classes have one row, kept for training"
         notes = [told, *notes]
     about = {"task": task, "targets": names, "classes": labels, "class_kind": kind}
-    return about, torch.from_numpy(codes.to_numpy().astype(np.int64)), notes
+    return about, torch.from_numpy(codes), notes
+
+
+def _counted(series: pl.Series) -> tuple[pl.Series, np.ndarray[Any, Any]]:
+    """The different values, sorted, and how often each occurs."""
+    if series.dtype != pl.Enum:
+        counts = series.value_counts().sort(series.name)
+        return counts[series.name], counts["count"].to_numpy()
+    words = series.cat.get_categories()
+    codes = series.to_physical().to_numpy()
+    parts = np.array_split(codes, 1 + len(codes) // (1 << 20))  # each is made int64
+    every = np.sum([np.bincount(part, minlength=len(words)) for part in parts], axis=0)
+    return words.filter(pl.Series(every > 0)), every[every > 0]
+
+
+def _codes_among(series: pl.Series, values: pl.Series) -> np.ndarray[Any, Any]:
+    """The place of each value among the sorted ``values``, int64 (rows,)."""
+    if series.dtype != pl.Enum:
+        codes = series.replace_strict(values, list(range(len(values))), return_dtype=pl.Int64)
+        found: np.ndarray[Any, Any] = codes.to_numpy().copy()
+        return found
+    place = {word: code for code, word in enumerate(values)}
+    table = np.array([place.get(word, -1) for word in series.cat.get_categories()], np.int64)
+    found = table[series.to_physical().to_numpy()]
+    return found
 
 
 def _spelled_alike(series: pl.Series, reading: Reading, table: Table) -> Sequence[str]:

@@ -477,9 +477,9 @@ class _Writer:
         self._gather()
         plan = self.plan
         seen = zip(*self.seen, strict=True)
-        for name, arrays in zip(("seen_x", "seen_y", "seen_part"), seen, strict=True):
+        for name, parts in zip(("seen_x", "seen_y", "seen_part"), seen, strict=True):
             with files.fresh(self.place / f"{name}.bin") as out:
-                for array in arrays:
+                for array in parts:
                     out.write(np.ascontiguousarray(array).data)
                 files.flush(out)
         return {
