@@ -215,7 +215,8 @@ def test_notes_count_rows() -> None:
             "imputed with the mean of training",
             f"the column 'text' has {3 * repeated} rows of unknown categories, treated as no "
             "category (all zeros)",
-            f"the column 'rare' has {repeated} rows of unknown categories, treated as rare ones",
+            f"the column 'rare' has {repeated} {'row' if repeated == 1 else 'rows'} of unknown "
+            "categories, treated as rare ones",
         )
     assert ENCODER.encode([TYPICAL]).notes == ()
     extra = {**TYPICAL, "y": 3.0, "what": 1, "else": 2}

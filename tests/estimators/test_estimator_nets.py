@@ -64,7 +64,7 @@ def test_partial_fit_knows_its_classes_and_its_targets() -> None:
     model = new("MLPClassifier").partial_fit(X[:5], ["r"] * 5, classes=list("rstu"))
     assert model.classes_.tolist() == list("rstu")
     assert model.partial_fit(X, y).predict_proba(X).shape == (90, 4)
-    with pytest.raises(InputError, match="'v', which is no class"):
+    with pytest.raises(InputError, match="'v', which is not among the classes"):
         model.partial_fit(X[:2], ["r", "v"])
     with pytest.raises(ValueError, match="not the same as on last call"):
         model.partial_fit(X, y, classes=list("rst"))

@@ -225,12 +225,12 @@ def test_a_run_that_stops_among_the_folds_goes_on_to_the_same(
     real = Outer.test
     tested: list[int] = []
 
-    def stops(self: Outer, number: int, record: Any = None) -> Any:
+    def stops(self: Outer, number: int, *given: Any) -> Any:
         if number == 3 and not tested.count(3):
             tested.append(3)
             raise Interrupted(2)
         tested.append(number)
-        return real(self, number, record)
+        return real(self, number, *given)
 
     monkeypatch.setattr(Outer, "test", stops)
     place, out = run.path.parent / "table.csv", tmp_path / "run"

@@ -374,4 +374,4 @@ def test_training_rows_are_scored_beside_the_validation_rows(tmp_path: Path) -> 
         for trace in run.curves().data
         if trace.get("yaxis") == "y2" and trace.get("line", {}).get("dash") == "solid"
     ]
-    assert solid == ["linear", "mlp"]
+    assert solid == ["line, training (level of its best)", "perceptron, training"]

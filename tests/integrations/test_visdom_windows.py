@@ -246,4 +246,4 @@ def test_the_report_holds_no_more_pictures_than_it_may(
         viz.image(noise.integers(0, 256, (3, 100, 100), np.uint8), win="x")
     monkeypatch.setattr(windows, "MAX_PICTURE_BYTES", 70_000)
     write([run], tmp_path / "report.html")
-    assert (tmp_path / "report.html").read_text().count("data:image/png") == 2
+    assert (tmp_path / "report.html").read_text().count("data:image/png") == 3  # one is the icon

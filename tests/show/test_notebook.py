@@ -250,9 +250,15 @@ def test_a_notebook_is_known(
 def test_plain_python_prints_nothing_unless_asked(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    linnet.train(DATA, model="linear", out=tmp_path / "a")
+    linnet.train(DATA, model="linear", out=tmp_path / "a", echo=False)
     told = capfd.readouterr()
     assert told.out == told.err == ""
+    linnet.train(DATA, model="linear", out=tmp_path / "c")  # a line each on standard error
+    told = capfd.readouterr()
+    assert told.out == "" and [line.split(":")[0] for line in told.err.splitlines()] == [
+        "constant",
+        "linear",
+    ]
     linnet.train(DATA, model="linear", out=tmp_path / "b", echo=True)
     told = capfd.readouterr()
     assert told.out == "" and "linear: converged: " in told.err

@@ -23,7 +23,7 @@ import torch
 import torch.distributed as dist
 
 from linnet import errors
-from linnet.core import memory
+from linnet.core import files, memory
 from linnet.core.registry import suggest
 from linnet.errors import InputError, LinnetError, LostRank, RecipeError, WorkError
 
@@ -610,7 +610,7 @@ def told(error: LinnetError) -> None:
     killed = error.killed if isinstance(error, LostRank) else ()
     words = {"text": str(error), "ranks": list(killed)} if killed else {}
     with suppress(OSError):
-        Path(os.environ[TOLD]).write_text(json.dumps(words))
+        files.write_json(Path(os.environ[TOLD]), words)
         error.silent = bool(killed)
 
 
@@ -623,7 +623,7 @@ def _ended(failures: dict[int, Any], count: int, told: Path) -> int:
     asked = [rank for rank, number in killed.items() if number != signal.SIGTERM] or list(killed)
     words: dict[str, Any] = {"ranks": asked}  # the launcher ends the others by SIGTERM
     if told.exists():
-        words = json.loads(told.read_text())
+        words = files.read_json(told)
     if words.get("ranks"):
         lost = [rank for rank in words["ranks"] if rank in failures]
         where = [_named(rank, count, _who(failures[rank].pid)) for rank in lost]
