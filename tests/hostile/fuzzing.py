@@ -386,7 +386,7 @@ def _insight() -> dict[str, Any]:
              "slices": [part, {"column": "a", "value": "v", "rows": 3, "score": 0.5,
                                "interval": [0.1, 0.9], "why": "too few rows"}]}  # fmt: skip
     threshold = {"by_rows": "validation", "words": "words", "test": {},
-                 "choice": {"rows": 20, "chosen": {"threshold": 0.5}}}  # fmt: skip
+                 "choice": {"by": "f1", "rows": 20, "chosen": {"threshold": 0.5}}}  # fmt: skip
     return {"why": {"pair": "a text"}, "importance": dict.fromkeys(both, every),
             "dependence": [one], "pair": two, "slices": dict.fromkeys(both, parts),
             "threshold": threshold}  # fmt: skip
