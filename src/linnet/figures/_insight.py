@@ -112,8 +112,10 @@ def importance(found: Mapping[str, Importances]) -> Figure:
 
 def _rows(rows: int, folds: int) -> str:
     """So many test rows, or rows of a cross-validation."""
-    told = tr("{rows} rows, each predicted without its fold") if folds else tr("{rows} test rows")
-    return told.format(rows=f"{rows:,}")
+    number = f"{rows:,}"
+    if folds:
+        return tr("{rows} rows, each predicted without its fold", rows=number)
+    return tr("{rows} test rows", rows=number)
 
 
 def _intervals(intervals: Sequence[tuple[float, float]], at: Sequence[float]) -> Json:
@@ -549,12 +551,11 @@ def penalties(
     at, value = np.asarray(penalty, np.float64)[order], np.asarray(loss, np.float64)[order]
     if len(at) < 2 or len(at) != len(value) or (at <= 0).any():
         raise InputError("a path has two penalties or more, each above 0, with a loss each")
-    word = "out-of-fold" if folds else "validation"
+    called = tr("out-of-fold loss") if folds else tr("validation loss")
     width = (1 - GAP) / 2 if coefficients is not None else 1.0
-    loss = tr("out-of-fold loss") if word == "out-of-fold" else tr("validation loss")
     data: list[Json] = [
         {
-            "type": "scatter", "mode": "lines+markers", "name": loss, "x": short(at),
+            "type": "scatter", "mode": "lines+markers", "name": called, "x": short(at),
             "y": short(value), "line": {"color": color(0), "width": 2}, "showlegend": False,
             "marker": {"color": color(0), "size": 7}, "xaxis": "x", "yaxis": "y",
             "hovertemplate": "penalty %{x:.3g}: %{y:.5g}",
@@ -566,11 +567,11 @@ def penalties(
     figure_layout = layout(
         title, height=380, hovermode="closest",
         xaxis=axis(tr("penalty"), domain=[0, width], anchor="y", **scale),
-        yaxis=axis(loss, anchor="x"),
+        yaxis=axis(called, anchor="x"),
     )  # fmt: skip
     if mark.any():
-        place = figure(float(chosen or 0))
-        title += tr(" · dotted: {number}, chosen by {loss}", number=place, loss=loss)
+        number = figure(float(chosen or 0))
+        title += tr(" · dotted: {number}, chosen by {loss}", number=number, loss=called)
         ends = float(value.min()), float(value.max())
         data.append(_upright(float(chosen or 0), ends, xaxis="x", yaxis="y"))
     columns: dict[str, list[Any]] = {
@@ -579,9 +580,11 @@ def penalties(
     if coefficients is not None:
         own = np.asarray(coefficients, np.float64)[order]
         figure_layout["xaxis2"] = axis(tr("penalty"), domain=[width + GAP, 1], anchor="y2", **scale)
-        head = tr("mean coefficient") if folds else tr("coefficient")
-        figure_layout["yaxis2"] = axis(f"{head} ({unit})", anchor="x2")
-        title += tr("; coefficients: means over the folds") if folds else ""
+        head = tr("coefficient ({unit})", unit=unit)
+        if folds:
+            head = tr("mean coefficient ({unit})", unit=unit)
+            title += tr("; coefficients: means over the folds")
+        figure_layout["yaxis2"] = axis(head, anchor="x2")
         told = np.abs(np.nan_to_num(own))
         data += _coefficients(at, own, names, told[mark][0] if mark.any() else told.max(0))
         if mark.any():

@@ -138,9 +138,9 @@ class Importances:
     def plain(self) -> dict[str, Any]:
         """As a dict for JSON; ``Importances.parse`` is the inverse."""
         told = {key: getattr(self, key) for key in ("measure", "base", "score", "rows", "repeats")}
-        units = {} if self.units is None else {"units": self.units}
-        units |= {"folds": self.folds} if self.folds else {}
-        return {**told, **units, "columns": [each.plain() for each in self.columns]}
+        more: dict[str, Any] = {"units": self.units, "folds": self.folds}
+        told |= {key: value for key, value in more.items() if value}
+        return {**told, "columns": [each.plain() for each in self.columns]}
 
     @classmethod
     def parse(cls, plain: dict[str, Any]) -> Importances:

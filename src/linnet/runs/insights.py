@@ -13,6 +13,7 @@ import numpy as np
 
 from linnet.core import files
 from linnet.core.files import Place
+from linnet.core.language import tr
 from linnet.core.limits import MAX_FOLDS, Limit
 from linnet.errors import DataError, InputError, LinnetError
 from linnet.networks import LINE
@@ -503,8 +504,10 @@ def _with_coefficients(
         schema.columns[place % columns] + (f" ({outputs[place // columns]})" if several else "")
         for place in places
     )
-    unit = "log-odds" if schema.task == "classification" else "unit of the target"
-    unit += " per deviation" if manifest.network.get("scale") != "none" else ""
+    scaled = manifest.network.get("scale") != "none"
+    unit = tr("unit of the target per deviation") if scaled else tr("unit of the target")
+    if schema.task == "classification":
+        unit = tr("log-odds per deviation") if scaled else tr("log-odds")
     return replace(found, coefficients=values, names=names, unit=unit)
 
 
