@@ -463,10 +463,11 @@ def _target(
 
 def _counted(series: pl.Series) -> tuple[pl.Series, np.ndarray[Any, Any]]:
     """The different values, sorted, and how often each occurs."""
-    if not isinstance(series.dtype, pl.Enum):
+    kind = series.dtype
+    if not isinstance(kind, pl.Enum):
         counts = series.value_counts().sort(series.name)
         return counts[series.name], counts["count"].to_numpy()
-    words = series.dtype.categories
+    words = kind.categories
     codes = series.to_physical().to_numpy()
     parts = np.array_split(codes, 1 + len(codes) // (1 << 20))  # each is made int64
     every = np.sum([np.bincount(part, minlength=len(words)) for part in parts], axis=0)
@@ -475,12 +476,13 @@ def _counted(series: pl.Series) -> tuple[pl.Series, np.ndarray[Any, Any]]:
 
 def _codes_among(series: pl.Series, values: pl.Series) -> np.ndarray[Any, Any]:
     """The place of each value among the sorted ``values``, int64 (rows,)."""
-    if not isinstance(series.dtype, pl.Enum):
+    kind = series.dtype
+    if not isinstance(kind, pl.Enum):
         codes = series.replace_strict(values, list(range(len(values))), return_dtype=pl.Int64)
         found: np.ndarray[Any, Any] = codes.to_numpy().copy()
         return found
     place = {word: code for code, word in enumerate(values)}
-    table = np.array([place.get(word, -1) for word in series.dtype.categories], np.int64)
+    table = np.array([place.get(word, -1) for word in kind.categories], np.int64)
     found = table[series.to_physical().to_numpy()]
     return found
 

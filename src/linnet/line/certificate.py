@@ -8,7 +8,7 @@ against arithmetic of 60 digits).
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import cycle
 from typing import Any, NamedTuple
 
@@ -55,8 +55,8 @@ def certify(problem: LinearProblem, theta: Tensor) -> Certificate | None:
         most = value + error * math.sqrt(square) + error**2 / 2
     else:
         raw, error = _raw(wide, theta)
-        parts = [piece.value(_at(piece, theta, raw, rows)) for rows, piece in wide.pieces()]
-        value = (wide.over_pieces(parts) + wide.penalty(theta)).item()
+        parts = ([piece.value(_at(piece, theta, raw, rows))] for rows, piece in wide.pieces())
+        value = (wide.added(parts)[0] + wide.penalty(theta)).item()
         found = _dual(wide, theta, raw, error) if wide.alpha else None
         most = value * (1 + 1e-12) + UNIT * problem.outputs
     if found is None:
@@ -227,33 +227,40 @@ def _bound(
     """The duality gap with probabilities near those of ``raw`` plus ``change``. If ``raw`` is not
     known, it goes over the rows twice, piece by piece: for the sums, and with them."""
     everywhere = _sums(problem, theta, raw, change)
-    sums: list[list[Tensor]] = []
-    for rows, piece in problem.pieces():
-        weight, seen = _ones(piece), _at(piece, theta, raw, rows)
-        y = piece.y.to(seen.device)
-        wish = None if change is None else change[rows]
-        found = piece.objective.dual(
-            seen, y, weight if problem.intercept else None, everywhere, wish
-        )
-        if found is None:
-            return None
-        residual, lack = found
-        moved = piece.objective.gradient(seen, y) - residual
-        sums.append(
-            [
+
+    def parts() -> Iterator[list[Tensor]]:
+        for rows, piece in problem.pieces():
+            weight, seen = _ones(piece), _at(piece, theta, raw, rows)
+            y = piece.y.to(seen.device)
+            wish = None if change is None else change[rows]
+            found = piece.objective.dual(
+                seen, y, weight if problem.intercept else None, everywhere, wish
+            )
+            if found is None:
+                raise _NoBound
+            residual, lack = found
+            moved = piece.objective.gradient(seen, y) - residual
+            yield [
                 piece.x.transposed(residual * weight[:, None]),
                 weight @ residual.square(),
                 weight @ moved.square(),
                 weight @ lack,
             ]
-        )
-    gradient, square, off, above = (problem.over_pieces(each) for each in zip(*sums, strict=True))
+
+    try:
+        gradient, square, off, above = problem.added(parts())
+    except _NoBound:
+        return None
     gradient = gradient / problem.total + problem.alpha * theta[:-1]
     size = _length(problem, gradient, (square / problem.total).sqrt(), theta)
     far = (off / problem.total).sqrt().norm().item()
     biases = UNIT * (problem.rows + 4) * theta[-1].abs().sum().item() if problem.intercept else 0.0
     lacking = above.item() / problem.total
     return float(lacking + blur * far + blur**2 + biases + size**2 / (2 * problem.alpha))
+
+
+class _NoBound(Exception):
+    """The objective has no dual point near these predictions."""
 
 
 def _sums(
@@ -263,19 +270,21 @@ def _sums(
     sums over the rows of a piece, those over all rows. Where all rows are one piece, it is that."""
     if problem.count == 1 and raw is not None:
         return lambda value: value
-    every: list[list[Tensor]] = []
-    for rows, piece in problem.pieces():
-        asked: list[Tensor] = []
 
-        def note(value: Tensor, asked: list[Tensor] = asked) -> Tensor:
-            asked.append(value)
-            return value
+    def parts() -> Iterator[list[Tensor]]:
+        for rows, piece in problem.pieces():
+            asked: list[Tensor] = []
 
-        seen, wish = _at(piece, theta, raw, rows), None if change is None else change[rows]
-        y, weight = piece.y.to(seen.device), _ones(piece) if problem.intercept else None
-        piece.objective.dual(seen, y, weight, note, wish)
-        every.append(asked)
-    turn = cycle([problem.over_pieces(each) for each in zip(*every, strict=True)])
+            def note(value: Tensor, asked: list[Tensor] = asked) -> Tensor:
+                asked.append(value)
+                return value
+
+            seen, wish = _at(piece, theta, raw, rows), None if change is None else change[rows]
+            y, weight = piece.y.to(seen.device), _ones(piece) if problem.intercept else None
+            piece.objective.dual(seen, y, weight, note, wish)
+            yield asked
+
+    turn = cycle(problem.added(parts()))
     return lambda value: next(turn)
 
 

@@ -611,6 +611,16 @@ class LinearProblem:
             piece._data, piece._inverse = {}, None
             yield rows, piece
 
+    def added(self, every: Iterable[Sequence[Tensor]]) -> list[Tensor]:
+        """The same for several sums, of pieces that come one after the other: what is kept of many
+        would split the memory that each piece frees."""
+        if self.count > 1:
+            return [self.over_pieces(each) for each in zip(*every, strict=True)]
+        result: list[Tensor] = []
+        for some in every:
+            result = [a + b for a, b in zip(result, some, strict=True)] if result else list(some)
+        return result
+
     def over_pieces(self, every: Sequence[Tensor]) -> Tensor:
         """The sum over all ranks of what the ``pieces`` gave."""
         if self.count > 1:
