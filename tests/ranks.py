@@ -14,6 +14,7 @@ import torch.distributed as dist
 import torch.multiprocessing as mp
 
 from linnet.core.parallel import World
+from linnet.line import solve
 
 
 @contextmanager
@@ -25,6 +26,17 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+@contextmanager
+def sampling(rows: int) -> Iterator[None]:
+    """A block in which the line's first sample has so many rows, in this process."""
+    before = solve.SAMPLE
+    solve.SAMPLE = rows
+    try:
+        yield
+    finally:
+        solve.SAMPLE = before
 
 
 def together(size: int, work: Callable[..., Any], *args: Any, threads: int = 1) -> list[Any]:

@@ -48,6 +48,7 @@ SKIPPED: dict[tuple[str, str], str] = {}
 NOT_RUN = {
     "linnet data fetch": "uses the network",
     "linnet view": "serves until it is stopped",
+    "linnet serve": "serves until it is stopped",
     "linnet train --resume": "the run that stands for RUN has finished",
     "linnet train DATA --view": "opens a page in a browser",
     "--to": "needs the service's package",

@@ -22,6 +22,7 @@ from linnet.line.problem import LinearProblem
 from linnet.line.rows import Dense
 from linnet.networks.linear import Linear
 from linnet.objectives.softmax import Softmax
+from ranks import sampling
 
 SHARES = [(0, 100), (100, 150), (150, 150)]  # of 150 rows; the last rank has none
 
@@ -36,10 +37,10 @@ def solve(rows: slice, world: World) -> tuple[torch.Tensor, torch.Tensor, float 
     )  # fmt: skip
     theta = torch.linspace(-1, 1, 15, dtype=torch.float64).reshape(5, 3)
     _, gradient = problem.value_and_gradient(theta)
-    solving.SAMPLE = 40  # so that samples of the rows are taken too
     network = Linear(Linear.Spec(inputs=(4,), outputs=3, scale="none")).double()
     method = solving.Solve(network, problem, LBFGS(), penalties=[0.01], tol=1e-11, max_iter=500)
-    *_, last = method
+    with sampling(40):
+        *_, last = method
     assert last.values["converged"]
     with torch.no_grad():
         found = torch.cat([network.linear.weight.T, network.linear.bias[None]])

@@ -25,7 +25,7 @@ from linnet.networks.linear import Linear
 from linnet.objectives.logistic import Logistic
 from linnet.objectives.softmax import Softmax
 from linnet.objectives.squared import Squared
-from ranks import one_thread, together
+from ranks import one_thread, sampling, together
 
 CASES = [
     "squares", "narrow", "weights", "logistic", "softmax", "newton", "wide", "few", "constant",
@@ -64,7 +64,6 @@ def case(name: str) -> tuple[Any, Solver, Any, Tensor, Tensor | None, dict[str, 
 
 def solved(world: World, name: str, count: int) -> dict[str, Any]:
     """The fit of a case with so many shares; this rank has its rows alone."""
-    solving.SAMPLE = 400 if name == "sampled" else 6_000
     objective, solver, x, y, weight, settings = case(name)
     shares = world.shares(len(y), count)
     own = slice(shares[0].start, shares[-1].stop)
@@ -77,7 +76,8 @@ def solved(world: World, name: str, count: int) -> dict[str, Any]:
     method = solving.Solve(
         network.double(), problem, solver, penalties=[settings["alpha"]], tol=1e-9, max_iter=500
     )
-    *_, last = method
+    with sampling(400 if name == "sampled" else solving.SAMPLE):
+        *_, last = method
     assert last.reason is not None and last.reason.converged
     found = torch.cat([network.linear.weight.T, network.linear.bias[None]]).detach()
     known = certify(problem, found)

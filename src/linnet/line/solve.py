@@ -364,7 +364,8 @@ def _orders(problem: LinearProblem) -> Callable[[int], list[tuple[Tensor, int]]]
     def parts(rows: int) -> list[tuple[Tensor, int]]:
         each = [round(rows * (len(order) / problem.rows)) for order in orders]
         if several:
-            each = [some // ALIGNED * ALIGNED for some in each]
+            each = [max(some // ALIGNED, 1) * ALIGNED for some in each]
+            each = [min(some, len(order)) for some, order in zip(each, orders, strict=True)]
         return list(zip(orders, each, strict=True))
 
     return parts

@@ -5,6 +5,8 @@ It speaks ASGI itself: a framework would take as much time as the prediction of 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import json
 import sys
 import traceback
@@ -35,6 +37,9 @@ Job = Callable[[Model, Body, Limits, Flag], bytes]
 
 PART_BYTES = 64 << 10
 """A longer answer is sent in parts, each when the one before it was taken."""
+
+LINGER_SECONDS = 1.0
+"""How long a client that has sent too much may go on before it is answered."""
 
 HTML, TEXT = "text/html; charset=utf-8", "text/plain; charset=utf-8"
 
@@ -262,9 +267,21 @@ class Service:
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > self.limits.body:
+                await _linger(receive)
                 raise self._too_large()
             more = message.get("more_body", False)
         return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def _linger(receive: Receive) -> None:
+    """Take what a client still sends, for ``LINGER_SECONDS``, and forget it.
+
+    A connection that is closed with bytes unread is reset, and the answer may be lost with it.
+    """
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while (await receive()).get("more_body", False):
+                pass
 
 
 def _error(path: str, refused: Refused) -> Reply:
