@@ -535,13 +535,12 @@ def penalties(
     at, value = np.asarray(penalty, np.float64)[order], np.asarray(loss, np.float64)[order]
     if len(at) < 2 or len(at) != len(value) or (at <= 0).any():
         raise InputError("a path has two penalties or more, each above 0, with a loss each")
-    word = "out-of-fold" if folds else "validation"
     several = coefficients is not None
     width = (1 - GAP) / 2 if several else 1.0
-    loss = tr("out-of-fold loss") if word == "out-of-fold" else tr("validation loss")
+    called = tr("out-of-fold loss") if folds else tr("validation loss")
     data: list[Json] = [
         {
-            "type": "scatter", "mode": "lines+markers", "name": loss, "x": short(at),
+            "type": "scatter", "mode": "lines+markers", "name": called, "x": short(at),
             "y": short(value), "line": {"color": color(0), "width": 2}, "showlegend": False,
             "marker": {"color": color(0), "size": 7}, "xaxis": "x", "yaxis": "y",
             "hovertemplate": "penalty %{x:.3g}: %{y:.5g}",
@@ -551,7 +550,7 @@ def penalties(
     mark = at == chosen if chosen is not None else np.zeros(len(at), bool)
     if mark.any():
         star = figure(float(chosen or 0))
-        title += tr(" · the star: {number}, chosen by {loss}", number=star, loss=loss)
+        title += tr(" · the star: {number}, chosen by {loss}", number=star, loss=called)
         data.append(
             {
                 "type": "scatter", "mode": "markers", "x": short(at[mark]), "y": short(value[mark]),
@@ -563,7 +562,7 @@ def penalties(
     figure_layout = layout(
         title, height=380, hovermode="closest",
         xaxis=axis(tr("penalty"), domain=[0, width], anchor="y", **scale),
-        yaxis=axis(loss, anchor="x"),
+        yaxis=axis(called, anchor="x"),
     )  # fmt: skip
     columns: dict[str, list[Any]] = {
         "penalty": at.tolist(), "loss": value.tolist(), "chosen": mark.tolist(),
