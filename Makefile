@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
 CPU ?=
 
-.PHONY: demo test soak fuzz lint audit bench pictures readme docs lessons clean
+.PHONY: demo test soak fuzz lint audit bench pictures readme words docs notebooks lessons clean
 
 $(VENV)/light: pyproject.toml constraints.txt
 	@echo 'Setting up linnet in $(VENV): PyTorch, polars, scikit-learn and about 40 smaller packages.'
@@ -59,6 +59,9 @@ pictures: $(VENV)/ready  ## the live page, the report and the page on data, to l
 readme: $(VENV)/ready  ## the pictures in the README, from a run on MNIST: docs/pictures
 	$(BIN)/python benchmarks/readme.py
 
+words: $(VENV)/ready  ## the catalogues of strings from the code: src/linnet/core/words/*/LC_MESSAGES/linnet.po
+	$(BIN)/python docs/words.py
+
 docs: $(VENV)/ready  ## the site, the lessons run: docs/_build/html/index.html; DOCS_FLAGS="-D nb_execution_mode=off" runs none
 	$(PIP) --quiet --editable '.[docs]'
 	$(BIN)/python docs/commands.py
@@ -66,11 +69,13 @@ docs: $(VENV)/ready  ## the site, the lessons run: docs/_build/html/index.html; 
 
 $(VENV)/lessons: $(VENV)/ready
 	$(PIP) --quiet --editable '.[lessons]'
-	$(BIN)/jupytext-config --settings-file $(VENV)/etc/jupyter/labconfig/default_setting_overrides.json set-default-viewer markdown myst
 	touch $@
 
-lessons: $(VENV)/lessons  ## docs/lessons as notebooks in JupyterLab; LESSONS_FLAGS=--no-browser starts the server alone
-	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/jupyter lab --ServerApp.root_dir=docs/lessons $(LESSONS_FLAGS)
+notebooks: $(VENV)/ready  ## docs/lessons as .ipynb for any Jupyter or Colab: notebooks/
+	$(BIN)/python docs/notebooks.py
+
+lessons: $(VENV)/lessons notebooks  ## the same in JupyterLab; LESSONS_FLAGS=--no-browser starts the server alone
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/jupyter lab --ServerApp.root_dir=notebooks $(LESSONS_FLAGS)
 
 clean:
 	rm -rf $(VENV) runs pictures docs/_build .mypy_cache .pytest_cache .ruff_cache

@@ -1,6 +1,6 @@
 """What the live page costs, and how soon it stands.
 
-    python benchmarks/view.py [--points N] [--runs N]
+    python benchmarks/view.py [--points N] [--runs N] [--report RUN]
 
 1. What starting the viewer takes of the trainer's time: at most 50 ms.
 2. From the start to the page's shell (status, scores, the table of runs): at most 1 s.
@@ -8,6 +8,11 @@
    and when all their points had come, of records that the viewer had not read before, and of the
    same ones asked for again.
 4. The largest message: at most 64 KB.
+
+5. Of a page of 100 runs the first panel, such as the calibration, within 1 s of its being asked for
+   of a viewer that is warm; only with --report, whose run stands among the others.
+6. The report of RUN (an MNIST run): its text within 0.5 s, its figures within 2.5 s of its being
+   opened; and its static report, at most 500 KB.
 
 2 and 3 are told by the page itself, in Chromium driven by Playwright; without them 1 and 4 alone.
 Times are of one machine at one moment: compare those of one run with each other.
@@ -36,6 +41,7 @@ from linnet.runs import directory
 from linnet.show.view import start
 
 STARTS = 5
+OPENINGS = 3
 
 
 def make(root: Path, runs: int, points: int) -> None:
@@ -147,10 +153,76 @@ def open_page(browser: Any, address: str) -> dict[str, float]:
     return {name: at if name == "curves" else at - asked for name, at in found.items()}
 
 
+OPENED = """new Promise((done) => {
+    const text = performance.getEntriesByName("first-contentful-paint")[0];
+    const wait = () => {
+        const places = [...document.querySelectorAll(".figure")];
+        if (places.every((place) => place.querySelector(".main-svg"))) {
+            requestAnimationFrame(() => setTimeout(() => done([
+                (text || performance.getEntriesByType("paint")[0]).startTime / 1000,
+                performance.now() / 1000])));
+        } else setTimeout(wait, 20);
+    };
+    wait();
+})"""
+"""When the text of a report stood, and all its figures, in seconds since it was opened."""
+
+
+def report(browser: Any, run: Path, folder: Path) -> None:
+    """How soon the report of a run stands, and how large a static one is."""
+    from linnet.show.report.page import write
+
+    for static in (False, True):
+        write([run], folder / f"report{static}.html", static=static)
+    found = []
+    for _ in range(OPENINGS):
+        page = browser.new_page(viewport={"width": 1280, "height": 900})
+        page.goto((folder / "reportFalse.html").as_uri(), wait_until="commit")
+        page.wait_for_load_state("domcontentloaded")
+        found.append(page.evaluate(OPENED))
+        page.close()
+    text, figures = (statistics.median(times) for times in zip(*found, strict=True))
+    size = (folder / "reportTrue.html").stat().st_size
+    print(f"report: text at {text:.2f} s of at most 0.5, figures at {figures:.2f} s of at most 2.5")
+    print(f"static report: {size / 1000:.0f} KB of at most 500")
+
+
+def panel(address: str, name: str) -> tuple[float, float]:
+    """Seconds until the first panel of a run came, of a viewer whose page was just opened, and of
+    one that is warm."""
+    place = urlsplit(address)
+    line = http.client.HTTPConnection(place.netloc, timeout=600)
+
+    def ask(path: str, **headers: str) -> tuple[Any, bytes]:
+        line.request("GET", path, headers=headers)
+        answer = line.getresponse()
+        return answer, answer.read()
+
+    answer, _ = ask(f"/?{place.query}")
+    cookie = str(answer.headers["Set-Cookie"]).split(";")[0]
+    stream = http.client.HTTPConnection(place.netloc, timeout=600)
+    stream.request("GET", "/stream", headers={"Cookie": cookie})
+    rows = stream.getresponse()
+    run = None
+    while run is None and (row := rows.readline()):
+        if row.startswith(b"data: ") and json.loads(row[6:]).get("name") == name:
+            run = json.loads(row[6:])["id"]
+    ask(f"/run?id={run}", Cookie=cookie)
+    took = []
+    for kind in ("calibration", "intervals"):
+        began = time.perf_counter()
+        ask(f"/panel?id={run}&kind={kind}&model=", Cookie=cookie)
+        took.append(time.perf_counter() - began)
+    for each in (line, stream):
+        each.close()
+    return took[0], took[1]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--points", type=int, default=20_000)
     parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--report", type=Path, help="a finished run, such as one on MNIST")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder).resolve() / "runs"
@@ -195,8 +267,17 @@ def main() -> None:
                     f"come at {page['complete']:.2f} s; painting took {page['curves']:.2f} s of at "
                     "most 1"
                 )
+            if given.report is not None:
+                report(browser, given.report, Path(folder))
             browser.close()
         end(root)
+        if given.report is not None:
+            many = Path(folder).resolve() / "hundred"
+            make(many, 99, 100)
+            shutil.copytree(given.report, many / "told")
+            first, warm = panel(begin(many)[0], "told")
+            print(f"first panel of 100 runs: {first:.2f} s cold, {warm:.2f} s warm, of at most 1")
+            end(many)
 
 
 if __name__ == "__main__":

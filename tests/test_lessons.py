@@ -1,5 +1,7 @@
 """The lessons run as they stand, in both languages, and hold every program of the notes."""
 
+import ast
+import importlib.util
 import json
 import os
 import re
@@ -75,6 +77,15 @@ def place(name: str, language: str) -> Path:
 def code(path: Path) -> list[str]:
     """The code cells, as they stand in the file."""
     return FENCE.findall(path.read_text(encoding="utf-8"))
+
+
+def module(path: Path) -> Any:
+    """A script as a module."""
+    place = importlib.util.spec_from_file_location(path.stem, path)
+    assert place is not None and place.loader is not None
+    made = importlib.util.module_from_spec(place)
+    place.loader.exec_module(made)
+    return made
 
 
 def notebook(path: Path) -> Any:
@@ -188,6 +199,58 @@ def test_both_languages_have_the_same_code(name: str) -> None:
         words = "".join(cell.source for cell in cells if cell.cell_type == "markdown")
         assert (len(CHINESE.findall(words)) > len(words) / 5) == (path == chinese)
     assert not CHINESE.search("".join(code(english)))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_students_copy_has_no_scaffolding(name: str) -> None:
+    copies = module(ROOT / "docs" / "notebooks.py")
+    for language in LANGUAGES:
+        pytest.importorskip("jupytext", reason="jupytext is not installed")
+        book = copies.notebook(place(name, language))
+        cells = [cell.source for cell in book.cells if cell.cell_type == "code"]
+        tree = ast.parse("\n".join(cell for cell in cells if not cell.startswith("%")))
+        names = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+        assert "fast" not in names and "LINNET_LESSONS" not in "".join(cells)
+        assert not [node for node in ast.walk(tree) if isinstance(node, ast.Assert)]
+        imported = {
+            each.asname or each.name
+            for node in tree.body
+            if isinstance(node, ast.Import)
+            for each in node.names
+        }
+        assert {each for each in imported if "." not in each} <= names
+        words = "".join(cell.source for cell in book.cells if cell.cell_type == "markdown")
+        assert not TARGET.search(words) and not re.search(r"\]\([^)/]*\.md", words)
+
+
+def test_the_long_form_of_a_cell_stays() -> None:
+    copies = module(ROOT / "docs" / "notebooks.py")
+    source = """\
+import os
+fast = os.environ.get("LINNET_LESSONS") == "fast"
+rows = 10 if fast else len(data)  # of all
+for row in range(2 if fast else 5):
+    train(row)
+    assert row
+for row in rows:
+    assert row
+if not fast:
+    assert rows
+    print("long")
+if fast:
+    print("short")
+else:
+    print("other")"""
+    assert (
+        copies.plain(source)
+        == """\
+import os
+rows = len(data)  # of all
+for row in range(5):
+    train(row)
+print("long")
+print("other")"""
+    )
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

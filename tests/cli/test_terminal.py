@@ -69,7 +69,7 @@ def test_ordinary_numbers_are_written_out(work: Path) -> None:
         assert not re.search(r"\d[.\d]*e\+", text), text
         assert re.search(r"\d\d,\d\d\d", text) or words[1] == "compare"
     report = (work / run / "report.html").read_text()
-    section = report[report.index("Largest errors") :]
+    section = report[report.index("Largest errors</h2>") :]
     rows = re.findall(r"<tr>.*?</tr>", section[: section.index("</table>")])
     cells = [re.sub("<[^>]+>", " ", row) for row in rows[1:4]]
     assert all(re.search(r"\d\d\d,\d\d\d", row) and "e+" not in row for row in cells)

@@ -65,7 +65,7 @@ def test_probabilities(share: float, text: str) -> None:
 
 def test_figures_of_sentences_are_written_alike() -> None:
     assert str(Estimate(Size(18574.0), Size(17000.5), Size(20100.0))) == "18,574 (17,001 to 20,100)"
-    assert str(Change(-123456.0)) == "123,456 lower"
+    assert str(Change(-123456.0)) == "lower by 123,456"
     assert fixed(12345678.9) == "12,345,679" and fixed(0.25) == "0.2500"
     # what a page's JavaScript shows: it rounds a tie up, and a p-value is often one
     assert str(Chance(0.0625)) == "p = 0.063" and str(Chance(0.1875)) == "p = 0.19"
@@ -139,3 +139,15 @@ def test_numbers_and_percentages_stand_right() -> None:
         assert numeric(value)
     for other in (True, None, "", " %", "5", "a %", "accuracy 5.00 %", "loss 0.1, 5 %", [1]):
         assert not numeric(other)
+
+
+def test_chinese_is_broken_between_characters_and_not_before_a_mark() -> None:
+    text = "没有证据表明多层感知机优于线性模型：在30个测试样本上，准确率（93.33 %）。"
+    lines = wrapped(text, 20)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(columns(line) <= 20 for line in lines) and len(lines) == 4
+    assert not any(line[0] in "，。；：、）%" or line[-1] == "（" for line in lines)
+    assert wrapped("a/long/path/that/has/no/space ok", 10) == [
+        "a/long/path/that/has/no/space",
+        "ok",
+    ]

@@ -21,7 +21,7 @@ from linnet.core import files
 from linnet.data.read import read_draft
 from linnet.data.reading import Reading
 from linnet.errors import InputError, LinnetWarning
-from linnet.figures import Figure, Variable, distributions, look, samples
+from linnet.figures import Figure, Variable, _association, distributions, look, samples
 from linnet.figures import _data as limits
 from linnet.show.report.data import place
 from linnet.show.view import panels
@@ -32,7 +32,7 @@ EVIL = "<img src=x onerror=alert(1)>%{x}</script>"
 def parsed(path: Path) -> ParsedPage:
     """A page, which holds its pictures itself and leads nowhere."""
     page = ParsedPage(path.read_text())
-    assert all(link.startswith("data:image/png;") for link in page.links)
+    assert all(link.startswith(("data:image/", "#")) for link in page.links)
     return page
 
 
@@ -322,14 +322,15 @@ def test_the_page_tells_what_the_command_prints(tmp_path: Path) -> None:
     policy = re.search('Content-Security-Policy" content="([^"]*)', out.read_text())
     assert policy and "default-src &#x27;none&#x27;" in policy[1]
     assert json.loads(page.scripts["numbers"])["counts"] == [25, 26]
-    assert len(figures_of(page)) == 1
+    assert len(figures_of(page)) == 4  # also with the target, with each other, what is missing
 
 
 def test_a_table_without_a_target_is_shown_too(tmp_path: Path) -> None:
     pl.DataFrame({"a": [1.5, 2, 3], "b": ["x", "y", "x"]}).write_csv(tmp_path / "t.csv")
     out = tmp_path / "page.html"
     show(str(tmp_path / "t.csv"), "--out", str(out))
-    assert len(figures_of(parsed(out))) == 1
+    assert len(figures_of(parsed(out))) == 2
+    assert "Nothing is missing." in parsed(out).words
     pl.DataFrame({"a": ["some long words here", "and others there"]}).write_csv(tmp_path / "u.csv")
     show(str(tmp_path / "u.csv"), "--out", str(out))
     assert "no column is left" in " ".join(parsed(out).words)
@@ -390,3 +391,70 @@ def test_the_report_shows_them_and_stays_small(run: linnet.Run, tmp_path: Path) 
     pytest.importorskip("matplotlib")
     write([run.path], tmp_path / "s.html", static=True)
     assert (tmp_path / "s.html").stat().st_size < 500_000
+
+
+# How columns go together
+
+
+def a_table(rows: int = 400) -> list[Variable]:
+    draws = np.random.default_rng(0)
+    codes = draws.integers(0, 3, rows).astype(np.float64)
+    number = codes + draws.normal(size=rows)
+    holed = np.where(np.arange(rows) < 40, np.nan, number + draws.normal(size=rows))
+    again = np.where(draws.random(rows) < 0.8, codes, draws.integers(0, 3, rows)).astype(np.float64)
+    names = ("a", "b", "c")
+    return [
+        Variable("kind", "category", codes, names),
+        Variable("number", "number", number),
+        Variable("holed", "number", holed),
+        Variable("again", "category", again, names),
+    ]
+
+
+def test_associations_are_what_their_names_say() -> None:
+    kind, number, holed, again = a_table()
+    known = ~np.isnan(holed.values)
+    pearson = _association.association(number, holed)
+    expected = np.corrcoef(number.values[known], holed.values[known])[0, 1]
+    assert pearson.measure == "correlation" and pearson.value == pytest.approx(expected)
+    ratio = _association.association(number, kind)
+    groups = [number.values[kind.values == code] for code in range(3)]
+    between = sum(len(g) * (g.mean() - number.values.mean()) ** 2 for g in groups)
+    whole = ((number.values - number.values.mean()) ** 2).sum()
+    assert ratio.measure == "correlation ratio" and ratio == _association.association(kind, number)
+    assert ratio.value == pytest.approx(np.sqrt(between / whole))
+    counts = np.zeros((3, 3), np.int64)
+    np.add.at(counts, (kind.values.astype(int), again.values.astype(int)), 1)
+    from scipy.stats.contingency import association
+
+    plain = float(association(counts, method="cramer"))  # without the correction for chance
+    cramer = _association.association(kind, again)
+    assert cramer.measure == "Cramér's V" and plain - 0.01 < cramer.value < plain
+    shuffled = Variable(
+        "noise", "category", np.random.default_rng(1).permutation(kind.values), "abc"
+    )
+    assert _association.association(kind, shuffled).value < 0.08
+    flat = Variable("flat", "number", np.ones(400))
+    assert all(np.isnan(_association.association(flat, one).value) for one in (number, kind))
+
+
+def test_what_is_missing_and_what_goes_together_is_drawn() -> None:
+    columns = a_table()
+    gaps = _association.absent(columns)
+    assert set(gaps.columns["column"]) == {"holed"} and gaps.columns["missing"][0] == 1
+    assert sum(
+        share * (end - begin)
+        for share, begin, end in zip(
+            *(gaps.columns[k] for k in ("missing", "from", "to")), strict=True
+        )
+    ) == pytest.approx(40)
+    with pytest.raises(InputError, match="Nothing is missing"):
+        _association.absent(columns[:2])
+    pairs = _association.associations(columns)
+    assert len(pairs.columns["association"]) == 6
+    bars = _association.target_bars(
+        _association.with_target(columns[1:], columns[0]), columns[0].name
+    )
+    assert sorted(bars.columns["column"]) == ["again", "holed", "number"]
+    told = _association.statistics(Variable("n", "number", np.array([0.0, 1.0, 2.0, np.nan])))
+    assert (told["mean"], told["median"], told["zeros"]) == (1, 1, pytest.approx(1 / 3))

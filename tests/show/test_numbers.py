@@ -34,10 +34,10 @@ def test_a_number_is_the_same_on_the_page_and_in_a_verdict() -> None:
     large += [-0.0, -0.0001, -0.0004, -0.0006, -1.5, -999.97, -1234.5, -18574.2]
     large += [1234.5, 999.95, 999.96, 9999.5, 18574, 7.85e6, 0.15625, 2.5]
     parts = re.split(r"^(?=(?:const|function) )", PAGE.read_text(), flags=re.MULTILINE)
-    names = "up|none|isNumber|whole|percent|likely|shown|figure|headline|chance"
+    names = "t|up|none|isNumber|whole|percent|likely|shown|figure|headline|chance"
     code = "".join(p for p in parts if re.match(rf"(?:const|function) (?:{names})\b", p))
     assert NODE is not None
-    code += CALLS
+    code = f"const WORDS = {{}};{code}{CALLS}"
     values = json.dumps(shares + large)
     read = "const input = require('fs').readFileSync(0, 'utf8');"
     done = subprocess.run([NODE, "-e", read + code], input=values, capture_output=True, text=True)

@@ -20,6 +20,7 @@ import pytest
 
 from helpers import ParsedPage, Site, append_events, open_browser
 from linnet.core import files
+from linnet.core.html import ICON
 from linnet.core.language import current, language
 from linnet.errors import LinnetWarning, WorkError
 from linnet.figures.colors import COLORS
@@ -184,7 +185,7 @@ def test_every_answer_has_the_headers(site: Site) -> None:
 
 def test_the_page_holds_no_code_of_its_own_and_asks_nobody_else(site: Site) -> None:
     content = site.get("/")[2].decode()
-    assert '<link rel="icon" href="data:,">' in content
+    assert f'<link rel="icon" href="{ICON}">' in content
     parsed = ParsedPage(content)  # refuses handlers of events
     assert "style" not in parsed.tags and "http" not in content
     assert set(parsed.scripts) == {"words"} and json.loads(parsed.scripts["words"]) == {}

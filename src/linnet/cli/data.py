@@ -127,19 +127,31 @@ def _page(
     """Write the page, print its path, and open it if there is a terminal and a screen."""
     from linnet.data.dataset import Dataset
     from linnet.data.draft import features
-    from linnet.figures import Figure, distributions, look, variables
+    from linnet.errors import LinnetError
+    from linnet.figures import Figure, Variable, distributions, look, variables
+    from linnet.figures._data import columns_of
     from linnet.insight.checks.doctor import examine
     from linnet.show.report.data import place, write
 
+    columns: list[Variable] = []
+    goal, left, wrong = None, [], None
+    if isinstance(rows, Dataset):
+        columns, goal, left = columns_of(rows)
+    else:
+        try:
+            fields, records = features(rows, recipe)
+            columns, left = variables(fields, records.numpy())
+        except LinnetError as error:  # the page says it in place of the figure
+            wrong = error
+
     def figure() -> Figure:
-        if isinstance(rows, Dataset):
-            return look(rows)
-        fields, records = features(rows, recipe)
-        columns, left = variables(fields, records.numpy())
-        return distributions(columns, left_out=left)
+        if wrong is not None:
+            raise wrong
+        return look(rows) if isinstance(rows, Dataset) else distributions(columns, left_out=left)
 
     target = out or place(str(facts["name"]))
-    write(facts, figure, examine(rows) if isinstance(rows, Dataset) else [], target)
+    findings = examine(rows) if isinstance(rows, Dataset) else []
+    write(facts, figure, findings, target, columns=columns, target=goal)
     say(f"page: {target}", error=True)
     if sys.stdout.isatty() and _has_screen():
         import webbrowser

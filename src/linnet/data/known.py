@@ -58,10 +58,12 @@ KNOWN: dict[str, Known] = {
         layouts=("mnist", "MNIST/raw"),
         classes=tuple(range(10)),
         # pytorch/vision, torchvision/datasets/mnist.py; tensorflow/datasets,
-        # tensorflow_datasets/url_checksums/mnist.txt
+        # tensorflow_datasets/url_checksums/mnist.txt; PaddlePaddle/Paddle,
+        # python/paddle/vision/datasets/mnist.py: a mirror in Beijing
         mirrors=(
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
             "https://storage.googleapis.com/cvdf-datasets/mnist/",
+            "https://dataset.bj.bcebos.com/mnist/",
         ),
         # checksums of the decompressed files, computed from the data itself
         files=_idx_files(

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from linnet.core.language import tr
 from linnet.core.statistics import of_share, wilson
 from linnet.errors import InputError
 from linnet.figures._style import INK, Array, axis, layout, note, short
@@ -156,28 +157,35 @@ def calibration(
         },
     ]  # fmt: skip
     total = int(found.rows.sum())
-    what = "" if two else " (over all classes)"
-    title = f"ECE {found.error:.4f} · Brier score {score:.4f}{what} · {total:,} rows"
+    told = {"error": f"{found.error:.4f}", "score": f"{score:.4f}", "rows": f"{total:,}"}
+    title = tr("ECE {error} · Brier score {score} (over all classes) · {rows} rows", **told)
+    if two:
+        title = tr("ECE {error} · Brier score {score} · {rows} rows", **told)
     if groups is not None:
-        title += f" in {len(np.unique(groups)):,} groups"
+        title += tr(" in {count} groups", count=f"{len(np.unique(groups)):,}")
     columns = {
         "low": found.low.tolist(), "high": found.high.tolist(), "rows": found.rows.tolist(),
         "probability": _listed(found.probability), "accuracy": _listed(found.accuracy),
         "accuracy_low": _listed(low), "accuracy_high": _listed(high),
     }  # fmt: skip
-    words = f"P({text(classes[1], 24)})" if two else "probability of the predicted class"
-    share = f"share that is {text(classes[1], 24)}" if two else "share that is right"
+    words = f"P({text(classes[1], 24)})" if two else tr("probability of the predicted class")
+    share = tr("share that is right")
+    if two:
+        share = tr("share that is {name}", name=text(classes[1], 24))
     figure_layout = layout(
         title,
         xaxis=axis(words, range=EDGES, domain=[0, 0.5], anchor="y", constrain="domain"),
         yaxis=axis(share, range=EDGES, anchor="x", scaleanchor="x", constrain="domain"),
         xaxis2=axis(words, range=EDGES, domain=[0.62, 1], anchor="y2"),
-        yaxis2=axis("rows", anchor="x2"),
+        yaxis2=axis(tr("rows"), anchor="x2"),
         height=430,
         bargap=0,
     )
     away = {"xref": "x", "yref": "y", "xanchor": "right", "yanchor": "top", "font": {"size": 10}}
-    over = note(f"below the dotted line: too {'high' if two else 'sure'}", x=1, y=0.06, **away)
+    over = note(
+        tr("below the dotted line: too high") if two else tr("below the dotted line: too sure"),
+        x=1, y=0.06, **away,
+    )  # fmt: skip
     return Figure(data, {**figure_layout, "annotations": [over]}, columns)
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from linnet.core.language import tr
 from linnet.errors import InputError
 from linnet.figures._style import GRID, SEQUENTIAL, axis, layout
 from linnet.figures.figure import Figure
@@ -40,12 +41,16 @@ def confusion(classes: Sequence[Any], matrix: Sequence[Sequence[int]]) -> Figure
         "share": share[true, predicted].tolist(),
     }
     shown = np.arange(len(classes))
-    title = "Confusion matrix"
+    title = tr("Confusion matrix")
     if len(classes) > MAX_SHOWN:
         off = counts - np.diag(np.diag(counts))
         errors = off.sum(0) + off.sum(1)
         shown = np.sort(np.argsort(-errors, kind="stable")[:MAX_SHOWN])
-        title += f" of the {MAX_SHOWN} classes with the most errors, of {len(classes):,}"
+        title += tr(
+            ", the {count} classes with the most errors of {all}",
+            count=MAX_SHOWN,
+            all=f"{len(classes):,}",
+        )
     counts, share = counts[np.ix_(shown, shown)], share[np.ix_(shown, shown)]
     names = [text(classes[i], 24) for i in shown.tolist()]
     cells = range(len(shown))
@@ -66,7 +71,7 @@ def confusion(classes: Sequence[Any], matrix: Sequence[Sequence[int]]) -> Figure
         "zmin": 0,
         "zmax": 100,
         "colorscale": SEQUENTIAL,
-        "colorbar": {"title": {"text": "% of the<br>true class"}, "thickness": 12},
+        "colorbar": {"title": {"text": tr("% of the<br>true class")}, "thickness": 12},
         "xgap": 1,
         "ygap": 1,
         "hovertext": hover,

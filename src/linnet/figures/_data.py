@@ -109,6 +109,15 @@ class Variable:
 
 def look(data: Dataset) -> Figure:
     """A figure of ``data``: ``samples`` of pictures, else ``distributions`` of columns."""
+    columns, target, left = columns_of(data)
+    if data.schema.example == "picture":
+        return samples(data.x.detach().cpu().numpy(), *_sorted(target, len(data)))
+    return distributions(columns, target, left_out=left)
+
+
+def columns_of(data: Dataset) -> tuple[list[Variable], Variable | None, list[str]]:
+    """The columns of ``data`` (none of pictures), its target (the first of several), and the names
+    of the columns that are left out."""
     schema = data.schema
     x, y = data.x.detach().cpu().numpy(), data.codes.detach().cpu().numpy()
     target = None
@@ -118,13 +127,15 @@ def look(data: Dataset) -> Figure:
         numbers = y.reshape(len(y), -1)[:, 0].astype(np.float64)
         target = Variable(schema.targets[0], "number", numbers)
     if schema.example == "picture":
-        return samples(x, *_sorted(target, len(x)))
+        return [], target, []
     if schema.example == "record":
         columns, left = variables(schema.fields, x)
-    else:
-        columns = [Variable(name, "number", x[:, i]) for i, name in enumerate(schema.columns)]
-        left = []
-    return distributions(columns, target, left_out=left)
+        return columns, target, left
+    columns = [
+        Variable(name, "number", x[:, i].astype(np.float64))
+        for i, name in enumerate(schema.columns)
+    ]
+    return columns, target, []
 
 
 def variables(fields: Sequence[Column], records: Array) -> tuple[list[Variable], list[str]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from linnet.core.language import tr
 from linnet.core.text import figure, percent
 from linnet.errors import InputError
 from linnet.figures._style import INK, Array, Json, axis, color, layout, note, short
@@ -63,24 +64,32 @@ def importance(found: Mapping[str, Importances]) -> Figure:
             }
         )  # fmt: skip
         data.append(_intervals([each.interval for each in own], at))
-    title = (
-        f"Growth of the {last.measure} when the values of a column are exchanged, 95 % intervals · "
-        f"{last.rows:,} test rows"
+    measure = tr("log loss") if last.measure == "log loss" else tr("squared error")
+    title = tr(
+        "Growth of the {loss} when the values of a column are exchanged, 95 % intervals · {rows} "
+        "test rows",
+        loss=measure,
+        rows=f"{last.rows:,}",
     )
     if len(last) > len(shown):
-        title += f" · the {len(shown)} largest of {len(last)}"
+        title += tr(" · the {most} largest of {count}", most=len(shown), count=len(last))
     ticks = {
         "tickvals": list(places.values()), "ticktext": [text(name, 32) for name in shown],
         "range": [len(shown) - 0.5, -0.5], "showgrid": False, "zeroline": False,
     }  # fmt: skip
-    unit = "nats" if last.measure == "log loss" else "unit of the target, squared"
+    unit = tr("unit of the target, squared")
+    if last.measure == "log loss":
+        unit = tr("nats")
     rows = [(model, each) for model, every in found.items() for each in every]
     return Figure(
         data,
         layout(
             title,
-            xaxis=axis(f"growth of the {last.measure} ({unit})", range=_around(data[1::2])),
-            yaxis=axis("column", **ticks), height=150 + max(120, 26 * len(shown)),
+            xaxis=axis(
+                tr("growth of the {loss} ({unit})", loss=measure, unit=unit),
+                range=_around(data[1::2]),
+            ),
+            yaxis=axis(tr("column"), **ticks), height=150 + max(120, 26 * len(shown)),
             barmode="overlay",
         ),
         {
@@ -126,7 +135,10 @@ def dependence(found: Sequence[Dependence]) -> Figure:
     width = (1 - GAP * (len(found) - 1)) / len(found)
     first = found[0]
     figure_layout = layout(
-        f"Mean prediction of {first.rows:,} test rows, all with the same value of a column",
+        tr(
+            "Mean prediction of {rows} test rows, all with the same value of a column",
+            rows=f"{first.rows:,}",
+        ),
         height=400, hovermode="closest",
     )  # fmt: skip
     data: list[Json] = []
@@ -183,7 +195,12 @@ def dependence_pair(found: Dependence) -> Figure:
     width = (1 - GAP * (len(found.curves) - 1)) / len(found.curves)
     one, other = found.columns
     figure_layout = layout(
-        f"Mean prediction by {text(one)} and {text(other)}, {found.rows:,} test rows",
+        tr(
+            "Mean prediction by {one} and {other}, {rows} test rows",
+            one=text(one),
+            other=text(other),
+            rows=f"{found.rows:,}",
+        ),
         height=400, hovermode="closest",
     )  # fmt: skip
     places, ticks = _places(found.values[0], ordered=found.ordered[0])
@@ -229,8 +246,8 @@ def _what(found: Dependence) -> str:
     """The title of an axis of mean predictions."""
     last = text(found.outputs[-1], 24)
     if not found.classifies:
-        return f"mean {last}" if len(found.outputs) == 1 else "mean prediction"
-    return f"mean P({last})" if len(found.outputs) == 1 else "mean probability"
+        return tr("mean {name}", name=last) if len(found.outputs) == 1 else tr("mean prediction")
+    return tr("mean P({name})", name=last) if len(found.outputs) == 1 else tr("mean probability")
 
 
 def _named(values: Sequence[Any]) -> list[str]:
@@ -266,7 +283,7 @@ def slices(found: Slices, model: str = "", most: int = MAX_BARS) -> Figure:
         own = [place for place in places if shown[place].worse == worse]
         if not own:
             continue
-        name = "worse than the rest (Holm)" if worse else "not shown to be worse"
+        name = tr("worse than the rest (Holm)") if worse else tr("not shown to be worse")
         data.append(
             {
                 "type": "scatter", "mode": "markers", "name": name, "showlegend": True, "y": own,
@@ -281,9 +298,12 @@ def slices(found: Slices, model: str = "", most: int = MAX_BARS) -> Figure:
         )  # fmt: skip
     data.append(_upright(unit * found.whole, (-0.5, len(shown) - 0.5)))
     told = percent(found.whole) if accuracy else figure(found.whole)
-    title = f"Worst of {found.tested} slices of {found.rows:,} test rows"
+    title = tr(
+        "Worst of {tested} slices of {rows} test rows", tested=found.tested, rows=f"{found.rows:,}"
+    )
     title += f", {text(model)}" if model else ""
-    title += f" · dotted: all rows, {'accuracy' if accuracy else 'RMSE'} {told}"
+    score = tr("accuracy {number}", number=told) if accuracy else f"RMSE {told}"
+    title += tr(" · dotted: all rows, {score}", score=score)
     ticks = {"tickvals": places, "ticktext": labels, "range": [len(shown) - 0.5, -0.5]}
     every = list(found)
     return Figure(
@@ -291,7 +311,7 @@ def slices(found: Slices, model: str = "", most: int = MAX_BARS) -> Figure:
         layout(
             title,
             xaxis=axis(
-                "accuracy (%)" if accuracy else "RMSE (unit of the target)",
+                tr("accuracy (%)") if accuracy else tr("RMSE (unit of the target)"),
                 range=_around([data[0], data[-1]]),
             ),
             yaxis=axis("slice", showgrid=False, zeroline=False, **ticks),
@@ -344,7 +364,12 @@ def roc(found: Mapping[str, Curves], positive: str = "the second class") -> Figu
             ("roc", each.false_positive_rate, each.true_positive_rate, each.roc_thresholds),
             ("precision-recall", each.recall, each.precision, each.thresholds),
         )
-        score = f"{text(model)}: AUC {each.area:.4f}, average precision {each.average:.4f}"
+        score = tr(
+            "{model}: AUC {area}, average precision {average}",
+            model=text(model),
+            area=f"{each.area:.4f}",
+            average=f"{each.average:.4f}",
+        )
         for panel, (curve, x, y, at) in enumerate(parts):
             end = "" if panel == 0 else "2"
             data.append(
@@ -365,11 +390,14 @@ def roc(found: Mapping[str, Curves], positive: str = "the second class") -> Figu
     return Figure(
         data,
         layout(
-            f"{first.rows:,} test rows, {percent(share)} of them {text(positive)}", height=430,
-            xaxis=axis("false positive rate", domain=[0, width], anchor="y", **unit),
-            yaxis=axis("true positive rate (recall)", anchor="x", **unit),
-            xaxis2=axis("recall", domain=[width + GAP, 1], anchor="y2", **unit),
-            yaxis2=axis("precision", anchor="x2", **unit),
+            tr(
+                "{rows} test rows, {share} of them {name}",
+                rows=f"{first.rows:,}", share=percent(share), name=text(positive),
+            ), height=430,
+            xaxis=axis(tr("false positive rate"), domain=[0, width], anchor="y", **unit),
+            yaxis=axis(tr("true positive rate (recall)"), anchor="x", **unit),
+            xaxis2=axis(tr("recall"), domain=[width + GAP, 1], anchor="y2", **unit),
+            yaxis2=axis(tr("precision"), anchor="x2", **unit),
         ),
         {name: [row[i] for row in rows] for i, name in enumerate(names)},
     )  # fmt: skip
@@ -386,7 +414,7 @@ def thresholds(cuts: Sequence[Cut], chosen: float | None = None, by: str = "F1")
         raise InputError("there is no threshold to show")
     at = np.array([cut.threshold for cut in cuts])
     series = {
-        "precision": [cut.precision for cut in cuts], "recall": [cut.recall for cut in cuts],
+        tr("precision"): [cut.precision for cut in cuts], tr("recall"): [c.recall for c in cuts],
         "F1": [cut.f1 for cut in cuts],
     }  # fmt: skip
     data: list[Json] = [
@@ -400,17 +428,21 @@ def thresholds(cuts: Sequence[Cut], chosen: float | None = None, by: str = "F1")
     costs = np.array([cut.cost for cut in cuts])
     data.append(
         {
-            "type": "scatter", "mode": "lines", "name": "mean cost of a row", "x": short(at),
+            "type": "scatter", "mode": "lines", "name": tr("mean cost of a row"), "x": short(at),
             "y": short(costs), "line": {"color": color(3), "width": 2}, "xaxis": "x",
             "yaxis": "y2", "hovertemplate": "%{x:.3f}: %{y:.4g}",
         }
     )  # fmt: skip
-    title = f"{sum(cuts[0][1:5]):,} test rows by the threshold of the probability"
+    title = tr(
+        "{rows} test rows by the threshold of the probability", rows=f"{sum(cuts[0][1:5]):,}"
+    )
     if chosen is not None:
         top = float(costs.max()) or 1.0
         data.append(_upright(chosen, (0, 1), xaxis="x", yaxis="y"))
         data.append(_upright(chosen, (0, top), xaxis="x", yaxis="y2"))
-        title += f" · dotted: {chosen:.3f}, chosen by {by} on other rows"
+        title += tr(
+            " · dotted: {threshold}, chosen by {by} on other rows", threshold=f"{chosen:.3f}", by=by
+        )
     keys = (
         "threshold", "precision", "recall", "f1", "accuracy", "cost", "true_positive",
         "false_positive", "false_negative", "true_negative",
@@ -419,9 +451,9 @@ def thresholds(cuts: Sequence[Cut], chosen: float | None = None, by: str = "F1")
         data,
         layout(
             title, height=460,
-            xaxis=axis("threshold", range=[0, 1], anchor="y2"),
-            yaxis=axis("share", range=[-0.02, 1.02], domain=[0.36, 1]),
-            yaxis2=axis("mean cost", domain=[0, 0.26], anchor="x", rangemode="tozero"),
+            xaxis=axis(tr("threshold"), range=[0, 1], anchor="y2"),
+            yaxis=axis(tr("share"), range=[-0.02, 1.02], domain=[0.36, 1]),
+            yaxis2=axis(tr("mean cost"), domain=[0, 0.26], anchor="x", rangemode="tozero"),
         ),
         {key: [getattr(cut, key) for cut in cuts] for key in keys},
     )  # fmt: skip
@@ -462,19 +494,23 @@ def errors(true: Any, predicted: Any, target: str = "target") -> Figure:
             "showlegend": False, "xaxis": "x2", "yaxis": "y2", "hovertemplate": "%{x:.4g}: %{y}",
         },
     ]  # fmt: skip
-    more = f", 1 in {stride} as a point" if stride > 1 else ""
-    title = (
-        f"MAE {figure(mae)}, RMSE {figure(rmse)}, mean {figure(float(left.mean()), 3)} · "
-        f"{len(left):,} test rows{more}"
+    more = tr(", 1 in {stride} as a point", stride=stride) if stride > 1 else ""
+    title = tr(
+        "MAE {mae}, RMSE {rmse}, mean {mean} · {rows} test rows{more}",
+        mae=figure(mae),
+        rmse=figure(rmse),
+        mean=figure(float(left.mean()), 3),
+        rows=f"{len(left):,}",
+        more=more,
     )
     return Figure(
         data,
         layout(
             title, height=420, hovermode="closest", bargap=0,
-            xaxis=axis(f"predicted {text(target)}", domain=[0, width], anchor="y"),
-            yaxis=axis("residual (true - predicted)", anchor="x"),
-            xaxis2=axis("residual", domain=[width + GAP, 1], anchor="y2"),
-            yaxis2=axis("rows", anchor="x2"),
+            xaxis=axis(tr("predicted {name}", name=text(target)), domain=[0, width], anchor="y"),
+            yaxis=axis(tr("residual (true - predicted)"), anchor="x"),
+            xaxis2=axis(tr("residual"), domain=[width + GAP, 1], anchor="y2"),
+            yaxis2=axis(tr("rows"), anchor="x2"),
         ),
         {"true": true.tolist(), "predicted": predicted.tolist(), "residual": left.tolist()},
     )  # fmt: skip
@@ -499,21 +535,22 @@ def penalties(
     at, value = np.asarray(penalty, np.float64)[order], np.asarray(loss, np.float64)[order]
     if len(at) < 2 or len(at) != len(value) or (at <= 0).any():
         raise InputError("a path has two penalties or more, each above 0, with a loss each")
-    word = "out-of-fold" if folds else "validation"
     several = coefficients is not None
     width = (1 - GAP) / 2 if several else 1.0
+    called = tr("out-of-fold loss") if folds else tr("validation loss")
     data: list[Json] = [
         {
-            "type": "scatter", "mode": "lines+markers", "name": f"{word} loss", "x": short(at),
+            "type": "scatter", "mode": "lines+markers", "name": called, "x": short(at),
             "y": short(value), "line": {"color": color(0), "width": 2}, "showlegend": False,
             "marker": {"color": color(0), "size": 7}, "xaxis": "x", "yaxis": "y",
             "hovertemplate": "penalty %{x:.3g}: %{y:.5g}",
         }
     ]  # fmt: skip
-    title = f"Loss by penalty, {len(at)} penalties"
+    title = tr("Loss by penalty, {count} penalties", count=len(at))
     mark = at == chosen if chosen is not None else np.zeros(len(at), bool)
     if mark.any():
-        title += f" · the star: {figure(float(chosen or 0))}, chosen by {word} loss"
+        star = figure(float(chosen or 0))
+        title += tr(" · the star: {number}, chosen by {loss}", number=star, loss=called)
         data.append(
             {
                 "type": "scatter", "mode": "markers", "x": short(at[mark]), "y": short(value[mark]),
@@ -524,8 +561,8 @@ def penalties(
     scale = {"type": "log", "exponentformat": "power", "dtick": 1}
     figure_layout = layout(
         title, height=380, hovermode="closest",
-        xaxis=axis("penalty", domain=[0, width], anchor="y", **scale),
-        yaxis=axis(f"{word} loss", anchor="x"),
+        xaxis=axis(tr("penalty"), domain=[0, width], anchor="y", **scale),
+        yaxis=axis(called, anchor="x"),
     )  # fmt: skip
     columns: dict[str, list[Any]] = {
         "penalty": at.tolist(), "loss": value.tolist(), "chosen": mark.tolist(),
@@ -533,8 +570,8 @@ def penalties(
     if coefficients is not None:
         own = np.asarray(coefficients, np.float64)[order]
         most = np.argsort(-np.abs(own).max(0), kind="stable")[:MAX_BARS]
-        figure_layout["xaxis2"] = axis("penalty", domain=[width + GAP, 1], anchor="y2", **scale)
-        figure_layout["yaxis2"] = axis("coefficient per deviation", anchor="x2")
+        figure_layout["xaxis2"] = axis(tr("penalty"), domain=[width + GAP, 1], anchor="y2", **scale)
+        figure_layout["yaxis2"] = axis(tr("coefficient per deviation"), anchor="x2")
         data += [
             {
                 "type": "scatter", "mode": "lines", "name": text(names[column]), "x": short(at),
@@ -581,24 +618,29 @@ def intervals(levels: Sequence[Mapping[str, Any]], unit: str = "") -> Figure:
         },
     ]  # fmt: skip
     what = (
-        "mean width" + (f" ({text(unit)})" if unit else "")
+        tr("mean width") + (f" ({text(unit)})" if unit else "")
         if key == "width"
-        else ("mean number of classes")
+        else tr("mean number of classes")
     )
     over = note(
-        "below the dotted line: too narrow", x=1, y=start, xref="x", yref="y", xanchor="right",
+        tr("below the dotted line: too narrow"), x=1, y=start, xref="x", yref="y", xanchor="right",
         yanchor="bottom", font={"size": 10},
     )  # fmt: skip
     return Figure(
         data,
         {
             **layout(
-                f"Each half of the test rows judged by {'sets' if key == 'size' else 'intervals'} "
-                "that the other half calibrates",
+                tr("Each half of the test rows judged by sets that the other half calibrates")
+                if key == "size"
+                else tr(
+                    "Each half of the test rows judged by intervals that the other half calibrates"
+                ),
                 height=380,
-                xaxis=axis("level asked for", domain=[0, width], anchor="y", range=[start, 1.005]),
-                yaxis=axis("share that is inside", anchor="x", range=[start, 1.005]),
-                xaxis2=axis("level asked for", domain=[width + GAP, 1], anchor="y2"),
+                xaxis=axis(
+                    tr("level asked for"), domain=[0, width], anchor="y", range=[start, 1.005]
+                ),
+                yaxis=axis(tr("share that is inside"), anchor="x", range=[start, 1.005]),
+                xaxis2=axis(tr("level asked for"), domain=[width + GAP, 1], anchor="y2"),
                 yaxis2=axis(what, anchor="x2", rangemode="tozero"),
             ),
             "annotations": [over],

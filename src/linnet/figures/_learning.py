@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+from linnet.core.language import tr
 from linnet.errors import InputError
 from linnet.figures._style import Json, axis, color, layout, numbers, short
 from linnet.figures.figure import Figure
@@ -37,17 +38,23 @@ def learning_curve(
         raise InputError("the learning curve has no points")
     classifies = score == "accuracy"
     titles = {
-        "loss": "log loss (nats)" if classifies else "loss (half the squared error)",
-        "score": "accuracy (%)" if classifies else "RMSE (unit of the target)",
+        "loss": tr("log loss (nats)") if classifies else tr("loss (half the squared error)"),
+        "score": tr("accuracy (%)") if classifies else tr("RMSE (unit of the target)"),
     }
     rows = sorted({int(point["rows"]) for name in shown for point in points[name]})
     ticks = {"tickvals": rows, "ticktext": [f"{number:,}" for number in rows]}
-    title = f"{valid_rows:,} validation rows, 95 % intervals"
+    told = {"rows": f"{valid_rows:,}"}
+    title = tr("{rows} validation rows, 95 % intervals", **told)
     if interval is not None:
-        word = "groups" if interval["by"] == "group" else "blocks of time"
-        title += f" over {interval['units']:,} {word}"
+        told["count"] = f"{interval['units']:,}"
         if interval["units"] == 1:
-            title = f"{valid_rows:,} validation rows of one group or time: no intervals"
+            title = tr(
+                "{rows} validation rows of one group or time: no intervals", rows=told["rows"]
+            )
+        elif interval["by"] == "group":
+            title = tr("{rows} validation rows, 95 % intervals over {count} groups", **told)
+        else:
+            title = tr("{rows} validation rows, 95 % intervals over {count} blocks of time", **told)
     figure_layout = layout(title, height=420, hovermode="closest")
     width = (1 - GAP) / 2
     data: list[Json] = []
@@ -55,7 +62,7 @@ def learning_curve(
         end, left = ("", 0.0) if panel == 0 else ("2", width + GAP)
         unit = 100.0 if key == "score" and classifies else 1.0
         figure_layout[f"xaxis{end}"] = axis(
-            "training rows", domain=[left, left + width], anchor=f"y{end}", type="log",
+            tr("training rows"), domain=[left, left + width], anchor=f"y{end}", type="log",
             **ticks,
         )  # fmt: skip
         figure_layout[f"yaxis{end}"] = axis(titles[key], anchor=f"x{end}")

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from linnet.core.language import tr
 from linnet.core.text import figure
 from linnet.errors import InputError
 from linnet.figures._style import CLEAR, GRID, INK, Array, axis, layout, note, short
@@ -135,8 +136,8 @@ def residuals(true: Any, predicted: Any, targets: Sequence[str], row: Any = None
         data,
         layout(
             f"Predicted against true{share}",
-            xaxis=axis(f"true {name}"),
-            yaxis=axis(f"predicted {name}"),
+            xaxis=axis(tr("true {name}", name=name)),
+            yaxis=axis(tr("predicted {name}", name=name)),
             height=460,
         ),
         columns,
@@ -219,7 +220,7 @@ def _sheet(columns: dict[str, list[Any]], pictures: Array, title: str) -> Figure
     return Figure(
         [points, words],
         layout(
-            f"{text(title, 200)}: true → predicted, probability",
+            tr("{title}: true → predicted, probability", title=text(title, 200)),
             images=images,
             xaxis={**hidden, "range": [0, across], "constrain": "domain"},
             yaxis={**hidden, "range": [-step * down, 0.05], "scaleanchor": "x"},
@@ -235,7 +236,7 @@ def _table(columns: dict[str, list[Any]], more: dict[str, list[Any]], title: str
     shown = dict(list(more.items())[:MAX_COLUMNS])
     hidden = len(more) - len(shown)
     parts = {**columns, **{f"{name} " if name in columns else name: v for name, v in shown.items()}}
-    title += f" ({hidden} more columns are in the numbers)" if hidden else ""
+    title += tr(" ({count} more columns are in the numbers)", count=hidden) if hidden else ""
     cells = [[text(_shown(value), 60) for value in values] for values in parts.values()]
     style = {"line": {"color": GRID}, "fill": {"color": CLEAR}, "align": "left"}
     table = {

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from linnet.core.language import tr
 from linnet.errors import InputError
 from linnet.figures._style import DIVERGING, Array, axis, color, layout, note, short
 from linnet.figures.figure import Figure
@@ -55,7 +56,7 @@ def templates(weight: Any, names: Sequence[Any], title: str = "Weights") -> Figu
     if count > most:
         size = np.square(weight).sum((1, 2, 3))
         shown = np.argsort(-size, kind="stable")[:most]
-        title += f", the {most} largest of {count:,}"
+        title += tr(", the {most} largest of {count}", most=most, count=f"{count:,}")
     suffixes = CHANNELS.get(channels) or tuple(f", channel {i}" for i in range(channels))
     tiles = [
         (text(names[i], 17 - len(suffix)) + suffix, _blocks(weight[i, channel]))
@@ -87,7 +88,7 @@ def templates(weight: Any, names: Sequence[Any], title: str = "Weights") -> Figu
         "zmax": full,
         "colorscale": DIVERGING,
         "colorbar": {
-            "title": {"text": "weight", "side": "top"}, "thickness": 10, "orientation": "h",
+            "title": {"text": tr("weight"), "side": "top"}, "thickness": 10, "orientation": "h",
             "x": 0, "xanchor": "left", "len": 0.5, "nticks": 5,
             "y": 0, "yanchor": "top", "outlinewidth": 0,
         },
@@ -134,7 +135,7 @@ def coefficients(
         "coefficient": weight[:, order].ravel().tolist(),
     }
     if len(order) > MAX_BARS:
-        title += f", the {MAX_BARS} largest of {len(order):,}"
+        title += tr(", the {most} largest of {count}", most=MAX_BARS, count=f"{len(order):,}")
         order = order[:MAX_BARS]
     kept = weight[:, order]
     places = list(range(len(order)))
@@ -176,7 +177,7 @@ def coefficients(
                 "zmid": 0,
                 "zmax": full,
                 "colorscale": DIVERGING,
-                "colorbar": {"title": {"text": "coefficient"}, "thickness": 12},
+                "colorbar": {"title": {"text": tr("coefficient")}, "thickness": 12},
                 "hovertemplate": "%{y}<br>%{x}<br>%{z:.4g}<extra></extra>",
             }
         ]
@@ -189,7 +190,7 @@ def coefficients(
     return Figure(
         data,
         layout(
-            text(title, 200), xaxis=across, yaxis=axis("column", **ticks), height=height,
+            text(title, 200), xaxis=across, yaxis=axis(tr("column"), **ticks), height=height,
             barmode="overlay",
         ),
         whole,

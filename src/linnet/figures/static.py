@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import html
 import warnings
+from functools import cache
 from importlib import import_module
 from io import BytesIO
 from typing import Any, Protocol
@@ -41,6 +42,21 @@ class Drawable(Protocol):
     def layout(self) -> Json: ...
 
 
+CHINESE = (
+    "Noto Sans CJK SC", "Source Han Sans SC", "WenQuanYi Micro Hei", "WenQuanYi Zen Hei",
+    "PingFang SC", "Hiragino Sans GB", "Microsoft YaHei", "SimHei",
+)  # fmt: skip
+"""Fonts with Chinese letters, which matplotlib's own lacks."""
+
+
+@cache
+def _chinese() -> tuple[str, ...]:
+    """The first of these fonts that is installed."""
+    manager = import_module("matplotlib.font_manager").fontManager
+    installed = set(manager.get_font_names())
+    return next(((name,) for name in CHINESE if name in installed), ())
+
+
 def draw(figure: Drawable, kind: str) -> bytes:
     """The figure as "png", "svg" or "pdf"; raises if matplotlib is missing."""
     try:
@@ -53,7 +69,7 @@ def draw(figure: Drawable, kind: str) -> bytes:
         ) from error
     out = BytesIO()
     look = {
-        "font.family": "sans-serif",
+        "font.family": ["sans-serif", *_chinese()],
         "font.size": 9,
         "text.color": DARK,
         "axes.labelcolor": DARK,

@@ -8,13 +8,27 @@ from typing import TYPE_CHECKING, Any
 
 from linnet.core import files
 from linnet.core.html import Html, join, tag
+from linnet.core.language import tr
 from linnet.core.text import figure, stem
 from linnet.data.table import LeftOut, Warned
 from linnet.errors import WorkError
 from linnet.figures import Figure
+from linnet.figures._association import (
+    MAX_SHOWN,
+    Association,
+    absent,
+    associations,
+    described,
+    target_bars,
+    with_target,
+)
+from linnet.figures._data import Variable
 from linnet.runs.directory import ROOT
 from linnet.show.report.document import Document
 from linnet.show.report.html import shown, table
+
+MAX_DESCRIBED = 2_000
+"""The most columns whose mean and quartiles are told."""
 
 if TYPE_CHECKING:
     from linnet.insight.checks.finding import Finding
@@ -34,26 +48,31 @@ def write(
     make: Callable[[], Figure],
     findings: Sequence[Finding],
     out: Path,
+    *,
+    columns: Sequence[Variable] = (),
+    target: Variable | None = None,
 ) -> None:
-    """Write the page. ``facts`` is the output of ``linnet data show``; ``make`` returns the figure.
+    """Write the page. ``facts`` is the output of ``linnet data show``; ``make`` returns the figure
+    of the distributions. ``columns`` and ``target`` are described, and compared with each other.
 
     Raises ``WorkError`` if the page cannot be written.
     """
     document = Document()
     document.numbers = dict(facts)
-    parts = [
+    top = [
         tag("h1", facts["name"]),
         tag("p", "; ".join(_summary(facts))),
         _list("", [str(one) for one in findings if one.severity != "note"], class_="reasons"),
-        document.figure("Distributions", make),
     ]
+    found = with_target(columns, target) if target is not None and columns else {}
+    parts = [document.figure("Distributions", make)]
     if "counts" in facts:
         total = sum(facts["counts"]) or 1
         rows = [
             [str(label), count, f"{100 * count / total:.2f} %"]
             for label, count in zip(facts["classes"], facts["counts"], strict=True)
         ]
-        parts += [tag("h2", "Classes"), table(["class", "rows", "share"], rows)]
+        parts += [document.head(tr("Classes")), table(["class", "rows", "share"], rows)]
     elif "task" in facts:
         targets = [
             (name, low, high, _mean(mean, deviation), deviation)
@@ -66,16 +85,17 @@ def write(
             )
         ]
         heads = ["target", "from", "to", "mean", "deviation"]
-        parts += [tag("h2", "Target"), table(heads, targets)]
-    if "table" in facts:
-        parts += [tag("h2", "Columns"), _columns(facts)]
+        parts += [document.head(tr("Target")), table(heads, targets)]
+    if "table" in facts or columns:
+        parts += [document.head(tr("Columns")), _columns(facts, columns, found)]
+    parts += _together(document, columns, found, target)
     notes = [str(one) for one in findings if one.severity == "note"]
     # a finding of the doctor says the same, with the reason
     notes += [
         note for note in facts["notes"] if not (findings and isinstance(note, (LeftOut, Warned)))
     ]
-    parts.append(_list("Notes", notes))
-    page = document.page(str(facts["name"]), tag("section", *parts))
+    parts.append(_list(tr("Notes"), notes))
+    page = document.page(str(facts["name"]), tag("section", *top, document.contents(), *parts))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -107,24 +127,55 @@ def _mean(mean: float, deviation: float) -> float:
     return 0.0 if abs(mean) < 1e-12 * deviation else mean
 
 
-def _columns(facts: Mapping[str, Any]) -> Html:
-    """Every column of a table, as ``linnet data show`` prints it."""
+def _columns(
+    facts: Mapping[str, Any], columns: Sequence[Variable], found: Mapping[str, Association]
+) -> Html:
+    """Every column of a table, as ``linnet data show`` prints it, with its mean, its quartiles and
+    how it goes with the target."""
 
-    def value(found: Any) -> str:
-        return figure(found, 6) if isinstance(found, float) else str(shown(found))
+    def value(one: Any) -> str:
+        return figure(one, 6) if isinstance(one, float) else str(shown(one))
 
-    rows = [
-        [
-            column["name"],
-            "target" if column["name"] in facts.get("targets", ()) else column["kind"],
-            column["missing"],
-            column["distinct"],
-            " to ".join(map(value, column["range"])) if column["range"] else None,
-            ", ".join(map(value, column["examples"])),
-        ]
-        for column in facts["table"]
-    ]
-    return table(["column", "kind", "missing", "distinct", "range", "examples"], rows, blocks=True)
+    by_name = {one.name: one for one in columns[:MAX_DESCRIBED]}
+    every = facts.get("table") or [{"name": name, "kind": "number"} for name in by_name]
+    more = [tr("mean"), tr("quartiles and median"), tr("zeros")]
+    more += [tr("with the target")] if found else []
+    rows = []
+    for column in every:
+        name = column["name"]
+        own = described(by_name[name], found.get(name)) if name in by_name else [None] * 4
+        own[1] = None if own[1] is None else " · ".join(map(figure, own[1]))
+        first = [name, "target" if name in facts.get("targets", ()) else column["kind"]]
+        if "table" in facts:
+            ends = " to ".join(map(value, column["range"])) if column["range"] else None
+            first += [column["missing"], column["distinct"], ends]
+        last = [", ".join(map(value, column["examples"]))] if "table" in facts else []
+        rows.append([*first, *own[: len(more)], *last])
+    heads = ["column", "kind"]
+    heads += ["missing", "distinct", "range"] if "table" in facts else []
+    return table([*heads, *more, *(["examples"] if "table" in facts else [])], rows, blocks=True)
+
+
+def _together(
+    document: Document,
+    columns: Sequence[Variable],
+    found: Mapping[str, Association],
+    target: Variable | None,
+) -> list[Html]:
+    """How the columns go with the target and with each other, and where values are missing."""
+    if not columns:
+        return []
+    parts: list[Html] = []
+    if target is not None:
+        title = tr("Which columns go with the target?")
+        parts.append(document.figure(title, lambda: target_bars(dict(found), target.name)))
+    strongest = sorted(columns, key=lambda one: -abs(found[one.name].value) if one.name in found
+                       and found[one.name].value == found[one.name].value else 0)  # fmt: skip
+    some = strongest if len(columns) > MAX_SHOWN else list(columns)
+    if len(columns) > 1:
+        title = tr("Which columns go together?")
+        parts.append(document.figure(title, lambda: associations(some)))
+    return [*parts, document.figure(tr("What is missing?"), lambda: absent(columns))]
 
 
 def _list(title: str, items: Sequence[str], **attributes: str) -> Html:

@@ -78,7 +78,9 @@ class Document:
             picture = base64.b64encode(_small(draw(figure, "png"))).decode()
             source = f"data:image/png;base64,{picture}"
             kind = None if figure.layout.get("images") else "chart"
-            return join([head, scroll(tag("img", src=source, alt=title, class_=kind), "drawn")])
+            return join(
+                [head, scroll(tag("img", src=source, alt=title, class_=kind), "drawn", title)]
+            )
         self._figures.append({**figure.plain(), "config": CONFIG})
         number = len(self._figures) - 1
         changes = [

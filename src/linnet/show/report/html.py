@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from linnet.core.html import Html, tag
+from linnet.core.language import tr
 from linnet.core.text import cell, numeric
 
 SHORT = 40
@@ -50,8 +51,9 @@ def table(
         )
         for row in cells
     ]
-    whole = tag("table", tag("thead", tag("tr", *head)), tag("tbody", *body))
-    return scroll(whole, "blocks" if blocks else "")
+    top = tag("thead", tag("tr", *head)) if any(headings) else Html()
+    label = ", ".join(str(heading) for heading in headings[:3] if heading)
+    return scroll(tag("table", top, tag("tbody", *body)), "blocks" if blocks else "", label)
 
 
 def _bar(value: Any) -> Html:
@@ -60,9 +62,13 @@ def _bar(value: Any) -> Html:
     return tag("span", class_="share", style=f"width:{3 * value:.2f}rem")
 
 
-def scroll(inner: Html, kind: str = "") -> Html:
-    """A box that scrolls if its content is wider than the screen; a shadow shows that it does."""
-    return tag("div", inner, class_=f"scroll {kind}".strip())
+def scroll(inner: Html, kind: str = "", label: str = "") -> Html:
+    """A box that scrolls if its content is wider or higher than it; a shadow shows that it does.
+    The keyboard reaches it, and ``label`` says what it is."""
+    name = label or tr("table")
+    return tag(
+        "div", inner, class_=f"scroll {kind}".strip(), tabindex=0, role="group", aria_label=name
+    )
 
 
 def _kind(value: Any) -> str | None:

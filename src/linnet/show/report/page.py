@@ -42,7 +42,7 @@ MAX_COLUMNS = 20
 """The most columns of a table that are shown beside a mistake."""
 
 MAX_MISTAKES, LEAST_MISTAKES = 96, 36
-"""The most mistakes in a report, and in a static one."""
+"""The most mistakes in a report; and in a static one, or of numbers."""
 
 MAX_SHEET_BYTES = 100 << 10
 """The most bytes for the pictures of mistakes in a static report; if there are more, they are
@@ -185,7 +185,7 @@ class Page(Document):
             tag("h1", tr("Comparison")),
             _best(runs),
             self.head(tr("What differs")),
-            table(["", *runs], rows)
+            table([tr("setting"), *runs], rows)
             if rows
             else tag("p", tr("Nothing: the recipes are the same.")),
             self.figure(tr("Curves"), lambda: curves(every, smoothing=SMOOTHING, titles=titles)),
@@ -195,7 +195,8 @@ class Page(Document):
         """The mistakes of the chosen model: pictures, or rows of a table."""
         head = self.head(title)
         try:
-            figure = run.mistakes(count=MAX_MISTAKES if not self.static else LEAST_MISTAKES)
+            many = not self.static and "accuracy" in run.metrics["models"][run.chosen]["test"]
+            figure = run.mistakes(count=MAX_MISTAKES if many else LEAST_MISTAKES)
         except LinnetError as error:
             return join([head, tag("p", str(error), class_="none")])
         if not figure.columns["row"]:
@@ -289,7 +290,7 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
                 _log_loss(test),
                 held,
                 valid.get("loss"),
-                stopped(fit),
+                stopped(fit, short=True),
                 tr("{seconds} s", seconds=f"{fit['seconds']:.1f}"),
             ]
         )
@@ -352,8 +353,8 @@ def _pairs(metrics: Mapping[str, Any], history: History) -> Html:
             ]
         )
     mcnemar = comparisons[0].get("test", "McNemar") == "McNemar"
-    p = tr("p (McNemar)") if mcnemar else tr("p (paired t)")
-    heads = [tr("pair"), tr("difference"), p, tr("result")]
+    test = tr("p (McNemar)") if mcnemar else tr("p (paired t)")
+    heads = [tr("pair"), tr("difference"), test, tr("result")]
     words = correction(comparisons)
     note = tag("p", words, class_="none") if words else Html()
     return join([table(heads, rows, blocks=True), note])
@@ -454,7 +455,7 @@ def _confusion(test: dict[str, Any]) -> Html:
     words = tr(
         "Test rows by true class (down) and predicted one (across); share of the true class."
     )
-    return join([tag("p", words, class_="none"), scroll(inner)])
+    return join([tag("p", words, class_="none"), scroll(inner, label=tr("Confusion matrix"))])
 
 
 def _sheet(figure: Figure, sources: list[str]) -> Html:

@@ -17,6 +17,7 @@ from linnet.core.files import Place
 from linnet.core.history import Fit, History, drop_undone
 from linnet.core.language import tr
 from linnet.errors import LinnetError
+from linnet.insight.stopping import stopped
 from linnet.runs import archive, directory, events, query
 from linnet.show.view import windows
 from linnet.show.view.series import MAX_LETTERS, Bounded, Key, Series, number, shortened
@@ -332,6 +333,8 @@ class Follower:
             given = {key: value for key, value in scores.items() if isinstance(value, dict)}
             if isinstance(test := given.get("test"), dict) and "confusion" in test:
                 given["test"] = {**test, **_matrix(test)}
+            if isinstance(fit := given.get("fit"), dict) and "reason" in fit:
+                given["fit"] = {**fit, "reason": stopped(fit, short=True)}
             models[name] = given
         return {
             "id": self.id,
@@ -416,11 +419,12 @@ def _numbers(values: Mapping[str, Any] | None) -> dict[str, float]:
 
 
 def _best(fit: Fit) -> dict[str, float]:
-    """The scores with the lowest validation loss, without the start; empty if there are none. Those
-    of one member of a mean are not the model's."""
+    """The scores with the lowest validation loss, without the start unless nothing followed (the
+    constant); empty if there are none. Those of one member of a mean are not the model's."""
     if fit.best is not None and fit.best.member is not None:
         return {}
-    scores = _numbers(fit.best.valid) if fit.best is not None and fit.best.step else {}
+    counts = fit.best is not None and (fit.best.step or fit.end is not None)
+    scores = _numbers(fit.best.valid) if fit.best is not None and counts else {}
     return scores if "loss" in scores else {}
 
 

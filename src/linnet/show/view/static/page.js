@@ -656,7 +656,7 @@ function drawScores(run) {
   const tests = Array.isArray(comparisons) ? comparisons : [];
   const told = tests.map((found) => {
     const [one, other] = found.pair.map((name) => titles[name] || name);
-    const why = found.significant ? "" : t("; not shown to differ: {why}", { why: found.why || t("may be chance") });
+    const why = found.significant ? "" : t("; not shown to differ: {why}", { why: found.why ? t(found.why) : t("may be chance") });
     const p = isNumber(found.p_adjusted) ? found.p_adjusted : found.p_value;
     if (Array.isArray(found.only_right)) {
       return t("{one} against {other}: right alone on {first} and {second} rows; {test} {chance}", { one, other, first: whole(found.only_right[0]), second: whole(found.only_right[1]), test: found.test, chance: chance(p) }) + why;
@@ -670,7 +670,7 @@ function drawScores(run) {
   const held = names.some((name) => (models[name].valid || {}).by === "folds") ? t("out of fold") : t("validation, at its best");
   const by = { folds: t("★ chosen by out-of-fold loss"), validation: t("★ chosen by validation loss") }[(choice || {}).by];
   fill("scores", names.length ? [el("h2", {}, t("The models")),
-    scroll(table([t("model"), ...(tested ? [folds ? t("{folds} folds (95 % interval)", { folds }) : t("test (95 % interval)"), ""] : []), el("th", { scope: "col", class: aside }, held), t("fitted in"), t("stopped because")], rows), t("scores")),
+    scroll(table([t("model"), ...(tested ? [folds ? t("{folds} folds (95 % interval)", { folds }) : t("test (95 % interval)"), t("interval")] : []), el("th", { scope: "col", class: aside }, held), t("fitted in"), t("stopped because")], rows), t("scores")),
     ...told.map((text) => el("p", { class: "quiet", dir: "auto" }, text)),
     chosen ? el("p", { class: "quiet" }, `${by || t("★ chosen as the first model")}; ${t("a model's name shows it in the panels below")}`) : null] : []);
 }
@@ -708,7 +708,7 @@ function drawConfusion(run, test) {
     const told = t("true {true}, predicted {predicted}: {count} rows, {share}", { true: names[i], predicted: names[j], count: whole(count), share: percent(share, 1) });
     return el("td", {
       role: "gridcell", tabindex: -1, "aria-selected": String(Boolean(selected)), "data-i": i, "data-j": j,
-      "aria-label": told, title: told,
+      title: told,
       style: { background: alpha ? `rgb(var(--${i === j ? "cell" : "wrong"}) / ${alpha.toFixed(3)})` : "" },
     }, count ? [whole(count), el("small", {}, percent(share, share < 0.1 ? 1 : 0))] : "");
   })));
@@ -803,7 +803,7 @@ function drawSpent(run) {
       el("td", {}, el("div", { class: "parts", "aria-hidden": "true" }, PARTS.map(([key], i) => el("i", { style: { width: `${100 * share(key)}%`, background: page.colors[i] } })))),
       ...PARTS.map(told)];
   });
-  const heads = [t("model"), "", ...PARTS.map(([, text], i) => el("th", { scope: "col", class: "n" }, text, el("span", { class: "swatch", style: { background: page.colors[i] } })))];
+  const heads = [t("model"), t("shares"), ...PARTS.map(([, text], i) => el("th", { scope: "col", class: "n" }, text, el("span", { class: "swatch", style: { background: page.colors[i] } })))];
   const made = rows.length ? [el("h3", {}, t("Where the time went")), scroll(table(heads, rows), t("Where the time went"))] : [];
   $("spent").replaceChildren(...made);
   if (rows.length) $("steps").hidden = false;
