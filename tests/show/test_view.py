@@ -1160,8 +1160,8 @@ def test_a_browser_shows_scores_and_what_differs_in_long_names(
     assert ("more lines than colours" in seen.page.inner_text("#strokes")) == (len(COLORS) < 14)
     seen.page.set_viewport_size({"width": 390, "height": 844})
     row = "document.querySelector('#table tbody tr')"
-    seen.wait(f"{row}.children[2].textContent === '50.00 % validation'")
-    right = seen.page.evaluate(f"{row}.children[2].getBoundingClientRect().right")
+    seen.wait(f"{row}.children[3].textContent === '50.00 % validation'")
+    right = seen.page.evaluate(f"{row}.children[3].getBoundingClientRect().right")
     assert right <= 390 and seen.page.evaluate(f"{row}.offsetHeight") < 120
     assert seen.quiet(site), (seen.complaints, seen.asked)
 
