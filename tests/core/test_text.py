@@ -139,3 +139,15 @@ def test_numbers_and_percentages_stand_right() -> None:
         assert numeric(value)
     for other in (True, None, "", " %", "5", "a %", "accuracy 5.00 %", "loss 0.1, 5 %", [1]):
         assert not numeric(other)
+
+
+def test_chinese_is_broken_between_characters_and_not_before_a_mark() -> None:
+    text = "没有证据表明多层感知机优于线性模型：在30个测试样本上，准确率（93.33 %）。"
+    lines = wrapped(text, 20)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    assert all(columns(line) <= 20 for line in lines) and len(lines) == 4
+    assert not any(line[0] in "，。；：、）%" or line[-1] == "（" for line in lines)
+    assert wrapped("a/long/path/that/has/no/space ok", 10) == [
+        "a/long/path/that/has/no/space",
+        "ok",
+    ]

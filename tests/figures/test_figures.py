@@ -509,7 +509,7 @@ def test_of_many_classes_those_with_errors_are_shown() -> None:
     check(figure)
     names = figure.layout["xaxis"]["ticktext"]
     assert len(names) == 60 and {"class 250", "class 17"} <= set(names)
-    assert "60 classes with the most errors, of 300" in figure.title
+    assert "60 classes with the most errors of 300" in figure.title
     assert sum(figure.columns["rows"]) == matrix.sum()
     assert "texttemplate" not in figure.data[0]
 

@@ -35,7 +35,8 @@ def show(run: "Run") -> None:
     held = tr("out of fold") if by_folds(metrics) else tr("validation")
     print_table([tr("model"), held, tested, tr("fitted in")], rows)
     say(run.verdict)
-    say(f"* {words(metrics.get('choice') or {})}: {metrics['chosen']}")
+    how = words(metrics.get("choice") or {})
+    say(tr("* {how}: {model}", how=how, model=metrics["chosen"]))
     for name, scores in beside.items():
         if "why" in scores:
             say(tr("note: no yardstick ({name}): {why}", name=name, why=scores["why"]))

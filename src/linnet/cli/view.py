@@ -1,12 +1,13 @@
 """``linnet view``."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from linnet.cli._output import Lang, command
-from linnet.core.language import tr
+from linnet.core.language import VARIABLE, current, tr
 from linnet.core.text import say
 from linnet.errors import InputError
 
@@ -35,6 +36,7 @@ def view(
     from linnet.show.view.launch import address_of, bind, token_of
     from linnet.show.view.server import serve
 
+    os.environ[VARIABLE] = current()  # the server's threads speak it too
     root = runs.resolve()
     with bind(root, port) as listener:
         token = token_of(root, listener.getsockname()[1])

@@ -16,6 +16,11 @@ from linnet.errors import printable
 WIDTH = 80
 """The columns of a terminal that does not say how many it has."""
 
+CHINESE = re.compile(
+    r"(?<=[\u3001-\u9fff\uff00-\uffef])(?<!（)(?![，。；：、？！）％]|$)|(?<=\w)(?=[（\u4e00-\u9fff])"
+)
+"""Where a line of Chinese may end: after a character that is no opening bracket, and before one."""
+
 WHOLE = 1e12
 """Numbers from a thousand to this are shown as whole numbers, larger ones as powers of ten."""
 
@@ -49,18 +54,19 @@ def width_of(stream: IO[str]) -> int:
 
 def wrapped(text: str, width: int, indent: int = 0) -> list[str]:
     """``text`` in lines of at most ``width`` columns of a terminal, broken between words, but not
-    before a %; lines after the first begin with ``indent`` spaces.
+    before a %; lines after the first begin with ``indent`` spaces. Chinese is broken between
+    characters, but not before a mark that ends something.
 
     A longer word, such as an address or a path, has a line of its own, and is not broken.
     """
     lines, line = [], ""
-    words = re.split(" (?!%)", text.lstrip(" "))
+    words = [CHINESE.split(word) for word in re.split(" (?!%)", text.lstrip(" "))]
     start = text[: len(text) - len(text.lstrip(" "))]
-    for word in words:
-        longer = f"{line} {word}" if line else f"{start}{word}"
+    for between, part in ((" " * (n == 0), part) for word in words for n, part in enumerate(word)):
+        longer = f"{line}{between}{part}" if line else f"{start}{part}"
         if line and columns(longer) > width:
             lines.append(line)
-            longer = f"{start}{word}"
+            longer = f"{start}{part}"
         line, start = longer, " " * min(indent, width // 2)
     return [*lines, line]
 

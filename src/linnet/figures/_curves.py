@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from linnet.core.language import tr
+from linnet.core.language import marked, tr
 from linnet.errors import InputError
 from linnet.figures._style import CLEAR, GRID, INK, Array, Json, axis, color, layout, numbers, short
 from linnet.figures.colors import COLORS
@@ -52,7 +52,10 @@ DASHES = (("solid", "dash"), ("dot", "dashdot"))
 """The line styles of training and validation: for the first use of a colour, and for the next."""
 
 PARTS = {"train": "training", "valid": "validation"}
-TITLES = {"epoch": "epoch", "step": "step", "time": "time (s)", "penalty": "penalty"}
+TITLES = {
+    "epoch": marked("epoch"), "step": marked("step"), "time": marked("time (s)"),
+    "penalty": marked("penalty"),
+}  # fmt: skip
 
 
 def curves(
@@ -121,7 +124,7 @@ def curves(
         left, end = index * (width + GAP), panel.end
         logged = {"type": "log", "exponentformat": "power"} if kind == "penalty" else {}
         figure_layout[f"xaxis{end}"] = axis(
-            TITLES[kind], domain=[left, left + width], anchor=f"y{end}", hoverformat=".4~g",
+            tr(TITLES[kind]), domain=[left, left + width], anchor=f"y{end}", hoverformat=".4~g",
             **logged,
         )  # fmt: skip
         scaled = panel.logarithmic(own, asked=log)
@@ -489,7 +492,9 @@ def _star(
     epochs = () if curve.solved else curve.valid.get("epoch", ())
     epoch = epochs[best] if best < len(epochs) else None
     known = curve.penalties().get(curve.valid["step"][best])
-    words = f"epoch {epoch}" if epoch else f"step {curve.valid['step'][best]}"
+    words = tr("epoch {epoch}", epoch=epoch)
+    if not epoch:
+        words = tr("step {step}", step=curve.valid["step"][best])
     words = f"penalty {known:g}" if known is not None else words
     return [
         {

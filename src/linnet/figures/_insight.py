@@ -535,21 +535,22 @@ def penalties(
     at, value = np.asarray(penalty, np.float64)[order], np.asarray(loss, np.float64)[order]
     if len(at) < 2 or len(at) != len(value) or (at <= 0).any():
         raise InputError("a path has two penalties or more, each above 0, with a loss each")
-    word = "out-of-fold" if folds else "validation"
     several = coefficients is not None
     width = (1 - GAP) / 2 if several else 1.0
+    called = tr("out-of-fold loss") if folds else tr("validation loss")
     data: list[Json] = [
         {
-            "type": "scatter", "mode": "lines+markers", "name": f"{word} loss", "x": short(at),
+            "type": "scatter", "mode": "lines+markers", "name": called, "x": short(at),
             "y": short(value), "line": {"color": color(0), "width": 2}, "showlegend": False,
             "marker": {"color": color(0), "size": 7}, "xaxis": "x", "yaxis": "y",
             "hovertemplate": "penalty %{x:.3g}: %{y:.5g}",
         }
     ]  # fmt: skip
-    title = f"Loss by penalty, {len(at)} penalties"
+    title = tr("Loss by penalty, {count} penalties", count=len(at))
     mark = at == chosen if chosen is not None else np.zeros(len(at), bool)
     if mark.any():
-        title += f" · the star: {figure(float(chosen or 0))}, chosen by {word} loss"
+        star = figure(float(chosen or 0))
+        title += tr(" · the star: {number}, chosen by {loss}", number=star, loss=called)
         data.append(
             {
                 "type": "scatter", "mode": "markers", "x": short(at[mark]), "y": short(value[mark]),
@@ -561,7 +562,7 @@ def penalties(
     figure_layout = layout(
         title, height=380, hovermode="closest",
         xaxis=axis(tr("penalty"), domain=[0, width], anchor="y", **scale),
-        yaxis=axis(f"{word} loss", anchor="x"),
+        yaxis=axis(called, anchor="x"),
     )  # fmt: skip
     columns: dict[str, list[Any]] = {
         "penalty": at.tolist(), "loss": value.tolist(), "chosen": mark.tolist(),
@@ -617,20 +618,23 @@ def intervals(levels: Sequence[Mapping[str, Any]], unit: str = "") -> Figure:
         },
     ]  # fmt: skip
     what = (
-        "mean width" + (f" ({text(unit)})" if unit else "")
+        tr("mean width") + (f" ({text(unit)})" if unit else "")
         if key == "width"
-        else ("mean number of classes")
+        else tr("mean number of classes")
     )
     over = note(
-        "below the dotted line: too narrow", x=1, y=start, xref="x", yref="y", xanchor="right",
+        tr("below the dotted line: too narrow"), x=1, y=start, xref="x", yref="y", xanchor="right",
         yanchor="bottom", font={"size": 10},
     )  # fmt: skip
     return Figure(
         data,
         {
             **layout(
-                f"Each half of the test rows judged by {'sets' if key == 'size' else 'intervals'} "
-                "that the other half calibrates",
+                tr("Each half of the test rows judged by sets that the other half calibrates")
+                if key == "size"
+                else tr(
+                    "Each half of the test rows judged by intervals that the other half calibrates"
+                ),
                 height=380,
                 xaxis=axis(
                     tr("level asked for"), domain=[0, width], anchor="y", range=[start, 1.005]

@@ -32,7 +32,7 @@ Kind = Literal[
 ]
 """What a sentence of the verdict is about."""
 
-UNITS = {"group": Groups, "time": Blocks}
+UNITS: dict[str, type[Groups | Blocks]] = {"group": Groups, "time": Blocks}
 """What counts as independent, by how the rows were divided."""
 
 

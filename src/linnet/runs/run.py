@@ -18,7 +18,7 @@ from linnet.core import files, registry
 from linnet.core.events import Plain
 from linnet.core.files import Place
 from linnet.core.history import History, Parts, join
-from linnet.core.language import language
+from linnet.core.language import language, tr
 from linnet.core.text import figure
 from linnet.errors import DataError, InputError, LinnetError, ModelError, printable
 from linnet.fit import artifact
@@ -460,14 +460,17 @@ class Run:
         every = worst(y, prediction, p if classes is not None else None)
         called = self.history().titles().get(name, name)
         chosen = every[: max(count, 0)]
-        number = len(found["row"])
+        told = {"rows": f"{len(found['row']):,}", "model": called}
         if classes is None:
-            title = f"The largest errors of {number:,} test rows, {called}"
+            title = tr("The largest errors of {rows} test rows, {model}", **told)
         elif not len(every):
-            title = f"No mistakes in {number:,} test rows, {called}"
+            title = tr("No mistakes in {rows} test rows, {model}", **told)
         else:
-            share = f"{len(chosen):,} of " if len(chosen) < len(every) else ""
-            title = f"{share}{len(every):,} mistakes in {number:,} test rows, {called}"
+            told["count"] = f"{len(every):,}"
+            title = tr("{count} mistakes in {rows} test rows, {model}", **told)
+            if len(chosen) < len(every):
+                told["shown"] = f"{len(chosen):,}"
+                title = tr("{shown} of {count} mistakes in {rows} test rows, {model}", **told)
         shown: dict[str, Any] = {}
         if len(chosen):
             try:
@@ -521,22 +524,27 @@ class Run:
                 raise ModelError(f"{self.path}: {name} has weights of shape {weight.shape}")
             if picture:
                 shaped = weight.reshape(len(weight), *schema.shape)
-                return templates(shaped, outputs, "Weights of the line, one picture a class")
-            unit = "log-odds" if schema.task == "classification" else "unit of the target"
+                return templates(shaped, outputs, tr("Weights of the line, one picture a class"))
+            unit = tr("unit of the target")
+            if schema.task == "classification":
+                unit = tr("log-odds")
             scaled = manifest.network.get("scale") != "none"
-            unit += " per deviation" if scaled else ""
-            title = "Coefficients of the line"
+            unit = tr("{unit} per deviation", unit=unit) if scaled else unit
+            title = tr("Coefficients of the line")
             if len(outputs) == 1:
-                title += f", for {schema.targets[0]}"
+                title += tr(", for {name}", name=schema.targets[0])
                 title += f" = {outputs[0]}" if schema.task == "classification" else ""
-            title += ", per standard deviation of the column (0/1: from 0 to 1)" if scaled else ""
+            if scaled:
+                title += tr(", per standard deviation of the column (0/1: from 0 to 1)")
             return coefficients(weight, schema.columns, outputs, title, unit)
         units = [f"unit {index}" for index in range(len(weight))]
         shape = schema.shape if weight.ndim == 2 else weight.shape[1:]
         if prod(weight.shape) != len(weight) * prod(shape):
             raise ModelError(f"{self.path}: {name} has weights of shape {weight.shape}")
         return templates(
-            weight.reshape(len(weight), *shape), units, f"First layer's weights of {name}"
+            weight.reshape(len(weight), *shape),
+            units,
+            tr("First layer's weights of {model}", model=name),
         )
 
     def _repr_html_(self) -> str:

@@ -353,8 +353,8 @@ def _pairs(metrics: Mapping[str, Any], history: History) -> Html:
             ]
         )
     mcnemar = comparisons[0].get("test", "McNemar") == "McNemar"
-    p = tr("p (McNemar)") if mcnemar else tr("p (paired t)")
-    heads = [tr("pair"), tr("difference"), p, tr("result")]
+    test = tr("p (McNemar)") if mcnemar else tr("p (paired t)")
+    heads = [tr("pair"), tr("difference"), test, tr("result")]
     words = correction(comparisons)
     note = tag("p", words, class_="none") if words else Html()
     return join([table(heads, rows, blocks=True), note])

@@ -17,6 +17,7 @@ from linnet.core.files import Place
 from linnet.core.history import Fit, History, drop_undone
 from linnet.core.language import tr
 from linnet.errors import LinnetError
+from linnet.insight.stopping import stopped
 from linnet.runs import archive, directory, events, query
 from linnet.show.view import windows
 from linnet.show.view.series import MAX_LETTERS, Bounded, Key, Series, number, shortened
@@ -332,6 +333,8 @@ class Follower:
             given = {key: value for key, value in scores.items() if isinstance(value, dict)}
             if isinstance(test := given.get("test"), dict) and "confusion" in test:
                 given["test"] = {**test, **_matrix(test)}
+            if isinstance(fit := given.get("fit"), dict) and "reason" in fit:
+                given["fit"] = {**fit, "reason": stopped(fit, short=True)}
             models[name] = given
         return {
             "id": self.id,
