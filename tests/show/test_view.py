@@ -1152,7 +1152,7 @@ def test_a_browser_shows_scores_and_what_differs_in_long_names(
             path, {"event": "evaluate", "model": "mlp", "step": 4, "time": 1, "valid": scores}
         )
     seen = Seen(browser, site)
-    seen.wait("document.querySelector('#plot-loss .main-svg')")
+    seen.wait("document.querySelector('#plot-log_loss .main-svg')")
     legend = [button.inner_text() for button in seen.page.query_selector_all("#legend button")]
     assert sorted(legend) == sorted(f"…seed={index},… · mlp" for index in range(14))
     swatches = "[...document.querySelectorAll('#legend .swatch')].map((x) => x.style.background)"
