@@ -363,14 +363,24 @@ class Follower:
 
 
 def _answer(metrics: Json, titles: Mapping[str, str]) -> Json:
-    """Which model to use, and the verdict, of a run that has ended."""
+    """Which model to use, the verdict, and why comparisons show nothing, of a run that has
+    ended."""
     if "verdict" not in metrics:
         return {}
     from linnet.insight.answer import answer, spoken
+    from linnet.insight.verdict import reason
 
+    compared = [
+        {**each, "why": reason(str(each["why"]))} if each.get("why") else each
+        for each in metrics.get("comparisons") or ()
+    ]
     told = answer(metrics, titles)
     verdict = spoken(metrics, lambda: titles)
-    return {"answer": None if told is None else told.plain(), "verdict": verdict}
+    return {
+        "answer": None if told is None else told.plain(),
+        "verdict": verdict,
+        "comparisons": compared,
+    }
 
 
 MAX_CLASSES = 60
