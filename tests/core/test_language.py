@@ -5,6 +5,7 @@ import importlib.util
 import re
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from babel.messages.pofile import read_po
@@ -33,7 +34,7 @@ def words() -> ModuleType:
 def test_a_catalogue_has_the_texts_of_the_code_all_translated(words: ModuleType, name: str) -> None:
     path: Path = words.catalogue(name)
     with path.open("rb") as file:
-        held = read_po(file, locale=name)
+        held: Any = read_po(file, locale=name)
     of_code = {message.id for message in words.extracted(name)}
     assert {message.id for message in held} == of_code, "run make words, and translate"
     assert not held.obsolete and not any(message.fuzzy for message in held if message.id)

@@ -147,8 +147,8 @@ def test_with_test_folds_each_row_is_judged_by_a_model_that_has_not_seen_it(
     fold, test = kept["fold"], folds.metrics["models"]["linear"]["test"]
     models = insights.fold_models(folds, "linear", 5)
     for number, model in enumerate(models):
-        told = model.predict_proba(table().filter(pl.Series(fold == number)))
-        assert told == pytest.approx(kept["p"][fold == number], abs=1e-6)
+        p = model.predict_proba(table().filter(pl.Series(fold == number)))
+        assert p == pytest.approx(kept["p"][fold == number], abs=1e-6)
     found = folds.importance()
     assert found.rows == ROWS and found.base == pytest.approx(test["log_loss"])
     assert found["x"].significant and {each.name for each in found} == {"x", "hour", "kind"}

@@ -42,9 +42,9 @@ def inspect(
             say(f"{field.name}: numbers below {low} or above {high} are far and count as missing")
     what = ", ".join(schema.targets)
     if schema.task == "classification":
-        shown = f"{schema.names[0]} to {schema.names[-1]}" if _follow(schema.classes) else ""
-        shown = shown or listed(schema.names, MOST)
-        what += f" ({counted(len(schema.names), 'class')}: {shown})"
+        named = f"{schema.names[0]} to {schema.names[-1]}" if _follow(schema.classes) else ""
+        named = named or listed(schema.names, MOST)
+        what += f" ({counted(len(schema.names), 'class')}: {named})"
     say(f"predicts: {what}")
     if manifest.decision is not None:
         say(f"{manifest.decision.words(schema.names[1])}")
