@@ -164,9 +164,9 @@ def test_with_test_folds_each_row_is_judged_by_a_model_that_has_not_seen_it(
     assert sets.notes == ()
     plain = insights.collect(folds)
     assert plain["why"] == {} and plain["importance"]["linear"] == found.plain()
-    told: dict[str, Any] = insights.parsed(plain)
-    assert told["importance"]["linear"] == found and told["slices"]["linear"].folds == 5
-    assert "each predicted without its fold" in figures.importance(told["importance"]).title
+    parsed: dict[str, Any] = insights.parsed(plain)
+    assert parsed["importance"]["linear"] == found and parsed["slices"]["linear"].folds == 5
+    assert "each predicted without its fold" in figures.importance(parsed["importance"]).title
     other = shutil.copytree(folds.path, tmp_path / "run")
     (other / "folds" / "linear-3.safetensors").unlink()
     for call in (linnet.Run(other).importance, linnet.Run(other).slices, linnet.Run(other).cv_plus):
