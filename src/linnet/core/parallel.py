@@ -23,7 +23,7 @@ import torch
 import torch.distributed as dist
 
 from linnet import errors
-from linnet.core import memory
+from linnet.core import files, memory
 from linnet.core.registry import suggest
 from linnet.errors import InputError, LinnetError, LostRank, RecipeError, WorkError
 
@@ -609,8 +609,8 @@ def told(error: LinnetError) -> None:
         return
     killed = error.killed if isinstance(error, LostRank) else ()
     words = {"text": str(error), "ranks": list(killed)} if killed else {}
-    with suppress(OSError):
-        Path(os.environ[TOLD]).write_text(json.dumps(words))
+    with suppress(WorkError):
+        files.write(Path(os.environ[TOLD]), files.canonical(words))
         error.silent = bool(killed)
 
 
