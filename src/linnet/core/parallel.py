@@ -609,8 +609,8 @@ def told(error: LinnetError) -> None:
         return
     killed = error.killed if isinstance(error, LostRank) else ()
     words = {"text": str(error), "ranks": list(killed)} if killed else {}
-    with suppress(OSError):
-        files.write_json(Path(os.environ[TOLD]), words)
+    with suppress(WorkError):
+        files.write(Path(os.environ[TOLD]), files.canonical(words))
         error.silent = bool(killed)
 
 
