@@ -367,10 +367,16 @@ def _answer(metrics: Json, titles: Mapping[str, str]) -> Json:
     if "verdict" not in metrics:
         return {}
     from linnet.insight.answer import answer, spoken
+    from linnet.insight.verdict import reason
 
     told = answer(metrics, titles)
+    compared = [
+        {**each, "why": reason(str(each["why"]))} if each.get("why") else each
+        for each in metrics.get("comparisons", [])
+    ]
     verdict = spoken(metrics, lambda: titles)
-    return {"answer": None if told is None else told.plain(), "verdict": verdict}
+    answered = None if told is None else told.plain()
+    return {"answer": answered, "verdict": verdict, "comparisons": compared}
 
 
 MAX_CLASSES = 60

@@ -656,7 +656,7 @@ function drawScores(run) {
   const tests = Array.isArray(comparisons) ? comparisons : [];
   const told = tests.map((found) => {
     const [one, other] = found.pair.map((name) => titles[name] || name);
-    const why = found.significant ? "" : t("; not shown to differ: {why}", { why: found.why ? t(found.why) : t("may be chance") });
+    const why = found.significant ? "" : t("; not shown to differ: {why}", { why: found.why || t("may be chance") });
     const p = isNumber(found.p_adjusted) ? found.p_adjusted : found.p_value;
     if (Array.isArray(found.only_right)) {
       return t("{one} against {other}: right alone on {first} and {second} rows; {test} {chance}", { one, other, first: whole(found.only_right[0]), second: whole(found.only_right[1]), test: found.test, chance: chance(p) }) + why;
