@@ -376,11 +376,8 @@ def _answer(metrics: Json, titles: Mapping[str, str]) -> Json:
     ]
     told = answer(metrics, titles)
     verdict = spoken(metrics, lambda: titles)
-    return {
-        "answer": None if told is None else told.plain(),
-        "verdict": verdict,
-        "comparisons": compared,
-    }
+    answered = None if told is None else told.plain()
+    return {"answer": answered, "verdict": verdict, "comparisons": compared}
 
 
 MAX_CLASSES = 60
