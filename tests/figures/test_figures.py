@@ -282,6 +282,7 @@ def test_the_start_and_spikes_are_outside_until_all_is_asked_for() -> None:
     shut, every = figure.layout["updatemenus"][0]["buttons"]
     assert shut["args"][0]["yaxis.range"] == [low, high]
     assert every["args"][0]["yaxis.autorange"] is True
+    tame: dict[str, dict[str, list[Any]]]
     tame = {"train": {}, "valid": {"step": [1, 2, 3], "loss": [3.0, 2.0, 1.0]}}
     whole = figures.curves({"a": {"mlp": tame}})
     assert "updatemenus" not in whole.layout and "range" not in whole.layout["yaxis"]

@@ -1152,7 +1152,7 @@ def test_a_browser_shows_scores_and_what_differs_in_long_names(
             path, {"event": "evaluate", "model": "mlp", "step": 4, "time": 1, "valid": scores}
         )
     seen = Seen(browser, site)
-    seen.wait("document.querySelector('#plot-loss .main-svg')")
+    seen.wait("document.querySelector('#plot-log_loss .main-svg')")
     legend = [button.inner_text() for button in seen.page.query_selector_all("#legend button")]
     assert sorted(legend) == sorted(f"…seed={index},… · mlp" for index in range(14))
     swatches = "[...document.querySelectorAll('#legend .swatch')].map((x) => x.style.background)"
@@ -1160,8 +1160,8 @@ def test_a_browser_shows_scores_and_what_differs_in_long_names(
     assert ("more lines than colours" in seen.page.inner_text("#strokes")) == (len(COLORS) < 14)
     seen.page.set_viewport_size({"width": 390, "height": 844})
     row = "document.querySelector('#table tbody tr')"
-    seen.wait(f"{row}.children[2].textContent === '50.00 % validation'")
-    right = seen.page.evaluate(f"{row}.children[2].getBoundingClientRect().right")
+    seen.wait(f"{row}.children[3].textContent === '50.00 % validation'")
+    right = seen.page.evaluate(f"{row}.children[3].getBoundingClientRect().right")
     assert right <= 390 and seen.page.evaluate(f"{row}.offsetHeight") < 120
     assert seen.quiet(site), (seen.complaints, seen.asked)
 

@@ -134,7 +134,8 @@ def _page(
     from linnet.show.report.data import place, write
 
     columns: list[Variable] = []
-    goal, left, wrong = None, [], None
+    left: list[str] = []
+    goal, wrong = None, None
     if isinstance(rows, Dataset):
         columns, goal, left = columns_of(rows)
     else:
