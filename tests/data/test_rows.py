@@ -17,6 +17,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import linnet
+from linnet.core.text import counted
 from linnet.data import columns
 from linnet.data.coded import Coded
 from linnet.data.codes import Codes
@@ -215,7 +216,8 @@ def test_notes_count_rows() -> None:
             "imputed with the mean of training",
             f"the column 'text' has {3 * repeated} rows of unknown categories, treated as no "
             "category (all zeros)",
-            f"the column 'rare' has {repeated} rows of unknown categories, treated as rare ones",
+            f"the column 'rare' has {counted(repeated, 'row')} of unknown categories, treated as "
+            "rare ones",
         )
     assert ENCODER.encode([TYPICAL]).notes == ()
     extra = {**TYPICAL, "y": 3.0, "what": 1, "else": 2}

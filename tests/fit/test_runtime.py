@@ -359,7 +359,7 @@ def test_a_model_takes_rows_as_people_write_them(name: str, runs: dict[str, Path
     for given in (rows[0], rows[:3], tuple(rows[:3])):
         expected = model.predict(frame()[: len(given) if given is not rows[0] else 1])
         assert np.array_equal(model.predict(given), expected)
-    with pytest.warns(LinnetWarning, match="'town' has 1 rows of unknown categories"):
+    with pytest.warns(LinnetWarning, match="'town' has 1 row of unknown categories"):
         model.predict({**rows[0], "town": "Paris"})
     with pytest.raises(CellError):
         model.predict([rows[0], {**rows[1], "age": "old"}])
