@@ -43,15 +43,17 @@ def test_a_catalogue_has_the_texts_of_the_code_all_translated(words: ModuleType,
     for message in held:
         if not message.id:
             continue
-        several = isinstance(message.id, (tuple, list))
-        one, many = message.id if several else (message.id, message.id)
-        strings = message.string if several else [message.string]
-        assert all(strings), f"not translated: {one}"
-        for string in strings:
-            assert set(PLACE.findall(string)) == set(PLACE.findall(many)), string
-        assert set(PLACE.findall(one)) == set(PLACE.findall(many)), one
-        read = compiled.ngettext(one, many, 2) if several else compiled.gettext(one)
+        ids, strings = listed(message.id), listed(message.string)
+        assert all(strings), f"not translated: {ids}"
+        for text in [*ids, *strings]:
+            assert set(PLACE.findall(text)) == set(PLACE.findall(ids[-1])), text
+        read = compiled.ngettext(*ids, 2) if len(ids) > 1 else compiled.gettext(ids[0])
         assert read == strings[0], "run make words"
+
+
+def listed(texts: Any) -> list[str]:
+    """One text, or singular and plural."""
+    return [texts] if isinstance(texts, str) else list(texts)
 
 
 def test_a_call_within_a_call_is_found_and_a_text_that_changes_is_refused(
