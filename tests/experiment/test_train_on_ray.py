@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars
@@ -18,6 +19,7 @@ pytest.importorskip("ray.train.torch")
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")  # those of Ray
 @pytest.mark.multiprocess
 @posix
 def test_the_workers_of_ray_train_one_run(tmp_path: Path) -> None:
@@ -30,7 +32,7 @@ def test_the_workers_of_ray_train_one_run(tmp_path: Path) -> None:
     y = (x[:, 0] + random.normal(size=240) > 0).astype(int)
     columns = {name: x[:, number] for number, name in enumerate("abc")}
     polars.DataFrame({**columns, "y": y}).write_csv(tmp_path / "table.csv")
-    settings = {
+    settings: dict[str, Any] = {
         "target": "y", "model": ["linear", "mlp"], "epochs": 2, "widths": [4], "shares": 8,
         "dtype": "float64", "folds": 1, "yardstick": "none", "echo": False,
     }  # fmt: skip
