@@ -81,6 +81,8 @@ def method_of(world: World, name: str, count: int, penalties: list[float]) -> so
 def solved(world: World, name: str, count: int) -> dict[str, Any]:
     """The fit of a case with so many shares; this rank has its rows alone."""
     with sampling(400 if name == "sampled" else solving.SAMPLE):
+        method = method_of(world, name, count, [case(name)[-1]["alpha"]])
+        network, problem = method.network, method.whole
         *_, last = method
     assert last.reason is not None and last.reason.converged
     found = torch.cat([network.linear.weight.T, network.linear.bias[None]]).detach()
