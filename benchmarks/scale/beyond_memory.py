@@ -1,8 +1,8 @@
 """Data larger than memory: bytes of memory, seconds of processor time, distance from one copy.
 
-``python benchmarks/scale/beyond_memory.py [GB] [WHAT...]`` makes six Parquet files in a temporary folder and
-hard links to them until the folder has so many GB (default 0.1; 20 for ``RECORDS.md``, which needs
-1.1 GB of disk for the files, and 25 GB more for the store). Each measurement is a process of its
+``python benchmarks/scale/beyond_memory.py [GB] [WHAT...]`` makes six Parquet files in a
+temporary folder and hard links to them until the folder has so many GB (default 0.1; 20 for
+``RECORDS.md``, which needs 1.1 GB of disk for the files, and 25 GB more for the store). Each measurement is a process of its
 own. Prints one JSON object a line: ``peak`` is the largest resident memory, ``anonymous`` that
 without mapped files, in GB.
 
