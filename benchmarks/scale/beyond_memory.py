@@ -3,7 +3,8 @@
 ``python benchmarks/scale/beyond_memory.py [GB] [WHAT...]`` makes six Parquet files in a
 temporary folder and hard links to them until the folder has so many GB (default 0.1; 20 for
 ``RECORDS.md``, which needs 1.1 GB of disk for the files, and 25 GB more for the store). Each
-measurement is a process of its own. Prints one JSON object a line: ``peak`` is the largest resident memory, ``anonymous`` that
+measurement is a process of its own. Prints one JSON object a line: ``peak`` is the largest resident
+memory, ``anonymous`` that
 without mapped files, in GB.
 
 ``parts``: least squares by one pass over blocks; ``off`` is the largest distance of a coefficient
