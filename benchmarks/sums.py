@@ -8,7 +8,7 @@ Each line names a case, a file of it, and a sha256: of every tensor of a model, 
 ``report.html``, of what the ejected scripts save, of coefficients and predictions of estimators.
 Clocks, versions, paths, the memory of the process and sentences for people are left out, and clocks
 stand still while a case runs; the lines "reasons", "html" and "report words" are of sentences. One
-thread. ``sums.txt`` holds the sums of 2026-11-29; they are those of one kind of processor and
+thread. ``sums.txt`` holds the sums of 2026-11-30; they are those of one kind of processor and
 of the versions in ``constraints.txt``, so on another machine make the sums to compare with from the
 older code: ``PYTHONPATH=OLDER/src python -P benchmarks/sums.py``. ``LINNET_DATA`` adds a table with
 text and missing values.
