@@ -75,6 +75,7 @@ class Broken(torch.nn.Module):
         return out * (float("nan") if self.batches >= self.at else 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::linnet.errors.LinnetWarning")
 def test_a_loss_that_is_nan_is_neither_best_nor_saved(tmp_path: Path) -> None:
     """The checkpoint before it stays, whole: a loss that is not finite is looked for first."""

@@ -181,6 +181,7 @@ def test_a_toy_network_and_a_toy_objective_go_all_the_way(
         site.close()
 
 
+@pytest.mark.slow
 def test_a_toy_goes_on_to_the_same_bits(parts: None, counts: str, tmp_path: Path) -> None:
     whole = linnet.train(counts, out=tmp_path / "whole", **SETTINGS)
     stop, seen = Stop(), 0

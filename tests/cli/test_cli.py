@@ -231,6 +231,7 @@ def test_an_absent_device_is_refused_as_failed_work(work: Path) -> None:
     assert done.returncode == 1 and "sees 0 CUDA devices" in done.stderr
 
 
+@pytest.mark.slow
 def test_modules_in_the_working_directory_are_not_imported(work: Path, tmp_path: Path) -> None:
     for name in ("torch", "csv", "json", "typer"):
         (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from here')")
@@ -241,6 +242,7 @@ def test_modules_in_the_working_directory_are_not_imported(work: Path, tmp_path:
     assert done.returncode == 0 and "150 rows" in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     subprocess.run(["unshare", "-rn", "true"], capture_output=True).returncode != 0,
     reason="no network namespaces here",

@@ -89,6 +89,7 @@ def check(*words: str, code: int | None = 0) -> None:
         assert stream.replace("\n", "").isprintable(), (words, stream)
 
 
+@pytest.mark.slow
 def test_all_commands_print_hostile_names_safely(place: Path, tmp_path: Path) -> None:
     data, target = str(next(place.iterdir())), f"y{EVIL}"
     runs = place / "runs"

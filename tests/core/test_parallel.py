@@ -70,6 +70,7 @@ def squares(rows: slice, world: World) -> torch.Tensor:
     return every.solve(0.1).theta
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
 def test_three_processes_equal_one() -> None:
     gradient, theta, gap = solve(slice(0, 150), World())

@@ -174,6 +174,7 @@ VALUES = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @given(st.sampled_from(NAMES), VALUES)
 @settings(max_examples=400, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_made_values(name: str, value: Any) -> None:
@@ -187,6 +188,7 @@ def test_very_many_made_values(name: str, value: Any) -> None:
     same(ALONE[name], ENCODERS[name], {name: value})
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.sampled_from(NAMES), VALUES), min_size=FEW + 1, max_size=FEW + 9))
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @example([("yes", "no"), ("yes", "false")] * FEW)

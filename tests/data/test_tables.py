@@ -262,6 +262,7 @@ def test_large_numbers_keep_their_digits() -> None:
     assert linnet.read(frame(), "y").x.dtype == torch.float32
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::linnet.errors.LinnetWarning")
 @pytest.mark.parametrize("name", ["titanic.csv", "adult.data"])
 def test_all_ways_in_encode_alike(name: str, tmp_path: Path) -> None:

@@ -109,6 +109,7 @@ def test_indian_groups_whole_prices_and_powers() -> None:
         assert numbers is None or found[:3] == numbers
 
 
+@pytest.mark.slow
 def test_every_door_reads_the_same(tmp_path: Path) -> None:
     texts = [f"{grouped(value, ',', '.')} €" for value in np.linspace(1, 9e5, ROWS)]
     days = [f"{1 + row % 28:02}.{1 + row % 12:02}.{row % 100:02}" for row in range(ROWS)]
@@ -157,6 +158,7 @@ def test_items_of_a_list_are_categories() -> None:
     assert kind == "category" and len(set(values)) == 5
 
 
+@pytest.mark.slow
 def test_the_setting_decides() -> None:
     texts = [f"{n},{n % 1000:03}" for n in range(1, 90)]
     assert column(drafted(texts, decimal="."))[1][:2] == [1001, 2002]
@@ -216,6 +218,7 @@ def test_names_codes_and_ranges_are_no_numbers(texts: list[str]) -> None:
     assert column(data)[0] in ("identifier", "text", "category") and not warned(data)
 
 
+@pytest.mark.slow
 def test_words_that_mean_missing() -> None:
     words = sorted({*MISSING, *ABSENT} - {""})
     numbers = {f"n{word}": [*(f"{n}.5" for n in range(ROWS - 1)), word] for word in words}

@@ -28,6 +28,7 @@ from linnet.errors import WorkError
 from linnet.fit import checkpoint
 
 
+@pytest.mark.slow
 def test_a_checkpoint_that_is_not_saved_is_told_and_recorded(
     undisturbed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

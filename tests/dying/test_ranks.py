@@ -207,6 +207,7 @@ def test_no_rank_outlives_its_launcher(place: Path) -> None:
     directory.check_free(place / "run")
 
 
+@pytest.mark.slow
 def test_words_that_do_not_go_with_ranks(place: Path) -> None:
     for words, said in (
         (["--set", "lr=0.1,0.2"], "ranks train one run"),

@@ -136,6 +136,7 @@ def test_a_net_goes_on_from_any_step(tmp_path: Path, name: str) -> None:
 FOLDS = [name for name, case in CASES.items() if not {"shift", "patience"} & set(case)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*FOLDS, "no lower loss"])
 def test_the_members_of_a_net_go_on_from_any_step(tmp_path: Path, name: str) -> None:
     settings = {"model": ["mlp"], "batch_size": 64, "widths": [16], "folds": 3, **CASES[name]}

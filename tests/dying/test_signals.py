@@ -26,6 +26,7 @@ from helpers import (
 from linnet.runs import directory
 
 
+@pytest.mark.slow
 @posix
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_says_how_to_go_on_and_loses_no_bit(

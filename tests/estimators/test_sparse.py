@@ -70,6 +70,7 @@ def test_every_form_is_the_same(form: Any, dtype: Any) -> None:
     assert np.array_equal(found.predict_proba(form(X)), expected.predict_proba(X))
 
 
+@pytest.mark.slow
 def test_large_sparse_rows_are_solved_by_products() -> None:
     X, random = rows(rows=3000, columns=9000), np.random.default_rng(0)
     X = X.multiply(random.random(X.shape[1]) < 0.05).tocsr()

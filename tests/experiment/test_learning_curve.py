@@ -227,6 +227,7 @@ def test_a_part_learns_its_columns_from_its_own_rows(
     assert seen == [n for n in (rows // 8, rows // 4, rows // 2) if n >= MIN_ROWS]
 
 
+@pytest.mark.slow
 def test_too_few_rows_are_left_out_and_said(tmp_path: Path) -> None:
     place = str(table(tmp_path / "t.csv", rows=90))
     run = linnet.train(place, target="y", model="linear", folds=1, out=tmp_path / "run")

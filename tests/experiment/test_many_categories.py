@@ -69,6 +69,7 @@ def trained(path: Path, out: Path, wide: int, monkeypatch: pytest.MonkeyPatch, *
     return linnet.train(path, out=out, **settings)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("task", ["regression", "classification"])
 def test_codes_and_columns_give_the_same_models(
     task: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -95,6 +96,7 @@ def test_codes_and_columns_give_the_same_models(
         assert ours == pytest.approx(theirs, abs=0.01)
 
 
+@pytest.mark.slow
 def test_all_that_reads_a_run_takes_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path, out = table(tmp_path, "classification"), tmp_path / "run"
     run = trained(path, out, 10, monkeypatch)
@@ -131,6 +133,7 @@ def test_all_that_reads_a_run_takes_codes(tmp_path: Path, monkeypatch: pytest.Mo
         eject.eject(out)
 
 
+@pytest.mark.slow
 def test_other_nets_take_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A module of one's own gets plain tensors; batch norms, averages and L-BFGS take codes."""
     path = table(tmp_path, "classification")
@@ -160,6 +163,7 @@ def test_other_nets_take_codes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     assert isinstance(found.x, Coded) and found.describe()["range"][1] == found.x.dense().max()
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_and_a_run_starts_from_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

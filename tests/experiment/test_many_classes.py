@@ -178,6 +178,7 @@ def test_predictions_that_are_not_those_of_many_classes_are_refused(
         Run(tmp_path / "run").calibration()
 
 
+@pytest.mark.slow
 def test_the_line_of_bulky_predictions_is_the_same_line(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -76,6 +76,7 @@ def trained(world: World, place: str, out: str) -> list[Any]:
     return [len(times)]
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
 def test_ranks_train_from_one_store_what_one_process_does(place: Path, tmp_path: Path) -> None:
     with one_thread():

@@ -190,6 +190,7 @@ def refused(world: World, folder: str) -> dict[str, tuple[str, str]]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
 def test_what_is_refused_or_wrong_on_one_rank_is_told_on_all(tmp_path: Path) -> None:
     first, second = together(2, refused, str(tmp_path))

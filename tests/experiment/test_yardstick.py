@@ -247,6 +247,7 @@ def test_auto_leaves_out_what_would_take_minutes() -> None:
     assert yardstick.auto(linnet.read("digits").schema, 100, 30) == "none"
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_has_the_same_yardstick(tmp_path: Path) -> None:
     """Killed while it was tested: everything but the checkpoints of its models is lost."""
     frame = table()
@@ -293,6 +294,7 @@ def test_the_report_the_page_and_the_notebook_show_it(tmp_path: Path) -> None:
         _ = Run(tmp_path / "copy").scores
 
 
+@pytest.mark.slow
 def test_importing_linnet_does_not_import_scikit_learn() -> None:
     code = (
         "import sys, linnet, linnet.experiment.train, linnet.fit.resolve; "

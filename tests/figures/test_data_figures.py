@@ -174,6 +174,7 @@ def test_the_mean_of_a_number_stands_against_each_column() -> None:
     assert len([scale for scale in scales if scale[0] < 1 < 59 < scale[1]]) == 1
 
 
+@pytest.mark.slow
 def test_real_tables_are_drawn_in_every_way(
     mnist_folder: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:

@@ -238,6 +238,7 @@ def test_hostile_names_are_text_in_every_figure() -> None:
             assert "alert" not in template and "frac" not in template  # %{...} would be read
 
 
+@pytest.mark.slow
 @needs_matplotlib
 def test_hostile_names_are_drawn(tmp_path: Path) -> None:
     for index, figure in enumerate(hostile()):

@@ -142,6 +142,7 @@ for path in sorted(Path(sys.argv[1]).iterdir()):
 """
 
 
+@pytest.mark.slow
 def test_a_hostile_manifest_costs_bounded_memory(run: Path, tmp_path: Path) -> None:
     for name, change in CHANGES.items():
         path = hostile_model(run, tmp_path / f"{name}.safetensors", change)
@@ -234,6 +235,7 @@ write([Path(sys.argv[1])], Path(sys.argv[2]))
 """
 
 
+@pytest.mark.slow
 def test_a_report_takes_few_times_the_bytes_of_the_record(run: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     shutil.copytree(run, copy)

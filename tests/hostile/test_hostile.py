@@ -908,6 +908,7 @@ def test_pickles_in_a_runs_zip_stay_dead(canary: Path, run: Path, tmp_path: Path
 # --------------------------------------------------------------------------------- the commands
 
 
+@pytest.mark.slow
 def test_commands_refuse_hostile_files_in_one_line(canary: Path, run: Path, tmp_path: Path) -> None:
     payload = pickle.dumps(Payload(canary))
     names = ["a.csv", "a.parquet", "a.npz", "m.safetensors", "r.zip", "r.toml", "a.pt"]

@@ -246,6 +246,7 @@ def test_a_table_is_ejected_with_its_encoded_rows(
         near(run, tmp_path, monkeypatch, capsys, **given)
 
 
+@pytest.mark.slow
 def test_data_in_memory_is_handed_over_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
@@ -403,6 +404,7 @@ def test_no_file_of_a_run_gets_code_into_a_script(tmp_path: Path, monkeypatch: A
     assert run.chosen == "linear"
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_script_that_runs_alone(tmp_path: Path) -> None:
     """In a process of its own, where linnet is not to be found, from another folder."""
     done = command("train", "digits", "--model", "mlp", "--set", "epochs=2", "--out", "r",

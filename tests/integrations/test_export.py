@@ -125,6 +125,7 @@ def folder(run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return linnet.export(run, "mlflow", out=tmp_path_factory.mktemp("mlflow") / "model")
 
 
+@pytest.mark.slow
 def test_the_folder(folder: Path, run: Run) -> None:
     assert sorted(path.name for path in folder.iterdir()) == [
         "MLmodel", "conda.yaml", "input_example.json", "model.safetensors", "python_env.yaml",

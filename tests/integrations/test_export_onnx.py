@@ -296,6 +296,7 @@ class Branching(Own):
         return self.layers(x if float(x.sum()) > 0 else -x)
 
 
+@pytest.mark.slow
 def test_a_module_of_ones_own(tmp_path: Path) -> None:
     pytest.importorskip("onnxscript")
     run = fit("iris", tmp_path / "r", network=Own())
@@ -335,6 +336,7 @@ def test_a_module_that_cannot_be_written(tmp_path: Path) -> None:
 # the file
 
 
+@pytest.mark.slow
 def test_bytes_are_the_same_each_time_and_know_no_path(
     ran: Callable[..., tuple[Run, Any]], tmp_path: Path
 ) -> None:
@@ -444,6 +446,7 @@ def test_runs_without_test_rows(settings: dict[str, Any], tmp_path: Path) -> Non
     assert found.facts["parity"]["part"] == part and found.facts["parity"]["held"] >= 30
 
 
+@pytest.mark.slow
 def test_data_that_is_gone(ran: Callable[..., tuple[Run, Any]], tmp_path: Path) -> None:
     run, data = ran(2)
     found, _ = export(run, tmp_path, model="linear")

@@ -762,6 +762,7 @@ def opened(browser: Any, tmp_path: Path) -> Iterator[Callable[..., Opened]]:
 PHONE = {"viewport": {"width": 390, "height": 844}}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("context", [{}, {**PHONE, "color_scheme": "dark"}])
 def test_the_form_moves_the_answer(
     context: dict[str, Any], table: linnet.Run, opened: Callable[..., Opened]
@@ -993,6 +994,7 @@ def answer(model: Runtime, row: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_a_page_that_asks(table: linnet.Run, browser: Any) -> None:
     """Answers come from the server; a late one does not replace a newer one; a busy server is asked
     again, and an error is told."""

@@ -332,6 +332,7 @@ def test_a_run_that_cannot_be_logged_is_refused_before_anything_is_read(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_sink_may_be_a_text(
     tmp_path: Path, memory: type[Memory], monkeypatch: pytest.MonkeyPatch
 ) -> None:

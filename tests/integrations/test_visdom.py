@@ -108,6 +108,7 @@ def run_program(source: str, folder: Path) -> Path:
     return folder / "runs"
 
 
+@pytest.mark.slow
 def test_a_tutorial_with_a_loss_curve_runs_unchanged(tmp_path: Path) -> None:
     run = run_program(CURVE, tmp_path) / "visdom-main"
     window = windows.windows(run / "visdom-main.jsonl")["train_loss"]
@@ -131,6 +132,7 @@ def test_a_tutorial_with_two_curves_and_a_legend_runs_unchanged(tmp_path: Path) 
     assert other.opts["showlegend"] is True
 
 
+@pytest.mark.slow
 def test_a_tutorial_with_pictures_and_predictions_runs_unchanged(tmp_path: Path) -> None:
     run = run_program(PICTURES, tmp_path) / "visdom-digits"
     found = windows.windows(run / "visdom-digits.jsonl")

@@ -95,6 +95,7 @@ def test_a_file_in_the_place_of_another_begins_anew(tmp_path: Path) -> None:
     assert windows.key != key and list(by_name(found)) == ["b"]
 
 
+@pytest.mark.slow
 def test_what_is_sent_stays_small_however_much_is_drawn(tmp_path: Path) -> None:
     run = a_run(tmp_path / "run")
     viz = Visdom(run=run)

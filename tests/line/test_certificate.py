@@ -108,6 +108,7 @@ def check(case: Case) -> None:
     assert model.gap_ <= model.objective_ == pytest.approx(float(value), rel=1e-4, abs=tiny)
 
 
+@pytest.mark.slow
 @given(cases())
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_gap_is_never_below_the_truth_nor_above_the_objective(case: Case) -> None:

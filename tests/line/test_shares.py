@@ -225,6 +225,7 @@ def unlike(world: World) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
 def test_ranks_with_unlike_threads_hold_the_same_coefficients() -> None:
     first, second = together(2, unlike, threads=0)

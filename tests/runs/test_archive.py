@@ -163,6 +163,7 @@ def test_limits_of_a_zip_hold(
             Run(packed)
 
 
+@pytest.mark.slow
 def test_a_bomb_is_refused_before_it_is_unpacked(tmp_path: Path) -> None:
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
@@ -188,6 +189,7 @@ def test_a_member_that_lies_about_its_size_is_damaged(packed: Path, tmp_path: Pa
         Run(path)
 
 
+@pytest.mark.slow
 def test_any_damage_to_a_zip_is_a_refusal_or_changes_nothing(folder: Path, tmp_path: Path) -> None:
     """Bytes changed or cut away, everywhere: an error of ours, or the same run."""
     small = tmp_path / "small"

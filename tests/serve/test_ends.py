@@ -32,6 +32,7 @@ def whole(line: socket.socket) -> bytes:
     return found
 
 
+@pytest.mark.slow
 def test_sigterm_in_the_middle_of_a_request(table: Path) -> None:
     """Not ready first; the request in flight is answered; then the end, with the code 0."""
     body = json.dumps(ROWS).encode()
@@ -91,6 +92,7 @@ def children(pid: int) -> list[int]:
     return [int(word) for word in text.split()]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="what Linux has")
 def test_a_process_that_is_killed_is_started_again(iris: Path) -> None:
     flower = [5.1, 3.5, 1.4, 0.2]

@@ -322,6 +322,7 @@ def test_requests_one_after_another_on_one_connection(site: Here) -> None:
     assert raw.count(site.ask("/predict", MANY[0]).content) == 21
 
 
+@pytest.mark.slow
 def test_without_the_extra(table: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """h11 and asyncio in the place of httptools and uvloop, and no forms."""
     for name in ("httptools", "uvloop", "python_multipart"):

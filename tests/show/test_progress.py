@@ -119,6 +119,7 @@ def test_a_script_tells_one_line_for_each_model(
     assert capfd.readouterr().err == "fold 5 of 5: linear\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("terminal", [True, False])
 def test_a_resumed_run_shows_its_progress(stopped: Path, terminal: bool) -> None:
     done = command("train", "--resume", stopped, "--no-view", terminal=terminal, columns=80)

@@ -119,6 +119,7 @@ def score(test: dict[str, Any]) -> str:
     return f"RMSE {test['rmse']:.4g} ({low:.4g} to {high:.4g}), R2 {test['r2']:.3f}"
 
 
+@pytest.mark.slow
 def test_every_number_of_a_regression_is_that_of_evaluate(runs: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     hold_numbers(runs / "diabetes", "diabetes", tmp_path)
@@ -240,6 +241,7 @@ def hold_harmless(page: Any, place: str, names: list[str]) -> None:
         assert name in words, (place, name)
 
 
+@pytest.mark.slow
 def test_a_static_page_has_no_script_and_is_small(runs: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     for name in ("iris", "diabetes"):
@@ -250,6 +252,7 @@ def test_a_static_page_has_no_script_and_is_small(runs: Path, tmp_path: Path) ->
         assert (tmp_path / "r.html").stat().st_size < 500_000
 
 
+@pytest.mark.slow
 def test_mistakes_are_rows_of_a_table_or_pictures_with_captions(runs: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     errors = linnet.Run(runs / "diabetes").mistakes().columns

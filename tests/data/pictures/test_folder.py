@@ -489,6 +489,7 @@ def test_a_changed_bit_never_passes_as_another_picture_of_a_png(tmp_path: Path) 
             assert (open_picture(path, 1) == GREY).all()
 
 
+@pytest.mark.slow
 def test_damage_is_a_data_error_and_nothing_else(tmp_path: Path) -> None:
     exif = Image.Exif()
     exif[ORIENTATION], exif[0x010E] = 6, "description"

@@ -633,6 +633,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     yield tmp_path_factory.mktemp("tables")
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(tables(), st.booleans(), st.sampled_from([1, 5, 30, 1 << 20]), st.booleans())
 def test_text_is_what_the_csv_module_reads(
@@ -672,6 +673,7 @@ def kind(column: list[str | None]) -> str:
     return "error" if any(abs(float(value)) == math.inf for value in present) else "number"
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(tables(), st.sampled_from([1, 5, 30, 1 << 20]), st.booleans())
 def test_kinds_are_what_each_value_says(

@@ -109,6 +109,7 @@ def test_a_damaged_zip_is_told(tmp_path: Path) -> None:
     assert "t.csv is encrypted" in refused(tmp_path / "t.zip")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pack", [bz2.compress, lzma.compress])
 def test_a_file_that_swells_is_refused(tmp_path: Path, pack: Any) -> None:
     content = pack(b"a,b\n" + b"0,1\n" * (10 * MEGABYTE))

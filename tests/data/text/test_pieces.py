@@ -121,6 +121,7 @@ def divide(data: Dataset) -> Split:
     return data.split(test=0.2, valid=None, seed=3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DATA)
 def test_known_tables_have_one_schema_by_all_paths(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
