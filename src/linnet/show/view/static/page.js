@@ -885,13 +885,15 @@ function drawFigure(panel, run, section, kind) {
         layout.margin.t = 20;
         layout.height -= 28;
       }
-      if (place.clientWidth < NARROW) stack(layout);
+      const narrow = place.clientWidth < NARROW;
+      if (narrow) stack(layout);
+      const data = narrow ? below(panel.data, layout) : panel.data;
       const { xaxis, yaxis, margin, height } = layout;
       const sheet = !layout.xaxis2 && yaxis && yaxis.scaleanchor && xaxis.range && yaxis.range; // as high as its width makes it
       const tall = sheet ? Math.abs((yaxis.range[1] - yaxis.range[0]) / (xaxis.range[1] - xaxis.range[0])) : 0;
       const width = place.clientWidth;
       Object.assign(layout, { width, height: sheet ? Math.min(height, Math.round(tall * (width - margin.l - margin.r)) + margin.t + margin.b) : height });
-      return Plotly.react(place, panel.data, layout, config(() => rowsOf(panel.data))).then(() => reachable(place));
+      return Plotly.react(place, data, layout, config(() => rowsOf(panel.data))).then(() => reachable(place));
     };
     place.redraw = draw;
     draw();
@@ -903,12 +905,29 @@ function drawFigure(panel, run, section, kind) {
 const NARROW = 620;
 function stack(layout) {
   const ends = Object.keys(layout).filter((key) => key.startsWith("xaxis")).map((key) => key.slice(5));
-  if (ends.length < 2 || ends.some((end) => layout[`yaxis${end}`].domain)) return;
+  if (ends.length < 2 || (!layout.meta?.grid && ends.some((end) => layout[`yaxis${end}`].domain))) return;
   layout.height = 120 + 230 * ends.length;
   ends.forEach((end, place) => {
     layout[`xaxis${end}`].domain = [0, 1];
     const top = 1 - place / (ends.length - 0.2);
     layout[`yaxis${end}`].domain = [Math.max(0, top - 0.8 / (ends.length - 0.2)), top];
+  });
+}
+
+// A sheet in two halves: where there is little room one below the other.
+function below(data, layout) {
+  if (!layout.meta?.halves) return data;
+  const [wide, right, tall] = layout.meta.halves;
+  const moved = (x, y) => (x >= right ? [x - right, y - tall] : [x, y]);
+  for (const one of [...layout.images, ...layout.annotations.filter((note) => note.xref === "x")]) {
+    [one.x, one.y] = moved(one.x, one.y);
+  }
+  layout.height += (layout.height - layout.margin.t - layout.margin.b) * (1 + right / wide);
+  layout.xaxis.range = [0, wide];
+  layout.yaxis.range = [-2 * tall, 0];
+  return data.map((trace) => {
+    const places = trace.x.map((x, place) => moved(x, trace.y[place]));
+    return { ...trace, x: places.map(([x]) => x), y: places.map(([, y]) => y) };
   });
 }
 
