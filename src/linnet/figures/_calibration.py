@@ -180,7 +180,14 @@ def calibration(
         share = tr("share that is {name}", name=text(classes[1], 24))
     figure_layout = layout(
         title,
-        xaxis=axis(words, range=EDGES, domain=[0, 0.5], anchor="y", constrain="domain"),
+        xaxis=axis(
+            words,
+            range=EDGES,
+            domain=[0, 0.5],
+            anchor="y",
+            constrain="domain",
+            constraintoward="left",
+        ),
         yaxis=axis(share, range=EDGES, anchor="x", scaleanchor="x", constrain="domain"),
         xaxis2=axis(words, range=EDGES, domain=[0.62, 1], anchor="y2"),
         yaxis2=axis(tr("rows"), anchor="x2"),

@@ -754,7 +754,7 @@ def _percent(share: float) -> str:
     value = 100 * float(share)
     if 0 < value < 0.1:
         return "< 0.1 %"
-    return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.2g} %"
+    return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:#.2g} %"
 
 
 def _dated(low: float, high: float) -> Any:

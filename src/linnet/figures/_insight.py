@@ -316,7 +316,7 @@ def slices(found: Slices, model: str = "", most: int = MAX_BARS) -> Figure:
         tested=found.tested,
         rows=_rows(found.rows, found.folds),
     )
-    title += f", {text(model)}" if model else ""
+    title += tr(", {model}", model=text(model)) if model else ""
     score = tr("accuracy {number}", number=told) if accuracy else f"RMSE {told}"
     title += tr(" · dotted: all rows, {score}", score=score)
     ticks = {"tickvals": places, "ticktext": labels, "range": [len(shown) - 0.5, -0.5]}
@@ -329,7 +329,7 @@ def slices(found: Slices, model: str = "", most: int = MAX_BARS) -> Figure:
                 tr("accuracy (%)") if accuracy else tr("RMSE (unit of the target)"),
                 range=_around([data[0], data[-1]]),
             ),
-            yaxis=axis("slice", showgrid=False, zeroline=False, **ticks),
+            yaxis=axis(tr("slice"), showgrid=False, zeroline=False, **ticks),
             height=150 + max(120, 22 * len(shown)), hovermode="closest",
         ),
         {
@@ -582,10 +582,11 @@ def penalties(
     if coefficients is not None:
         own = np.asarray(coefficients, np.float64)[order]
         figure_layout["xaxis2"] = axis(tr("penalty"), domain=[width + GAP, 1], anchor="y2", **scale)
-        head = tr("coefficient ({unit})", unit=unit)
+        title += tr("; coefficients: {unit}", unit=unit)
+        head = tr("coefficient")
         if folds:
-            head = tr("mean coefficient ({unit})", unit=unit)
-            title += tr("; coefficients: means over the folds")
+            head = tr("mean coefficient")
+            title += tr(", means over the folds")
         figure_layout["yaxis2"] = axis(head, anchor="x2")
         told = np.abs(np.nan_to_num(own))
         data += _coefficients(at, own, names, told[mark][0] if mark.any() else told.max(0))
@@ -675,7 +676,12 @@ def intervals(levels: Sequence[Mapping[str, Any]], unit: str = "") -> Figure:
                     tr("level asked for"), domain=[0, width], anchor="y", range=[start, 1.005]
                 ),
                 yaxis=axis(tr("share that is inside"), anchor="x", range=[start, 1.005]),
-                xaxis2=axis(tr("level asked for"), domain=[width + GAP, 1], anchor="y2"),
+                xaxis2=axis(
+                    tr("level asked for"),
+                    domain=[width + GAP, 1],
+                    anchor="y2",
+                    range=[start, 1.005],
+                ),
                 yaxis2=axis(what, anchor="x2", rangemode="tozero"),
             ),
             "annotations": [over],

@@ -23,9 +23,13 @@ from linnet.figures._association import (
     with_target,
 )
 from linnet.figures._data import Variable
+from linnet.insight.checks.words import told
 from linnet.runs.directory import ROOT
 from linnet.show.report.document import Document
-from linnet.show.report.html import shown, table
+from linnet.show.report.html import Long, shown, table
+
+MAX_BESIDE = 8
+"""Up to this many columns, their associations are beside those with the target."""
 
 MAX_DESCRIBED = 2_000
 """The most columns whose mean and quartiles are told."""
@@ -68,11 +72,11 @@ def write(
     document.numbers = dict(facts)
     top = [
         tag("h1", facts["name"]),
-        tag("p", "; ".join(_summary(facts))),
-        _list("", [str(one) for one in findings if one.severity != "note"], class_="reasons"),
+        tag("p", tr("; ").join(_summary(facts))),
+        _list("", [told(str(one)) for one in findings if one.severity != "note"], class_="reasons"),
     ]
     found = with_target(columns, target) if target is not None and columns else {}
-    parts = [document.figure(tr("Distributions"), make)]
+    parts = [document.figure(tr("Distributions") if columns else tr("Samples"), make)]
     if "counts" in facts:
         total = sum(facts["counts"]) or 1
         rows = [
@@ -96,10 +100,12 @@ def write(
     if "table" in facts or columns:
         parts += [document.head(tr("Columns")), _columns(facts, columns, found)]
     parts += _together(document, columns, found, target)
-    notes = [str(one) for one in findings if one.severity == "note"]
+    notes = [told(str(one)) for one in findings if one.severity == "note"]
     # a finding of the doctor says the same, with the reason
     notes += [
-        note for note in facts["notes"] if not (findings and isinstance(note, (LeftOut, Warned)))
+        told(note)
+        for note in facts["notes"]
+        if not (findings and isinstance(note, (LeftOut, Warned)))
     ]
     parts.append(_list(tr("Notes"), notes))
     page = document.page(str(facts["name"]), tag("section", *top, document.contents(), *parts))
@@ -140,7 +146,11 @@ def _summary(facts: Mapping[str, Any]) -> list[str]:
 
 
 def _size(rows: int, columns: int) -> str:
-    return trn("{n} row", "{n} rows", rows) + ", " + trn("{n} column", "{n} columns", columns)
+    return tr(
+        "{rows}, {columns}",
+        rows=trn("{n} row", "{n} rows", rows),
+        columns=trn("{n} column", "{n} columns", columns),
+    )
 
 
 def _mean(mean: float, deviation: float) -> float:
@@ -159,7 +169,7 @@ def _columns(
 
     by_name = {one.name: one for one in columns[:MAX_DESCRIBED]}
     every = facts.get("table") or [{"name": name, "kind": "number"} for name in by_name]
-    more = [tr("mean"), tr("quartiles and median"), tr("zeros")]
+    more = [tr("mean"), tr("quartiles and median"), tr("zeros (share)")]
     more += [tr("with the target")] if found else []
     rows = []
     for column in every:
@@ -174,7 +184,7 @@ def _columns(
                 low, high = map(value, column["range"])
                 ends = tr("{low} to {high}", low=low, high=high)
             first += [column["missing"], column["distinct"], ends]
-        last = [", ".join(map(value, column["examples"]))] if "table" in facts else []
+        last = [Long(", ".join(map(value, column["examples"])))] if "table" in facts else []
         rows.append([*first, *own[: len(more)], *last])
     heads = [tr("column"), tr("kind")]
     heads += [tr("missing"), tr("distinct"), tr("range")] if "table" in facts else []
@@ -201,6 +211,8 @@ def _together(
     if len(columns) > 1:
         title = tr("Which columns go together?")
         parts.append(document.figure(title, lambda: associations(some)))
+    if len(columns) <= MAX_BESIDE:
+        parts = [tag("div", *(tag("div", part) for part in parts), class_="pair")]
     return [*parts, document.figure(tr("What is missing?"), lambda: absent(columns))]
 
 

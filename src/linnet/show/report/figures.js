@@ -42,6 +42,7 @@ function draw() {
     const place = document.getElementById("figure" + number);
     const {xaxis, yaxis, margin} = layout;
     layout.font = {color: ink};
+    for (const trace of figure.data) if (trace.texttemplate && trace.textfont) trace.textfont.color = ink;
     if (place.clientWidth < 620) { stack(figure); figure.data = below(figure.data, layout); }
     if (!layout.xaxis2 && yaxis && yaxis.scaleanchor && xaxis.range && yaxis.range) {
       const wide = Math.abs(xaxis.range[1] - xaxis.range[0]);

@@ -17,6 +17,7 @@ from linnet.core.files import Place
 from linnet.core.history import Fit, History, drop_undone
 from linnet.core.language import tr
 from linnet.errors import LinnetError
+from linnet.insight.checks.words import told
 from linnet.insight.stopping import stopped
 from linnet.runs import archive, directory, events, query
 from linnet.show.view import windows
@@ -348,7 +349,7 @@ class Follower:
                 {
                     "model": _clip(found.model, 2000),
                     "severity": _clip(found.severity, 2000),
-                    "text": _clip(found.text, 2000),
+                    "text": told(_clip(found.text, 2000)),
                 }
                 for found in self.history.findings
             ],

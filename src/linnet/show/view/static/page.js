@@ -820,7 +820,7 @@ function drawAbout(run) {
   const block = (title, content) => el("details", { "data-title": title, open: (drawAbout.open || {})[title], ontoggle: (event) => { drawAbout.open = { ...drawAbout.open, [title]: event.target.open }; } }, el("summary", {}, title), content);
   $("about").replaceChildren(el("h2", {}, t("Reproduce")), ...[
     facts.length ? block(t("recipe"), pairs(facts)) : null, made.length ? block(t("data, code and machine"), pairs(made)) : null,
-    findings.length ? block(t("findings ({count})", { count: findings.length }), el("ul", {}, findings.map((finding) => el("li", { dir: "auto" }, `${finding.severity}: ${finding.text}`)))) : null].filter(Boolean));
+    findings.length ? block(t("findings ({count})", { count: findings.length }), el("ul", {}, findings.map((finding) => el("li", { dir: "auto" }, `${finding.severity === "note" ? t("note") : t("warning")}: ${finding.text}`)))) : null].filter(Boolean));
   $("about").hidden = false;
 }
 
