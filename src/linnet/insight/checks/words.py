@@ -108,11 +108,13 @@ PARTS = (
         "nothing to do, because rows are shuffled, unless they are ordered by time or groups "
         "(time=COLUMN, group=COLUMN)"
     ),
-    marked("nothing to do, if they are independent {rows}; if not, {remedy}"),
+    marked("nothing to do, if they are independent rows; if not, {remedy}"),
+    marked("nothing to do, if they are independent pictures; if not, {remedy}"),
     marked("nothing to do, if this is intended"),
     marked("nothing to do, if this is so"),
     marked("nothing to do"),
-    marked("remove them, unless they are independent {rows} that happen to be equal"),
+    marked("remove them, unless they are independent rows that happen to be equal"),
+    marked("remove them, unless they are independent pictures that happen to be equal"),
     marked("remove the copies, or keep the rows of one person or thing in one part (group=COLUMN)"),
     marked("remove the copies"),
     marked("look at them, and correct or remove those with a wrong label"),
@@ -159,8 +161,6 @@ PARTS = (
     marked("{count} validation rows ({share})"),
     marked("{count} test rows"),
     marked("{count} validation rows"),
-    marked("rows"),
-    marked("pictures"),
 )  # fmt: skip
 """The sentences of findings and notes, and what stands in them; a more special one comes first."""
 

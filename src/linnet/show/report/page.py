@@ -177,7 +177,7 @@ class Page(Document):
     def comparison(self, runs: Mapping[str, Run]) -> Html:
         """The section that compares runs: their differences and their curves."""
         rows = [
-            [key, *(", ".join(map(str, v)) if isinstance(v, list) else v for v in values)]
+            [key, *(str(_value(shown(value))) for value in values)]
             for key, values in differing([run.place for run in runs.values()])
         ]
         every = {name: run.history().series() for name, run in runs.items()}

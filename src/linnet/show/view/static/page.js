@@ -1394,7 +1394,7 @@ function drawPlot(plot, drawn, axis, smoothing) {
     margin: { l: 50, r: 12, t: 30, b: 42 }, uirevision: `${axis} ${log} ${$("all").checked}`, showlegend: false,
     title: { text: title, x: 0, xref: "paper", font: { size: 13 } },
     xaxis: { ...side, title: { text: AXES[axis], standoff: 6 }, hoverformat: ".4~g" },
-    yaxis: { ...side, type: log ? "log" : "linear", exponentformat: "power", minexponent: 5, ...(log && !(range && range[1] - range[0] < 1) ? { dtick: "D2" } : {}), ...(plot.side || {}), ...(range ? { range } : {}) },
+    yaxis: { ...side, type: log ? "log" : "linear", exponentformat: log || plot[0] !== "main-plots" ? "power" : "SI", minexponent: 5, ...(log && !(range && range[1] - range[0] < 1) ? { dtick: "D2" } : {}), ...(plot.side || {}), ...(range ? { range } : {}) },
   };
   Plotly.react($(`plot-${id}`), data, layout, config(() => numbersOf(name)));
   $(`plot-${id}`).setAttribute("aria-label", title);
