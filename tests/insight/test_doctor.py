@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,12 +19,14 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from helpers import command
+from linnet.core.language import language
 from linnet.data.dataset import Dataset
 from linnet.data.read import read, read_draft
 from linnet.data.reading import Reading
 from linnet.data.split import Split
 from linnet.errors import Blocked
 from linnet.experiment.train import train
+from linnet.insight.checks import words
 from linnet.insight.checks._look import log_chance, pairs
 from linnet.insight.checks.doctor import CHECKS, GRAVITY, examine
 from linnet.insight.checks.duplicates import keys
@@ -1009,3 +1012,28 @@ def test_rows_that_cannot_be_read_are_told(tmp_path: Path) -> None:
     code, out, _ = command("doctor", tmp_path / "t.csv", "--target", "y", "--json", columns=80)
     findings = strict(out)["findings"]
     assert code == 1 and findings[0]["severity"] == "stop" and "402" in findings[0]["what"]
+
+
+# ---- in another language
+
+
+@pytest.mark.parametrize(
+    ("name", "target"), [("titanic.csv", "survived"), ("diamonds.csv", "price")]
+)
+def test_what_is_found_in_known_tables_is_told_in_chinese(name: str, target: str) -> None:
+    data = read_draft(file(name), Reading(target=target))
+    texts = [*map(str, examine(data, halves(data))), *data.notes]
+    assert texts
+    for text in texts:
+        assert words.told(text) == text
+        with language("zh"):
+            chinese = words.told(text)
+        assert re.search("[\u4e00-\u9fff]", chinese), text
+        assert not re.search(r"\b(the|is|nothing|remove|left)\b", chinese), chinese
+
+
+def test_a_text_that_no_sentence_fits_stays_english() -> None:
+    with language("zh"):
+        for text in ("the moon is made of cheese; eat it", "the column is made of cheese"):
+            assert words.told(text) == text
+        assert words.told("left out, as they are text: 'a', 'b'") == "因是文本而未采用：'a', 'b'"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def show(run: "Run") -> None:
     """Print a run: which model to use, the models with their intervals, the verdict, why each
     stopped, the files."""
+    from linnet.insight.checks.words import told
     from linnet.insight.choice import by_folds, words
     from linnet.insight.pairs import YARDSTICK_ABOUT
     from linnet.insight.task import basis, folds_of
@@ -49,7 +50,7 @@ def show(run: "Run") -> None:
     about = run.info
     end = os.sep if run.path.is_dir() else ""
     for note in about["data"]["notes"]:
-        say(tr("note: {text}", text=in_flags(note)))
+        say(tr("note: {text}", text=in_flags(told(note))))
     threads = trn("{n} thread", "{n} threads", about["threads"])
     files = f"{run.path}{end}"
     say(

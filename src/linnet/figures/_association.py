@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from linnet.core.language import tr
+from linnet.core.language import tr, trn
 from linnet.core.randomness import derive
-from linnet.core.text import counted, percent
+from linnet.core.text import percent
 from linnet.errors import InputError
 from linnet.figures._data import LARGEST, Variable
-from linnet.figures._style import DIVERGING, SEQUENTIAL, Array, Json, axis, layout, short
+from linnet.figures._style import DIVERGING, INK, SEQUENTIAL, Array, Json, axis, layout, short
 from linnet.figures.colors import COLORS
 from linnet.figures.figure import Figure
 from linnet.figures.plotly import text
@@ -25,6 +25,9 @@ MAX_COLUMNS = 500
 
 MAX_ROWS = 50_000
 """The most rows that are compared; of more, a random sample."""
+
+PALE = 0.6
+"""The opacity of a matrix whose cells have numbers, so that these can be read on light and dark."""
 
 BLOCKS = 60
 """The blocks of rows in the picture of what is missing."""
@@ -207,11 +210,11 @@ def associations(columns: Sequence[Variable], *, seed: int = 0) -> Figure:
     signed = any(value is not None and value < 0 for _, _, value, _ in pairs)
     heat = {
         "type": "heatmap", "z": z, "zmin": -1 if signed else 0, "zmax": 1,
-        "colorscale": DIVERGING if signed else SEQUENTIAL, "xgap": 1, "ygap": 1,
+        "colorscale": DIVERGING if signed else SEQUENTIAL, "opacity": PALE, "xgap": 1, "ygap": 1,
         "colorbar": {"title": {"text": tr("association")}, "thickness": 12},
         "hovertext": hover, "hoverinfo": "text",
         "text": [["" if v is None else f"{v:.2f}" for v in row] for row in z],
-        **({"texttemplate": "%{text}"} if count <= 12 else {}),
+        **({"texttemplate": "%{text}", "textfont": {"color": INK}} if count <= 12 else {}),
     }  # fmt: skip
     ticks = {
         "tickvals": list(range(count)), "ticktext": names, "showgrid": False, "zeroline": False,
@@ -270,8 +273,10 @@ def absent(columns: Sequence[Variable]) -> Figure:
         "tickvals": list(range(len(shown))), "ticktext": names, "showgrid": False,
         "range": [len(shown) - 0.5, -0.5], "zeroline": False,
     }  # fmt: skip
-    title = tr("{columns} of {all} have missing values", columns=counted(len(holed), "column"),
-               all=f"{len(columns):,}")  # fmt: skip
+    title = tr(
+        "{columns} of {all} have missing values",
+        columns=trn("{n} column", "{n} columns", len(holed)), all=f"{len(columns):,}",
+    )  # fmt: skip
     return Figure(
         [heat],
         layout(

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from linnet.core.language import tr
+from linnet.core.language import tr, trn
 from linnet.core.statistics import of_share, wilson
 from linnet.errors import InputError
 from linnet.figures._style import INK, Array, axis, layout, note, short
@@ -123,9 +123,15 @@ def calibration(
     filled = found.rows > 0
     rows = found.rows[filled]
     hover = [
-        f"probability {a:.2f} to {b:.2f}<br>{n:,} rows<br>claimed {100 * c:.1f} %, "
-        f"{'true' if two else 'right'} {100 * r:.1f} %<br>"
-        f"95 % interval {100 * u:.0f} to {100 * v:.0f} %"
+        tr("probability {low} to {high}", low=f"{a:.2f}", high=f"{b:.2f}")
+        + f"<br>{trn('{n} row', '{n} rows', int(n))}<br>"
+        + (
+            tr("predicted {share}, true {held}", share=f"{100 * c:.1f} %", held=f"{100 * r:.1f} %")
+            if two
+            else tr("said {share}, right {held}", share=f"{100 * c:.1f} %", held=f"{100 * r:.1f} %")
+        )
+        + "<br>"
+        + tr("95 % interval {low} to {high} %", low=f"{100 * u:.0f}", high=f"{100 * v:.0f}")
         for a, b, n, c, r, u, v in zip(
             found.low[filled], found.high[filled], rows, found.probability[filled],
             found.accuracy[filled], low[filled], high[filled], strict=True,
@@ -174,7 +180,14 @@ def calibration(
         share = tr("share that is {name}", name=text(classes[1], 24))
     figure_layout = layout(
         title,
-        xaxis=axis(words, range=EDGES, domain=[0, 0.5], anchor="y", constrain="domain"),
+        xaxis=axis(
+            words,
+            range=EDGES,
+            domain=[0, 0.5],
+            anchor="y",
+            constrain="domain",
+            constraintoward="left",
+        ),
         yaxis=axis(share, range=EDGES, anchor="x", scaleanchor="x", constrain="domain"),
         xaxis2=axis(words, range=EDGES, domain=[0.62, 1], anchor="y2"),
         yaxis2=axis(tr("rows"), anchor="x2"),

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from linnet.core.language import tr
+from linnet.core.language import tr, trn
 from linnet.errors import InputError
 from linnet.figures._style import GRID, SEQUENTIAL, axis, layout
 from linnet.figures.figure import Figure
@@ -57,8 +57,12 @@ def confusion(classes: Sequence[Any], matrix: Sequence[Sequence[int]]) -> Figure
     written = len(shown) <= MAX_COUNTED
     hover = [
         [
-            f"true {names[i]}<br>predicted {names[j]}<br>{counts[i, j]:,} rows, "
-            f"{100 * share[i, j]:.1f} % of the true class"
+            f"{tr('true')} {names[i]}<br>{tr('predicted')} {names[j]}<br>"
+            + tr(
+                "{rows}, {share} of the true class",
+                rows=trn("{n} row", "{n} rows", int(counts[i, j])),
+                share=f"{100 * share[i, j]:.1f} %",
+            )
             for j in cells
         ]
         for i in cells

@@ -48,6 +48,12 @@ SWITCH = 36
 GAP = 0.14
 """The space between panels, as a share of the figure."""
 
+MAX_ACROSS = 3
+"""Up to this many panels are beside each other; more are in rows of two."""
+
+ROW = 320
+"""Pixels for each further row of panels."""
+
 DASHES = (("solid", "dash"), ("dot", "dashdot"))
 """The line styles of training and validation: for the first use of a colour, and for the next."""
 
@@ -118,10 +124,17 @@ def curves(
         tr("Training and validation"), height=430 + 10 * len(found), hovermode=_hover(len(data))
     )
     figure_layout["hoverdistance"] = -1  # also lines that have no point here
-    width = (1 - GAP * (len(panels) - 1)) / len(panels)
+    across, down = _grid(len(panels))
+    if down > 1:
+        figure_layout["height"] += ROW * (down - 1)
+        figure_layout["meta"] = {"grid": True}
+    width, height = ((1 - GAP * (many - 1)) / many for many in (across, down))
     ranges: Json = {}
     for index, (panel, own) in enumerate(zip(panels, lines, strict=True)):
-        left, end = index * (width + GAP), panel.end
+        row, column = divmod(index, across)
+        left, end = column * (width + GAP), panel.end
+        top = 1 - row * (height + GAP)
+        within = {"domain": [max(0.0, top - height), top]} if down > 1 else {}
         logged = {"type": "log", "exponentformat": "power"} if kind == "penalty" else {}
         figure_layout[f"xaxis{end}"] = axis(
             tr(TITLES[kind]), domain=[left, left + width], anchor=f"y{end}", hoverformat=".4~g",
@@ -131,7 +144,7 @@ def curves(
         if window := _window(own, scaled=scaled):
             ranges[f"yaxis{end}"] = window
         figure_layout[f"yaxis{end}"] = axis(
-            panel.title, anchor=f"x{end}", **_scale(window, scaled=scaled)
+            panel.title, anchor=f"x{end}", **within, **_scale(window, scaled=scaled)
         )
     if ranges:
         figure_layout["updatemenus"] = [_switch(ranges)]
@@ -200,6 +213,12 @@ def _panels(found: Sequence[_Curve]) -> list[_Panel]:
         named = [("loss", losses[tasks[0] if tasks else ""], None)]
     named += [(task, scores[task], None) for task in ("accuracy", "rmse") if task in tasks]
     return [_Panel(*each, str(i + 1) if i else "") for i, each in enumerate(named)]
+
+
+def _grid(panels: int) -> tuple[int, int]:
+    """How many panels are beside each other, and how many rows of them there are."""
+    across = panels if panels <= MAX_ACROSS else 2
+    return across, -(-panels // across)
 
 
 def _looks(found: Sequence[_Curve], titles: Mapping[str, str], *, several: bool) -> list[_Look]:
@@ -495,7 +514,7 @@ def _star(
     words = tr("epoch {epoch}", epoch=epoch)
     if not epoch:
         words = tr("step {step}", step=curve.valid["step"][best])
-    words = f"penalty {known:g}" if known is not None else words
+    words = tr("penalty {number}", number=f"{known:g}") if known is not None else words
     return [
         {
             "type": "scatter",

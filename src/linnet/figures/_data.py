@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from linnet.core.language import tr, trn
 from linnet.core.randomness import derive
-from linnet.core.text import counted, figure
+from linnet.core.text import figure
 from linnet.errors import InputError
 from linnet.figures._mistakes import data_uri, picture_png
 from linnet.figures._style import GRID, Array, Json, color, layout, note, short
@@ -26,6 +27,13 @@ if TYPE_CHECKING:
 
 ACROSS = 10
 """Pictures per class."""
+
+HALVED, BESIDE = 5, 0.6
+"""From so many classes on, half of them are beside the others, so many pictures away. A page puts
+them one below the other where there is little room."""
+
+PAPER = 1160
+"""The width in pixels that a sheet fills."""
 
 MAX_SHEET = 20
 """The most classes of pictures shown; of more, the most frequent."""
@@ -184,16 +192,18 @@ def samples(pictures: Any, codes: Any, classes: Sequence[Any], *, seed: int = 0)
             break
         sources |= made
     chosen = {code: [r for r in rows if r in sources] for code, rows in chosen.items()}
-    step = 1.42
+    step, wide = 1.42, max(map(len, chosen.values()))
+    lines = len(chosen) if len(chosen) < HALVED else -(-len(chosen) // 2)
+    right = wide + BESIDE
     images, hover, xs, ys, names = [], [], [], [], []
     for line, (code, rows) in enumerate(chosen.items()):
-        top = -step * line - 0.42
+        left, top = right * (line // lines), -step * (line % lines) - 0.42
         name = text(classes[code], 30)
         number = int(counts[code])
-        what = f"{name} · {counted(number, 'row')}, {_percent(counts[code] / len(codes))}"
+        what = f"{name} · {_rows(number)}, {_percent(counts[code] / len(codes))}"
         names.append(
             note(
-                what, x=0, y=round(top + 0.03, 2), xref="x", yref="y", xanchor="left",
+                what, x=left, y=round(top + 0.03, 2), xref="x", yref="y", xanchor="left",
                 yanchor="bottom", borderpad=0, font={"size": 11},
             )
         )  # fmt: skip
@@ -201,38 +211,46 @@ def samples(pictures: Any, codes: Any, classes: Sequence[Any], *, seed: int = 0)
             images.append(
                 {
                     "source": sources[row],
-                    "xref": "x", "yref": "y", "x": place, "y": top, "sizex": 0.94, "sizey": 0.94,
+                    "xref": "x", "yref": "y", "x": left + place, "y": top,
+                    "sizex": 0.94, "sizey": 0.94,
                     "xanchor": "left", "yanchor": "top", "sizing": "contain", "layer": "below",
                 }
             )  # fmt: skip
-            xs.append(place + 0.47)
+            xs.append(left + place + 0.47)
             ys.append(round(top - 0.47, 2))
-            hover.append(f"row {row}<br>{name}")
+            hover.append(tr("row {row}", row=row) + f"<br>{name}")
     points = {
         "type": "scatter", "x": xs, "y": ys, "mode": "markers", "hovertext": hover,
         "marker": {"size": 30, "opacity": 0, "symbol": "square"}, "hoverinfo": "text",
         "showlegend": False,
     }  # fmt: skip
-    told = [f"{max(map(len, chosen.values()))} of each class, drawn at random"]
+    told = [tr("{count} of each class, drawn at random", count=wide)]
     if len(kept) < len(there):
-        told.append(f"the {len(kept)} most frequent of {len(there):,} classes")
+        total = f"{len(there):,}"
+        told.append(
+            tr("the {count} most frequent of {total} classes", count=len(kept), total=total)
+        )
     if len(there) < len(classes):
-        told.append(f"{len(classes) - len(there):,} classes have no row")
-    title, below, above = _head(f"Samples of {counted(len(codes), 'picture')}", told)
+        absent = len(classes) - len(there)
+        told.append(trn("{n} class has no row", "{n} classes have no row", absent))
+    head = trn("Samples of {n} picture", "Samples of {n} pictures", len(codes))
+    title, below, above = _head(head, told)
     hidden = {"visible": False, "fixedrange": True, "constrain": "domain"}
-    pixels = 100 if len(kept) <= 4 else 72
+    across = wide if lines == len(chosen) else right + wide
+    pixels = min(100, PAPER // across)
+    halves = {} if across == wide else {"meta": {"halves": [wide, right, step * lines]}}
     return Figure(
         [points],
         layout(
             "",
             images=images,
             annotations=[below, *names],
-            xaxis={**hidden, "range": [0, ACROSS], "constraintoward": "left"},
+            xaxis={**hidden, "range": [0, across], "constraintoward": "left"},
             yaxis={
-                **hidden, "range": [-step * len(kept), 0], "scaleanchor": "x",
+                **hidden, "range": [-step * lines, 0], "scaleanchor": "x",
                 "constraintoward": "top",
             },
-            height=above + 8 + round(pixels * step * len(kept)),
+            height=above + 8 + round(pixels * step * lines), **halves,
             margin={"l": 8, "r": 8, "t": above, "b": 8},
         )
         | {"title": title},
@@ -248,14 +266,14 @@ def samples(pictures: Any, codes: Any, classes: Sequence[Any], *, seed: int = 0)
 def _sorted(target: Variable | None, rows: int) -> tuple[Array, Sequence[str]]:
     """Codes (rows,) for the target's classes, or for ranges of its numbers; and their names."""
     if target is None:
-        return np.zeros(rows, np.int64), ["all"]
+        return np.zeros(rows, np.int64), [tr("all")]
     if target.discrete:
         return target.values.astype(np.int64), target.categories
     ends = np.unique(np.quantile(target.values, np.linspace(0, 1, RANGES + 1)))
     codes = np.searchsorted(ends[1:-1], target.values, side="right")
     low = ends[:-1] if len(ends) > 1 else ends
     return codes, [
-        f"{text(target.name, 20)} {figure(a)} to {figure(b)}"
+        f"{text(target.name, 20)} {_between(figure(a), figure(b))}"
         for a, b in zip(low, ends[-len(low) :], strict=True)
     ]
 
@@ -338,25 +356,34 @@ def distributions(
         numbers = target.values[looked]
     some = [_count(one, looked, groups, len(names), numbers) for one in columns[:MAX_COLUMNS]]
     if len(some) > MAX_PANELS:
-        which = "the first"
+        told.append(
+            tr("{count} of {total} columns: the first", count=MAX_PANELS, total=f"{len(columns):,}")
+        )
         if target is not None:
             weight = np.array([one.tells(numbers) for one in some])
             best = np.sort(np.argsort(-weight, kind="stable")[:MAX_PANELS])
             some = [some[index] for index in best.tolist()]
-            which = "those that say most about the target"
-            which += f" among the first {len(weight)}" if len(weight) < len(columns) else ""
-        told.append(f"{MAX_PANELS} of {len(columns):,} columns: {which}")
+            told[-1] = tr(
+                "{count} of {total} columns: those that say most about the target",
+                count=MAX_PANELS, total=f"{len(columns):,}",
+            )  # fmt: skip
+            if len(weight) < len(columns):
+                told[-1] += tr(" among the first {count}", count=len(weight))
         some = some[:MAX_PANELS]
     if target is not None and not target.discrete:
         some.insert(0, _count(target, looked, groups, 1, None))
     if most < number:
-        told.append(f"from {most:,} of {number:,} rows, drawn at random")
+        few, every = f"{most:,}", f"{number:,}"
+        told.append(tr("from {few} of {every} rows, drawn at random", few=few, every=every))
     if left_out:
-        told.append(
-            f"left out: {', '.join(_raw(name, 20) for name in left_out[:3])}"
-            + (f" and {len(left_out) - 3:,} more" if len(left_out) > 3 else "")
-        )
-    title = f"{counted(len(columns), 'column')} of {counted(number, 'row')}"
+        some_left = ", ".join(_raw(name, 20) for name in left_out[:3])
+        told.append(tr("left out: {names}", names=some_left))
+        if len(left_out) > 3:
+            told[-1] += tr(" and {count} more", count=f"{len(left_out) - 3:,}")
+    title = tr(
+        "{columns} of {rows}",
+        columns=trn("{n} column", "{n} columns", len(columns)), rows=_rows(number),
+    )  # fmt: skip
     return _panels(
         some, names, title, told, None if numbers is None else str(target and target.name)
     )
@@ -367,21 +394,28 @@ def _groups(target: Variable | None, looked: Any, rows: int) -> tuple[list[str],
     if target is None:
         return [""], np.zeros(rows, np.int64), []
     if not target.discrete:
-        told = [f"bars: rows; line and dots: mean {_raw(target.name, 18)}"]
+        told = [tr("bars: rows; line and dots: mean {name}", name=_raw(target.name, 18))]
         return [""], np.zeros(rows, np.int64), told
     codes = target.values[looked].astype(np.int64)
     counts = np.bincount(codes, minlength=len(target.categories))
     there = np.nonzero(counts)[0]
-    told = [f"by {_raw(target.name, 20)}: shares of each class's rows"]
+    told = [tr("by {name}: shares of each class's rows", name=_raw(target.name, 20))]
     kept = there
     if len(there) > MAX_GROUPS:
         kept = np.sort(there[np.argsort(-counts[there], kind="stable")[: MAX_GROUPS - 1]])
-        told.append(f"{len(kept)} most frequent of {len(there):,} classes, others as one")
+        few, every = len(kept), f"{len(there):,}"
+        told.append(
+            tr("{few} most frequent of {every} classes, others as one", few=few, every=every)
+        )
     place = np.full(len(counts), len(kept))
     place[kept] = np.arange(len(kept))
     groups = place[codes]
     names = [_raw(target.categories[code], 18 if len(kept) < 4 else 12) for code in kept.tolist()]
-    names += [f"{len(there) - len(kept):,} others"] if len(kept) < len(there) else []
+    names += (
+        [tr("{count} others", count=f"{len(there) - len(kept):,}")]
+        if len(kept) < len(there)
+        else []
+    )
     shares = np.bincount(groups, minlength=len(names)) / rows
     return [f"{n} · {_percent(s)}" for n, s in zip(names, shares, strict=True)], groups, told
 
@@ -392,10 +426,10 @@ def _count(
     """The rows in each bin of a column, by group, and the mean of the ``target`` in the bin."""
     values = np.asarray(variable.values[looked], np.float64)
     absent = np.isnan(values)
-    lost = [f"{_percent(absent.mean())} missing"] if absent.any() else []
+    lost = [tr("{share} missing", share=_percent(absent.mean()))] if absent.any() else []
     if variable.discrete:
         labels, places, different = _categories(variable, values, LINES.get(many, 4))
-        facts = [counted(different, "value"), *lost]
+        facts = [trn("{n} value", "{n} values", different), *lost]
         edges = None
         inside = np.ones(len(values), bool)
     else:
@@ -409,9 +443,9 @@ def _count(
         if labels:
             low, high = values[finite].min(), values[finite].max()
             show = _dated(low, high) if variable.kind == "date" else figure
-            facts = [show(low) if low == high else f"{show(low)} to {show(high)}"]
-        lost += [f"{beyond:,} not drawn"] if beyond else []
-        facts += lost + ([f"{endless:,} infinite"] if endless else [])
+            facts = [show(low) if low == high else _between(show(low), show(high))]
+        lost += [tr("{count} not drawn", count=f"{beyond:,}")] if beyond else []
+        facts += lost + ([tr("{count} infinite", count=f"{endless:,}")] if endless else [])
     shape = (many, len(labels))
     rows = np.bincount(
         groups[inside] * len(labels) + places[inside], minlength=many * len(labels)
@@ -445,8 +479,9 @@ def _categories(variable: Variable, values: Array, most: int) -> tuple[list[str]
     place[kept] = np.arange(len(kept))
     place[size + 1] = len(kept) + (others > 0)
     labels = [_raw(variable.categories[code], 18) for code in kept.tolist()]
-    labels += [f"{others:,} others" if others > 1 or not unknown else "(unknown)"] * (others > 0)
-    return labels + ["(missing)"] * missing, place[codes], len(there)
+    rest = tr("{count} others", count=f"{others:,}") if others > 1 or not unknown else ""
+    labels += [rest or tr("(unknown)")] * (others > 0)
+    return labels + [tr("(missing)")] * missing, place[codes], len(there)
 
 
 def _edges(values: Array) -> tuple[Array, int]:
@@ -582,7 +617,7 @@ def _lines(one: _Counted, names: list[str], scale: Any) -> tuple[list[Json], Jso
     height = (full - base) * 0.95 / float(shares.max() or 1)
     show = _dated(first, last) if one.of.kind == "date" else figure
     hover = [
-        f"{show(a)} to {show(b)}<br>{counted(int(rows), 'row')}, {_percent(rows / totals[0, 0])}"
+        f"{_between(show(a), show(b))}<br>{_rows(int(rows))}, {_percent(rows / totals[0, 0])}"
         for (a, b), rows in zip(pairwise(edges), one.rows[0], strict=True)
     ]
     bars = {
@@ -599,7 +634,7 @@ def _lines(one: _Counted, names: list[str], scale: Any) -> tuple[list[Json], Jso
         "type": "scatter", "mode": "lines+markers", "x": middle, "y": short(one.means, 5),
         "line": {"color": COLORS[1], "width": 2}, "marker": {"color": COLORS[1], "size": 4},
         "hovertext": [
-            f"{words}<br>mean {figure(mean)}" for words, mean in zip(hover, one.means, strict=True)
+            f"{words}<br>{_average(mean)}" for words, mean in zip(hover, one.means, strict=True)
         ],
         "hoverinfo": "text",
     }  # fmt: skip
@@ -623,7 +658,7 @@ def _bars(one: _Counted, names: list[str], scale: Any) -> tuple[list[Json], Json
     ]
     if one.means is not None:
         above = [
-            words if np.isnan(mean) else f"{words} · mean {figure(mean)}"
+            words if np.isnan(mean) else f"{words} · {_average(mean)}"
             for words, mean in zip(above, one.means, strict=True)
         ]
     found: list[Json] = [
@@ -633,7 +668,7 @@ def _bars(one: _Counted, names: list[str], scale: Any) -> tuple[list[Json], Json
             "y": short(-lines - 0.5 - thick * (index + 0.5)), "width": 0.94 * thick,
             "marker": {"color": color(index), "opacity": 1 if scale is None else 0.35},
             "hovertext": [
-                f"{text(name, 24)}<br>{counted(int(rows), 'row')}, {_percent(share / 100)}"
+                f"{text(name, 24)}<br>{_rows(int(rows))}, {_percent(share / 100)}"
                 for name, rows, share in zip(one.labels, one.rows[index], line, strict=True)
             ],
             "hoverinfo": "text+name" if len(names) > 1 else "text",
@@ -677,6 +712,18 @@ def _numbers(counted: list[_Counted], names: list[str], means: bool) -> dict[str
 # ---- words
 
 
+def _rows(count: int) -> str:
+    return trn("{n} row", "{n} rows", count)
+
+
+def _between(low: str, high: str) -> str:
+    return tr("{low} to {high}", low=low, high=high)
+
+
+def _average(mean: float) -> str:
+    return tr("mean {number}", number=figure(mean))
+
+
 def _head(title: str, told: Iterable[str], between: int = 0) -> tuple[Json, Json, int]:
     """A title, lines below it (both plain text), and their height in pixels, with ``between``
     pixels of space below."""
@@ -707,7 +754,7 @@ def _percent(share: float) -> str:
     value = 100 * float(share)
     if 0 < value < 0.1:
         return "< 0.1 %"
-    return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:.2g} %"
+    return f"{value:.0f} %" if value >= 9.95 or value == 0 else f"{value:#.2g} %"
 
 
 def _dated(low: float, high: float) -> Any:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from linnet.core.language import tr
+from linnet.core.language import tr, trn
 from linnet.core.text import figure, percent
 from linnet.errors import InputError
 from linnet.figures._style import INK, Array, Json, axis, color, layout, note, short
@@ -180,7 +180,7 @@ def dependence(found: Sequence[Dependence]) -> Figure:
                         },
                         "marker": {"color": shade, "size": 6},
                         "hovertext": [text(value) for value in _named(each.values[0])],
-                        "hovertemplate": "%{hovertext}: %{y:.4g}",
+                        "hovertemplate": "%{hovertext}: %{y:,.4~r}",
                     }
                 )  # fmt: skip
     rows = [
@@ -240,7 +240,7 @@ def dependence_pair(found: Dependence) -> Figure:
                     "xaxis": f"x{end}", "yaxis": f"y{end}",
                     "line": {"color": color(index), "width": 2},
                     "marker": {"color": color(index), "size": 6},
-                    "hovertemplate": "%{y:.4g}",
+                    "hovertemplate": "%{y:,.4~r}",
                 }
             )  # fmt: skip
     rows = [
@@ -302,7 +302,8 @@ def slices(found: Slices, model: str = "", most: int = MAX_BARS) -> Figure:
                 "x": short(unit * np.array([shown[place].score for place in own])),
                 "marker": {"color": color(1 if worse else 0), "size": 10},
                 "hovertext": [
-                    f"{labels[p]}<br>{shown[p].rows:,} rows<br>{text(found.words(shown[p]), 90)}"
+                    f"{labels[p]}<br>{trn('{n} row', '{n} rows', shown[p].rows)}<br>"
+                    f"{text(found.words(shown[p]), 90)}"
                     for p in own
                 ],
                 "hoverinfo": "text",
@@ -315,7 +316,7 @@ def slices(found: Slices, model: str = "", most: int = MAX_BARS) -> Figure:
         tested=found.tested,
         rows=_rows(found.rows, found.folds),
     )
-    title += f", {text(model)}" if model else ""
+    title += tr(", {model}", model=text(model)) if model else ""
     score = tr("accuracy {number}", number=told) if accuracy else f"RMSE {told}"
     title += tr(" · dotted: all rows, {score}", score=score)
     ticks = {"tickvals": places, "ticktext": labels, "range": [len(shown) - 0.5, -0.5]}
@@ -328,7 +329,7 @@ def slices(found: Slices, model: str = "", most: int = MAX_BARS) -> Figure:
                 tr("accuracy (%)") if accuracy else tr("RMSE (unit of the target)"),
                 range=_around([data[0], data[-1]]),
             ),
-            yaxis=axis("slice", showgrid=False, zeroline=False, **ticks),
+            yaxis=axis(tr("slice"), showgrid=False, zeroline=False, **ticks),
             height=150 + max(120, 22 * len(shown)), hovermode="closest",
         ),
         {
@@ -392,7 +393,7 @@ def roc(found: Mapping[str, Curves], positive: str = "the second class") -> Figu
                     "showlegend": panel == 0, "x": short(x, 5), "y": short(y, 5),
                     "customdata": short(at, 4), "xaxis": f"x{end}", "yaxis": f"y{end}",
                     "line": {"color": color(index), "width": 2},
-                    "hovertemplate": "threshold %{customdata}<br>%{x:.4f}, %{y:.4f}",
+                    "hovertemplate": tr("threshold") + " %{customdata}<br>%{x:.4f}, %{y:.4f}",
                 }
             )  # fmt: skip
             rows += [
@@ -495,7 +496,7 @@ def errors(true: Any, predicted: Any, target: str = "target") -> Figure:
             "type": "scatter", "mode": "markers", "x": short(predicted[::stride]),
             "y": short(left[::stride]), "showlegend": False, "xaxis": "x", "yaxis": "y",
             "marker": {"size": 5, "color": color(0), "opacity": 0.5},
-            "hovertemplate": "predicted %{x:.6g}<br>residual %{y:.6g}",
+            "hovertemplate": f"{tr('predicted')} %{{x:,.6~r}}<br>{tr('residual')} %{{y:,.6~r}}",
         },
         {
             "type": "scatter", "mode": "lines", "x": short(ends), "y": [0, 0], "xaxis": "x",
@@ -505,7 +506,8 @@ def errors(true: Any, predicted: Any, target: str = "target") -> Figure:
         {
             "type": "bar", "x": short((edges[:-1] + edges[1:]) / 2), "y": counts.tolist(),
             "width": float(edges[1] - edges[0]) * 0.95, "marker": {"color": color(0)},
-            "showlegend": False, "xaxis": "x2", "yaxis": "y2", "hovertemplate": "%{x:.4g}: %{y}",
+            "showlegend": False, "xaxis": "x2", "yaxis": "y2",
+            "hovertemplate": "%{x:,.4~r}: %{y:,}",
         },
     ]  # fmt: skip
     more = tr(", 1 in {stride} as a point", stride=stride) if stride > 1 else ""
@@ -558,7 +560,7 @@ def penalties(
             "type": "scatter", "mode": "lines+markers", "name": called, "x": short(at),
             "y": short(value), "line": {"color": color(0), "width": 2}, "showlegend": False,
             "marker": {"color": color(0), "size": 7}, "xaxis": "x", "yaxis": "y",
-            "hovertemplate": "penalty %{x:.3g}: %{y:.5g}",
+            "hovertemplate": tr("penalty") + " %{x:.3~r}: %{y:.5~r}",
         }
     ]  # fmt: skip
     title = tr("Loss by penalty, {count} penalties", count=len(at))
@@ -580,10 +582,11 @@ def penalties(
     if coefficients is not None:
         own = np.asarray(coefficients, np.float64)[order]
         figure_layout["xaxis2"] = axis(tr("penalty"), domain=[width + GAP, 1], anchor="y2", **scale)
-        head = tr("coefficient ({unit})", unit=unit)
+        title += tr("; coefficients: {unit}", unit=unit)
+        head = tr("coefficient")
         if folds:
-            head = tr("mean coefficient ({unit})", unit=unit)
-            title += tr("; coefficients: means over the folds")
+            head = tr("mean coefficient")
+            title += tr(", means over the folds")
         figure_layout["yaxis2"] = axis(head, anchor="x2")
         told = np.abs(np.nan_to_num(own))
         data += _coefficients(at, own, names, told[mark][0] if mark.any() else told.max(0))
@@ -605,7 +608,7 @@ def _coefficients(at: Array, own: Array, names: Sequence[str], sizes: Array) -> 
     named = order[:MAX_NAMED]
     common = {
         "type": "scatter", "mode": "lines", "x": short(at), "xaxis": "x2", "yaxis": "y2",
-        "hovertemplate": "penalty %{x:.3g}: %{y:.4g}",
+        "hovertemplate": tr("penalty") + " %{x:.3~r}: %{y:.4~r}",
     }  # fmt: skip
     return [
         {
@@ -643,11 +646,11 @@ def intervals(levels: Sequence[Mapping[str, Any]], unit: str = "") -> Figure:
         },
         {
             **common, **look, "x": short(asked), "y": short(held), "xaxis": "x", "yaxis": "y",
-            "hovertemplate": "asked %{x:.2f}, held %{y:.4f}",
+            "hovertemplate": f"{tr('asked')} %{{x:.2f}}, {tr('held')} %{{y:.4f}}",
         },
         {
             **common, **look, "x": short(asked), "y": short(size), "xaxis": "x2", "yaxis": "y2",
-            "hovertemplate": "%{x:.2f}: %{y:.4g}",
+            "hovertemplate": "%{x:.2f}: %{y:,.4~r}",
         },
     ]  # fmt: skip
     what = (
@@ -673,7 +676,12 @@ def intervals(levels: Sequence[Mapping[str, Any]], unit: str = "") -> Figure:
                     tr("level asked for"), domain=[0, width], anchor="y", range=[start, 1.005]
                 ),
                 yaxis=axis(tr("share that is inside"), anchor="x", range=[start, 1.005]),
-                xaxis2=axis(tr("level asked for"), domain=[width + GAP, 1], anchor="y2"),
+                xaxis2=axis(
+                    tr("level asked for"),
+                    domain=[width + GAP, 1],
+                    anchor="y2",
+                    range=[start, 1.005],
+                ),
                 yaxis2=axis(what, anchor="x2", rangemode="tozero"),
             ),
             "annotations": [over],

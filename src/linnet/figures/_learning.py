@@ -93,7 +93,7 @@ def learning_curve(
                         "type": "data", "symmetric": False, "thickness": 1, "width": 3,
                         "array": short(high - value), "arrayminus": short(value - low),
                     },
-                    "hovertemplate": "%{customdata:,} rows: %{y:.5g}",
+                    "hovertemplate": "%{customdata:,} " + tr("rows") + ": %{y:.5~r}",
                 }
             )  # fmt: skip
     return Figure(data, figure_layout, _columns(points, score))

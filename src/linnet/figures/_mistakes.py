@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from linnet.core.language import tr
-from linnet.core.text import figure
+from linnet.core.language import tr, trn
+from linnet.core.text import figure, likely
 from linnet.errors import InputError
 from linnet.figures._style import CLEAR, GRID, INK, Array, axis, layout, note, short
 from linnet.figures.colors import COLORS
@@ -122,7 +122,8 @@ def residuals(true: Any, predicted: Any, targets: Sequence[str], row: Any = None
                 "customdata": numbers[::stride],
                 "mode": "markers",
                 "marker": {"size": 6, "color": COLORS[index % len(COLORS)], "opacity": 0.6},
-                "hovertemplate": "row %{customdata}<br>true %{x:.6g}<br>predicted %{y:.6g}",
+                "hovertemplate": tr("row {row}", row="%{customdata}")
+                + f"<br>{tr('true')} %{{x:,.6~r}}<br>{tr('predicted')} %{{y:,.6~r}}",
             }
         )
         columns["row"] += numbers
@@ -130,12 +131,14 @@ def residuals(true: Any, predicted: Any, targets: Sequence[str], row: Any = None
         columns["true"] += true[:, index].tolist()
         columns["predicted"] += predicted[:, index].tolist()
         columns["residual"] += (true - predicted)[:, index].tolist()
-    share = f", 1 in {stride} of {len(true):,} rows" if stride > 1 else f", {len(true):,} rows"
+    told = trn("{n} row", "{n} rows", len(true))
+    if stride > 1:
+        told = tr("1 in {stride} of {rows} rows", stride=stride, rows=f"{len(true):,}")
     name = text(targets[0]) if len(targets) == 1 else "target"
     return Figure(
         data,
         layout(
-            f"Predicted against true{share}",
+            tr("Predicted against true, {rows}", rows=told),
             xaxis=axis(tr("true {name}", name=name)),
             yaxis=axis(tr("predicted {name}", name=name)),
             height=460,
@@ -202,9 +205,10 @@ def _sheet(columns: dict[str, list[Any]], pictures: Array, title: str) -> Figure
         sure = columns["probability"][index] if "probability" in columns else None
         what = f"{text(true, CAPTION)}{'<br>' if long else ' '}→ {text(predicted, CAPTION - 2)}"
         captions.append(what if sure is None else f"{what}<br>{100 * sure:.0f} %")
-        label = f"row {columns['row'][index]}<br>true {text(true)}<br>predicted "
-        label += text(predicted)
-        hover.append(label if sure is None else f"{label}<br>probability {sure:.4f}")
+        label = tr("row {row}", row=columns["row"][index]) + f"<br>{tr('true')} {text(true)}"
+        label += f"<br>{tr('predicted')} {text(predicted)}"
+        label += "" if sure is None else f"<br>{tr('probability')} {likely(sure)}"
+        hover.append(label)
         xs.append(left + 0.5)
         ys.append(top - 0.9)
     points = {

@@ -57,7 +57,7 @@ def templates(weight: Any, names: Sequence[Any], title: str = "Weights") -> Figu
         size = np.square(weight).sum((1, 2, 3))
         shown = np.argsort(-size, kind="stable")[:most]
         title += tr(", the {most} largest of {count}", most=most, count=f"{count:,}")
-    suffixes = CHANNELS.get(channels) or tuple(f", channel {i}" for i in range(channels))
+    suffixes = CHANNELS.get(channels) or tuple(tr(", channel {i}", i=i) for i in range(channels))
     tiles = [
         (text(names[i], 17 - len(suffix)) + suffix, _blocks(weight[i, channel]))
         for i in shown

@@ -370,7 +370,7 @@ class _Drawing:
 def _width(layout: Json, height: float) -> float:
     """The width in inches; for a sheet with equal units on both axes, the width that it needs."""
     x, y = layout.get("xaxis", {}), layout.get("yaxis", {})
-    if not y.get("scaleanchor"):
+    if not y.get("scaleanchor") or "xaxis2" in layout:
         return WIDTH
     across, down = (abs(ends[1] - ends[0]) for ends in (x["range"], y["range"]))
     return float(np.clip((height - 0.8) * across / down + 1.8, 4.0, WIDTH))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from linnet.core import files
 from linnet.core.html import Html, join, tag
-from linnet.core.language import tr
+from linnet.core.language import marked, tr, trn
 from linnet.core.text import figure, stem
 from linnet.data.table import LeftOut, Warned
 from linnet.errors import WorkError
@@ -23,12 +23,23 @@ from linnet.figures._association import (
     with_target,
 )
 from linnet.figures._data import Variable
+from linnet.insight.checks.words import told
 from linnet.runs.directory import ROOT
 from linnet.show.report.document import Document
-from linnet.show.report.html import shown, table
+from linnet.show.report.html import Long, shown, table
+
+MAX_BESIDE = 8
+"""Up to this many columns, their associations are beside those with the target."""
 
 MAX_DESCRIBED = 2_000
 """The most columns whose mean and quartiles are told."""
+
+KINDS = {
+    "number": marked("number"), "category": marked("category"), "boolean": marked("boolean"),
+    "date": marked("date"), "text": marked("text"), "identifier": marked("identifier"),
+    "constant": marked("constant"),
+}  # fmt: skip
+"""The kinds of columns in words."""
 
 if TYPE_CHECKING:
     from linnet.insight.checks.finding import Finding
@@ -61,18 +72,18 @@ def write(
     document.numbers = dict(facts)
     top = [
         tag("h1", facts["name"]),
-        tag("p", "; ".join(_summary(facts))),
-        _list("", [str(one) for one in findings if one.severity != "note"], class_="reasons"),
+        tag("p", tr("; ").join(_summary(facts))),
+        _list("", [told(str(one)) for one in findings if one.severity != "note"], class_="reasons"),
     ]
     found = with_target(columns, target) if target is not None and columns else {}
-    parts = [document.figure("Distributions", make)]
+    parts = [document.figure(tr("Distributions") if columns else tr("Samples"), make)]
     if "counts" in facts:
         total = sum(facts["counts"]) or 1
         rows = [
             [str(label), count, f"{100 * count / total:.2f} %"]
             for label, count in zip(facts["classes"], facts["counts"], strict=True)
         ]
-        parts += [document.head(tr("Classes")), table(["class", "rows", "share"], rows)]
+        parts += [document.head(tr("Classes")), table([tr("class"), tr("rows"), tr("share")], rows)]
     elif "task" in facts:
         targets = [
             (name, low, high, _mean(mean, deviation), deviation)
@@ -84,15 +95,17 @@ def write(
                 strict=True,
             )
         ]
-        heads = ["target", "from", "to", "mean", "deviation"]
+        heads = [tr("target"), tr("from"), tr("to"), tr("mean"), tr("standard deviation")]
         parts += [document.head(tr("Target")), table(heads, targets)]
     if "table" in facts or columns:
         parts += [document.head(tr("Columns")), _columns(facts, columns, found)]
     parts += _together(document, columns, found, target)
-    notes = [str(one) for one in findings if one.severity == "note"]
+    notes = [told(str(one)) for one in findings if one.severity == "note"]
     # a finding of the doctor says the same, with the reason
     notes += [
-        note for note in facts["notes"] if not (findings and isinstance(note, (LeftOut, Warned)))
+        told(note)
+        for note in facts["notes"]
+        if not (findings and isinstance(note, (LeftOut, Warned)))
     ]
     parts.append(_list(tr("Notes"), notes))
     page = document.page(str(facts["name"]), tag("section", *top, document.contents(), *parts))
@@ -106,20 +119,38 @@ def write(
 def _summary(facts: Mapping[str, Any]) -> list[str]:
     """The numbers of rows and columns, or the shape and values of pictures; and the target."""
     if "table" in facts:
-        words = [f"{facts['rows']:,} rows, {len(facts['table']):,} columns"]
+        words = [_size(facts["rows"], len(facts["table"]))]
     else:
-        own = f", the last {facts['test_rows']:,} its test part" if facts["test_rows"] else ""
         shape, (low, high) = " x ".join(map(str, facts["shape"])), facts["range"]
         mean = _mean(facts["mean"], facts["deviation"])
         words = [
-            f"{facts['rows']:,} {facts['example']}s{own}",
-            f"each {shape} {facts['dtype']}",
-            f"values {figure(low)} to {figure(high)}, mean {figure(mean)}, "
-            f"standard deviation {figure(facts['deviation'])}",
+            trn("{n} picture", "{n} pictures", facts["rows"])
+            if facts["example"] == "picture"
+            else trn("{n} row", "{n} rows", facts["rows"])
         ]
+        if facts["test_rows"]:
+            words.append(tr("the last {rows} are its test part", rows=f"{facts['test_rows']:,}"))
+        words += [
+            tr("each {shape} {type}", shape=shape, type=facts["dtype"]),
+            tr(
+                "values {low} to {high}, mean {mean}, standard deviation {deviation}",
+                low=figure(low), high=figure(high), mean=figure(mean),
+                deviation=figure(facts["deviation"]),
+            ),
+        ]  # fmt: skip
     if "task" in facts:
-        words.append(f"target {', '.join(facts['targets'])} ({facts['task']})")
+        kinds = {"classification": tr("classification"), "regression": tr("regression")}
+        names = ", ".join(facts["targets"])
+        words.append(tr("target {names} ({task})", names=names, task=kinds[facts["task"]]))
     return words
+
+
+def _size(rows: int, columns: int) -> str:
+    return tr(
+        "{rows}, {columns}",
+        rows=trn("{n} row", "{n} rows", rows),
+        columns=trn("{n} column", "{n} columns", columns),
+    )
 
 
 def _mean(mean: float, deviation: float) -> float:
@@ -138,22 +169,27 @@ def _columns(
 
     by_name = {one.name: one for one in columns[:MAX_DESCRIBED]}
     every = facts.get("table") or [{"name": name, "kind": "number"} for name in by_name]
-    more = [tr("mean"), tr("quartiles and median"), tr("zeros")]
+    more = [tr("mean"), tr("quartiles and median"), tr("zeros (share)")]
     more += [tr("with the target")] if found else []
     rows = []
     for column in every:
         name = column["name"]
         own = described(by_name[name], found.get(name)) if name in by_name else [None] * 4
         own[1] = None if own[1] is None else " · ".join(map(figure, own[1]))
-        first = [name, "target" if name in facts.get("targets", ()) else column["kind"]]
+        is_target = name in facts.get("targets", ())
+        first = [name, tr("target") if is_target else tr(KINDS.get(column["kind"], column["kind"]))]
         if "table" in facts:
-            ends = " to ".join(map(value, column["range"])) if column["range"] else None
+            ends = None
+            if column["range"]:
+                low, high = map(value, column["range"])
+                ends = tr("{low} to {high}", low=low, high=high)
             first += [column["missing"], column["distinct"], ends]
-        last = [", ".join(map(value, column["examples"]))] if "table" in facts else []
+        last = [Long(", ".join(map(value, column["examples"])))] if "table" in facts else []
         rows.append([*first, *own[: len(more)], *last])
-    heads = ["column", "kind"]
-    heads += ["missing", "distinct", "range"] if "table" in facts else []
-    return table([*heads, *more, *(["examples"] if "table" in facts else [])], rows, blocks=True)
+    heads = [tr("column"), tr("kind")]
+    heads += [tr("missing"), tr("distinct"), tr("range")] if "table" in facts else []
+    last = [tr("examples")] if "table" in facts else []
+    return table([*heads, *more, *last], rows, blocks=True)
 
 
 def _together(
@@ -175,6 +211,8 @@ def _together(
     if len(columns) > 1:
         title = tr("Which columns go together?")
         parts.append(document.figure(title, lambda: associations(some)))
+    if len(columns) <= MAX_BESIDE:
+        parts = [tag("div", *(tag("div", part) for part in parts), class_="pair")]
     return [*parts, document.figure(tr("What is missing?"), lambda: absent(columns))]
 
 

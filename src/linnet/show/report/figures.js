@@ -7,7 +7,7 @@ function stack(figure) {
   const {data, layout} = figure;
   const axes = Object.keys(layout).filter((key) => key.startsWith("xaxis"));
   const ends = axes.map((key) => key.slice(5));
-  if (ends.length < 2 || ends.some((end) => layout["yaxis" + end].domain)) return;
+  if (ends.length < 2 || (!layout.meta?.grid && ends.some((end) => layout["yaxis" + end].domain))) return;
   layout.height = 120 + 230 * ends.length;
   ends.forEach((end, place) => {
     layout["xaxis" + end].domain = [0, 1];
@@ -15,6 +15,23 @@ function stack(figure) {
     layout["yaxis" + end].domain = [Math.max(0, top - 0.8 / (ends.length - 0.2)), top];
   });
   for (const trace of data) if (trace.mode === "markers+text") trace.mode = "markers";
+}
+
+// A sheet in two halves: where there is little room one below the other.
+function below(data, layout) {
+  if (!layout.meta?.halves) return data;
+  const [wide, right, tall] = layout.meta.halves;
+  const moved = (x, y) => (x >= right ? [x - right, y - tall] : [x, y]);
+  for (const one of [...layout.images, ...layout.annotations.filter((note) => note.xref === "x")]) {
+    [one.x, one.y] = moved(one.x, one.y);
+  }
+  layout.height += (layout.height - layout.margin.t - layout.margin.b) * (1 + right / wide);
+  layout.xaxis.range = [0, wide];
+  layout.yaxis.range = [-2 * tall, 0];
+  return data.map((trace) => {
+    const places = trace.x.map((x, place) => moved(x, trace.y[place]));
+    return {...trace, x: places.map(([x]) => x), y: places.map(([, y]) => y)};
+  });
 }
 
 function draw() {
@@ -25,7 +42,8 @@ function draw() {
     const place = document.getElementById("figure" + number);
     const {xaxis, yaxis, margin} = layout;
     layout.font = {color: ink};
-    if (place.clientWidth < 620) stack(figure);
+    for (const trace of figure.data) if (trace.texttemplate && trace.textfont) trace.textfont.color = ink;
+    if (place.clientWidth < 620) { stack(figure); figure.data = below(figure.data, layout); }
     if (!layout.xaxis2 && yaxis && yaxis.scaleanchor && xaxis.range && yaxis.range) {
       const wide = Math.abs(xaxis.range[1] - xaxis.range[0]);
       const tall = Math.abs(yaxis.range[1] - yaxis.range[0]);

@@ -17,6 +17,10 @@ class Fixed(float):
     """A proportion that is always shown with four decimals."""
 
 
+class Long(str):
+    """A text that may be wrapped, however short it is."""
+
+
 class Share(Fixed):
     """A proportion with a bar of its length."""
 
@@ -43,7 +47,7 @@ def table(
                     "td",
                     _bar(one),
                     shown(one),
-                    class_=_kind(one),
+                    class_="n" if one is None and heading in numeric else _kind(one),
                     data_head=heading if blocks else None,
                 )
                 for one, heading in row
@@ -75,7 +79,9 @@ def _kind(value: Any) -> str | None:
     """The CSS class of a cell: "n" for a number, "long" for a text that may be wrapped."""
     if numeric(value):
         return "n"
-    return "long" if len(str(shown(value))) > SHORT else None
+    if value is None:
+        return "void"
+    return "long" if isinstance(value, Long) or len(str(shown(value))) > SHORT else None
 
 
 def shown(value: Any) -> Any:

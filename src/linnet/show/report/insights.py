@@ -21,6 +21,7 @@ from linnet.figures import (
     slices,
     thresholds,
 )
+from linnet.insight.checks.words import told as retold
 from linnet.insight.claims import Chance
 from linnet.insight.slices import Slices
 from linnet.insight.thresholds import table as cuts_of
@@ -156,7 +157,7 @@ def thresholds_part(document: Document, run: Run, kept: dict[str, Any] | str) ->
             score=by,
             count=f"{told['choice']['rows']:,}",
             which=tr("validation") if told["by_rows"] == "validation" else tr("out-of-fold"),
-            result=told["words"],
+            result=retold(told["words"]),
         )
     return (
         [

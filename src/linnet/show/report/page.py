@@ -12,10 +12,11 @@ from linnet.core import files
 from linnet.core.events import number
 from linnet.core.history import History
 from linnet.core.html import Html, join, put, tag
-from linnet.core.language import language, tr
+from linnet.core.language import language, tr, trn
 from linnet.core.text import likely, percent
 from linnet.errors import InputError, LinnetError
 from linnet.figures import Figure, curves
+from linnet.insight.checks.words import told as retold
 from linnet.insight.choice import by_folds
 from linnet.insight.claims import Chance
 from linnet.insight.diagnosis import typical_probability
@@ -30,7 +31,7 @@ from linnet.runs.curve import read as read_curve
 from linnet.runs.run import Run
 from linnet.show.report import insights, windows
 from linnet.show.report.document import Document
-from linnet.show.report.html import Share, scroll, shown, table
+from linnet.show.report.html import Long, Share, scroll, shown, table
 
 MANY_CLASSES = 40
 """With more classes, the confusion matrix is a figure and not a table."""
@@ -118,7 +119,10 @@ class Page(Document):
         answer = run.answer()
         told = [tag("h1", name), tag("p", _about(run), class_="none")]
         if answer is not None:
-            tiles = [tag("div", tag("dt", what), tag("dd", text)) for what, text in answer.facts()]
+            tiles = [
+                tag("div", tag("dt", what), tag("dd", text.replace(" %", "\u00a0%")))
+                for what, text in answer.facts()
+            ]
             told += [tag("dl", *tiles, class_="tiles")]
             told += [tag("p", answer.sentence, class_="verdict"), tag("p", run.verdict)]
         else:
@@ -173,7 +177,7 @@ class Page(Document):
     def comparison(self, runs: Mapping[str, Run]) -> Html:
         """The section that compares runs: their differences and their curves."""
         rows = [
-            [key, *(", ".join(map(str, v)) if isinstance(v, list) else v for v in values)]
+            [key, *(str(_value(shown(value))) for value in values)]
             for key, values in differing([run.place for run in runs.values()])
         ]
         every = {name: run.history().series() for name, run in runs.items()}
@@ -214,7 +218,14 @@ class Page(Document):
         """The diagnosis, and the warnings of the doctor."""
         found = [tag("li", str(claim)) for claim in run.reasons()]
         found += [
-            tag("li", f"{tr('data') if finding.model is None else finding.model}: {finding.text}")
+            tag(
+                "li",
+                tr(
+                    "{where}: {what}",
+                    where=tr("data") if finding.model is None else finding.model,
+                    what=retold(finding.text),
+                ),
+            )
             for finding in run.history().findings
             if finding.severity == "warning"
         ]
@@ -290,7 +301,7 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
                 _log_loss(test),
                 held,
                 valid.get("loss"),
-                stopped(fit, short=True),
+                Long(stopped(fit, short=True)) if "stopped" in fit else None,
                 tr("{seconds} s", seconds=f"{fit['seconds']:.1f}"),
             ]
         )
@@ -306,6 +317,7 @@ def _scores(metrics: dict[str, Any], history: History) -> Html:
         heads[3:5] = [tr("out of fold"), tr("out-of-fold loss")]
     if all(row[2] is None for row in rows):  # regression
         heads, *rows = [[*row[:2], *row[3:]] for row in (heads, *rows)]
+        heads[2] += " (RMSE)"
     every = [_own(scores.get("test")) for scores in every_scores.values()]
     names = list(dict.fromkeys(name for own in every for name in own))
     heads[2:2] = [tr("test {score}", score=name) for name in names]
@@ -376,7 +388,7 @@ def _own(test: dict[str, Any] | None) -> dict[str, float]:
 
 def _spent(history: History) -> Html:
     """How the seconds of each fit divide, and the memory of the process."""
-    rows: list[list[Any]] = []
+    fits: dict[str, list[Any]] = {}
     for model, fit in history.models.items():
         if fit.spent is None or model == BASELINE:
             continue
@@ -391,12 +403,14 @@ def _spent(history: History) -> Html:
         ]
         memory = fit.spent.memory
         held = None if memory is None else f"{memory / 1e6:,.0f} MB"
-        rows.append([tr(history.title(model)).removeprefix("the "), *told, held])
-    heads = [
-        tr("model"), tr("making batches"), tr("forward, backward, update"), tr("evaluating"),
+        fits[tr(history.title(model)).removeprefix("the ")] = [*told, held]
+    names = [
+        tr("making batches"), tr("forward, backward, update"), tr("evaluating"),
         tr("record and checkpoints"), tr("memory"),
     ]  # fmt: skip
-    if not rows:
+    rows = [list(row) for row in zip(names, *fits.values(), strict=True)]
+    heads = ["", *fits]
+    if not fits:
         return Html()
     return table(heads, rows, blocks=True)
 
@@ -485,12 +499,15 @@ def _rows(figure: Figure) -> Html:
     if "probability" in columns:
         columns["probability"] = [likely(share) for share in columns["probability"]]
     rows = [[_value(cell) for cell in row] for row in zip(*columns.values(), strict=True)]
-    return table(list(columns), rows) if rows else Html()
+    named = [tr("row"), tr("true"), tr("predicted"), tr("probability")][:told]
+    return table([*named, *list(columns)[told:]], rows) if rows else Html()
 
 
 def _value(value: Any) -> Any:
     """A value of a prediction, or of a column, as a cell."""
-    return ", ".join(str(shown(part)) for part in value) if isinstance(value, list) else value
+    if isinstance(value, list):
+        return ", ".join(str(shown(part)) for part in value)
+    return None if value == "" else value
 
 
 def _fewer_rows(run: Run) -> Html:
@@ -526,9 +543,11 @@ def _data(info: dict[str, Any]) -> Html:
         "fingerprint": tr("fingerprint"), "split": tr("split"),
     }  # fmt: skip
     rows = [
-        [name, str(shown(about[key]))] for key, name in names.items() if about.get(key) is not None
+        [name, str(shown(about[key]))]
+        for key, name in names.items()
+        if about.get(key) is not None and not (key == "valid_rows" and about.get("folds"))
     ]
-    notes = [tag("li", note) for note in about.get("notes", [])]
+    notes = [tag("li", retold(note)) for note in about.get("notes", [])]
     return join([table(["", ""], rows), tag("ul", *notes) if notes else Html()])
 
 
@@ -540,7 +559,7 @@ def _again(run: Run, info: dict[str, Any]) -> Html:
     if git.get("dirty"):
         state = tr("{code}, with changes (sha256 {hash})", code=state, hash=git.get("changes"))
     versions = ", ".join(f"{k} {v}" for k, v in info.get("versions", {}).items())
-    threads = tr("{count} threads", count=hardware.get("threads"))
+    threads = trn("{n} thread", "{n} threads", int(number(hardware.get("threads"))))
     rows: list[list[Any]] = [
         [tr("repeat"), f"linnet runs repeat {shlex.quote(str(run.path))}"],
         [tr("command"), command],

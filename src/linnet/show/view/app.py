@@ -156,12 +156,20 @@ class Page:
         if run is None:
             return PlainTextResponse("there is no such run", 404)
 
+        unread = run.offset == 0
+
         def detail() -> bytes:
+            if unread:  # the record has the titles of the models
+                run.read()
             return files.dumps(run.detail()).encode()
 
         if (run.row or {}).get("metric"):  # its panels will be asked for
             await self._maker.begin()
-        return _json(await self._do(detail))
+        told = await self._do(detail)
+        if unread:
+            self._version += 1
+            self._news = _told(self._news)
+        return _json(told)
 
     async def _windows(self, request: Request) -> Response:
         query = request.query_params

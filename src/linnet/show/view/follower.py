@@ -17,6 +17,7 @@ from linnet.core.files import Place
 from linnet.core.history import Fit, History, drop_undone
 from linnet.core.language import tr
 from linnet.errors import LinnetError
+from linnet.insight.checks.words import told
 from linnet.insight.stopping import stopped
 from linnet.runs import archive, directory, events, query
 from linnet.show.view import windows
@@ -213,7 +214,9 @@ class Follower:
     @property
     def group(self) -> str:
         """What it is about: runs of the same data, target and task can be compared."""
-        parts = [self._about.get("data"), self._facts.get("target"), self._facts.get("task")]
+        kinds = {"classification": tr("classification"), "regression": tr("regression")}
+        task = self._facts.get("task")
+        parts = [self._about.get("data"), self._facts.get("target"), kinds.get(str(task), task)]
         return " · ".join(_clip(part, 60) for part in parts if part)
 
     def look(self) -> None:
@@ -348,7 +351,7 @@ class Follower:
                 {
                     "model": _clip(found.model, 2000),
                     "severity": _clip(found.severity, 2000),
-                    "text": _clip(found.text, 2000),
+                    "text": told(_clip(found.text, 2000)),
                 }
                 for found in self.history.findings
             ],
@@ -441,7 +444,9 @@ def _scores(fit: Fit) -> Json:
     if best := _best(fit):
         found["valid"] = {**best, "by": "folds"} if fit.folded else best
     if fit.end is not None:
-        found["fit"] = {"reason": _clip(fit.end.reason, 2000), **_numbers({"seconds": fit.seconds})}
+        ended = {"reason": _clip(fit.end.reason, 2000), "stopped": fit.end.stopped}
+        told = stopped({**fit.end.values, **ended}, short=True)
+        found["fit"] = {"reason": told, **_numbers({"seconds": fit.seconds})}
     if fit.test is not None:
         found["test"] = fit.test.test
     return found

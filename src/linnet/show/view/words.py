@@ -164,6 +164,8 @@ def texts() -> list[str]:
         tr("recipe"),
         tr("data, code and machine"),
         tr("findings ({count})"),
+        tr("note"),
+        tr("warning"),
         tr("Calibration: can the probabilities be trusted?"),
         tr("Predicted against true"),
         tr("Weights"),

@@ -820,7 +820,7 @@ function drawAbout(run) {
   const block = (title, content) => el("details", { "data-title": title, open: (drawAbout.open || {})[title], ontoggle: (event) => { drawAbout.open = { ...drawAbout.open, [title]: event.target.open }; } }, el("summary", {}, title), content);
   $("about").replaceChildren(el("h2", {}, t("Reproduce")), ...[
     facts.length ? block(t("recipe"), pairs(facts)) : null, made.length ? block(t("data, code and machine"), pairs(made)) : null,
-    findings.length ? block(t("findings ({count})", { count: findings.length }), el("ul", {}, findings.map((finding) => el("li", { dir: "auto" }, `${finding.severity}: ${finding.text}`)))) : null].filter(Boolean));
+    findings.length ? block(t("findings ({count})", { count: findings.length }), el("ul", {}, findings.map((finding) => el("li", { dir: "auto" }, `${finding.severity === "note" ? t("note") : t("warning")}: ${finding.text}`)))) : null].filter(Boolean));
   $("about").hidden = false;
 }
 
@@ -885,13 +885,15 @@ function drawFigure(panel, run, section, kind) {
         layout.margin.t = 20;
         layout.height -= 28;
       }
-      if (place.clientWidth < NARROW) stack(layout);
+      const narrow = place.clientWidth < NARROW;
+      if (narrow) stack(layout);
+      const data = narrow ? below(panel.data, layout) : panel.data;
       const { xaxis, yaxis, margin, height } = layout;
       const sheet = !layout.xaxis2 && yaxis && yaxis.scaleanchor && xaxis.range && yaxis.range; // as high as its width makes it
       const tall = sheet ? Math.abs((yaxis.range[1] - yaxis.range[0]) / (xaxis.range[1] - xaxis.range[0])) : 0;
       const width = place.clientWidth;
       Object.assign(layout, { width, height: sheet ? Math.min(height, Math.round(tall * (width - margin.l - margin.r)) + margin.t + margin.b) : height });
-      return Plotly.react(place, panel.data, layout, config(() => rowsOf(panel.data))).then(() => reachable(place));
+      return Plotly.react(place, data, layout, config(() => rowsOf(panel.data))).then(() => reachable(place));
     };
     place.redraw = draw;
     draw();
@@ -903,12 +905,29 @@ function drawFigure(panel, run, section, kind) {
 const NARROW = 620;
 function stack(layout) {
   const ends = Object.keys(layout).filter((key) => key.startsWith("xaxis")).map((key) => key.slice(5));
-  if (ends.length < 2 || ends.some((end) => layout[`yaxis${end}`].domain)) return;
+  if (ends.length < 2 || (!layout.meta?.grid && ends.some((end) => layout[`yaxis${end}`].domain))) return;
   layout.height = 120 + 230 * ends.length;
   ends.forEach((end, place) => {
     layout[`xaxis${end}`].domain = [0, 1];
     const top = 1 - place / (ends.length - 0.2);
     layout[`yaxis${end}`].domain = [Math.max(0, top - 0.8 / (ends.length - 0.2)), top];
+  });
+}
+
+// A sheet in two halves: where there is little room one below the other.
+function below(data, layout) {
+  if (!layout.meta?.halves) return data;
+  const [wide, right, tall] = layout.meta.halves;
+  const moved = (x, y) => (x >= right ? [x - right, y - tall] : [x, y]);
+  for (const one of [...layout.images, ...layout.annotations.filter((note) => note.xref === "x")]) {
+    [one.x, one.y] = moved(one.x, one.y);
+  }
+  layout.height += (layout.height - layout.margin.t - layout.margin.b) * (1 + right / wide);
+  layout.xaxis.range = [0, wide];
+  layout.yaxis.range = [-2 * tall, 0];
+  return data.map((trace) => {
+    const places = trace.x.map((x, place) => moved(x, trace.y[place]));
+    return { ...trace, x: places.map(([x]) => x), y: places.map(([, y]) => y) };
   });
 }
 
@@ -1375,7 +1394,7 @@ function drawPlot(plot, drawn, axis, smoothing) {
     margin: { l: 50, r: 12, t: 30, b: 42 }, uirevision: `${axis} ${log} ${$("all").checked}`, showlegend: false,
     title: { text: title, x: 0, xref: "paper", font: { size: 13 } },
     xaxis: { ...side, title: { text: AXES[axis], standoff: 6 }, hoverformat: ".4~g" },
-    yaxis: { ...side, type: log ? "log" : "linear", exponentformat: "power", minexponent: 5, ...(log && !(range && range[1] - range[0] < 1) ? { dtick: "D2" } : {}), ...(plot.side || {}), ...(range ? { range } : {}) },
+    yaxis: { ...side, type: log ? "log" : "linear", exponentformat: log || plot[0] !== "main-plots" ? "power" : "SI", minexponent: 5, ...(log && !(range && range[1] - range[0] < 1) ? { dtick: "D2" } : {}), ...(plot.side || {}), ...(range ? { range } : {}) },
   };
   Plotly.react($(`plot-${id}`), data, layout, config(() => numbersOf(name)));
   $(`plot-${id}`).setAttribute("aria-label", title);
