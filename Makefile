@@ -1,19 +1,21 @@
 # Every target sets up what it needs in .venv; nothing outside this folder is touched.
-# CPU=1 takes PyTorch's build without CUDA, as pytorch.org gives it: 0.2 GB to fetch instead of 3 GB.
+# TORCH=ADDRESS takes PyTorch's build without CUDA (0.2 GB to fetch instead of 3 GB) from the address that
+# pytorch.org shows behind --index-url, for CPU.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check --constraint constraints.txt
-CPU ?=
+TORCH ?=
 
 .PHONY: demo test soak fuzz lint audit bench pictures readme words docs notebooks lessons clean
 
 $(VENV)/light: pyproject.toml constraints.txt
 	@echo 'Setting up linnet in $(VENV): PyTorch, polars, scikit-learn and about 40 smaller packages.'
 	@echo 'PyTorch for Linux comes with CUDA: about 3 GB to fetch, 6 GB on disk. Without an NVIDIA GPU,'
-	@echo 'stop this (Ctrl-C) and give: make CPU=1 $(or $(MAKECMDGOALS),demo)   (0.4 GB to fetch, 1.2 GB on disk)'
+	@echo 'stop this (Ctrl-C) and give: make $(or $(MAKECMDGOALS),demo) TORCH=ADDRESS   (0.4 GB to fetch, 1.2 GB'
+	@echo 'on disk), with the address that pytorch.org shows behind --index-url, for CPU.'
 	$(PYTHON) -m venv $(VENV)
-	$(if $(CPU),$(PIP) torch --index-url https://download.pytorch.org/whl/cpu)
+	$(if $(TORCH),$(PIP) torch --index-url $(TORCH))
 	$(PIP) --no-compile --editable .
 	@touch $@
 

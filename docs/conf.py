@@ -130,7 +130,7 @@ nitpick_ignore_regex = [
     ("py:class", r"Tensor|Array|Axis|Interval|World|Split|Finding|Column|Manifest|Mapping\[str"),
     ("py:class", r"Metrics|Reason|Scores|Yardstick|Codes|Path|CvPlus"),
     ("py:class", r"Importances|Dependence|Slices|Curves|Cut|Threshold|Calibration"),
-    ("py:class", r"Decision|Sets"),
+    ("py:class", r"Decision|Sets|linnet\.insight\.(decision\.Decision|conformal\.Calibration)"),
     ("py:class", r"linnet\.(line\.triangle\.Triangle|data\.pictures\.ground\.Layout)"),
 ]
 

@@ -1,9 +1,10 @@
 """Data larger than memory: bytes of memory, seconds of processor time, distance from one copy.
 
-``python benchmarks/scale/beyond_memory.py [GB]`` makes six Parquet files in a temporary folder and
-hard links to them until the folder has so many GB (default 0.1; 20 for ``RECORDS.md``, which needs
-1.1 GB of disk for the files, and 25 GB more for the store). Each measurement is a process of its
-own. Prints one JSON object a line: ``peak`` is the largest resident memory, ``anonymous`` that
+``python benchmarks/scale/beyond_memory.py [GB] [WHAT...]`` makes six Parquet files in a
+temporary folder and hard links to them until the folder has so many GB (default 0.1; 20 for
+``RECORDS.md``, which needs 1.1 GB of disk for the files, and 25 GB more for the store). Each
+measurement is a process of its own. Prints one JSON object a line: ``peak`` is the largest resident
+memory, ``anonymous`` that
 without mapped files, in GB.
 
 ``parts``: least squares by one pass over blocks; ``off`` is the largest distance of a coefficient
@@ -138,7 +139,7 @@ def main() -> None:
         times = make(folder, size)
         held = sum(path.stat().st_size for path in folder.iterdir())
         print(json.dumps({"bytes": held, "copies": times}), flush=True)
-        for name in WORK:
+        for name in sys.argv[2:] or WORK:
             subprocess.run([sys.executable, __file__, "--one", name, str(folder)], check=True)
 
 

@@ -47,7 +47,8 @@ def test_a_catalogue_has_the_texts_of_the_code_all_translated(words: ModuleType,
         assert all(strings), f"not translated: {ids}"
         for text in [*ids, *strings]:
             assert set(PLACE.findall(text)) == set(PLACE.findall(ids[-1])), text
-        read = compiled.ngettext(*ids, 2) if len(ids) > 1 else compiled.gettext(ids[0])
+        one, many = ids[0], ids[-1]
+        read = compiled.ngettext(one, many, 2) if len(ids) > 1 else compiled.gettext(one)
         assert read == strings[0], "run make words"
 
 

@@ -59,6 +59,7 @@ def test_a_disk_that_refuses_now_and_then_loses_nothing(root: Path) -> None:
     assert found[0]["refused"]
 
 
+@pytest.mark.slow
 def test_a_power_cut_loses_nothing_that_was_saved(root: Path) -> None:
     check(crashed(root, ("power", 5, 53)), 8)
 

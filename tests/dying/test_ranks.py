@@ -55,7 +55,7 @@ def train(place: Path, *words: str, **more: str) -> subprocess.CompletedProcess[
 
 def told(done: subprocess.CompletedProcess[str]) -> list[str]:
     """What it printed about its end: the lines that are not progress."""
-    progress = ("converged", "epoch", "step", "all 4 epochs")
+    progress = ("converged", "exact", "epoch", "step", "all 4 epochs")
     lines = [line for line in done.stderr.splitlines() if line.strip()]
     return [
         line

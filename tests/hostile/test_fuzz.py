@@ -30,6 +30,7 @@ def told(rows: list[Row]) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [11])
 def test_files_changed_at_random_are_read_or_refused(seed: int, tmp_path: Path) -> None:
     """In one child process; ``fuzzing`` says what counts as neither."""

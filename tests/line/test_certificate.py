@@ -128,6 +128,7 @@ def test_the_gap_holds_many_times(case: Case) -> None:
     check(case)
 
 
+@pytest.mark.slow
 @given(cases(), st.integers(0, 2**32 - 1))
 @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
 def test_the_gap_of_any_coefficients_holds(case: Case, seed: int) -> None:

@@ -116,6 +116,7 @@ def pair() -> list[dict[str, Any]]:
     return together(2, both)
 
 
+@pytest.mark.slow
 @pytest.mark.multiprocess
 def test_the_same_shares_give_the_same_bits_on_one_two_three_and_four_ranks(
     pair: list[dict[str, Any]],

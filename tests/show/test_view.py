@@ -1128,14 +1128,15 @@ def test_a_browser_draws_each_member_by_its_own_epochs(
 ) -> None:
     by_folds(a_run(root, "one", "failed"), ended=True)
     seen = Seen(browser, site)
-    seen.wait("document.querySelector('#plot-loss .main-svg')")
-    drawn = "document.getElementById('plot-loss').data"
+    seen.wait("document.querySelector('#plot-log_loss .main-svg')")
+    drawn = "document.getElementById('plot-log_loss').data"
     held = seen.wait(f"{drawn}.find((line) => line.line && line.line.dash === 'dash')")
     assert held["x"] == [0, 1, 2, None, 1, 2, None, 2]  # then the scores of all rows
     assert held["y"] == [3, 2, 0.5, None, 2.5, 1.5, None, 1]
     (star,) = seen.page.evaluate(f"{drawn}.filter((line) => line.mode === 'markers')")
-    assert (star["x"], star["y"]) == ([2], [1]) and "kept" in star["hovertemplate"]
-    assert "out of fold dashed, ★ kept; each member" in seen.page.inner_text("#strokes")
+    assert (star["x"], star["y"]) == ([2], [1]) and star["hoverinfo"] == "skip"
+    told = seen.page.inner_text("#strokes")
+    assert "out of fold" in told and "kept" in told and "each member of the net" in told
     assert seen.quiet(site), (seen.complaints, seen.asked)
 
 
