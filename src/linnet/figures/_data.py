@@ -373,8 +373,8 @@ def distributions(
     if target is not None and not target.discrete:
         some.insert(0, _count(target, looked, groups, 1, None))
     if most < number:
-        few, every = f"{most:,}", f"{number:,}"
-        told.append(tr("from {few} of {every} rows, drawn at random", few=few, every=every))
+        few, total = f"{most:,}", f"{number:,}"
+        told.append(tr("from {few} of {every} rows, drawn at random", few=few, every=total))
     if left_out:
         some_left = ", ".join(_raw(name, 20) for name in left_out[:3])
         told.append(tr("left out: {names}", names=some_left))

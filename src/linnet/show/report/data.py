@@ -188,8 +188,8 @@ def _columns(
         rows.append([*first, *own[: len(more)], *last])
     heads = [tr("column"), tr("kind")]
     heads += [tr("missing"), tr("distinct"), tr("range")] if "table" in facts else []
-    last = [tr("examples")] if "table" in facts else []
-    return table([*heads, *more, *last], rows, blocks=True)
+    shown_last = [tr("examples")] if "table" in facts else []
+    return table([*heads, *more, *shown_last], rows, blocks=True)
 
 
 def _together(

@@ -103,7 +103,7 @@ class Page(Document):
             parts.append(windows.windows(self, run.place))
         parts += self._tested(run)
         if LINE in metrics["models"]:
-            title = tr("Coefficients of the linear model")
+            title = tr("Coefficients of the line")
             parts.append(self.figure(title, lambda: run.weights(LINE)))
             parts += insights.penalties_part(self, run)
         if (run.place / directory.LEARNING).is_file():
@@ -120,7 +120,7 @@ class Page(Document):
         told = [tag("h1", name), tag("p", _about(run), class_="none")]
         if answer is not None:
             tiles = [
-                tag("div", tag("dt", what), tag("dd", text.replace(" %", "\u00a0%")))
+                tag("div", tag("dt", what), tag("dd", _unbroken(text)))
                 for what, text in answer.facts()
             ]
             told += [tag("dl", *tiles, class_="tiles")]
@@ -235,6 +235,11 @@ class Page(Document):
 def _pair(*parts: Html) -> Html:
     """Parts beside each other; one below the other where there is little room."""
     return tag("div", *(tag("div", part) for part in parts if part), class_="pair")
+
+
+def _unbroken(text: str) -> str:
+    """Text in which a number and its % stay on one line; a Chinese bracket may begin another."""
+    return text.replace(" %", "\u00a0%").replace("（", "\u200b（")
 
 
 def _about(run: Run) -> str:
