@@ -110,13 +110,13 @@ def test_a_script_tells_one_line_for_each_model(
     for number, echo in enumerate((None, False)):
         linnet.train("iris", model="linear", echo=echo, out=tmp_path / str(number))
         out, err = capfd.readouterr()
-        lines = err.splitlines()
+        lines = [line for line in err.splitlines() if " of 5: " not in line]  # told every 5 s
         assert out == "" and len(lines) == (2 if echo is None else 0)
         if lines:
             assert re.fullmatch(r"constant: converged · val 33\.33 % · \d\.\d s", lines[0])
             assert lines[1].startswith("linear: converged · val 9")
     linnet.cross_validate("iris", model="linear")
-    assert capfd.readouterr().err == "fold 5 of 5: linear\n"
+    assert capfd.readouterr().err.endswith("fold 5 of 5: linear\n")
 
 
 @pytest.mark.slow
