@@ -258,7 +258,7 @@ def test_each_class_is_in_its_sets_as_often_as_is_asked() -> None:
     assert np.mean(each[False], axis=0)[2] < 0.8  # the rare class pays for the others
 
 
-def test_no_set_is_empty_without_a_word() -> None:
+def test_no_set_is_surprising_without_a_word() -> None:
     y, p = np.zeros(50, int), np.tile([0.98, 0.01, 0.01], (50, 1))
     found = conformal.classes(y, p, "abc", by_class=False)
     sets = found.sets(np.array([[0.99, 0.005, 0.005], [0.5, 0.3, 0.2]]), 0.9)
@@ -268,6 +268,11 @@ def test_no_set_is_empty_without_a_word() -> None:
     assert sets.notes == [
         "1 set is empty, because no class is probable enough: look at such rows, or take the most "
         "probable class (filled)"
+    ]
+    few = conformal.Sets(~np.eye(3, dtype=bool)[[0]], np.array([False]), np.array([0]))
+    assert few.notes == [
+        "1 set lacks the most probable class: each class has its own threshold, so that a rare one "
+        "is in the sets of its rows as often as a common one"
     ]
     sets = conformal.classes(y, p, "abc").sets(p[:1], 0.9)
     assert sets.always == ("b", "c") and sets.inside.all() and "b, c" in sets.notes[0]

@@ -237,19 +237,21 @@ class Schema(Closed):
         return array
 
     def look(self, pictures: np.ndarray[Any, Any]) -> str | None:
-        """A warning if most pictures (rows, *shape) have another ground than those of training."""
+        """A warning if pictures (rows, *shape) have another ground than those of training, more of
+        them than training itself could have."""
         if self.ground is None:
             return None
-        from linnet.data.pictures.ground import inverted
+        from linnet.data.pictures.ground import ALIKE, inverted
 
         count, rows = inverted(pictures, self.ground), len(pictures)
-        if not rows or 2 * count < rows:
+        if count <= (1 - ALIKE) * rows:
             return None
+        alone = "" if count == rows else "; it swaps all pictures, so predict these alone"
         own, other = ("dark", "light") if self.ground[0] < self.ground[1] else ("light", "dark")
         return (
             f"{count:,} of {counted(rows, 'picture')} {'has' if rows == 1 else 'have'} a {other} "
             f"edge, and the training pictures a {own} one; if dark and light are swapped, add "
-            "--invert (in Python: invert=True, or 255 - x)"
+            f"--invert (in Python: invert=True, or 255 - x){alone}"
         )
 
     def reading(self, reading: Reading) -> Reading:

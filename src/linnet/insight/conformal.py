@@ -306,6 +306,13 @@ class Sets:
                 f"{counted(number, 'set')} {verb} empty, because no class is probable enough: look "
                 "at such rows, or take the most probable class (filled)"
             )
+        without = ~self.inside[np.arange(len(self.top)), self.top] & ~self.empty
+        if number := int(without.sum()):
+            verb = "lacks" if number == 1 else "lack"
+            found.append(
+                f"{counted(number, 'set')} {verb} the most probable class: each class has its own "
+                "threshold, so that a rare one is in the sets of its rows as often as a common one"
+            )
         if self.always:
             found.append(
                 f"too few rows calibrate {listed(self.always, 5)}, so every set has "

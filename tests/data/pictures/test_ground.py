@@ -53,6 +53,9 @@ def test_a_model_of_mnist_tells_of_inverted_digits_wherever_they_come_from(
         model.predict(255 - x[1000:])
     with pytest.warns(LinnetWarning, match="1 of 1 picture has a light edge"):
         model.predict(255 - x[1000])
+    few = np.concatenate([255 - x[1000:1001], x[1001:1003]])
+    with pytest.warns(LinnetWarning, match="1 of 3 pictures have .* so predict these alone"):
+        model.predict(few)
     with pytest.warns(LinnetWarning, match="edge"):
         evaluate(run.path, (255 - x[1000:], y[1000:]))
     for row in range(1000, 1010):
