@@ -1,5 +1,6 @@
 """What a model keeps of its training rows for people: ranges, typical values, how ink lies."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import torch
 
 import linnet
 from linnet.data.column import Column
+from linnet.data.columns import describe
 from linnet.data.pictures.ground import Layout, ground_of, layout_of
 from linnet.data.read import read_draft
 from linnet.data.reading import Reading
@@ -134,3 +136,13 @@ def test_the_error_of_a_cell_says_all_of_it() -> None:
     text = "row 3, column 'age': the value is 'abc'; expected a number, as in training; correct it"
     assert str(error) == text
     assert len(str(CellError(0, "x", "long" * 1000, "a number"))) < 200
+
+
+def test_days_are_shown_without_a_time_of_day() -> None:
+    column = Column(name="when", kind="date")
+    days = polars.Series([None, datetime(2024, 3, 4), datetime(2024, 1, 2)])
+    facts = describe(days, column)
+    assert facts["range"] == ["2024-01-02", "2024-03-04"]
+    assert facts["examples"] == ["2024-03-04", "2024-01-02"]
+    timed = describe(polars.Series([datetime(2024, 1, 2), datetime(2024, 3, 4, 7, 30)]), column)
+    assert timed["range"] == ["2024-01-02 00:00:00", "2024-03-04 07:30:00"]

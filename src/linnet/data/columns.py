@@ -252,6 +252,8 @@ def _floats(series: pl.Series) -> Array:
 def describe(series: pl.Series, column: Column) -> dict[str, Any]:
     """The facts that ``linnet data show`` prints about a column."""
     values = series.drop_nulls()
+    timed = values.dtype != pl.Datetime or (values != values.dt.truncate("1d")).any()
+    shown = values if timed else values.cast(pl.Date)
     facts: dict[str, Any] = {
         "name": column.name,
         "kind": column.kind,
@@ -260,11 +262,11 @@ def describe(series: pl.Series, column: Column) -> dict[str, Any]:
         "distinct": values.n_unique(),
         "range": None,
         "examples": [
-            str(value) for value in labels(values.head(SAMPLE).unique(maintain_order=True).head(3))
+            str(value) for value in labels(shown.head(SAMPLE).unique(maintain_order=True).head(3))
         ],
     }
     if len(values) and (series.dtype == pl.Float64 or series.dtype.is_temporal()):
-        low, high = values.min(), values.max()
+        low, high = shown.min(), shown.max()
         numbers = series.dtype == pl.Float64
         facts["range"] = [low, high] if numbers else [str(low), str(high)]
     return facts
