@@ -41,6 +41,8 @@ def test_one_answer_for_each_outcome() -> None:
     assert said(other).endswith("with care: on the test rows the perceptron is better.")
     other = run("mlp", {"mlp": chance("line", 0.01)}, constant=CONSTANT, linear=HIGH, mlp=LOW)
     assert said(other).endswith("with care: on the test rows the line is better.")
+    worse = run("linear", {"mlp": chance("line", 0.01)}, constant=CONSTANT, linear=HIGH, mlp=LOW)
+    assert said(worse) == "Use the line: it is better than the perceptron."
     tie = run("linear", {"mlp": chance("", 1.0)}, constant=CONSTANT, linear=LOW, mlp=LOW)
     assert said(tie) == "Use the line: it is as good as the perceptron, and simpler."
     assert "both have accuracy 80.00 %" in verdict(tie, TITLES)

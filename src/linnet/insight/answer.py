@@ -164,11 +164,14 @@ def _alone(tests: Tests, chosen: str) -> str:
 
 
 def _line(nets: Mapping[str, Found]) -> str:
-    if any(found.outcome == "better" for found in nets.values()):
+    if any(each.outcome == "better" for each in nets.values()):
         return tr("use {line}, chosen by {loss}, with care: on the test rows {better} is better.")
     if len(nets) > 1:
         return tr("use {line}: neither {nets} is shown to be better.")
-    if next(iter(nets.values())).equal:
+    found = next(iter(nets.values()))
+    if found.outcome == "worse":
+        return tr("use {line}: it is better than {nets}.")
+    if found.equal:
         return tr("use {line}: it is as good as {nets}, and simpler.")
     return tr("use {line}: {nets} is not shown to be better.")
 
