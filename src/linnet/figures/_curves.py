@@ -296,14 +296,18 @@ def _window(lines: Sequence[_Line], *, scaled: bool) -> list[float] | None:
     return [round(float(low - pad), 6), round(float(high + pad), 6)]
 
 
+TICKS = [float(f"{digit}e{power}") for power in range(-9, 13) for digit in (1, 2, 5)]
+"""The ticks of a log axis. Plotly's own leave out the zeros: 5, 2, 1, 5."""
+
+
 def _scale(window: list[float] | None, *, scaled: bool) -> Json:
-    """The type and the range of a vertical axis. On a log axis of a decade or more the ticks begin
-    with 1, 2 and 5; on a shorter one they are all that Plotly takes."""
+    """The type and the range of a vertical axis. On a log axis of a decade or more the ticks are
+    ``TICKS``; on a shorter one they are all that Plotly takes."""
     found: Json = {"range": window} if window else {}
     if scaled:
         found["type"] = "log"
         if window is None or window[1] - window[0] >= 1:
-            found["dtick"] = "D2"
+            found["tickvals"], found["ticktext"] = TICKS, [f"{tick:g}" for tick in TICKS]
     return found
 
 

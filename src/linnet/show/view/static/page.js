@@ -1152,6 +1152,7 @@ function light(key) {
   }
 }
 
+const TICKS = [-4, -3, -2, -1, 0, 1, 2, 3, 4, 5].flatMap((power) => [1, 2, 5].map((digit) => Number(`${digit}e${power}`))); // of the error rate in %
 const AXES = { epoch: t("epoch"), step: t("step"), time: t("time (s)") };
 const PART_TEXTS = { train: t("training"), valid: t("validation"), fold: t("out of fold") };
 
@@ -1394,7 +1395,7 @@ function drawPlot(plot, drawn, axis, smoothing) {
     margin: { l: 50, r: 12, t: 30, b: 42 }, uirevision: `${axis} ${log} ${$("all").checked}`, showlegend: false,
     title: { text: title, x: 0, xref: "paper", font: { size: 13 } },
     xaxis: { ...side, title: { text: AXES[axis], standoff: 6 }, hoverformat: ".4~g" },
-    yaxis: { ...side, type: log ? "log" : "linear", exponentformat: log || plot[0] !== "main-plots" ? "power" : "SI", minexponent: 5, ...(log && !(range && range[1] - range[0] < 1) ? { dtick: "D2" } : {}), ...(plot.side || {}), ...(range ? { range } : {}) },
+    yaxis: { ...side, type: log ? "log" : "linear", exponentformat: log || plot[0] !== "main-plots" ? "power" : "SI", minexponent: 5, ...(log && !(range && range[1] - range[0] < 1) ? (plot.log === "always" ? { tickvals: TICKS, ticktext: TICKS.map(String) } : { dtick: "D2" }) : {}), ...(plot.side || {}), ...(range ? { range } : {}) },
   };
   Plotly.react($(`plot-${id}`), data, layout, config(() => numbersOf(name)));
   $(`plot-${id}`).setAttribute("aria-label", title);
