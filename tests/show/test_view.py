@@ -88,7 +88,7 @@ def test_a_page_is_given_to_who_has_the_token_alone(site: Site) -> None:
     assert site.status("/", "GET", f'Cookie: a="; b; {{}}; {site.cookie}') == 200
     assert site.status(f"/?token={'b' * 40}", "GET", f"Cookie: {site.cookie}") == 403
     for path in (
-        "/page.js", "/page.css", "/plotly.js", "/stream", "/run?id=a", "/panel?id=a",
+        "/page.js", "/narrow.js", "/page.css", "/plotly.js", "/stream", "/run?id=a", "/panel?id=a",
         "/windows?id=a", "/picture?id=a",
     ):  # fmt: skip
         assert site.status(path) == 403
@@ -189,7 +189,9 @@ def test_the_page_holds_no_code_of_its_own_and_asks_nobody_else(site: Site) -> N
     parsed = ParsedPage(content)  # refuses handlers of events
     assert "style" not in parsed.tags and "http" not in content
     assert set(parsed.scripts) == {"words"} and json.loads(parsed.scripts["words"]) == {}
-    scripts = site.get("/page.js")[2].decode() + site.get("/page.css")[2].decode()
+    scripts = "".join(
+        site.get(f"/{name}")[2].decode() for name in ("page.js", "narrow.js", "page.css")
+    )
     for word in ("innerHTML", "outerHTML", "insertAdjacent", "document.write", "eval(", "://"):
         assert word not in scripts, word
 

@@ -22,6 +22,7 @@ POLICY = (
 )
 
 STYLE, SCRIPT, FILTER = map(Path(__file__).with_name, ("report.css", "figures.js", "filter.js"))
+NARROW = Path(__file__).parents[1] / "narrow.js"
 WIDTH, COLOURS = 900, 32
 """The largest width and number of colours of a picture in a static report."""
 
@@ -110,7 +111,10 @@ class Document:
             scripts += [
                 tag("script", data(self._figures), type="application/json", id="figures"),
                 tag("script", Html(plotly_script().replace("</script", "<\\/script"))),
-                tag("script", Html(SCRIPT.read_text(encoding="utf-8"))),
+                *(
+                    tag("script", Html(path.read_text(encoding="utf-8")))
+                    for path in (NARROW, SCRIPT)
+                ),
             ]
         page = tag(
             "html", tag("head", *head), tag("body", tag("main", body), *scripts), lang=current()

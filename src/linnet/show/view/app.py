@@ -32,6 +32,7 @@ from linnet.show.view.series import Key, Point, Series
 Result = TypeVar("Result")
 
 STATIC = Path(__file__).parent / "static"
+NARROW = Path(__file__).parents[1] / "narrow.js"
 KINDS = {".html": "text/html", ".css": "text/css", ".js": "text/javascript"}
 
 POLL_SECONDS = 0.5
@@ -107,9 +108,10 @@ class Page:
         self._maker = panels.Maker()
         self._app = Starlette(
             routes=[
-                Route("/", self._file("page.html")),
-                Route("/page.css", self._file("page.css")),
-                Route("/page.js", self._file("page.js")),
+                Route("/", self._file(STATIC / "page.html")),
+                Route("/page.css", self._file(STATIC / "page.css")),
+                Route("/page.js", self._file(STATIC / "page.js")),
+                Route("/narrow.js", self._file(NARROW)),
                 Route("/plotly.js", self._plotly),
                 Route("/stream", self._stream),
                 Route("/run", self._run),
@@ -133,13 +135,13 @@ class Page:
         await self._app(scope, receive, send)
 
     @staticmethod
-    def _file(name: str) -> Any:
-        content = (STATIC / name).read_bytes()
-        if name.endswith(".html"):
+    def _file(path: Path) -> Any:
+        content = path.read_bytes()
+        if path.suffix == ".html":
             content = words.translate(content.decode()).encode()
 
         async def answer(request: Request) -> Response:
-            return Response(content, media_type=KINDS[Path(name).suffix])
+            return Response(content, media_type=KINDS[path.suffix])
 
         return answer
 
